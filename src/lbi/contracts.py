@@ -1,0 +1,156 @@
+"""What a plug-in must do to be an environment, a model, an agent or a filter.
+
+Whoever meets a protocol is a plug-in and lives in one file of the folder with the protocol's name.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from lbi.records import Action, Document, Example, Observation, Record, Step, Task, Trajectory, Usage, Verdict
+
+Role = Literal["propose", "act", "query", "abstract", "summarise", "judge"]
+
+
+class Outcome(Record):
+    """What one action led to: the action in grounded form, and what is seen now."""
+
+    action: Action
+    observation: Observation
+    done: bool = False  # the action was finish(...)
+    answer: str = ""
+
+
+@runtime_checkable
+class Environment(Protocol):
+    """One episode at a time, on a backend of its own.
+
+    ``reset`` puts the *backend* back to its pristine state, not only the client. ``step`` never raises for a nonsense
+    action: that is an observation with ``error`` set. It raises EnvironmentFailure when the infrastructure broke.
+    ``close`` twice is harmless.
+    """
+
+    name: str
+    actions: str  # the actions there are, in words for the model
+
+    async def reset(self, task: Task) -> Observation: ...
+
+    async def step(self, action: str) -> Outcome: ...
+
+    async def score(self, task: Task, answer: str) -> tuple[float, str]:
+        """Score the task's check on the open environment: (0..1, reason). Raises ScoreError if it cannot."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@runtime_checkable
+class World(Protocol):
+    """What the workers share (a browser, an application's pristine state); opens one environment per worker."""
+
+    name: str
+
+    async def open(self) -> Environment: ...
+
+    async def close(self) -> None: ...
+
+
+class Shown(Record):
+    """An example as the agent is shown it: the trajectory it spans, and the observation index that matched."""
+
+    example: Example
+    trajectory: Trajectory
+    at: int  # index of the matched observation, start <= at <= end
+    why: Literal["observation", "query"]
+
+
+class Fields(Record):
+    """The typed content of a request. Language models read the messages rendered from it, the offline model reads this.
+
+    Used per role: propose = document, count, actions. act = task, history, observation, actions, examples, documents.
+    query = task, history, observation. abstract, summarise = trajectory, start, end. judge = the same, instruction.
+    """
+
+    task: Task | None = None
+    document: Document | None = None
+    count: int = 0
+    actions: str = ""
+    history: tuple[Step, ...] = ()
+    observation: Observation | None = None
+    examples: tuple[Shown, ...] = ()
+    documents: tuple[Document, ...] = ()
+    trajectory: Trajectory | None = None
+    start: int = 0
+    end: int = 0
+    instruction: str = ""
+
+
+class Message(Record):
+    """One turn of a conversation. ``images`` are hashes of PNGs in the run's blobs."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+    images: tuple[str, ...] = ()
+
+
+class Request(Record):
+    """One question to a model. ``sample`` tells apart several samples of one prompt and is part of the cache key."""
+
+    role: Role
+    fields: Fields
+    extra: tuple[Message, ...] = ()  # turns after the rendered prompt: a malformed reply and the parse error
+    sample: int = 0
+    temperature: float = 0.0
+    max_tokens: int = 1024
+    stage: str = ""  # for the meter: which stage asked
+
+
+class Reply(Record):
+    """What came back, and what it cost."""
+
+    text: str
+    model: str
+    usage: Usage = Usage()
+
+
+@runtime_checkable
+class Model(Protocol):
+    """Answers requests. Raises ModelBusy (try again) or ModelError (for good); never returns text it made up."""
+
+    name: str
+
+    async def complete(self, request: Request) -> Reply: ...
+
+    async def close(self) -> None: ...
+
+
+class Decision(Record):
+    """What an agent wants to do next."""
+
+    action: str  # as the environment takes it: click(e12)
+    reason: str = ""
+    usage: Usage = Usage()
+    examples: tuple[str, ...] = ()  # ids of those in the prompt
+
+
+@runtime_checkable
+class Agent(Protocol):
+    """Decides one action at a time; keeps nothing between episodes."""
+
+    name: str
+
+    async def act(
+        self, task: Task, history: tuple[Step, ...], observation: Observation, actions: str
+    ) -> Decision: ...
+
+
+@runtime_checkable
+class Filter(Protocol):
+    """Says of an example whether it is kept, and why not."""
+
+    name: str
+
+    async def judge(self, example: Example, trajectory: Trajectory) -> Verdict: ...
+
+
+Json = dict[str, Any]
