@@ -6,6 +6,10 @@ clear line for the person at the terminal.
 
 from __future__ import annotations
 
+from lbi.records import Usage
+
+NOTHING = Usage()
+
 
 class LbiError(Exception):
     """Root of everything this package raises on purpose."""
@@ -16,19 +20,37 @@ class UserError(LbiError):
 
 
 class ModelError(LbiError):
-    """A provider failed for good: no reply exists, so nothing may be parsed or scored in its place."""
+    """A provider failed for good: no reply exists, so nothing may be parsed or scored in its place.
+
+    ``usage`` is what was paid nevertheless: a refused or cut off reply costs as much as a good one.
+    """
+
+    def __init__(self, message: str, *, usage: Usage = NOTHING) -> None:
+        super().__init__(message)
+        self.usage = usage
 
 
 class ModelBusy(ModelError):
-    """A provider refused for now (rate limit, overload, connection lost); the retry wrapper tries again."""
+    """A provider refused for now (rate limit, overload, connection lost); the retry wrapper tries again.
+
+    ``retry_after`` is the wait in seconds that the provider asked for, if it did.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None, usage: Usage = NOTHING) -> None:
+        super().__init__(message, usage=usage)
+        self.retry_after = retry_after
 
 
 class ParseError(LbiError):
-    """A reply arrived and could not be read. Carries the reply, so that it can be stored and looked at."""
+    """A reply arrived and could not be read. Carries the reply, so that it can be stored and looked at.
 
-    def __init__(self, message: str, reply: str) -> None:
+    ``usage`` is that of the calls made for it, which were paid for although nothing could be read.
+    """
+
+    def __init__(self, message: str, reply: str, usage: Usage = NOTHING) -> None:
         super().__init__(message)
         self.reply = reply
+        self.usage = usage
 
 
 class EnvironmentFailure(LbiError):

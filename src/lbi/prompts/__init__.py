@@ -1,0 +1,291 @@
+"""Request -> messages: each prompt is a Jinja2 file here; what goes into it is chosen and cut to size in this module.
+
+A file's blocks are messages. What was copied from a page, a document or an earlier run stands between <untrusted> tags.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lbi.contracts import Fields, Message, Request, Role, Shown
+from lbi.records import Document, Observation, Record, Step, Trajectory, digest_of
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+FOLDER = Path(__file__).parent
+#: files that other prompts put into theirs; a change in one of them changes the hash of those prompts
+PARTS: dict[str, tuple[str, ...]] = {
+    "propose": ("rule",),
+    "act": ("rule", "knowledge", "example"),
+    "query": ("rule",),
+    "abstract": ("rule", "step"),
+    "summarise": ("rule", "step"),
+    "judge": ("rule", "step"),
+}
+
+
+class Limits(Record):
+    """How much of what a prompt may hold, in characters (four are about one token)."""
+
+    knowledge: int = 24_000  # examples and documents together; the lowest ranked go first
+    example: int = 8_000  # one example
+    history: int = 16_000  # text of earlier pages; the oldest are named only
+    observation: int = 24_000  # the current page
+    labelled: int = 6_000  # each page of a trajectory that is labelled or judged
+    document: int = 24_000  # the section that tasks are proposed from
+    images: bool = True  # show screenshots where observations have them
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def render(request: Request, limits: Limits = DEFAULT_LIMITS) -> tuple[Message, ...]:
+    """The conversation a language model is sent; neighbours with one role are parts of one turn."""
+    return (*_PROMPTS[request.role](request.fields, limits), *request.extra)
+
+
+def render_again(reply: str, error: str) -> tuple[Message, Message]:
+    """The turns that follow a reply which could not be read: the reply itself, and what was wrong with it."""
+    asked = _block("reask", "user", error=error)
+    return Message(role="assistant", content=reply.strip() or "(empty)"), Message(role="user", content=asked)
+
+
+def prompt_hash(role: Role) -> str:
+    """Hash of the text of a role's prompt and its parts, stored with what the prompt produced."""
+    return digest_of([(FOLDER / f"{name}.j2").read_text() for name in (role, *PARTS[role])])
+
+
+def estimate_tokens(text: str) -> int:
+    """About how many tokens a text has: four bytes each, so that other scripts than Latin are not undercounted."""
+    return -(-len(text.encode(errors="replace")) // 4)
+
+
+def fence(text: str, kind: str) -> str:
+    """Untrusted text between tags that it cannot close itself."""
+    safe = re.sub(r"<(?=\s*/?\s*untrusted)", "&lt;", text, flags=re.IGNORECASE)
+    return f'<untrusted kind="{kind}">\n{safe.strip()}\n</untrusted>'
+
+
+def cut(text: str, limit: int) -> str:
+    """The head of a text, with a note of how much is missing."""
+    if len(text) <= limit:
+        return text
+    return f"{text[:limit]}\n[{len(text) - limit} more characters left out]"
+
+
+def one_line(text: str) -> str:
+    """A text with every run of white space folded into one blank."""
+    return " ".join(text.split())
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(fence=fence, one_line=one_line)
+    return environment
+
+
+def _block(name: str, block: str, **values: Any) -> str:
+    template = _environment().get_template(f"{name}.j2")
+    return "".join(template.blocks[block](template.new_context(values))).strip()
+
+
+def _system(name: str, **values: Any) -> Message:
+    rule = _block("rule", "user", opening="<untrusted ...>", closing="</untrusted>")
+    return Message(role="system", content=_block(name, "system", untrusted_rule=rule, **values))
+
+
+def _user(name: str, images: tuple[str, ...] = (), **values: Any) -> Message:
+    return Message(role="user", content=_block(name, "user", **values), images=images)
+
+
+def _need(value: Any, role: str, field: str) -> Any:
+    if value is None:
+        raise ValueError(f"a request of the role {role} needs the field {field}")
+    return value
+
+
+# the prompts, one function each
+
+
+def _propose(fields: Fields, limits: Limits) -> tuple[Message, ...]:
+    document: Document = _need(fields.document, "propose", "document")
+    asked = _user(
+        "propose",
+        title=document.title,
+        headings=list(document.headings),
+        text=cut(document.text, limits.document),
+        count=fields.count or 1,
+    )
+    return _system("propose", actions=fields.actions), asked
+
+
+def _act(fields: Fields, limits: Limits) -> tuple[Message, ...]:
+    return (_system("act", actions=fields.actions), *_knowledge(fields, limits), _situation("act", fields, limits))
+
+
+def _query(fields: Fields, limits: Limits) -> tuple[Message, ...]:
+    return _system("query"), _situation("query", fields, limits)
+
+
+def _abstract(fields: Fields, limits: Limits) -> tuple[Message, ...]:
+    return _system("abstract"), *_span("abstract", fields, limits), _user("abstract")
+
+
+def _summarise(fields: Fields, limits: Limits) -> tuple[Message, ...]:
+    return _system("summarise"), *_span("summarise", fields, limits), _user("summarise")
+
+
+def _judge(fields: Fields, limits: Limits) -> tuple[Message, ...]:
+    asked = _user("judge", instruction=fields.instruction)
+    return _system("judge"), *_span("judge", fields, limits), asked
+
+
+_PROMPTS = {
+    "propose": _propose,
+    "act": _act,
+    "query": _query,
+    "abstract": _abstract,
+    "summarise": _summarise,
+    "judge": _judge,
+}
+
+
+# what is seen: pages, histories, trajectories
+
+
+def _page(observation: Observation, limit: int, error: bool = True) -> str:
+    """A page in full (limit > 0) or by name only, after the error of the action that led to it."""
+    before = [f"ERROR of the action before: {observation.error}"] if error and observation.error else []
+    text = cut(observation.text, limit) if limit > 0 else _place(observation)
+    return "\n".join([*before, text.strip() or "(the page is empty)"])
+
+
+def _place(observation: Observation) -> str:
+    named = [part for part in (observation.url, f'"{observation.title}"' if observation.title else "") if part]
+    return one_line(" ".join(named) or observation.text[:80])
+
+
+def _images(observation: Observation, limits: Limits) -> tuple[str, ...]:
+    return (observation.image,) if observation.image and limits.images else ()
+
+
+def _situation(role: str, fields: Fields, limits: Limits) -> Message:
+    task = _need(fields.task, role, "task")
+    observation: Observation = _need(fields.observation, role, "observation")
+    return _user(
+        role,
+        images=_images(observation, limits),
+        objective=task.instruction.strip(),
+        history=_history(fields.history, limits.history),
+        page=_page(observation, limits.observation),
+    )
+
+
+def _history(steps: tuple[Step, ...], room: int) -> list[dict[str, str]]:
+    """Earlier steps in order. The newest pages are given in full while there is room for them.
+
+    An action names references of its page, so where the page is not shown the grounded action stands in its place.
+    """
+    shown: list[dict[str, str]] = []
+    for step in reversed(steps):
+        size = len(step.observation.text)
+        full, room = size <= room, (room - size if size <= room else 0)
+        action = step.action.text if full else step.action.grounded
+        shown.append({"page": _page(step.observation, size if full else 0), "reason": step.reason, "action": action})
+    return shown[::-1]
+
+
+def _span(role: str, fields: Fields, limits: Limits) -> list[Message]:
+    """One message per observation of the span, with the action that led to it before it.
+
+    Spans with one start then agree message by message, which is what providers' prompt caches go by.
+    """
+    trajectory: Trajectory = _need(fields.trajectory, role, "trajectory")
+    seen: dict[str, int] = {}
+    messages = []
+    for at in range(fields.start, fields.end + 1):
+        observation, number = trajectory.observations[at], at - fields.start
+        page = _page(observation, limits.labelled, error=at > fields.start)
+        page = f"(the same as page {seen[page]})" if page in seen else page
+        seen.setdefault(page, number)
+        action = trajectory.actions[at - 1].grounded if at > fields.start else ""
+        messages.append(_user("step", _images(observation, limits), number=number, page=page, action=action))
+    return messages
+
+
+# what is known: examples and documents, best first, within the room there is
+
+
+def _knowledge(fields: Fields, limits: Limits) -> tuple[Message, ...]:
+    examples, room = _fitting(fields.examples, limits)
+    documents = _passages(fields.documents, room)
+    if not examples and not documents:
+        return ()
+    return (_user("knowledge", examples=examples, documents=documents),)
+
+
+def _fitting(ranked: tuple[Shown, ...], limits: Limits) -> tuple[list[str], int]:
+    """The best examples that fit, and the room that is left; one that does not fit ends the list."""
+    fitting: list[str] = []
+    room = limits.knowledge
+    for shown in ranked:
+        text = _example(shown, min(room, limits.example))
+        if text is None:
+            break
+        fitting.append(text)
+        room -= len(text)
+    return fitting, room
+
+
+def _passages(ranked: tuple[Document, ...], room: int) -> list[str]:
+    passages: list[str] = []
+    for document in ranked:
+        heading = " > ".join(part for part in (document.title, *document.headings) if part)
+        text = f"{heading}\n{document.text}".strip()
+        if len(text) > room and passages:
+            break
+        if room > 0:
+            passages.append(cut(text, room))
+        room -= len(text)
+    return passages
+
+
+#: how an example is shown, fullest first: characters of a page, pages around the match with text, steps around it
+_DETAILS = ((2_000, 1, 99), (1_200, 1, 99), (1_200, 0, 99), (400, 0, 99), (0, 0, 99), (0, 0, 2), (0, 0, 0))
+
+
+def _example(shown: Shown, room: int) -> str | None:
+    """The fullest form of an example that fits; the matched page and the action after it are part of every form."""
+    for text_limit, near, reach in _DETAILS:
+        text = _example_at(shown, text_limit, near, reach)
+        if len(text) <= room:
+            return text
+    return None
+
+
+def _example_at(shown: Shown, text_limit: int, near: int, reach: int) -> str:
+    example = shown.example
+    first, last = max(example.start, shown.at - reach), min(example.end, shown.at + reach)
+    steps = []
+    for at in range(first, last + 1):
+        text = text_limit if abs(at - shown.at) <= near else 0
+        steps.append(
+            {
+                "number": at - example.start,
+                "page": _page(shown.trajectory.observations[at], text, error=at > example.start),
+                "action": one_line(shown.trajectory.actions[at].grounded) if at < example.end else "",
+                "matched": at == shown.at,
+                "last": at == example.end,
+            }
+        )
+    before, after = first - example.start, example.end - last
+    return _block("example", "user", instruction=example.instruction, steps=steps, before=before, after=after)

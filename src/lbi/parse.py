@@ -1,0 +1,201 @@
+"""Reply -> value: one parser per prompt, and the one re-ask after a reply that could not be read.
+
+"REASON: the form is filled\nACTION: click(e12)" -> ("the form is filled", "click(e12)")
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from lbi.contracts import Message, Model, Request
+from lbi.errors import ModelError, ParseError
+from lbi.prompts import render_again
+from lbi.records import Usage, Vote
+
+T = TypeVar("T")
+Parser = Callable[[str], T]
+
+CRITERIA = ("aligned", "coherent", "natural", "reasonable")
+_YES = {"true", "yes", "y", "1"}
+_NO = {"false", "no", "n", "0"}
+
+
+async def ask(model: Model, request: Request, parser: Parser[T]) -> tuple[T, Usage]:
+    """Ask, and ask once more if the reply cannot be read.
+
+    The usage is that of both calls. A second unreadable reply raises ParseError, a failed second call ModelError; both
+    carry the usage of what was paid until then.
+    """
+    reply = await model.complete(request)
+    try:
+        return parser(reply.text), reply.usage
+    except ParseError as error:
+        extra: tuple[Message, ...] = render_again(reply.text, str(error))
+    again = request.model_copy(update={"extra": (*request.extra, *extra)})
+    try:
+        second = await model.complete(again)
+    except ModelError as error:
+        error.usage += reply.usage
+        raise
+    usage = reply.usage + second.usage
+    try:
+        return parser(second.text), usage
+    except ParseError as error:
+        error.usage = usage
+        raise
+
+
+def propose(reply: str) -> list[tuple[str, str]]:
+    """(instruction, quote) of each proposed task: from a JSON list, or from numbered lines, which have no quote."""
+    found = _json(reply, "[")
+    pairs = _pairs(found, reply) if found is not None else [(line, "") for line in _listed(reply)]
+    if not pairs:
+        raise ParseError('expected a JSON list of {"instruction", "quote"} objects and found none', reply)
+    return pairs
+
+
+def act(reply: str) -> tuple[str, str]:
+    """(reason, action) from a REASON and an ACTION line; of several actions the first, as only one can be taken."""
+    text = _said(reply)
+    labelled = re.search(r"^[\s*#>`-]*ACTION\b[\s*]*:[ \t*]*(.*)", text, flags=re.IGNORECASE | re.MULTILINE | re.DOTALL)
+    if labelled is None:
+        raise ParseError('expected a line "ACTION: ..." and found none', reply)
+    action = _first_call(labelled[1])
+    if not action:
+        raise ParseError("the ACTION line holds no action of the form name(...), such as click(e12)", reply)
+    reason = re.sub(r"^[\s*#>`-]*REASON\b[\s*]*:[\s*]*", "", text[: labelled.start()], flags=re.IGNORECASE)
+    return " ".join(reason.strip(" `*\n").split()), action
+
+
+def query(reply: str) -> str:
+    """A search query on one line."""
+    return " ".join(_plain(reply, ("query", "search query")).split())
+
+
+def instruction(reply: str) -> str:
+    """The task that a span completes (role abstract), on one line."""
+    return " ".join(_plain(reply, ("instruction", "task", "question", "abstract")).split())
+
+
+def summary(reply: str) -> str:
+    """The summary of a span; begins with "Replicate the following:", as the paper's do."""
+    text = _plain(reply, ("summary",))
+    opening = "Replicate the following:"
+    body = re.sub(rf"^{opening[:-1]}\s*:?\s*", "", text, flags=re.IGNORECASE)
+    if not body:
+        raise ParseError("the summary says nothing", reply)
+    return f"{opening} {body}"
+
+
+def vote(model: str) -> Parser[Vote]:
+    """A parser for the vote of the committee member ``model``: a JSON object, or lines such as ``aligned: yes``."""
+
+    def parse(reply: str) -> Vote:
+        found = _json(reply, "{")
+        said = {str(key).lower(): value for key, value in found.items()} if found is not None else _answers(reply)
+        answers = {name: _yes_or_no(said.get(name), name, reply) for name in CRITERIA}
+        return Vote(model=model, reason=" ".join(str(said.get("reason") or "").split()), **answers)
+
+    return parse
+
+
+# parts of replies
+
+
+def _said(reply: str) -> str:
+    """What a reply says, without the thoughts that some models put before it; an empty reply says nothing at all."""
+    text = re.sub(r"<think(?:ing)?>.*?</think(?:ing)?>", "", reply, flags=re.DOTALL | re.IGNORECASE).strip()
+    if not text:
+        raise ParseError("the reply is empty", reply)
+    return text
+
+
+def _json(reply: str, opening: str) -> Any | None:
+    """The first readable JSON value that begins with ``opening``; prose and fences may surround it."""
+    text = _said(reply)
+    decoder = json.JSONDecoder(strict=False)
+    for found in re.finditer(re.escape(opening), text):
+        try:
+            value, _ = decoder.raw_decode(text, found.start())
+        except (ValueError, RecursionError):
+            continue
+        if value:
+            return value
+    return None
+
+
+def _pairs(items: Any, reply: str) -> list[tuple[str, str]]:
+    """Tasks without an instruction make the whole list unreadable: a shorter list would hide that."""
+    pairs = []
+    for item in items if isinstance(items, list) else []:
+        fields = item if isinstance(item, dict) else {"instruction": item}
+        text, quote = fields.get("instruction", fields.get("task")), fields.get("quote") or ""
+        if not isinstance(text, str) or not text.strip() or not isinstance(quote, str):
+            raise ParseError('every item of the list needs an "instruction" and a "quote", both texts', reply)
+        pairs.append((" ".join(text.split()), quote.strip()))
+    return pairs
+
+
+def _listed(reply: str) -> list[str]:
+    numbered = re.findall(r"^\s*(?:\d+[.)]|[-*])\s+(\S.*)$", _said(reply), flags=re.MULTILINE)
+    return [text for line in numbered if (text := _unquoted(line))]
+
+
+def _first_call(text: str) -> str:
+    """The ``name(...)`` that a text begins with, up to the bracket that closes it; quotes may hold brackets."""
+    text = text.lstrip(" \t\n`*")
+    text = re.sub(r"^(?:python|text|json)\s*\n", "", text)
+    start = re.match(r"[A-Za-z_]\w*\s*\(", text)
+    if start is None:
+        return ""
+    quote, depth, at = "", 1, start.end()
+    while at < len(text):
+        char = text[at]
+        if quote:
+            at += char == "\\"
+            quote = "" if char == quote else quote
+        elif char in "\"'":
+            quote = char
+        else:
+            depth += (char == "(") - (char == ")")
+            if depth == 0:
+                return text[: at + 1]
+        at += 1
+    return ""
+
+
+def _plain(reply: str, labels: tuple[str, ...]) -> str:
+    """A reply that is nothing but text, freed of fences, of a label before it and of quotes around it."""
+    text = re.sub(r"^```\w*\s*\n(.*?)\n?```$", r"\1", _said(reply), flags=re.DOTALL).strip()
+    names = "|".join(re.escape(label) for label in labels)
+    text = re.sub(rf"^[*#\s]*(?:{names})[*\s]*:[*\s]*", "", text, flags=re.IGNORECASE)
+    text = _unquoted(text)
+    if not text:
+        raise ParseError("the reply says nothing", reply)
+    return text
+
+
+def _unquoted(text: str) -> str:
+    text = text.strip()
+    for left, right in ('""', "''", "``", "“”", "‘’", "«»", ("**", "**")):
+        inside = text[len(left) : len(text) - len(right)]
+        wrapped = len(text) >= len(left) + len(right) and text.startswith(left) and text.endswith(right)
+        if wrapped and left not in inside and right not in inside:
+            return inside.strip()
+    return text
+
+
+def _answers(reply: str) -> dict[str, str]:
+    names = "|".join((*CRITERIA, "reason"))
+    lines = re.findall(rf"^[\s*#>-]*({names})[*\s]*[:=][*\s]*(.*)$", _said(reply), flags=re.IGNORECASE | re.MULTILINE)
+    return {name.lower(): answer for name, answer in lines}
+
+
+def _yes_or_no(value: Any, name: str, reply: str) -> bool:
+    word = re.sub(r"\W.*$", "", str(value).strip().lower().lstrip("*\"'`"), flags=re.DOTALL)
+    if isinstance(value, bool) or word in _YES | _NO:
+        return value if isinstance(value, bool) else word in _YES
+    raise ParseError(f'"{name}" must be answered with true or false', reply)
