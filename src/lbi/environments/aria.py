@@ -1,0 +1,122 @@
+"""Playwright's ``aria_snapshot(mode="ai")`` -> tree: ``- link "Wiki" [ref=e23]:`` -> Node("link", "Wiki", ref="e23").
+
+The text is YAML of a small dialect: one node per line, two blanks per level, and keys that are quoted when they hold
+a colon or a hash. A real YAML parser takes ten times as long for the same lines.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+
+_KEY = re.compile(r'([^\s"\[:]+)(?: ("(?:[^"\\]|\\.)*"))?((?: \[[^\]]*\])*)')
+_ATTRIBUTE = re.compile(r"\[([^\]=]*)(?:=([^\]]*))?\]")
+
+
+@dataclass
+class Node:
+    """One element of the accessibility tree; plain text is a node of role "text" whose name is the text."""
+
+    role: str
+    name: str = ""
+    ref: str = ""
+    url: str = ""
+    attributes: dict[str, str] = field(default_factory=dict)
+    children: list[Node] = field(default_factory=list)
+
+    @property
+    def clickable(self) -> bool:
+        return self.attributes.get("cursor") == "pointer"
+
+    def text(self) -> str:
+        """All text in it, in reading order."""
+        if self.role == "text" or (self.name and not self.children):
+            return self.name
+        return " ".join(filter(None, (child.text() for child in self.children))) or self.name
+
+
+def parse_aria(snapshot: str) -> Node:
+    """The whole page under a root of role "document". Lines that are no node are taken as text."""
+    root = Node("document")
+    stack: list[tuple[int, Node]] = [(-1, root)]
+    for line in snapshot.splitlines():
+        body = line.lstrip(" ")
+        if not body.startswith("- "):
+            continue
+        indent = len(line) - len(body)
+        while stack[-1][0] >= indent:
+            stack.pop()
+        parent = stack[-1][1]
+        node = _node(body[2:], parent)
+        if node is not None:
+            parent.children.append(node)
+            stack.append((indent, node))
+    return root
+
+
+def _node(item: str, parent: Node) -> Node | None:
+    """A node, or None for a property such as ``/url`` that was set on the parent."""
+    key, rest = _split_key(item)
+    if key.startswith("/"):
+        if key == "/url":
+            parent.url = rest
+        else:
+            parent.attributes[key[1:]] = rest
+        return None
+    if key == "text":
+        return Node("text", rest)
+    found = _KEY.match(key)
+    if found is None:
+        return Node("text", fold(item))
+    node = Node(found[1], fold(_unquote(found[2] or "")))
+    for name, value in _ATTRIBUTE.findall(found[3]):
+        if name == "ref":
+            node.ref = value
+        else:
+            node.attributes[name] = value or "true"
+    if rest:
+        node.children.append(Node("text", rest))
+    return node
+
+
+def _split_key(item: str) -> tuple[str, str]:
+    """``'link "a: b" [ref=e1]': text`` -> (key, text), both without YAML's quotes."""
+    if item.startswith("'"):
+        end = 1
+        while end < len(item):
+            if item[end] == "'":
+                if item[end + 1 : end + 2] != "'":
+                    break
+                end += 1
+            end += 1
+        return item[1:end].replace("''", "'"), _value(item[end + 1 :].removeprefix(":").strip())
+    if item.startswith(("/", "text:")):
+        key, _, rest = item.partition(":")
+        return key, _value(rest.strip())
+    found = _KEY.match(item)
+    if found is None:
+        return item, ""
+    return found[0], _value(item[found.end() :].removeprefix(":").strip())
+
+
+def _value(text: str) -> str:
+    if text.startswith('"'):
+        return _unquote(text)
+    if text.startswith("'") and text.endswith("'") and len(text) > 1:
+        return text[1:-1].replace("''", "'")
+    return text
+
+
+def _unquote(text: str) -> str:
+    if not text:
+        return ""
+    try:
+        return str(json.loads(re.sub(r"\\x([0-9a-fA-F]{2})", r"\\u00\1", text), strict=False))
+    except json.JSONDecodeError:
+        return text.strip('"')
+
+
+def fold(text: str) -> str:
+    """All runs of blanks as one, so that a name is one line."""
+    return " ".join(text.split())

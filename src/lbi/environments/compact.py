@@ -1,0 +1,371 @@
+"""Accessibility tree -> observation text for a model, a third of its size, in the format of docs/formats.md.
+
+References stand only on what can be acted on and are numbered afresh in reading order, so that the same page reads the
+same on every visit. Wrappers without a name vanish, a row of a table is one line, and long lists lose their middle.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from lbi.environments.aria import Node, fold
+from lbi.environments.labels import label_fields
+from lbi.environments.snapshot import FIELDS, INTERACTIVE, STATES, TICKS
+
+MAX_NAME = 160
+MAX_TEXT = 1000
+MAX_VALUE = 2000
+MAX_OPTIONS = 60
+MAX_ROW = 500
+_PHRASES = frozenset({"strong", "emphasis", "code", "time", "mark", "insertion", "deletion", "subscript", "superscript"})
+_WRAPPERS = _PHRASES | {"generic", "paragraph", "img", "list", "listitem", "rowgroup", "none", "presentation"}
+_CELLS = frozenset({"cell", "gridcell", "rowheader", "columnheader"})
+_KEPT_UNNAMED = frozenset({"dialog", "alertdialog", "alert", "iframe", "menu", "listbox"})
+
+
+@dataclass
+class Block:
+    """One line of the observation and the lines indented under it. ``kind`` tells which lines form a list."""
+
+    line: str
+    kind: str
+    children: list[Block] = field(default_factory=list)
+
+
+class Compact:
+    """Turns one tree into blocks; ``refs`` maps the new references to Playwright's."""
+
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+        self.refs: dict[str, str] = {}
+
+    def blocks(self, nodes: list[Node]) -> list[Block]:
+        found: list[Block] = []
+        run: list[Node] = []
+        for node in [*nodes, None]:
+            if node is not None and (node.role == "text" or node.role in _PHRASES or _is_link(node)):
+                if self._inlines(node, in_row=False):
+                    run.append(node)
+                    continue
+            found.extend(self._run(run))
+            run = []
+            if node is not None:
+                found.extend(self._block(node))
+        return found
+
+    def _run(self, run: list[Node]) -> list[Block]:
+        """Neighbouring text and links: one line of text if there is text, else a line for each link."""
+        if any(not _acts(node) for node in run):
+            content = self._inline(run)
+            return [Block(f"text: {content}", "text")] if content else []
+        return [block for node in run for block in self._block(node)]
+
+    def _block(self, node: Node) -> list[Block]:
+        if _acts(node):
+            line = self._element(node)
+            return [Block(line, node.role, self._inside(node))]
+        if node.role == "row":
+            return self._row(node)
+        if node.role == "listitem":
+            return self._item(node)
+        if node.role == "heading":
+            name = node.name or node.text()
+            return [Block(_head("heading", name), "heading", self._actable(node))] if name else self.blocks(node.children)
+        if node.role == "term" and node.text():
+            return [Block(_head("term", fold(node.text())), "term", self._actable(node))]
+        if node.role == "img":
+            return [Block(_head("img", node.name), "img")] if node.name else []
+        children = self._terms(node.children)
+        if node.role in _KEPT_UNNAMED or (node.name and node.role not in _WRAPPERS | _CELLS):
+            return [Block(_head(node.role, node.name), node.role, children)] if children or node.name else []
+        return children
+
+    def _terms(self, nodes: list[Node]) -> list[Block]:
+        """Blocks, with each term and the definition after it on one line."""
+        found: list[Block] = []
+        rest: list[Node] = []
+        for node in nodes:
+            if node.role == "definition" and rest and rest[-1].role == "term" and self._inlines(node, in_row=True):
+                term = rest.pop()
+                found.extend(self.blocks(rest))
+                rest = []
+                found.append(Block(_labelled("term", fold(term.text()), self._inline([node])), "term"))
+            else:
+                rest.append(node)
+        return [*found, *self.blocks(rest)]
+
+    def _inside(self, node: Node) -> list[Block]:
+        """What lies under an element: nothing, unless something in it can be acted on by itself."""
+        return self._actable(node) if node.role not in FIELDS or not _options_of(node) else []
+
+    def _actable(self, node: Node) -> list[Block]:
+        return [block for child in node.children if _has_action(child) for block in self._block(child)]
+
+    # -- tables and lists ------------------------------------------------------------------------------------------
+
+    def _row(self, row: Node) -> list[Block]:
+        cells = [child for child in row.children if child.role in _CELLS]
+        if len(cells) < len(row.children) or not cells:
+            return self._children_of_row(row, keep=False)
+        if not all(self._inlines(cell, in_row=True) for cell in cells):
+            headed = cells[0].role == "rowheader" or sum(bool(cell.children or cell.name) for cell in cells) < 2
+            return self._children_of_row(row, keep=not headed)
+        if _alternates(cells):
+            return self._pairs(cells)
+        header = all(cell.role == "columnheader" for cell in cells)
+        numbered = dict(self.refs)
+        line = " | ".join(self._inline([cell]).replace(" | ", " ¦ ") for cell in cells)
+        if len(line) > MAX_ROW and not header:
+            self.refs = numbered
+            return self._children_of_row(row, keep=True)
+        if not line.strip(" |"):
+            return []
+        return [Block(f"{'columns' if header else 'row'}: {line}", "row")]
+
+    def _pairs(self, cells: list[Node]) -> list[Block]:
+        found = []
+        for header, cell in zip(cells[::2], cells[1::2], strict=True):
+            if name := fold(header.name or header.text()):
+                found.append(Block(_labelled("rowheader", name, self._inline([cell])), "rowheader"))
+        return found
+
+    def _children_of_row(self, row: Node, keep: bool) -> list[Block]:
+        found: list[Block] = []
+        for cell in row.children:
+            inside = self._terms(cell.children or ([Node("text", cell.name)] if cell.name else []))
+            if cell.role in ("rowheader", "columnheader") and not _has_action(cell):
+                name = fold(cell.name or cell.text())
+                inside = [Block(_head(cell.role, name), cell.role)] if name else []
+            found.extend(inside)
+        found = _without_repeated_labels(found)
+        return [Block("row", "row", found)] if keep and len(found) > 1 else found
+
+    def _item(self, item: Node) -> list[Block]:
+        if _is_single_action(item):
+            return self.blocks(item.children)
+        flat = [child for child in item.children if child.role != "list"]
+        nested = [child for child in item.children if child.role == "list"]
+        if flat and all(self._inlines(child, in_row=True) for child in flat):
+            content = self._inline(flat)
+            if content:
+                return [Block(f"item: {content}", "item", self.blocks(nested))]
+        children = self.blocks(item.children)
+        return children if len(children) < 2 else [Block("item", "item", children)]
+
+    # -- within one line -------------------------------------------------------------------------------------------
+
+    def _inlines(self, node: Node, in_row: bool) -> bool:
+        """Can it stand within a line? Fields cannot: their values may hold anything."""
+        if node.role == "text":
+            return True
+        if _acts(node):
+            fits = node.role not in FIELDS if in_row else _is_link(node)
+            return fits and not any(_has_action(child) for child in node.children)
+        if node.role not in (_WRAPPERS | _CELLS | {"definition"} if in_row else _PHRASES | {"img"}):
+            return False
+        if in_row and sum(child.role in ("paragraph", "listitem") for child in node.children) > 3:
+            return False
+        return all(self._inlines(child, in_row) for child in node.children)
+
+    def _inline(self, nodes: list[Node]) -> str:
+        parts: list[str] = []
+        for node in nodes:
+            if node.role == "text":
+                parts.append(_plain(node.name))
+            elif _acts(node):
+                parts.append(self._element(node))
+            elif node.children:
+                parts.append(self._inline(node.children))
+            elif node.name:
+                parts.append(_plain(node.name))
+        return " ".join(filter(None, parts))
+
+    def _element(self, node: Node) -> str:
+        ref = f"e{len(self.refs) + 1}"
+        self.refs[ref] = node.ref
+        states = [state for state in STATES if node.attributes.get(state) == "true"]
+        states += ["mixed"] if "mixed" in node.attributes.values() else []
+        line = f"{_head(node.role, node.name or fold(node.text()))} [{ref}]"
+        line += f" ({', '.join(states)})" if states else ""
+        if node.role in FIELDS:
+            return line + _value_of(node)
+        return line + (f" -> {_address(node.url, self.origin)}" if node.url else "")
+
+
+def compact(tree: Node, origin: str = "", limit: int = 12_000) -> tuple[str, dict[str, str]]:
+    """The lines of a page, and the map from their references to the tree's. ``origin``: scheme and host of the site."""
+    label_fields(tree)
+    writer = Compact(origin)
+    blocks = _without_repeats(writer._terms(tree.children))
+    shorten(blocks, limit)
+    return "\n".join(_lines(blocks, 0)), writer.refs
+
+
+def shorten(blocks: list[Block], limit: int) -> None:
+    """Cut, in place, the middle out of the longest lists until the whole fits; then out of the page itself."""
+    while (excess := _size(blocks, 0) - limit) > 0:
+        size, siblings, start, end = max(_lists(blocks), default=(0, blocks, 0, 0), key=lambda found: found[0])
+        if end - start < 8 or size < 400:
+            break
+        _cut(siblings, start, end, excess, head=4, tail=2)
+    while (excess := _size(blocks, 0) - limit) > 0 and len(blocks) > 3:
+        _cut(blocks, 0, len(blocks), excess, head=max(1, len(blocks) // 3), tail=1)
+
+
+def _cut(siblings: list[Block], start: int, end: int, excess: int, head: int, tail: int) -> None:
+    """Take from the middle as much as is too much, but leave the first and last few."""
+    first, last = start + head, end - tail
+    middle = first + (last - first) * 2 // 3
+    low = high = middle
+    while excess > -60 and (low > first or high < last):
+        if high < last and (high - middle <= middle - low or low == first):
+            excess -= _size([siblings[high]], 0)
+            high += 1
+        else:
+            low -= 1
+            excess -= _size([siblings[low]], 0)
+    left_out = sum(_left_out(block) for block in siblings[low:high])
+    siblings[low:high] = [Block(f"… {left_out} more left out here", "cut")]
+
+
+def _left_out(block: Block) -> int:
+    found = re.match(r"… (\d+) more", block.line)
+    return int(found[1]) if found else 1
+
+
+def _lists(blocks: list[Block]) -> list[tuple[int, list[Block], int, int]]:
+    """Every run of neighbours of one kind: (characters, siblings, start, end)."""
+    found = []
+    start = 0
+    for at in range(1, len(blocks) + 1):
+        if at == len(blocks) or blocks[at].kind not in (blocks[start].kind, "cut"):
+            found.append((_size(blocks[start:at], 0), blocks, start, at))
+            start = at
+    for block in blocks:
+        if block.children:
+            found.extend(_lists(block.children))
+    return found
+
+
+def _size(blocks: list[Block], depth: int) -> int:
+    return sum(len(block.line) + 2 * depth + 1 + _size(block.children, depth + 1) for block in blocks)
+
+
+def _lines(blocks: list[Block], depth: int) -> list[str]:
+    found = []
+    for block in blocks:
+        found.append("  " * depth + block.line)
+        found.extend(_lines(block.children, depth + 1))
+    return found
+
+
+def _without_repeated_labels(blocks: list[Block]) -> list[Block]:
+    """A row's header says nothing new beside the field that is named after it."""
+    kept = []
+    for at, block in enumerate(blocks):
+        after = blocks[at + 1].line if at + 1 < len(blocks) else ""
+        name = block.line.partition(" ")[2]
+        if not (block.kind == "rowheader" and name and after.partition(" ")[2].startswith(name + " [")):
+            kept.append(block)
+    return kept
+
+
+def _without_repeats(blocks: list[Block]) -> list[Block]:
+    """Drop the text beside a check box or field that only says its name again."""
+    kept: list[Block] = []
+    for at, block in enumerate(blocks):
+        block.children = _without_repeats(block.children)
+        beside = [blocks[i] for i in (at - 1, at + 1) if 0 <= i < len(blocks)]
+        if block.kind == "text" and any(_names(other, block.line[6:]) for other in beside):
+            continue
+        kept.append(block)
+    return kept
+
+
+def _names(block: Block, text: str) -> bool:
+    return block.kind in FIELDS | TICKS and block.line.startswith(f"{_head(block.kind, text)} [")
+
+
+def _acts(node: Node) -> bool:
+    if not node.ref:
+        return False
+    if node.role in INTERACTIVE:
+        return True
+    # a wrapper with a hand for a cursor is an element of its own unless it merely surrounds some
+    return node.clickable and bool(fold(node.name or node.text())) and not any(map(_has_action, node.children))
+
+
+def _has_action(node: Node) -> bool:
+    return _acts(node) or any(_has_action(child) for child in node.children)
+
+
+def _is_link(node: Node) -> bool:
+    return node.role == "link" and _acts(node)
+
+
+def _is_single_action(item: Node) -> bool:
+    return len(item.children) == 1 and _acts(item.children[0])
+
+
+def _alternates(cells: list[Node]) -> bool:
+    """rowheader, cell, rowheader, cell ...: fields with their values, not a row of a list."""
+    return len(cells) % 2 == 0 and all((cell.role == "rowheader") == (at % 2 == 0) for at, cell in enumerate(cells))
+
+
+def _options_of(node: Node) -> list[Node]:
+    found = []
+    for child in node.children:
+        found.extend([child] if child.role == "option" and not child.ref else _options_of(child))
+    return found
+
+
+def _value_of(node: Node) -> str:
+    options = _options_of(node)
+    if not options:
+        value = node.text() if node.children else ""
+        return f": {_shown(value)}" if value.strip() else ""
+    names = [fold(option.name or option.text()) for option in options]
+    chosen = [name for name, option in zip(names, options, strict=True) if "selected" in option.attributes]
+    ordered = [*chosen, *(name for name in names if name not in chosen)]
+    more = len(ordered) - MAX_OPTIONS
+    listed = " | ".join(map(_quote, ordered[:MAX_OPTIONS])) + (f" | … {more} more" if more > 0 else "")
+    return f": {', '.join(map(_quote, chosen)) or 'none'} of {listed}"
+
+
+def _shown(value: str) -> str:
+    """A text box's value; quoted where one line could not hold it as it is."""
+    if len(value) > MAX_VALUE:
+        value = f"{value[:MAX_VALUE]}… ({len(value) - MAX_VALUE} more characters)"
+    plain = value == value.strip() and not value.startswith('"') and value.isprintable()
+    return value if plain else _quote(value)
+
+
+def _plain(text: str) -> str:
+    """Text within a line, unable to pass for an element."""
+    text = re.sub(r"\[(e\d+)\]", r"[ \1]", fold(text)).replace("-> ", "→ ")
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}… ({len(text) - MAX_TEXT} more characters)"
+
+
+def _labelled(role: str, name: str, content: str) -> str:
+    return f"{_head(role, name)}: {content}" if content else _head(role, name)
+
+
+def _head(role: str, name: str) -> str:
+    name = fold(name)
+    name = name if len(name) <= MAX_NAME else name[: MAX_NAME - 1] + "…"
+    return f"{role} {_quote(name)}" if name else role
+
+
+def _quote(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _address(url: str, origin: str) -> str:
+    url = url.strip().replace(" ", "%20")
+    if not origin or not url.startswith(origin):
+        return url or "#"
+    parts = urlsplit(url)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "") + (f"#{parts.fragment}" if parts.fragment else "")

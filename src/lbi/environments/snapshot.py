@@ -1,0 +1,224 @@
+"""Observation text -> Page: ``textbox "Search:" [e8]: cats`` -> Element("textbox", "Search:", "e8", value="cats").
+
+The reverse of compact.py. Whoever looks at an observation as data (the offline policy, the normaliser of the index,
+the report) reads it here, so that the format is known in two neighbouring files and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+FIELDS = frozenset({"textbox", "searchbox", "combobox", "listbox", "spinbutton", "slider"})
+TICKS = frozenset({"checkbox", "radio", "switch", "menuitemcheckbox", "menuitemradio"})
+INTERACTIVE = FIELDS | TICKS | {"link", "button", "tab", "menuitem", "option", "treeitem"}
+STATES = ("checked", "mixed", "selected", "disabled", "expanded", "pressed", "invalid", "readonly")
+
+_NAME = r'"(?:[^"\\]|\\.)*"'
+_STATE = r"\(((?:" + "|".join(STATES) + r")(?:, (?:" + "|".join(STATES) + r"))*)\)"
+_ELEMENT = re.compile(rf"(?<!\S)([\w-]+)(?: ({_NAME}))? \[(e\d+)\](?: {_STATE})?(?: -> (\S+))?(?!\S)")
+_HEAD = re.compile(rf"([\w-]+)(?: ({_NAME}))?(?: \[(e\d+)\])?(?: {_STATE})?(?=$|: ?| -> )")
+_NAMES = re.compile(_NAME)
+_INLINE = ("text", "row", "columns", "item", "note")
+_LABELLED = re.compile(r"([^:|]{1,40}):\s+(\S.*)")
+
+
+@dataclass(frozen=True)
+class Element:
+    """Something that can be acted on, as one observation shows it."""
+
+    role: str
+    name: str
+    ref: str
+    value: str = ""  # text in a text box; the chosen option of a combobox ("; " between several)
+    options: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()  # of STATES
+    url: str = ""  # where a link leads: a path on the site, or an absolute address elsewhere
+    depth: int = 0
+    group: str = ""  # name of the nearest named container around it
+    nth: int = 0  # which of the page's elements with this role and name
+    line: int = 0  # index of its line in the observation's text
+
+    def has(self, state: str) -> bool:
+        return state in self.states
+
+
+@dataclass(frozen=True)
+class Page:
+    """One observation as data."""
+
+    url: str = ""
+    title: str = ""
+    notes: tuple[str, ...] = ()  # what happened beside the page: dialogs, downloads, tabs
+    elements: tuple[Element, ...] = ()
+    headings: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()  # every line of plain text, rows included, elements in it as their names
+    pairs: tuple[tuple[str, str], ...] = ()  # (field, value) as the page shows it, "Owner" -> "jane"
+    tables: tuple[tuple[tuple[str, ...], tuple[tuple[str, ...], ...]], ...] = ()  # (names of columns, rows of cells)
+
+    def element(self, ref: str) -> Element | None:
+        return next((element for element in self.elements if element.ref == ref), None)
+
+    def find(self, role: str, name: str, nth: int = 0) -> Element | None:
+        """The element of a grounded target."""
+        same = [e for e in self.elements if e.role == role and e.name == name]
+        return same[nth] if nth < len(same) else None
+
+
+class _Reader:
+    """Collects one page line by line; holds the stack of named containers around the line."""
+
+    def __init__(self) -> None:
+        self.url = self.title = ""
+        self.notes: list[str] = []
+        self.elements: list[Element] = []
+        self.headings: list[str] = []
+        self.texts: list[str] = []
+        self.pairs: list[tuple[str, str]] = []
+        self.tables: list[tuple[tuple[str, ...], list[tuple[str, ...]]]] = []
+        self._groups: list[tuple[int, str]] = []
+        self._seen: dict[tuple[str, str], int] = {}
+
+    def line(self, number: int, line: str) -> None:
+        body = line.lstrip(" ")
+        depth = (len(line) - len(body)) // 2
+        while self._groups and self._groups[-1][0] >= depth:
+            self._groups.pop()
+        head = _HEAD.match(body)
+        if head is None:
+            if body:
+                self.texts.append(body)
+            return
+        role, quoted, ref, states = head.groups()
+        name = _unquote(quoted)
+        rest = body[head.end() :]
+        if role in _INLINE and not quoted and not ref:
+            self._inline(role, rest.removeprefix(":").strip(), number, depth)
+        elif ref:
+            self._element(role, name, ref, states, rest, number, depth)
+        elif role in ("rowheader", "term"):
+            self._pair(name, rest.removeprefix(":").strip(), number, depth)
+        elif role == "heading":
+            self.headings.append(name)
+        elif name:
+            self._groups.append((depth, name))
+
+    def _inline(self, kind: str, content: str, number: int, depth: int) -> None:
+        if kind == "note":
+            self.notes.append(content)
+            return
+        plain = self._scan(content, number, depth)
+        self.texts.append(plain)
+        if kind in ("columns", "row"):
+            self._table(kind, tuple(cell.strip() for cell in plain.split("|")))
+        labelled = _LABELLED.fullmatch(plain) if kind in ("text", "item") else None
+        if labelled:
+            self.pairs.append((labelled[1].strip(), labelled[2]))
+
+    def _table(self, kind: str, cells: tuple[str, ...]) -> None:
+        if kind == "columns":
+            self.tables.append((cells, []))
+        elif self.tables:
+            self.tables[-1][1].append(cells)
+
+    def _pair(self, name: str, content: str, number: int, depth: int) -> None:
+        plain = self._scan(content, number, depth)
+        if plain:
+            self.pairs.append((name.rstrip(": "), plain))
+            self.texts.append(f"{name} {plain}")
+        elif name:
+            self.texts.append(name)
+
+    def _scan(self, content: str, number: int, depth: int) -> str:
+        """Take the elements out of a line of text; the text with their names in their places."""
+
+        def one(match: re.Match[str]) -> str:
+            role, quoted, ref, states, url = match.groups()
+            self._add(role, _unquote(quoted), ref, states, url=url or "", depth=depth, line=number)
+            return _unquote(quoted)
+
+        return " ".join(_ELEMENT.sub(one, content).split())
+
+    def _element(self, role: str, name: str, ref: str, states: str, rest: str, number: int, depth: int) -> None:
+        value, options, url = "", tuple[str, ...](), ""
+        if rest.startswith(" -> "):
+            url = rest[4:]
+        elif role in ("combobox", "listbox") and " of " in rest:
+            chosen, options = _options(rest.removeprefix(":").strip())
+            value = "; ".join(chosen)
+        elif rest.startswith(": "):
+            value = _text_value(rest[2:])
+        self._add(role, name, ref, states, value=value, options=options, url=url, depth=depth, line=number)
+
+    def _add(
+        self,
+        role: str,
+        name: str,
+        ref: str,
+        states: str | None,
+        *,
+        depth: int,
+        line: int,
+        value: str = "",
+        options: tuple[str, ...] = (),
+        url: str = "",
+    ) -> None:
+        nth = self._seen.get((role, name), 0)
+        self._seen[role, name] = nth + 1
+        group = self._groups[-1][1] if self._groups else ""
+        flags = tuple(states.split(", ")) if states else ()
+        self.elements.append(Element(role, name, ref, value, options, flags, url, depth, group, nth, line))
+
+    def page(self) -> Page:
+        return Page(
+            self.url,
+            self.title,
+            tuple(self.notes),
+            tuple(self.elements),
+            tuple(self.headings),
+            tuple(self.texts),
+            tuple(self.pairs),
+            tuple((columns, tuple(rows)) for columns, rows in self.tables),
+        )
+
+
+@lru_cache(maxsize=512)
+def parse_observation(text: str) -> Page:
+    """Read an observation's text; lines that it does not know are plain text, so it never fails."""
+    reader = _Reader()
+    for number, line in enumerate(text.split("\n")):
+        if line.startswith("URL: ") and not reader.url and number < 2:
+            reader.url = line[5:]
+        elif line.startswith("Title: ") and not reader.title and number < 2:
+            reader.title = line[7:]
+        else:
+            reader.line(number, line)
+    return reader.page()
+
+
+def _options(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """``"b", "c" of "b" | "a" | "c"`` -> (("b", "c"), ("b", "a", "c"))."""
+    at = 4 if text.startswith("none") else 0
+    chosen: list[str] = []
+    while not text.startswith(" of ", at):
+        found = _NAMES.match(text, at)
+        if found is None:
+            return (), ()
+        chosen.append(_unquote(found[0]))
+        at = found.end() + (2 if text.startswith(", ", found.end()) else 0)
+    return tuple(chosen), tuple(_unquote(one) for one in _NAMES.findall(text, at + 4))
+
+
+def _text_value(text: str) -> str:
+    return _unquote(text) if text.startswith('"') and text.endswith('"') and len(text) > 1 else text
+
+
+def _unquote(text: str | None) -> str:
+    if not text:
+        return ""
+    try:
+        return str(json.loads(text, strict=False))
+    except json.JSONDecodeError:
+        return text.strip('"')
