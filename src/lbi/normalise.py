@@ -1,0 +1,118 @@
+"""Observation -> the text by which two observations are "the same": what changes between two visits is masked.
+
+'link "3 weeks ago" [e12] -> /log?from=2026-11-22T07%3A57Z#top' -> 'link "<time>" -> /log?from=<time>'
+(exact look-up of paper, sec. 2.4)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import lru_cache
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from lbi.records import Observation
+
+_MONTH = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|"
+    r"sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
+)
+_WEEKDAY = r"(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\b\.?"
+_CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:\s?[ap]\.?m\b\.?)?(?:\s?(?:utc\b|gmt\b|z\b|[+-]\d{2}:?\d{2}\b))?"
+_UNIT = r"(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?)"
+_COUNT = r"(?:\d+|an?|one|two|three|a few|few|several|less than an?|about an?)"
+_TIMES = (
+    rf"\d{{4}}-\d{{2}}-\d{{2}}(?:[t ]{_CLOCK})?",
+    r"\d{4}/\d{1,2}/\d{1,2}",
+    r"\d{1,2}/\d{1,2}/\d{2}(?:\d{2})?",
+    r"\d{1,2}\.\d{1,2}\.\d{4}",
+    rf"(?:{_WEEKDAY},? )?{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?(?:,? {_CLOCK})?(?:,? \d{{4}})?",
+    rf"(?:{_WEEKDAY},? )?\d{{1,2}}(?:st|nd|rd|th)?\.? {_MONTH}(?:,? \d{{4}})?",
+    _CLOCK,
+    rf"{_COUNT}\s{_UNIT}(?:,?\s(?:and\s)?{_COUNT}\s{_UNIT})*\s(?:ago|late|left|overdue|old|from now)\b",
+    rf"in\s{_COUNT}\s{_UNIT}\b",
+    r"(?:just now|moments ago|yesterday)\b",
+)
+_TIME = re.compile(rf"(?<![\w/.\-])(?:{'|'.join(_TIMES)})(?![\w/])", re.IGNORECASE)
+_TIMES_IN_A_ROW = re.compile(r"<time>(?:(?:,? (?:at )?|,)<time>)+")
+_MAYBE_TIME = re.compile(rf"\d|\s{_UNIT}\b|now\b|ago\b|yesterday", re.IGNORECASE)
+_REFERENCE = re.compile(r"\s?\[(?:f\d+)?e\d+\]")
+_UUID = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![0-9a-f])", re.IGNORECASE)
+# a digit and sixteen places, so that neither words nor short commit hashes, which are content, are taken for tokens
+_HEX = re.compile(r"\b(?=[a-f]*\d)[0-9a-f]{16,}\b", re.IGNORECASE)
+_RANDOM = re.compile(r"\b(?=[\w-]*[a-z])(?=[\w-]*[A-Z])(?=(?:[\w-]*\d){3})[\w-]{24,}")
+_NAMED = re.compile(r"(\b\w*(?:token|nonce|csrf|xsrf)\w*\s?=\s?)[^\s&\"'<>]+", re.IGNORECASE)
+_VOLATILE = re.compile(
+    r"token|nonce|csrf|xsrf|sess(?:ion)?_?id|^(?:_+|sid|session|ts|timestamp|cache_?bust(?:er)?|cb|rnd|rand)$|^utm_",
+    re.IGNORECASE,
+)
+_ADDRESS = re.compile(r"(?<=-> )\S+|https?://[^\s\"'<>)\]]+")
+_LOOPBACK = re.compile(r"^https?://(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?(?=[/?#]|$)")
+_HEADER = re.compile(r"\A(?:(?:URL|Title): .*(?:\n|\Z)){1,2}")
+_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
+
+def normalise(observation: Observation) -> str:
+    """The observation without references, tokens, dates and spare blanks. Its error note is no part of it."""
+    return _normalise(observation.text, observation.url, observation.title)
+
+
+def observation_key(observation: Observation) -> int:
+    """64-bit hash of the normalised observation, signed, as SQLite stores integers."""
+    return _key(observation.text, observation.url, observation.title)
+
+
+@lru_cache(maxsize=8192)
+def normalise_url(url: str) -> str:
+    """Path and query without fragment, session and token parameters; parameters in alphabetical order."""
+    path, _, query = _LOOPBACK.sub("", url).partition("#")[0].partition("?")
+    path = re.sub(r";\w*sessionid=[^/]*", "", path, flags=re.IGNORECASE)
+    stable = sorted(
+        (name, mask(value))
+        for name, value in parse_qsl(query, keep_blank_values=True)
+        if not _VOLATILE.search(name) and not _is_session_ticket(name, value)
+    )
+    path = quote(mask(unquote(path)), safe="/:<>@!$&'()*+,;=~-._") or "/"
+    return path + ("?" if stable else "") + "&".join(f"{name}={value}" for name, value in stable)
+
+
+def place(observation: Observation) -> str:
+    """Where an observation was: its normalised address, or its title where the environment has no addresses."""
+    return normalise_url(observation.url) if observation.url else mask(observation.title)
+
+
+def kind_of_place(address: str) -> str:
+    """A place without the numbers in its path: /ticket/12 and /ticket/13 are pages of one kind."""
+    return re.sub(r"\d+", "0", urlsplit(address).path)
+
+
+def mask(text: str) -> str:
+    """One line of text with tokens and times replaced and blanks folded."""
+    text = " ".join(_INVISIBLE.sub("", text).split())
+    if "=" in text:
+        text = _NAMED.sub(r"\1<id>", text)
+    if not _MAYBE_TIME.search(text):  # most lines of a page; the rest costs ten times as much
+        return text
+    for pattern in (_UUID, _HEX, _RANDOM):
+        text = pattern.sub("<id>", text)
+    return _TIMES_IN_A_ROW.sub("<time>", _TIME.sub("<time>", text))
+
+
+def _is_session_ticket(name: str, value: str) -> bool:
+    """``ticket=12`` is an issue's number, ``ticket=ST-4f8a...`` a login's."""
+    return name.lower() == "ticket" and (mask(value) == "<id>" or bool(re.fullmatch(r"(?:ST|PT)-[\w.-]{8,}", value)))
+
+
+def _normalise(text: str, url: str, title: str) -> str:
+    if url or title:
+        text = _HEADER.sub("", text)  # the fields say the same, in every environment
+    text = _ADDRESS.sub(lambda found: normalise_url(found[0]), _REFERENCE.sub("", text))
+    lines = [f"URL: {normalise_url(url)}" if url else "", f"Title: {mask(title)}" if title else ""]
+    lines += [mask(line) for line in text.split("\n")]
+    return "\n".join(line for line in lines if line)
+
+
+@lru_cache(maxsize=8192)  # filters and composition ask for the same observations many times
+def _key(text: str, url: str, title: str) -> int:
+    digest = hashlib.blake2b(_normalise(text, url, title).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
