@@ -119,9 +119,7 @@ def read_corpus(
     skipped: list[Skipped] = []
     for source in sources:
         for raw in _raws(source, timeout):
-            found = (
-                raw if isinstance(raw, Skipped) else _documents(raw, source, longest, 1 if source.text else shortest)
-            )
+            found = raw if isinstance(raw, Skipped) else _documents(raw, source, longest, shortest)
             if isinstance(found, Skipped):
                 skipped.append(found)
             else:
@@ -136,7 +134,8 @@ def _documents(raw: _Raw, source: DocumentSource, longest: int, shortest: int) -
     except (ValueError, RecursionError) as error:
         return Skipped(source=raw.name, reason=str(error) if isinstance(error, ValueError) else "nested too deeply")
     sections = fit(page.sections, longest, shortest)
-    if sum(len(section.text.strip()) for section in sections) < shortest:
+    # what someone wrote into a config is meant to be read, however short it is
+    if not source.text and sum(len(section.text.strip()) for section in sections) < shortest:
         return Skipped(source=raw.name, reason=f"fewer than {shortest} characters of text")
     return [
         Document(
