@@ -1,0 +1,170 @@
+"""An application's server process: started on a free port, answered for, killed as a group.
+
+It dies with us: by a parent-death signal where the kernel has one, at exit otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lbi.errors import EnvironmentFailure, UserError
+
+ATTEMPTS = 4
+# run between fork and the server, so that no Python code of ours runs in a forked copy of a threaded process
+_GUARD = """
+import os, signal, sys
+try:
+    import ctypes
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+except (ImportError, OSError, AttributeError):
+    pass
+if os.getppid() != int(sys.argv[1]):
+    sys.exit("parent is gone")
+os.execvpe(sys.argv[2], sys.argv[2:], os.environ)
+"""
+_running: set[Server] = set()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """One server process and the port it answers on."""
+
+    def __init__(
+        self, command: Callable[[int], Sequence[str]], health: str, timeout: float, cwd: Path, env: dict[str, str]
+    ) -> None:
+        self._command = command
+        self._health = health
+        self._timeout = timeout
+        self._cwd = cwd
+        self._env = env
+        self.log = cwd.parent / f"{cwd.name}.log"
+        self.port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        """Start, on the port it had before if there was one. Raises UserError if it dies or stays silent."""
+        for attempt in range(ATTEMPTS):
+            # another process may take a free port before the server does; then it dies and the next port is tried
+            port = self.port if self.port and not attempt else free_port()
+            self.port = port
+            self._spawn(port)
+            if await self._answers(port):
+                return
+            died = self._process is not None and self._process.poll() is not None
+            await asyncio.to_thread(self.stop)
+            if not (died and self._port_was_taken(port)):
+                break
+        raise UserError(f"the server {self._shown()} did not answer at {self._health}:\n{self.last_words()}")
+
+    async def restart(self) -> None:
+        await asyncio.to_thread(self.stop)
+        try:
+            await self.start()
+        except UserError as error:  # it worked before, so this is no fault of the configuration
+            raise EnvironmentFailure(str(error)) from error
+
+    def check(self) -> None:
+        """Raise EnvironmentFailure if the process has ended."""
+        if self._process is None or self._process.poll() is not None:
+            raise EnvironmentFailure(f"the server {self._shown()} is gone:\n{self.last_words()}")
+
+    def stop(self) -> None:
+        """Kill the process group; harmless when done before."""
+        process, self._process = self._process, None
+        _running.discard(self)
+        if process is None:
+            return
+        _signal_group(process, signal.SIGTERM)
+        try:
+            process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            pass
+        # children of the server may outlive it
+        _signal_group(process, signal.SIGKILL)
+        process.wait()
+
+    def last_words(self, lines: int = 12) -> str:
+        try:
+            return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-lines:]) or "(it wrote nothing)"
+        except OSError:
+            return "(no log)"
+
+    def _spawn(self, port: int) -> None:
+        command = [*self._command(port)]
+        with open(self.log, "ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _GUARD, str(os.getpid()), *command],
+                cwd=self._cwd,
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        _running.add(self)
+
+    async def _answers(self, port: int) -> bool:
+        deadline = time.monotonic() + self._timeout
+        pause = 0.02
+        while time.monotonic() < deadline:
+            if self._process is None or self._process.poll() is not None:
+                return False
+            if await asyncio.to_thread(_status, port, self._health) < 500:
+                return self._process.poll() is None
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, 0.25)
+        return False
+
+    def _port_was_taken(self, port: int) -> bool:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return True
+        return "in use" in self.last_words(40)
+
+    def _shown(self) -> str:
+        return " ".join(self._command(self.port))[:200]
+
+
+def _status(port: int, path: str) -> int:
+    """HTTP status of a GET; 599 if nobody answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return 599
+    finally:
+        connection.close()
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+@atexit.register
+def _stop_all() -> None:
+    for server in list(_running):
+        server.stop()
