@@ -1,0 +1,107 @@
+"""``provider:name`` -> a model that is ready to be asked: one provider per file of this folder.
+
+A provider's file has ``create(name, settings) -> Model``; a new one is found by being here. Its model may say
+``free = True`` (no key, no money: nothing is cached, metered or budgeted), ``endpoint`` and ``limits``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import importlib
+import ipaddress
+import os
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from lbi.contracts import Model
+from lbi.errors import UserError
+from lbi.prompts import Limits
+
+#: set to 1, no request leaves this machine: for tests, and for processes that tests start
+FORBID_VARIABLE = "LBI_FORBID_PAID_REQUESTS"
+#: tokens that a model of the provider's own endpoint may spend on thoughts, on top of those of its reply
+THINKING_TOKENS = 4096
+_forbidding = 0
+
+
+class PaidRequestForbidden(BaseException):
+    """A request was about to leave the machine where that is forbidden.
+
+    No ``Exception``: whatever retries, classifies or reports failures must not take it for one of them.
+    """
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every provider is told. ``options`` are added to the body of each request as they are."""
+
+    base_url: str = ""  # empty = the provider's own endpoint
+    timeout: float = 120.0  # seconds for one request as a whole
+    limits: Limits = field(default_factory=Limits)
+    load_image: Callable[[str], bytes] | None = None  # hash -> PNG; without it no images are shown
+    options: Mapping[str, Any] = field(default_factory=dict)
+    priced: Callable[[str], bool] = lambda spec: False  # whether the user gave a price for a model the list lacks
+
+
+def open_model(
+    spec: str,
+    *,
+    base_url: str = "",
+    timeout: float = 120.0,
+    limits: Limits | None = None,
+    load_image: Callable[[str], bytes] | None = None,
+    options: Mapping[str, Any] | None = None,
+    priced: Callable[[str], bool] = lambda spec: False,
+) -> Model:
+    """Open ``offline``, ``openai:NAME``, ``anthropic:NAME``, ... Raises UserError for what cannot be opened.
+
+    ``priced`` says of a model whether the user gave a price for it, which vouches for a name that the list lacks.
+    """
+    provider, _, name = spec.partition(":")
+    known = providers()
+    if provider not in known:
+        near = difflib.get_close_matches(provider, known, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UserError(f'unknown model provider "{provider}" in "{spec}"{hint} (known: {", ".join(known)})')
+    shown = (limits or Limits()).model_copy(update={} if load_image else {"images": False})
+    settings = Settings(base_url or "", timeout, shown, load_image, dict(options or {}), priced)
+    create = importlib.import_module(f"{__name__}.{provider}").create
+    return cast(Model, create(name, settings))
+
+
+def providers() -> list[str]:
+    """The files of this folder."""
+    return sorted(found.name for found in pkgutil.iter_modules(__path__) if not found.name.startswith("_"))
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address is on this machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@contextlib.contextmanager
+def paid_requests_forbidden() -> Iterator[None]:
+    """While this is entered, every request to another machine raises PaidRequestForbidden."""
+    global _forbidding
+    _forbidding += 1
+    try:
+        yield
+    finally:
+        _forbidding -= 1
+
+
+def check_allowed(url: str) -> None:
+    """What every provider calls before a request."""
+    forbidden = _forbidding or os.environ.get(FORBID_VARIABLE, "") not in ("", "0")
+    if forbidden and not is_loopback(url):
+        raise PaidRequestForbidden(f"a request to {url} was about to be sent while paid requests are forbidden")

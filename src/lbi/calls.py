@@ -1,0 +1,316 @@
+"""Wrappers between a stage and a model, each existing once: cached(retried(budgeted(metered(model))))."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import random
+import re
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
+from weakref import WeakValueDictionary
+
+from lbi.contracts import Message, Model, Reply, Request
+from lbi.errors import BudgetExceeded, ModelBusy, ModelError, UserError
+from lbi.models import THINKING_TOKENS
+from lbi.prices import Bill, Prices
+from lbi.prompts import DEFAULT_LIMITS, Limits, estimate_tokens, render
+from lbi.records import Record, Usage
+
+Complete = Callable[[Request], Coroutine[Any, Any, Reply]]
+
+
+class CallStore(Protocol):
+    """Where calls are kept; the run's store is one."""
+
+    def get_call(self, key: str) -> Reply | None: ...
+
+    def put_call(self, key: str, role: str, stage: str, model: str, messages_json: str, reply: Reply) -> None: ...
+
+
+class MeterStore(Protocol):
+    """Where meters are kept; the run's store is one."""
+
+    def add(self, stage: str, **amounts: float) -> None: ...
+
+
+class MemoryCalls:
+    """Calls and meters for as long as the process lives: for tests, and for runs that keep nothing."""
+
+    def __init__(self) -> None:
+        self.calls: dict[str, Reply] = {}
+        self.meters: dict[str, dict[str, float]] = {}
+
+    def get_call(self, key: str) -> Reply | None:
+        return self.calls.get(key)
+
+    def put_call(self, key: str, role: str, stage: str, model: str, messages_json: str, reply: Reply) -> None:
+        self.calls.setdefault(key, reply)
+
+    def add(self, stage: str, **amounts: float) -> None:
+        meter = self.meters.setdefault(stage, {})
+        for name, amount in amounts.items():
+            meter[name] = meter.get(name, 0.0) + amount
+
+
+class Wrapped:
+    """A model whose calls take another way; everything else is the model's own."""
+
+    def __init__(self, model: Model, complete: Complete) -> None:
+        self.name = model.name
+        self.free = is_free(model)
+        self.endpoint = endpoint_of(model)
+        self.limits = limits_of(model)
+        self.close = model.close
+        self._complete = complete
+
+    async def complete(self, request: Request) -> Reply:
+        return await self._complete(request)
+
+
+def is_free(model: Model) -> bool:
+    return bool(getattr(model, "free", False))
+
+
+def endpoint_of(model: Model) -> str:
+    """The address of a server that is not the provider's own."""
+    return str(getattr(model, "endpoint", ""))
+
+
+def limits_of(model: Model) -> Limits:
+    found = getattr(model, "limits", DEFAULT_LIMITS)
+    return found if isinstance(found, Limits) else DEFAULT_LIMITS
+
+
+def wrapped(
+    model: Model,
+    *,
+    calls: CallStore,
+    meters: MeterStore,
+    prices: Prices,
+    budget: Budget | None = None,
+    retry: Retry | None = None,
+) -> Model:
+    """All wrappers in the order that makes sense: hits cost nothing, and every attempt is metered and budgeted.
+
+    A free model is only metered. Raises UserError for a budget with a model whose price is unknown.
+    """
+    inner = metered(model, meters, prices)
+    if is_free(model):
+        return inner
+    if budget is not None:
+        inner = budgeted(inner, budget, prices)
+    return cached(retried(inner, retry or Retry()), calls, meters)
+
+
+# money
+
+
+def metered(model: Model, meters: MeterStore, prices: Prices) -> Model:
+    """Prices each call and adds it up per stage and role, also a call whose reply could not be used.
+
+    Meters: calls, failures, input_tokens, output_tokens, cached_tokens, seconds, cost (US dollars), unpriced (calls
+    whose cost is unknown and therefore no part of ``cost``).
+    """
+
+    async def complete(request: Request) -> Reply:
+        try:
+            reply = await model.complete(request)
+        except ModelError as error:
+            error.usage = _priced(model, error.usage, prices)
+            _add(meters, request, error.usage, failures=1)
+            raise
+        usage = _priced(model, _counted(model, request, reply), prices)
+        _add(meters, request, usage)
+        return reply.model_copy(update={"usage": usage})
+
+    return Wrapped(model, complete)
+
+
+def _counted(model: Model, request: Request, reply: Reply) -> Usage:
+    """The usage of a reply, estimated where a server states none: what is not counted would cost nothing."""
+    if is_free(model) or reply.usage.input_tokens or reply.usage.output_tokens:
+        return reply.usage
+    asked, said = _estimated_input(render(request, limits_of(model))), estimate_tokens(reply.text)
+    return reply.usage.model_copy(update={"input_tokens": asked, "output_tokens": said})
+
+
+def _priced(model: Model, usage: Usage, prices: Prices) -> Usage:
+    if is_free(model) or not usage.calls:
+        cost: float | None = 0.0
+    else:
+        cost = prices.cost(model.name, usage, endpoint_of(model))
+    plain = usage.usage if isinstance(usage, Bill) else usage
+    return plain.model_copy(update={"cost": cost})
+
+
+def _add(meters: MeterStore, request: Request, usage: Usage, failures: int = 0) -> None:
+    meters.add(
+        f"{request.stage or 'other'}/{request.role}",
+        calls=usage.calls,
+        failures=failures,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cached_tokens=usage.cached_tokens,
+        seconds=usage.seconds,
+        cost=usage.cost or 0.0,
+        unpriced=0 if usage.cost is not None else usage.calls,
+    )
+
+
+def parse_budget(text: str) -> float:
+    """US dollars of ``20usd``, ``$20`` or ``20``."""
+    found = re.fullmatch(r"\s*\$?\s*(\d+(?:\.\d+)?)\s*(?:usd|\$)?\s*", text, flags=re.IGNORECASE)
+    if found is None:
+        raise UserError(f'cannot read the budget "{text}"; write it in US dollars, such as 20usd')
+    return float(found[1])
+
+
+class Budget:
+    """Dollars that may be spent by all models of a run together. ``spent`` is what earlier processes of it spent."""
+
+    def __init__(self, limit: float, spent: float = 0.0) -> None:
+        self.limit = limit
+        self.spent = spent
+        self._in_flight: list[float] = []  # estimates; a running sum would drift away from 0
+        self._changed = asyncio.Event()
+
+    async def reserve(self, estimate: float) -> None:
+        """Set money aside for a call, waiting for calls in flight where they may turn out cheaper than estimated."""
+        while self.spent + sum(self._in_flight) + estimate > self.limit:
+            if self.spent + estimate > self.limit:
+                raise BudgetExceeded(
+                    f"the budget of {self.limit:.2f} USD is used up: {self.spent:.4f} are spent and the next call may "
+                    f"cost {estimate:.4f}; continue the run with a higher --budget"
+                )
+            await self._changed.wait()
+        self._in_flight.append(estimate)
+
+    def settle(self, estimate: float, paid: float) -> None:
+        """Put what a call really cost in place of its estimate."""
+        self._in_flight.remove(estimate)
+        self.spent += paid
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+def budgeted(model: Model, budget: Budget, prices: Prices) -> Model:
+    """Starts no call that could take the spending beyond the budget; calls in flight count with their estimate."""
+    if not prices.knows(model.name, endpoint_of(model)):
+        raise UserError(
+            f"there is a budget, and the price of {model.name} is unknown; give it under [models.prices] as "
+            f'"{model.name}" = [input, output] in US dollars per million tokens, or leave the budget away'
+        )
+
+    async def complete(request: Request) -> Reply:
+        estimate = _estimate(model, request, prices)
+        await budget.reserve(estimate)
+        paid = estimate  # until something else is known; of a cancelled call nothing ever is
+        try:
+            reply = await model.complete(request)
+            paid = estimate if reply.usage.cost is None else reply.usage.cost
+        except ModelError as error:
+            paid = error.usage.cost or 0.0
+            raise
+        finally:
+            budget.settle(estimate, paid)
+        return reply
+
+    return Wrapped(model, complete)
+
+
+def _estimate(model: Model, request: Request, prices: Prices) -> float:
+    """The most that a call may cost, within reason: two bytes a token, and a reply that uses all its room."""
+    asked = 2 * _estimated_input(render(request, limits_of(model)))
+    usage = Usage(calls=1, input_tokens=asked, output_tokens=request.max_tokens + THINKING_TOKENS)
+    return prices.cost(model.name, usage, endpoint_of(model)) or 0.0
+
+
+def _estimated_input(messages: tuple[Message, ...]) -> int:
+    return sum(estimate_tokens(message.content) + 8 + 1500 * len(message.images) for message in messages)
+
+
+# patience
+
+
+class Retry(Record):
+    """How long to try; times in seconds."""
+
+    attempts: int = 6
+    first: float = 1.0  # the first wait is at most this long, each later one at most twice the one before
+    longest: float = 60.0
+    deadline: float = 600.0  # no wait that would end later than this after the first attempt
+
+
+def retried(
+    model: Model,
+    retry: Retry,
+    *,
+    sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+    clock: Callable[[], float] = time.monotonic,
+    rng: random.Random | None = None,
+) -> Model:
+    """Tries again on ModelBusy: exponential waits with full jitter, and never earlier than the provider asked for."""
+    chance = rng or random.Random()
+
+    async def complete(request: Request) -> Reply:
+        start, attempt, lost = clock(), 0, Usage()
+        while True:
+            attempt += 1
+            try:
+                reply = await model.complete(request)
+                return reply.model_copy(update={"usage": lost + reply.usage})
+            except ModelBusy as error:
+                lost += error.usage
+                wait = _wait(error, attempt, retry, chance)
+                if attempt >= retry.attempts or clock() - start + wait > retry.deadline:
+                    message = f"{error}; gave up after {attempt} attempts in {clock() - start:.0f} s"
+                    raise ModelBusy(message, retry_after=error.retry_after, usage=lost) from error
+            except ModelError as error:
+                error.usage = lost + error.usage
+                raise
+            await sleep(wait)
+
+    return Wrapped(model, complete)
+
+
+def _wait(error: ModelBusy, attempt: int, retry: Retry, chance: random.Random) -> float:
+    longest: float = min(retry.longest, retry.first * 2 ** (attempt - 1))
+    jitter = chance.uniform(0, longest)
+    return jitter if error.retry_after is None else error.retry_after + jitter / 4
+
+
+# memory
+
+
+def cached(model: Model, calls: CallStore, meters: MeterStore) -> Model:
+    """Answers what was answered before from the store, and has every new answer in the store before it is used.
+
+    A hit keeps its tokens, so that arms can be compared whoever came first, and costs neither money nor time; the meter
+    counts it under ``hits`` and nothing else. The same question asked twice at once is sent once.
+    """
+    asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def complete(request: Request) -> Reply:
+        messages = render(request, limits_of(model))
+        key = call_key(model.name, request, messages)
+        async with asking.setdefault(key, asyncio.Lock()):
+            known = calls.get_call(key)
+            if known is not None:
+                meters.add(f"{request.stage or 'other'}/{request.role}", hits=1)
+                return known.model_copy(update={"usage": known.usage.model_copy(update={"cost": 0.0, "seconds": 0.0})})
+            reply = await model.complete(request)
+            said = json.dumps([message.model_dump(mode="json") for message in messages], ensure_ascii=False)
+            calls.put_call(key, request.role, request.stage, model.name, said, reply)
+            return reply
+
+    return Wrapped(model, complete)
+
+
+def call_key(model: str, request: Request, messages: tuple[Message, ...]) -> str:
+    """Hash of everything that decides a reply; with ``sample``, several samples of one prompt are several calls."""
+    turns = [(message.role, message.content, message.images) for message in messages]
+    asked = [model, request.temperature, request.max_tokens, request.sample, turns]
+    return hashlib.blake2b(json.dumps(asked, ensure_ascii=False).encode(), digest_size=16).hexdigest()
