@@ -1,0 +1,140 @@
+"""What was gathered -> the numbers of the funnel, the filters and the committee."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lbi.records import TIERS, Example, Vote
+from lbi.report.charts import Band, Part
+from lbi.report.gather import Gathered
+
+STOPS = {
+    "done": "s1",
+    "step_limit": "s5",
+    "budget": "s6",
+    "model_failure": "s4",
+    "environment_failure": "s2",
+}
+TIER_LOOKS = {"unverified": "tier0", "committee": "tier1", "replayed": "tier2", "checked": "tier3"}
+DROP_LOOKS = ("s2", "s5", "s4", "s6", "s7", "s0")
+CRITERIA = ("aligned", "coherent", "natural", "reasonable")
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """One filter: how many examples it was the first to drop, and for which reasons most often."""
+
+    filter: str
+    judged: int
+    count: int
+    reasons: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One committee member: how often it voted and accepted, and how often it said no to each criterion."""
+
+    model: str
+    votes: int
+    accepted: int
+    refused: tuple[int, ...]
+
+
+def dropped(examples: Iterable[Example]) -> list[Dropped]:
+    """Filters in the order in which they judge."""
+    judged: Counter[str] = Counter()
+    places: dict[str, int] = {}
+    reasons: dict[str, Counter[str]] = {}
+    for example in examples:
+        for place, verdict in enumerate(example.verdicts):
+            judged[verdict.filter] += 1
+            places[verdict.filter] = max(place, places.get(verdict.filter, 0))
+        first = next((verdict for verdict in example.verdicts if not verdict.keep), None)
+        if first:
+            reasons.setdefault(first.filter, Counter())[_sort_of(first.reason)] += 1
+    names = sorted(judged, key=lambda name: (places[name], name))
+    return [_dropped(name, judged[name], reasons.get(name, Counter())) for name in names]
+
+
+def _dropped(name: str, judged: int, reasons: Counter[str]) -> Dropped:
+    return Dropped(name, judged, sum(reasons.values()), tuple(reasons.most_common(4)))
+
+
+def _sort_of(reason: str) -> str:
+    """Reasons that differ only in numbers or quoted names are one sort of reason."""
+    return re.sub(r"\d+", "n", re.sub(r"\"[^\"]*\"|“[^”]*”", "“…”", reason)).strip()[:160] or "no reason given"
+
+
+def members(examples: Iterable[Example]) -> list[Member]:
+    votes: dict[str, list[Vote]] = {}
+    for example in examples:
+        for verdict in example.verdicts:
+            for vote in verdict.votes:
+                votes.setdefault(vote.model, []).append(vote)
+    return [
+        Member(
+            model,
+            len(given),
+            sum(vote.accepts for vote in given),
+            tuple(sum(not getattr(vote, criterion) for vote in given) for criterion in CRITERIA),
+        )
+        for model, given in sorted(votes.items())
+    ]
+
+
+def vote_in_words(vote: Vote) -> str:
+    """accepts, or the criteria that it says are not met."""
+    missing = [f"not {criterion}" for criterion in CRITERIA if not getattr(vote, criterion)]
+    return "says " + ", ".join(missing) if missing else "accepts"
+
+
+def kinds_by_tier(examples: Iterable[Example]) -> list[tuple[str, list[int], int]]:
+    """Kept examples: (kind, count per tier, sum)."""
+    table: Counter[tuple[str, str]] = Counter((example.kind, example.tier) for example in examples if example.kept)
+    kinds = [kind for kind in ("abstract", "summary", "forward", "composed") if any(key[0] == kind for key in table)]
+    rows = [(kind, [table[kind, tier] for tier in TIERS]) for kind in kinds]
+    return [(kind, counts, sum(counts)) for kind, counts in rows]
+
+
+def funnel(run: Gathered) -> list[Band]:
+    """Documents -> tasks -> trajectories -> spans -> instructions -> kept examples."""
+    rollouts = [entry for entry in run.entries if entry.kind == "trajectory"]
+    bands = [_documents(run), _tasks(run, {entry.task for entry in rollouts})]
+    stops = Counter(entry.stop for entry in rollouts)
+    parts = tuple(Part(stop.replace("_", " "), stops[stop], look) for stop, look in STOPS.items() if stops[stop])
+    bands.append(Band("trajectories", len(rollouts), "", parts))
+    spans = {(example.trajectory, example.start, example.end) for example in run.examples}
+    bands.append(Band("spans labelled", len(spans), f"{len(run.examples):,} instructions written for them", ()))
+    kept = [example for example in run.examples if example.kept]
+    drops = [drop for drop in dropped(run.examples) if drop.count]
+    looks = [DROP_LOOKS[index % len(DROP_LOOKS)] for index in range(len(drops))]
+    losses = [Part(f"dropped by {drop.filter}", drop.count, look) for drop, look in zip(drops, looks, strict=True)]
+    bands.append(Band("instructions", len(run.examples), "", (Part("kept", len(kept), "s1"), *losses)))
+    tiers = Counter(example.tier for example in kept)
+    bands.append(
+        Band("examples kept", len(kept), "", tuple(Part(t, tiers[t], TIER_LOOKS[t]) for t in TIERS if tiers[t]))
+    )
+    return [_without_empty(band) for band in bands]
+
+
+def _without_empty(band: Band) -> Band:
+    return band._replace(parts=tuple(part for part in band.parts if part.number))
+
+
+def _documents(run: Gathered) -> Band:
+    used = {task.document for task in run.tasks} & set(run.documents)
+    idle = len(run.documents) - len(used)
+    return Band(
+        "documents", len(run.documents), "", (Part("led to tasks", len(used), "s1"), Part("no task", idle, "rest"))
+    )
+
+
+def _tasks(run: Gathered, tried: set[str]) -> Band:
+    attempted = len(tried & {task.id for task in run.tasks})
+    idle = len(run.tasks) - attempted
+    return Band(
+        "tasks proposed", len(run.tasks), "", (Part("attempted", attempted, "s1"), Part("not attempted", idle, "rest"))
+    )

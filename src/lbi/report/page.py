@@ -1,0 +1,283 @@
+"""A run folder -> report.html: one file that needs no network, and runs nothing that a page, a task or a model said."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from lbi import __version__
+from lbi.records import TIERS, Result
+from lbi.report import charts, counts, evaluation
+from lbi.report.gather import OFFLINE, Gathered, gather
+from lbi.report.pages import Pages, Writer, label_of
+from lbi.store import RunFolder, write_atomically
+
+FOLDER = Path(__file__).parent / "templates"
+SECTIONS = (
+    ("summary", "Summary"),
+    ("arms", "Success"),
+    ("comparisons", "Differences"),
+    ("categories", "By category"),
+    ("growth", "Growth"),
+    ("funnel", "Funnel"),
+    ("filters", "Filters"),
+    ("spent", "What it took"),
+    ("contamination", "Contamination"),
+    ("failures", "Failures"),
+    ("tasks", "Held-out tasks"),
+    ("trajectories", "Trajectories"),
+    ("config", "Configuration"),
+)
+MAX_ROWS = 200  # of tables that may grow without end
+METERS = ("done", "seconds", "calls", "input_tokens", "cached_tokens", "output_tokens", "cost")
+MARKS = {"solved": "✓", "part": "◐", "missed": "✗", "error": "!"}
+OUTCOMES = {"missed": "not solved", "part": "in part", "error": "error"}
+SECRET = re.compile(r"(api_?key|password|passwd|secret|authorization|credential)", re.IGNORECASE)
+
+
+def write_report(run: RunFolder) -> Path:
+    """Write report.html into the run folder and return its path; works at any point of a run."""
+    gathered = gather(run)
+    environment = _environment()
+    pages = Writer(run, gathered, environment.get_template("trajectory.html")).write()
+    file = run.path / "report.html"
+    html = environment.get_template("report.html").render(**_context(gathered, pages))
+    write_atomically(file, html.encode("utf-8", "replace"))
+    return file
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters.update(
+        count=count,
+        money=money,
+        percent=percent,
+        decimal=lambda value: "–" if value is None else f"{value:.1f}",
+        signed=lambda value: "–" if value is None else charts.points(value, signed=True),
+        chance=chance,
+        words=lambda text: str(text).replace("_", " "),
+        outcome=lambda text: OUTCOMES.get(text, text.replace("_", " ")),
+        mark=lambda text: MARKS.get(text, "–"),
+        cut=lambda text, most: text if len(text) <= most else text[: most - 1] + "…",
+        label=label_of,
+        vote=counts.vote_in_words,
+        pretty=lambda value: json.dumps(value, indent=2, ensure_ascii=False, default=str),
+    )
+    return environment
+
+
+def count(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def money(value: float | None) -> str:
+    """Dollars; a price that is not known is not zero."""
+    if value is None:
+        return "price unknown"
+    return f"${value:,.2f}" if value == 0 or value >= 0.1 else f"${value:.4f}"
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{charts.points(value)}%"
+
+
+def chance(value: float | None) -> str:
+    return "–" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def duration(seconds: float) -> str:
+    """In words: 3723 -> 1 h 2 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+def _context(run: Gathered, pages: Pages) -> dict[str, Any]:
+    script = (FOLDER / "script.js").read_text()
+    style = (FOLDER / "style.css").read_text()
+    arms = evaluation.arms(run)
+    comparisons = evaluation.comparisons(run)
+    return {
+        "policy": _policy(script, style),
+        "script": Markup(script),
+        "style": Markup(style),
+        "version": __version__,
+        "title": _title(run),
+        "sections": SECTIONS,
+        "headline": evaluation.headline(arms, comparisons) or [_unfinished(run)],
+        "facts": _facts(run),
+        "notes": run.notes,
+        "tiles": _tiles(run),
+        "arms": arms,
+        "comparisons": comparisons,
+        "groups": evaluation.groups(run),
+        "growth": _growth(run),
+        "funnel": charts.funnel("chart-funnel", "From documents to examples", counts.funnel(run))
+        if run.documents or run.tasks or run.entries
+        else "",
+        "tiers": TIERS,
+        "examples": {
+            "written": len(run.examples),
+            "kinds": counts.kinds_by_tier(run.examples),
+            "dropped": counts.dropped(run.examples),
+            "members": counts.members(run.examples),
+        },
+        "stages": _stages(run.meters),
+        "models": [(role, _model(model), calls) for role, model, calls in run.models],
+        "contamination": _contamination(run),
+        "failures": _failures(run, pages.anchors),
+        "matrix": evaluation.matrix(run, pages.anchors),
+        "pages": pages,
+        "sources": list(dict.fromkeys(entry.source for entry in pages.entries)),
+        "ends": sorted({entry.outcome or entry.stop for entry in pages.entries}),
+        "config": _without_secrets(run.config),
+    }
+
+
+def _policy(script: str, style: str) -> str:
+    """Only this script and this style sheet, by their hashes, and images that are in the file."""
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, style)]
+    return (
+        f"default-src 'none'; script-src 'sha256-{hashes[0]}'; style-src 'sha256-{hashes[1]}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _title(run: Gathered) -> str:
+    name = str(run.config.get("name") or run.name)
+    about = _application(run)
+    return name if about in ("", name) else f"{name}: {about}"
+
+
+def _application(run: Gathered) -> str:
+    stated = str(run.config.get("application") or run.config.get("url") or run.config.get("environment") or "")
+    return stated.rsplit("/", 1)[-1].removesuffix(".toml") if stated.endswith(".toml") else stated
+
+
+def _model(name: str) -> str:
+    return f"{name} ({OFFLINE})" if name.split(":")[0] == "offline" else name
+
+
+def _models(run: Gathered) -> str:
+    stated = run.config.get("models")
+    if not isinstance(stated, dict):
+        return "; ".join(f"{role}: {_model(model)}" for role, model, _ in run.models) or "not stated"
+    default = str(stated.get("default") or "not stated")
+    roles = {role: stated.get(role) for role in ("propose", "act", "label", "query")}
+    special = [f"{role}: {_model(str(name))}" for role, name in roles.items() if name and name != default]
+    judges = stated.get("judges") or ()
+    if judges:
+        special.append("judges: " + ", ".join(_model(str(judge)) for judge in judges))
+    return "; ".join([_model(default), *special])
+
+
+def _facts(run: Gathered) -> list[tuple[str, str]]:
+    facts = [("Application", _application(run) or "not stated"), ("Model", _models(run))]
+    if run.config.get("benchmark"):
+        facts.append(("Held-out tasks", str(run.config["benchmark"]).rsplit("/", 1)[-1].removesuffix(".toml")))
+    seeds = sorted({result.seed for result in run.results}) or run.config.get("seeds") or []
+    if seeds:
+        facts.append(("Seeds", ", ".join(str(seed) for seed in seeds)))
+    if run.span:
+        first, last = (time.strftime("%Y-%m-%d %H:%M", time.gmtime(moment)) for moment in run.span)
+        facts.append(("Ran", f"{first} to {last} UTC, {duration(run.span[1] - run.span[0])} from first to last record"))
+    facts.append(("Run folder", run.name))
+    return facts
+
+
+def _tiles(run: Gathered) -> list[tuple[str, str]]:
+    kept = sum(example.kept for example in run.examples)
+    rollouts = sum(entry.kind == "trajectory" for entry in run.entries)
+    spent = [meter.get("cost", 0.0) for meter in run.meters.values()]
+    calls = sum(meter.get("calls", 0.0) for meter in run.meters.values())
+    tiles = [
+        ("Documents", count(len(run.documents))),
+        ("Roll-outs", count(rollouts)),
+        ("Examples kept", count(kept)),
+        ("Episodes", count(len(run.results))),
+        ("Model calls", count(calls)),
+    ]
+    return [*tiles, ("Spent", money(sum(spent)))] if any("cost" in meter for meter in run.meters.values()) else tiles
+
+
+def _unfinished(run: Gathered) -> str:
+    kept = sum(example.kept for example in run.examples)
+    if not run.entries:
+        return "This run has not attempted any task yet."
+    return f"This run has no evaluation yet. Its synthesis has kept {kept:,} of {len(run.examples):,} examples."
+
+
+def _growth(run: Gathered) -> Markup | str:
+    data = [charts.Point(row.examples, row.rate, row.low, row.high) for row in run.summary.growth]
+    data.sort(key=lambda point: point.x)
+    return charts.line("chart-growth", "Success with the number of examples", "examples", data) if data else ""
+
+
+def _stages(meters: dict[str, dict[str, float]]) -> dict[str, Any]:
+    present = {name for meter in meters.values() for name in meter}
+    names = [name for name in METERS if name in present] + sorted(present - set(METERS))
+    order = sorted(meters, key=lambda stage: (_place(stage), stage))
+    sums = {name: sum(meter.get(name, 0.0) for meter in meters.values()) for name in names}
+    rows = [(stage, [_amount(name, meters[stage].get(name)) for name in names]) for stage in order]
+    return {"names": names, "rows": rows, "sums": [_amount(name, sums[name]) for name in names]}
+
+
+def _place(stage: str) -> int:
+    order = ("doc", "propos", "roll", "backward", "construct", "label", "filter", "compos", "index", "eval")
+    return next((index for index, word in enumerate(order) if word in stage), len(order))
+
+
+def _amount(name: str, value: float | None) -> str:
+    if value is None:
+        return ""
+    if "cost" in name:
+        return money(value)
+    return duration(value) if "seconds" in name else count(value)
+
+
+def _contamination(run: Gathered) -> dict[str, Any]:
+    rows = sorted(run.summary.contamination, key=lambda row: (-row.flag, -row.similarity, row.task))
+    flagged = sum(row.flag for row in rows)
+    about = f"{flagged} of {len(rows)} come too close." if flagged else f"None of {len(rows)} comes too close."
+    if len(rows) > MAX_ROWS:
+        about += f" The nearest {MAX_ROWS} are shown."
+    return {"rows": rows[:MAX_ROWS], "about": about}
+
+
+def _failures(run: Gathered, anchors: frozenset[str]) -> dict[str, Any]:
+    rows = [{**row, "anchor": ""} for row in run.failures]
+    rows += [_fault(run, result, anchors) for result in run.results if result.fault in evaluation.INFRASTRUCTURE]
+    apart = [row for row in rows if row["boundary"] in ("environment", "harness", "score", "EnvironmentFailure")]
+    other = [row for row in rows if row not in apart]
+    left_out = max(len(apart) - MAX_ROWS, 0) + max(len(other) - MAX_ROWS, 0)
+    return {"infrastructure": apart[:MAX_ROWS], "other": other[:MAX_ROWS], "left_out": left_out}
+
+
+def _fault(run: Gathered, result: Result, anchors: frozenset[str]) -> dict[str, Any]:
+    entry = run.episodes.get((result.arm, result.seed, result.task))
+    return {
+        "boundary": result.fault,
+        "kind": "result",
+        "key": f"{result.arm}/{result.seed}/{result.task}",
+        "message": result.reason,
+        "attempts": 0,
+        "anchor": entry.anchor if entry and entry.anchor in anchors else "",
+    }
+
+
+def _without_secrets(value: Any) -> Any:
+    """Keys are never in a config; should one be, it is not shown."""
+    if isinstance(value, dict):
+        return {key: "…" if SECRET.search(str(key)) and item else _without_secrets(item) for key, item in value.items()}
+    return [_without_secrets(item) for item in value] if isinstance(value, list) else value
