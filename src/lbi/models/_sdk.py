@@ -59,11 +59,11 @@ async def translated(sdk: Any, name: str, settings: Settings, key: str) -> Async
     try:
         async with asyncio.timeout(settings.timeout):
             yield
-    except (TimeoutError, sdk.APITimeoutError) as error:
+    except TimeoutError as error:
         raise ModelBusy(f"{name}: timeout: no reply within {settings.timeout:g} s") from error
     except sdk.APIStatusError as error:
         raise _of_status(error, name, key) from error
-    except sdk.APIConnectionError as error:
+    except sdk.APIConnectionError as error:  # the SDKs' transports call some lost connections time-outs
         raise ModelBusy(f"{name}: connection: {_because(error)}") from error
     except (sdk.APIError, ValueError) as error:  # a body that is no JSON, or not the JSON of a reply
         raise ModelBusy(f"{name}: malformed: the server's reply could not be read ({_because(error)})") from error

@@ -42,7 +42,11 @@ class OpenAI:
         # no proxy stands before a server on this machine
         http = DefaultAioHttpClient(trust_env=not is_loopback(settings.base_url))
         self._client = AsyncOpenAI(
-            api_key=key, base_url=settings.base_url or None, max_retries=0, timeout=settings.timeout, http_client=http
+            api_key=key,
+            base_url=settings.base_url or None,
+            max_retries=0,
+            timeout=settings.timeout + 5,  # ours comes first: it is for the request as a whole
+            http_client=http,
         )
         self._temperature = Temperature()
 

@@ -1,0 +1,56 @@
+"""Tests stay on this machine: no request that costs money, no socket to anywhere but loopback, no key to be found."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from lbi.models import FORBID_VARIABLE, paid_requests_forbidden
+
+
+@pytest.fixture(scope="session", autouse=True)
+def offline() -> Iterator[None]:
+    """Every test, and every process a test starts, is kept from paid requests; this process also from the network."""
+    with pytest.MonkeyPatch.context() as patch, paid_requests_forbidden():
+        patch.setenv(FORBID_VARIABLE, "1")
+        for variable in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL"):
+            patch.delenv(variable, raising=False)
+        _keep_sockets_local(patch)
+        yield
+
+
+def _keep_sockets_local(patch: pytest.MonkeyPatch) -> None:
+    for name in ("connect", "connect_ex", "sendto"):
+        patch.setattr(socket.socket, name, _checked(getattr(socket.socket, name)))
+    look_up = socket.getaddrinfo
+
+    def checked_look_up(host: Any, *args: Any, **kwargs: Any) -> Any:
+        _check(host)
+        return look_up(host, *args, **kwargs)
+
+    patch.setattr(socket, "getaddrinfo", checked_look_up)
+
+
+def _checked(call: Any) -> Any:
+    def checked(self: socket.socket, *args: Any) -> Any:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            _check(args[-1][0])  # the address is the last argument of all three
+        return call(self, *args)
+
+    return checked
+
+
+def _check(host: Any) -> None:
+    name = host.decode() if isinstance(host, bytes) else host
+    if name in (None, "", "localhost"):
+        return
+    try:
+        local = ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        pytest.fail(f"a test looked up or called {name}; tests stay on this machine")
+    if not (local.is_loopback or local.is_unspecified):
+        pytest.fail(f"a test called {name}; tests stay on this machine")
