@@ -1,0 +1,49 @@
+"""Agentic retrieval (paper, Algorithm 2): at every step observation and query -> examples -> reason and action."""
+
+from __future__ import annotations
+
+from lbi import parse
+from lbi.agents import Parts
+from lbi.agents.react import decide
+from lbi.contracts import Decision, Fields
+from lbi.errors import ModelError, ParseError, UserError
+from lbi.records import Observation, Step, Task, Usage
+from lbi.retrieve import ExampleIndex
+
+
+def create(parts: Parts) -> Icl:
+    if parts.index is None:
+        raise UserError("agent icl needs an index of examples; give its arm data, or use the agent react")
+    return Icl(parts, parts.index)
+
+
+class Icl:
+    """Acts with examples that are retrieved anew at every step."""
+
+    name = "icl"
+
+    def __init__(self, parts: Parts, index: ExampleIndex) -> None:
+        self._parts = parts
+        self._index = index
+
+    async def act(self, task: Task, history: tuple[Step, ...], observation: Observation, actions: str) -> Decision:
+        parts = self._parts
+        query, usage = await self._query(task, history, observation)
+        vector = (await parts.embedder.embed([query]))[0] if parts.embedder and query else None
+        examples = self._index.search(task, observation, query, m1=parts.m1, m2=parts.m2, vector=vector)
+        fields = Fields(task=task, history=history, observation=observation, actions=actions, examples=examples)
+        try:
+            decision = await decide(parts, fields)
+        except (ModelError, ParseError) as error:
+            error.usage += usage  # the query was paid for all the same
+            raise
+        return decision.model_copy(update={"usage": usage + decision.usage})
+
+    async def _query(self, task: Task, history: tuple[Step, ...], observation: Observation) -> tuple[str, Usage]:
+        parts = self._parts
+        if parts.m2 <= 0 or not len(self._index):
+            return "", Usage()
+        if not parts.ask_query:
+            return task.instruction, Usage()
+        fields = Fields(task=task, history=history, observation=observation)
+        return await parse.ask(parts.query_model or parts.model, parts.request("query", fields), parse.query)

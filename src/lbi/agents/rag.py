@@ -1,0 +1,50 @@
+"""The baseline with documents: the passages that fit the instruction best, the same at every step (paper, sec. 3.2)."""
+
+from __future__ import annotations
+
+from lbi.agents import Parts
+from lbi.agents.react import decide
+from lbi.bm25 import Entry, TextIndex
+from lbi.contracts import Decision, Fields
+from lbi.errors import UserError
+from lbi.records import Document, Observation, Step, Task
+
+MOST = 50  # documents at most, as in the paper
+
+
+def create(parts: Parts) -> Rag:
+    if not parts.documents:
+        raise UserError("agent rag needs documents; name some in the config, or leave its arm out")
+    if not 1 <= parts.top_documents <= MOST:
+        raise UserError(f"agent rag shows 1 to {MOST} documents, not {parts.top_documents}; change retrieval.documents")
+    return Rag(parts)
+
+
+class Rag:
+    """Acts with the documents that the instruction finds; it is a function of the instruction, so nothing is kept."""
+
+    name = "rag"
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._documents = sorted(parts.documents, key=lambda document: document.id)
+        self._index = TextIndex.build(Entry(row, _text(document)) for row, document in enumerate(self._documents))
+
+    async def act(self, task: Task, history: tuple[Step, ...], observation: Observation, actions: str) -> Decision:
+        fields = Fields(
+            task=task,
+            history=history,
+            observation=observation,
+            actions=actions,
+            documents=self.documents(task.instruction),
+        )
+        return await decide(self._parts, fields)
+
+    def documents(self, instruction: str) -> tuple[Document, ...]:
+        """The passages shown for an instruction, best first."""
+        found = self._index.best(instruction, self._parts.top_documents)
+        return tuple(self._documents[row] for row, _ in found)
+
+
+def _text(document: Document) -> str:
+    return "\n".join((document.title, *document.headings, document.text))

@@ -1,0 +1,137 @@
+"""Texts -> the best of them for a query, by BM25 (tantivy).
+
+Query words are analysed here and looked up as terms, so nothing in an untrusted text can be query syntax.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import tantivy
+
+_ANALYSER = "lbi"
+_MAX_TERMS = 48
+_COMMON = 0.1  # share of the entries; a word in more of them tells nothing and costs the most time
+_MANY = 1000  # entries from which on common words are dropped
+_HEAP = 64_000_000  # bytes of the writer
+
+
+class Entry(NamedTuple):
+    """One text, what it is called, and what a search can demand or forbid of it."""
+
+    row: int
+    text: str
+    keys: Collection[int] = ()  # signed 64 bits
+    tags: Collection[str] = ()
+
+
+class TextIndex:
+    """A searchable list of texts, in memory or in a folder. Never changes once built."""
+
+    def __init__(self, index: tantivy.Index) -> None:
+        self._analyse = _analyser().analyze
+        self._schema = index.schema
+        self._searcher = index.searcher()
+
+    @classmethod
+    def build(cls, entries: Iterable[Entry], folder: Path | None = None) -> TextIndex:
+        """Index the entries in their order; ``folder`` must be empty."""
+        index = tantivy.Index(_schema(), path=str(folder) if folder else None)
+        index.register_tokenizer(_ANALYSER, _analyser())
+        writer = index.writer(heap_size=_HEAP, num_threads=1)  # one thread keeps the order, on which ties depend
+        for entry in entries:
+            writer.add_document(_document(entry))
+        writer.commit()
+        writer.wait_merging_threads()
+        index.reload()
+        return cls(index)
+
+    @classmethod
+    def open(cls, folder: Path) -> TextIndex:
+        return cls(tantivy.Index.open(str(folder)))
+
+    def __len__(self) -> int:
+        return int(self._searcher.num_docs)
+
+    def best(
+        self, text: str, limit: int, *, keys: Collection[int] = (), without: Collection[str] = ()
+    ) -> list[tuple[int, float]]:
+        """(row, score) of the best entries, best first, ties by row.
+
+        With ``keys`` only entries that have one of them, also those without a word in common (score 0); ``without``
+        leaves out entries with one of these tags.
+        """
+        parts = [(tantivy.Occur.Should, self._term("text", word)) for word in self.words(text)]
+        if not keys and not parts:
+            return []
+        if keys:
+            demanded = tantivy.Query.term_set_query(self._schema, "key", list(keys))
+            parts.append((tantivy.Occur.Must, tantivy.Query.const_score_query(demanded, 0.0)))
+        parts += [(tantivy.Occur.MustNot, self._term("tag", tag)) for tag in without]
+        return self._found(tantivy.Query.boolean_query(parts), limit)
+
+    def tagged(self, tags: Collection[str]) -> set[int]:
+        """The rows of all entries that have one of these tags."""
+        if not tags:
+            return set()
+        query = tantivy.Query.term_set_query(self._schema, "tag", list(tags))
+        return {row for row, _ in self._found(query, max(1, len(self)))}
+
+    def words(self, text: str) -> list[str]:
+        """The words of a query that are looked up: those the index knows, rarest first, without the commonest."""
+        count = len(self)
+        known = [(found, word) for word in set(self._analyse(text)) if (found := self._frequency(word))]
+        known.sort()
+        if count >= _MANY:
+            known = [pair for pair in known if pair[0] <= _COMMON * count] or known[:8]
+        return [word for _, word in known[:_MAX_TERMS]]
+
+    def _frequency(self, word: str) -> int:
+        return int(self._searcher.doc_freq("text", word))
+
+    def _term(self, field: str, value: str) -> Any:
+        option = "freq" if field == "text" else "basic"
+        return tantivy.Query.term_query(self._schema, field, value, index_option=option)
+
+    def _found(self, query: Any, limit: int) -> list[tuple[int, float]]:
+        if limit <= 0 or not len(self):
+            return []
+        # a few more than wanted: where scores tie at the cut, the row decides, not the place on disk
+        hits = self._searcher.search(query, limit=2 * limit + 8, count=False).hits
+        rows: list[Any] = self._searcher.fast_field_values("row", [address for _, address in hits])
+        found = [(int(row), float(score)) for row, (score, _) in zip(rows, hits, strict=True)]
+        return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:limit]
+
+
+def _analyser() -> tantivy.TextAnalyzer:
+    steps = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+    for step in (
+        tantivy.Filter.remove_long(40),
+        tantivy.Filter.lowercase(),
+        tantivy.Filter.ascii_fold(),
+        tantivy.Filter.stemmer("english"),
+    ):
+        steps = steps.filter(step)
+    return steps.build()
+
+
+def _schema() -> tantivy.Schema:
+    schema = tantivy.SchemaBuilder()
+    schema.add_text_field("text", tokenizer_name=_ANALYSER, index_option="freq")
+    schema.add_unsigned_field("row", fast=True)
+    schema.add_integer_field("key", indexed=True)
+    schema.add_text_field("tag", tokenizer_name="raw", index_option="basic")
+    return schema.build()
+
+
+def _document(entry: Entry) -> tantivy.Document:
+    document = tantivy.Document()
+    document.add_text("text", entry.text)
+    document.add_unsigned("row", entry.row)
+    for key in entry.keys:
+        document.add_integer("key", key)
+    for tag in entry.tags:
+        document.add_text("tag", tag)
+    return document

@@ -1,0 +1,332 @@
+"""Task, observation and query -> the examples to show at this step (paper, sec. 2.4 and Algorithm 2).
+
+First examples in which the current observation occurs (exactly, then by BM25), then examples whose instruction fits the
+query. An index is a folder of its own and needs nothing else to be read:
+
+    current                 the name of the build that counts
+    4be1.../examples.db     examples, their trajectories, and where each observation occurs
+    4be1.../instructions/   BM25 over the instructions
+    4be1.../observations/   BM25 over the distinct observations
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import zstandard
+
+from lbi.bm25 import Entry, TextIndex
+from lbi.contracts import Shown
+from lbi.errors import UserError
+from lbi.normalise import normalise, observation_key
+from lbi.records import Example, Observation, Task, Trajectory, digest_of
+from lbi.store import write_atomically
+
+if TYPE_CHECKING:
+    from lbi.embed import Vectors
+
+FORMAT = 1
+PAGES = 16  # similar observations that are looked at, at most
+RRF = 60  # of reciprocal rank fusion
+CACHED = 512  # trajectories kept in memory
+
+SCHEMA = """
+CREATE TABLE example(row INTEGER PRIMARY KEY, trajectory TEXT, same TEXT, body TEXT);
+CREATE TABLE trajectory(id TEXT PRIMARY KEY, body BLOB) WITHOUT ROWID;
+CREATE TABLE place(row INTEGER, at INTEGER, key INTEGER, PRIMARY KEY(row, at)) WITHOUT ROWID;
+CREATE INDEX place_key ON place(key, row, at);
+"""
+
+
+class ExampleIndex:
+    """Examples that can be searched. Read-only and open for as long as it is used."""
+
+    def __init__(self, folder: Path) -> None:
+        self._db = sqlite3.connect(f"{(folder / 'examples.db').absolute().as_uri()}?mode=ro", uri=True)
+        self._instructions = TextIndex.open(folder / "instructions")
+        self._observations = TextIndex.open(folder / "observations")
+        self._vectors = _load_vectors(folder / "vectors.npy")
+        self._unpack = zstandard.ZstdDecompressor()
+        self._trajectories: dict[str, Trajectory] = {}
+
+    @classmethod
+    def build(
+        cls,
+        path: Path,
+        examples: Sequence[Example],
+        trajectories: Mapping[str, Trajectory],
+        vectors: Vectors | None = None,
+    ) -> ExampleIndex:
+        """Index the examples in the folder ``path`` and open it.
+
+        Readers see the former build until this one is complete; one that holds exactly this already is kept.
+        ``vectors``: one row of length 1 per example, in the order of ``examples``, for dense retrieval as well.
+        """
+        order = sorted({example.id: at for at, example in enumerate(examples)}.items())
+        ordered = [examples[at] for _, at in order]
+        chosen = None if vectors is None else vectors[[at for _, at in order]]
+        name = _name(ordered, chosen)
+        if _current(path) != name:
+            _write(path, name, ordered, trajectories, chosen)
+        return cls(path / name)
+
+    @classmethod
+    def open(cls, path: Path) -> ExampleIndex:
+        """Open the index in a folder. Raises UserError if there is none."""
+        for _ in range(3):  # a build may put another one in its place between reading its name and opening it
+            name = _current(path)
+            if name and (path / name).is_dir():
+                return cls(path / name)
+        raise UserError(f"no index of examples in {path}; `lbi run` makes one")
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __len__(self) -> int:
+        return len(self._instructions)
+
+    def search(
+        self,
+        task: Task,
+        observation: Observation,
+        query: str,
+        *,
+        m1: int = 5,
+        m2: int = 5,
+        exclude: Collection[str] = (),
+        vector: Vectors | None = None,
+    ) -> tuple[Shown, ...]:
+        """At most ``m1`` examples by the observation, then at most ``m2`` others by the query; the best first.
+
+        Never shown: examples of the task itself or of its document, and those that ``exclude`` names by the id of
+        a document, task, trajectory or example they come from. ``vector`` is the embedded query.
+        """
+        without = {task.id, task.document, *exclude} - {""}
+        seen: set[str] = set()
+        by_page = self._by_observation(task.instruction, observation, m1, without, seen)
+        rows = self._by_query(query, m2, without, seen, vector)
+        by_query = zip(rows, self._nearest(rows, observation), strict=True)
+        shown = [self._shown(row, at, "observation") for row, at in by_page]
+        return (*shown, *(self._shown(row, at, "query") for row, at in by_query))
+
+    # by observation
+
+    def _by_observation(
+        self, instruction: str, observation: Observation, count: int, without: set[str], seen: set[str]
+    ) -> list[tuple[int, int]]:
+        """(row, at) of examples with this observation, then with ever less similar ones; ties by the instruction."""
+        found: list[tuple[int, int]] = []
+        for key in self._pages(observation):
+            if len(found) >= count:
+                break
+
+            def ranked(limit: int, key: int = key) -> list[int]:
+                return [row for row, _ in self._instructions.best(instruction, limit, keys=[key], without=without)]
+
+            rows = self._distinct(ranked, count - len(found), seen)
+            found += [(row, self._at(row, key)) for row in rows]
+        return found
+
+    def _pages(self, observation: Observation) -> Iterator[int]:
+        """The key of the observation, then those of similar ones, which cost a search and are made when asked for."""
+        same = observation_key(observation)
+        yield same
+        for row, _ in self._observations.best(_searchable(observation), PAGES):
+            if (key := _signed(row)) != same:
+                yield key
+
+    def _at(self, row: int, key: int) -> int:
+        """Where in an example an observation occurs: the last time, as what was done before led back to it."""
+        return int(self._one("SELECT max(at) FROM place WHERE row = ? AND key = ?", row, key))
+
+    # by query
+
+    def _by_query(self, query: str, count: int, without: set[str], seen: set[str], vector: Vectors | None) -> list[int]:
+        if vector is None or self._vectors is None:
+            return self._distinct(lambda limit: self._lexical(query, limit, without), count, seen)
+        dense = self._dense(vector, without)
+        return self._distinct(
+            lambda limit: fuse(self._lexical(query, limit, without), dense[:limit])[:limit], count, seen
+        )
+
+    def _lexical(self, query: str, limit: int, without: set[str]) -> list[int]:
+        return [row for row, _ in self._instructions.best(query, limit, without=without)]
+
+    def _dense(self, vector: Vectors, without: set[str]) -> list[int]:
+        assert self._vectors is not None
+        forbidden = self._instructions.tagged(without)
+        order = (-(self._vectors @ vector)).argsort(kind="stable")
+        return [row for row in order.tolist() if row not in forbidden]
+
+    def _nearest(self, rows: list[int], observation: Observation) -> list[int]:
+        """For each example the index of its observation that is, or most resembles, the current one."""
+        places = [self._db.execute("SELECT at, key FROM place WHERE row = ?", (row,)).fetchall() for row in rows]
+        keys = {key for pairs in places for _, key in pairs}
+        scores: dict[int, float] = {}
+        if keys:
+            hits = self._observations.best(_searchable(observation), len(keys), keys=keys)
+            scores = {_signed(row): score for row, score in hits}
+        scores[observation_key(observation)] = float("inf")
+        return [_best_place(pairs, scores) for pairs in places]
+
+    # parts
+
+    def _distinct(self, ranked: Callable[[int], list[int]], count: int, seen: set[str]) -> list[int]:
+        """The first ``count`` rows that say nothing in ``seen``; one instruction of one trajectory counts once."""
+        limit = 2 * count + 8
+        while count > 0:
+            rows = ranked(limit)
+            fresh: dict[str, int] = {}
+            for row in rows:
+                same = str(self._one("SELECT same FROM example WHERE row = ?", row))
+                if same not in seen and len(fresh) < count:
+                    fresh.setdefault(same, row)
+            if len(fresh) == count or len(rows) < limit:
+                seen.update(fresh)
+                return list(fresh.values())
+            limit *= 4
+        return []
+
+    def _shown(self, row: int, at: int, why: Literal["observation", "query"]) -> Shown:
+        body, trajectory = self._db.execute("SELECT body, trajectory FROM example WHERE row = ?", (row,)).fetchone()
+        example = Example.model_validate_json(body)
+        return Shown(example=example, trajectory=self._trajectory(trajectory), at=at, why=why)
+
+    def _trajectory(self, id_: str) -> Trajectory:
+        found = self._trajectories.get(id_)
+        if found is None:
+            packed = self._one("SELECT body FROM trajectory WHERE id = ?", id_)
+            found = Trajectory.model_validate_json(self._unpack.decompress(packed))
+            if len(self._trajectories) >= CACHED:
+                del self._trajectories[next(iter(self._trajectories))]
+            self._trajectories[id_] = found
+        return found
+
+    def _one(self, sql: str, *values: object) -> Any:
+        value: Any = self._db.execute(sql, values).fetchone()[0]
+        return value
+
+
+def fuse(*rankings: Sequence[int]) -> list[int]:
+    """Reciprocal rank fusion: rows of several rankings as one, ties by row."""
+    scores: dict[int, float] = {}
+    for ranking in rankings:
+        for rank, row in enumerate(ranking, start=1):
+            scores[row] = scores.get(row, 0.0) + 1.0 / (RRF + rank)
+    return sorted(scores, key=lambda row: (-scores[row], row))
+
+
+def lineage(example: Example, trajectory: Trajectory) -> set[str]:
+    """Ids of everything an example comes from; a join of two examples has two documents."""
+    ids = {example.id, example.document, *example.parents}
+    return (ids | {trajectory.id, trajectory.task.id, trajectory.task.document}) - {""}
+
+
+def _best_place(pairs: Sequence[tuple[int, int]], scores: Mapping[int, float]) -> int:
+    best = max(scores.get(key, 0.0) for _, key in pairs)
+    alike = [at for at, key in pairs if scores.get(key, 0.0) == best]
+    return max(alike) if best > 0 else min(alike)
+
+
+def _searchable(observation: Observation) -> str:
+    return normalise(observation)
+
+
+def _signed(row: int) -> int:
+    """The key of an observation, from its row, which cannot be negative."""
+    return row - (1 << 64) if row >= 1 << 63 else row
+
+
+# writing
+
+
+def _name(examples: Sequence[Example], vectors: Vectors | None) -> str:
+    """The name of a build: a hash of all that is in it."""
+    bodies = [[example.id, example.tier, example.model_dump(mode="json")["verdicts"]] for example in examples]
+    return digest_of([FORMAT, bodies, None if vectors is None else hashlib.blake2b(vectors.tobytes()).hexdigest()])
+
+
+def _current(path: Path) -> str:
+    file = path / "current"
+    return file.read_text().strip() if file.is_file() else ""
+
+
+def _write(
+    path: Path,
+    name: str,
+    examples: Sequence[Example],
+    trajectories: Mapping[str, Trajectory],
+    vectors: Vectors | None,
+) -> None:
+    """Write a build beside the one that counts, then let it count and remove what does not any more."""
+    part = path / f".{os.getpid()}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    for folder in ("instructions", "observations"):
+        (part / folder).mkdir(parents=True)
+    texts = _write_database(part / "examples.db", examples, trajectories)
+    TextIndex.build(_instructions(examples, trajectories), part / "instructions")
+    TextIndex.build((Entry(key % (1 << 64), text, keys=[key]) for key, text in texts), part / "observations")
+    if vectors is not None:
+        import numpy
+
+        numpy.save(part / "vectors.npy", vectors)
+    shutil.rmtree(path / name, ignore_errors=True)
+    part.rename(path / name)
+    write_atomically(path / "current", name.encode())
+    for other in path.iterdir():
+        if other.is_dir() and other.name != name:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def _instructions(examples: Sequence[Example], trajectories: Mapping[str, Trajectory]) -> Iterator[Entry]:
+    for row, example in enumerate(examples):
+        trajectory = trajectories[example.trajectory]
+        keys = {observation_key(seen) for seen in trajectory.observations[example.start : example.end]}
+        yield Entry(row, example.instruction, keys, lineage(example, trajectory))
+
+
+def _write_database(
+    file: Path, examples: Sequence[Example], trajectories: Mapping[str, Trajectory]
+) -> list[tuple[int, str]]:
+    """Write the examples; return (key, text) of each distinct observation that an action follows."""
+    pack = zstandard.ZstdCompressor(level=3)
+    texts: dict[int, Observation] = {}
+    with closing(sqlite3.connect(file)) as db:
+        db.executescript(SCHEMA)
+        for row, example in enumerate(examples):
+            trajectory = trajectories[example.trajectory]
+            db.execute(
+                "INSERT INTO example VALUES(?, ?, ?, ?)",
+                (row, trajectory.id, _same(example), example.model_dump_json()),
+            )
+            for at in range(example.start, example.end):
+                seen = trajectory.observations[at]
+                key = observation_key(seen)
+                texts.setdefault(key, seen)
+                db.execute("INSERT INTO place VALUES(?, ?, ?)", (row, at, key))
+        for id_ in sorted({example.trajectory for example in examples}):
+            body = pack.compress(trajectories[id_].model_dump_json().encode())
+            db.execute("INSERT INTO trajectory VALUES(?, ?)", (id_, body))
+        db.commit()
+    return [(key, _searchable(texts[key])) for key in sorted(texts)]
+
+
+def _same(example: Example) -> str:
+    """What two examples share that say the same: one instruction of one trajectory."""
+    return digest_of([example.trajectory, " ".join(example.instruction.casefold().split())])
+
+
+def _load_vectors(file: Path) -> Vectors | None:
+    if not file.is_file():
+        return None
+    import numpy
+
+    found: Vectors = numpy.load(file)
+    return found
