@@ -15,9 +15,10 @@ from markupsafe import Markup
 
 from lbi import __version__
 from lbi.records import TIERS, Result
-from lbi.report import charts, counts, evaluation
+from lbi.report import charts, counts, evaluation, words
 from lbi.report.gather import OFFLINE, Gathered, gather
-from lbi.report.pages import Pages, Writer, label_of
+from lbi.report.pages import Pages, Writer
+from lbi.report.words import count, duration, money
 from lbi.store import RunFolder, write_atomically
 
 FOLDER = Path(__file__).parent / "templates"
@@ -39,17 +40,15 @@ SECTIONS = (
 MAX_ROWS = 200  # of tables that may grow without end
 METERS = ("done", "seconds", "calls", "input_tokens", "cached_tokens", "output_tokens", "cost")
 MARKS = {"solved": "✓", "part": "◐", "missed": "✗", "error": "!"}
-OUTCOMES = {"missed": "not solved", "part": "in part", "error": "error"}
 SECRET = re.compile(r"(api_?key|password|passwd|secret|authorization|credential)", re.IGNORECASE)
 
 
 def write_report(run: RunFolder) -> Path:
     """Write report.html into the run folder and return its path; works at any point of a run."""
     gathered = gather(run)
-    environment = _environment()
-    pages = Writer(run, gathered, environment.get_template("trajectory.html")).write()
+    pages = Writer(run, gathered).write()
     file = run.path / "report.html"
-    html = environment.get_template("report.html").render(**_context(gathered, pages))
+    html = _environment().get_template("report.html").render(**_context(gathered, pages))
     write_atomically(file, html.encode("utf-8", "replace"))
     return file
 
@@ -59,48 +58,18 @@ def _environment() -> Environment:
         loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters.update(
-        count=count,
-        money=money,
-        percent=percent,
-        decimal=lambda value: "–" if value is None else f"{value:.1f}",
-        signed=lambda value: "–" if value is None else charts.points(value, signed=True),
-        chance=chance,
-        words=lambda text: str(text).replace("_", " "),
-        outcome=lambda text: OUTCOMES.get(text, text.replace("_", " ")),
+        count=words.count,
+        money=words.money,
+        percent=words.percent,
+        decimal=words.decimal,
+        signed=words.signed,
+        chance=words.chance,
+        words=words.in_words,
+        cut=words.cut,
         mark=lambda text: MARKS.get(text, "–"),
-        cut=lambda text, most: text if len(text) <= most else text[: most - 1] + "…",
-        label=label_of,
-        vote=counts.vote_in_words,
         pretty=lambda value: json.dumps(value, indent=2, ensure_ascii=False, default=str),
     )
     return environment
-
-
-def count(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.0f}"
-
-
-def money(value: float | None) -> str:
-    """Dollars; a price that is not known is not zero."""
-    if value is None:
-        return "price unknown"
-    return f"${value:,.2f}" if value == 0 or value >= 0.1 else f"${value:.4f}"
-
-
-def percent(value: float | None) -> str:
-    return "–" if value is None else f"{charts.points(value)}%"
-
-
-def chance(value: float | None) -> str:
-    return "–" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def duration(seconds: float) -> str:
-    """In words: 3723 -> 1 h 2 min."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 
 
 def _context(run: Gathered, pages: Pages) -> dict[str, Any]:

@@ -1,52 +1,44 @@
-"""Trajectories -> one HTML article each, as many as fit, and the texts that they show on demand.
+"""Trajectories -> the data of one page each, as many as fit; the report's script builds a page when it is opened.
 
-The same page is observed again and again, so texts are kept once, compressed, as base64: no untrusted text stands
-inside a script element, and a report of 300 roll-outs stays small enough to mail.
+Data and texts are kept compressed as base64: no untrusted text stands inside a script element, the same observation is
+kept once however often it was seen, and a report of hundreds of trajectories opens at once and can be mailed.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import re
 import zlib
 from collections.abc import Container
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import Any
 
-from jinja2 import Template
-
-from lbi.records import Document, Example, Observation, Result, Task, Trajectory
+from lbi.records import Example, Observation, Step, Trajectory, Verdict
+from lbi.report.counts import vote_in_words
 from lbi.report.gather import Entry, Gathered
+from lbi.report.words import count, in_words, money
 from lbi.store import RunFolder
 
-MAX_PAGES = 1_000
+MAX_PAGES = 2_000
 MAX_BYTES = 15_000_000
-RESERVE = 3_000_000  # kept free for everything that is no trajectory
+RESERVE = 4_000_000  # kept free for everything that is no trajectory
 MAX_CHARACTERS = 30_000  # of one observation
 MAX_STEPS = 200  # on one page
 MAX_IMAGE_BYTES = 3_000_000
 
+Seen = tuple[str, str, int, int, int]  # place, title, length, numbers of text and image (0 = none)
 
-class Texts:
-    """Numbered texts, compressed as they come, so that their size on the page is known at any time."""
 
-    def __init__(self) -> None:
+class Packed:
+    """Text compressed as it comes, so that its size on the page is known at any time."""
+
+    def __init__(self, start: str) -> None:
         self._pack = zlib.compressobj(level=6, wbits=31)
-        self._parts = [self._pack.compress(b'{"texts":[""')]
+        self._parts = [self._pack.compress(start.encode())]
         self._bytes = 0
-        self._known: dict[str, int] = {}
 
-    def add(self, text: str) -> int:
-        """The number under which a text is found; 0 is the empty text."""
-        if not text:
-            return 0
-        if text not in self._known:
-            self._known[text] = len(self._known) + 1
-            self._append("," + json.dumps(text))
-        return self._known[text]
-
-    def _append(self, text: str) -> None:
+    def add(self, text: str) -> None:
         self._parts.append(self._pack.compress(text.encode()))
         self._bytes += len(self._parts[-1])
 
@@ -55,73 +47,21 @@ class Texts:
         """About the bytes used in the page so far."""
         return self._bytes * 4 // 3
 
-    def finish(self, examples: list[list[str]]) -> str:
+    def finish(self, end: str) -> str:
         """Everything as base64 of gzip; nothing can be added afterwards."""
-        self._append('],"examples":' + json.dumps(examples) + "}")
+        self.add(end)
         self._parts.append(self._pack.flush())
         return base64.b64encode(b"".join(self._parts)).decode()
 
 
 @dataclass(frozen=True)
-class Seen:
-    """An observation: where it was, and the numbers of its text and image among the texts (0 = none)."""
-
-    place: str
-    title: str
-    length: int
-    text: int
-    image: int
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One step as the page shows it."""
-
-    number: int
-    seen: Seen
-    reason: str
-    action: str
-    grounded: str
-    error: str  # of this action
-    examples: str  # numbers of the examples in the prompt, joined by blanks
-    shown: int
-
-
-@dataclass(frozen=True)
-class Other:
-    """The same held-out task under another arm or seed."""
-
-    label: str
-    outcome: str
-    anchor: str
-
-
-@dataclass(frozen=True)
-class Article:
-    """What one trajectory's page shows."""
-
-    entry: Entry
-    trajectory: Trajectory
-    task: Task
-    turns: list[Turn]
-    left_out: int  # steps
-    last: Seen
-    document: Document | None
-    others: list[Other]
-
-    @property
-    def result(self) -> Result | None:
-        return self.entry.result
-
-
-@dataclass(frozen=True)
 class Pages:
-    """The articles that fit, in the order of the list, and the data that their script reads."""
+    """The trajectories that fit, in the order of the list, and the data that the script reads."""
 
-    articles: list[str]
     entries: list[Entry]
     left_out: int
-    data: str
+    data: str  # {anchor: page}
+    texts: str  # {"texts": [...], "examples": [[label, instruction, anchor], ...]}
 
     @property
     def anchors(self) -> frozenset[str]:
@@ -129,67 +69,101 @@ class Pages:
 
 
 class Writer:
-    """Writes articles until the page is full."""
+    """Writes pages until the report is full."""
 
-    def __init__(self, run: RunFolder, gathered: Gathered, template: Template) -> None:
-        self._run, self._gathered, self._template = run, gathered, template
-        self._texts = Texts()
+    def __init__(self, run: RunFolder, gathered: Gathered) -> None:
+        self._run, self._gathered = run, gathered
+        self._texts, self._data = Packed('{"texts":[""'), Packed("{")
+        self._known: dict[str, int] = {}  # text -> its number
+        self._numbers: dict[str, int] = {}  # example id -> its number
         self._images = 0
-        self._numbers: dict[str, int] = {}  # example id -> place in the list that the script reads
         self._examples = {example.id: example for example in gathered.examples}
-        self._places = _places(gathered)
+        self._same = _same_task(gathered)
 
     def write(self) -> Pages:
         """Evaluation and synthesis take turns, so that both are there when not all fits."""
-        articles: dict[str, str] = {}
-        used = 0
+        written: set[str] = set()
         for entry in _in_turns(self._gathered)[:MAX_PAGES]:
-            if used + self._texts.size > MAX_BYTES - RESERVE:
+            if self._data.size + self._texts.size > MAX_BYTES - RESERVE:
                 break
             trajectory = self._run.store.get(entry.kind, entry.key, Trajectory)
             if trajectory is not None:
-                articles[entry.anchor] = self._template.render(page=self._article(entry, trajectory))
-                used += len(articles[entry.anchor].encode("utf-8", "replace"))
-        kept = [entry for entry in self._gathered.entries if entry.anchor in articles]
+                page = json.dumps(self._page(entry, trajectory), ensure_ascii=False)
+                self._data.add(f'{"," if written else ""}"{entry.anchor}":{page}')
+                written.add(entry.anchor)
+        examples = [self._reference(id_, written) for id_ in self._numbers]
         return Pages(
-            articles=[_unlink(articles[entry.anchor], articles) for entry in kept],
-            entries=kept,
-            left_out=len(self._gathered.entries) - len(kept),
-            data=self._texts.finish([self._reference(id_, frozenset(articles)) for id_ in self._numbers]),
+            entries=[entry for entry in self._gathered.entries if entry.anchor in written],
+            left_out=len(self._gathered.entries) - len(written),
+            data=self._data.finish("}"),
+            texts=self._texts.finish(f'],"examples":{json.dumps(examples)}}}'),
         )
 
-    def _article(self, entry: Entry, trajectory: Trajectory) -> Article:
-        return Article(
-            entry=entry,
-            trajectory=trajectory,
-            task=trajectory.task,
-            turns=[self._turn(trajectory, index) for index in range(len(trajectory.steps))[:MAX_STEPS]],
-            left_out=max(len(trajectory.steps) - MAX_STEPS, 0),
-            last=self._seen(trajectory.last),
-            document=self._gathered.documents.get(trajectory.task.document),
-            others=self._others(entry),
-        )
+    def _page(self, entry: Entry, trajectory: Trajectory) -> dict[str, Any]:
+        pairs = zip(trajectory.steps, trajectory.observations[1:], strict=True)
+        steps = [self._step(step, after) for step, after in list(pairs)[:MAX_STEPS]]
+        return {
+            "eyebrow": _eyebrow(entry, trajectory),
+            "title": trajectory.task.instruction,
+            "outcome": entry.outcome,
+            "facts": self._facts(entry, trajectory),
+            "scoring": _scoring(trajectory),
+            "others": self._others(entry),
+            "steps": steps,
+            "more": len(trajectory.steps) - len(steps),
+            "last": self._seen(trajectory.last),
+            "spans": [_span(example) for example in entry.examples] if entry.kind == "trajectory" else None,
+        }
 
-    def _turn(self, trajectory: Trajectory, index: int) -> Turn:
-        step = trajectory.steps[index]
-        return Turn(
-            number=index + 1,
-            seen=self._seen(step.observation),
-            reason=step.reason,
-            action=step.action.text,
-            grounded=step.action.grounded,
-            error=trajectory.observations[index + 1].error,
-            examples=" ".join(str(self._numbers.setdefault(id_, len(self._numbers))) for id_ in step.examples),
-            shown=len(step.examples),
-        )
+    def _facts(self, entry: Entry, trajectory: Trajectory) -> list[tuple[str, str]]:
+        task, result, usage = trajectory.task, entry.result, trajectory.usage
+        document = self._gathered.documents.get(task.document)
+        tokens = f"{count(usage.input_tokens)} tokens in, {count(usage.output_tokens)} out"
+        facts = [
+            ("Outcome", _outcome(entry)),
+            ("Scorer said", result.reason if result else ""),
+            ("Ended by", f"{in_words(trajectory.stop)} after {_steps(entry.steps)}"),
+            ("Failure", trajectory.error),
+            ("Answer", trajectory.answer),
+            ("Agent", trajectory.agent),
+            ("Spent", f"{count(usage.calls)} calls, {tokens}, {money(usage.cost)}"),
+            ("Document", " › ".join(filter(None, (document.title, *document.headings))) if document else ""),
+            ("Read from", document.source if document else ""),
+            ("Quoted", task.quote),
+            ("Task", task.name),
+            ("Key", f"{entry.kind} {entry.key}"),
+        ]
+        return [(name, value) for name, value in facts if value]
+
+    def _step(self, step: Step, after: Observation) -> list[Any]:
+        """[seen, reason, action, grounded action, error of this action, numbers of the examples in the prompt]."""
+        grounded = step.action.grounded
+        shown = [self._numbers.setdefault(id_, len(self._numbers)) for id_ in step.examples]
+        text = step.action.text
+        return [
+            self._seen(step.observation),
+            step.reason,
+            text,
+            grounded if grounded != text else "",
+            after.error,
+            shown,
+        ]
 
     def _seen(self, observation: Observation) -> Seen:
         text = observation.text
         if len(text) > MAX_CHARACTERS:
             more = len(text) - MAX_CHARACTERS
-            text = f"{text[:MAX_CHARACTERS]}\n… {more:,} more characters are in the run's database"
-        number, image = self._texts.add(text), self._image(observation.image)
-        return Seen(observation.url, observation.title, len(observation.text), number, image)
+            text = f"{text[:MAX_CHARACTERS]}\n… {count(more)} more characters are in the run's database"
+        number, image = self._text(text), self._image(observation.image)
+        return observation.url, observation.title, len(observation.text), number, image
+
+    def _text(self, text: str) -> int:
+        if not text:
+            return 0
+        if text not in self._known:
+            self._known[text] = len(self._known) + 1
+            self._texts.add("," + json.dumps(text, ensure_ascii=False))
+        return self._known[text]
 
     def _image(self, name: str) -> int:
         if not name or self._images > MAX_IMAGE_BYTES:
@@ -199,44 +173,81 @@ class Writer:
         except OSError:
             return 0
         self._images += len(png)
-        return self._texts.add("data:image/png;base64," + base64.b64encode(png).decode())
+        return self._text("data:image/png;base64," + base64.b64encode(png).decode())
 
-    def _others(self, entry: Entry) -> list[Other]:
+    def _others(self, entry: Entry) -> list[tuple[str, str, str]]:
+        """The same held-out task under other arms and seeds: (label, outcome, anchor)."""
         if entry.result is None:
             return []
         return [
-            Other(f"{other.result.arm}, seed {other.result.seed}", other.outcome, other.anchor)
-            for other in self._places.get(entry.result.task, [])
+            (f"{other.result.arm}, seed {other.result.seed}", other.outcome, other.anchor)
+            for other in self._same.get(entry.result.task, [])
             if other.result and other is not entry
         ]
 
-    def _reference(self, id_: str, anchors: frozenset[str]) -> list[str]:
-        """[label, instruction, link] of an example that was in a prompt."""
+    def _reference(self, id_: str, written: Container[str]) -> tuple[str, str, str]:
+        """(label, instruction, anchor of its trajectory) of an example that was in a prompt."""
         example = self._examples.get(id_)
         if example is None:
-            return [f"example {id_}", "not among the examples of this run", ""]
+            return f"example {id_}", "not among the examples of this run", ""
         origin = self._gathered.origin.get(example.trajectory)
-        link = f"#{origin.anchor}" if origin and origin.anchor in anchors else ""
-        return [label_of(example), example.instruction[:400], link]
+        anchor = origin.anchor if origin and origin.anchor in written else ""
+        return _label(example), example.instruction[:400], anchor
 
 
-def _unlink(article: str, anchors: Container[str]) -> str:
-    """Take away the links to pages that were left out. What is untrusted cannot look like a link: it is escaped."""
-    return re.sub(r' href="#(t-[0-9a-f]{16})"', lambda link: link[0] if link[1] in anchors else "", article)
+def _steps(number: int) -> str:
+    return "1 step" if number == 1 else f"{count(number)} steps"
 
 
-def label_of(example: Example) -> str:
+def _eyebrow(entry: Entry, trajectory: Trajectory) -> str:
+    result = entry.result
+    if result is None:
+        synthesis = entry.kind == "trajectory"
+        return f"Roll-out, attempt {trajectory.attempt + 1}" if synthesis else "Episode of the evaluation, not scored"
+    level = f"level {result.level}" if result.level else ""
+    return " · ".join(filter(None, ("Episode", result.arm, f"seed {result.seed}", result.category, level)))
+
+
+def _outcome(entry: Entry) -> str:
+    result = entry.result
+    if result is None:
+        return ""
+    score = f", score {result.score:.2f}" if entry.outcome == "part" else ""
+    return in_words(entry.outcome) + score + (f", fault of the {result.fault}" if result.fault else "")
+
+
+def _scoring(trajectory: Trajectory) -> str:
+    """The check of a held-out task, and its solution, as text."""
+    task = trajectory.task
+    if task.check is None:
+        return ""
+    check = json.dumps(task.check.model_dump(exclude_defaults=True), indent=2, ensure_ascii=False)
+    return "\n".join([check, *(["", "A solution:"] if task.gold else []), *task.gold])
+
+
+def _label(example: Example) -> str:
     """Kind and steps: "abstract, steps 2-4"."""
     steps = f"step {example.end}" if example.end == example.start + 1 else f"steps {example.start + 1}–{example.end}"
     return f"{example.kind}, {steps}"
 
 
-def _places(gathered: Gathered) -> dict[str, list[Entry]]:
+def _span(example: Example) -> list[Any]:
+    """[kept, label, tier, instruction, what the filters said, votes]."""
+    said = [_verdict(verdict) for verdict in example.verdicts if verdict.reason or not verdict.keep]
+    votes = [(vote.model, vote_in_words(vote), vote.reason) for verdict in example.verdicts for vote in verdict.votes]
+    return [int(example.kept), _label(example), example.tier, example.instruction, said, votes]
+
+
+def _verdict(verdict: Verdict) -> str:
+    return f"{verdict.filter}: {verdict.reason or 'dropped without a reason'}"
+
+
+def _same_task(gathered: Gathered) -> dict[str, list[Entry]]:
+    order = {arm: index for index, arm in enumerate(gathered.arms)}
+    scored = [(entry, entry.result) for entry in gathered.entries if entry.result]
     found: dict[str, list[Entry]] = {}
-    for arm in gathered.arms:
-        for entry in gathered.entries:
-            if entry.result and entry.result.arm == arm:
-                found.setdefault(entry.result.task, []).append(entry)
+    for entry, result in sorted(scored, key=lambda pair: (order[pair[1].arm], pair[1].seed)):
+        found.setdefault(result.task, []).append(entry)
     return found
 
 
