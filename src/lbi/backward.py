@@ -1,0 +1,123 @@
+"""Trajectory -> examples: backward construction (paper, sec. 2.2).
+
+For a span (i, j) of T the model writes the instruction that the steps really carried out. Every i < j is possible;
+a budget takes the most informative spans, and the plan is known before it is paid for.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Literal
+
+from lbi import parse
+from lbi.contracts import Fields, Model, Request
+from lbi.records import Example, Trajectory, Usage
+
+#: actions that leave something unfinished: a span neither starts after one nor ends with one
+_UNFINISHED = frozenset({"fill", "select"})
+_TOGGLES = frozenset({"checkbox", "radio", "switch"})
+
+
+def actions_to_learn(trajectory: Trajectory) -> int:
+    """Number of actions without the closing finish(...), which carries nothing out."""
+    count = len(trajectory.steps)
+    return count - 1 if count and trajectory.steps[-1].action.kind == "finish" else count
+
+
+def all_spans(trajectory: Trajectory) -> list[tuple[int, int]]:
+    """Every 0 <= i < j <= n."""
+    n = actions_to_learn(trajectory)
+    return [(i, j) for i in range(n) for j in range(i + 1, n + 1)]
+
+
+def plan_spans(trajectory: Trajectory, budget: int, seed: int) -> list[tuple[int, int]]:
+    """The most informative spans, at most ``budget`` of them, in order; ties are broken by the seed."""
+    chance = random.Random(f"{seed}/{trajectory.id}")
+    scored = [(worth(trajectory, i, j) + 0.01 * chance.random(), (i, j)) for i, j in all_spans(trajectory)]
+    best = sorted(scored, reverse=True)[:budget]
+    return sorted(span for score, span in best if score > 0)
+
+
+def worth(trajectory: Trajectory, start: int, end: int) -> float:
+    """How much a span is likely to teach; 0 or less = nothing.
+
+    One change of the state as the last thing that happens is worth most, then arriving somewhere; failures, abandoned
+    forms and starts in the middle of a form are worth nothing.
+    """
+    seen = trajectory.observations[start : end + 1]
+    actions = [step.action for step in trajectory.steps[start:end]]
+    if any(observation.error for observation in seen[1:]) or _unfinished(trajectory, start):
+        return 0.0
+    changes = [k for k in range(1, len(seen)) if seen[k].digest != seen[k - 1].digest]
+    length = len(actions)
+    if changes:
+        last = changes[-1] == length
+        return (3.0 if last and len(changes) == 1 else 1.0 if last else 0.2) - 0.1 * length
+    if actions[-1].kind in _UNFINISHED or actions[-1].role in _TOGGLES or actions[-1].kind == "scroll":
+        return 0.0
+    if _place(seen[-1].url) == _place(seen[0].url) and seen[0].text == seen[-1].text:
+        return 0.0
+    return 1.6 - 0.2 * length
+
+
+def _unfinished(trajectory: Trajectory, start: int) -> bool:
+    if start == 0:
+        return False
+    before = trajectory.steps[start - 1].action
+    return before.kind in _UNFINISHED or before.role in _TOGGLES
+
+
+def _place(url: str) -> str:
+    return url.split("#")[0]
+
+
+async def label(
+    model: Model,
+    trajectory: Trajectory,
+    start: int,
+    end: int,
+    kind: Literal["abstract", "summary"],
+    *,
+    stage: str = "label",
+) -> tuple[Example, Usage]:
+    """Write one example. Raises ModelError or ParseError: then the example does not exist."""
+    role: Literal["abstract", "summarise"] = "abstract" if kind == "abstract" else "summarise"
+    fields = Fields(task=trajectory.task, trajectory=trajectory, start=start, end=end)
+    parser = parse.instruction if kind == "abstract" else parse.summary
+    instruction, usage = await parse.ask(model, Request(role=role, fields=fields, stage=stage), parser)
+    return _example(kind, instruction, trajectory, start, end), usage
+
+
+def forward_example(trajectory: Trajectory) -> Example | None:
+    """The baseline without backward construction: the proposed task with the whole attempt (the paper's distillation)."""
+    end = actions_to_learn(trajectory)
+    return _example("forward", trajectory.task.instruction, trajectory, 0, end) if end else None
+
+
+def _example(
+    kind: Literal["abstract", "summary", "forward"], instruction: str, trajectory: Trajectory, start: int, end: int
+) -> Example:
+    return Example(
+        kind=kind,
+        instruction=instruction,
+        trajectory=trajectory.id,
+        start=start,
+        end=end,
+        document=trajectory.task.document,
+    )
+
+
+def without_duplicates(
+    examples: Sequence[tuple[Example, Trajectory]], most: int = 2
+) -> list[tuple[Example, Trajectory]]:
+    """At most ``most`` examples with one instruction and one way of carrying it out."""
+    seen: dict[tuple[str, tuple[str, ...]], int] = {}
+    kept = []
+    for example, trajectory in examples:
+        way = tuple(step.action.grounded for step in trajectory.steps[example.start : example.end])
+        key = (example.instruction, way)
+        seen[key] = seen.get(key, 0) + 1
+        if seen[key] <= most:
+            kept.append((example, trajectory))
+    return kept

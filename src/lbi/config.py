@@ -1,0 +1,204 @@
+"""A run's config: TOML file + command line -> one frozen record, with defaults that work.
+
+Unknown keys are errors that name the key and the nearest known one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lbi.documents import DocumentSource
+from lbi.errors import UserError
+
+Data = Literal["none", "forward", "backward", "composed", "shuffled"]
+
+
+class Section(BaseModel):
+    """A table of the config file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Models(Section):
+    """Which model plays which role, as ``provider:name`` or ``offline``."""
+
+    default: str = "offline"
+    propose: str = ""
+    act: str = ""
+    label: str = ""
+    query: str = ""
+    judges: tuple[str, ...] = ()
+    base_url: str = ""
+    """Address of an OpenAI-compatible server."""
+    embeddings: str = ""
+    """Model of an OpenAI-compatible /v1/embeddings endpoint for the query; empty = BM25."""
+    embeddings_url: str = ""
+    prices: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    """US dollars per million input and output tokens, by model; overrides the price list."""
+    budget: float | None = None
+    """US dollars; hard."""
+
+    def of(self, role: str) -> str:
+        """The model of propose, act, query, or of abstract and summarise (``label``)."""
+        return {"propose": self.propose, "act": self.act, "query": self.query}.get(role, self.label) or self.default
+
+
+class Synthesis(Section):
+    """Documents -> tasks -> trajectories -> examples."""
+
+    tasks_per_document: int = 3
+    rollouts: int = 120
+    """At most so many roll-outs; tasks are taken round-robin over the documents."""
+    agent: str = ""
+    """Who attempts the tasks; empty = ``explore`` for the offline model, ``react`` for a language model."""
+    step_limit: int = 12
+    spans_per_trajectory: int = 12
+    """Budget of labelled spans; the plan takes the most informative ones."""
+    kinds: tuple[Literal["abstract", "summary"], ...] = ("abstract",)
+    filters: tuple[str, ...] = ("repeat", "loop", "net_effect", "committee", "replay")
+    compose: int = 60
+    """At most so many composed examples are replayed; 0 = none."""
+
+
+class Retrieval(Section):
+    """Examples per step."""
+
+    m1: int = 5
+    m2: int = 5
+    documents: int = 5
+
+
+class Arm(Section):
+    """One row of the results table: an agent, the data it may retrieve from, and its step limit."""
+
+    name: str
+    agent: str
+    data: Data = "none"
+    step_factor: float = 1.0
+
+
+ARMS = (
+    Arm(name="baseline", agent="react"),
+    Arm(name="baseline, extra steps", agent="react", step_factor=2.0),
+    Arm(name="rag", agent="rag"),
+    Arm(name="forward", agent="icl", data="forward"),
+    Arm(name="backward", agent="icl", data="backward"),
+    Arm(name="backward + composed", agent="icl", data="composed"),
+    Arm(name="labels shuffled", agent="icl", data="shuffled"),
+)
+
+
+class Evaluation(Section):
+    """Held-out tasks x arms x seeds."""
+
+    tasks: int = 0
+    """Stratified over categories and levels; 0 = all."""
+    step_limit: int = 15
+    arms: tuple[Arm, ...] = ARMS
+    reference: str = "baseline"
+    growth: tuple[float, ...] = ()
+    """Shares of the data at which the growth arm is measured too."""
+    growth_arm: str = "backward"
+
+
+class Web(Section):
+    """Options of the environment ``web`` that are no part of the application."""
+
+    screenshots: bool = False
+
+
+class Config(Section):
+    """The whole run."""
+
+    name: str = "run"
+    environment: str = "web"
+    application: str = ""
+    """Shipped application or path of its TOML file; empty with ``url`` for a site that is already running."""
+    url: str = ""
+    benchmark: str = ""
+    """Shipped benchmark or path of a TOML file; empty = held-out synthesised tasks judged by the committee."""
+    documents: tuple[DocumentSource, ...] = ()
+    """In addition to those that the application names."""
+    seeds: tuple[int, ...] = (0,)
+    workers: int = Field(default=4, ge=1, le=64)
+    models: Models = Models()
+    synthesis: Synthesis = Synthesis()
+    retrieval: Retrieval = Retrieval()
+    evaluation: Evaluation = Evaluation()
+    web: Web = Web()
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the meaning of the records: everything but workers and budget."""
+        return self.model_dump(mode="json", exclude={"workers": True, "models": {"budget"}})
+
+
+def load_config(file: Path, overrides: dict[str, Any] | None = None) -> Config:
+    """Read a config file. ``overrides`` are dotted keys: {"models.default": "openai:gpt-5"}."""
+    try:
+        raw = tomllib.loads(file.read_text())
+    except FileNotFoundError:
+        raise UserError(
+            f"no config file {file}; `lbi init` writes one, `lbi list configs` names those shipped"
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UserError(f"cannot read the config {file}: {error}") from None
+    return resolve(raw, str(file), overrides, base=file.parent)
+
+
+def resolve(
+    raw: dict[str, Any], where: str, overrides: dict[str, Any] | None = None, *, base: Path | None = None
+) -> Config:
+    """Validate a config and turn paths that are relative to its file into absolute ones."""
+    for dotted, value in (overrides or {}).items():
+        table = raw
+        *parents, leaf = dotted.split(".")
+        for parent in parents:
+            table = table.setdefault(parent, {})
+        table[leaf] = value
+    if base is not None:
+        _anchor(raw, base)
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        raise UserError(f"{where}: {explain(error, Config)}") from None
+
+
+def _anchor(raw: dict[str, Any], base: Path) -> None:
+    for key in ("application", "benchmark"):
+        value = raw.get(key, "")
+        if isinstance(value, str) and value.endswith(".toml"):
+            raw[key] = str((base / value).resolve())
+    for source in raw.get("documents", []):
+        path = source.get("path", "") if isinstance(source, dict) else ""
+        if path and "://" not in path:
+            source["path"] = str((base / Path(path).expanduser()).resolve())
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first complaint of a validation in one line: which key, what is wrong, the nearest known key."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        return f"{place}: {first['msg']} (got {first.get('input')!r})"
+    known = _known_keys(model, first["loc"][:-1])
+    near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
+    return f"unknown key {place!r}; {hint}"
+
+
+def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    current: Any = model
+    for part in location:
+        if isinstance(part, int):
+            continue
+        field = current.model_fields.get(part) if hasattr(current, "model_fields") else None
+        if field is None:
+            return []
+        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        current = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+    return list(current.model_fields) if current is not None else []

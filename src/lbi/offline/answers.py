@@ -1,0 +1,85 @@
+"""Question and page -> the answer that the page tells: a field's value, a cell of a table, a count."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from lbi.environments.snapshot import Page
+from lbi.offline.lesson import Goal
+from lbi.offline.lexical import contains_phrase, labels, stem, words
+
+
+@dataclass(frozen=True)
+class Answer:
+    text: str
+    sure: bool  # the words of the question lead to it, not only its place on the page
+
+
+def answer(goal: Goal, page: Page) -> Answer | None:
+    """The best answer to the question, or None if the page tells nothing that the question asks for."""
+    counting = re.search(r"\bhow many\b|\bnumber of\b|\bcount\b", goal.text.lower())
+    if counting:
+        return _count(goal, page)
+    return _cell(goal, page) or _field(goal, page) or _line(goal, page)
+
+
+def _asked(goal: Goal) -> set[str]:
+    return set(labels(goal.text)) - {stem(word) for word in ("what", "which", "who", "how", "is", "does")}
+
+
+def _field(goal: Goal, page: Page) -> Answer | None:
+    asked = _asked(goal)
+    if goal.text.lower().startswith("who"):
+        asked |= {"owner", "user"}
+    if re.search(r"\bwhen\b|\bdate\b", goal.text.lower()):
+        asked |= {"due", "date", "tim"}
+    best: tuple[float, str] = (0.0, "")
+    for name, value in page.pairs:
+        named = set(labels(name))
+        if named and value.strip():
+            score = len(named & asked) / len(named)
+            if score > best[0]:
+                best = (score, value.strip())
+    return Answer(best[1], best[0] >= 0.99) if best[0] >= 0.5 else None
+
+
+def _cell(goal: Goal, page: Page) -> Answer | None:
+    """The cell in the row that holds a value of the question, under the column that it asks for."""
+    asked = _asked(goal)
+    for header, rows in page.tables:
+        columns = [(len(set(labels(name)) & asked), index) for index, name in enumerate(header) if name.strip()]
+        if not columns:
+            continue
+        hits, column = max(columns, key=lambda item: (item[0], -item[1]))
+        for row in rows if hits else []:
+            about = [v for v in goal.values if any(contains_phrase(cell, v.text) for cell in row)]
+            named = [cell for cell in row if len(cell) > 3 and contains_phrase(goal.text, cell)]
+            if (about or named) and column < len(row) and row[column].strip():
+                return Answer(row[column].strip(), True)
+    return None
+
+
+def _count(goal: Goal, page: Page) -> Answer | None:
+    """A number that stands with a word of the question; failing that, with a word such as matches or results."""
+    best: tuple[float, str] = (0.0, "")
+    for line in page.texts:
+        for match in re.finditer(r"(?<![\w.#-])(\d+)(?![\w.-])", line):
+            near = set(words(line[max(0, match.start() - 40) : match.end() + 40]))
+            score = len(near & goal.words) + 1.5 * bool(near & set(words("matches results found items total")))
+            if score > best[0]:
+                best = (score, match[1])
+    return Answer(best[1], best[0] >= 2) if best[1] else None
+
+
+def _line(goal: Goal, page: Page) -> Answer | None:
+    """The line of text that shares most with the question."""
+    asked = goal.words
+    best: tuple[float, str] = (0.0, "")
+    for line in page.texts:
+        said = set(words(line))
+        if said and len(line) < 400:
+            score = len(said & asked) / (len(asked) or 1) - 0.002 * len(line)
+            if score > best[0]:
+                best = (score, line)
+    return Answer(best[1], False) if best[0] >= 0.3 else None

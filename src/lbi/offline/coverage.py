@@ -1,0 +1,136 @@
+"""What exploration has seen and tried: places by signature, what can be done there, how often it was done.
+
+Go back to the least-tried place among those seen; in a form, fill it and press one of its buttons; remember what had no
+effect. Uniform wandering drowns in the largest part of an application.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from lbi.environments.snapshot import Element, Page
+from lbi.offline.forms import FIELD_ROLES, usable
+from lbi.offline.lesson import page_of
+from lbi.offline.places import segments
+from lbi.records import Trajectory
+
+Affordance = tuple[str, str]  # kind or role, and masked name: ("button", "Save"), ("to", "/lamp/*")
+_DIGITS = re.compile(r"\d+")
+MAX_INSTANCES = 6
+
+
+def masked(name: str) -> str:
+    return _DIGITS.sub("0", " ".join(name.split()))
+
+
+def signature(page: Page) -> str:
+    """First part of the path and the names of fields and buttons, digits masked; links vary with content."""
+    names = sorted({f"{e.role} {masked(e.name)}" for e in page.elements if e.role in FIELD_ROLES or e.role == "button"})
+    return "|".join([*segments(page.url)[:1], *names])
+
+
+@dataclass
+class Place:
+    """Pages of one signature."""
+
+    urls: list[str] = field(default_factory=list)
+    offers: dict[Affordance, int] = field(default_factory=dict)  # how often each was tried here
+    dead: set[Affordance] = field(default_factory=set)  # tried, and nothing changed
+
+
+class Coverage:
+    """Grows by whole trajectories, in a given order, so that it does not depend on who finished first."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, Place] = {}
+        self.paths: Counter[str] = Counter()  # last-part-masked paths visited
+        self.targets: dict[str, list[str]] = {}  # last-part-masked paths seen in links -> addresses
+        self.values: dict[str, list[str]] = defaultdict(list)  # field name -> values it was seen with
+        self._parents: dict[str, set[str]] = defaultdict(set)
+
+    def learn(self, trajectories: Iterable[Trajectory]) -> None:
+        for trajectory in trajectories:
+            for index, observation in enumerate(trajectory.observations):
+                self._see(page_of(observation))
+                if index < len(trajectory.steps):
+                    self._tried(trajectory, index)
+
+    def pattern(self, url: str) -> str:
+        """The address with its last part masked where it has many siblings: /lamp/*."""
+        parts = segments(url)
+        if not parts:
+            return "/"
+        parent = "/".join(parts[:-1])
+        many = len(parts) > 1 and len(self._parents[parent]) > 2
+        last = "*" if many or parts[-1].isdigit() else parts[-1]
+        return "/" + "/".join([*parts[:-1], last])
+
+    def affordance(self, page: Page, element: Element) -> Affordance:
+        """A link counts by where it leads, everything else by its name."""
+        if element.role == "link" and element.url and not element.url.startswith("#"):
+            own = element.url.split("#")[0] in ("", page.url.split("#")[0])
+            return ("fold", masked(element.name)) if own else ("to", self.pattern(element.url))
+        return (element.role, masked(element.name))
+
+    def offered(self, page: Page) -> dict[Affordance, Element]:
+        """What can be tried on a page; of several links to one kind of place the first."""
+        found: dict[Affordance, Element] = {}
+        for element in page.elements:
+            if usable(element) and element.role not in FIELD_ROLES and "://" not in element.url:
+                found.setdefault(self.affordance(page, element), element)
+        return found
+
+    def tries(self, page: Page, affordance: Affordance) -> int:
+        """How often it was tried here; a way to a kind of place counts by the visits to that place, from anywhere."""
+        if affordance[0] == "to":
+            return self.paths[affordance[1]]
+        known = self.places.get(signature(page))
+        return known.offers.get(affordance, 0) if known else 0
+
+    def dead(self, page: Page, affordance: Affordance) -> bool:
+        known = self.places.get(signature(page))
+        return known is not None and affordance in known.dead
+
+    def _see(self, page: Page) -> None:
+        for element in page.elements:
+            if element.url.startswith("/"):
+                parts = segments(element.url)
+                if parts:
+                    self._parents["/".join(parts[:-1])].add(parts[-1])
+        for element in page.elements:
+            if element.url.startswith("/"):
+                known = self.targets.setdefault(self.pattern(element.url), [])
+                if element.url not in known and len(known) < MAX_INSTANCES:
+                    known.append(element.url)
+        here = self.places.setdefault(signature(page), Place())
+        if page.url not in here.urls and len(here.urls) < MAX_INSTANCES:
+            here.urls.append(page.url)
+        for affordance in self.offered(page):
+            if affordance[0] != "to":
+                here.offers.setdefault(affordance, 0)
+        self.paths[self.pattern(page.url)] += 1
+        self._collect(page)
+
+    def _collect(self, page: Page) -> None:
+        pairs = [*page.pairs]
+        for header, rows in page.tables:
+            pairs += [(name, cell) for row in rows for name, cell in zip(header, row, strict=False)]
+        for name, value in pairs:
+            known = self.values[name.strip(" :*").lower()]
+            if 0 < len(value) < 60 and value not in known and len(known) < 20:
+                known.append(value)
+
+    def _tried(self, trajectory: Trajectory, index: int) -> None:
+        before, after = trajectory.observations[index], trajectory.observations[index + 1]
+        page, action = page_of(before), trajectory.steps[index].action
+        element = page.find(action.role, action.name, action.nth) if action.role else None
+        if element is None:
+            return
+        affordance = self.affordance(page, element)
+        here = self.places[signature(page)]
+        here.offers[affordance] = here.offers.get(affordance, 0) + 1
+        if action.kind == "click" and (after.error or (after.text == before.text and after.digest == before.digest)):
+            here.dead.add(affordance)

@@ -1,0 +1,208 @@
+"""Page -> its forms: which fields belong to which buttons, and which values of an instruction go into which field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from lbi.environments.snapshot import Element, Page
+from lbi.offline.lexical import Value, contains_phrase, labels, words
+
+TEXT_ROLES = frozenset({"textbox", "searchbox", "spinbutton"})
+CHOICE_ROLES = frozenset({"combobox", "listbox"})
+TOGGLE_ROLES = frozenset({"checkbox", "radio", "switch"})
+FIELD_ROLES = TEXT_ROLES | CHOICE_ROLES | TOGGLE_ROLES
+Key = tuple[str, str]  # role and name of an element
+
+
+@dataclass(frozen=True)
+class Form:
+    """Fields, and the buttons that follow them; the accessibility tree does not tell which form they are in."""
+
+    fields: tuple[Element, ...]
+    buttons: tuple[Element, ...]
+
+
+@dataclass(frozen=True)
+class Filling:
+    """One field, and what to put into it."""
+
+    field: Element
+    value: str
+    used: Value | None = None
+
+
+def usable(element: Element) -> bool:
+    return bool(element.ref) and "disabled" not in element.states
+
+
+def forms(page: Page) -> list[Form]:
+    """In reading order: fields gather until buttons come, and the next field after a button opens a new form."""
+    found: list[Form] = []
+    fields: list[Element] = []
+    buttons: list[Element] = []
+    for element in page.elements:
+        if not usable(element):
+            continue
+        if element.role in FIELD_ROLES:
+            if buttons:
+                found.append(Form(tuple(fields), tuple(buttons)))
+                fields, buttons = [], []
+            fields.append(element)
+        elif element.role == "button":
+            buttons.append(element)
+    if fields or buttons:
+        found.append(Form(tuple(fields), tuple(buttons)))
+    return found
+
+
+def form_of(page: Page, key: Key) -> Form | None:
+    """The form that holds an element."""
+    for form in forms(page):
+        if any((e.role, e.name) == key for e in (*form.fields, *form.buttons)):
+            return form
+    return None
+
+
+def find(page: Page, role: str, name: str, nth: int = 0) -> Element | None:
+    """The element with this role and name; failing that, the one of the role whose name says nearly the same."""
+    same = [e for e in page.elements if usable(e) and e.role == role and e.name == name]
+    if same:
+        return same[min(nth, len(same) - 1)]
+    wanted = set(labels(name))
+    near = [e for e in page.elements if usable(e) and e.role == role and wanted and set(labels(e.name)) == wanted]
+    return near[0] if len(near) == 1 else None
+
+
+def holds(element: Element, value: str) -> bool:
+    """Whether the field shows this value already."""
+    if element.role in TOGGLE_ROLES:
+        return "checked" in element.states
+    shown = " ".join(element.value.split()).lower()
+    return shown == " ".join(value.split()).lower()
+
+
+def assign(
+    instruction: str,
+    given: Iterable[Value],
+    fields: Collection[Element],
+    known: Mapping[Key, str],
+    frame: Collection[Key],
+) -> list[Filling]:
+    """Values to fields, all at once: the assignment with the highest sum of scores, each value and field used once.
+
+    ``known`` are the fields that a lesson filled, with what it put there; ``frame`` those that stand on every page.
+    """
+    open_values = list(given)[:8]
+    best: dict[int, tuple[float, list[Filling]]] = {0: (0.0, [])}
+    for field in fields:
+        if field.role not in TEXT_ROLES:
+            continue
+        step = dict(best)
+        for used, (total, chosen) in best.items():
+            for index, value in enumerate(open_values):
+                score = text_score(value, field, known, frame)
+                if used & (1 << index) or score <= 0:
+                    continue
+                key = used | (1 << index)
+                if key not in step or step[key][0] < total + score:
+                    step[key] = (total + score, [*chosen, Filling(field, value.text, value)])
+        best = step
+    texts = max(best.values(), key=lambda item: item[0])[1]
+    taken = {filling.used.start for filling in texts if filling.used}
+    choices = _choices(instruction, [v for v in open_values if v.start not in taken], fields, known)
+    spare = _phrases(instruction, fields, known, {f.field.ref for f in texts})
+    return sorted((*texts, *choices, *spare), key=lambda filling: _position(filling.field, fields))
+
+
+def _position(field: Element, fields: Collection[Element]) -> int:
+    return next(i for i, other in enumerate(fields) if other is field)
+
+
+def text_score(value: Value, field: Element, known: Mapping[Key, str], frame: Collection[Key]) -> float:
+    """How well a value suits a text box; not above 0 = it does not."""
+    key = (field.role, field.name)
+    called = set(labels(field.name)) | set(labels(field.group))
+    near = max((1.0 - 0.2 * i for i, word in enumerate(value.before) if word in called), default=0.0)
+    near = max(near, 0.6 if value.after and value.after[0] in called else 0.0)
+    score = 2.0 * near - 0.9
+    score += {"quoted": 0.5, "date": 0.2, "name": 0.1, "number": -0.2}[value.kind]
+    if key in known:
+        score += 0.9 + (0.4 if _shape(known[key]) == _shape(value.text) else 0.0)
+    if key in frame and key not in known:
+        score -= 1.5
+    dated = bool(re.search(r"\b(date|due|until|deadline|time)\b", field.name.lower())) or _shape(field.value) == "date"
+    if dated != (value.kind == "date"):
+        score -= 1.0 if dated else 0.4 * (value.kind == "date")
+    return score
+
+
+def _shape(text: str) -> str:
+    if re.fullmatch(r"\s*(\d{4}-\d\d-\d\d.*|\d{1,2}/\d{1,2}/\d{2,4}.*)", text):
+        return "date"
+    if re.fullmatch(r"\s*#?\d+(\.\d+)*\s*", text):
+        return "number"
+    return "words" if " " in text.strip() else "word"
+
+
+def _choices(
+    instruction: str, given: list[Value], fields: Collection[Element], known: Mapping[Key, str]
+) -> list[Filling]:
+    """Options and switches that the instruction names; each value of it is used for one field only."""
+    scored: list[tuple[float, int, Filling]] = []
+    wanted = set(labels(instruction))
+    for index, field in enumerate(fields):
+        named = set(labels(field.name))
+        near = bool(named) and len(named & wanted) / len(named) >= 0.5
+        if field.role in CHOICE_ROLES:
+            for option in field.options:
+                score = _option_score(option, instruction, given, near, (field.role, field.name) in known)
+                if score > 0:
+                    scored.append((score, index, Filling(field, option, _value_of(option, given))))
+        elif field.role in TOGGLE_ROLES and named and named <= wanted and (field.role, field.name) in known:
+            scored.append((0.5, index, Filling(field, "")))
+    chosen: list[Filling] = []
+    options: set[str] = set()
+    taken: set[int] = set()
+    for _, index, filling in sorted(scored, key=lambda item: (-item[0], item[1])):
+        if index not in taken and filling.value.lower() not in options:
+            taken.add(index)
+            if filling.value:
+                options.add(filling.value.lower())
+            chosen.append(filling)
+    return chosen
+
+
+def _value_of(option: str, given: list[Value]) -> Value | None:
+    return next((v for v in given if v.text.lower() == option.strip().lower()), None)
+
+
+def _option_score(option: str, instruction: str, given: list[Value], near: bool, known: bool) -> float:
+    if not option.strip() or not contains_phrase(instruction, option):
+        return 0.0
+    if _value_of(option, given):
+        return 2.0 + near + 0.5 * known
+    return 1.0 * near + 0.5 * known + 0.1 * min(len(option), 10) if near or known else 0.0
+
+
+_AFTER = r"(?:\s+(?:to|as|is|of|be|should be|should say|reading|saying|with the text)|\s*[:=])?\s+"
+
+
+def _phrases(
+    instruction: str, fields: Collection[Element], known: Mapping[Key, str], filled: set[str]
+) -> list[Filling]:
+    """Unquoted values of fields that a lesson filled: '... with summary Door is stuck and ...'."""
+    found: list[Filling] = []
+    for field in fields:
+        if field.role not in TEXT_ROLES or field.ref in filled or (field.role, field.name) not in known:
+            continue
+        name = re.escape(field.name.strip(" :*"))
+        match = re.search(
+            rf"\b{name}{_AFTER}(?:the |a |an )?([^,;.\"]+?)(?=$|[,;.\"]| and | with | in | on | for )",
+            instruction,
+            re.I,
+        )
+        if name and match and words(match[1]):
+            found.append(Filling(field, match[1].strip()))
+    return found

@@ -1,0 +1,108 @@
+"""Span of a trajectory -> the instruction that its steps really carried out (backward construction, offline).
+
+fill Colour "red", click "Save" on /lamp/7  ->  Save: set Colour to "red" on lamp "7" (Edit lamp)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from lbi.environments.snapshot import Page
+from lbi.offline.forms import TOGGLE_ROLES
+from lbi.offline.lesson import FILLING, page_of
+from lbi.offline.places import entity, place
+from lbi.records import Observation, Step, Trajectory
+
+MAX_FIELDS = 8
+
+
+def abstract(trajectory: Trajectory, start: int, end: int) -> str:
+    """A task that the span completes; values and things are quoted, names of controls are not."""
+    steps = trajectory.steps[start:end]
+    observations = trajectory.observations[start : end + 1]
+    pages = [page_of(observation) for observation in trajectory.observations[: end + 1]]
+    filled = [step for step in steps if step.action.kind in FILLING or step.action.role in TOGGLE_ROLES]
+    pressed = [step for step in steps if step.action.kind in ("click", "press") and step not in filled]
+    if filled:
+        where = _where(filled[0].observation, pages)
+        settings = ", ".join(_setting(step) for step in _last_of_each(filled))
+        button = _button(pressed, filled)
+        return f"{button}: {settings} {where}" if button else f"Fill in {settings} {where}"
+    if pressed and pressed[-1].action.role == "button":
+        names = ", then ".join(dict.fromkeys(_clean(step.action.name) for step in pressed if step.action.name))
+        return f"{names} {_where(pressed[-1].observation, pages)}"
+    return _visit(observations[-1], pages, steps)
+
+
+def _last_of_each(filled: Sequence[Step]) -> list[Step]:
+    """A field that was filled twice holds what it was given last."""
+    return list({(step.action.role, step.action.name): step for step in filled}.values())[:MAX_FIELDS]
+
+
+def _setting(step: Step) -> str:
+    action = step.action
+    if action.role in TOGGLE_ROLES:
+        return f"choose {_clean(action.name)}"
+    return f'set {_clean(action.name)} to "{_value(action.value)}"'
+
+
+def _button(pressed: Sequence[Step], filled: Sequence[Step]) -> str:
+    last = filled[-1]
+    after = [step for step in pressed if step.action.name and step.action.role != "link"]
+    if after:
+        return _clean(after[-1].action.name)
+    return "Submit" if any(step.action.kind == "press" for step in pressed) or last.action.kind == "press" else ""
+
+
+def _where(observation: Observation, pages: Sequence[Page]) -> str:
+    thing = entity(observation.url, pages)
+    words = place(observation.url, thing)
+    return f'on {words} "{thing}"' if thing else f"in {words or 'the start page'} ({_title(observation, '')})"
+
+
+def _visit(observation: Observation, pages: Sequence[Page], steps: Sequence[Step]) -> str:
+    """Where a walk ends; as a question if the page there has fields to read."""
+    thing = entity(observation.url, pages)
+    words = place(observation.url, thing)
+    fields = list(dict.fromkeys(_clean(name) for name, _ in page_of(observation).pairs if len(name) < 40))
+    columns = [name for header, rows in page_of(observation).tables[:2] if rows for name in header if name.strip()]
+    told = (fields if thing else [*columns, *fields])[:MAX_FIELDS]
+    target = f'{words} "{thing}"' if thing else f"{words} ({_title(observation, thing)})"
+    via = " via " + ", ".join(
+        dict.fromkeys(_clean(s.action.name) for s in steps if s.action.role == "link" and s.action.name)
+    )
+    via = "" if via == " via " or thing else via
+    if told:
+        return f"What is the {', '.join(told)} of {target}?"
+    return f"Open {target}{via}"
+
+
+def _title(observation: Observation, thing: str) -> str:
+    """The page's own part of its title, what it is about in quotes."""
+    title = re.split(r"\s+[–—|·]\s+|\s+-\s+", observation.title or page_of(observation).title)[0].strip()
+    return title.replace(thing, f'"{thing}"') if thing else title
+
+
+def _clean(name: str) -> str:
+    return " ".join(name.replace('"', "'").strip(" :*?").split())[:60]
+
+
+def _value(text: str) -> str:
+    return " ".join(text.replace('"', "'").split())[:120]
+
+
+def summary(trajectory: Trajectory, start: int, end: int) -> str:
+    """What was seen and done, step by step, and where it ended."""
+    parts = [_done(step) for step in trajectory.steps[start:end]]
+    last = trajectory.observations[end]
+    return f"Replicate the following: {'; '.join(parts)}; it ends on {last.url} ({_title(last, '')})"
+
+
+def _done(step: Step) -> str:
+    action = step.action
+    name = f"{action.role} {_clean(action.name)}".strip()
+    where = step.observation.url
+    if action.kind in FILLING:
+        return f'on {where}, {action.kind} {name} with "{_value(action.value)}"'
+    return f"on {where}, {action.kind} {name or _value(action.value)}"

@@ -1,0 +1,152 @@
+"""Words and values of an instruction: 'Set the colour of lamp 5 to "red"' -> (change, colour, lamp), [5, red].
+
+What the offline model uses in place of understanding. Generic English of user interfaces, no application's words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+ARTICLES = frozenset(
+    ["a", "an", "the", "of", "to", "for", "in", "on", "at", "by", "is", "are", "it", "its", "and", "as", "be"]
+)
+_STOP = """
+with from into or was were been this that these those there please can could you your my our we i me us need want would
+like should must have has do does did will shall so then also their them they he she his her all any some every each
+which who whom whose what when where how why many much page site go using use via make sure new one just now out up
+"""
+STOP = ARTICLES | frozenset(_STOP.split())
+#: verbs that user interfaces and people use for the same thing
+SYNONYMS: Mapping[str, str] = {
+    word: group[0]
+    for group in (
+        ("create", "add", "register", "insert", "file", "publish", "post", "start", "raise"),
+        ("change", "set", "modify", "edit", "update", "adjust", "switch", "alter", "assign", "reassign", "put"),
+        ("delete", "remove", "drop", "erase", "discard"),
+        ("find", "search", "look", "locate"),
+        ("open", "show", "view", "display", "visit", "see", "browse", "navigate", "list"),
+        ("comment", "reply", "respond", "answer", "note", "remark"),
+        ("close", "resolve", "finish", "complete", "end"),
+        ("save", "store", "keep", "apply"),
+        ("user", "account", "member", "person"),
+        ("name", "title", "call", "subject", "summary", "headline"),
+        ("description", "text", "content", "body", "message", "detail", "say", "contain", "read"),
+        ("owner", "assignee", "responsible", "own"),
+    )
+    for word in group
+}
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+(?:\.\d+)*|[^\W\d_]+")
+_QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|(?<!\w)'([^']+(?:'\w[^']*)*)'(?!\w)|‘([^’]+)’|`([^`]+)`")
+_DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?Z?)?\b|\b\d{1,2}/\d{1,2}/\d{2,4}\b")
+_NUMBER = re.compile(r"(?<![\w.])#?(\d+(?:\.\d+)*)(?![\w])")
+_NAME = re.compile(
+    r"(?<![\w./#-])(?:[A-Za-z][\w.]*(?:[-_/@.+][\w.]+)+|[A-Za-z]+\d+\w*|[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]+)+|[A-Z]{2,})(?!\w)"
+)
+_CAPITAL = re.compile(r"(?<![.!?:]\s)(?<!^)(?<!\w)[A-Z][a-z]+(?:\s+[A-Z][a-z]+)*")
+
+ValueKind = Literal["quoted", "date", "number", "name"]
+
+
+@dataclass(frozen=True)
+class Value:
+    """Something concrete that an instruction names, with the words around it (nearest first)."""
+
+    text: str
+    kind: ValueKind
+    start: int
+    end: int
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=20_000)
+def stem(word: str) -> str:
+    """Light suffix stripping, then the synonym group: tickets -> ticket, adding -> create."""
+    lower = word.lower()
+    if lower in SYNONYMS:
+        return SYNONYMS[lower]
+    for suffix, rest in (("ies", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("es", "e"), ("s", ""), ("ly", "")):
+        if lower.endswith(suffix) and len(lower) - len(suffix) >= 3 and not lower.endswith("ss"):
+            lower = lower[: -len(suffix)] + rest
+            break
+    if len(lower) > 3 and lower[-1] == lower[-2] and lower[-1] not in "sl":
+        lower = lower[:-1]
+    lower = lower.removesuffix("e") if len(lower) > 3 else lower
+    return SYNONYMS.get(lower, SYNONYMS.get(lower + "e", lower))
+
+
+@lru_cache(maxsize=50_000)
+def words(text: str) -> tuple[str, ...]:
+    """Stemmed content words in order, camel case taken apart."""
+    return tuple(stem(w) for w in _WORD.findall(text) if w.lower() not in STOP)
+
+
+@lru_cache(maxsize=50_000)
+def labels(text: str) -> tuple[str, ...]:
+    """Like words, but only articles and the like are left out: for names of fields, where "new" and "page" count."""
+    return tuple(stem(w) for w in _WORD.findall(text) if w.lower() not in ARTICLES)
+
+
+def values(instruction: str) -> tuple[Value, ...]:
+    """Quoted texts, dates, numbers and names, in order, none inside another."""
+    found: list[Value] = []
+
+    def add(text: str, kind: ValueKind, start: int, end: int) -> None:
+        if text.strip() and not any(start < v.end and end > v.start for v in found):
+            found.append(Value(text.strip(), kind, start, end))
+
+    for match in _QUOTED.finditer(instruction):
+        add(next(group for group in match.groups() if group), "quoted", *match.span())
+    for match in _DATE.finditer(instruction):
+        add(match[0], "date", *match.span())
+    for match in _NUMBER.finditer(instruction):
+        add(match[1], "number", *match.span())
+    for match in (*_NAME.finditer(instruction), *_CAPITAL.finditer(instruction)):
+        add(match[0], "name", *match.span())
+    found.sort(key=lambda value: value.start)
+    return tuple(_with_context(value, instruction, found) for value in found)
+
+
+def _with_context(value: Value, instruction: str, others: Iterable[Value]) -> Value:
+    """A value's neighbours never reach across another value: "summary 'a' and keyword 'b'"."""
+    left = max((other.end for other in others if other.end <= value.start), default=0)
+    right = min((other.start for other in others if other.start >= value.end), default=len(instruction))
+    before = tuple(reversed(labels(instruction[left : value.start])[-4:]))
+    after = labels(instruction[value.end : right])[:3]
+    return Value(value.text, value.kind, value.start, value.end, before, after)
+
+
+def mask(text: str) -> str:
+    """The text without its quoted values, dates, numbers and coined names: what it asks for, not of what."""
+    for pattern in (_QUOTED, _DATE, _NUMBER, _NAME):
+        text = pattern.sub(" ", text)
+    return text
+
+
+def is_question(text: str) -> bool:
+    """Whether the instruction wants to be told something."""
+    lead = text.strip().lower()
+    asking = (
+        r"(what|which|who|whom|whose|when|where|how|is|are|does|do|did)\b"
+        r"|(please )?(tell|report|find out|give me|determine|look up|check)\b"
+    )
+    return lead.endswith("?") or re.match(asking, lead) is not None
+
+
+def overlap(wanted: Iterable[str], offered: Iterable[str]) -> float:
+    """Harmonic mean of how much of each is found in the other, 0..1."""
+    a, b = set(wanted), set(offered)
+    if not a or not b:
+        return 0.0
+    shared = len(a & b)
+    return 2 * shared / (len(a) + len(b))
+
+
+def contains_phrase(text: str, phrase: str) -> bool:
+    """Whether the phrase stands in the text as whole words, case and blanks folded."""
+    folded = " ".join(phrase.split()).lower()
+    return bool(folded) and re.search(rf"(?<!\w){re.escape(folded)}(?!\w)", " ".join(text.split()).lower()) is not None

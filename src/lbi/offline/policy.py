@@ -1,0 +1,327 @@
+"""Instruction, history, page and retrieved examples -> the next action. No language model, no application's words.
+
+With an example whose instruction is close it follows that example (alignment, substitution of values and of what the
+example is about); without one it grounds the instruction's words in the names on the page.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lbi.contracts import Fields
+from lbi.environments.snapshot import Element, Page
+from lbi.offline.answers import answer
+from lbi.offline.forms import FIELD_ROLES, TOGGLE_ROLES, Filling, Form, Key, assign, find, form_of, forms, holds, usable
+from lbi.offline.lesson import FILLING, Goal, Lesson, page_of, rank
+from lbi.offline.lexical import Value, labels, words
+from lbi.records import Observation, Step
+
+#: a lesson whose instruction is less like the goal than this teaches nothing about it
+CLOSE_ENOUGH = 0.42
+PRESS_WORDS = frozenset(words("create add save apply submit update change post send ok confirm search go"))
+SHY_WORDS = frozenset(words("preview cancel reset delete remove back close help"))
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Everything a decision rests on."""
+
+    goal: Goal
+    page: Page
+    observation: Observation
+    history: tuple[Step, ...]
+    frame: frozenset[Key]
+    documents: frozenset[str]  # words of the documents' sentences about the goal
+
+    def tried(self, action: str) -> bool:
+        """Whether this was done on this page already: a second time leads nowhere new."""
+        return any(s.observation.url == self.page.url and s.action.text == action for s in self.history) or any(
+            action.startswith("goto(") and s.action.text == action for s in self.history
+        )
+
+    def pressed(self, element: Element) -> bool:
+        """Whether this element, whatever its reference then was, was clicked on this page already."""
+        key = (element.role, element.name)
+        return any(
+            (s.action.role, s.action.name) == key and s.action.kind == "click" and s.observation.url == self.page.url
+            for s in self.history
+        )
+
+    @property
+    def filled(self) -> set[Key]:
+        """Fields filled since the last page was loaded."""
+        keys: set[Key] = set()
+        for step in reversed(self.history):
+            if step.action.kind not in FILLING and step.action.role not in TOGGLE_ROLES:
+                break
+            keys.add((step.action.role, step.action.name))
+        return keys
+
+    def free_values(self) -> list[Value]:
+        """Values that no earlier step has put anywhere."""
+        spent = {
+            s.action.value for s in self.history if s.action.kind in FILLING and s.observation.url != self.page.url
+        }
+        return [value for value in self.goal.values if value.text not in spent]
+
+
+Move = tuple[str, str]  # action, reason
+
+
+def act(fields: Fields) -> Move:
+    """The next action and why."""
+    assert fields.task is not None
+    assert fields.observation is not None
+    page = page_of(fields.observation)
+    goal = Goal(fields.task.instruction)
+    shown = [Lesson(item, goal, page) for item in fields.examples]
+    here = Situation(
+        goal=goal,
+        page=page,
+        observation=fields.observation,
+        history=fields.history,
+        frame=_frame(page, fields.history, shown),
+        documents=_guidance(goal, [document.text for document in fields.documents]),
+    )
+    for score, lesson in _in_order(rank(shown, goal), fields.history):
+        if score >= CLOSE_ENOUGH:
+            move = follow(here, lesson)
+            if move is not None:
+                return move[0], f"following {lesson.id}: {move[1]}"
+    return ground(here)
+
+
+def _in_order(ranked: list[tuple[float, Lesson]], history: Sequence[Step]) -> list[tuple[float, Lesson]]:
+    """The lesson that the last step followed comes first: half of one and half of another is neither."""
+    last = re.match(r"following (\w+):", history[-1].reason) if history else None
+    current = last[1] if last else ""
+    return sorted(ranked, key=lambda item: item[1].id != current)
+
+
+# with a lesson
+
+
+def follow(here: Situation, lesson: Lesson) -> Move | None:
+    """The lesson's next step on this page, the way to it, or None if it cannot be followed from here."""
+    done = lesson.progress(here.history)
+    if done >= len(lesson.steps):
+        return finish(here, "the example is complete")
+    if done == 0 and not _at(here.page.url, lesson, 0):
+        return _go(here, lesson, 0)
+    filling = _fill(here, lesson, done)
+    if filling is not None:
+        return filling
+    while done < len(lesson.steps) and _is_filling(lesson.steps[done]):
+        done += 1
+    if done >= len(lesson.steps):
+        return finish(here, "the example is complete")
+    return _press(here, lesson, done)
+
+
+def _is_filling(step: Step) -> bool:
+    return step.action.kind in FILLING or step.action.role in ("checkbox", "radio")
+
+
+def _at(url: str, lesson: Lesson, index: int) -> bool:
+    wanted = lesson.address(lesson.observations[index])
+    return _path(url) == _path(wanted)
+
+
+def _path(url: str) -> str:
+    return url.split("?")[0].split("#")[0].rstrip("/")
+
+
+def _go(here: Situation, lesson: Lesson, index: int) -> Move | None:
+    """To the page where a step of the lesson was taken: by a link if there is one, by its address otherwise."""
+    wanted = lesson.address(lesson.observations[index])
+    for element in here.page.elements:
+        if element.role == "link" and element.url == wanted and not here.pressed(element) and usable(element):
+            return click(element), f"the example begins at {wanted}"
+    action = f"goto({json.dumps(wanted, ensure_ascii=False)})"
+    return None if here.tried(action) else (action, f"the example begins at {wanted}")
+
+
+def _fill(here: Situation, lesson: Lesson, done: int) -> Move | None:
+    """The next field to fill in the form that the lesson fills from here on; None when nothing is left to fill."""
+    run = []
+    for step in lesson.steps[done:]:
+        if not _is_filling(step):
+            break
+        run.append(step.action)
+    if not run:
+        return None
+    first = next((e for a in run if (e := find(here.page, a.role, a.name, a.nth))), None)
+    form = form_of(here.page, (first.role, first.name)) if first else None
+    if form is None:
+        return None
+    known = {(a.role, a.name): lesson.name(a.value) for a in run}
+    values = [v for v in here.free_values() if v.text not in (lesson.instead, f"#{lesson.instead}")]
+    for filling in assign(here.goal.text, values, form.fields, known, here.frame):
+        if not holds(filling.field, filling.value) and (filling.field.role, filling.field.name) not in here.filled:
+            return enter(filling), "a value of the instruction"
+    return _toggle(here, run, form)
+
+
+def _toggle(here: Situation, run: Sequence[object], form: Form) -> Move | None:
+    """Radio buttons are part of the way (which kind of change this is), not a value: chosen as the lesson did."""
+    for action in run:
+        role, name = getattr(action, "role", ""), getattr(action, "name", "")
+        element = find(here.page, role, name)
+        if role == "radio" and element in form.fields and element and not holds(element, ""):
+            return None if here.pressed(element) else (click(element), "as in the example")
+    return None
+
+
+def _press(here: Situation, lesson: Lesson, done: int) -> Move | None:
+    own = lesson.steps[done].action
+    if own.kind == "goto":
+        return _go(here, lesson, done + 1)
+    if own.kind == "finish":
+        return finish(here, "the example is complete")
+    if own.kind in ("back", "scroll"):
+        return f"{own.kind}({json.dumps(own.value) if own.kind == 'scroll' else ''})", "as in the example"
+    element = find(here.page, own.role, lesson.name(own.name), own.nth) or _counterpart(here, lesson, done)
+    if element is None:
+        if own.kind == "press" and not own.role:
+            return f"press({json.dumps(own.value)})", "as in the example"
+        later = done + 1
+        return _go(here, lesson, later) if own.role == "link" and later < len(lesson.observations) else None
+    if here.pressed(element) and own.kind == "click":
+        return None
+    if own.kind == "press":
+        return f"press({element.ref}, {json.dumps(own.value)})", "as in the example"
+    return click(element), "as in the example"
+
+
+def _counterpart(here: Situation, lesson: Lesson, done: int) -> Element | None:
+    """The link that leads where the lesson's link led, with the goal's entity in place of the lesson's."""
+    wanted = lesson.address(lesson.observations[done + 1])
+    links = [e for e in here.page.elements if e.role == "link" and usable(e)]
+    return next((e for e in links if e.url == wanted), None)
+
+
+# without one
+
+
+def ground(here: Situation) -> Move:
+    """Fill what the instruction gives values for, press what its words name, answer what the page tells."""
+    told = answer(here.goal, here.page) if here.goal.question else None
+    if told and told.sure and here.history:
+        return _finish(told.text, "the page tells")
+    if _just_sent(here):
+        return finish(here, "sent")
+    for form in sorted(forms(here.page), key=lambda form: -_form_score(here, form)):
+        for filling in assign(here.goal.text, here.free_values(), form.fields, {}, here.frame):
+            key = (filling.field.role, filling.field.name)
+            if not holds(filling.field, filling.value) and key not in here.filled:
+                return enter(filling), "a value of the instruction"
+        if here.filled & {(e.role, e.name) for e in form.fields}:
+            button = _best_button(here, form)
+            if button is not None:
+                return click(button), "the form is filled"
+    element = _best_element(here)
+    if element is not None:
+        return click(element), "its name is in the instruction"
+    return finish(here, "nothing here is named by the instruction")
+
+
+def _form_score(here: Situation, form: Form) -> float:
+    names = {word for e in (*form.fields, *form.buttons) for word in labels(e.name)}
+    return len(names & here.goal.words) - 2.0 * all((e.role, e.name) in here.frame for e in form.fields)
+
+
+def _just_sent(here: Situation) -> bool:
+    """The last step pressed a button on a form that this agent had filled."""
+    if len(here.history) < 2 or here.observation.error:
+        return False
+    last, before = here.history[-1].action, here.history[-2].action
+    return (
+        last.kind in ("click", "press") and last.role in ("button", "textbox", "searchbox") and before.kind in FILLING
+    )
+
+
+def _best_button(here: Situation, form: Form) -> Element | None:
+    def score(element: Element) -> float:
+        named = set(words(element.name))
+        return (
+            2 * len(named & here.goal.words) + bool(named & PRESS_WORDS) - 2 * bool(named & SHY_WORDS - here.goal.words)
+        )
+
+    free = [e for e in form.buttons if not here.pressed(e)]
+    return max(free, key=score, default=None)
+
+
+def _best_element(here: Situation) -> Element | None:
+    """The link or button whose name the instruction (or what the documents say of it) mentions most completely."""
+    best: tuple[float, Element | None] = (0.45, None)
+    for element in here.page.elements:
+        if element.role not in ("link", "button", "tab", "menuitem") or not usable(element) or here.pressed(element):
+            continue
+        if element.url and any(_path(s.observation.url) == _path(element.url) for s in here.history):
+            continue
+        score = _name_score(element, here)
+        if score > best[0]:
+            best = (score, element)
+    return best[1]
+
+
+def _name_score(element: Element, here: Situation) -> float:
+    named = set(words(element.name))
+    if not named:
+        return 0.0
+    wanted = here.goal.words | {w for v in here.goal.values for w in words(v.text)}
+    hits = len(named & wanted)
+    guided = len(named & here.documents) / len(named)
+    shy = bool(named & SHY_WORDS - here.goal.words)
+    return hits / len(named) + 0.1 * hits + 0.3 * guided - 0.5 * shy
+
+
+def _guidance(goal: Goal, texts: Sequence[str]) -> frozenset[str]:
+    """Words of the documents' sentences that share most with the goal."""
+    found: set[str] = set()
+    for text in texts:
+        for sentence in re.split(r"(?<=[.!?])\s+|\n+", text):
+            said = set(words(sentence))
+            if len(said & goal.words) >= max(2, 0.5 * len(goal.words)):
+                found |= said
+    return frozenset(found)
+
+
+def _frame(page: Page, history: Sequence[Step], lessons: Sequence[Lesson]) -> frozenset[Key]:
+    """Fields that stand on every page seen: a site-wide search box is no part of the task's form."""
+    pages = {_path(page.url): page}
+    for step in history:
+        pages.setdefault(_path(step.observation.url), page_of(step.observation))
+    for lesson in lessons:
+        for other in lesson.pages:
+            pages.setdefault(_path(other.url), other)
+    if len(pages) < 2:
+        return frozenset()
+    sets = [{(e.role, e.name) for e in other.elements if e.role in FIELD_ROLES} for other in pages.values()]
+    return frozenset(set.intersection(*sets))
+
+
+# actions as the environment takes them
+
+
+def click(element: Element) -> str:
+    return f"click({element.ref})"
+
+
+def enter(filling: Filling) -> str:
+    if filling.field.role in TOGGLE_ROLES:
+        return click(filling.field)
+    verb = "select" if filling.field.role in ("combobox", "listbox") else "fill"
+    return f"{verb}({filling.field.ref}, {json.dumps(filling.value, ensure_ascii=False)})"
+
+
+def finish(here: Situation, reason: str) -> Move:
+    told = answer(here.goal, here.page) if here.goal.question else None
+    return _finish(told.text if told else "", reason)
+
+
+def _finish(text: str, reason: str) -> Move:
+    return f"finish({json.dumps(text, ensure_ascii=False)})", reason

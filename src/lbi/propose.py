@@ -1,0 +1,36 @@
+"""Document -> tasks: self-instruct from one section of the documentation (paper, sec. 2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lbi import parse
+from lbi.contracts import Fields, Model, Request
+from lbi.records import Document, Task, Usage
+
+
+async def propose(
+    model: Model, document: Document, count: int, *, environment: str, actions: str, stage: str = "propose"
+) -> tuple[list[Task], Usage]:
+    """At most ``count`` tasks that the document helps with, each citing the words that it rests on."""
+    fields = Fields(document=document, count=count, actions=actions)
+    pairs, usage = await parse.ask(model, Request(role="propose", fields=fields, stage=stage), parse.propose)
+    tasks = [
+        Task(instruction=instruction, environment=environment, document=document.id, quote=cited(quote, document.text))
+        for instruction, quote in pairs[:count]
+    ]
+    return tasks, usage
+
+
+def cited(quote: str, text: str) -> str:
+    """The quote if it stands in the document (blanks folded), else nothing: a made-up citation is none."""
+    folded = " ".join(quote.split())
+    return folded if folded and folded in " ".join(text.split()) else ""
+
+
+def take_turns(tasks: Sequence[Sequence[Task]], most: int) -> list[Task]:
+    """First tasks of all documents, then second ones ...: a cap on roll-outs cuts depth before breadth."""
+    found: list[Task] = []
+    for turn in range(max((len(of_one) for of_one in tasks), default=0)):
+        found.extend(of_one[turn] for of_one in tasks if turn < len(of_one))
+    return found[:most]

@@ -1,0 +1,75 @@
+"""What every stage works with: the run folder, the config, the models by role, the progress shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from lbi.calls import Budget, wrapped
+from lbi.config import Config
+from lbi.contracts import Model, World
+from lbi.embed import Embedder
+from lbi.errors import EnvironmentFailure
+from lbi.models import open_model
+from lbi.prices import Prices
+from lbi.progress import Seen
+from lbi.store import RunFolder
+
+
+@dataclass
+class Workshop:
+    """Opened once for a run; whoever opens it closes it."""
+
+    run: RunFolder
+    config: Config
+    progress: Seen
+    world: World
+    prices: Prices
+    budget: Budget | None = None
+    embedder: Embedder | None = None
+    _models: dict[str, Model] = field(default_factory=dict)
+
+    def model(self, spec: str) -> Model:
+        """The model of a config's ``provider:name``, opened once and wrapped (cached, retried, metered, budgeted)."""
+        if spec not in self._models:
+            inner = open_model(
+                spec,
+                base_url=self.config.models.base_url if spec.startswith("openai:") else "",
+                load_image=self.run.load_image,
+                priced=self.prices.overrides,
+            )
+            store = self.run.store
+            self._models[spec] = wrapped(inner, calls=store, meters=store, prices=self.prices, budget=self.budget)
+        return self._models[spec]
+
+    def role(self, role: str) -> Model:
+        return self.model(self.config.models.of(role))
+
+    @property
+    def judges(self) -> list[Model]:
+        """The committee; without one, the labelling model alone."""
+        return [self.model(spec) for spec in self.config.models.judges or (self.config.models.default,)]
+
+    @property
+    def offline(self) -> bool:
+        return self.config.models.of("act") == "offline"
+
+    def on_failure(self, kind: str, key: Callable[[object], str]) -> Callable[[object, EnvironmentFailure, bool], None]:
+        """Record failures of the infrastructure under the key of the work; they are never the agent's."""
+
+        def failed(job: object, error: EnvironmentFailure, last: bool) -> None:
+            self.run.store.fail(kind, key(job), "environment", str(error))
+
+        return failed
+
+    async def close(self) -> None:
+        for model in self._models.values():
+            await model.close()
+        if self.embedder is not None:
+            await self.embedder.close()
+        await self.world.close()
+
+
+def money_spent(run: RunFolder) -> float:
+    """US dollars of all calls of the run so far, earlier processes included."""
+    return sum(meter.get("cost", 0.0) for meter in run.store.meters().values())
