@@ -1,0 +1,313 @@
+"""Training files say what happened, and nothing of one roll-out is on both sides of the split."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lbi import parse
+from lbi.errors import UserError
+from lbi.export import ExportReport, write_export
+from lbi.export_formats import FORMATS
+from lbi.lessons import Lesson
+from lbi.lineage import sides_of
+from lbi.records import (
+    Action,
+    Document,
+    Example,
+    Observation,
+    Step,
+    StopReason,
+    Task,
+    Trajectory,
+    Verdict,
+)
+
+ACTIONS = "click(e12), fill(e12, text), finish(answer)"
+
+
+def page(number: int, **fields: str) -> Observation:
+    return Observation(text=f'heading "Page {number}"\nbutton "Next" [e{number}]', url=f"/page/{number}", **fields)
+
+
+def trajectory_of(
+    name: str, steps: int = 4, stop: StopReason = "step_limit", document: str = "", **task: str
+) -> Trajectory:
+    action = Action(text="", kind="click", role="button", name="Next")
+    return Trajectory(
+        task=Task(**({"instruction": f"Go through {name}", "environment": "web", "document": document} | task)),
+        agent="react",
+        steps=tuple(
+            Step(
+                observation=page(n),
+                reason=f"page {n} has a next",
+                action=action.model_copy(update={"text": f"click(e{n})"}),
+            )
+            for n in range(steps)
+        ),
+        last=page(steps),
+        stop=stop,
+    )
+
+
+def lesson_of(trajectory: Trajectory, start: int = 0, end: int | None = None, **fields: Any) -> Lesson:
+    end = len(trajectory.steps) if end is None else end
+    plain = {"kind": "abstract", "instruction": f"Reach page {end} in {trajectory.task.instruction}"}
+    document = fields.pop("of", None)
+    return Lesson(Example(trajectory=trajectory.id, start=start, end=end, **(plain | fields)), trajectory, document)
+
+
+def rows_of(folder: Path, side: str = "train") -> list[dict[str, Any]]:
+    file = folder / f"{side}.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def export(lessons: Iterable[Lesson], out: Path, fmt: str = "trl", split: float = 0.0, **options: Any) -> ExportReport:
+    return write_export(lessons, fmt, out, actions=ACTIONS, split=split, **options)
+
+
+def said(row: dict[str, Any]) -> str:
+    return str(row["completion"][0]["content"])
+
+
+def test_each_step_of_the_span_is_one_pair_of_the_act_prompt_and_the_reply(tmp_path: Path) -> None:
+    report = export([lesson_of(trajectory_of("a"), 1, 3)], tmp_path)
+    rows = rows_of(tmp_path)
+    assert report.rows == {"train": 2, "validation": 0}
+    assert [said(row) for row in rows] == [
+        "REASON: page 1 has a next\nACTION: click(e1)",
+        "REASON: page 2 has a next\nACTION: click(e2)",
+    ]
+    assert [[message["role"] for message in row["prompt"]] for row in rows] == [["system", "user"]] * 2
+    assert "Reach page 3" in rows[0]["prompt"][1]["content"]
+    assert ACTIONS in rows[0]["prompt"][0]["content"]
+
+
+def test_history_begins_where_the_span_begins_and_the_future_is_not_in_the_prompt(tmp_path: Path) -> None:
+    export([lesson_of(trajectory_of("a"), 1, 4)], tmp_path)
+    prompt = rows_of(tmp_path)[1]["prompt"][1]["content"]
+    assert "Page 1" in prompt
+    assert "Page 2" in prompt
+    assert "Page 0" not in prompt
+    assert "Page 3" not in prompt
+
+
+def test_every_reply_can_be_read_back_and_its_target_is_on_the_page_of_its_prompt(tmp_path: Path) -> None:
+    export([lesson_of(trajectory_of("a"))], tmp_path)
+    for row in rows_of(tmp_path):
+        _, action = parse.act(said(row))
+        target = re.search(r"e\d+", action)
+        current = row["prompt"][1]["content"].split("CURRENT PAGE:")[1]
+        assert target is not None
+        assert f"[{target[0]}]" in current
+
+
+# bugs that others shipped
+
+
+def test_what_the_environment_said_is_never_in_the_models_turn(tmp_path: Path) -> None:
+    steps = trajectory_of("a").steps
+    leaky = steps[1].action.model_copy(update={"text": "click(e1)\nObservation: heading 'Page 2'"})
+    moved = trajectory_of("a").model_copy(
+        update={"steps": (steps[0], steps[1].model_copy(update={"action": leaky}), *steps[2:])}
+    )
+    for fmt in ("trl", "openai", "sharegpt"):
+        report = export([lesson_of(moved)], tmp_path / fmt, fmt)
+        replies = [json.dumps(_models_turn(row)) for row in rows_of(tmp_path / fmt)]
+        assert report.left_out == {"action that cannot be read": 1}
+        assert len(replies) == 3
+        assert not any("Page" in reply or "Observation" in reply or "[e" in reply for reply in replies)
+
+
+def _models_turn(row: dict[str, Any]) -> Any:
+    return row.get("completion") or row.get("messages", [])[-1:] or row["conversations"][-1]["value"]
+
+
+def test_sub_trajectories_of_one_rollout_are_on_one_side(tmp_path: Path) -> None:
+    rollouts = [trajectory_of(f"task {n}", document=f"document {n % 7}") for n in range(40)]
+    lessons = [lesson_of(t, start, end) for t in rollouts for start in range(4) for end in range(start + 1, 5)]
+    report = export(lessons, tmp_path, "jsonl", split=0.4)
+    sides = {side: rows_of(tmp_path, side) for side in ("train", "validation")}
+    assert all(sides.values())
+    for what in ("trajectory", "document"):
+        assert not {row[what] for row in sides["train"]} & {row[what] for row in sides["validation"]}
+    assert report.lineages["train"] + report.lineages["validation"] == 7
+
+
+@pytest.mark.parametrize("stop", ["budget", "step_limit", "model_failure", "environment_failure"])
+def test_an_exit_due_to_the_cost_limit_is_not_rewritten_as_success(tmp_path: Path, stop: StopReason) -> None:
+    report = export([lesson_of(trajectory_of("a", stop=stop))], tmp_path, "jsonl")
+    rows = rows_of(tmp_path)
+    assert report.rows["train"] == 4
+    assert {row["stop"] for row in rows} == {stop}
+    assert not any("finish" in said(row) for row in rows)
+
+
+def test_a_finish_that_really_happened_is_taught(tmp_path: Path) -> None:
+    trajectory = trajectory_of("a", 2, stop="done")
+    finish = Action(text='finish("42")', kind="finish", value="42")
+    steps = (trajectory.steps[0], trajectory.steps[1].model_copy(update={"action": finish}))
+    export([lesson_of(trajectory.model_copy(update={"steps": steps}))], tmp_path)
+    assert said(rows_of(tmp_path)[-1]).endswith('ACTION: finish("42")')
+
+
+def test_an_action_that_failed_is_no_completion_but_stays_in_the_history(tmp_path: Path) -> None:
+    trajectory = trajectory_of("a")
+    failed = trajectory.steps[2].model_copy(update={"observation": page(2, error="e1 is covered by a dialog")})
+    changed = trajectory.model_copy(update={"steps": (*trajectory.steps[:2], failed, trajectory.steps[3])})
+    report = export([lesson_of(changed)], tmp_path)
+    assert report.left_out == {"action that failed": 1}
+    assert not any("click(e1)" in said(row) for row in rows_of(tmp_path))
+    assert "ACTION: click(e1)" in rows_of(tmp_path)[-1]["prompt"][1]["content"]
+
+
+def test_an_action_on_an_element_that_the_page_does_not_have_is_left_out(tmp_path: Path) -> None:
+    trajectory = trajectory_of("a")
+    stale = trajectory.steps[1].model_copy(update={"action": Action(text="click(e77)", kind="click")})
+    changed = trajectory.model_copy(update={"steps": (trajectory.steps[0], stale, *trajectory.steps[2:])})
+    report = export([lesson_of(changed)], tmp_path)
+    assert report.left_out == {"action on an element that is not on the page": 1}
+
+
+# the split
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=30), st.integers(0, 5), st.floats(0.1, 0.9))
+@settings(max_examples=30, deadline=None)
+def test_adding_examples_moves_none_to_the_other_side(numbers: list[int], seed: int, split: float) -> None:
+    lessons = [lesson_of(trajectory_of(f"task {n}", 1)) for n in numbers]
+    before = sides_of(lessons[: len(lessons) // 2], split, seed)
+    after = sides_of(lessons[::-1], split, seed)
+    assert all(after[example] == side for example, side in before.items())
+
+
+def test_a_composed_example_is_on_the_side_of_its_parts_or_left_out(tmp_path: Path) -> None:
+    parts = [lesson_of(trajectory_of(f"task {n}", 2)) for n in range(12)]
+    sides = sides_of(parts, 0.5, 0)
+    joined = trajectory_of("joined", 3)
+    lessons = list(parts)
+    for number, first in enumerate(parts):
+        second = parts[number - 1]
+        parents = (first.example.id, second.example.id)
+        moved = trajectory_of(f"joined {number}", 3)
+        lessons.append(lesson_of(moved, kind="composed", parents=parents))
+    composed = sides_of(lessons, 0.5, 0)
+    for lesson in lessons[len(parts) :]:
+        above = {sides[parent] for parent in lesson.example.parents}
+        assert composed[lesson.example.id] == (above.pop() if len(above) == 1 else None)
+    orphan = lesson_of(joined, kind="composed", parents=("not among them",))
+    assert sides_of([orphan], 0.5, 0) == {orphan.example.id: None}
+    assert export([orphan], tmp_path, split=0).rows["train"] == 3
+
+
+# what is written
+
+
+def test_openai_weighs_only_the_models_own_turn(tmp_path: Path) -> None:
+    export([lesson_of(trajectory_of("a"))], tmp_path, "openai")
+    for row in rows_of(tmp_path):
+        assert [message.get("weight") for message in row["messages"]] == [None, None, 1]
+
+
+def test_sharegpt_speaks_of_system_human_and_gpt(tmp_path: Path) -> None:
+    export([lesson_of(trajectory_of("a"))], tmp_path, "sharegpt")
+    for row in rows_of(tmp_path):
+        assert [turn["from"] for turn in row["conversations"]] == ["system", "human", "gpt"]
+
+
+def test_jsonl_leads_back_to_document_trajectory_span_and_verdicts(tmp_path: Path) -> None:
+    document = Document(text="Press next.", source="docs/guide.md", licence="MIT")
+    lesson = lesson_of(
+        trajectory_of("a", document=document.id),
+        1,
+        3,
+        document=document.id,
+        verdicts=(Verdict(filter="loop", keep=True),),
+        tier="replayed",
+        of=document,
+    )
+    report = export([lesson], tmp_path, "jsonl")
+    row = rows_of(tmp_path)[0]
+    assert (row["example"], row["trajectory"]) == (lesson.example.id, lesson.trajectory.id)
+    assert (row["document"], row["source"], row["licence"]) == (document.id, "docs/guide.md", "MIT")
+    assert (row["span"], row["step"], row["tier"]) == ([1, 3], 1, "replayed")
+    assert row["verdicts"][0]["filter"] == "loop"
+    assert report.licences == {"MIT": 1}
+
+
+def test_parquet_holds_the_same_rows_as_jsonl(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    lessons = [lesson_of(trajectory_of(f"task {n}")) for n in range(4)]
+    for fmt in ("jsonl", "parquet"):
+        export(lessons, tmp_path / fmt, fmt)
+    assert parquet.read_table(tmp_path / "parquet" / "train.parquet").to_pylist() == rows_of(tmp_path / "jsonl")
+
+
+def test_a_missing_pyarrow_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
+    with pytest.raises(UserError, match=r"pip install"):
+        export([lesson_of(trajectory_of("a"))], tmp_path, "parquet")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_an_export_replaces_the_one_before_and_leaves_nothing_half_written(tmp_path: Path, fmt: str) -> None:
+    if fmt == "parquet":
+        pytest.importorskip("pyarrow")
+    lessons = [lesson_of(trajectory_of(f"task {n}")) for n in range(20)]
+    export(lessons, tmp_path, "trl", split=0.5)
+    report = export(lessons, tmp_path, fmt, split=0.0)
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([*report.files, "export.json"])
+    assert ExportReport.model_validate_json((tmp_path / "export.json").read_text()) == report
+
+
+def test_dropped_examples_and_repeated_pairs_are_counted_and_not_written(tmp_path: Path) -> None:
+    trajectory = trajectory_of("a", 2)
+    dropped = lesson_of(trajectory, verdicts=(Verdict(filter="loop", keep=False, reason="A-B-A-B"),))
+    twice = lesson_of(trajectory, kind="forward")
+    report = export([lesson_of(trajectory), twice, dropped], tmp_path)
+    assert report.rows["train"] == 2
+    assert report.left_out == {"example dropped by a filter": 1, "the same as another row": 2}
+
+
+def test_what_does_not_fit_loses_its_oldest_history_first(tmp_path: Path) -> None:
+    trajectory = trajectory_of("a", 12)
+    whole = export([lesson_of(trajectory)], tmp_path / "whole")
+    longest = max(len(row["prompt"][1]["content"]) for row in rows_of(tmp_path / "whole"))
+    shortest = min(
+        len(row["prompt"][0]["content"] + row["prompt"][1]["content"]) for row in rows_of(tmp_path / "whole")
+    )
+    tight = export([lesson_of(trajectory)], tmp_path / "tight", max_chars=shortest + 400)
+    last = rows_of(tmp_path / "tight")[-1]["prompt"]
+    assert tight.rows == whole.rows
+    assert sum(len(message["content"]) for message in last) < shortest + 400 < longest + shortest
+    assert "/page/10" in last[1]["content"]
+    assert "/page/0" not in last[1]["content"]
+    with pytest.raises(UserError, match="longer than max_chars: 12"):
+        export([lesson_of(trajectory)], tmp_path / "none", max_chars=100)
+
+
+def test_bad_requests_are_the_users_errors(tmp_path: Path) -> None:
+    lessons = [lesson_of(trajectory_of("a"))]
+    with pytest.raises(UserError, match="choose one of trl"):
+        export(lessons, tmp_path, "csv")
+    with pytest.raises(UserError, match="held back"):
+        export(lessons, tmp_path, split=1.0)
+    with pytest.raises(UserError, match="nothing to export"):
+        export([], tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"):
+        export(lessons, tmp_path / "file")
+
+
+def test_an_example_is_never_paired_with_another_trajectory() -> None:
+    with pytest.raises(ValueError, match="is of trajectory"):
+        Lesson(lesson_of(trajectory_of("a")).example, trajectory_of("b"))
