@@ -195,7 +195,10 @@ def _answers(reply: str) -> dict[str, str]:
 
 
 def _yes_or_no(value: Any, name: str, reply: str) -> bool:
-    word = re.sub(r"\W.*$", "", str(value).strip().lower().lstrip("*\"'`"), flags=re.DOTALL)
-    if isinstance(value, bool) or word in _YES | _NO:
-        return value if isinstance(value, bool) else word in _YES
+    if isinstance(value, bool):
+        return value
+    found = re.match(r"""[*"'`\s]*([a-z]+|[01](?![\d.]))""", str(value).lower())
+    word = found[1] if found else ""
+    if word in _YES | _NO:
+        return word in _YES
     raise ParseError(f'"{name}" must be answered with true or false', reply)
