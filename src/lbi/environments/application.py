@@ -175,8 +175,8 @@ def expand(text: str, application: Application) -> str:
     def one(match: re.Match[str]) -> str:
         value = application.environ.get(match[1], "")
         if not value or _SECRET.search(value):  # NAME = "${NAME}" passes one of ours on
-            value = os.environ.get(_SECRET.sub(r"\1", value) or match[1])
-        if value is None:
+            value = os.environ.get(_SECRET.sub(r"\1", value) or match[1], "")
+        if not value:
             raise UserError(f"{application.name}: ${{{match[1]}}} is used but not set; set the variable {match[1]}")
         return value
 

@@ -1,4 +1,4 @@
-"""The application behind one environment: a server of its own on a copy of the pristine state, put back at each reset."""
+"""The application behind one environment: a server of its own on its own copy of the state, put back at each reset."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ Stamps = dict[str, tuple[int, int]]
 class Backend(Protocol):
     """What an environment needs of the application behind it."""
 
-    url: str  # scheme, host and port of the site
+    @property
+    def url(self) -> str:
+        """Scheme, host and port of the site."""
+        ...
 
     async def reset(self) -> None: ...
     async def rebase(self) -> None: ...
@@ -214,8 +217,12 @@ class RemoteBackend:
     """A site that somebody else runs: nothing to reset, nothing to hash, nothing to ask."""
 
     def __init__(self, application: Application) -> None:
-        self.url = application.base_url.rstrip("/")
+        self._url = application.base_url.rstrip("/")
         self._name = application.name
+
+    @property
+    def url(self) -> str:
+        return self._url
 
     async def reset(self) -> None:
         """Nothing: the site is not ours."""

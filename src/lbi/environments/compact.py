@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from lbi.environments.aria import Node, fold
 from lbi.environments.labels import label_fields
@@ -20,7 +20,9 @@ MAX_TEXT = 1000
 MAX_VALUE = 2000
 MAX_OPTIONS = 60
 MAX_ROW = 500
-_PHRASES = frozenset({"strong", "emphasis", "code", "time", "mark", "insertion", "deletion", "subscript", "superscript"})
+_PHRASES = frozenset(
+    {"strong", "emphasis", "code", "time", "mark", "insertion", "deletion", "subscript", "superscript"}
+)
 _WRAPPERS = _PHRASES | {"generic", "paragraph", "img", "list", "listitem", "rowgroup", "none", "presentation"}
 _CELLS = frozenset({"cell", "gridcell", "rowheader", "columnheader"})
 _KEPT_UNNAMED = frozenset({"dialog", "alertdialog", "alert", "iframe", "menu", "listbox"})
@@ -46,10 +48,9 @@ class Compact:
         found: list[Block] = []
         run: list[Node] = []
         for node in [*nodes, None]:
-            if node is not None and (node.role == "text" or node.role in _PHRASES or _is_link(node)):
-                if self._inlines(node, in_row=False):
-                    run.append(node)
-                    continue
+            if node is not None and _is_phrase(node) and self._inlines(node, in_row=False):
+                run.append(node)
+                continue
             found.extend(self._run(run))
             run = []
             if node is not None:
@@ -73,7 +74,9 @@ class Compact:
             return self._item(node)
         if node.role == "heading":
             name = node.name or node.text()
-            return [Block(_head("heading", name), "heading", self._actable(node))] if name else self.blocks(node.children)
+            return (
+                [Block(_head("heading", name), "heading", self._actable(node))] if name else self.blocks(node.children)
+            )
         if node.role == "term" and node.text():
             return [Block(_head("term", fold(node.text())), "term", self._actable(node))]
         if node.role == "img":
@@ -306,6 +309,10 @@ def _is_link(node: Node) -> bool:
     return node.role == "link" and _acts(node)
 
 
+def _is_phrase(node: Node) -> bool:
+    return node.role == "text" or node.role in _PHRASES or _is_link(node)
+
+
 def _is_single_action(item: Node) -> bool:
     return len(item.children) == 1 and _acts(item.children[0])
 
@@ -368,4 +375,4 @@ def _address(url: str, origin: str) -> str:
     if not origin or not url.startswith(origin):
         return url or "#"
     parts = urlsplit(url)
-    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "") + (f"#{parts.fragment}" if parts.fragment else "")
+    return urlunsplit(("", "", parts.path or "/", parts.query, parts.fragment))

@@ -111,9 +111,7 @@ class Database:
     def _columns(self, table: str) -> list[str]:
         names = [str(row[1]) for row in self._reader.execute(f"PRAGMA table_info({quote(table)})")]
         return [
-            name
-            for name in names
-            if not {f"*.{name}".casefold(), f"{table}.{name}".casefold()} & self._ignored_columns
+            name for name in names if not {f"*.{name}".casefold(), f"{table}.{name}".casefold()} & self._ignored_columns
         ]
 
 
@@ -139,10 +137,8 @@ def _open(path: Path, read_only: bool = False) -> sqlite3.Connection:
         if not read_only:
             return sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
         # a read-only connection to a WAL file needs the -shm file, so it is opened normally and forbidden to write
-        mode = "rw"
-        connection = sqlite3.connect(
-            f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=BUSY, isolation_level=None, check_same_thread=False
-        )
+        address = f"{path.resolve().as_uri()}?mode=rw"
+        connection = sqlite3.connect(address, uri=True, timeout=BUSY, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA query_only = ON")
         return connection
     except sqlite3.Error as error:

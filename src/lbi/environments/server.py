@@ -95,10 +95,8 @@ class Server:
         if process is None:
             return
         _signal_group(process, signal.SIGTERM)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(1.0)
-        except subprocess.TimeoutExpired:
-            pass
         # children of the server may outlive it
         _signal_group(process, signal.SIGKILL)
         process.wait()

@@ -1,0 +1,103 @@
+"""The one Chromium that all environments of a process share: found, launched, launched again when it crashed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.async_api import Browser, BrowserContext, Playwright, async_playwright
+from playwright.async_api import Error as PlaywrightError
+
+from lbi.errors import EnvironmentFailure, UserError
+
+ON_PATH = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = (
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
+
+
+def find_chromium(own: str = "") -> str:
+    """Path of a browser: Playwright's ``own`` if it is installed, else one on PATH. Raises UserError."""
+    if own and Path(own).exists():
+        return own
+    for name in ON_PATH:
+        if found := shutil.which(name):
+            return found
+    raise UserError(
+        "no Chromium found. Get one with `playwright install chromium` (or `apt install chromium`); "
+        f"looked for Playwright's own and for {', '.join(ON_PATH)} on PATH"
+    )
+
+
+def is_loopback(url: str) -> bool:
+    return (urlsplit(url).hostname or "") in LOOPBACK
+
+
+def flags(images: bool, only_loopback: bool) -> list[str]:
+    """Command line: no sandbox only for root, who cannot have one; no way off the machine where none is needed."""
+    found = list(FLAGS)
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        found.append("--no-sandbox")
+    if not images:
+        found.append("--blink-settings=imagesEnabled=false")
+    if only_loopback:
+        found.append("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost")
+    return found
+
+
+class SharedBrowser:
+    """Opens contexts; starts the browser when the first is asked for, and again after a crash."""
+
+    def __init__(self, images: bool = False, only_loopback: bool = True, headless: bool = True) -> None:
+        self._flags = flags(images, only_loopback)
+        self._headless = headless
+        self._lock = asyncio.Lock()
+        self._driver: Playwright | None = None
+        self._browser: Browser | None = None
+
+    async def context(self, **options: Any) -> BrowserContext:
+        """A new context. Raises EnvironmentFailure if the browser cannot be started, UserError if there is none."""
+        for attempt in (1, 2):
+            browser = await self._connected()
+            try:
+                return await browser.new_context(**options)
+            except PlaywrightError as error:
+                if attempt == 2:
+                    raise EnvironmentFailure(f"the browser gives no context: {error}") from error
+        raise AssertionError
+
+    async def close(self) -> None:
+        browser, self._browser = self._browser, None
+        driver, self._driver = self._driver, None
+        try:
+            if browser:
+                await browser.close()
+            if driver:
+                await driver.stop()
+        except PlaywrightError:
+            pass  # it is gone already
+
+    async def _connected(self) -> Browser:
+        async with self._lock:
+            if self._driver is None:
+                self._driver = await async_playwright().start()
+            if self._browser is None or not self._browser.is_connected():
+                self._browser = await self._launch(self._driver)
+            return self._browser
+
+    async def _launch(self, driver: Playwright) -> Browser:
+        path = find_chromium(driver.chromium.executable_path)
+        try:
+            return await driver.chromium.launch(executable_path=path, args=self._flags, headless=self._headless)
+        except PlaywrightError as error:
+            raise EnvironmentFailure(f"{path} does not start: {str(error)[:2000]}") from error

@@ -1,0 +1,337 @@
+"""A web application as an environment: reset, step, score on a browser and a server of its own (paper: WebArena).
+
+One world per application holds what workers share: the browser, the installed application. One environment per worker
+holds what they must not share: the server with its state, and the browser context.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urljoin
+
+from playwright.async_api import Error as PlaywrightError
+
+from lbi.contracts import Outcome
+from lbi.environments.actions import ACTIONS, Call, UnreadableAction, parse_action
+from lbi.environments.application import Application, load_application, unmanaged
+from lbi.environments.aria import parse_aria
+from lbi.environments.backend import Backend, ManagedApplication, RemoteBackend
+from lbi.environments.browser import SharedBrowser, is_loopback
+from lbi.environments.checks import evaluate
+from lbi.environments.compact import compact
+from lbi.environments.login import LogIn
+from lbi.environments.perform import Refused, find, open_address, perform
+from lbi.environments.policy import Gate, path_of
+from lbi.environments.session import Session
+from lbi.environments.snapshot import Element, Page, parse_observation
+from lbi.errors import EnvironmentFailure, ScoreError, UserError
+from lbi.records import Action, Observation, Task
+
+VIEWPORT = {"width": 1280, "height": 900}
+MAX_CHARS = 12_000
+LOOKS = 5
+
+
+class WebWorld:
+    """Opens environments of one application: a name, a path, an Application, or ``base_url`` of a running site."""
+
+    def __init__(
+        self,
+        application: Application | str | Path = "",
+        base_url: str = "",
+        *,
+        cache: Path | None = None,
+        screenshots: bool = False,
+        save_image: Callable[[bytes], str] | None = None,
+        headless: bool = True,
+        max_chars: int = MAX_CHARS,
+    ) -> None:
+        if screenshots and save_image is None:
+            raise UserError("screenshots need somewhere to go: give save_image")
+        self.application = _application(application, base_url)
+        self.name = self.application.name
+        self.save_image = save_image if screenshots else None
+        self.max_chars = max_chars
+        self.login = LogIn(self.application)
+        local = self.application.managed or is_loopback(self.application.base_url)
+        self.browser = SharedBrowser(images=screenshots, only_loopback=local, headless=headless)
+        self._managed = ManagedApplication(self.application, cache) if self.application.managed else None
+        self._open: list[WebEnvironment] = []
+
+    async def open(self) -> WebEnvironment:
+        """A new environment. Raises UserError if the application cannot be installed or started."""
+        backend: Backend = await self._managed.start() if self._managed else RemoteBackend(self.application)
+        environment = WebEnvironment(self, backend)
+        self._open.append(environment)
+        return environment
+
+    async def close(self) -> None:
+        await asyncio.gather(*(environment.close() for environment in self._open))
+        self._open.clear()
+        await self.browser.close()
+
+
+class WebEnvironment:
+    """One episode at a time on one server and one browser context."""
+
+    actions = ACTIONS
+
+    def __init__(self, world: WebWorld, backend: Backend) -> None:
+        self.name = world.name
+        managed = world.application.managed
+        self.capabilities = frozenset({"digest", "snapshot", "replay"} if managed else {"replay"})
+        self._world = world
+        self._backend = backend
+        self._gate = Gate(world.application.policy, backend.url)
+        self._folder = Path(tempfile.mkdtemp(prefix="lbi-web-"))
+        self._session: Session | None = None
+        self._cookies: list[object] = []
+        self._entered = False
+        self._last = Observation(text="")
+        self._refs: dict[str, str] = {}
+
+    # -- the contract ------------------------------------------------------------------------------------------------
+
+    async def reset(self, task: Task) -> Observation:
+        """Server and browser as on the first day, at the task's start page. Raises EnvironmentFailure."""
+        await self._backend.reset()
+        session = await self._fresh_session()
+        shutil.rmtree(self._folder / "downloads", ignore_errors=True)
+        await self._visit(session, task.start_url or self._world.application.start_url)
+        await session.forget_history()
+        return await self._observe()
+
+    async def step(self, action: str) -> Outcome:
+        """Carry out one action. What cannot be done is said in the observation's ``error``."""
+        try:
+            call = parse_action(action)
+        except UnreadableAction as error:
+            return self._refuse(Action(text=self._mask(action)), str(error))
+        if call.kind == "finish":
+            done = Action(text=self._mask(action), kind="finish", value=self._mask(call.value))
+            return Outcome(action=done, observation=self._last, done=True, answer=call.value)
+        page = parse_observation(self._last.text)
+        try:
+            element = find(page, call.target) if call.target else None
+        except Refused as error:
+            return self._refuse(self._action(action, call, None), self._mask(str(error)))
+        taken = self._action(action, call, element)
+        refusal = self._forbidden(call, element)
+        if refusal:
+            return self._refuse(taken, refusal)
+        return Outcome(action=taken, observation=await self._act(call, element))
+
+    async def score(self, task: Task, answer: str) -> tuple[float, str]:
+        """Evaluate the task's check here and now."""
+        if task.check is None:
+            raise ScoreError(f"task {task.name or task.id} has no check")
+        return await evaluate(task.check, answer, self._last.url, _readable(self._last), self._backend)
+
+    async def close(self) -> None:
+        """Close the context, stop the server; harmless when done before."""
+        session, self._session = self._session, None
+        if session:
+            await session.close()
+        await self._backend.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    # -- capabilities ------------------------------------------------------------------------------------------------
+
+    async def snapshot(self) -> tuple[str, str]:
+        """Token of the backend's state and the page that is open. What a page holds unsaved is not part of it."""
+        return await self._backend.snapshot(), self._last.url
+
+    async def restore(self, token: tuple[str, str]) -> Observation:
+        await self._backend.restore(token[0])
+        session = self._opened()
+        await self._visit(session, token[1])
+        return await self._observe()
+
+    # -- episodes ----------------------------------------------------------------------------------------------------
+
+    async def _fresh_session(self) -> Session:
+        """The context of the last episode, emptied; a new one where there is none or it broke."""
+        session = self._session
+        if session is not None and not session.crashed:
+            try:
+                await session.clear()
+                if self._cookies:
+                    await session.context.add_cookies(self._cookies)  # type: ignore[arg-type]
+                return session
+            except (PlaywrightError, EnvironmentFailure):
+                await session.close()
+        elif session is not None:
+            await session.close()
+        self._session = session = await self._new_session()
+        if not self._entered:
+            await self._log_in(session)
+            self._entered = True
+        elif self._cookies:
+            await session.context.add_cookies(self._cookies)  # type: ignore[arg-type]
+        return session
+
+    async def _new_session(self) -> Session:
+        login = self._world.login
+        context = await self._world.browser.context(
+            viewport=VIEWPORT,
+            accept_downloads=True,
+            reduced_motion="reduce",
+            extra_http_headers=login.headers,
+            storage_state=login.state,
+        )
+        local = is_loopback(self._backend.url)
+        return await Session.open(context, self._gate, self._folder, self._gate.has_rules or not local)
+
+    async def _log_in(self, session: Session) -> None:
+        """Once per worker: what the application remembers of it becomes part of the state that resets go back to."""
+        login = self._world.login
+        if login.url:
+            await self._visit(session, login.url)
+            await self._observe()
+            for step in login.steps:
+                outcome = await self.step(step)
+                if outcome.observation.error:
+                    raise UserError(f"{self.name}: log-in failed at {self._mask(step)}: {outcome.observation.error}")
+            await self._backend.rebase()
+        self._cookies = list(await session.context.cookies())
+
+    async def _visit(self, session: Session, address: str) -> None:
+        url = urljoin(self._backend.url + "/", address)
+        await open_address(session, url)
+        await session.settle()
+        if session.page.url.startswith("chrome-error:") or session.refused:
+            self._backend.check()
+            raise EnvironmentFailure(session.refused or f"{self._mask(url)} could not be opened")
+
+    # -- steps -------------------------------------------------------------------------------------------------------
+
+    def _forbidden(self, call: Call, element: Element | None) -> str:
+        if call.kind == "goto":
+            return self._gate.refuses_url(call.value, self._here())
+        if element is None or call.kind not in ("click", "press"):
+            return ""
+        if refusal := self._gate.refuses_name(element.name):
+            return refusal
+        return self._gate.refuses_url(element.url, self._here()) if element.url else ""
+
+    async def _act(self, call: Call, element: Element | None) -> Observation:
+        session = self._opened()
+        before = session.page.url
+        session.refused = error = ""
+        try:
+            await perform(session, call, element, self._refs.get(element.ref, "") if element else "")
+        except Refused as refused:
+            error = self._mask(str(refused))
+        except EnvironmentFailure:
+            self._backend.check()  # says more, if it was the server
+            raise
+        await session.settle()
+        error = await self._come_back(session, before) or error
+        return await self._observe(error)
+
+    async def _come_back(self, session: Session, before: str) -> str:
+        """Undo a navigation to where one may not be."""
+        now = session.page.url
+        refusal = session.refused
+        if now.startswith("chrome-error:"):
+            self._backend.check()
+            refusal = refusal or "the page could not be opened"
+        elif not refusal:
+            refusal = "" if now.startswith("about:") else self._gate.refuses_url(now)
+            if not refusal:
+                return ""
+        if now != before or now.startswith("chrome-error:"):
+            if len(session.tabs) > 1 and not await session.evaluate("navigation.canGoBack"):
+                await session.page.close()
+            else:
+                await open_address(session, before)
+            await session.settle()
+        return refusal
+
+    async def _observe(self, error: str = "") -> Observation:
+        session = self._opened()
+        origin = self._gate.origin
+        text, self._refs = compact(parse_aria(await self._aria(session)), origin, self._world.max_chars)
+        tab = session.tab
+        path = _path(tab.url, origin)
+        notes = [f"note: {' '.join(note.split())}" for note in session.drain_notes()]
+        whole = "\n".join([f"URL: {path}", f"Title: {' '.join(tab.title.split())}", *notes, text])
+        self._last = Observation(
+            text=self._mask(whole),
+            url=self._mask(path),
+            title=self._mask(tab.title),
+            digest=await asyncio.to_thread(self._backend.digest),
+            error=error,
+            image=await self._image(session),
+        )
+        return self._last
+
+    async def _aria(self, session: Session) -> str:
+        """Playwright's view of the page; taken again if the document was replaced meanwhile."""
+        for look in range(LOOKS):
+            try:
+                return await session.page.aria_snapshot(mode="ai")
+            except PlaywrightError as error:
+                if look == LOOKS - 1 or session.page.is_closed():
+                    raise EnvironmentFailure(f"the page cannot be looked at: {error}") from error
+                await session.settle()
+        raise AssertionError
+
+    async def _image(self, session: Session) -> str:
+        if self._world.save_image is None:
+            return ""
+        try:
+            return self._world.save_image(await session.page.screenshot())
+        except PlaywrightError as error:
+            raise EnvironmentFailure(f"no screenshot: {error}") from error
+
+    def _refuse(self, action: Action, error: str) -> Outcome:
+        """Nothing was done: the last observation again, with the reason."""
+        self._last = self._last.model_copy(update={"error": error})
+        return Outcome(action=action, observation=self._last)
+
+    def _action(self, text: str, call: Call, element: Element | None) -> Action:
+        role, name, nth = (element.role, element.name, element.nth) if element else ("", "", 0)
+        if element is None and call.target:
+            role, name, nth = call.target.role, call.target.name, call.target.nth
+        value = self._mask(call.value)
+        return Action(text=self._mask(text), kind=call.kind, role=role, name=self._mask(name), nth=nth, value=value)
+
+    def _opened(self) -> Session:
+        if self._session is None:
+            raise EnvironmentFailure("the environment is not reset yet, or closed")
+        return self._session
+
+    def _here(self) -> str:
+        return self._opened().page.url
+
+    def _mask(self, text: str) -> str:
+        return self._world.login.mask(text)
+
+
+def _application(application: Application | str | Path, base_url: str) -> Application:
+    if isinstance(application, Application):
+        return application
+    if application:
+        return load_application(application)
+    if not base_url:
+        raise UserError("give an application, or the base_url of a site that runs")
+    return unmanaged(base_url)
+
+
+def _readable(observation: Observation) -> str:
+    """The page as a reader sees it: names, texts and values, each on a line of its own."""
+    page: Page = parse_observation(observation.text)
+    values = [f"{element.name} {element.value}" for element in page.elements]
+    return "\n".join([observation.title, *page.headings, *page.texts, *values, observation.text])
+
+
+def _path(url: str, origin: str) -> str:
+    if not url.startswith(origin):
+        return url
+    fragment = "#" + url.partition("#")[2] if "#" in url else ""
+    return path_of(url) + fragment
