@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from functools import lru_cache
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote
 
 from lbi.records import Observation
 
@@ -82,8 +82,8 @@ def place(observation: Observation) -> str:
 
 
 def kind_of_place(address: str) -> str:
-    """A place without the numbers in its path: /ticket/12 and /ticket/13 are pages of one kind."""
-    return re.sub(r"\d+", "0", urlsplit(address).path)
+    """A place without its numbers: /ticket/12 and /ticket/13 are pages of one kind."""
+    return re.sub(r"\d+", "0", address)
 
 
 def mask(text: str) -> str:
