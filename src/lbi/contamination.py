@@ -1,6 +1,6 @@
 """Held-out tasks x synthesised instructions -> the nearest instruction of each task, and whether it is a duplicate.
 
-Nearest(task="ticket-create-minimal", example="m3f9...", score=0.41, duplicate="")
+Nearest(task="ticket-create-minimal", example="m3f9...", similarity=0.41, flag=False)
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +30,9 @@ class Nearest(Record):
     instruction: str
     example: str = ""
     nearest: str = ""
-    score: float = 0.0  # 0..1
-    duplicate: Literal["", "exact", "near"] = ""
+    similarity: float = 0.0  # 0..1
+    flag: bool = False  # an exact or near duplicate
+    exact: bool = False
 
 
 def nearest(tasks: Sequence[Task], instructions: Sequence[tuple[str, str]], *, near: float = NEAR) -> list[Nearest]:
@@ -63,14 +63,14 @@ def _nearest(task: Task, found: tuple[str, str] | None, score: float, folded: st
         return Nearest(task=name, instruction=task.instruction)
     example, text = found
     exact = _fold(text) == folded
-    duplicate: Literal["", "exact", "near"] = "exact" if exact else "near" if score > near else ""
     return Nearest(
         task=name,
         instruction=task.instruction,
         example=example,
         nearest=text,
-        score=1.0 if exact else score,
-        duplicate=duplicate,
+        similarity=1.0 if exact else score,
+        flag=exact or score > near,
+        exact=exact,
     )
 
 
