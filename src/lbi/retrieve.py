@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -36,6 +37,7 @@ FORMAT = 1
 PAGES = 16  # similar observations that are looked at, at most
 RRF = 60  # of reciprocal rank fusion
 CACHED = 512  # trajectories kept in memory
+_MARKS = re.compile(r"^(?:URL|Title):|<time>|<id>", re.MULTILINE)
 
 SCHEMA = """
 CREATE TABLE example(row INTEGER PRIMARY KEY, trajectory TEXT, same TEXT, body TEXT);
@@ -236,7 +238,8 @@ def _best_place(pairs: Sequence[tuple[int, int]], scores: Mapping[int, float]) -
 
 
 def _searchable(observation: Observation) -> str:
-    return normalise(observation)
+    """What of an observation is compared word by word: all but the marks that every one has."""
+    return _MARKS.sub(" ", normalise(observation))
 
 
 def _signed(row: int) -> int:
