@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
-from lbi import filters as filters_
+from lbi import filters
 from lbi.agents import Parts, open_agent
 from lbi.backward import forward_example, label, plan_spans
-from lbi.compose import candidates, verify
-from lbi.contracts import Agent, Environment
+from lbi.compose import Composed, candidates, example_of, verify
+from lbi.contracts import Agent, Environment, Filter
 from lbi.documents import Corpus, DocumentSource, read_corpus
 from lbi.errors import ModelError, ParseError, UserError
 from lbi.filters.replay import Replayed, replay
 from lbi.propose import propose, take_turns
-from lbi.records import Document, Example, Task, Trajectory
+from lbi.records import Document, Example, Task, Tier, Trajectory
 from lbi.rollout import in_parallel, rollout
 from lbi.workshop import Workshop
 
+REPLAY = "replay"
+LabelKind = Literal["abstract", "summary"]
 ROUND = 8  # roll-outs between which an exploring agent learns; fixed, so that the number of workers changes nothing
 PARALLEL_CALLS = 16
 
@@ -126,6 +128,148 @@ async def _attempt(
 
 def _boundary(error: ModelError | ParseError) -> str:
     return "parse" if isinstance(error, ParseError) else "model"
+
+
+async def construct_examples(shop: Workshop, trajectories: Sequence[Trajectory], seed: int) -> None:
+    """Backward construction and the forward baseline for every trajectory, through all filters but the replay."""
+    store, config = shop.run.store, shop.config.synthesis
+    checks = filters.open_filters([name for name in config.filters if name != REPLAY], _filter_parts(shop))
+    known = store.keys("example")
+    gate = asyncio.Semaphore(PARALLEL_CALLS)
+    with shop.progress.stage(f"label (seed {seed})", len(trajectories)) as stage:
+
+        async def one(trajectory: Trajectory) -> None:
+            spans = plan_spans(trajectory, config.spans_per_trajectory, seed)
+            wanted = [(kind, i, j) for kind in config.kinds for i, j in spans]
+            work = [
+                _label(shop, trajectory, seed, *item) for item in wanted if _key(seed, trajectory, *item) not in known
+            ]
+            async with gate:
+                made = [example for example in await asyncio.gather(*work) if example is not None]
+                forward = forward_example(trajectory)
+                if forward is not None and _key_of(seed, forward) not in known:
+                    made.append(forward)
+                await _store_filtered(shop, checks, made, trajectory, seed)
+            stage.advance()
+
+        await _gather(one(trajectory) for trajectory in trajectories)
+
+
+def _filter_parts(shop: Workshop) -> filters.Parts:
+    return filters.Parts(judges=shop.judges if "committee" in shop.config.synthesis.filters else ())
+
+
+async def _label(shop: Workshop, trajectory: Trajectory, seed: int, kind: LabelKind, i: int, j: int) -> Example | None:
+    """One label, or the failure recorded under its key."""
+    try:
+        example, _ = await label(shop.role("label"), trajectory, i, j, kind)
+    except (ModelError, ParseError) as error:
+        shop.run.store.fail("example", _key(seed, trajectory, kind, i, j), _boundary(error), str(error))
+        return None
+    return example
+
+
+async def _store_filtered(
+    shop: Workshop, checks: Sequence[Filter], made: Sequence[Example], trajectory: Trajectory, seed: int
+) -> None:
+    """Dropped examples are kept too, with the reason; what could not be judged is a failure and tried again later."""
+    rows = []
+    for example in made:
+        try:
+            rows.append((_key_of(seed, example), await filters.apply(checks, example, trajectory)))
+        except (ModelError, ParseError) as error:
+            shop.run.store.fail("example", _key_of(seed, example), _boundary(error), str(error))
+    shop.run.store.put_many("example", rows)
+
+
+def _key(seed: int, trajectory: Trajectory, kind: str, i: int, j: int) -> str:
+    return f"{seed}/{trajectory.id}/{kind}/{i:03d}-{j:03d}"
+
+
+def _key_of(seed: int, example: Example) -> str:
+    return f"{seed}/{example.trajectory}/{example.kind}/{example.start:03d}-{example.end:03d}"
+
+
+async def verify_by_replay(shop: Workshop, trajectories: Sequence[Trajectory], seed: int) -> None:
+    """Repeat each trajectory that has kept examples, once, and judge its examples by it."""
+    if REPLAY not in shop.config.synthesis.filters:
+        return
+    store = shop.run.store
+    by_id = {trajectory.id: trajectory for trajectory in trajectories}
+    open_ = [e for _, e in seeded_examples(shop, seed) if e.kept and e.trajectory in by_id and not _replayed(e)]
+    todo = {example.trajectory for example in open_}
+    known = {name: found for name in todo if (found := store.get(REPLAY, f"{seed}/{name}", Replayed))}
+    with shop.progress.stage(f"replay (seed {seed})", len(todo)) as stage:
+        stage.advance(len(known))
+
+        async def one(environment: Environment, trajectory: Trajectory) -> None:
+            known[trajectory.id] = await replay(environment, trajectory)
+            store.put(REPLAY, f"{seed}/{trajectory.id}", known[trajectory.id])
+            stage.advance()
+
+        await in_parallel(
+            shop.world,
+            [by_id[name] for name in sorted(todo - set(known))],
+            one,
+            workers=shop.config.workers,
+            failed=shop.on_failure(REPLAY, lambda job: f"{seed}/{getattr(job, 'id', '')}"),
+        )
+    (check,) = filters.open_filters([REPLAY], filters.Parts(replays=known))
+    rows = []
+    for example in open_:
+        if example.trajectory in known:
+            verdict = await check.judge(example, by_id[example.trajectory])
+            tier = "replayed" if verdict.keep else example.tier
+            rows.append(
+                (
+                    _key_of(seed, example),
+                    example.model_copy(update={"verdicts": (*example.verdicts, verdict), "tier": tier}),
+                )
+            )
+    store.put_many("example", rows)
+
+
+async def compose_examples(shop: Workshop, trajectories: Sequence[Trajectory], seed: int) -> list[Trajectory]:
+    """Join verified examples to the way there from the start page; what was carried out again becomes an example."""
+    store, limit = shop.run.store, shop.config.synthesis.compose
+    if limit <= 0:
+        return []
+    kept = [e for _, e in seeded_examples(shop, seed) if e.kept and e.kind in ("abstract", "summary")]
+    by_id = {trajectory.id: trajectory for trajectory in trajectories}
+    tier: Tier = "replayed" if REPLAY in shop.config.synthesis.filters else "unverified"
+    wanted = candidates([e for e in kept if e.trajectory in by_id], by_id, limit=limit, seed=seed, tier=tier)
+    keys = {candidate.id: f"{seed}/{candidate.id}" for candidate in wanted}
+    done = store.keys("candidate")
+    with shop.progress.stage(f"compose (seed {seed})", len(wanted)) as stage:
+        todo = [candidate for candidate in wanted if keys[candidate.id] not in done]
+        stage.advance(len(wanted) - len(todo))
+
+        async def one(environment: Environment, candidate: Composed) -> None:
+            trajectory = await verify(environment, candidate)
+            if trajectory is not None:
+                example = example_of(candidate, trajectory)
+                store.put("composition", keys[candidate.id], trajectory)
+                store.put("example", _key_of(seed, example), example)
+            store.put("candidate", keys[candidate.id], candidate)
+            stage.advance()
+
+        await in_parallel(
+            shop.world,
+            todo,
+            one,
+            workers=shop.config.workers,
+            failed=shop.on_failure("candidate", lambda job: f"{seed}/{getattr(job, 'id', '')}"),
+        )
+    return [t for key, t in store.all("composition", Trajectory) if key.startswith(f"{seed}/")]
+
+
+def _replayed(example: Example) -> bool:
+    return any(verdict.filter == REPLAY for verdict in example.verdicts)
+
+
+def seeded_examples(shop: Workshop, seed: int) -> list[tuple[str, Example]]:
+    """All examples of one seed, dropped ones too."""
+    return [(key, e) for key, e in shop.run.store.all("example", Example) if key.startswith(f"{seed}/")]
 
 
 async def _gather(work: Iterable[Coroutine[Any, Any, None]]) -> None:

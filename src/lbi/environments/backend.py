@@ -50,12 +50,17 @@ class ManagedApplication:
         self._lock = asyncio.Lock()
         self._installed: Installed | None = None
 
-    async def start(self) -> LocalBackend:
-        """Install if need be (minutes, once), copy the state, start a server. Raises UserError."""
+    async def installed(self) -> Installed:
+        """Install if need be (minutes, once). Raises UserError."""
         async with self._lock:
             if self._installed is None:
                 self._installed = await asyncio.to_thread(install, self.application, self._cache)
-        backend = await asyncio.to_thread(LocalBackend, self.application, self._installed)
+            return self._installed
+
+    async def start(self) -> LocalBackend:
+        """Install if need be (minutes, once), copy the state, start a server. Raises UserError."""
+        installed = await self.installed()
+        backend = await asyncio.to_thread(LocalBackend, self.application, installed)
         try:
             await backend.start()
         except BaseException:

@@ -17,7 +17,7 @@ from playwright.async_api import Error as PlaywrightError
 
 from lbi.contracts import Outcome
 from lbi.environments.actions import ACTIONS, Call, UnreadableAction, parse_action
-from lbi.environments.application import Application, load_application, unmanaged
+from lbi.environments.application import Application, DocumentSource, load_application, unmanaged
 from lbi.environments.aria import parse_aria
 from lbi.environments.backend import Backend, ManagedApplication, RemoteBackend
 from lbi.environments.browser import SharedBrowser, is_loopback
@@ -68,6 +68,17 @@ class WebWorld:
         environment = WebEnvironment(self, backend)
         self._open.append(environment)
         return environment
+
+    async def document_sources(self) -> tuple[DocumentSource, ...]:
+        """The documentation that the application's file names, with real paths. Installs the application if need be."""
+        sources = self.application.documents
+        if self._managed is None or not any("{" in source.path for source in sources):
+            return sources
+        installed = await self._managed.installed()
+        return tuple(
+            source.model_copy(update={"path": source.path.replace("{site_packages}", installed.site_packages)})
+            for source in sources
+        )
 
     async def close(self) -> None:
         await asyncio.gather(*(environment.close() for environment in self._open))

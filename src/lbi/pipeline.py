@@ -1,0 +1,196 @@
+"""The whole method in one function: documents -> tasks -> trajectories -> examples -> agent -> results -> report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from lbi.benchmark import load_benchmark
+from lbi.calls import Budget
+from lbi.config import Config
+from lbi.contamination import nearest
+from lbi.embed import Embedder, open_embedder
+from lbi.errors import UserError
+from lbi.evaluate import evaluate, examples_for, stratified
+from lbi.prices import Prices
+from lbi.progress import Seen
+from lbi.records import Document, Example, Result, Task, Trajectory
+from lbi.report import write_report
+from lbi.statistics import success
+from lbi.store import RunFolder, write_atomically
+from lbi.synthesis import (
+    attempt_tasks,
+    compose_examples,
+    construct_examples,
+    propose_tasks,
+    read_documents,
+    seeded_examples,
+    verify_by_replay,
+)
+from lbi.workshop import Workshop, money_spent
+from lbi.worlds import open_world, own_documents
+
+#: of the proposed tasks, when there is no benchmark
+HELD_OUT_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a run came to."""
+
+    results: tuple[Result, ...]
+    report: Path
+    times: dict[str, float]  # seconds per stage of this process
+
+
+async def run(
+    config: Config, out: Path, console: Console, *, quiet: bool = False, synthesize_only: bool = False
+) -> Ended:
+    """Run or continue a run. Everything finished is taken from the folder; the rest is done."""
+    prices = Prices(config.models.prices)
+    with RunFolder(out, config.identity()) as folder:
+        progress = Seen(console, quiet=quiet, money=lambda: money_spent(folder))
+        shop = Workshop(
+            run=folder,
+            config=config,
+            progress=progress,
+            world=open_world(config, folder.save_image),
+            prices=prices,
+            budget=Budget(config.models.budget, money_spent(folder)) if config.models.budget is not None else None,
+            embedder=_embedder(config, folder),
+        )
+        try:
+            results = await _stages(shop, synthesize_only)
+        finally:
+            await shop.close()
+            for name, seconds in progress.times.items():
+                folder.store.add(name, seconds=seconds)
+            report = write_report(folder)
+        return Ended(tuple(results), report, progress.times)
+
+
+def _embedder(config: Config, folder: RunFolder) -> Embedder | None:
+    if not config.models.embeddings:
+        return None
+    return open_embedder(
+        config.models.embeddings, base_url=config.models.embeddings_url, cache=folder.path / "embeddings.db"
+    )
+
+
+async def _stages(shop: Workshop, synthesize_only: bool) -> list[Result]:
+    config = shop.config
+    _check_models(shop)
+    with shop.progress.stage("set up", 1) as stage:
+        environment = await shop.world.open()
+        actions = environment.actions
+        await environment.close()
+        sources = (*await own_documents(config, shop.world), *config.documents)
+        stage.advance()
+    documents = read_documents(shop, sources).documents
+    proposed = await propose_tasks(shop, documents, actions)
+    held_out, tasks = _split(shop, proposed)
+    results: list[Result] = []
+    for seed in config.seeds:
+        examples = await synthesize(shop, tasks, seed)
+        if not synthesize_only:
+            results += await evaluate(shop, held_out, seed, examples, documents)
+            _summarise(shop, held_out, results)
+    return results
+
+
+def _check_models(shop: Workshop) -> None:
+    """A missing key or an unknown name ends the run before any work is done."""
+    for role in ("propose", "act", "query", "abstract"):
+        shop.role(role)
+    _ = shop.judges
+
+
+def _split(shop: Workshop, proposed: Sequence[Task]) -> tuple[list[Task], list[Task]]:
+    """(held-out tasks, tasks to learn from). Without a benchmark, some proposed tasks are held out, whole documents at a time."""
+    config, store = shop.config, shop.run.store
+    if config.benchmark:
+        held_out = load_benchmark(config.benchmark).tasks(shop.world.name)
+        tasks = list(proposed)
+    else:
+        documents = sorted({task.document for task in proposed})
+        apart = set(documents[: max(1, round(HELD_OUT_SHARE * len(documents)))])
+        held_out = [
+            t.model_copy(update={"name": t.id, "category": "synthesised"}) for t in proposed if t.document in apart
+        ]
+        tasks = [task for task in proposed if task.document not in apart]
+    held_out = stratified(held_out, config.evaluation.tasks)
+    known = store.keys("heldout")
+    store.put_many("heldout", [(task.name, task) for task in held_out if task.name not in known])
+    return held_out, tasks[: config.synthesis.rollouts]
+
+
+async def synthesize(shop: Workshop, tasks: Sequence[Task], seed: int) -> list[tuple[Example, Trajectory]]:
+    """One seed's examples, kept and dropped, with their trajectories."""
+    trajectories = await attempt_tasks(shop, tasks, seed)
+    await construct_examples(shop, trajectories, seed)
+    await verify_by_replay(shop, trajectories, seed)
+    composed = await compose_examples(shop, trajectories, seed)
+    by_id = {trajectory.id: trajectory for trajectory in (*trajectories, *composed)}
+    return [(e, by_id[e.trajectory]) for _, e in seeded_examples(shop, seed) if e.trajectory in by_id]
+
+
+def _summarise(shop: Workshop, held_out: Sequence[Task], results: Sequence[Result]) -> None:
+    """What the report shows beyond the records: growth with the data, contamination, notes."""
+    config = shop.config
+    examples = [(key, e) for key, e in shop.run.store.all("example", Example) if e.kept]
+    found = nearest(held_out, [(e.id, e.instruction) for _, e in examples])
+    summary: dict[str, Any] = {
+        "growth": _growth(shop, results),
+        "contamination": [item.model_dump(mode="json") for item in found],
+        "notes": _notes(config),
+    }
+    write_atomically(shop.run.path / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
+
+
+def _growth(shop: Workshop, results: Sequence[Result]) -> list[dict[str, float]]:
+    config = shop.config
+    name = config.evaluation.growth_arm
+    if not config.evaluation.growth:
+        return []
+    points = []
+    for share in (*config.evaluation.growth, 1.0):
+        arm = name if share == 1.0 else f"{name} @{share:g}"
+        some = [result for result in results if result.arm == arm]
+        if some:
+            rate, low, high = success(some)
+            points.append({"examples": _count(shop, share), "rate": rate, "low": low, "high": high})
+    reference = [result for result in results if result.arm == config.evaluation.reference]
+    if reference:
+        rate, low, high = success(reference)
+        points.insert(0, {"examples": 0, "rate": rate, "low": low, "high": high})
+    return points
+
+
+def _count(shop: Workshop, share: float) -> float:
+    """Examples per seed that an arm had at this share."""
+    config, store = shop.config, shop.run.store
+    arm = next(arm for arm in config.evaluation.arms if arm.name == config.evaluation.growth_arm)
+    trajectories = {t.id: t for _, t in store.all("trajectory", Trajectory)}
+    counts = []
+    for seed in config.seeds:
+        pairs = [
+            (e, trajectories[e.trajectory]) for _, e in seeded_examples(shop, seed) if e.trajectory in trajectories
+        ]
+        counts.append(len(examples_for(arm.data, pairs, seed, share)))
+    return sum(counts) / len(counts)
+
+
+def _notes(config: Config) -> list[str]:
+    notes = []
+    if config.models.of("act") == "offline":
+        notes.append("The agent is the offline policy, which is no language model; its numbers are its own.")
+    if not config.benchmark:
+        notes.append(
+            "No held-out tasks were given: synthesised tasks of held-out documents, judged by the committee, stand in."
+        )
+    return notes

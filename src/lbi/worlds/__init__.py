@@ -1,0 +1,28 @@
+"""One file per family of environments; its name is the config's ``environment``, its ``create(...)`` opens a world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from lbi import plugins
+from lbi.config import Config
+from lbi.contracts import World
+from lbi.documents import DocumentSource
+
+
+def open_world(config: Config, save_image: Callable[[bytes], str]) -> World:
+    """The world that a config describes. Raises UserError for what cannot be opened."""
+    return cast(World, plugins.load(__name__, config.environment).create(config, save_image))
+
+
+async def own_documents(config: Config, world: World) -> tuple[DocumentSource, ...]:
+    """The documentation that comes with the environment itself."""
+    found = await plugins.load(__name__, config.environment).documents(world)
+    return cast(tuple[DocumentSource, ...], found)
+
+
+def described(config: Config, base: Path | None = None) -> str:
+    """What the environment is, in a few words, for reports and progress."""
+    return config.application or config.url

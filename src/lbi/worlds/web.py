@@ -1,0 +1,27 @@
+"""The family ``web``: an application by name or file, or a site that runs already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lbi.config import Config
+from lbi.documents import DocumentSource
+from lbi.environments.web import WebWorld
+from lbi.errors import UserError
+
+
+def create(config: Config, save_image: Callable[[bytes], str]) -> WebWorld:
+    if not config.application and not config.url:
+        raise UserError('nothing to learn: set application = "..." or url = "http://..." in the config')
+    return WebWorld(
+        config.application,
+        base_url=config.url,
+        screenshots=config.web.screenshots,
+        save_image=save_image,
+    )
+
+
+async def documents(world: WebWorld) -> tuple[DocumentSource, ...]:
+    """Those that the application's file names, from the packages it was installed with."""
+    sources = await world.document_sources()
+    return tuple(DocumentSource(**source.model_dump(exclude={"date"})) for source in sources)
