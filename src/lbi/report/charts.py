@@ -135,7 +135,7 @@ def intervals(name: str, title: str, rows: Sequence[Interval], *, signed: bool =
     marks = ticks(min([*ends, 0.0]), max([*ends, 0.0])) if signed else ticks(0.0, 1.0, 5)
     if len(marks) < 2:
         marks = [-0.1, 0.0, 0.1]
-    left, right, top, pitch = LABEL, WIDTH - 165, 26, 34
+    left, right, top, pitch = LABEL, WIDTH - 172, 26, 34
 
     def x(value: float) -> float:
         return left + (value - marks[0]) / (marks[-1] - marks[0]) * (right - left)
@@ -219,7 +219,7 @@ def funnel(name: str, title: str, bands: Sequence[Band]) -> Markup:
     layouts = [
         _wrap([(f"{part.label} {part.number:,}", part.look) for part in band.parts], right - left) for band in bands
     ]
-    heights = [34 + 19 * (len(lines) if band.parts else 0) + 14 for band, lines in zip(bands, layouts, strict=True)]
+    heights = [34 + 19 * (len(lines) if band.parts else 1) + 14 for band, lines in zip(bands, layouts, strict=True)]
     said = "; ".join(
         f"{band.label}: {band.total}" + "".join(f", {part.label} {part.number}" for part in band.parts)
         for band in bands

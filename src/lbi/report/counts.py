@@ -106,13 +106,18 @@ def funnel(run: Gathered) -> list[Band]:
     stops = Counter(entry.stop for entry in rollouts)
     parts = tuple(Part(stop.replace("_", " "), stops[stop], look) for stop, look in STOPS.items() if stops[stop])
     bands.append(Band("trajectories", len(rollouts), "", parts))
-    spans = {(example.trajectory, example.start, example.end) for example in run.examples}
-    bands.append(Band("spans labelled", len(spans), f"{len(run.examples):,} instructions written for them", ()))
+    labelled = [example for example in run.examples if example.kind in ("abstract", "summary")]
+    spans = {(example.trajectory, example.start, example.end) for example in labelled}
+    bands.append(Band("spans labelled", len(spans), f"{len(labelled):,} instructions written for them", ()))
+    if run.candidates:
+        verified = sum(entry.kind == "composition" for entry in run.entries)
+        parts = (Part("carried out again", verified, "s1"), Part("not", run.candidates - verified, "rest"))
+        bands.append(Band("compositions tried", run.candidates, "", parts))
     kept = [example for example in run.examples if example.kept]
     drops = [drop for drop in dropped(run.examples) if drop.count]
     looks = [DROP_LOOKS[index % len(DROP_LOOKS)] for index in range(len(drops))]
     losses = [Part(f"dropped by {drop.filter}", drop.count, look) for drop, look in zip(drops, looks, strict=True)]
-    bands.append(Band("instructions", len(run.examples), "", (Part("kept", len(kept), "s1"), *losses)))
+    bands.append(Band("examples", len(run.examples), "", (Part("kept", len(kept), "s1"), *losses)))
     tiers = Counter(example.tier for example in kept)
     bands.append(
         Band("examples kept", len(kept), "", tuple(Part(t, tiers[t], TIER_LOOKS[t]) for t in TIERS if tiers[t]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from lbi.records import Result, Usage
 from lbi.report import charts
 from lbi.report.charts import Bar, Interval, points
 from lbi.report.gather import Gathered, outcome_of
+from lbi.statistics import ArmSummary, Comparison, compare, summarise, wilson
 
 INFRASTRUCTURE = ("environment", "harness")
 MAX_TASKS = 600  # rows of the table of tasks
@@ -39,56 +39,99 @@ class Row:
 
 @dataclass(frozen=True)
 class ArmRow:
-    """One arm; the ends of the interval are None where it could not be computed."""
+    """One arm with its interval, and what it took."""
 
-    name: str
-    n: int
-    rate: float
-    low: float | None
-    high: float | None
-    environment: int
-    harness: int
-    model: int
+    summary: ArmSummary
+    low: float
+    high: float
+    model: int  # episodes that ended because the model failed
     steps: float
     tokens: float
     cost: float | None
     reference: bool
 
 
-def arms(run: Gathered) -> dict[str, Any]:
-    """The table of arms and its chart."""
-    rows = [_arm(name, [result for result in run.results if result.arm == name]) for name in run.arms]
-    bars = [Interval(row.name, row.low, row.rate, row.high, f"{points(row.rate)}%") for row in rows]
-    chart = charts.intervals("chart-arms", "Success rate of each arm", bars) if rows else Markup()
-    return {"rows": rows, "chart": chart, "about": ""}
+def arms(run: Gathered) -> list[ArmRow]:
+    """The rows of the table of arms."""
+    by_arm = {arm: [result for result in run.results if result.arm == arm] for arm in run.arms}
+    return [_arm(run, summarise(results)[0], results) for results in by_arm.values()]
 
 
-def _arm(name: str, results: list[Result]) -> ArmRow:
-    fair = [result for result in results if result.fault not in INFRASTRUCTURE]
+def _arm(run: Gathered, summary: ArmSummary, results: list[Result]) -> ArmRow:
     usage = sum((result.usage for result in results), Usage())
-    faults = Counter(result.fault for result in results)
+    fair = [result for result in results if result.fault not in INFRASTRUCTURE]
+    low, high = _interval(summary)
     return ArmRow(
-        name=name,
-        n=len(fair),
-        rate=sum(result.score for result in fair) / max(len(fair), 1),
-        low=None,
-        high=None,
-        environment=faults["environment"],
-        harness=faults["harness"],
-        model=faults["model"],
+        summary=summary,
+        low=low,
+        high=high,
+        model=sum(result.fault == "model" for result in results),
         steps=sum(result.steps for result in fair) / max(len(fair), 1),
         tokens=(usage.input_tokens + usage.output_tokens) / max(len(results), 1),
         cost=usage.cost,
-        reference=False,
+        reference=summary.arm == run.reference,
     )
 
 
-def comparisons(run: Gathered) -> dict[str, Any]:
-    return {"rows": [], "chart": Markup(), "about": ""}
+def _interval(summary: ArmSummary) -> tuple[float, float]:
+    """Resampling tasks that all came out alike says nothing of others, so there the tasks are counted instead."""
+    if summary.tasks and summary.high - summary.low < 1e-9:
+        return wilson(round(summary.mean * summary.tasks), summary.tasks)
+    return summary.low, summary.high
 
 
-def headline(arms: dict[str, Any], comparisons: dict[str, Any]) -> list[str]:
-    return []
+def chart_of_arms(rows: list[ArmRow]) -> Markup:
+    bars = [Interval(row.summary.arm, row.low, row.summary.mean, row.high, _arm_in_figures(row)) for row in rows]
+    return charts.intervals("chart-arms", "Success rate of each arm with its 95% interval", bars)
+
+
+def _arm_in_figures(row: ArmRow) -> str:
+    return f"{points(row.summary.mean)}%  [{points(row.low)}, {points(row.high)}]"
+
+
+def comparisons(run: Gathered) -> list[Comparison]:
+    """Every arm with the reference, as far as they share tasks."""
+    if not run.reference:
+        return []
+    shared = {result.task for result in run.results if result.arm == run.reference and _fair(result)}
+    able = [arm for arm in run.arms if any(r.arm == arm and r.task in shared and _fair(r) for r in run.results)]
+    return list(compare(run.results, [(arm, run.reference) for arm in able if arm != run.reference]))
+
+
+def _fair(result: Result) -> bool:
+    return result.fault not in INFRASTRUCTURE
+
+
+def chart_of_comparisons(rows: list[Comparison]) -> Markup:
+    bars = [Interval(row.arm, row.low, row.difference, row.high, _difference(row)) for row in rows]
+    title = f"Difference to {rows[0].baseline} in percentage points, with its 95% interval"
+    return charts.intervals("chart-comparisons", title, bars, signed=True)
+
+
+def _difference(row: Comparison) -> str:
+    low, high = points(row.low, signed=True), points(row.high, signed=True)
+    return f"{points(row.difference, signed=True)}  [{low}, {high}]"
+
+
+def headline(run: Gathered, rows: list[ArmRow], compared: list[Comparison]) -> str:
+    """The result in one sentence: of the arm that the config follows, else of the one that differs most."""
+    by_arm = {row.summary.arm: row for row in rows}
+    if not compared:
+        return " ".join(f"{row.summary.arm} solves {_solved(row)}." for row in rows[:1])
+    followed = str(run.evaluation.get("growth_arm", ""))
+    chosen = next((c for c in compared if c.arm == followed), max(compared, key=lambda c: abs(c.difference)))
+    sure = chosen.p_holm < 0.05
+    interval = f"95% interval {points(chosen.low, signed=True)} to {points(chosen.high, signed=True)}"
+    return (
+        f"{chosen.arm} solves {_solved(by_arm[chosen.arm])}, {chosen.baseline} "
+        f"{points(by_arm[chosen.baseline].summary.mean)}%: a difference of {points(chosen.difference, signed=True)} "
+        f"points ({interval}){'' if sure else ', which may well be chance'}."
+    )
+
+
+def _solved(row: ArmRow) -> str:
+    tasks = "1 held-out task" if row.summary.tasks == 1 else f"{row.summary.tasks} held-out tasks"
+    return f"{points(row.summary.mean)}% of {tasks}"
 
 
 def groups(run: Gathered) -> list[dict[str, Any]]:

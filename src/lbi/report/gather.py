@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lbi.records import Document, Example, Result, Task, Trajectory, digest_of
 from lbi.store import RunFolder
 
+SOURCES = {"trajectory": "synthesis", "composition": "composition", "episode": "evaluation"}
 OFFLINE = "offline policy, not a language model"
 
 
@@ -24,7 +25,7 @@ class _Loose(BaseModel):
 class Growth(_Loose):
     """Success with so many examples."""
 
-    examples: int
+    examples: float  # mean over seeds
     rate: float
     low: float | None = None
     high: float | None = None
@@ -35,8 +36,13 @@ class Contamination(_Loose):
 
     task: str
     nearest: str = ""
-    similarity: float = 0.0
-    flag: bool = False
+    similarity: float = Field(0.0, validation_alias=AliasChoices("similarity", "score"))
+    flag: str = Field("", validation_alias=AliasChoices("flag", "duplicate"))  # exact, near, or empty
+
+    @field_validator("flag", mode="before")
+    @classmethod
+    def _yes_means_near(cls, value: object) -> object:
+        return {True: "near", False: ""}.get(value, value) if isinstance(value, bool) else value
 
 
 class Summary(_Loose):
@@ -51,7 +57,7 @@ class Summary(_Loose):
 class Entry:
     """One trajectory of the run: its place in the store, and what the list of trajectories says of it."""
 
-    kind: str  # "trajectory" or "episode"
+    kind: str  # "trajectory", "composition" or "episode"
     key: str
     id: str
     task: str  # id
@@ -69,7 +75,7 @@ class Entry:
 
     @property
     def source(self) -> str:
-        return self.result.arm if self.result else "synthesis" if self.kind == "trajectory" else "evaluation"
+        return self.result.arm if self.result else SOURCES[self.kind]
 
     @property
     def kept(self) -> int:
@@ -101,19 +107,31 @@ class Gathered:
     results: list[Result]
     failures: list[dict[str, Any]]
     meters: dict[str, dict[str, float]]
+    candidates: int  # compositions that were tried
     models: list[tuple[str, str, int]]  # role, model, calls
     span: tuple[float, float] | None  # first and last record, seconds since 1970
     summary: Summary
     notes: list[str] = field(default_factory=list)
 
     @cached_property
+    def evaluation(self) -> dict[str, Any]:
+        """The config's part about the evaluation."""
+        stated = self.config.get("evaluation")
+        return stated if isinstance(stated, dict) else {}
+
+    @cached_property
     def arms(self) -> list[str]:
-        """Arms with results, in the config's order."""
+        """Arms with results, in the config's order; an arm on a share of its data is a point of the growth, no arm."""
         present = {result.arm for result in self.results}
-        stated = self.config.get("evaluation", {})
-        rows = stated.get("arms", []) if isinstance(stated, dict) else []
-        named = [str(row.get("name", "")) for row in rows if isinstance(row, dict)]
-        return [name for name in named if name in present] + sorted(present - set(named))
+        named = [str(row.get("name", "")) for row in self.evaluation.get("arms", []) if isinstance(row, dict)]
+        shares = {name for name in present if name.rpartition(" @")[0] in named and name not in named}
+        return [name for name in named if name in present] + sorted(present - set(named) - shares)
+
+    @cached_property
+    def reference(self) -> str:
+        """The arm that the others are compared with."""
+        stated = str(self.evaluation.get("reference", ""))
+        return stated if stated in self.arms else next(iter(self.arms), "")
 
     @cached_property
     def episodes(self) -> dict[tuple[str, int, str], Entry]:
@@ -124,8 +142,8 @@ class Gathered:
 
     @cached_property
     def origin(self) -> dict[str, Entry]:
-        """The roll-out that a trajectory's id means."""
-        return {entry.id: entry for entry in self.entries if entry.kind == "trajectory"}
+        """The roll-out or composition that a trajectory's id means."""
+        return {entry.id: entry for entry in self.entries if entry.kind != "episode"}
 
 
 def gather(run: RunFolder) -> Gathered:
@@ -133,7 +151,7 @@ def gather(run: RunFolder) -> Gathered:
     store = run.store
     notes: list[str] = []
     summary = _read_summary(run, notes)
-    examples = [example for _, example in store.all("example", Example)]
+    examples = store.all("example", Example)
     results = dict(store.all("result", Result))
     models, span = _ask_database(run)
     return Gathered(
@@ -142,11 +160,12 @@ def gather(run: RunFolder) -> Gathered:
         documents={document.id: document for _, document in store.all("document", Document)},
         tasks=[task for _, task in store.all("task", Task)],
         entries=_entries(run, examples, results),
-        examples=examples,
+        examples=[example for _, example in examples],
         heldout=dict(store.all("heldout", Task)),
         results=list(results.values()),
         failures=store.failures(),
         meters=store.meters(),
+        candidates=store.count("candidate"),
         models=models,
         span=span,
         summary=summary,
@@ -154,18 +173,21 @@ def gather(run: RunFolder) -> Gathered:
     )
 
 
-def _entries(run: RunFolder, examples: list[Example], results: dict[str, Result]) -> list[Entry]:
-    spans: dict[str, list[Example]] = defaultdict(list)
-    for example in examples:
-        spans[example.trajectory].append(example)
+def _entries(run: RunFolder, examples: list[tuple[str, Example]], results: dict[str, Result]) -> list[Entry]:
+    spans: dict[tuple[str, str], list[Example]] = defaultdict(list)
+    for key, example in examples:
+        spans[key.partition(example.trajectory)[0], example.trajectory].append(example)
     found = []
-    for kind in ("trajectory", "episode"):
+    for kind in SOURCES:
         for key in sorted(run.store.keys(kind)):
             trajectory = run.store.get(kind, key, Trajectory)
-            if trajectory is not None:
-                mine = spans.get(trajectory.id, []) if kind == "trajectory" else []
-                result = results.get(key) if kind == "episode" else None
-                found.append(_entry(kind, key, trajectory, result, mine))
+            if trajectory is None:
+                continue
+            # seeds may come to the same trajectory: the part of the key before its id says whose example it is
+            seed = key.partition("/")[0] + "/"
+            mine = [] if kind == "episode" else spans[seed, trajectory.id] or spans["", trajectory.id]
+            result = results.get(key) if kind == "episode" else None
+            found.append(_entry(kind, key, trajectory, result, mine))
     return found
 
 

@@ -8,9 +8,8 @@ import json
 import re
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from lbi import __version__
@@ -20,6 +19,9 @@ from lbi.report.gather import OFFLINE, Gathered, gather
 from lbi.report.pages import Pages, Writer
 from lbi.report.words import count, duration, money
 from lbi.store import RunFolder, write_atomically
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 FOLDER = Path(__file__).parent / "templates"
 SECTIONS = (
@@ -38,7 +40,18 @@ SECTIONS = (
     ("config", "Configuration"),
 )
 MAX_ROWS = 200  # of tables that may grow without end
-METERS = ("done", "seconds", "calls", "input_tokens", "cached_tokens", "output_tokens", "cost")
+METERS = {
+    "done": "done",
+    "calls": "calls",
+    "hits": "from cache",
+    "failures": "failed calls",
+    "seconds": "time of calls",
+    "input_tokens": "tokens in",
+    "cached_tokens": "of them cached",
+    "output_tokens": "tokens out",
+    "cost": "money",
+    "unpriced": "calls without price",
+}
 MARKS = {"solved": "✓", "part": "◐", "missed": "✗", "error": "!"}
 SECRET = re.compile(r"(api_?key|password|passwd|secret|authorization|credential)", re.IGNORECASE)
 
@@ -54,6 +67,8 @@ def write_report(run: RunFolder) -> Path:
 
 
 def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     environment = Environment(
         loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -76,7 +91,7 @@ def _context(run: Gathered, pages: Pages) -> dict[str, Any]:
     script = (FOLDER / "script.js").read_text()
     style = (FOLDER / "style.css").read_text()
     arms = evaluation.arms(run)
-    comparisons = evaluation.comparisons(run)
+    compared = evaluation.comparisons(run)
     return {
         "policy": _policy(script, style),
         "script": Markup(script),
@@ -84,12 +99,14 @@ def _context(run: Gathered, pages: Pages) -> dict[str, Any]:
         "version": __version__,
         "title": _title(run),
         "sections": SECTIONS,
-        "headline": evaluation.headline(arms, comparisons) or [_unfinished(run)],
+        "headline": evaluation.headline(run, arms, compared) or _unfinished(run),
         "facts": _facts(run),
         "notes": run.notes,
         "tiles": _tiles(run),
         "arms": arms,
-        "comparisons": comparisons,
+        "chart_of_arms": evaluation.chart_of_arms(arms) if arms else "",
+        "comparisons": compared,
+        "chart_of_comparisons": evaluation.chart_of_comparisons(compared) if compared else "",
         "groups": evaluation.groups(run),
         "growth": _growth(run),
         "funnel": charts.funnel("chart-funnel", "From documents to examples", counts.funnel(run))
@@ -102,6 +119,7 @@ def _context(run: Gathered, pages: Pages) -> dict[str, Any]:
             "dropped": counts.dropped(run.examples),
             "members": counts.members(run.examples),
         },
+        "times": _times(run.meters),
         "stages": _stages(run.meters),
         "models": [(role, _model(model), calls) for role, model, calls in run.models],
         "contamination": _contamination(run),
@@ -168,7 +186,8 @@ def _facts(run: Gathered) -> list[tuple[str, str]]:
 def _tiles(run: Gathered) -> list[tuple[str, str]]:
     kept = sum(example.kept for example in run.examples)
     rollouts = sum(entry.kind == "trajectory" for entry in run.entries)
-    spent = [meter.get("cost", 0.0) for meter in run.meters.values()]
+    spent = sum(meter.get("cost", 0.0) for meter in run.meters.values())
+    unpriced = sum(meter.get("unpriced", 0.0) for meter in run.meters.values())
     calls = sum(meter.get("calls", 0.0) for meter in run.meters.values())
     tiles = [
         ("Documents", count(len(run.documents))),
@@ -177,7 +196,9 @@ def _tiles(run: Gathered) -> list[tuple[str, str]]:
         ("Episodes", count(len(run.results))),
         ("Model calls", count(calls)),
     ]
-    return [*tiles, ("Spent", money(sum(spent)))] if any("cost" in meter for meter in run.meters.values()) else tiles
+    return (
+        [*tiles, ("Spent", _cost(spent, unpriced))] if any("cost" in meter for meter in run.meters.values()) else tiles
+    )
 
 
 def _unfinished(run: Gathered) -> str:
@@ -193,32 +214,51 @@ def _growth(run: Gathered) -> Markup | str:
     return charts.line("chart-growth", "Success with the number of examples", "examples", data) if data else ""
 
 
+def _times(meters: dict[str, dict[str, float]]) -> list[tuple[str, str]]:
+    """Stages of which nothing but their time on the clock is known: (stage, duration)."""
+    plain = {stage: meter["seconds"] for stage, meter in meters.items() if set(meter) == {"seconds"}}
+    return [(stage, duration(plain[stage])) for stage in sorted(plain, key=_place)]
+
+
 def _stages(meters: dict[str, dict[str, float]]) -> dict[str, Any]:
-    present = {name for meter in meters.values() for name in meter}
+    """Everything else that was metered, a row per stage and role."""
+    metered = {stage: meter for stage, meter in meters.items() if set(meter) != {"seconds"}}
+    present = {name for meter in metered.values() for name, value in meter.items() if value or name == "cost"}
     names = [name for name in METERS if name in present] + sorted(present - set(METERS))
-    order = sorted(meters, key=lambda stage: (_place(stage), stage))
-    sums = {name: sum(meter.get(name, 0.0) for meter in meters.values()) for name in names}
-    rows = [(stage, [_amount(name, meters[stage].get(name)) for name in names]) for stage in order]
-    return {"names": names, "rows": rows, "sums": [_amount(name, sums[name]) for name in names]}
+    sums = {name: sum(meter.get(name, 0.0) for meter in metered.values()) for name in present}
+    rows = [(stage, [_amount(name, metered[stage]) for name in names]) for stage in sorted(metered, key=_place)]
+    return {
+        "names": [METERS.get(name, name) for name in names],
+        "rows": rows,
+        "sums": [_amount(n, sums) for n in names],
+    }
 
 
-def _place(stage: str) -> int:
-    order = ("doc", "propos", "roll", "backward", "construct", "label", "filter", "compos", "index", "eval")
-    return next((index for index, word in enumerate(order) if word in stage), len(order))
+def _place(stage: str) -> tuple[int, str]:
+    order = ("set up", "doc", "propos", "attempt", "roll", "label", "construct", "filter", "replay", "compos", "eval")
+    return next((index for index, word in enumerate(order) if stage.startswith(word)), len(order)), stage
 
 
-def _amount(name: str, value: float | None) -> str:
+def _amount(name: str, meter: dict[str, float]) -> str:
+    value = meter.get(name)
     if value is None:
         return ""
-    if "cost" in name:
+    if name == "cost":
+        return _cost(value, meter.get("unpriced", 0.0))
+    return duration(value) if name == "seconds" else count(value)
+
+
+def _cost(value: float, unpriced: float) -> str:
+    """Calls of models without a known price are not free."""
+    if not unpriced:
         return money(value)
-    return duration(value) if "seconds" in name else count(value)
+    return f"{money(value)} + unpriced" if value else "price unknown"
 
 
 def _contamination(run: Gathered) -> dict[str, Any]:
-    rows = sorted(run.summary.contamination, key=lambda row: (-row.flag, -row.similarity, row.task))
-    flagged = sum(row.flag for row in rows)
-    about = f"{flagged} of {len(rows)} come too close." if flagged else f"None of {len(rows)} comes too close."
+    rows = sorted(run.summary.contamination, key=lambda row: (not row.flag, -row.similarity, row.task))
+    flagged = sum(bool(row.flag) for row in rows)
+    about = f"Too close: {flagged} of {len(rows)}."
     if len(rows) > MAX_ROWS:
         about += f" The nearest {MAX_ROWS} are shown."
     return {"rows": rows[:MAX_ROWS], "about": about}

@@ -112,7 +112,7 @@ class Writer:
             "steps": steps,
             "more": len(trajectory.steps) - len(steps),
             "last": self._seen(trajectory.last),
-            "spans": [_span(example) for example in entry.examples] if entry.kind == "trajectory" else None,
+            "spans": None if entry.kind == "episode" else [_span(example) for example in entry.examples],
         }
 
     def _facts(self, entry: Entry, trajectory: Trajectory) -> list[tuple[str, str]]:
@@ -189,7 +189,7 @@ class Writer:
         """(label, instruction, anchor of its trajectory) of an example that was in a prompt."""
         example = self._examples.get(id_)
         if example is None:
-            return f"example {id_}", "not among the examples of this run", ""
+            return f"example {id_}", "not stored under this id; its label was exchanged, or it is not of this run", ""
         origin = self._gathered.origin.get(example.trajectory)
         anchor = origin.anchor if origin and origin.anchor in written else ""
         return _label(example), example.instruction[:400], anchor
@@ -202,8 +202,11 @@ def _steps(number: int) -> str:
 def _eyebrow(entry: Entry, trajectory: Trajectory) -> str:
     result = entry.result
     if result is None:
-        synthesis = entry.kind == "trajectory"
-        return f"Roll-out, attempt {trajectory.attempt + 1}" if synthesis else "Episode of the evaluation, not scored"
+        words = {
+            "trajectory": f"Roll-out, attempt {trajectory.attempt + 1}",
+            "composition": "Composition, carried out again",
+        }
+        return words.get(entry.kind, "Episode of the evaluation, not scored")
     level = f"level {result.level}" if result.level else ""
     return " · ".join(filter(None, ("Episode", result.arm, f"seed {result.seed}", result.category, level)))
 
@@ -252,7 +255,7 @@ def _same_task(gathered: Gathered) -> dict[str, list[Entry]]:
 
 
 def _in_turns(gathered: Gathered) -> list[Entry]:
-    rollouts = [entry for entry in gathered.entries if entry.kind == "trajectory"]
+    rollouts = [entry for entry in gathered.entries if entry.kind != "episode"]
     episodes = [entry for entry in gathered.entries if entry.kind == "episode"]
     # seed by seed, so that what is left out are further seeds, and the arms of a task stay together
     episodes.sort(key=lambda e: (e.result.seed, e.result.task, e.result.arm) if e.result else (0, e.key, ""))

@@ -143,8 +143,8 @@
     add(end, "span", "number", "end");
     addSeen(add(end, "div"), "Saw last", data.last);
     if (!data.spans) return;
-    add(page, "h3", "", "Instructions written for its spans");
-    if (!data.spans.length) add(page, "p", "empty", "No span of this trajectory was labelled.");
+    add(page, "h3", "", "Examples made of it");
+    if (!data.spans.length) add(page, "p", "empty", "No example was made of this trajectory.");
     const spans = add(page, "ul", "spans");
     for (const span of data.spans) addSpan(spans, span);
   }
@@ -162,6 +162,7 @@
     const pages = await unpack("pages");
     if (!Object.hasOwn(pages, anchor) || location.hash.slice(1) !== anchor) return;
     show(anchor, pages[anchor], pages);
+    page.dataset.anchor = anchor;
     overview.hidden = true;
     page.hidden = false;
     scrollTo(0, 0);

@@ -1,0 +1,409 @@
+"""The report says what the run folder holds, in every state of a run, and nothing untrusted in it ever runs."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bs4 import BeautifulSoup
+from hypothesis import given
+from hypothesis import strategies as st
+from playwright.sync_api import sync_playwright
+
+from lbi.contracts import Reply
+from lbi.environments.browser import find_chromium
+from lbi.errors import UserError
+from lbi.records import (
+    Action,
+    Check,
+    Document,
+    Example,
+    Observation,
+    Result,
+    Step,
+    Task,
+    Trajectory,
+    Usage,
+    Verdict,
+    Vote,
+)
+from lbi.report import charts, counts, pages, write_report
+from lbi.report.gather import gather
+from lbi.store import RunFolder
+
+# each breaks out of another place: text, attribute, script element, JSON, comment, style, template, link
+ATTACKS = (
+    "<script>window.ran='script'</script>",
+    "</script><script>window.ran='close'</script>",
+    "<img src=x onerror=\"window.ran='img'\">",
+    '"><svg onload="window.ran=1">',
+    '\'"}],"x":[{"',
+    "<!--<script>",
+    "</style></title></textarea></template>",
+    "{{ 7*7 }}{% raw %}",
+    "[x](javascript:window.ran='link')",
+    "javascript:window.ran='bare'",
+    "\\u003cscript\\u003e \u2028 & &lt;b&gt;",
+)
+EVIL = " ".join(ATTACKS)
+CONFIG = {
+    "name": "demo",
+    "application": "trac",
+    "models": {"default": "offline", "judges": ["openai:judge"]},
+    "seeds": [0],
+    "evaluation": {"reference": "baseline", "arms": [{"name": "baseline"}, {"name": "backward"}]},
+}
+
+
+def seen(text: str, error: str = "") -> Observation:
+    return Observation(text=text, url="/newticket", title=f"New {EVIL}", digest="d", error=error)
+
+
+def trajectory(
+    task: Task, agent: str, *, steps: int = 3, text: str = EVIL, examples: tuple[str, ...] = ()
+) -> Trajectory:
+    click = Action(text="click(e1)", kind="click", role="button", name=EVIL)
+    usage = Usage(calls=1, input_tokens=1000, output_tokens=20)
+    turns = [
+        Step(
+            observation=seen(f"page {n} {text}"), reason=f"because {EVIL}", action=click, usage=usage, examples=examples
+        )
+        for n in range(steps)
+    ]
+    last = seen(f"last {text}", error=f"no such element {EVIL}")
+    return Trajectory(task=task, agent=agent, steps=tuple(turns), last=last, stop="done", answer=f"42 {EVIL}")
+
+
+def add_synthesis(run: RunFolder) -> list[Example]:
+    store = run.store
+    document = Document(text="How to.", source="wiki/Tickets", title=f"Guide {EVIL}", headings=(EVIL,))
+    task = Task(instruction=f"Proposed {EVIL}", environment="web", document=document.id, quote=EVIL)
+    rollout = trajectory(task, "explore")
+    store.put("document", "00000", document)
+    store.put("task", f"{document.id}/0", task)
+    store.put("trajectory", f"{task.id}/0", rollout)
+    vote = Vote(model="openai:judge", aligned=True, coherent=False, natural=True, reasonable=True, reason=EVIL)
+    good = Example(
+        kind="abstract",
+        instruction=f"Kept {EVIL}",
+        trajectory=rollout.id,
+        start=0,
+        end=2,
+        verdicts=(Verdict(filter="repeat", keep=True),),
+        tier="replayed",
+    )
+    bad = Example(
+        kind="summary",
+        instruction=f"Dropped {EVIL}",
+        trajectory=rollout.id,
+        start=1,
+        end=3,
+        verdicts=(
+            Verdict(filter="repeat", keep=True),
+            Verdict(filter="committee", keep=False, reason=EVIL, votes=(vote,)),
+            Verdict(filter="replay", keep=False, reason="another state"),
+        ),
+    )
+    for example in (good, bad):
+        store.put("example", f"{rollout.id}/{example.kind}/{example.start}-{example.end}", example)
+    store.fail("trajectory", "x/0", "environment", f"browser gone {EVIL}")
+    store.fail("task", "y", "parse", f"no JSON {EVIL}")
+    store.add("rollout", seconds=75.0, calls=3, input_tokens=3000, output_tokens=60, cost=0.0, done=1)
+    store.put_call("k", "act", "rollout", "offline", "[]", Reply(text="click(e1)", model="offline"))
+    return [good, bad]
+
+
+def add_evaluation(run: RunFolder, examples: list[Example]) -> None:
+    for number, name in enumerate(("create", "close", "find")):
+        check = Check(answer=(EVIL,))
+        task = Task(
+            instruction=f"Held out {name} {EVIL}", environment="web", name=name, category=EVIL, level=1, check=check
+        )
+        run.store.put("heldout", name, task)
+        for arm in ("baseline", "backward"):
+            key = f"{arm}/0/{name}"
+            episode = trajectory(task, arm, examples=tuple(example.id for example in examples))
+            fault = "environment" if (number, arm) == (2, "baseline") else ""
+            run.store.put("episode", key, episode)
+            result = Result(
+                task=name,
+                category=EVIL,
+                level=1,
+                arm=arm,
+                seed=0,
+                score=float(arm == "backward"),
+                steps=3,
+                usage=episode.usage,
+                fault=fault,
+                reason=f"scorer: {EVIL}",
+                trajectory=episode.id,
+            )
+            run.store.put("result", key, result)
+    summary = {
+        "growth": [{"examples": 0, "rate": 0.2, "low": 0.1, "high": 0.3}, {"examples": 50, "rate": 0.5}],
+        "contamination": [{"task": "create", "nearest": EVIL, "similarity": 0.9, "flag": True}],
+        "notes": [f"note {EVIL}"],
+    }
+    (run.path / "summary.json").write_text(json.dumps(summary))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[RunFolder]:
+    with RunFolder(tmp_path / "run", CONFIG) as folder:
+        yield folder
+
+
+@pytest.fixture
+def full(run: RunFolder) -> RunFolder:
+    add_evaluation(run, add_synthesis(run))
+    return run
+
+
+def parsed(file: Path) -> BeautifulSoup:
+    return BeautifulSoup(file.read_text(), "html.parser")
+
+
+def unpacked(page: BeautifulSoup, name: str) -> Any:
+    node = page.find(id=name)
+    assert node is not None
+    return json.loads(gzip.decompress(base64.b64decode(node.get_text())))
+
+
+def test_report_lies_in_the_run_folder_and_asks_nothing_of_the_network(full: RunFolder) -> None:
+    file = write_report(full)
+    assert file == full.path / "report.html"
+    page = parsed(file)
+    assert not page.find_all(["link", "iframe", "object", "embed", "base", "img", "video", "audio"])
+    assert not page.find_all(src=True)
+    assert {link["href"][:1] for link in page.find_all("a", href=True)} == {"#"}
+
+
+def test_policy_allows_only_the_scripts_and_styles_of_the_report(full: RunFolder) -> None:
+    page = parsed(write_report(full))
+    policy = page.find("meta", attrs={"http-equiv": "Content-Security-Policy"})["content"]  # type: ignore[index]
+    assert policy.startswith("default-src 'none'; ")  # type: ignore[union-attr]
+    for name, node in (("script-src", page.find_all("script")[-1]), ("style-src", page.find("style"))):
+        digest = base64.b64encode(hashlib.sha256(node.string.encode()).digest()).decode()
+        assert f"{name} 'sha256-{digest}'" in policy
+    assert not page.find_all(style=True)
+
+
+def test_untrusted_text_becomes_no_markup(full: RunFolder) -> None:
+    file = write_report(full)
+    page = parsed(file)
+    scripts = page.find_all("script")
+    assert [script.get("type") for script in scripts] == ["text/plain", "text/plain", None]
+    for script in scripts[:2]:
+        assert re.fullmatch(r"[A-Za-z0-9+/=]+", script.get_text())
+    assert not [node for node in page.find_all(True) for name in node.attrs if name.startswith("on")]
+    assert not page.find_all("b")
+    for said in ("Proposed", "Held out close", "browser gone", "no JSON", "note"):
+        assert f"{said} {ATTACKS[0]}" in page.get_text()
+    assert "49" not in page.find(id="failures").get_text()  # type: ignore[union-attr]
+
+
+def test_every_trajectory_has_a_page_with_its_steps_spans_and_votes(full: RunFolder) -> None:
+    page = parsed(write_report(full))
+    data, texts = unpacked(page, "pages"), unpacked(page, "texts")
+    links = [link["href"][1:] for link in page.select("#trajectories tbody a")]
+    assert sorted(links) == sorted(data)
+    assert len(links) == 7
+    rollout = next(item for item in data.values() if item["spans"] is not None)
+    assert [span[0] for span in rollout["spans"]] == [1, 0]
+    assert rollout["spans"][1][5] == [["openai:judge", "says not coherent", EVIL]]
+    assert len(rollout["steps"]) == 3
+    assert rollout["steps"][2][4] == f"no such element {EVIL}"
+    assert texts["texts"][rollout["last"][3]] == f"last {EVIL}"
+    assert len(texts["texts"]) == 5  # the empty one, three pages, the last: each once for seven trajectories
+    episode = next(item for item in data.values() if item["spans"] is None)
+    shown = [texts["examples"][number] for number in episode["steps"][0][5]]
+    assert [label for label, _, _ in shown] == ["abstract, steps 1–2", "summary, steps 2–3"]
+    assert all(anchor in data for _, _, anchor in shown)
+
+
+def test_offline_model_is_never_called_a_language_model(full: RunFolder) -> None:
+    text = parsed(write_report(full)).find(id="summary").get_text()  # type: ignore[union-attr]
+    assert "offline (offline policy, not a language model)" in text
+    assert "judges: openai:judge" in text
+
+
+def test_errors_of_the_environment_are_counted_apart(full: RunFolder) -> None:
+    page = parsed(write_report(full))
+    rows = [[cell.get_text(" ") for cell in row.find_all(["th", "td"])] for row in page.select("#arms tbody tr")]
+    assert [row[:3] for row in rows] == [["baseline", "2", "2"], ["backward", "3", "3"]]
+    assert [row[3] for row in rows] == ["0.0%", "100.0%"]
+    assert [row[5:7] for row in rows] == [["1", "0"], ["0", "0"]]
+    marks = [cell.get_text() for cell in page.select("#tasks tbody .cell")]
+    assert sorted(marks) == ["!", "✓", "✓", "✓", "✗", "✗"]
+
+
+@pytest.mark.parametrize("parts", ["nothing", "documents", "rollouts", "synthesis"])
+def test_missing_parts_are_plain_sentences(run: RunFolder, parts: str) -> None:
+    if parts == "synthesis":
+        add_synthesis(run)
+    if parts in ("documents", "rollouts"):
+        run.store.put("document", "00000", Document(text="x", source="y"))
+    if parts == "rollouts":
+        task = Task(instruction="t", environment="web")
+        run.store.put("trajectory", f"{task.id}/0", trajectory(task, "explore", steps=0))
+    page = parsed(write_report(run))
+    assert "No held-out task has been evaluated yet" in page.get_text()
+    assert "did not measure how success grows" in page.get_text()
+    assert len(page.find_all("svg")) == (parts != "nothing")
+    assert "nan" not in page.get_text().lower().split()
+
+
+def test_a_folder_without_config_or_with_a_broken_summary_still_gets_a_report(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "bare") as run:
+        (run.path / "summary.json").write_text('{"growth": [{"examples": "many"}]}')
+        text = parsed(write_report(run)).get_text()
+    assert "summary.json could not be read" in text
+    assert "holds no configuration" in text
+
+
+def test_secrets_in_a_config_are_not_shown(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run", {"models": {"api_key": "sk-12345", "max_tokens": 7}}) as run:
+        html = write_report(run).read_text()
+    assert "sk-12345" not in html
+    assert "max_tokens" in html
+
+
+def test_an_unknown_price_is_not_zero(run: RunFolder) -> None:
+    task = Task(instruction="t", environment="web", name="t")
+    run.store.put("heldout", "t", task)
+    usage = Usage(calls=1, cost=None)
+    run.store.put("result", "a/0/t", Result(task="t", arm="a", seed=0, score=0.5, steps=1, usage=usage))
+    page = parsed(write_report(run))
+    assert "price unknown" in page.find(id="arms").get_text()  # type: ignore[union-attr]
+    assert page.select_one("#tasks tbody .cell").get_text() == "◐"  # type: ignore[union-attr]
+
+
+def test_what_does_not_fit_is_left_out_and_counted(full: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "MAX_PAGES", 3)
+    page = parsed(write_report(full))
+    assert "4 of 7 trajectories were left out" in page.get_text()
+    data = unpacked(page, "pages")
+    assert len(data) == 3
+    assert any(item["spans"] is not None for item in data.values())
+    targets = {link["href"][1:] for link in page.find_all("a", href=re.compile("^#t-"))}
+    assert targets == set(data)
+
+
+def test_300_trajectories_of_10_steps_stay_below_15_megabytes(run: RunFolder) -> None:
+    words = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(3000)]
+    for number in range(300):
+        task = Task(instruction=f"task {number}", environment="web")
+        lines = "\n".join(f'link "{words[(number * 7 + n) % 3000]}" [e{n}]' for n in range(40))
+        run.store.put("trajectory", f"{task.id}/0", trajectory(task, "explore", steps=10, text=lines))
+    file = write_report(run)
+    assert len(unpacked(parsed(file), "pages")) == 300
+    assert file.stat().st_size < pages.MAX_BYTES
+
+
+def test_an_example_counts_for_the_first_filter_that_dropped_it(full: RunFolder) -> None:
+    gathered = gather(full)
+    assert [(drop.filter, drop.judged, drop.count) for drop in counts.dropped(gathered.examples)] == [
+        ("repeat", 2, 0),
+        ("committee", 1, 1),
+        ("replay", 1, 0),
+    ]
+    bands = {band.label: band for band in counts.funnel(gathered)}
+    assert [(part.label, part.number) for part in bands["examples"].parts] == [
+        ("kept", 1),
+        ("dropped by committee", 1),
+    ]
+    assert bands["examples kept"].total == 1
+
+
+@given(st.floats(-1e6, 1e6), st.floats(0, 1e6))
+def test_ticks_cover_their_range(low: float, span: float) -> None:
+    marks = charts.ticks(low, low + span)
+    assert marks == sorted(marks)
+    assert len(marks) <= 9
+    slack = 1e-6 * max(1.0, abs(low), span)
+    assert marks[0] <= low + slack
+    assert marks[-1] >= low + span - slack
+
+
+def test_charts_have_titles_descriptions_and_survive_any_label() -> None:
+    svg = charts.intervals("c", "Title", [charts.Interval(EVIL, None, 0.5, None, EVIL)])
+    node = BeautifulSoup(svg, "html.parser").svg
+    assert node is not None
+    assert node["role"] == "img"
+    assert node.find("title").get_text() == "Title"  # type: ignore[union-attr]
+    assert EVIL in node.find("desc").get_text()  # type: ignore[union-attr]
+    assert not node.find_all(["script", "img"])
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_playwright() as playwright:
+        try:
+            path = find_chromium(playwright.chromium.executable_path)
+        except UserError as error:
+            pytest.skip(str(error))
+        chromium = playwright.chromium.launch(executable_path=path, args=["--disable-gpu"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.mark.browser
+def test_nothing_untrusted_runs_in_a_browser_and_all_of_it_can_be_read(full: RunFolder, browser: Any) -> None:
+    page = browser.new_page()
+    trouble: list[str] = []
+    page.on("dialog", lambda dialog: (trouble.append(dialog.message), dialog.dismiss()))
+    page.on("console", lambda message: trouble.append(message.text))
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("request", lambda request: trouble.append(request.url) if not request.url.startswith("file:") else None)
+    page.goto(write_report(full).as_uri())
+    anchors = page.eval_on_selector_all("#trajectories tbody a", "links => links.map(link => link.hash)")
+    for anchor in anchors:
+        page.evaluate("anchor => { location.hash = anchor }", anchor)
+        page.wait_for_selector(f'#page[data-anchor="{anchor[1:]}"]:not([hidden])')
+        for fold in page.query_selector_all("#page details"):
+            fold.query_selector("summary").click()
+        page.wait_for_selector("#page details:not(:has(> :nth-child(2)))", state="detached")
+        text = page.locator("#page").inner_text()
+        for said in ("because", "New", "page 0", "last", "42", "no such element"):
+            assert f"{said} {ATTACKS[0]}" in text
+        assert "javascript:window.ran='bare'" in text
+        assert page.locator("#page :is(script, img, svg, style, iframe)").count() == 0
+    assert page.eval_on_selector_all("a[href]", "links => links.every(link => link.getAttribute('href')[0] === '#')")
+    assert page.evaluate("window.ran") is None
+    assert trouble == []
+    page.close()
+
+
+@pytest.mark.browser
+def test_search_narrows_the_list_and_back_returns_to_it(full: RunFolder, browser: Any) -> None:
+    page = browser.new_page()
+    page.goto(write_report(full).as_uri() + "#trajectories")
+    rows = page.locator("#trajectories tbody tr:visible")
+    assert rows.count() == 7
+    page.fill("#search [name=words]", "held FIND")
+    assert rows.count() == 2
+    page.select_option("#search [name=source]", "baseline")
+    assert page.locator("#search output").inner_text() == "1 of 7"
+    rows.locator("a").click()
+    page.wait_for_selector("#page h2")
+    assert "error, fault of the environment" in page.locator("#page").inner_text()
+    page.go_back()
+    page.wait_for_selector("#overview", state="visible")
+    assert rows.count() == 1
+    page.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [380, 1280])
+def test_the_page_never_scrolls_sideways(full: RunFolder, browser: Any, width: int) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto(write_report(full).as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
