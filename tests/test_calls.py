@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -30,6 +31,7 @@ from lbi.models.scripted import Scripted
 from lbi.prices import Bill, Prices
 from lbi.prompts import render
 from lbi.records import Observation, Task, Usage
+from lbi.store import RunFolder
 from lbi.testing.model_server import Answer, ModelServer
 
 REQUEST = Request(
@@ -97,6 +99,16 @@ async def test_a_failed_call_is_never_an_empty_reply_and_never_remembered() -> N
         await asked.complete(REQUEST)
     assert not store.calls
     assert (await asked.complete(REQUEST)).text == GOOD
+
+
+async def test_a_run_that_is_started_again_pays_for_no_call_twice(tmp_path: Path) -> None:
+    for replies in ((GOOD,), ()):
+        with RunFolder(tmp_path / "run") as run:
+            model = wrapped(paying(*replies), calls=run.store, meters=run.store, prices=PRICES, budget=Budget(1))
+            reply = await model.complete(REQUEST)
+            meter = run.store.meters()["rollout/act"]
+        assert reply.text == GOOD
+    assert (meter["calls"], meter["hits"], reply.usage.cost) == (1, 1, 0)
 
 
 async def test_a_call_is_in_the_store_before_its_reply_is_used() -> None:

@@ -212,6 +212,21 @@ def test_what_cannot_be_opened_is_a_user_error_with_the_nearest_known(spec: str,
         open_model(spec)
 
 
+def test_an_address_without_its_scheme_is_a_user_error(provider: str) -> None:
+    with pytest.raises(UserError, match="http://"):
+        open_model(f"{provider}:any", base_url="localhost:8000/v1")
+
+
+async def test_an_address_in_the_environment_counts_as_a_server_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with ModelServer() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.openai_url)
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.openai_url)  # also with the /v1 that it needs not have
+        for name in KEYS:
+            model = open_model(f"{name}:any")
+            assert (await model.complete(REQUEST)).text == "ok"
+            await model.close()
+
+
 def test_a_key_is_needed_only_beyond_this_machine(provider: str) -> None:
     known = {"openai": "gpt-4o", "anthropic": "claude-sonnet-4-5"}[provider]
     for address in ("", "https://models.example.org/v1"):

@@ -313,4 +313,4 @@ def call_key(model: str, request: Request, messages: tuple[Message, ...]) -> str
     """Hash of everything that decides a reply; with ``sample``, several samples of one prompt are several calls."""
     turns = [(message.role, message.content, message.images) for message in messages]
     asked = [model, request.temperature, request.max_tokens, request.sample, turns]
-    return hashlib.blake2b(json.dumps(asked, ensure_ascii=False).encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(json.dumps(asked).encode(), digest_size=16).hexdigest()

@@ -7,16 +7,14 @@ A provider's file has ``create(name, settings) -> Model``; a new one is found by
 from __future__ import annotations
 
 import contextlib
-import difflib
-import importlib
 import ipaddress
 import os
-import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
+from lbi import plugins
 from lbi.contracts import Model
 from lbi.errors import UserError
 from lbi.prompts import Limits
@@ -62,20 +60,18 @@ def open_model(
     ``priced`` says of a model whether the user gave a price for it, which vouches for a name that the list lacks.
     """
     provider, _, name = spec.partition(":")
-    known = providers()
-    if provider not in known:
-        near = difflib.get_close_matches(provider, known, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise UserError(f'unknown model provider "{provider}" in "{spec}"{hint} (known: {", ".join(known)})')
+    module = plugins.load(__name__, provider)
+    if base_url and urlsplit(base_url).scheme not in ("http", "https"):
+        raise UserError(f'the address "{base_url}" of a model server must begin with http:// or https://')
     shown = (limits or Limits()).model_copy(update={} if load_image else {"images": False})
     settings = Settings(base_url or "", timeout, shown, load_image, dict(options or {}), priced)
-    create = importlib.import_module(f"{__name__}.{provider}").create
-    return cast(Model, create(name, settings))
+    model: Model = module.create(name, settings)
+    return model
 
 
-def providers() -> list[str]:
+def providers() -> tuple[str, ...]:
     """The files of this folder."""
-    return sorted(found.name for found in pkgutil.iter_modules(__path__) if not found.name.startswith("_"))
+    return plugins.names(__name__)
 
 
 def is_loopback(url: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import difflib
 import os
 import time
@@ -28,6 +29,12 @@ _BUSY = {408, 409, 425, 429}
 #: a rate limit that no waiting lifts
 _OUT_OF_MONEY = ("insufficient_quota", "billing_hard_limit_reached")
 _TOO_LONG = ("context_length_exceeded", "context length", "context window", "prompt is too long", "too many tokens")
+
+
+def located(settings: Settings, variable: str) -> Settings:
+    """The settings with the server's address from the environment, where the config names none."""
+    address = settings.base_url or os.environ.get(variable, "").strip()
+    return dataclasses.replace(settings, base_url=address)
 
 
 def api_key(variable: str, provider: str, settings: Settings) -> str:

@@ -14,6 +14,7 @@ from lbi.models._sdk import (
     check_name,
     checked_text,
     image_data,
+    located,
     seconds_since,
     translated,
     turns,
@@ -26,6 +27,7 @@ _BREAKPOINT = {"cache_control": {"type": "ephemeral"}}
 
 
 def create(name: str, settings: Settings) -> Model:
+    settings = located(settings, "ANTHROPIC_BASE_URL")
     check_name(name, "anthropic", settings)
     return Anthropic(name, settings, api_key("ANTHROPIC_API_KEY", "anthropic", settings))
 
@@ -44,7 +46,7 @@ class Anthropic:
         http = DefaultAioHttpClient(trust_env=not is_loopback(settings.base_url))
         self._client = AsyncAnthropic(
             api_key=key,
-            base_url=settings.base_url or None,
+            base_url=settings.base_url.rstrip("/").removesuffix("/v1") or None,  # the SDK adds /v1
             max_retries=0,
             timeout=settings.timeout + 5,  # ours comes first: it is for the request as a whole
             http_client=http,

@@ -14,6 +14,7 @@ from lbi.models._sdk import (
     check_name,
     checked_text,
     image_data,
+    located,
     seconds_since,
     translated,
     turns,
@@ -25,6 +26,7 @@ _STOPS = {"length": "truncated", "content_filter": "refused"}
 
 
 def create(name: str, settings: Settings) -> Model:
+    settings = located(settings, "OPENAI_BASE_URL")
     check_name(name, "openai", settings)
     return OpenAI(name, settings, api_key("OPENAI_API_KEY", "openai", settings))
 

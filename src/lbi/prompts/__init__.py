@@ -54,6 +54,7 @@ def render_again(reply: str, error: str) -> tuple[Message, Message]:
     return Message(role="assistant", content=reply.strip() or "(empty)"), Message(role="user", content=asked)
 
 
+@cache
 def prompt_hash(role: Role) -> str:
     """Hash of the text of a role's prompt and its parts, stored with what the prompt produced."""
     return digest_of([(FOLDER / f"{name}.j2").read_text() for name in (role, *PARTS[role])])
@@ -95,7 +96,8 @@ def _environment() -> Environment:
 
 def _block(name: str, block: str, **values: Any) -> str:
     template = _environment().get_template(f"{name}.j2")
-    return "".join(template.blocks[block](template.new_context(values))).strip()
+    text = "".join(template.blocks[block](template.new_context(values))).strip()
+    return text.encode(errors="replace").decode()  # half an emoji, as pages have them, cannot be sent
 
 
 def _system(name: str, **values: Any) -> Message:
