@@ -148,7 +148,7 @@ def add_evaluation(run: RunFolder, examples: list[Example]) -> None:
             run.store.put("result", key, result)
     summary = {
         "growth": [{"examples": 0, "rate": 0.2, "low": 0.1, "high": 0.3}, {"examples": 50, "rate": 0.5}],
-        "contamination": [{"task": "create", "nearest": EVIL, "similarity": 0.9, "flag": True}],
+        "contamination": [{"task": "create", "nearest": EVIL, "score": 0.9, "duplicate": "near"}],
         "notes": [f"note {EVIL}"],
     }
     (run.path / "summary.json").write_text(json.dumps(summary))
@@ -232,6 +232,38 @@ def test_offline_model_is_never_called_a_language_model(full: RunFolder) -> None
     text = parsed(write_report(full)).find(id="summary").get_text()  # type: ignore[union-attr]
     assert "offline (offline policy, not a language model)" in text
     assert "judges: openai:judge" in text
+
+
+def test_an_arm_on_a_share_of_its_data_is_a_point_of_the_growth_and_no_arm(full: RunFolder) -> None:
+    task = full.store.get("heldout", "create", Task)
+    assert task is not None
+    key = "backward @0.25/0/create"
+    full.store.put("episode", key, trajectory(task, "icl"))
+    full.store.put("result", key, Result(task="create", arm="backward @0.25", seed=0, score=1.0, steps=3))
+    page = parsed(write_report(full))
+    assert "backward @0.25" not in page.find(id="arms").get_text()  # type: ignore[union-attr]
+    assert "backward @0.25" in page.find(id="trajectories").get_text()  # type: ignore[union-attr]
+
+
+def test_composed_examples_lead_to_the_trajectory_that_carried_them_out(full: RunFolder) -> None:
+    rollout = trajectory(Task(instruction="Composed task", environment="web"), "replay")
+    example = Example(kind="composed", instruction="Whole way", trajectory=rollout.id, start=0, end=3, tier="replayed")
+    full.store.put("composition", "0/c1", rollout)
+    full.store.put("candidate", "0/c1", example)
+    full.store.put("candidate", "0/c2", example)
+    full.store.put("example", f"0/{rollout.id}/composed/000-003", example)
+    page = parsed(write_report(full))
+    (made,) = [item for item in unpacked(page, "pages").values() if item["title"] == "Composed task"]
+    assert [span[3] for span in made["spans"]] == ["Whole way"]
+    bands = {band.label: band for band in counts.funnel(gather(full))}
+    assert [part.number for part in bands["compositions tried"].parts] == [1, 1]
+    assert bands["trajectories"].total == 1
+
+
+def test_the_headline_says_what_may_be_chance(full: RunFolder) -> None:
+    text = parsed(write_report(full)).select_one("#summary .lead").get_text()  # type: ignore[union-attr]
+    assert text.startswith("backward solves 100.0% of 3 held-out tasks, baseline 0.0%: a difference of +100.0 points")
+    assert text.endswith("which may well be chance.")
 
 
 def test_errors_of_the_environment_are_counted_apart(full: RunFolder) -> None:

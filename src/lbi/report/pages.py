@@ -247,7 +247,7 @@ def _verdict(verdict: Verdict) -> str:
 
 def _same_task(gathered: Gathered) -> dict[str, list[Entry]]:
     order = {arm: index for index, arm in enumerate(gathered.arms)}
-    scored = [(entry, entry.result) for entry in gathered.entries if entry.result]
+    scored = [(entry, entry.result) for entry in gathered.entries if entry.result and entry.result.arm in order]
     found: dict[str, list[Entry]] = {}
     for entry, result in sorted(scored, key=lambda pair: (order[pair[1].arm], pair[1].seed)):
         found.setdefault(result.task, []).append(entry)
