@@ -1,0 +1,309 @@
+"""How the house stands: the core knows no application by name, imports run one way, importing does nothing."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(str(importlib.util.find_spec("lbi").origin)).parent  # type: ignore[union-attr]
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+SHIPPED = ("applications", "benchmarks")
+
+#: a name of an application that is said elsewhere for a reason: {name: {file: (line pattern, reason)}}
+EXCEPTIONS = {
+    "trac": {
+        "readers/trac.py": (".*", "the wiki markup is a document format, named after the program that it comes from"),
+        "environments/application.py": (
+            r".*\bLiteral\[.*\"markdown\".*",
+            "the list of document formats holds that one",
+        ),
+    },
+}
+#: the only two places that may catch whatever comes
+CATCH_ALL = {"boundary.py": 1, "cli.py": 1}
+#: what takes long to load and is wanted by one command or one plug-in only
+HEAVY = {
+    "anthropic",
+    "bs4",
+    "docutils",
+    "faiss",
+    "genai_prices",
+    "markdown_it",
+    "mcp",
+    "openai",
+    "playwright",
+    "pyarrow",
+    "ray",
+    "sentence_transformers",
+    "torch",
+    "transformers",
+    "trl",
+}
+
+
+def place(file: Path) -> str:
+    return file.relative_to(PACKAGE).as_posix()
+
+
+def module_of(file: Path) -> str:
+    parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(file): file for file in SOURCES}
+
+
+@cache
+def tree_of(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"), str(file))
+
+
+# names
+
+
+def shipped_names() -> set[str]:
+    return {file.stem.lower() for folder in SHIPPED for file in (PACKAGE / folder).glob("*.toml")}
+
+
+def mentions(name: str, text: str) -> list[str]:
+    """Lines that say a name as a word of its own or as a part of a compound: trac, TRAC, TracGuide, trac_url."""
+    small, capital, upper = (re.escape(form) for form in (name, name.capitalize(), name.upper()))
+    word = re.compile(rf"(?<![A-Za-z])(?:(?:{small}|{capital})(?![a-z])|{upper}(?![A-Za-z]))")
+    return [line.strip() for line in text.splitlines() if word.search(line)]
+
+
+def test_a_mention_is_found_in_compounds_and_not_in_other_words() -> None:
+    assert all(mentions("trac", text) for text in ("trac", "a Trac's", "TracGuide", "trac_url", "TRAC", "my-trac"))
+    assert not any(mentions("trac", text) for text in ("track", "extract", "contract", "TRACELESS"))
+
+
+def test_the_core_names_no_application_and_no_benchmark() -> None:
+    assert shipped_names(), "no application is shipped, so this test would test nothing"
+    found = []
+    for file in sorted(PACKAGE.rglob("*")):
+        if place(file).split("/")[0] in SHIPPED or file.suffix in (".pyc", ".png", ".woff2") or not file.is_file():
+            continue
+        text = file.read_text(encoding="utf-8")
+        for name in sorted(shipped_names()):
+            allowed = EXCEPTIONS.get(name, {}).get(place(file), ("(?!)", ""))[0]
+            found += [f"{place(file)}: {line}" for line in mentions(name, text) if not re.fullmatch(allowed, line)]
+            found += [f"{place(file)}: the file's name"] if mentions(name, file.stem) and allowed != ".*" else []
+    assert not found
+
+
+def test_every_exception_is_still_needed() -> None:
+    for name, files in EXCEPTIONS.items():
+        for file, (pattern, _) in files.items():
+            lines = mentions(name, (PACKAGE / file).read_text(encoding="utf-8"))
+            assert any(re.fullmatch(pattern, line) for line in lines), f"{file} no longer says {name!r}"
+
+
+# imports
+
+
+def _is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+
+
+def _nodes(tree: ast.AST, *, inside: bool) -> Iterator[ast.AST]:
+    """All nodes that run, without those that only a type checker sees; functions' bodies only if ``inside``."""
+    for child in ast.iter_child_nodes(tree):
+        if _is_for_types(child) or (
+            not inside and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        ):
+            continue
+        yield child
+        yield from _nodes(child, inside=inside)
+
+
+def _names(node: ast.AST, package: str) -> Iterator[str]:
+    """The modules that an import statement names."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+        base = ".".join([*above, *([node.module] if node.module else [])])
+        for alias in node.names:
+            child = f"{base}.{alias.name}"
+            yield child if child in MODULES else base
+
+
+def imports_of(module: str, *, inside: bool = True) -> set[str]:
+    file = MODULES[module]
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    nodes = _nodes(tree_of(file), inside=inside)
+    return {name for node in nodes for name in _names(node, package)} - {module}
+
+
+def cycle_in(graph: dict[str, set[str]]) -> list[str]:
+    """A cycle as the list of its members, or an empty list."""
+    done: set[str] = set()
+
+    def visit(node: str, path: tuple[str, ...]) -> list[str]:
+        if node in path:
+            return [*path[path.index(node) :], node]
+        if node in done:
+            return []
+        done.add(node)
+        return next(filter(None, (visit(following, (*path, node)) for following in sorted(graph[node]))), [])
+
+    return next(filter(None, (visit(node, ()) for node in sorted(graph))), [])
+
+
+def test_a_cycle_is_found_where_there_is_one() -> None:
+    assert cycle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert cycle_in({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+def test_no_module_imports_itself_over_others() -> None:
+    graph = {module: imports_of(module) & MODULES.keys() for module in MODULES}
+    assert cycle_in(graph) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "may"),
+    [
+        ("lbi", set()),
+        ("lbi.records", set()),
+        ("lbi.errors", {"lbi.records"}),
+        ("lbi.contracts", {"lbi.records"}),
+        ("lbi.sections", set()),
+        ("lbi.statistics", {"lbi.records"}),
+        ("lbi.contamination", {"lbi.records"}),
+    ],
+)
+def test_what_everything_rests_on_rests_on_nothing_else(module: str, may: set[str]) -> None:
+    assert imports_of(module) & MODULES.keys() <= may
+
+
+def test_nothing_imports_the_command_line() -> None:
+    above = {module for module in MODULES if module.split(".")[1:2] == ["cli"] or module == "lbi.__main__"}
+    assert not [module for module in MODULES.keys() - above if imports_of(module) & above]
+
+
+def test_plug_ins_of_one_kind_do_not_know_those_of_another() -> None:
+    """Agents, filters, models and readers meet environments in the pipeline and in the contracts, nowhere else."""
+    kinds = {f"lbi.{kind}" for kind in ("agents", "filters", "models", "readers", "environments", "worlds")}
+    hosts = {("lbi.worlds", "lbi.environments")}  # a world opens its environments
+    known = {"lbi.environments.snapshot"}  # what a page looks like as text, which the offline agent reads
+
+    def kind_of(module: str) -> str:
+        return ".".join(module.split(".")[:2])
+
+    crossing = [
+        (module, name)
+        for module in MODULES
+        for name in imports_of(module)
+        if name not in known and {kind_of(module), kind_of(name)} <= kinds and kind_of(module) != kind_of(name)
+    ]
+    assert not [pair for pair in crossing if (kind_of(pair[0]), kind_of(pair[1])) not in hosts]
+
+
+def test_heavy_libraries_are_imported_where_they_are_used() -> None:
+    """A plug-in may import its own library at the top: it is loaded when it is picked."""
+    early = {
+        module: found
+        for module, file in MODULES.items()
+        if file.parent == PACKAGE
+        and (found := {name.split(".")[0] for name in imports_of(module, inside=False)} & HEAVY)
+    }
+    assert not early
+
+
+# errors
+
+
+def catch_alls(file: Path) -> list[int]:
+    """Lines that catch everything. A handler that ends in a bare ``raise`` cleans up and catches nothing."""
+    lines = []
+    for node in ast.walk(tree_of(file)):
+        if isinstance(node, ast.ExceptHandler):
+            names = [
+                ast.unparse(part)
+                for part in (node.type.elts if isinstance(node.type, ast.Tuple) else [node.type] if node.type else [])
+            ]
+            broad = not names or {"Exception", "BaseException"} & set(names)
+            last = node.body[-1]
+            if broad and not (isinstance(last, ast.Raise) and last.exc is None):
+                lines.append(node.lineno)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):
+            lines += [node.lineno for part in node.args if ast.unparse(part) in ("Exception", "BaseException")]
+    return lines
+
+
+def test_everything_is_caught_at_the_boundary_and_at_the_top_of_the_command_line_only() -> None:
+    found = {place(file): lines for file in SOURCES if (lines := catch_alls(file))}
+    assert not {file: lines for file, lines in found.items() if len(lines) > CATCH_ALL.get(file, 0)}
+
+
+# importing
+
+WATCH = """
+import importlib, io, os, sys
+
+package = sys.argv[1]
+seen = []
+
+def caller():
+    # the file of this package that did it itself, not one that only imports what did it
+    frame = sys._getframe(2)
+    while frame and not frame.f_code.co_filename.startswith(package):
+        if "importlib" in frame.f_code.co_filename:
+            return ""
+        frame = frame.f_back
+    return frame.f_code.co_filename if frame else ""
+
+def watch(event, arguments):
+    if event.split(".")[0] in ("open", "socket", "subprocess", "os", "shutil", "sqlite3", "tempfile", "signal"):
+        place = caller()
+        if place.startswith(package):
+            seen.append(f"{event} {arguments[:1]} in {place[len(package):]}")
+
+class Watched(dict):
+    def _tell(self, key):
+        frame = sys._getframe(2)
+        while os.path.basename(frame.f_code.co_filename) in ("os.py", "_collections_abc.py"):
+            frame = frame.f_back
+        place = frame.f_code.co_filename  # a library that is asked to do something may look at its own variables
+        if place.startswith(package):
+            seen.append(f"environment variable {key} in {place[len(package):]}")
+    def __getitem__(self, key):
+        self._tell(key)
+        return super().__getitem__(key)
+    def get(self, key, default=None):
+        self._tell(key)
+        return super().get(key, default)
+    def __contains__(self, key):
+        self._tell(key)
+        return super().__contains__(key)
+
+os.environ = Watched(os.environ)
+sys.addaudithook(watch)
+for name in sys.argv[2:]:
+    importlib.import_module(name)
+for line in seen:
+    print(line, file=sys.stderr)
+sys.exit(bool(seen))
+"""
+
+
+def test_importing_prints_nothing_and_touches_neither_disk_nor_network_nor_environment() -> None:
+    modules = [module for module in MODULES if not module.endswith("__main__")]
+    command = [sys.executable, "-X", "utf8", "-c", WATCH, str(PACKAGE), *modules]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+def test_the_core_loads_without_the_heavy_libraries() -> None:
+    core = [module for module, file in MODULES.items() if file.parent == PACKAGE and not module.endswith("__main__")]
+    code = "import sys, importlib\nfor name in sys.argv[1:]: importlib.import_module(name)\nprint(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code, *core], capture_output=True, text=True, timeout=120, check=True)
+    assert not HEAVY & set(ran.stdout.split())
