@@ -34,9 +34,12 @@ def all_spans(trajectory: Trajectory) -> list[tuple[int, int]]:
 def plan_spans(trajectory: Trajectory, budget: int, seed: int) -> list[tuple[int, int]]:
     """The most informative spans, at most ``budget`` of them, in order; ties are broken by the seed."""
     chance = random.Random(f"{seed}/{trajectory.id}")
-    scored = [(worth(trajectory, i, j) + 0.01 * chance.random(), (i, j)) for i, j in all_spans(trajectory)]
-    best = sorted(scored, reverse=True)[:budget]
-    return sorted(span for score, span in best if score > 0)
+    scored = [
+        (value + 0.01 * chance.random(), (i, j))
+        for i, j in all_spans(trajectory)
+        if (value := worth(trajectory, i, j)) > 0
+    ]
+    return sorted(span for _, span in sorted(scored, reverse=True)[:budget])
 
 
 def worth(trajectory: Trajectory, start: int, end: int) -> float:
@@ -54,7 +57,10 @@ def worth(trajectory: Trajectory, start: int, end: int) -> float:
     if changes:
         last = changes[-1] == length
         return (3.0 if last and len(changes) == 1 else 1.0 if last else 0.2) - 0.1 * length
-    if actions[-1].kind in _UNFINISHED or actions[-1].role in _TOGGLES or actions[-1].kind == "scroll":
+    if actions[-1].kind in (*_UNFINISHED, "scroll") or actions[-1].role in _TOGGLES:
+        return 0.0
+    sent = [k for k, action in enumerate(actions, 1) if action.kind == "press" or action.role == "button"]
+    if any(action.kind in _UNFINISHED for action in actions) and sent != [length]:
         return 0.0
     if _place(seen[-1].url) == _place(seen[0].url) and seen[0].text == seen[-1].text:
         return 0.0
@@ -90,7 +96,7 @@ async def label(
 
 
 def forward_example(trajectory: Trajectory) -> Example | None:
-    """The baseline without backward construction: the proposed task with the whole attempt (the paper's distillation)."""
+    """Without backward construction: the proposed task with the whole attempt (the paper's data distillation)."""
     end = actions_to_learn(trajectory)
     return _example("forward", trajectory.task.instruction, trajectory, 0, end) if end else None
 

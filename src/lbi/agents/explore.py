@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ class Aim:
 
 
 class Explorer:
-    """All episodes share the coverage, which grows between rounds only: an episode depends on its task and seed alone."""
+    """All episodes share the coverage, which grows between rounds only: who finishes first changes nothing."""
 
     name = NAME
 
@@ -81,7 +82,7 @@ class Explorer:
     def _next(
         self, task: Task, history: tuple[Step, ...], page: Page, aim: Aim | None, rng: random.Random
     ) -> tuple[str, str]:
-        pending = self._pending(history)
+        pending = self._pending(history) or self._refused(history, page)
         if pending is not None:
             move = self._in_form(page, pending, history, rng)
             if move is not None:
@@ -151,6 +152,21 @@ class Explorer:
             return ("button", last.reason.removeprefix("press: "))
         return None
 
+    @staticmethod
+    def _refused(history: tuple[Step, ...], page: Page) -> tuple[str, str] | None:
+        """The button just pressed, if its form is still here with something empty in it: then that was missing."""
+        if not history or not history[-1].reason.startswith("press: ") or history[-1].action.kind != "click":
+            return None
+        last = history[-1]
+        button = (last.action.role, last.action.name)
+        again = sum((s.action.role, s.action.name) == button for s in history) > 2
+        target = find(page, *button)
+        if again or target is None or page.url.split("#")[0] != last.observation.url.split("#")[0]:
+            return None
+        form = next((f for f in forms(page) if target in f.buttons), None)
+        kept = form is not None and any(e.role in TEXT_ROLES and e.value.strip() for e in form.fields)
+        return button if kept and form is not None and any(_is_empty(e) for e in form.fields) else None
+
     def _in_form(
         self,
         page: Page,
@@ -180,13 +196,14 @@ class Explorer:
         if count >= limit:
             return []
         open_fields = [e for e in form.fields if (e.role, e.name) not in filled and e.role in FIELD_ROLES]
-        empty = [e for e in open_fields if e.role in TEXT_ROLES and not e.value.strip()]
-        choices = [e for e in open_fields if e.role in CHOICE_ROLES and len(e.options) > 1]
+        empty = [e for e in open_fields if e.role in TEXT_ROLES and _is_empty(e)]
+        unchosen = [e for e in open_fields if e.role in CHOICE_ROLES and _is_empty(e)]
+        choices = [e for e in open_fields if e.role in CHOICE_ROLES and len(e.options) > 1 and e not in unchosen]
         others = [e for e in open_fields if e.role in TEXT_ROLES and e.value.strip()]
         toggles = [e for e in open_fields if e.role in TOGGLE_ROLES and "checked" not in e.states]
         draw.shuffle(choices)
         draw.shuffle(toggles)
-        rest = [*choices, *empty[1:], *others[:1], *toggles[:1]]
+        rest = [*choices, *empty[1:], *unchosen, *others[:1], *toggles[:1]]
         draw.shuffle(rest)
         return [*empty[:1], *rest]
 
@@ -207,6 +224,13 @@ class Explorer:
             return f"select({element.ref}, {json.dumps(option, ensure_ascii=False)})" if option else ""
         value = invent(element, page, self.coverage.values, rng)
         return f"fill({element.ref}, {json.dumps(value, ensure_ascii=False)})"
+
+
+def _is_empty(element: Element) -> bool:
+    """A text box without text, or a choice that shows a placeholder such as "---"."""
+    if element.role in TEXT_ROLES:
+        return not element.value.strip()
+    return element.role in CHOICE_ROLES and bool(element.options) and not re.search(r"\w", element.value)
 
 
 def create(parts: Parts) -> Explorer:

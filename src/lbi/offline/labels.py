@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from lbi.environments.snapshot import Page
 from lbi.offline.forms import TOGGLE_ROLES
 from lbi.offline.lesson import FILLING, page_of
-from lbi.offline.places import entity, place
+from lbi.offline.places import Thing, place, thing_of
 from lbi.records import Observation, Step, Trajectory
 
 MAX_FIELDS = 8
@@ -56,32 +56,41 @@ def _button(pressed: Sequence[Step], filled: Sequence[Step]) -> str:
 
 
 def _where(observation: Observation, pages: Sequence[Page]) -> str:
-    thing = entity(observation.url, pages)
+    thing = thing_of(observation.url, pages)
     words = place(observation.url, thing)
-    return f'on {words} "{thing}"' if thing else f"in {words or 'the start page'} ({_title(observation, '')})"
+    return (
+        f"on {words} {_called(observation, thing)}"
+        if thing
+        else f"in {words or 'the start page'} ({_title(observation)})"
+    )
+
+
+def _called(observation: Observation, thing: Thing) -> str:
+    """A thing by the part of the address that names it and, if that says more, by the title of its page."""
+    title = _title(observation).replace('"', "'")
+    return f'"{thing.id}"' if title.lower() == thing.id.lower() or not title else f'"{thing.id}" ("{title}")'
 
 
 def _visit(observation: Observation, pages: Sequence[Page], steps: Sequence[Step]) -> str:
     """Where a walk ends; as a question if the page there has fields to read."""
-    thing = entity(observation.url, pages)
+    thing = thing_of(observation.url, pages)
     words = place(observation.url, thing)
-    fields = list(dict.fromkeys(_clean(name) for name, _ in page_of(observation).pairs if len(name) < 40))
-    columns = [name for header, rows in page_of(observation).tables[:2] if rows for name in header if name.strip()]
+    page = page_of(observation)
+    fields = list(dict.fromkeys(_clean(name) for name, _ in page.pairs if len(name.split()) <= 3))
+    columns = [name for header, rows in page.tables[:2] if rows for name in header if name.strip()]
     told = (fields if thing else [*columns, *fields])[:MAX_FIELDS]
-    target = f'{words} "{thing}"' if thing else f"{words} ({_title(observation, thing)})"
-    via = " via " + ", ".join(
-        dict.fromkeys(_clean(s.action.name) for s in steps if s.action.role == "link" and s.action.name)
-    )
-    via = "" if via == " via " or thing else via
+    target = f"{words} {_called(observation, thing)}" if thing else f"{words} ({_title(observation)})"
+    links = dict.fromkeys(_clean(s.action.name) for s in steps if s.action.role == "link" and s.action.name)
+    via = " via " + ", ".join(links) if links and not thing else ""
     if told:
         return f"What is the {', '.join(told)} of {target}?"
     return f"Open {target}{via}"
 
 
-def _title(observation: Observation, thing: str) -> str:
-    """The page's own part of its title, what it is about in quotes."""
-    title = re.split(r"\s+[–—|·]\s+|\s+-\s+", observation.title or page_of(observation).title)[0].strip()
-    return title.replace(thing, f'"{thing}"') if thing else title
+def _title(observation: Observation) -> str:
+    """The page's own part of its title."""
+    title = observation.title or page_of(observation).title
+    return re.split(r"\s+[–—|·]\s+|\s+-\s+", title)[0].strip()
 
 
 def _clean(name: str) -> str:
@@ -96,7 +105,7 @@ def summary(trajectory: Trajectory, start: int, end: int) -> str:
     """What was seen and done, step by step, and where it ended."""
     parts = [_done(step) for step in trajectory.steps[start:end]]
     last = trajectory.observations[end]
-    return f"Replicate the following: {'; '.join(parts)}; it ends on {last.url} ({_title(last, '')})"
+    return f"Replicate the following: {'; '.join(parts)}; it ends on {last.url} ({_title(last)})"
 
 
 def _done(step: Step) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from lbi.contracts import Shown
 from lbi.environments.snapshot import Page, parse_observation
-from lbi.offline.forms import Key
 from lbi.offline.lexical import Value, is_question, mask, values, words
-from lbi.offline.places import entity, named_link, siblings, swap
+from lbi.offline.places import Thing, mentioned, swap, thing_of
 from lbi.records import Action, Observation, Step
 
 FILLING = frozenset({"fill", "select"})
@@ -42,22 +42,24 @@ class Goal:
 
 @dataclass
 class Lesson:
-    """One retrieved example, bound to a goal: ``about`` is its entity, ``instead`` the goal's."""
+    """One retrieved example, bound to a goal: ``about`` is the thing it deals with, ``instead`` the goal's.
+
+    ``known`` are pages seen besides: links on them tell where the goal's things are.
+    """
 
     shown: Shown
     goal: Goal
-    here: Page
-    about: str = field(init=False, default="")
-    instead: str = field(init=False, default="")
-    fits: bool = field(init=False, default=True)
+    seen: Sequence[Page] = ()
+    about: Thing | None = dataclasses.field(init=False, default=None)
+    instead: Thing | None = dataclasses.field(init=False, default=None)
+    missing: bool = dataclasses.field(init=False, default=False)  # the goal's thing is not to be found
 
     def __post_init__(self) -> None:
-        pages = [*self.pages, self.here]
         for observation in self.observations:
-            self.about = entity(observation.url, self.pages)
+            self.about = thing_of(observation.url, self.pages)
             if self.about:
-                self.instead = self._counterpart(observation.url, pages)
-                self.fits = bool(self.instead)
+                self.instead = self._counterpart(self.about)
+                self.missing = self.instead is None
                 break
         self.instead = self.instead or self.about
 
@@ -79,46 +81,32 @@ class Lesson:
     def pages(self) -> tuple[Page, ...]:
         return tuple(page_of(observation) for observation in self.observations)
 
-    @cached_property
-    def known(self) -> dict[Key, str]:
-        """The fields it filled, and with what."""
-        actions = [step.action for step in self.steps]
-        return {(a.role, a.name): a.value for a in actions if a.kind in FILLING or a.role in ("checkbox", "radio")}
-
-    def _counterpart(self, url: str, pages: Sequence[Page]) -> str:
-        """What the goal names where the lesson names its own entity; "" = nothing that would fit."""
-        text = self.goal.text.lower()
-        if any(value.text.lower() == self.about.lower() for value in self.goal.values):
-            return self.about
-        known = named_link(self.goal.text, pages, url)
-        if known:
-            return known
-        numbered = self.about.isdigit()
-        if not numbered and set(words(self.about)) and set(words(self.about)) <= set(words(text)):
-            return self.about
-        kinds = ("number",) if numbered else ("name", "quoted")
+    def _counterpart(self, about: Thing) -> Thing | None:
+        """What the goal names where the lesson has its own thing; None = nothing that would fit."""
+        named = mentioned(self.goal.text, about, [*self.seen, *self.pages])
+        if named is not None:
+            return named
+        if any(value.text.lower() == about.id.lower() for value in self.goal.values):
+            return about
+        own = set(words(about.id))
+        if not about.id.isdigit() and own and own <= set(words(self.goal.text)):
+            return about
+        kinds = ("number",) if about.id.isdigit() else ("name", "quoted")
         for kind in kinds:
-            fitting = [value for value in self.goal.values if value.kind == kind and self._could_be(value)]
-            if fitting:
-                return fitting[0].text
-        return ""
-
-    def _could_be(self, value: Value) -> bool:
-        """An unknown name may be an entity only where the lesson's own was new too, or a number by its look."""
-        if value.kind == "number":
-            return value.text.isdigit()
-        first = self.observations[0].url
-        return value.text in siblings(first, [*self.pages, self.here]) or " " not in value.text
+            for value in self.goal.values:
+                if value.kind == kind and (value.text.isdigit() if about.id.isdigit() else " " not in value.text):
+                    return Thing(about.prefix, value.text)
+        return None
 
     def address(self, observation: Observation) -> str:
         """Where the goal's counterpart of an observation is."""
         return swap(observation.url, self.about, self.instead)
 
     def name(self, name: str) -> str:
-        """A name of the lesson's interface, with the goal's entity in it."""
-        if not self.about or self.about == self.instead or self.about not in name:
+        """A name of the lesson's interface, with the goal's thing in it."""
+        if not self.about or not self.instead or self.about == self.instead or self.about.id not in name:
             return name
-        return name.replace(self.about, self.instead)
+        return name.replace(self.about.id, self.instead.id)
 
     def progress(self, history: Sequence[Step]) -> int:
         """How many of its steps are done: fields it filled may have been left out, what it pressed may not."""
@@ -150,7 +138,7 @@ def rank(lessons: Sequence[Lesson], goal: Goal) -> list[tuple[float, Lesson]]:
     for lesson, label in zip(lessons, labels, strict=True):
         score = similarity(goal.words, label)
         score += 0.08 if goal.question == is_question(lesson.shown.example.instruction) else -0.08
-        score -= 0.0 if lesson.fits else 0.35
+        score -= 0.15 if lesson.missing else 0.0
         slots = sum(value.kind == "quoted" for value in values(lesson.shown.example.instruction))
         wanted = sum(value.kind in ("quoted", "date") for value in goal.values)
         score -= 0.03 * min(abs(slots - wanted), 4)

@@ -1,13 +1,17 @@
-"""Addresses -> places and the things they are about: /lamp/7 is the place "lamp" and the entity "7"."""
+"""Addresses -> places and the things they are about: /lamp/7/green-lamp is the place "lamp" and the thing 7.
+
+An application has one page for each of its things; what was learned on the page of one holds on the page of another.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from lbi.environments.snapshot import Page
-from lbi.offline.lexical import contains_phrase
+from lbi.offline.lexical import STOP, SYNONYMS, contains_phrase
 
 _NUMBERED = re.compile(r"^[a-z]{0,2}\d+$", re.IGNORECASE)
 
@@ -17,59 +21,96 @@ def segments(url: str) -> list[str]:
     return [unquote(part) for part in urlsplit(url).path.split("/") if part]
 
 
-def siblings(url: str, pages: Iterable[Page]) -> dict[str, set[str]]:
-    """Last parts of the addresses that differ from this one in the last part only -> names of the links to them."""
+@dataclass(frozen=True)
+class Thing:
+    """What a page is about: the part of its address that names it, and the readable part that may follow."""
+
+    prefix: tuple[str, ...]  # parts of the address before it
+    id: str
+    slug: str = ""
+
+    @property
+    def at(self) -> int:
+        return len(self.prefix)
+
+    def of(self, parts: list[str]) -> bool:
+        return tuple(parts[: self.at]) == self.prefix and parts[self.at : self.at + 1] == [self.id]
+
+
+def thing_of(url: str, pages: Iterable[Page]) -> Thing | None:
+    """A number in the path; failing that, a last part by whose name the links that lead there are called."""
     parts = segments(url)
-    found: dict[str, set[str]] = {}
-    if len(parts) < 2:
-        return found
+    numbered = [index for index, part in enumerate(parts) if index > 0 and _NUMBERED.match(part)]
+    if numbered:
+        at = numbered[-1]
+        after = parts[at + 1] if at + 1 < len(parts) else ""
+        return Thing(tuple(parts[:at]), parts[at], after if "-" in after else "")
+    if len(parts) < 2 or parts[-1].lower() in SYNONYMS or parts[-1].lower() in STOP:
+        return None
+    called = _folded(parts[-1])
     for page in pages:
         for element in page.elements:
-            if not element.url:
+            other = segments(element.url) if element.url else []
+            sibling = len(other) == len(parts) and other[:-1] == parts[:-1]
+            if sibling and _folded(element.name) == _folded(other[-1]) and (other[-1] != parts[-1] or called):
+                return Thing(tuple(parts[:-1]), parts[-1])
+    return None
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).lower()
+
+
+def kin(thing: Thing, pages: Iterable[Page]) -> dict[Thing, set[str]]:
+    """Things of the same kind that links lead to -> the names of those links."""
+    found: dict[Thing, set[str]] = {}
+    for page in pages:
+        for element in page.elements:
+            parts = segments(element.url) if element.url and "://" not in element.url else []
+            if len(parts) <= thing.at or tuple(parts[: thing.at]) != thing.prefix:
                 continue
-            other = segments(element.url)
-            if len(other) == len(parts) and other[:-1] == parts[:-1]:
-                found.setdefault(other[-1], set()).add(element.name)
+            if bool(_NUMBERED.match(parts[thing.at])) != bool(_NUMBERED.match(thing.id)):
+                continue
+            after = parts[thing.at + 1] if len(parts) > thing.at + 1 else ""
+            other = Thing(thing.prefix, parts[thing.at], after if "-" in after else "")
+            found.setdefault(other, set()).add(element.name)
     return found
 
 
-def entity(url: str, pages: Iterable[Page]) -> str:
-    """What the place is about, or "": a number in its path, or a last part that has siblings among the links seen."""
-    parts = segments(url)
-    numbered = [part for part in parts[1:] if _NUMBERED.match(part)]
-    if numbered:
-        return numbered[-1]
-    others = siblings(url, pages)
-    return parts[-1] if len(parts) >= 2 and any(other != parts[-1] for other in others) else ""
+def mentioned(instruction: str, thing: Thing, pages: Iterable[Page]) -> Thing | None:
+    """The thing of this kind that the instruction calls by the name of a link to it; the longest name wins."""
+    best: tuple[int, Thing | None] = (2, None)
+    for other, names in kin(thing, pages).items():
+        for name in names:
+            label = re.sub(r"\s+(unread|new)$", "", name.strip().lstrip("#"))
+            if len(label) > best[0] and contains_phrase(instruction, label):
+                best = (len(label), other)
+    return best[1]
 
 
-def place(url: str, thing: str) -> str:
-    """The words of an address without its entity: /lamp/7?edit=1 -> "lamp edit"."""
+def place(url: str, thing: Thing | None) -> str:
+    """The words of an address without what it is about: /lamp/7/green-lamp?edit=1 -> "lamp"."""
     split = urlsplit(url)
-    words = [part for part in segments(url) if part != thing]
-    words += [value for _, value in parse_qsl(split.query) if value.isalpha() and len(value) < 20]
+    parts = segments(url)
+    if thing is not None and thing.of(parts):
+        parts = [part for part in parts if part not in (thing.id, thing.slug)]
+    words = [*parts, *(value for _, value in parse_qsl(split.query) if value.isalpha() and value.lower() in SYNONYMS)]
     return " ".join(re.sub(r"[^\w]+", " ", word).strip() for word in words)
 
 
-def swap(url: str, old: str, new: str) -> str:
-    """The address with one entity put in place of another."""
-    if not old or old == new:
+def swap(url: str, old: Thing | None, new: Thing | None) -> str:
+    """The address with one thing put in place of another."""
+    if old is None or new is None or old == new or not old.of(segments(url)):
         return url
     head, mark, query = url.partition("?")
-    parts = [(_quote(new) if unquote(part) == old else part) for part in head.split("/")]
-    return "/".join(parts) + mark + query
+    path, hash_, fragment = head.partition("#")
+    parts = path.split("/")
+    filled = [index for index, part in enumerate(parts) if part]
+    parts[filled[old.at]] = _quote(new.id)
+    if old.slug and len(filled) > old.at + 1 and unquote(parts[filled[old.at + 1]]) == old.slug and new.slug:
+        parts[filled[old.at + 1]] = _quote(new.slug)
+    return "/".join(parts) + (hash_ + fragment if mark else "") + mark + query
 
 
 def _quote(part: str) -> str:
     return re.sub(r"[ ?#%&\"]", lambda match: f"%{ord(match[0]):02X}", part)
-
-
-def named_link(instruction: str, pages: Iterable[Page], like: str) -> str:
-    """Last part of the address that a link named in the instruction leads to; only that part differs from ``like``."""
-    best = ("", "")
-    for last, names in siblings(like, pages).items():
-        for name in (*names, last):
-            label = name.strip().lstrip("#")
-            if len(label) > max(2, len(best[0])) and contains_phrase(instruction, label):
-                best = (label, last)
-    return best[1]

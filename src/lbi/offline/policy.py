@@ -77,7 +77,8 @@ def act(fields: Fields) -> Move:
     assert fields.observation is not None
     page = page_of(fields.observation)
     goal = Goal(fields.task.instruction)
-    shown = [Lesson(item, goal, page) for item in fields.examples]
+    seen = [page, *(page_of(step.observation) for step in fields.history)]
+    shown = [Lesson(item, goal, seen) for item in fields.examples]
     here = Situation(
         goal=goal,
         page=page,
@@ -158,7 +159,8 @@ def _fill(here: Situation, lesson: Lesson, done: int) -> Move | None:
     if form is None:
         return None
     known = {(a.role, a.name): lesson.name(a.value) for a in run}
-    values = [v for v in here.free_values() if v.text not in (lesson.instead, f"#{lesson.instead}")]
+    thing = lesson.instead.id if lesson.instead else ""
+    values = [v for v in here.free_values() if not thing or v.text not in (thing, f"#{thing}")]
     for filling in assign(here.goal.text, values, form.fields, known, here.frame):
         if not holds(filling.field, filling.value) and (filling.field.role, filling.field.name) not in here.filled:
             return enter(filling), "a value of the instruction"
