@@ -6,6 +6,7 @@ Query words are analysed here and looked up as terms, so nothing in an untrusted
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +35,7 @@ class TextIndex:
         self._analyse = _analyser().analyze
         self._schema = index.schema
         self._searcher = index.searcher()
+        self.words = lru_cache(maxsize=64)(self._words)  # one text is often looked up in several ways
 
     @classmethod
     def build(cls, entries: Iterable[Entry], folder: Path | None = None) -> TextIndex:
@@ -67,7 +69,7 @@ class TextIndex:
         if not keys and not parts:
             return []
         if keys:
-            demanded = tantivy.Query.term_set_query(self._schema, "key", list(keys))
+            demanded = self._any_of(list(keys))
             parts.append((tantivy.Occur.Must, tantivy.Query.const_score_query(demanded, 0.0)))
         parts += [(tantivy.Occur.MustNot, self._term("tag", tag)) for tag in without]
         return self._found(tantivy.Query.boolean_query(parts), limit)
@@ -79,14 +81,14 @@ class TextIndex:
         query = tantivy.Query.term_set_query(self._schema, "tag", list(tags))
         return {row for row, _ in self._found(query, max(1, len(self)))}
 
-    def words(self, text: str) -> list[str]:
+    def _words(self, text: str) -> tuple[str, ...]:
         """The words of a query that are looked up: those the index knows, rarest first, without the commonest."""
         count = len(self)
         known = [(found, word) for word in set(self._analyse(text)) if (found := self._frequency(word))]
         known.sort()
         if count >= _MANY:
             known = [pair for pair in known if pair[0] <= _COMMON * count] or known[:8]
-        return [word for _, word in known[:_MAX_TERMS]]
+        return tuple(word for _, word in known[:_MAX_TERMS])
 
     def _frequency(self, word: str) -> int:
         return int(self._searcher.doc_freq("text", word))
@@ -94,6 +96,11 @@ class TextIndex:
     def _term(self, field: str, value: str) -> Any:
         option = "freq" if field == "text" else "basic"
         return tantivy.Query.term_query(self._schema, field, value, index_option=option)
+
+    def _any_of(self, keys: list[int]) -> Any:
+        if len(keys) == 1:  # half the time of a set of one
+            return tantivy.Query.term_query(self._schema, "key", keys[0])
+        return tantivy.Query.term_set_query(self._schema, "key", keys)
 
     def _found(self, query: Any, limit: int) -> list[tuple[int, float]]:
         if limit <= 0 or not len(self):

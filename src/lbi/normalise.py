@@ -103,6 +103,7 @@ def _is_session_ticket(name: str, value: str) -> bool:
     return name.lower() == "ticket" and (mask(value) == "<id>" or bool(re.fullmatch(r"(?:ST|PT)-[\w.-]{8,}", value)))
 
 
+@lru_cache(maxsize=256)  # a search needs one several times; a page is a few kilobytes
 def _normalise(text: str, url: str, title: str) -> str:
     if url or title:
         text = _HEADER.sub("", text)  # the fields say the same, in every environment

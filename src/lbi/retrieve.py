@@ -12,6 +12,7 @@ query. An index is a folder of its own and needs nothing else to be read:
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -186,8 +187,7 @@ class ExampleIndex:
         while count > 0:
             rows = ranked(limit)
             fresh: dict[str, int] = {}
-            for row in rows:
-                same = str(self._one("SELECT same FROM example WHERE row = ?", row))
+            for row, same in zip(rows, self._same(rows), strict=True):
                 if same not in seen and len(fresh) < count:
                     fresh.setdefault(same, row)
             if len(fresh) == count or len(rows) < limit:
@@ -195,6 +195,12 @@ class ExampleIndex:
                 return list(fresh.values())
             limit *= 4
         return []
+
+    def _same(self, rows: list[int]) -> list[str]:
+        """For each row what it has in common with those that say the same."""
+        sql = "SELECT row, same FROM example WHERE row IN (SELECT value FROM json_each(?))"
+        found = dict(self._db.execute(sql, (json.dumps(rows),)).fetchall())
+        return [found[row] for row in rows]
 
     def _shown(self, row: int, at: int, why: Literal["observation", "query"]) -> Shown:
         body, trajectory = self._db.execute("SELECT body, trajectory FROM example WHERE row = ?", (row,)).fetchone()

@@ -29,10 +29,10 @@ class Icl:
     async def act(self, task: Task, history: tuple[Step, ...], observation: Observation, actions: str) -> Decision:
         parts = self._parts
         query, usage = await self._query(task, history, observation)
-        vector = (await parts.embedder.embed([query]))[0] if parts.embedder and query else None
-        examples = self._index.search(task, observation, query, m1=parts.m1, m2=parts.m2, vector=vector)
-        fields = Fields(task=task, history=history, observation=observation, actions=actions, examples=examples)
         try:
+            vector = (await parts.embedder.embed([query]))[0] if parts.embedder and query else None
+            examples = self._index.search(task, observation, query, m1=parts.m1, m2=parts.m2, vector=vector)
+            fields = Fields(task=task, history=history, observation=observation, actions=actions, examples=examples)
             decision = await decide(parts, fields)
         except (ModelError, ParseError) as error:
             error.usage += usage  # the query was paid for all the same

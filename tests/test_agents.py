@@ -1,0 +1,189 @@
+"""What each agent asks its model, with which knowledge, and what it makes of the replies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy
+import pytest
+
+from desk import NEW, NOTES, SAVE, Desk, title, walk
+from lbi.agents import Parts, agent_names, open_agent
+from lbi.contracts import Agent, Request
+from lbi.errors import ModelError, ParseError, UserError
+from lbi.models.scripted import Scripted
+from lbi.records import Action, Document, Example, Observation, Step, Task
+from lbi.retrieve import ExampleIndex
+from lbi.rollout import rollout
+
+TASK = Task(instruction="Make a note with the title Beans", environment="desk")
+PAGE = Observation(text='link "Notes" [e1]', url="/", title="Desk /")
+STEP = Step(observation=PAGE, action=Action(text="click(e1)", kind="click", role="link", name="Notes"))
+ACT = "REASON: notes are there\nACTION: click(e1)"
+MINE = ("react", "rag", "icl")  # agents of other files have tests of their own
+
+
+def reply(request: Request) -> str:
+    return "how to make a note" if request.role == "query" else ACT
+
+
+@pytest.fixture
+async def index(tmp_path: Path):
+    eggs = await walk("eggs", NOTES, NEW, title("Eggs"), SAVE)
+    examples = [
+        Example(kind="abstract", instruction=text, trajectory=eggs.id, start=start, end=4)
+        for start, text in enumerate(["Make a note with the title Eggs", "Fill in the form", "Save a note of eggs"])
+    ]
+    vectors = numpy.eye(3, dtype=numpy.float32)
+    opened = ExampleIndex.build(tmp_path / "index", examples, {eggs.id: eggs}, vectors)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def documents() -> list[Document]:
+    pages = {
+        "Notes": "How to make a note: press Save.",
+        "Trees": "An oak is a tree.",
+        "Notebooks": "Of paper, for a note",
+    }
+    return [Document(text=text, title=name, source=name) for name, text in pages.items()]
+
+
+@pytest.mark.parametrize("name", MINE)
+async def test_every_agent_decides_one_action_from_the_whole_history(name, index, documents):
+    model = Scripted(reply)
+    agent = open_agent(name, Parts(model=model, index=index, documents=documents, sample=3, temperature=0.5, stage="s"))
+    assert isinstance(agent, Agent)
+    assert agent.name == name
+    decision = await agent.act(TASK, (STEP, STEP), PAGE, "click(e1)")
+    assert (decision.action, decision.reason) == ("click(e1)", "notes are there")
+    assert decision.usage.calls == model.calls
+    for request in model.requests:
+        assert (request.sample, request.temperature, request.stage) == (3, 0.5, "s")
+        assert (request.fields.task, request.fields.observation) == (TASK, PAGE)
+        assert request.fields.history == (STEP, STEP)
+    assert model.requests[-1].role == "act"
+    assert model.requests[-1].fields.actions == "click(e1)"
+
+
+@pytest.mark.parametrize("name", MINE)
+async def test_an_agent_carries_a_task_through_an_environment(name, index, documents):
+    script = iter([NOTES, NEW, title("Beans"), SAVE, 'finish("made")'])
+
+    def play(request: Request) -> str:
+        return "note" if request.role == "query" else f"REASON: next\nACTION: {next(script)}"
+
+    agent = open_agent(name, Parts(model=Scripted(play), index=index, documents=documents))
+    trajectory = await rollout(Desk(), agent, TASK, 10)
+    assert (trajectory.stop, trajectory.answer, trajectory.agent) == ("done", "made", name)
+    assert "Beans" in trajectory.last.text
+
+
+def test_an_unknown_agent_is_named_with_the_nearest_known_one():
+    assert set(MINE) <= set(agent_names())
+    with pytest.raises(UserError, match="did you mean 'react'"):
+        open_agent("reakt", Parts(model=Scripted([])))
+
+
+async def test_the_baseline_is_shown_nothing(index, documents):
+    model = Scripted(reply)
+    decision = await open_agent("react", Parts(model=model, index=index, documents=documents)).act(TASK, (), PAGE, "")
+    fields = model.requests[0].fields
+    assert (fields.examples, fields.documents, decision.examples, model.calls) == ((), (), (), 1)
+
+
+# rag
+
+
+async def test_rag_shows_the_documents_that_fit_the_instruction_at_every_step(documents):
+    model = Scripted(reply)
+    agent = open_agent("rag", Parts(model=model, documents=documents, top_documents=2))
+    for page in (PAGE, Observation(text="oak tree", url="/tree")):
+        await agent.act(TASK, (), page, "")
+    shown = [[document.title for document in request.fields.documents] for request in model.requests]
+    assert shown == [["Notes", "Notebooks"], ["Notes", "Notebooks"]]
+
+
+@pytest.mark.parametrize("parts", [{}, {"top_documents": 51}, {"top_documents": 0}])
+def test_rag_says_what_it_needs(parts, documents):
+    given = documents if parts else []
+    with pytest.raises(UserError, match="agent rag"):
+        open_agent("rag", Parts(model=Scripted([]), documents=given, **parts))
+
+
+# icl
+
+
+async def test_icl_writes_a_query_and_shows_what_it_finds(index):
+    model, writer = Scripted(reply), Scripted(reply, name="writer")
+    agent = open_agent("icl", Parts(model=model, query_model=writer, index=index, m1=1, m2=2))
+    decision = await agent.act(TASK, (), PAGE, "")
+    shown = model.requests[0].fields.examples
+    assert [each.why for each in shown] == ["observation", "query"]
+    assert decision.examples == tuple(each.example.id for each in shown)
+    assert (writer.requests[0].role, writer.calls, model.calls) == ("query", 1, 1)
+    assert decision.usage.calls == 2
+
+
+@pytest.mark.parametrize("parts", [{"m2": 0}, {"ask_query": False}])
+async def test_icl_writes_no_query_where_none_is_used(parts, index):
+    model = Scripted(reply)
+    decision = await open_agent("icl", Parts(model=model, index=index, **parts)).act(TASK, (), PAGE, "")
+    assert [request.role for request in model.requests] == ["act"]
+    assert decision.examples
+
+
+async def test_icl_never_shows_an_example_of_the_task_itself(index):
+    own = (await walk("eggs", NOTES)).task
+    model = Scripted(reply)
+    decision = await open_agent("icl", Parts(model=model, index=index)).act(own, (), PAGE, "")
+    assert decision.examples == ()
+
+
+async def test_icl_with_an_empty_index_is_the_baseline(tmp_path):
+    empty = ExampleIndex.build(tmp_path / "empty", [], {})
+    model = Scripted(reply)
+    await open_agent("icl", Parts(model=model, index=empty)).act(TASK, (), PAGE, "")
+    assert [request.role for request in model.requests] == ["act"]
+    empty.close()
+
+
+def test_icl_says_what_it_needs():
+    with pytest.raises(UserError, match="agent icl needs an index"):
+        open_agent("icl", Parts(model=Scripted([])))
+
+
+@pytest.mark.parametrize(
+    ("replies", "error", "calls"),
+    [
+        (["a query", ModelError("gone")], ModelError, 1),
+        (["a query", "no action", "none again"], ParseError, 3),
+    ],
+)
+async def test_a_query_is_paid_for_though_the_step_fails(replies, error, calls, index):
+    with pytest.raises(error) as raised:
+        await open_agent("icl", Parts(model=Scripted(replies), index=index)).act(TASK, (), PAGE, "")
+    assert raised.value.usage.calls == calls
+
+
+class Fixed:
+    """An embedder for which every text means the second example."""
+
+    name = "fixed"
+
+    async def embed(self, texts):
+        return numpy.array([[0, 1, 0]] * len(texts), dtype=numpy.float32)
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_icl_embeds_the_query_where_there_is_an_embedder(index):
+    def play(request: Request) -> str:
+        return "zzz" if request.role == "query" else ACT
+
+    model = Scripted(play)
+    await open_agent("icl", Parts(model=model, index=index, embedder=Fixed(), m1=0, m2=1)).act(TASK, (), PAGE, "")
+    [shown] = model.requests[-1].fields.examples
+    assert shown.example.instruction == "Fill in the form"
