@@ -68,6 +68,12 @@ def test_an_ambiguous_date_is_no_date() -> None:
     assert corpus_of(f"---\ndate: 05/03/2024\n---\n{FILLER}\n").documents[0].date == ""
 
 
+def test_a_date_that_the_config_states_counts_where_the_page_states_none() -> None:
+    page = f"---\ndate: 2024-03-05\n---\n{FILLER}\n"
+    sources = [DocumentSource(text=text, format="markdown", date="2020-01-01") for text in (page, FILLER)]
+    assert [document.date for document in read_corpus(sources).documents] == ["2024-03-05", "2020-01-01"]
+
+
 def test_a_thematic_break_at_the_top_is_no_front_matter() -> None:
     assert "Tickets first" in texts(corpus_of(f"---\nTickets first\n---\n\n{FILLER}\n"))
 
@@ -396,10 +402,15 @@ def test_a_web_page_that_cannot_be_used_is_skipped(site: str, path: str, reason:
     assert reason in corpus.skipped[0].reason
 
 
-def test_a_server_that_is_not_there_is_skipped_and_its_password_not_shown() -> None:
-    corpus = read_corpus([DocumentSource(path="http://user:sesame@127.0.0.1:9/")], timeout=2)
-    assert corpus.skipped[0].source == "http://127.0.0.1:9/"
-    assert "sesame" not in corpus.model_dump_json()
+def test_a_server_that_is_not_there_is_skipped() -> None:
+    corpus = read_corpus([DocumentSource(path="http://127.0.0.1:9/guide")], timeout=2)
+    assert [skip.source for skip in corpus.skipped] == ["http://127.0.0.1:9/guide"]
+
+
+def test_a_password_in_an_address_is_refused_and_not_shown() -> None:
+    with pytest.raises(UserError, match="user name or password") as caught:
+        read_corpus([DocumentSource(path="http://user:sesame@127.0.0.1:9/")])
+    assert "sesame" not in str(caught.value)
 
 
 def test_only_http_addresses_are_fetched() -> None:

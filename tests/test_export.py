@@ -139,6 +139,7 @@ def test_sub_trajectories_of_one_rollout_are_on_one_side(tmp_path: Path) -> None
     for what in ("trajectory", "document"):
         assert not {row[what] for row in sides["train"]} & {row[what] for row in sides["validation"]}
     assert report.lineages["train"] + report.lineages["validation"] == 7
+    assert report.licences == {"unknown": 7}
 
 
 @pytest.mark.parametrize("stop", ["budget", "step_limit", "model_failure", "environment_failure"])

@@ -57,6 +57,8 @@ class DocumentSource(BaseModel):
     format: str = ""
     """One of ``formats()``; empty = by content type, ending, or looks."""
     licence: str = ""
+    date: str = ""
+    """ISO date or commit, where the documents themselves state none."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> DocumentSource:
@@ -144,7 +146,7 @@ def _documents(raw: _Raw, source: DocumentSource, longest: int, shortest: int) -
             title=source.title or page.title or _stem(raw.name),
             headings=section.headings,
             licence=source.licence,
-            date=_iso(page.date),
+            date=_iso(page.date) or source.date,
         )
         for section in sections
         if (text := trimmed(section.text))
@@ -273,16 +275,20 @@ def _fetch(url: str, timeout: float) -> _Raw | Skipped:
         raise UserError(
             f"cannot read documents from {url}: only http:// and https:// addresses, files and folders are read"
         )
+    if parts.username or parts.password:
+        raise UserError(
+            f"the address of the documents at {parts.hostname} holds a user name or password, which would be stored with the "
+            "run; save the pages to a folder and name that instead"
+        )
     import http.client
 
-    shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     try:
-        return _download(url, shown, timeout)
+        return _download(url, timeout)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        return Skipped(source=shown, reason=f"cannot be fetched: {error or type(error).__name__}")
+        return Skipped(source=url, reason=f"cannot be fetched: {error or type(error).__name__}")
 
 
-def _download(url: str, name: str, timeout: float) -> _Raw:
+def _download(url: str, timeout: float) -> _Raw:
     import urllib.request
 
     deadline = time.monotonic() + timeout
@@ -298,7 +304,7 @@ def _download(url: str, name: str, timeout: float) -> _Raw:
         kind, charset = response.headers.get_content_type(), response.headers.get_content_charset() or ""
     if not kind.startswith("text/") and kind not in ("application/xhtml+xml", "application/octet-stream"):
         raise ValueError(f"not a document but {kind}")
-    return _Raw(name, bytes(content), Path(urllib.parse.urlsplit(url).path).suffix.lower(), kind, charset)
+    return _Raw(url, bytes(content), Path(urllib.parse.urlsplit(url).path).suffix.lower(), kind, charset)
 
 
 def _opener() -> urllib.request.OpenerDirector:

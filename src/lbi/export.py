@@ -95,8 +95,8 @@ class _Tally:
         names = {"examples": lesson.example.id, "trajectories": lesson.trajectory.id, "lineages": root_of(lesson)}
         for what, name in names.items():
             self.seen[turn.side].setdefault(what, set()).add(name)
-        if lesson.document:
-            self.documents[lesson.document.id] = lesson.document.licence or "unknown"
+        if document := lesson.example.document or lesson.trajectory.task.document:
+            self.documents[document] = (lesson.document and lesson.document.licence) or "unknown"
 
     def report(self, **settings: Any) -> ExportReport:
         def count(what: str) -> dict[str, int]:

@@ -54,7 +54,8 @@ def _roots(lessons: Sequence[Lesson]) -> dict[str, frozenset[str]]:
         if example not in known:
             lesson = lesson_of[example]
             parts = frozenset().union(*(of(parent) for parent in lesson.example.parents))
-            own = {f"document {lesson.example.document}"} if lesson.example.document else set()
+            documents = {lesson.example.document, lesson.trajectory.task.document} - {""}
+            own = {f"document {document}" for document in documents}
             known[example] = (parts | own) if parts else frozenset({root_of(lesson)})
         return known[example]
 
