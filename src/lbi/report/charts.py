@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 WIDTH = 760
 LABEL = 190  # room for the labels on the left
-CHARACTER = 6.9  # mean width of a character at the charts' font size, for cutting and wrapping
+CHARACTER = 7.3  # width of a character at the charts' font size, rather too much, for cutting and wrapping
 SERIES = 8
 Scale = Callable[[float], float]
 Place = Callable[[float, float], tuple[float, float]]
@@ -197,7 +197,7 @@ def _wrap(entries: Sequence[tuple[str, str]], room: float) -> list[list[tuple[fl
     lines: list[list[tuple[float, str, str]]] = [[]]
     at = 0.0
     for label, look in entries:
-        width = 17 + min(len(label), 60) * CHARACTER * 0.93 + 14
+        width = 17 + min(len(label), 60) * CHARACTER + 16
         if at + width > room and lines[-1]:
             lines.append([])
             at = 0.0

@@ -8,11 +8,12 @@ import json
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from markupsafe import Markup
 
 from lbi import __version__
+from lbi.contracts import Role
 from lbi.records import TIERS, Result
 from lbi.report import charts, counts, evaluation, words
 from lbi.report.gather import OFFLINE, Gathered, gather
@@ -226,12 +227,18 @@ def _stages(meters: dict[str, dict[str, float]]) -> dict[str, Any]:
     present = {name for meter in metered.values() for name, value in meter.items() if value or name == "cost"}
     names = [name for name in METERS if name in present] + sorted(present - set(METERS))
     sums = {name: sum(meter.get(name, 0.0) for meter in metered.values()) for name in present}
-    rows = [(stage, [_amount(name, metered[stage]) for name in names]) for stage in sorted(metered, key=_place)]
+    rows = [(*_stage(key), [_amount(name, metered[key]) for name in names]) for key in sorted(metered, key=_place)]
     return {
         "names": [METERS.get(name, name) for name in names],
         "rows": rows,
         "sums": [_amount(n, sums) for n in names],
     }
+
+
+def _stage(key: str) -> tuple[str, str]:
+    """Stage and role of a meter's name: "evaluate: rag/act" -> ("evaluate: rag", "act")."""
+    stage, _, role = key.rpartition("/")
+    return (stage, role) if stage and role in get_args(Role) else (key, "")
 
 
 def _place(stage: str) -> tuple[int, str]:
@@ -252,7 +259,7 @@ def _cost(value: float, unpriced: float) -> str:
     """Calls of models without a known price are not free."""
     if not unpriced:
         return money(value)
-    return f"{money(value)} + unpriced" if value else "price unknown"
+    return f"≥ {money(value)}" if value else "price unknown"
 
 
 def _contamination(run: Gathered) -> dict[str, Any]:
