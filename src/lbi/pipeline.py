@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 
@@ -37,6 +38,7 @@ from lbi.worlds import open_world, own_documents
 
 #: of the proposed tasks, when there is no benchmark
 HELD_OUT_SHARE = 0.2
+Only = Literal["", "synthesis", "evaluation"]
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,7 @@ class Ended:
     times: dict[str, float]  # seconds per stage of this process
 
 
-async def run(
-    config: Config, out: Path, console: Console, *, quiet: bool = False, synthesize_only: bool = False
-) -> Ended:
+async def run(config: Config, out: Path, console: Console, *, quiet: bool = False, only: Only = "") -> Ended:
     """Run or continue a run. Everything finished is taken from the folder; the rest is done."""
     prices = Prices(config.models.prices)
     with RunFolder(out, config.identity()) as folder:
@@ -65,13 +65,22 @@ async def run(
             embedder=_embedder(config, folder),
         )
         try:
-            results = await _stages(shop, synthesize_only)
+            results = await _stages(shop, only)
+        except BaseException:
+            # what stopped the run says more than what may now keep its report from being written
+            with contextlib.suppress(OSError, UserError):
+                _write_down(folder, progress)
+            raise
         finally:
             await shop.close()
-            for name, seconds in progress.times.items():
-                folder.store.add(name, seconds=seconds)
-            report = write_report(folder)
-        return Ended(tuple(results), report, progress.times)
+        return Ended(tuple(results), _write_down(folder, progress), progress.times)
+
+
+def _write_down(folder: RunFolder, progress: Seen) -> Path:
+    """The times of this process's stages, and the report."""
+    for name, seconds in progress.times.items():
+        folder.store.add(name, seconds=seconds)
+    return write_report(folder)
 
 
 def _embedder(config: Config, folder: RunFolder) -> Embedder | None:
@@ -82,25 +91,44 @@ def _embedder(config: Config, folder: RunFolder) -> Embedder | None:
     )
 
 
-async def _stages(shop: Workshop, synthesize_only: bool) -> list[Result]:
+async def _stages(shop: Workshop, only: Only) -> list[Result]:
     config = shop.config
     _check_models(shop)
-    with shop.progress.stage("set up", 1) as stage:
-        environment = await shop.world.open()
-        actions = environment.actions
-        await environment.close()
-        sources = (*await own_documents(config, shop.world), *config.documents)
-        stage.advance()
-    documents = read_documents(shop, sources).documents
-    proposed = await propose_tasks(shop, documents, actions)
+    if only == "evaluation":
+        documents, proposed = _stored(shop)
+    else:
+        documents, proposed = await _proposed(shop)
     held_out, tasks = _split(shop, proposed)
     results: list[Result] = []
     for seed in config.seeds:
-        examples = await synthesize(shop, tasks, seed)
-        if not synthesize_only:
+        examples = stored_examples(shop, seed) if only == "evaluation" else await synthesize(shop, tasks, seed)
+        if only != "synthesis":
             results += await evaluate(shop, held_out, seed, examples, documents)
             _summarise(shop, held_out, results)
     return results
+
+
+async def _proposed(shop: Workshop) -> tuple[Sequence[Document], list[Task]]:
+    """Read the documents and propose tasks from them."""
+    with shop.progress.stage("set up", 1) as stage:
+        environment = await shop.world.open()
+        # a site, a browser or a log-in that does not work ends the run here, before any call is paid for
+        await environment.reset(Task(instruction="", environment=shop.world.name))
+        actions = environment.actions
+        await environment.close()
+        sources = (*await own_documents(shop.config, shop.world), *shop.config.documents)
+        stage.advance()
+    documents = read_documents(shop, sources).documents
+    return documents, await propose_tasks(shop, documents, actions)
+
+
+def _stored(shop: Workshop) -> tuple[Sequence[Document], list[Task]]:
+    """What an earlier synthesis left in the folder."""
+    store = shop.run.store
+    if not store.count("example"):
+        raise UserError(f"{shop.run.path} has no examples to evaluate; `lbi synthesize` makes them")
+    documents = [document for _, document in store.all("document", Document)]
+    return documents, [task for _, task in store.all("task", Task)]
 
 
 def _check_models(shop: Workshop) -> None:
@@ -136,6 +164,13 @@ async def synthesize(shop: Workshop, tasks: Sequence[Task], seed: int) -> list[t
     await verify_by_replay(shop, trajectories, seed)
     composed = await compose_examples(shop, trajectories, seed)
     by_id = {trajectory.id: trajectory for trajectory in (*trajectories, *composed)}
+    return [(e, by_id[e.trajectory]) for _, e in seeded_examples(shop, seed) if e.trajectory in by_id]
+
+
+def stored_examples(shop: Workshop, seed: int) -> list[tuple[Example, Trajectory]]:
+    """The examples of one seed that are in the folder, with their trajectories."""
+    rows = [row for kind in ("trajectory", "composition") for row in shop.run.store.all(kind, Trajectory)]
+    by_id = {trajectory.id: trajectory for key, trajectory in rows if key.startswith(f"{seed}/")}
     return [(e, by_id[e.trajectory]) for _, e in seeded_examples(shop, seed) if e.trajectory in by_id]
 
 

@@ -53,13 +53,22 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
             if writing:
                 self._take_lock()
+            self.store = Store(path / "run.db", writing=writing)
             if config is not None:
                 self._remember(config)
-            self.store = Store(path / "run.db", writing=writing)
         except OSError as error:
+            self._release()
             raise UserError(
                 f"cannot use the run folder {path}: {error.strerror or error}; choose another --out"
             ) from error
+        except sqlite3.Error as error:
+            self._release()
+            raise UserError(
+                f"cannot open {path / 'run.db'}: {error}; make room or make it writable, or choose another --out"
+            ) from error
+        except UserError:
+            self._release()
+            raise
 
     def _take_lock(self) -> None:
         self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -77,7 +86,7 @@ class RunFolder:
 
     def _remember(self, config: dict[str, Any]) -> None:
         file = self.path / "config.json"
-        if not file.exists():
+        if not file.exists() or self.store.empty:  # a start that failed before its first record binds nobody
             write_atomically(file, json.dumps(config, indent=2, ensure_ascii=False).encode())
             return
         known = json.loads(file.read_text())
@@ -107,6 +116,9 @@ class RunFolder:
 
     def close(self) -> None:
         self.store.close()
+        self._release()
+
+    def _release(self) -> None:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -182,6 +194,12 @@ class Store:
 
     def keys(self, kind: str) -> set[str]:
         return {row[0] for row in self._rows("SELECT key FROM record WHERE kind = ?", (kind,))}
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was done or paid yet."""
+        (found,) = self._rows("SELECT (SELECT count(*) FROM record) + (SELECT count(*) FROM call)")
+        return int(found[0]) == 0
 
     def count(self, kind: str) -> int:
         return int(self._rows("SELECT count(*) FROM record WHERE kind = ?", (kind,))[0][0])
