@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from lbi.documents import Corpus, DocumentSource, formats, read_corpus
 from lbi.errors import UserError
+from lbi.fetch import Raw, decode
 from lbi.sections import Section, fit, split, trimmed
 
 FILLER = "Every ticket has an owner, a summary and a component, and they can all be changed later on. "
@@ -307,11 +308,9 @@ def test_what_cannot_be_read_is_skipped_by_name_and_reason(tmp_path: Path) -> No
 
 
 def test_an_encoding_that_a_page_declares_is_believed() -> None:
-    from lbi.documents import _decode, _Raw
-
     page = f'<html><head><meta charset="iso-8859-1"></head><body>Größe {FILLER}</body></html>'
-    assert "Größe" in _decode(_Raw(name="page", content=page.encode("latin-1")))
-    assert _decode(_Raw(name="page", content="Größe\r\nzwei".encode("utf-16"))) == "Größe\nzwei"
+    assert "Größe" in decode(Raw(name="page", content=page.encode("latin-1")))
+    assert decode(Raw(name="page", content="Größe\r\nzwei".encode("utf-16"))) == "Größe\nzwei"
 
 
 def test_a_path_that_does_not_exist_is_the_users_error(tmp_path: Path) -> None:

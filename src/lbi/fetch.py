@@ -1,0 +1,197 @@
+"""A file, a folder or an address -> its bytes and text, or why none: Raw(name="docs/guide.md", content=b"...").
+
+Nothing here raises for what lies at the place; only a place that does not exist, or may not be named, is a UserError.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lbi.errors import UserError
+from lbi.records import Record
+
+if TYPE_CHECKING:
+    import urllib.request
+
+LARGEST = 10_000_000  # bytes of one file or page
+TIMEOUT = 30.0  # seconds for one web page, from first to last byte
+#: endings that are found beside documents and hold none
+# fmt: off
+_NO_DOCUMENTS = frozenset((
+    ".py", ".pyi", ".js", ".mjs", ".ts", ".css", ".scss", ".less", ".json", ".toml", ".yaml", ".yml", ".ini", ".cfg",
+    ".conf", ".csv", ".tsv", ".xml", ".xsl", ".svg", ".sh", ".bat", ".c", ".h", ".cpp", ".rs", ".go", ".java", ".rb",
+    ".php", ".sql", ".lock", ".log", ".map", ".po", ".pot", ".mo", ".ipynb", ".inv", ".in", ".j2", ".jinja", ".tmpl",
+    ".png", ".jpg", ".jpeg", ".gif", ".webp", ".ico", ".woff", ".woff2", ".ttf", ".pyc", ".so", ".zip", ".gz",
+))
+# fmt: on
+_MAGIC = {
+    b"%PDF": "a PDF; convert it to text first",
+    b"PK\x03\x04": "an archive or office file; convert it to text first",
+}
+_BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+class Skipped(Record):
+    """What could not be read, and why not."""
+
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Bytes as they came, and what is known about them."""
+
+    name: str  # as it is shown and stored
+    content: bytes
+    ending: str = ""
+    content_type: str = ""
+    charset: str = ""
+
+
+def raws(path: str, *, any_ending: bool, timeout: float) -> Iterator[Raw | Skipped]:
+    """What a file, a folder or an http(s) address holds, in order; without ``any_ending`` only likely documents."""
+    if "://" in path:
+        yield _fetch(path, timeout)
+    else:
+        yield from _local(Path(path).expanduser(), any_ending)
+
+
+def decode(raw: Raw) -> str:
+    """Text with ``\\n`` as the only line end. Raises ValueError for what is no text."""
+    for magic, what in _MAGIC.items():
+        if raw.content.startswith(magic):
+            raise ValueError(what)
+    encoding = next((name for bom, name in _BOMS.items() if raw.content.startswith(bom)), "")
+    if not raw.content.strip():
+        raise ValueError("empty")
+    if not encoding and b"\0" in raw.content:
+        raise ValueError("binary")
+    for candidate in filter(None, (encoding, "" if encoding else "utf-8", raw.charset or _declared(raw.content))):
+        try:
+            text = raw.content.decode(candidate).removeprefix("\ufeff")
+        except (UnicodeDecodeError, LookupError):
+            continue
+        return text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
+    raise ValueError("not text in UTF-8, nor in an encoding that it declares")
+
+
+def _declared(content: bytes) -> str:
+    """The encoding that an HTML page says it is in."""
+    found = re.search(
+        rb"""<(?:meta|\?xml)[^>]{0,200}(?:charset|encoding)\s*=\s*["']?([\w.:-]+)""", content[:4_000], re.I
+    )
+    return found[1].decode("ascii") if found else ""
+
+
+# files and folders
+
+
+def _local(path: Path, any_ending: bool) -> Iterator[Raw | Skipped]:
+    """A file, or all files below a folder in order of their names. Names do not tell where on this machine they lie."""
+    if path.is_dir():
+        for file, problem in _walk(path):
+            name = f"{path.resolve().name}/{file.relative_to(path).as_posix()}"
+            if problem:
+                yield Skipped(source=name, reason=problem)
+            elif not any_ending and file.suffix.lower() in _NO_DOCUMENTS:
+                yield Skipped(source=name, reason=f"not a document by its ending {file.suffix}")
+            else:
+                yield _load(file, name)
+    elif path.exists():
+        yield _load(path, path.name)
+    else:
+        raise UserError(f"no documents at {path}: there is no such file or folder; correct the path in the config")
+
+
+def _walk(root: Path) -> Iterator[tuple[Path, str]]:
+    """(file, "" or why it cannot be read) below a folder; hidden ones are none, links may not lead out of it."""
+    unreadable: list[OSError] = []
+    inside = root.resolve()
+    for folder, folders, files in os.walk(root, onerror=unreadable.append):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(name for name in files if not name.startswith(".")):
+            file = Path(folder, name)
+            yield file, "" if file.resolve().is_relative_to(inside) else "a link to outside of the folder"
+    for error in unreadable:
+        yield Path(error.filename or root), f"cannot be listed: {error.strerror or error}"
+
+
+def _load(file: Path, name: str) -> Raw | Skipped:
+    try:
+        if not file.is_file():
+            return Skipped(source=name, reason="not a regular file, or a broken link")
+        with file.open("rb") as opened:
+            content = opened.read(LARGEST + 1)
+    except OSError as error:
+        return Skipped(source=name, reason=f"cannot be read: {error.strerror or error}")
+    if len(content) > LARGEST:
+        return Skipped(source=name, reason=f"larger than {LARGEST:,} bytes")
+    return Raw(name=name, content=content, ending=file.suffix.lower())
+
+
+# the web
+
+
+def _fetch(url: str, timeout: float) -> Raw | Skipped:
+    """One page by http or https; redirects may not lead to any other scheme."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UserError(
+            f"cannot read documents from {url}: only http:// and https:// addresses, files and folders are read"
+        )
+    if parts.username or parts.password:
+        raise UserError(
+            f"the address of the documents at {parts.hostname} holds a user name or password, which would be "
+            "stored with the run; save the pages to a folder and name that instead"
+        )
+    import http.client
+
+    try:
+        return _download(url, timeout)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return Skipped(source=url, reason=f"cannot be fetched: {error or type(error).__name__}")
+
+
+def _download(url: str, timeout: float) -> Raw:
+    import urllib.request
+
+    deadline = time.monotonic() + timeout
+    request = urllib.request.Request(url, headers={"User-Agent": "learn-by-interact", "Accept": "text/*, */*;q=0.1"})
+    with _opener().open(request, timeout=timeout) as response:
+        content = bytearray()
+        while chunk := response.read1(65_536):
+            content += chunk
+            if len(content) > LARGEST:
+                raise ValueError(f"larger than {LARGEST:,} bytes")
+            if time.monotonic() > deadline:
+                raise ValueError(f"not complete after {timeout:g} seconds")
+        kind, charset = response.headers.get_content_type(), response.headers.get_content_charset() or ""
+    if not kind.startswith("text/") and kind not in ("application/xhtml+xml", "application/octet-stream"):
+        raise ValueError(f"not a document but {kind}")
+    return Raw(url, bytes(content), Path(urllib.parse.urlsplit(url).path).suffix.lower(), kind, charset)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Knows http and https and nothing else: no file, ftp or data addresses, also not by a redirect."""
+    from urllib import request
+
+    opener = request.OpenerDirector()
+    for handler in (
+        request.ProxyHandler,
+        request.HTTPHandler,
+        request.HTTPSHandler,
+        request.HTTPDefaultErrorHandler,
+        request.HTTPRedirectHandler,
+        request.HTTPErrorProcessor,
+        request.UnknownHandler,
+    ):
+        opener.add_handler(handler())
+    return opener
