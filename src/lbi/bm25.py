@@ -65,21 +65,25 @@ class TextIndex:
         With ``keys`` only entries that have one of them, also those without a word in common (score 0); ``without``
         leaves out entries with one of these tags.
         """
-        parts = [(tantivy.Occur.Should, self._term("text", word)) for word in self.words(text)]
-        if not keys and not parts:
-            return []
+        words = [(tantivy.Occur.Should, self._term("text", word)) for word in self.words(text)]
+        demands = [(tantivy.Occur.MustNot, self._term("tag", tag)) for tag in without]
         if keys:
-            demanded = self._any_of(list(keys))
-            parts.append((tantivy.Occur.Must, tantivy.Query.const_score_query(demanded, 0.0)))
-        parts += [(tantivy.Occur.MustNot, self._term("tag", tag)) for tag in without]
-        return self._found(tantivy.Query.boolean_query(parts), limit)
+            demands.append((tantivy.Occur.Must, self._any_of(list(keys))))
+        found = (
+            self._found([*demands, (tantivy.Occur.Must, tantivy.Query.boolean_query(words))], limit) if words else []
+        )
+        if keys and len(found) < limit:  # asking for the two apart is fast also where a key is in every entry
+            known = {row for row, _ in found}
+            rest = self._found(demands, limit + len(known))
+            found += [(row, score) for row, score in rest if row not in known][: limit - len(found)]
+        return found
 
     def tagged(self, tags: Collection[str]) -> set[int]:
         """The rows of all entries that have one of these tags."""
         if not tags:
             return set()
         query = tantivy.Query.term_set_query(self._schema, "tag", list(tags))
-        return {row for row, _ in self._found(query, max(1, len(self)))}
+        return {row for row, _ in self._found([(tantivy.Occur.Must, query)], len(self))}
 
     def _words(self, text: str) -> tuple[str, ...]:
         """The words of a query that are looked up: those the index knows, rarest first, without the commonest."""
@@ -99,13 +103,16 @@ class TextIndex:
 
     def _any_of(self, keys: list[int]) -> Any:
         if len(keys) == 1:  # half the time of a set of one
-            return tantivy.Query.term_query(self._schema, "key", keys[0])
-        return tantivy.Query.term_set_query(self._schema, "key", keys)
+            query = tantivy.Query.term_query(self._schema, "key", keys[0])
+        else:
+            query = tantivy.Query.term_set_query(self._schema, "key", keys)
+        return tantivy.Query.const_score_query(query, 0.0)
 
-    def _found(self, query: Any, limit: int) -> list[tuple[int, float]]:
+    def _found(self, parts: list[tuple[Any, Any]], limit: int) -> list[tuple[int, float]]:
         if limit <= 0 or not len(self):
             return []
         # a few more than wanted: where scores tie at the cut, the row decides, not the place on disk
+        query = tantivy.Query.boolean_query(parts)
         hits = self._searcher.search(query, limit=2 * limit + 8, count=False).hits
         rows: list[Any] = self._searcher.fast_field_values("row", [address for _, address in hits])
         found = [(int(row), float(score)) for row, (score, _) in zip(rows, hits, strict=True)]
