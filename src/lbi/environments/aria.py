@@ -40,7 +40,7 @@ def parse_aria(snapshot: str) -> Node:
     """The whole page under a root of role "document". Lines that are no node are taken as text."""
     root = Node("document")
     stack: list[tuple[int, Node]] = [(-1, root)]
-    for line in snapshot.splitlines():
+    for line in snapshot.split("\n"):
         body = line.lstrip(" ")
         if not body.startswith("- "):
             continue

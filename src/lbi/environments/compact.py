@@ -91,7 +91,7 @@ class Compact:
         found: list[Block] = []
         rest: list[Node] = []
         for node in nodes:
-            if node.role == "definition" and rest and rest[-1].role == "term" and self._inlines(node, in_row=True):
+            if node.role == "definition" and rest and _is_term(rest[-1]) and self._inlines(node, in_row=True):
                 term = rest.pop()
                 found.extend(self.blocks(rest))
                 rest = []
@@ -129,10 +129,14 @@ class Compact:
         return [Block(f"{'columns' if header else 'row'}: {line}", "row")]
 
     def _pairs(self, cells: list[Node]) -> list[Block]:
-        found = []
+        found: list[Block] = []
         for header, cell in zip(cells[::2], cells[1::2], strict=True):
-            if name := fold(header.name or header.text()):
-                found.append(Block(_labelled("rowheader", name, self._inline([cell])), "rowheader"))
+            name = fold(header.name or header.text())
+            content = self._inline([cell])
+            if name:
+                found.append(Block(_labelled("rowheader", name, content), "rowheader"))
+            elif content:
+                found.append(Block(f"text: {content}", "text"))
         return found
 
     def _children_of_row(self, row: Node, keep: bool) -> list[Block]:
@@ -175,9 +179,10 @@ class Compact:
 
     def _inline(self, nodes: list[Node]) -> str:
         parts: list[str] = []
-        for node in nodes:
+        for at, node in enumerate(nodes):
             if node.role == "text":
-                parts.append(_plain(node.name))
+                if not _repeats(node, nodes[max(0, at - 1) : at + 2]):
+                    parts.append(_plain(node.name))
             elif _acts(node):
                 parts.append(self._element(node))
             elif node.children:
@@ -288,6 +293,10 @@ def _without_repeats(blocks: list[Block]) -> list[Block]:
     return kept
 
 
+def _repeats(text: Node, beside: list[Node]) -> bool:
+    return any(node.role in TICKS and node.name == fold(text.name) for node in beside)
+
+
 def _names(block: Block, text: str) -> bool:
     return block.kind in FIELDS | TICKS and block.line.startswith(f"{_head(block.kind, text)} [")
 
@@ -309,6 +318,10 @@ def _is_link(node: Node) -> bool:
     return node.role == "link" and _acts(node)
 
 
+def _is_term(node: Node) -> bool:
+    return node.role == "term" and bool(fold(node.text())) and not _has_action(node)
+
+
 def _is_phrase(node: Node) -> bool:
     return node.role == "text" or node.role in _PHRASES or _is_link(node)
 
@@ -319,7 +332,12 @@ def _is_single_action(item: Node) -> bool:
 
 def _alternates(cells: list[Node]) -> bool:
     """rowheader, cell, rowheader, cell ...: fields with their values, not a row of a list."""
-    return len(cells) % 2 == 0 and all((cell.role == "rowheader") == (at % 2 == 0) for at, cell in enumerate(cells))
+    headers, values = cells[::2], cells[1::2]
+    return (
+        len(headers) == len(values)
+        and all(cell.role == "rowheader" and not _has_action(cell) for cell in headers)
+        and all(cell.role != "rowheader" for cell in values)
+    )
 
 
 def _options_of(node: Node) -> list[Node]:
@@ -371,7 +389,7 @@ def _quote(text: str) -> str:
 
 
 def _address(url: str, origin: str) -> str:
-    url = url.strip().replace(" ", "%20")
+    url = "%20".join(url.split())
     if not origin or not url.startswith(origin):
         return url or "#"
     parts = urlsplit(url)

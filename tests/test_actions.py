@@ -1,0 +1,108 @@
+"""Action text as models really write it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbi.environments.actions import Call, Target, UnreadableAction, parse_action, parse_target
+from lbi.records import Action
+
+E12 = Target(ref="e12")
+BUTTON = Target(role="button", name="Create ticket", nth=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "call"),
+    [
+        ("click(e12)", Call("click", E12)),
+        ("click([e12])", Call("click", E12)),
+        ('click("e12")', Call("click", E12)),
+        ("Action: click(e12)", Call("click", E12)),
+        ("I press it.\n```\nclick(e12)\n```", Call("click", E12)),
+        ("`click( e12 )`", Call("click", E12)),
+        ("click('button \"Create ticket\" #2')", Call("click", BUTTON)),
+        ('click(button "Create ticket" #2)', Call("click", BUTTON)),
+        ('click("button \\"Create ticket\\" #2")', Call("click", BUTTON)),
+        ('fill(e12, "a, b")', Call("fill", E12, "a, b")),
+        ("fill(e12, 'it\\'s')", Call("fill", E12, "it's")),
+        ("fill(e12, 'it's')", Call("fill", E12, "it's")),
+        ("fill(e12, plain words)", Call("fill", E12, "plain words")),
+        ("fill(e12, f(x))", Call("fill", E12, "f(x)")),
+        ('fill(e12, "two\\nlines")', Call("fill", E12, "two\nlines")),
+        ('fill(e12, "two\nlines")', Call("fill", E12, "two\nlines")),
+        ('fill(e12, "")', Call("fill", E12, "")),
+        ('fill(e12, "no end)', Call("fill", E12, "no end")),
+        ('fill(e12, "C:\\docs \\u00e9")', Call("fill", E12, "C:\\docs é")),
+        ('select(e12, "docs")', Call("select", E12, "docs")),
+        ('press("Enter")', Call("press", None, "Enter")),
+        ("press(Enter)", Call("press", None, "Enter")),
+        ('press(e12, "Control+A")', Call("press", E12, "Control+A")),
+        ('goto("/query?a=1&b=(2)")', Call("goto", None, "/query?a=1&b=(2)")),
+        ("back()", Call("back")),
+        ("back", Call("back")),
+        ('scroll("down")', Call("scroll", None, "down")),
+        ('finish("")', Call("finish")),
+        ("finish()", Call("finish")),
+        ("finish(42, 43)", Call("finish", None, "42, 43")),
+    ],
+)
+def test_an_action_is_read(text: str, call: Call) -> None:
+    assert parse_action(text) == call
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "no action found"),
+        ("I do not know.", "no action found"),
+        ("unclick(e12)", "no action found"),
+        ("click()", "needs an element"),
+        ("click(the button)", "is no element"),
+        ("fill(e12)", "needs a value"),
+        ("goto()", "needs an address"),
+        ('scroll("left")', '"up" or "down"'),
+        ('press(" ")', "needs a key"),
+        ("click(__import__('os').system('id'))", "is no element"),
+    ],
+)
+def test_what_is_no_action_is_explained_in_one_line(text: str, says: str) -> None:
+    with pytest.raises(UnreadableAction, match=says) as caught:
+        parse_action(text)
+    assert "\n" not in str(caught.value)
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+@given(TEXT, TEXT, st.integers(0, 3))
+def test_the_grounded_form_of_a_fill_is_read_back(name: str, value: str, nth: int) -> None:
+    action = Action(text="", kind="fill", role="textbox", name=name, nth=nth, value=value)
+    if not name and not nth:
+        return  # a role alone is too little to find anything by
+    assert parse_action(action.grounded) == Call("fill", Target(role="textbox", name=name, nth=nth), value)
+
+
+@given(TEXT)
+def test_any_answer_survives(answer: str) -> None:
+    assert parse_action(f"finish({json.dumps(answer)})").value == answer
+    assert parse_action(Action(text="", kind="finish", value=answer).grounded).value == answer
+
+
+@given(st.text(max_size=60))
+def test_no_text_makes_the_reader_fail_otherwise(text: str) -> None:
+    try:
+        parse_action(text)
+        parse_action(f"fill({text}")
+    except UnreadableAction:
+        pass
+
+
+def test_a_target_is_a_reference_or_role_and_name() -> None:
+    assert parse_target("f1e3") == Target(ref="f1e3")
+    assert parse_target('link "Edit"') == Target(role="link", name="Edit")
+    assert parse_target("textbox #1") == Target(role="textbox", nth=1)
+    assert parse_target("Edit") is None
