@@ -8,8 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from lbi.models import FORBID_VARIABLE, paid_requests_forbidden
+
+# how long an example takes says something of the machine's load, nothing of the code
+settings.register_profile("lbi", deadline=None)
+settings.load_profile("lbi")
 
 
 @pytest.fixture(scope="session", autouse=True)

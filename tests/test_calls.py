@@ -268,7 +268,7 @@ async def test_what_was_spent_before_counts() -> None:
 
 
 @given(costs=st.lists(st.floats(0, 1), min_size=1, max_size=30), limit=st.floats(0.5, 5))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_calls_in_flight_never_exceed_the_budget_together(costs: list[float], limit: float) -> None:
     async def run() -> tuple[Budget, float, int]:
         budget, most, done = Budget(limit), 0.0, 0
@@ -290,6 +290,14 @@ def test_calls_in_flight_never_exceed_the_budget_together(costs: list[float], li
     budget, most, done = asyncio.run(run())
     assert max(budget.spent, most) <= limit + 1e-9
     assert done == len(costs) or budget.spent + 1.0 > limit  # nobody was turned away for money that came back
+
+
+async def test_a_refused_reply_uses_up_budget() -> None:
+    failure, budget = ModelError("refused", usage=Usage(calls=1, input_tokens=MILLION, cost=None)), Budget(5)
+    asked = budgeted(metered(paying(failure), MemoryCalls(), PRICES), budget, PRICES)
+    with pytest.raises(ModelError):
+        await asked.complete(REQUEST)
+    assert budget.spent == 1.0
 
 
 async def test_a_cancelled_call_counts_with_its_estimate() -> None:

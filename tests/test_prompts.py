@@ -180,7 +180,7 @@ def test_the_pages_of_an_example_are_counted_from_its_own_start() -> None:
     room=st.integers(0, 6000),
     size=st.integers(0, 3000),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_no_limit_cuts_off_the_action_after_the_match(at: int, start: int, length: int, room: int, size: int) -> None:
     end = min(12, start + length)
     at = max(start, min(at, end))
