@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -248,6 +249,12 @@ async def test_a_request_that_would_cost_money_is_stopped_in_tests(
     with pytest.raises(PaidRequestForbidden, match=r"models\.example\.org"):
         await model.complete(REQUEST)
     await model.close()
+
+
+@pytest.mark.parametrize("host", ["example.org", "192.0.2.1", "2001:db8::1"])
+def test_no_test_reaches_beyond_this_machine(host: str) -> None:
+    with pytest.raises(pytest.fail.Exception, match="stay on this machine"):
+        socket.create_connection((host, 80), timeout=0.1)
 
 
 @pytest.mark.parametrize(
