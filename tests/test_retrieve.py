@@ -176,6 +176,17 @@ def test_one_instruction_of_one_trajectory_is_shown_once(tmp_path, eggs, milk):
     with_index.close()
 
 
+async def test_one_instruction_carried_out_in_one_way_is_shown_once(tmp_path, eggs):
+    again = await walk("eggs, later", NOTES, NEW, title("Eggs"), SAVE)
+    otherwise = await walk("eggs, otherwise", NOTES, HOME, NOTES, NEW, title("Eggs"), SAVE)
+    walks = {each.id: each for each in (eggs, again, otherwise)}
+    examples = [example(each, "Make a note", 0, len(each.steps)) for each in walks.values()]
+    with_index = ExampleIndex.build(tmp_path / "i", examples, walks)
+    found = with_index.search(TASK, eggs.observations[0], "make a note")
+    assert sorted(len(each.trajectory.steps) for each in found) == [4, 6]
+    with_index.close()
+
+
 def test_duplicates_do_not_crowd_out_what_comes_after_them(tmp_path, eggs, milk):
     many = [example(eggs, "Make a note", a, b) for a in range(4) for b in range(a + 1, 5)]
     copies = [each.model_copy(update={"kind": kind}) for each in many for kind in ("abstract", "forward", "summary")]
@@ -199,8 +210,8 @@ def test_no_text_is_query_syntax(query, tag):
 
 def test_words_common_to_many_entries_are_dropped_unless_there_are_no_others():
     texts = TextIndex.build(Entry(at, f"note number{at}") for at in range(1500))
-    assert texts.words("the note number7") == ["number7"]
-    assert texts.words("note") == ["note"]
+    assert texts.words("the note number7") == ("number7",)
+    assert texts.words("note") == ("note",)
     assert texts.best("note number7", 3)[0][0] == 7
 
 

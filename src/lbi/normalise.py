@@ -21,13 +21,14 @@ _WEEKDAY = r"(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\b\.
 _CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:\s?[ap]\.?m\b\.?)?(?:\s?(?:utc\b|gmt\b|z\b|[+-]\d{2}:?\d{2}\b))?"
 _UNIT = r"(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?)"
 _COUNT = r"(?:\d+|an?|one|two|three|a few|few|several|less than an?|about an?)"
+_YEAR = r"(?:,? (?:\d{4}|['’]\d{2})\b)"
 _TIMES = (
     rf"\d{{4}}-\d{{2}}-\d{{2}}(?:[t ]{_CLOCK})?",
     r"\d{4}/\d{1,2}/\d{1,2}",
     r"\d{1,2}/\d{1,2}/\d{2}(?:\d{2})?",
     r"\d{1,2}\.\d{1,2}\.\d{4}",
-    rf"(?:{_WEEKDAY},? )?{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?(?:,? {_CLOCK})?(?:,? \d{{4}})?",
-    rf"(?:{_WEEKDAY},? )?\d{{1,2}}(?:st|nd|rd|th)?\.? {_MONTH}(?:,? \d{{4}})?",
+    rf"(?:{_WEEKDAY},? )?{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?(?:,? {_CLOCK})?{_YEAR}?",
+    rf"(?:{_WEEKDAY},? )?\d{{1,2}}(?:st|nd|rd|th)?\.? {_MONTH}{_YEAR}?",
     _CLOCK,
     rf"{_COUNT}\s{_UNIT}(?:,?\s(?:and\s)?{_COUNT}\s{_UNIT})*\s(?:ago|late|left|overdue|old|from now)\b",
     rf"in\s{_COUNT}\s{_UNIT}\b",

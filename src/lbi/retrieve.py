@@ -34,14 +34,14 @@ from lbi.store import write_atomically
 if TYPE_CHECKING:
     from lbi.embed import Vectors
 
-FORMAT = 1
+FORMAT = 2
 PAGES = 16  # similar observations that are looked at, at most
 RRF = 60  # of reciprocal rank fusion
 CACHED = 512  # trajectories kept in memory
 _MARKS = re.compile(r"^(?:URL|Title):|<time>|<id>", re.MULTILINE)
 
 SCHEMA = """
-CREATE TABLE example(row INTEGER PRIMARY KEY, trajectory TEXT, same TEXT, body TEXT);
+CREATE TABLE example(row INTEGER PRIMARY KEY, trajectory TEXT, said TEXT, done TEXT, body TEXT);
 CREATE TABLE trajectory(id TEXT PRIMARY KEY, body BLOB) WITHOUT ROWID;
 CREATE TABLE place(row INTEGER, at INTEGER, key INTEGER, PRIMARY KEY(row, at)) WITHOUT ROWID;
 CREATE INDEX place_key ON place(key, row, at);
@@ -184,24 +184,26 @@ class ExampleIndex:
     # parts
 
     def _distinct(self, ranked: Callable[[int], list[int]], count: int, seen: set[str]) -> list[int]:
-        """The first ``count`` rows that say nothing in ``seen``; one instruction of one trajectory counts once."""
+        """The first ``count`` rows without the marks of what was ``seen``, or of each other."""
         limit = 2 * count + 8
         while count > 0:
             rows = ranked(limit)
-            fresh: dict[str, int] = {}
-            for row, same in zip(rows, self._same(rows), strict=True):
-                if same not in seen and len(fresh) < count:
-                    fresh.setdefault(same, row)
+            fresh: list[int] = []
+            marks = set(seen)
+            for row, mine in zip(rows, self._marks(rows), strict=True):
+                if len(fresh) < count and not marks & mine:
+                    fresh.append(row)
+                    marks |= mine
             if len(fresh) == count or len(rows) < limit:
-                seen.update(fresh)
-                return list(fresh.values())
+                seen |= marks
+                return fresh
             limit *= 4
         return []
 
-    def _same(self, rows: list[int]) -> list[str]:
-        """For each row what it has in common with those that say the same."""
-        sql = "SELECT row, same FROM example WHERE row IN (SELECT value FROM json_each(?))"
-        found = dict(self._db.execute(sql, (json.dumps(rows),)).fetchall())
+    def _marks(self, rows: list[int]) -> list[set[str]]:
+        """For each row the marks that it shares with those that would add nothing to it."""
+        sql = "SELECT row, said, done FROM example WHERE row IN (SELECT value FROM json_each(?))"
+        found = {row: {said, done} for row, said, done in self._db.execute(sql, (json.dumps(rows),))}
         return [found[row] for row in rows]
 
     def _shown(self, row: int, at: int, why: Literal["observation", "query"]) -> Shown:
@@ -313,10 +315,9 @@ def _write_database(
         db.executescript(SCHEMA)
         for row, example in enumerate(examples):
             trajectory = trajectories[example.trajectory]
-            db.execute(
-                "INSERT INTO example VALUES(?, ?, ?, ?)",
-                (row, trajectory.id, _same(example), example.model_dump_json()),
-            )
+            said, done = _marks(example, trajectory)
+            values = (row, trajectory.id, said, done, example.model_dump_json())
+            db.execute("INSERT INTO example VALUES(?, ?, ?, ?, ?)", values)
             for at in range(example.start, example.end):
                 seen = trajectory.observations[at]
                 key = observation_key(seen)
@@ -329,9 +330,11 @@ def _write_database(
     return [(key, _searchable(texts[key])) for key in sorted(texts)]
 
 
-def _same(example: Example) -> str:
-    """What two examples share that say the same: one instruction of one trajectory."""
-    return digest_of([example.trajectory, " ".join(example.instruction.casefold().split())])
+def _marks(example: Example, trajectory: Trajectory) -> tuple[str, str]:
+    """Two examples say the same if their instruction is the same, and their trajectory or what was done."""
+    instruction = " ".join(example.instruction.casefold().split())
+    actions = [action.grounded for action in trajectory.actions[example.start : example.end]]
+    return digest_of([instruction, trajectory.id]), digest_of([instruction, actions])
 
 
 def _load_vectors(file: Path) -> Vectors | None:
