@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import heapq
 import random
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 
 from lbi.contracts import Environment
 from lbi.normalise import kind_of_place, observation_key, place
@@ -225,20 +227,27 @@ def _extensions(parts: Sequence[Part], ways: Ways, chance: random.Random) -> lis
 
 def _joins(parts: Sequence[Part], ways: Ways, limit: int, chance: random.Random) -> list[Composed]:
     """Pairs of parts that change the state, where the second begins on the page on which the first ends."""
-    pairs = list(_pairs([part for part in parts if part.changes and ways.to(part.start) is not None]))
-    chosen = chance.sample(pairs, min(limit, len(pairs)))
-    return [_composed(_then(a, b), ways.to(a.start) or (), a, b) for a, b in chosen]
-
-
-def _pairs(parts: Sequence[Part]) -> Iterator[tuple[Part, Part]]:
+    changing = [part for part in parts if part.changes and ways.to(part.start) is not None]
     starting: dict[str, list[Part]] = defaultdict(list)
-    for part in parts:
+    for part in changing:
         starting[part.start].append(part)
-    for first in parts:
-        for second in starting[first.end]:
-            same = first.example.instruction.casefold() == second.example.instruction.casefold()
-            if not same and first.trajectory.id != second.trajectory.id:  # of one trajectory it would be a span there
-                yield first, second
+    # the pairs are numbered and not listed, as there may be millions
+    until = list(accumulate(len(starting[first.end]) for first in changing))
+    total = until[-1] if until else 0
+    found: list[Composed] = []
+    for number in chance.sample(range(total), min(total, 4 * limit)):
+        at = bisect_right(until, number)
+        first = changing[at]
+        second = starting[first.end][number - until[at]]  # counted from the end
+        if len(found) < limit and _joinable(first, second):
+            found.append(_composed(_then(first, second), ways.to(first.start) or (), first, second))
+    return found
+
+
+def _joinable(first: Part, second: Part) -> bool:
+    """Of one trajectory the two would be a span there already, and nobody asks for the same twice."""
+    same = first.example.instruction.casefold() == second.example.instruction.casefold()
+    return not same and first.trajectory.id != second.trajectory.id
 
 
 def _composed(instruction: str, way: tuple[Move, ...], *parts: Part) -> Composed:
