@@ -23,6 +23,11 @@ async def own_documents(config: Config, world: World) -> tuple[DocumentSource, .
     return cast(tuple[DocumentSource, ...], found)
 
 
+def actions_of(config: Config) -> str:
+    """The actions that an environment of this family takes, in words for the model."""
+    return str(plugins.load(__name__, config.environment).ACTIONS)
+
+
 def described(config: Config, base: Path | None = None) -> str:
     """What the environment is, in a few words, for reports and progress."""
     return config.application or config.url

@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 from lbi.config import Config
 from lbi.documents import DocumentSource
+from lbi.environments.actions import ACTIONS
 from lbi.environments.web import WebWorld
 from lbi.errors import UserError
+
+__all__ = ["ACTIONS", "create", "documents"]
 
 
 def create(config: Config, save_image: Callable[[bytes], str]) -> WebWorld:

@@ -1,0 +1,237 @@
+"""The command line ``lbi``: arguments -> a function of lbi.commands, and its errors -> one line and an exit code.
+
+0 done, 1 a check failed or the program is wrong, 2 bad input, 3 the budget is used up, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, NoReturn, ParamSpec
+
+import typer
+
+P = ParamSpec("P")
+
+app = typer.Typer(
+    name="lbi",
+    help="Makes an agent better at one application by interacting with it. No labels, and no key for the demo.",
+    epilog="Start with `lbi init --url http://localhost:3000 --docs ./docs`, then `lbi run`.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # rich takes longer to load than --help may take
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+def main() -> None:
+    app(prog_name="lbi")
+
+
+def _command(function: Callable[P, int]) -> Callable[P, int]:
+    """Register a command whose errors end the process as they should."""
+
+    @functools.wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> int:
+        try:
+            code = function(*args, **kwargs)
+        except typer.Exit:
+            raise
+        except KeyboardInterrupt:
+            from lbi.commands.failure import interrupted
+
+            _end(interrupted(), 130)
+        except Exception as error:  # noqa: BLE001 - the top of the command line
+            from lbi.commands.failure import explained
+
+            _end(*explained(error))
+        raise typer.Exit(code)
+
+    app.command(function.__name__.rstrip("_"))(guarded)
+    return guarded
+
+
+def _end(message: str, code: int) -> NoReturn:
+    print(f"lbi: {message}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from lbi import __version__
+
+        print(f"lbi {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None: ...
+
+
+Config = Annotated[
+    Path | None, typer.Argument(help="Config file, or the folder of a run to continue.", show_default="lbi.toml")
+]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/NAME")]
+Model = Annotated[
+    str, typer.Option("--model", "-m", help="offline, anthropic:NAME, openai:NAME ...; keys come from the environment.")
+]
+BaseUrl = Annotated[str, typer.Option("--base-url", help="Address of an OpenAI-compatible server, with openai:NAME.")]
+Budget = Annotated[str, typer.Option("--budget", help="Stop before more than this is spent, such as 20usd.")]
+Seeds = Annotated[str, typer.Option("--seeds", help="Such as 0,1,2.")]
+Workers = Annotated[int, typer.Option("--workers", "-w", help="Environments at a time.", show_default="the config's")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="Any key of the config; may be repeated.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print the resolved config and what it would cost; do nothing.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+
+
+@_command
+def run(
+    config: Config = None,
+    out: Out = None,
+    model: Model = "",
+    base_url: BaseUrl = "",
+    budget: Budget = "",
+    seeds: Seeds = "",
+    workers: Workers = 0,
+    set_: Set = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Learn and measure: documents, tasks, attempts, examples, results, report. The same command continues a run."""
+    from lbi.commands.run import Wanted, run
+
+    return run(Wanted(config, out, model, base_url, budget, seeds, workers, set_ or []), "", dry_run, json, quiet)
+
+
+@_command
+def synthesize(
+    config: Config = None,
+    out: Out = None,
+    model: Model = "",
+    base_url: BaseUrl = "",
+    budget: Budget = "",
+    seeds: Seeds = "",
+    workers: Workers = 0,
+    set_: Set = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """The first part of `run`: stop when the examples are made."""
+    from lbi.commands.run import Wanted, run
+
+    wanted = Wanted(config, out, model, base_url, budget, seeds, workers, set_ or [])
+    return run(wanted, "synthesis", dry_run, json, quiet)
+
+
+@_command
+def evaluate(
+    config: Annotated[Path, typer.Argument(help="Folder of a run with examples.", metavar="RUN")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for a second evaluation of the same examples.")
+    ] = None,
+    model: Model = "",
+    base_url: BaseUrl = "",
+    budget: Budget = "",
+    seeds: Seeds = "",
+    workers: Workers = 0,
+    set_: Set = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """The second part of `run`: measure with the examples that a run has, as they are.
+
+    With --out, the examples are copied there first, and other tasks, arms or models may be chosen.
+    """
+    from lbi.commands.run import Wanted, run
+
+    wanted = Wanted(config, out, model, base_url, budget, seeds, workers, set_ or [])
+    return run(wanted, "evaluation", dry_run, json, quiet)
+
+
+@_command
+def report(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    json: Json = False,
+) -> int:
+    """Write report.html of a run anew and print its tables; works at any point of a run."""
+    from lbi.commands.report import report
+
+    return report(run, open_, json)
+
+
+@_command
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    format: Annotated[str, typer.Option("--format", "-f", help="trl, openai, sharegpt, jsonl or parquet.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder.", show_default="RUN/export-FORMAT")] = None,
+    tier: Annotated[
+        str, typer.Option(help="Only examples that earned this or more: unverified, committee, replayed, checked.")
+    ] = "unverified",
+    kinds: Annotated[str, typer.Option(help="Kinds of examples, by comma.")] = "abstract,summary,composed",
+    seeds: Annotated[str, typer.Option("--seeds", help="Of the run.", show_default="all")] = "",
+    validation: Annotated[float, typer.Option(help="Share of the documents that is held back.")] = 0.1,
+    json: Json = False,
+) -> int:
+    """Write the examples as a training set, with the split by lineage."""
+    from lbi.commands.export import export
+
+    return export(run, format, out, tier, kinds, seeds, validation, json)
+
+
+@_command
+def list_(
+    what: Annotated[
+        str,
+        typer.Argument(help="applications, benchmarks, agents, filters, models, configs, environments; empty = all."),
+    ] = "",
+    json: Json = False,
+) -> int:
+    """What there is to pick from."""
+    from lbi.commands.list import list_all
+
+    return list_all(what, json)
+
+
+@_command
+def check(
+    what: Annotated[str, typer.Argument(help="browser, application, benchmark, config or all.")] = "all",
+    name: Annotated[str, typer.Argument(help="Name or file of the application, benchmark or config.")] = "",
+    task: Annotated[str, typer.Option(help="Of a benchmark: only this task.")] = "",
+    workers: Annotated[int, typer.Option("--workers", "-w", min=1, max=64, help="Environments at a time.")] = 3,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Try whether it works: gold solutions score 1 and doing nothing 0, an application starts and resets, ..."""
+    from lbi.commands.check import check
+
+    return check(what, name, task, workers, json, quiet)
+
+
+@_command
+def init(
+    url: Annotated[str, typer.Option(help="Where the application runs, such as http://localhost:3000.")],
+    docs: Annotated[list[str], typer.Option(help="Its documentation: file, folder or URL; may be repeated.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Config file to write.")] = Path("lbi.toml"),
+    tasks: Annotated[Path | None, typer.Option(help="Template to write.", show_default="tasks.toml beside it")] = None,
+    force: Annotated[bool, typer.Option(help="Replace files that are there.")] = False,
+) -> int:
+    """Write a config for an application of your own, and check that the site, the documents and the browser work."""
+    from lbi.commands.init import init
+
+    return init(url, docs, out, tasks, force)

@@ -1,0 +1,83 @@
+"""run, synthesize, evaluate: a config -> a run folder with its report, and the tables in the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+
+from rich.console import Console
+
+from lbi.commands import FOLDER
+from lbi.commands.preflight import check_config
+from lbi.commands.settings import Wanted, configured
+from lbi.commands.tables import print_summary, print_times, summary
+from lbi.config import Config
+from lbi.errors import UserError
+from lbi.pipeline import Ended, Only
+from lbi.pipeline import run as run_pipeline
+from lbi.store import RunFolder
+
+__all__ = ["Wanted", "run"]
+
+
+def run(wanted: Wanted, only: Only, dry_run: bool, as_json: bool, quiet: bool) -> int:
+    """Everything that the three commands share. The answer goes to stdout, progress to stderr."""
+    config, out = configured(wanted)
+    if only == "evaluation" and not wanted.continues:
+        raise UserError(f"{wanted.source} is no run folder; `lbi evaluate` measures with the examples of a run")
+    if dry_run:
+        from lbi.commands.plan import show_plan
+
+        return show_plan(config, out, only, as_json)
+    asyncio.run(check_config(config))
+    if only == "evaluation" and wanted.source is not None and out.resolve() != wanted.source.resolve():
+        _copy_examples(wanted.source, out)
+    FOLDER.set(out)
+    ended = _carried_out(config, out, quiet, only)
+    with RunFolder(out, writing=False) as folder:
+        found = summary(folder, ended)
+    if as_json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        console = Console(soft_wrap=False)
+        print_summary(console, found)
+        print_times(console, found)
+        console.print(f"Report: {ended.report}", soft_wrap=True, highlight=False)
+    return 0
+
+
+def _carried_out(config: Config, out: Path, quiet: bool, only: Only) -> Ended:
+    console = Console(stderr=True)
+    if not quiet:
+        console.print(f"Run folder {out}; the same command continues it at any time.", soft_wrap=True, highlight=False)
+    return asyncio.run(run_pipeline(config, out, console, quiet=quiet, only=only))
+
+
+def _copy_examples(source: Path, out: Path) -> None:
+    """Start another run with what a run has learnt, without its results."""
+    if (out / "run.db").exists():
+        return  # it was started before, and goes on
+    out.mkdir(parents=True, exist_ok=True)
+    part = out / "run.db.part"
+    with RunFolder(source, writing=False):
+        _back_up(source / "run.db", part)
+    if (source / "blobs").is_dir():
+        shutil.copytree(source / "blobs", out / "blobs", dirs_exist_ok=True)
+    part.replace(out / "run.db")
+
+
+def _back_up(source: Path, target: Path) -> None:
+    target.unlink(missing_ok=True)
+    reading, writing = sqlite3.connect(f"file:{source}?mode=ro", uri=True), sqlite3.connect(target)
+    try:
+        reading.backup(writing)
+        writing.execute("DELETE FROM record WHERE kind IN ('result', 'episode', 'heldout')")
+        writing.execute("DELETE FROM failure WHERE kind = 'result'")
+        writing.execute("DELETE FROM meter WHERE stage LIKE 'evaluate%'")
+        writing.commit()
+    finally:
+        reading.close()
+        writing.close()

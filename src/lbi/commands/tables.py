@@ -1,0 +1,134 @@
+"""A run folder -> what a run came to: as one JSON object, and as tables for the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from lbi.pipeline import Ended
+from lbi.records import Usage
+from lbi.report import evaluation
+from lbi.report.counts import funnel
+from lbi.report.gather import Gathered, gather
+from lbi.report.words import count, decimal, duration, money, percent, signed
+from lbi.store import RunFolder
+from lbi.workshop import money_spent
+
+
+def summary(folder: RunFolder, ended: Ended | None = None) -> dict[str, Any]:
+    """What a program wants to know of a run. Rates are shares of 1, times seconds, money US dollars."""
+    run = gather(folder)
+    calls = [meter for stage, meter in run.meters.items() if "calls" in meter]
+    return {
+        "run": str(folder.path),
+        "report": str(ended.report if ended else folder.path / "report.html"),
+        "reference": run.reference,
+        "arms": [_arm(run, row) for row in evaluation.arms(run)],
+        "comparisons": [row.model_dump(mode="json") for row in evaluation.comparisons(run)],
+        "headline": evaluation.headline(run, evaluation.arms(run), evaluation.comparisons(run)),
+        "funnel": {band.label: band.total for band in funnel(run)},
+        "failures": _failures(run),
+        "seconds": {stage: round(seconds, 2) for stage, seconds in (ended.times if ended else {}).items()},
+        "calls": int(sum(meter["calls"] for meter in calls)),
+        "tokens": int(sum(meter.get("input_tokens", 0) + meter.get("output_tokens", 0) for meter in calls)),
+        "money": money_spent(folder),
+        "calls_without_price": int(sum(meter.get("unpriced", 0) for meter in calls)),
+        "notes": list(run.notes),
+    }
+
+
+def _arm(run: Gathered, row: evaluation.ArmRow) -> dict[str, Any]:
+    results = [result for result in run.results if result.arm == row.summary.arm]
+    usage = sum((result.usage for result in results), Usage())
+    return {
+        "arm": row.summary.arm,
+        "success": row.summary.mean,
+        "low": row.low,
+        "high": row.high,
+        "tasks": row.summary.tasks,
+        "seeds": row.summary.seeds,
+        "results": row.summary.results,
+        "environment_errors": row.summary.environment_faults,
+        "harness_errors": row.summary.harness_faults,
+        "model_errors": row.model,
+        "steps": row.steps,
+        "calls": usage.calls / max(len(results), 1),
+        "tokens": row.tokens,
+        "money": row.cost,
+        "reference": row.reference,
+    }
+
+
+def _failures(run: Gathered) -> dict[str, int]:
+    """Work that is still to be done because it failed, by boundary."""
+    found: dict[str, int] = {}
+    for failure in run.failures:
+        found[failure["boundary"]] = found.get(failure["boundary"], 0) + 1
+    return found
+
+
+def print_summary(console: Console, found: dict[str, Any]) -> None:
+    """Funnel, arms, comparisons."""
+    line = ", ".join(f"{count(number)} {label}" for label, number in found["funnel"].items() if number)
+    console.print(f"\n{line}", highlight=False)
+    if found["failures"]:
+        failed = ", ".join(f"{number} of {boundary}" for boundary, number in found["failures"].items())
+        console.print(f"Recorded failures: {failed} (listed in the report)", highlight=False)
+    if found["arms"]:
+        console.print(_table_of_arms(found))
+    if found["comparisons"]:
+        console.print(_table_of_comparisons(found))
+    if found["headline"]:
+        console.print(found["headline"], highlight=False)
+
+
+def _table_of_arms(found: dict[str, Any]) -> Table:
+    table = _table("Held-out tasks solved", "arm", "success", "95%", "tasks", "errors", "steps", "calls", "tokens", "$")
+    for row in found["arms"]:
+        errors = row["environment_errors"] + row["harness_errors"]
+        table.add_row(
+            row["arm"],
+            percent(row["success"]),
+            f"{percent(row['low'])} – {percent(row['high'])}",
+            f"{row['tasks']}" + (f" × {row['seeds']}" if row["seeds"] > 1 else ""),
+            count(errors),
+            decimal(row["steps"]),
+            decimal(row["calls"]),
+            count(row["tokens"]),
+            money(row["money"]),
+        )
+    table.caption = "steps, calls and tokens per task; errors of environment and harness are in no rate"
+    return table
+
+
+def _table_of_comparisons(found: dict[str, Any]) -> Table:
+    title = f"Difference to {found['reference']}, in percentage points"
+    table = _table(title, "arm", "difference", "95%", "p", "p (Holm)", "better", "worse", "equal")
+    for row in found["comparisons"]:
+        interval = f"{signed(row['low'])} to {signed(row['high'])}"
+        chances = (f"{row['p']:.3f}", f"{row['p_holm']:.3f}")
+        tasks = (count(row["better"]), count(row["worse"]), count(row["equal"]))
+        table.add_row(row["arm"], signed(row["difference"]), interval, *chances, *tasks)
+    table.caption = "paired by task; better, worse, equal count tasks"
+    return table
+
+
+def _table(title: str, first: str, *others: str) -> Table:
+    table = Table(title=title, title_justify="left", caption_justify="left", box=None, pad_edge=False)
+    table.add_column(first)
+    for name in others:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def print_times(console: Console, found: dict[str, Any]) -> None:
+    seconds = found["seconds"]
+    if not seconds:
+        return
+    line = ", ".join(f"{stage} {duration(spent)}" for stage, spent in seconds.items())
+    console.print(f"Time: {line}; in all {duration(sum(seconds.values()))}", highlight=False)
+    spent = f"{count(found['calls'])} calls, {count(found['tokens'])} tokens, {money(found['money'])}"
+    unpriced = found["calls_without_price"]
+    console.print(f"Models: {spent}" + (f" and {count(unpriced)} calls of unknown price" if unpriced else ""))
