@@ -12,11 +12,32 @@ from typing import Literal
 
 from lbi import parse
 from lbi.contracts import Fields, Model, Request
-from lbi.records import Example, Trajectory, Usage
+from lbi.normalise import observation_key
+from lbi.records import Example, Observation, Trajectory, Usage
 
 #: actions that leave something unfinished: a span neither starts after one nor ends with one
 _UNFINISHED = frozenset({"fill", "select"})
 _TOGGLES = frozenset({"checkbox", "radio", "switch"})
+
+
+def without_idle_steps(trajectory: Trajectory) -> Trajectory:
+    """The trajectory without the steps after which everything was as before (paper, sec. 2.3, filter 1).
+
+    A refused form or a dead link would otherwise spoil every span around it. The replay shows whether the rest still
+    leads to the same end.
+    """
+    seen = trajectory.observations
+    kept = [
+        step
+        for at, step in enumerate(trajectory.steps)
+        if step.action.kind == "finish" or not _idle(seen[at], seen[at + 1])
+    ]
+    return trajectory if len(kept) == len(trajectory.steps) else trajectory.model_copy(update={"steps": tuple(kept)})
+
+
+def _idle(before: Observation, after: Observation) -> bool:
+    same = before.digest == after.digest and before.url == after.url
+    return same and observation_key(before) == observation_key(after)
 
 
 def actions_to_learn(trajectory: Trajectory) -> int:
@@ -68,10 +89,15 @@ def worth(trajectory: Trajectory, start: int, end: int) -> float:
 
 
 def _unfinished(trajectory: Trajectory, start: int) -> bool:
-    if start == 0:
-        return False
-    before = trajectory.steps[start - 1].action
-    return before.kind in _UNFINISHED or before.role in _TOGGLES
+    """Whether the span starts in the middle of a form: something was entered on this page before it."""
+    here = _place(trajectory.observations[start].url)
+    for at in range(start - 1, -1, -1):
+        step = trajectory.steps[at]
+        if _place(step.observation.url) != here or trajectory.observations[at + 1].digest != step.observation.digest:
+            return False
+        if step.action.kind in _UNFINISHED or step.action.role in _TOGGLES:
+            return True
+    return False
 
 
 def _place(url: str) -> str:

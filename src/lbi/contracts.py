@@ -139,9 +139,7 @@ class Agent(Protocol):
 
     name: str
 
-    async def act(
-        self, task: Task, history: tuple[Step, ...], observation: Observation, actions: str
-    ) -> Decision: ...
+    async def act(self, task: Task, history: tuple[Step, ...], observation: Observation, actions: str) -> Decision: ...
 
 
 @runtime_checkable

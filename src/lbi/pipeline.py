@@ -32,6 +32,7 @@ from lbi.synthesis import (
     read_documents,
     seeded_examples,
     verify_by_replay,
+    without_idle,
 )
 from lbi.workshop import Workshop, money_spent
 from lbi.worlds import open_world, own_documents
@@ -159,7 +160,7 @@ def _split(shop: Workshop, proposed: Sequence[Task]) -> tuple[list[Task], list[T
 
 async def synthesize(shop: Workshop, tasks: Sequence[Task], seed: int) -> list[tuple[Example, Trajectory]]:
     """One seed's examples, kept and dropped, with their trajectories."""
-    trajectories = await attempt_tasks(shop, tasks, seed)
+    trajectories = without_idle(shop, await attempt_tasks(shop, tasks, seed), seed)
     await construct_examples(shop, trajectories, seed)
     await verify_by_replay(shop, trajectories, seed)
     composed = await compose_examples(shop, trajectories, seed)
@@ -169,7 +170,7 @@ async def synthesize(shop: Workshop, tasks: Sequence[Task], seed: int) -> list[t
 
 def stored_examples(shop: Workshop, seed: int) -> list[tuple[Example, Trajectory]]:
     """The examples of one seed that are in the folder, with their trajectories."""
-    rows = [row for kind in ("trajectory", "composition") for row in shop.run.store.all(kind, Trajectory)]
+    rows = [row for kind in ("trajectory", "trimmed", "composition") for row in shop.run.store.all(kind, Trajectory)]
     by_id = {trajectory.id: trajectory for key, trajectory in rows if key.startswith(f"{seed}/")}
     return [(e, by_id[e.trajectory]) for _, e in seeded_examples(shop, seed) if e.trajectory in by_id]
 

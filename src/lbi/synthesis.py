@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from lbi import filters
 from lbi.agents import Parts, open_agent
-from lbi.backward import forward_example, label, plan_spans
+from lbi.backward import forward_example, label, plan_spans, without_idle_steps
 from lbi.compose import Composed, candidates, example_of, verify
 from lbi.contracts import Agent, Environment, Filter
 from lbi.documents import Corpus, DocumentSource, read_corpus
@@ -128,6 +128,16 @@ async def _attempt(
 
 def _boundary(error: ModelError | ParseError) -> str:
     return "parse" if isinstance(error, ParseError) else "model"
+
+
+def without_idle(shop: Workshop, trajectories: Sequence[Trajectory], seed: int) -> list[Trajectory]:
+    """The trajectories as examples are made of them; what differs from the roll-out is stored beside it."""
+    store = shop.run.store
+    found = [without_idle_steps(trajectory) for trajectory in trajectories]
+    known = store.keys("trimmed")
+    rows = [(f"{seed}/{new.task.id}/0", new) for new, old in zip(found, trajectories, strict=True) if new is not old]
+    store.put_many("trimmed", [row for row in rows if row[0] not in known])
+    return [trajectory for trajectory in found if trajectory.steps]
 
 
 async def construct_examples(shop: Workshop, trajectories: Sequence[Trajectory], seed: int) -> None:

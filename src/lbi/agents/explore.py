@@ -59,11 +59,11 @@ class Explorer:
         """One of the least-tried things at the places seen, or a link not yet followed; the task's words weigh in."""
         wanted = set(words(task.instruction))
         scored: list[tuple[float, Aim]] = []
-        for place in self.coverage.places.values():
-            for affordance, tries in place.offers.items():
+        for name, place in self.coverage.places.items():
+            for affordance in place.offers:
                 if affordance in place.dead or not place.urls:
                     continue
-                score = self._worth(affordance, tries, wanted) + 0.8 * rng.random()
+                score = self._worth(affordance, self.coverage.tries(name, affordance), wanted) + 0.8 * rng.random()
                 scored.append((score, Aim(rng.choice(place.urls), affordance)))
         for pattern, urls in self.coverage.targets.items():
             affordance = ("to", pattern)
@@ -72,11 +72,11 @@ class Explorer:
         return max(scored, key=lambda item: item[0])[1] if scored else None
 
     @staticmethod
-    def _worth(affordance: Affordance, tries: int, wanted: set[str]) -> float:
+    def _worth(affordance: Affordance, tries: float, wanted: set[str]) -> float:
         kind, name = affordance
         named = set(words(name))
         fit = len(named & wanted) / len(named) if named else 0.0
-        base = {"button": 1.6, "fold": 1.2, "to": 1.0}.get(kind, 0.7)
+        base = {"submit": 2.0, "button": 1.3, "fold": 1.1, "to": 1.0}.get(kind, 0.7)
         return float(base + 0.8 * fit - 1.1 * math.sqrt(tries))
 
     def _next(
@@ -127,7 +127,7 @@ class Explorer:
         for affordance, element in offered.items():
             if (element.role, element.name) in done or self.coverage.dead(page, affordance):
                 continue
-            tries = self.coverage.tries(page, affordance)
+            tries = self.coverage.tries(signature(page), affordance)
             scored.append((self._worth(affordance, tries, wanted) + 0.6 * rng.random(), element))
         return max(scored, key=lambda item: item[0])[1] if scored else None
 

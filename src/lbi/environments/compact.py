@@ -95,7 +95,9 @@ class Compact:
                 term = rest.pop()
                 found.extend(self.blocks(rest))
                 rest = []
-                found.append(Block(_labelled("term", fold(term.text()), self._inline([node])), "term"))
+                found.append(
+                    Block(_labelled("term", fold(term.text()), self._inline([node])), "term", self._actable(term))
+                )
             else:
                 rest.append(node)
         return [*found, *self.blocks(rest)]
@@ -196,7 +198,9 @@ class Compact:
         self.refs[ref] = node.ref
         states = [state for state in STATES if node.attributes.get(state) == "true"]
         states += ["mixed"] if "mixed" in node.attributes.values() else []
-        line = f"{_head(node.role, node.name or fold(node.text()))} [{ref}]"
+        # a field without a name must not be called by its value, which changes
+        name = node.name or ("" if node.role in FIELDS else fold(node.text()))
+        line = f"{_head(node.role, name)} [{ref}]"
         line += f" ({', '.join(states)})" if states else ""
         if node.role in FIELDS:
             return line + _value_of(node)

@@ -15,7 +15,7 @@ from lbi.environments.snapshot import TICKS, Element
 from lbi.environments.snapshot import Page as Shown
 from lbi.errors import EnvironmentFailure
 
-ELEMENT_MS = 2500
+ELEMENT_MS = 4000
 
 
 class Refused(Exception):

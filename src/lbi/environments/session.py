@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ from playwright.async_api import BrowserContext, CDPSession, Dialog, Download, F
 from playwright.async_api import Error as PlaywrightError
 
 from lbi.environments.policy import Gate, path_of
-from lbi.environments.settle import WATCH, settle_script
+from lbi.environments.settle import RELEASE, WATCH, settle_script
 from lbi.errors import EnvironmentFailure
 
 NAVIGATION_SECONDS = 20.0
 QUIET_SECONDS = 1.5
+DROPPED_SECONDS = 0.05
+ANNOUNCED_SECONDS = 3.0
 _STORES = "local_storage,indexeddb,websql,service_workers,cache_storage,file_systems"
 
 
@@ -32,6 +35,8 @@ class Tab:
     line: CDPSession
     url: str = ""
     title: str = ""
+    loading: set[str] = field(default_factory=set)  # frames
+    asking: bool = False  # whether it has come to rest
 
 
 @dataclass
@@ -46,9 +51,10 @@ class Session:
     notes: list[str] = field(default_factory=list)
     refused: str = ""
     crashed: bool = False
+    _chosen: int = 0
     _opening: set[asyncio.Task[None]] = field(default_factory=set)
     _work: set[asyncio.Task[None]] = field(default_factory=set)
-    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    _event: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
     async def open(cls, context: BrowserContext, gate: Gate, folder: Path, guarded: bool = False) -> Session:
@@ -73,13 +79,14 @@ class Session:
     async def settle(self) -> None:
         """Wait until the page in front has arrived and is quiet; follows new tabs."""
         for _ in range(8):
-            tab = self.tab
+            tab, count = self.tab, len(self.tabs)
             state = await self._ask(tab)
             if state is None:
                 continue
-            if state["opened"]:
-                await self._new_tab()
-            if self.tab is not tab:
+            if state["opened"] and await self._happens(self._more_tabs_than(count)):
+                continue
+            if state["choosers"] and await self._happens(lambda: self._chosen > 0):
+                self._chosen = 0
                 continue
             if state["going"]:
                 raise EnvironmentFailure(f"a page did not arrive within {NAVIGATION_SECONDS:.0f} s: {state['url']}")
@@ -121,10 +128,13 @@ class Session:
     # -- talking to the page ---------------------------------------------------------------------------------------
 
     async def _ask(self, tab: Tab) -> dict[str, Any] | None:
+        tab.asking = True
         try:
             found = await self._evaluate(tab, settle_script(NAVIGATION_SECONDS, QUIET_SECONDS))
         except Moving:
             return None
+        finally:
+            tab.asking = False
         return found if isinstance(found, dict) else None
 
     async def _evaluate(self, tab: Tab, script: str) -> Any:
@@ -156,13 +166,16 @@ class Session:
         page.on("filechooser", lambda chooser: self._spawn(self._on_chooser(chooser)))
         page.on("close", lambda _: self._on_close(tab))
         page.on("crash", lambda _: self._on_crash(tab))
+        line.on("Page.frameStartedLoading", lambda event: tab.loading.add(event["frameId"]))
+        line.on("Page.frameStoppedLoading", lambda event: self._on_stopped(tab, event["frameId"]))
+        await line.send("Page.enable")
         if self.guarded:
             tree = await line.send("Page.getFrameTree")
             top = tree["frameTree"]["frame"]["id"]
             line.on("Fetch.requestPaused", lambda event: self._spawn(self._on_document(line, event, top)))
             await line.send("Fetch.enable", {"patterns": [{"resourceType": "Document"}]})
         self.tabs.append(tab)
-        self._arrived.set()
+        self._event.set()
 
     def _on_page(self, page: Page) -> None:
         async def add() -> None:
@@ -170,29 +183,47 @@ class Session:
                 await self._add(page)
                 self.notes.append("a new tab was opened and is shown; back() closes it")
 
-        task = asyncio.ensure_future(add())
+        self._watch(add())
+
+    def _watch(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 
-    async def _new_tab(self) -> None:
-        count = len(self.tabs)
-        self._arrived.clear()
+    def _more_tabs_than(self, count: int) -> Callable[[], bool]:
+        return lambda: len(self.tabs) > count
+
+    async def _happens(self, done: Callable[[], bool]) -> bool:
+        """Wait for an event that the page has announced."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(3):
-                while len(self.tabs) == count:
-                    await self._arrived.wait()
-                    self._arrived.clear()
+            async with asyncio.timeout(ANNOUNCED_SECONDS):
+                while not done():
+                    self._event.clear()
+                    await self._event.wait()
+        return done()
 
     def _on_close(self, tab: Tab) -> None:
         if tab in self.tabs:
             self.tabs.remove(tab)
+
+    def _on_stopped(self, tab: Tab, frame: str) -> None:
+        tab.loading.discard(frame)
+        if tab.asking:
+            self._watch(self._release(tab))
+
+    async def _release(self, tab: Tab) -> None:
+        """Nothing loads any more, and yet the same document waits to be replaced: it will not be."""
+        await asyncio.sleep(DROPPED_SECONDS)
+        if tab.asking and not tab.loading:
+            with contextlib.suppress(PlaywrightError):
+                await tab.line.send("Runtime.evaluate", {"expression": RELEASE})
 
     def _on_crash(self, tab: Tab) -> None:
         self.crashed = self.crashed or tab in self.tabs
 
     # -- beside the page ---------------------------------------------------------------------------------------------
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._work.add(task)
         task.add_done_callback(self._work.discard)
@@ -225,6 +256,8 @@ class Session:
         with contextlib.suppress(PlaywrightError):
             await chooser.set_files(offered)
             self.notes.append(f'a file was asked for; "{offered.name}" ({offered.stat().st_size} bytes) was chosen')
+        self._chosen += 1
+        self._event.set()
 
     async def _on_document(self, line: CDPSession, event: dict[str, Any], top: str) -> None:
         """A document is about to be requested, perhaps after a redirect: the last point to say no."""

@@ -14,7 +14,8 @@ WATCH = """
 (() => {
   const key = Symbol.for('lbi.watch');
   if (window[key]) return;
-  const watch = {requests: new Map(), count: 0, going: 0, opened: 0, active: false, changed: 0};
+  const watch = {requests: new Map(), count: 0, going: 0, opened: 0, choosers: 0, active: false, changed: 0,
+    now: () => performance.now()};
   Object.defineProperty(window, key, {value: watch});
   const begin = () => {
     const id = ++watch.count;
@@ -43,6 +44,8 @@ WATCH = """
   };
   addEventListener('click', event => {
     const link = event.composedPath().find(node => node.tagName === 'A' && node.href);
+    const field = event.composedPath().find(node => node.tagName === 'INPUT' && node.type === 'file');
+    if (field) queueMicrotask(() => { if (!event.defaultPrevented) watch.choosers++; });
     if (opens(link)) queueMicrotask(() => { if (!event.defaultPrevented) watch.opened++; });
   }, true);
   addEventListener('submit', event => {
@@ -68,30 +71,50 @@ SETTLE = """
 (async () => {
   const pause = ms => new Promise(done => setTimeout(done, ms));
   const key = Symbol.for('lbi.watch');
-  const frames = [];
-  const visit = frame => {
-    try { if (frame[key]) frames.push(frame[key]); } catch (error) { return; }
-    for (let i = 0; i < frame.length; i++) visit(frame[i]);
-  };
   const start = performance.now();
+  const after = ms => performance.now() - start > ms;
+  // looked up each time: a frame that navigates gets a new window
+  const windows = (top = window, found = []) => {
+    try { top.document && found.push(top); } catch (error) { return found; }
+    for (let i = 0; i < top.length; i++) windows(top[i], found);
+    return found;
+  };
+  const watches = () => windows().map(one => one[key]).filter(Boolean);
+  const going = () => watches().some(watch => watch.going);
+  const waiting = () => watches().some(watch =>
+    [...watch.requests.values()].some(began => watch.now() - began < STALE_MS));
+  const restless = () => watches().some(watch => watch.active && watch.now() - watch.changed < 40);
+  const loading = () => windows().some(one => one !== window && one.document.readyState === 'loading');
   if (document.readyState === 'loading') {
     await new Promise(done => document.addEventListener('DOMContentLoaded', done, {once: true}));
   }
   await pause(0);
   await pause(0);
-  visit(window);
-  const going = () => frames.some(watch => watch.going);
-  const waiting = () => frames.some(watch =>
-    [...watch.requests.values()].some(began => performance.now() - began < STALE_MS));
-  const restless = () => frames.some(watch => watch.active && performance.now() - watch.changed < 40);
-  while (going() && performance.now() - start < GOING_MS) await pause(5);
-  while ((waiting() || restless()) && performance.now() - start < QUIET_MS) {
+  while (going() && !after(GOING_MS)) await pause(5);
+  while ((waiting() || restless() || loading()) && !after(QUIET_MS)) {
     await pause(5);
-    while (going() && performance.now() - start < GOING_MS) await pause(5);
+    while (going() && !after(GOING_MS)) await pause(5);
   }
-  let opened = 0;
-  for (const watch of frames) { opened += watch.opened; watch.opened = 0; watch.active = false; }
-  return {url: location.href, title: document.title, opened, going: going()};
+  let opened = 0, choosers = 0;
+  for (const watch of watches()) {
+    opened += watch.opened;
+    choosers += watch.choosers;
+    watch.opened = watch.choosers = 0;
+    watch.active = false;
+  }
+  return {url: location.href, title: document.title, opened, choosers, going: going()};
+})()
+"""
+
+
+#: a navigation that became a download, an empty reply or a refusal ends without a word to the page
+RELEASE = """
+(() => {
+  const visit = frame => {
+    try { (frame[Symbol.for('lbi.watch')] || {}).going = 0; } catch (error) { return; }
+    for (let i = 0; i < frame.length; i++) visit(frame[i]);
+  };
+  visit(window);
 })()
 """
 

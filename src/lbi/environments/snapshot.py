@@ -57,6 +57,7 @@ class Page:
     texts: tuple[str, ...] = ()  # every line of plain text, rows included, elements in it as their names
     pairs: tuple[tuple[str, str], ...] = ()  # (field, value) as the page shows it, "Owner" -> "jane"
     tables: tuple[tuple[tuple[str, ...], tuple[tuple[str, ...], ...]], ...] = ()  # (names of columns, rows of cells)
+    by_line: tuple[tuple[int, str], ...] = ()  # every line of the observation with its number
 
     def element(self, ref: str) -> Element | None:
         return next((element for element in self.elements if element.ref == ref), None)
@@ -171,7 +172,7 @@ class _Reader:
         flags = tuple(states.split(", ")) if states else ()
         self.elements.append(Element(role, name, ref, value, options, flags, url, depth, group, nth, line))
 
-    def page(self) -> Page:
+    def page(self, lines: list[str]) -> Page:
         return Page(
             self.url,
             self.title,
@@ -181,6 +182,7 @@ class _Reader:
             tuple(self.texts),
             tuple(self.pairs),
             tuple((columns, tuple(rows)) for columns, rows in self.tables),
+            tuple(enumerate(lines)),
         )
 
 
@@ -188,14 +190,15 @@ class _Reader:
 def parse_observation(text: str) -> Page:
     """Read an observation's text; lines that it does not know are plain text, so it never fails."""
     reader = _Reader()
-    for number, line in enumerate(text.split("\n")):
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
         if line.startswith("URL: ") and not reader.url and number < 2:
             reader.url = line[5:]
         elif line.startswith("Title: ") and not reader.title and number < 2:
             reader.title = line[7:]
         else:
             reader.line(number, line)
-    return reader.page()
+    return reader.page(lines)
 
 
 def _options(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -12,7 +12,7 @@ import re
 from lbi.contracts import Fields, Reply, Request
 from lbi.errors import ModelError
 from lbi.offline import labels, policy
-from lbi.offline.lexical import SYNONYMS, values, words
+from lbi.offline.lexical import SYNONYMS, values, widened, words
 from lbi.records import Usage
 
 NAME = "offline"
@@ -71,7 +71,7 @@ def _act(fields: Fields) -> str:
 
 def _query(fields: Fields) -> str:
     assert fields.task is not None
-    return fields.task.instruction
+    return " ".join(widened(fields.task.instruction).split()) or fields.task.instruction
 
 
 def _abstract(fields: Fields) -> str:

@@ -12,12 +12,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from lbi.environments.snapshot import Element, Page
-from lbi.offline.forms import FIELD_ROLES, usable
+from lbi.offline.forms import FIELD_ROLES, forms, usable
 from lbi.offline.lesson import page_of
 from lbi.offline.places import segments
 from lbi.records import Trajectory
 
-Affordance = tuple[str, str]  # kind or role, and masked name: ("button", "Save"), ("to", "/lamp/*")
+#: what can be done: ("submit", "Save|Name:") a form, ("button", "Print") without one, ("to", "/lamp/*") go there
+Affordance = tuple[str, str]
 _DIGITS = re.compile(r"\d+")
 MAX_INSTANCES = 6
 
@@ -49,12 +50,15 @@ class Coverage:
         self.paths: Counter[str] = Counter()  # last-part-masked paths visited
         self.targets: dict[str, list[str]] = {}  # last-part-masked paths seen in links -> addresses
         self.values: dict[str, list[str]] = defaultdict(list)  # field name -> values it was seen with
+        self.tried: Counter[Affordance] = Counter()  # anywhere
         self._parents: dict[str, set[str]] = defaultdict(set)
 
     def learn(self, trajectories: Iterable[Trajectory]) -> None:
         for trajectory in trajectories:
+            pristine = trajectory.observations[0].digest
             for index, observation in enumerate(trajectory.observations):
-                self._see(page_of(observation))
+                # what an episode created is gone after it, and so are the addresses of it
+                self._see(page_of(observation), lasting=observation.digest == pristine)
                 if index < len(trajectory.steps):
                     self._tried(trajectory, index)
 
@@ -73,6 +77,10 @@ class Coverage:
         if element.role == "link" and element.url and not element.url.startswith("#"):
             own = element.url.split("#")[0] in ("", page.url.split("#")[0])
             return ("fold", masked(element.name)) if own else ("to", self.pattern(element.url))
+        if element.role == "button":
+            form = next((form for form in forms(page) if element in form.buttons), None)
+            if form is not None and form.fields:
+                return ("submit", "|".join(masked(e.name) for e in (element, *form.fields)))
         return (element.role, masked(element.name))
 
     def offered(self, page: Page) -> dict[Affordance, Element]:
@@ -83,30 +91,34 @@ class Coverage:
                 found.setdefault(self.affordance(page, element), element)
         return found
 
-    def tries(self, page: Page, affordance: Affordance) -> int:
-        """How often it was tried here; a way to a kind of place counts by the visits to that place, from anywhere."""
+    def tries(self, place: str, affordance: Affordance) -> float:
+        """How often it was tried at this place, and half as much for elsewhere: one search box stands on every page.
+
+        A way to a kind of place counts by the visits to that place, from anywhere.
+        """
         if affordance[0] == "to":
             return self.paths[affordance[1]]
-        known = self.places.get(signature(page))
-        return known.offers.get(affordance, 0) if known else 0
+        known = self.places.get(place)
+        here = known.offers.get(affordance, 0) if known else 0
+        return here + 0.5 * (self.tried[affordance] - here)
 
     def dead(self, page: Page, affordance: Affordance) -> bool:
         known = self.places.get(signature(page))
         return known is not None and affordance in known.dead
 
-    def _see(self, page: Page) -> None:
+    def _see(self, page: Page, *, lasting: bool) -> None:
         for element in page.elements:
             if element.url.startswith("/"):
                 parts = segments(element.url)
                 if parts:
                     self._parents["/".join(parts[:-1])].add(parts[-1])
         for element in page.elements:
-            if element.url.startswith("/"):
+            if lasting and element.url.startswith("/"):
                 known = self.targets.setdefault(self.pattern(element.url), [])
                 if element.url not in known and len(known) < MAX_INSTANCES:
                     known.append(element.url)
         here = self.places.setdefault(signature(page), Place())
-        if page.url not in here.urls and len(here.urls) < MAX_INSTANCES:
+        if lasting and page.url not in here.urls and len(here.urls) < MAX_INSTANCES:
             here.urls.append(page.url)
         for affordance in self.offered(page):
             if affordance[0] != "to":
@@ -132,5 +144,6 @@ class Coverage:
         affordance = self.affordance(page, element)
         here = self.places[signature(page)]
         here.offers[affordance] = here.offers.get(affordance, 0) + 1
+        self.tried[affordance] += 1
         if action.kind == "click" and (after.error or (after.text == before.text and after.digest == before.digest)):
             here.dead.add(affordance)

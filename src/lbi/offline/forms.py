@@ -65,14 +65,24 @@ def form_of(page: Page, key: Key) -> Form | None:
     return None
 
 
-def find(page: Page, role: str, name: str, nth: int = 0) -> Element | None:
-    """The element with this role and name; failing that, the one of the role whose name says nearly the same."""
+def find(page: Page, role: str, name: str, about: Collection[str] = ()) -> Element | None:
+    """The element with this role and name; failing that, the one of the role whose name says nearly the same.
+
+    Of several the one whose surroundings share most with the words in ``about``: the "edit" beside what to edit.
+    """
     same = [e for e in page.elements if usable(e) and e.role == role and e.name == name]
     if same:
-        return same[min(nth, len(same) - 1)]
+        return max(same, key=lambda e: (len(surroundings(page, e, same) & set(about)), -e.nth))
     wanted = set(labels(name))
     near = [e for e in page.elements if usable(e) and e.role == role and wanted and set(labels(e.name)) == wanted]
     return near[0] if len(near) == 1 else None
+
+
+def surroundings(page: Page, element: Element, same: Collection[Element]) -> set[str]:
+    """Words of what stands on the element's line and between it and its namesake before."""
+    start = max((other.line for other in same if other.line < element.line), default=max(element.line - 12, 0))
+    near = [text for line, text in page.by_line if start < line <= element.line]
+    return {word for text in near for word in words(text)}
 
 
 def holds(element: Element, value: str) -> bool:
@@ -111,7 +121,7 @@ def assign(
         best = step
     texts = max(best.values(), key=lambda item: item[0])[1]
     taken = {filling.used.start for filling in texts if filling.used}
-    choices = _choices(instruction, [v for v in open_values if v.start not in taken], fields, known)
+    choices = _choices(instruction, [v for v in open_values if v.start not in taken], fields, known, frame)
     spare = _phrases(instruction, fields, known, {f.field.ref for f in texts})
     return sorted((*texts, *choices, *spare), key=lambda filling: _position(filling.field, fields))
 
@@ -147,7 +157,7 @@ def _shape(text: str) -> str:
 
 
 def _choices(
-    instruction: str, given: list[Value], fields: Collection[Element], known: Mapping[Key, str]
+    instruction: str, given: list[Value], fields: Collection[Element], known: Mapping[Key, str], frame: Collection[Key]
 ) -> list[Filling]:
     """Options and switches that the instruction names; each value of it is used for one field only."""
     scored: list[tuple[float, int, Filling]] = []
@@ -160,8 +170,10 @@ def _choices(
                 score = _option_score(option, instruction, given, near, (field.role, field.name) in known)
                 if score > 0:
                     scored.append((score, index, Filling(field, option, _value_of(option, given))))
-        elif field.role in TOGGLE_ROLES and named and named <= wanted and (field.role, field.name) in known:
-            scored.append((0.5, index, Filling(field, "")))
+        elif field.role in TOGGLE_ROLES and named and (field.role, field.name) not in frame:
+            literally = contains_phrase(instruction, field.name.strip(" :*"))
+            if literally or (named <= wanted and (field.role, field.name) in known):
+                scored.append((0.5 + literally, index, Filling(field, "")))
     chosen: list[Filling] = []
     options: set[str] = set()
     taken: set[int] = set()

@@ -29,9 +29,9 @@ def abstract(trajectory: Trajectory, start: int, end: int) -> str:
         settings = ", ".join(_setting(step) for step in _last_of_each(filled))
         button = _button(pressed, filled)
         return f"{button}: {settings} {where}" if button else f"Fill in {settings} {where}"
-    if pressed and pressed[-1].action.role == "button":
-        names = ", then ".join(dict.fromkeys(_clean(step.action.name) for step in pressed if step.action.name))
-        return f"{names} {_where(pressed[-1].observation, pages)}"
+    changed = observations[-1].digest != observations[-2].digest
+    if pressed and (changed or pressed[-1].action.role == "button"):
+        return f"{_clean(pressed[-1].action.name)} {_where(pressed[-1].observation, pages)}"
     return _visit(observations[-1], pages, steps)
 
 
@@ -49,7 +49,7 @@ def _setting(step: Step) -> str:
 
 def _button(pressed: Sequence[Step], filled: Sequence[Step]) -> str:
     last = filled[-1]
-    after = [step for step in pressed if step.action.name and step.action.role != "link"]
+    after = [step for step in pressed if step.action.name and step.action.role != "link"] or pressed[-1:]
     if after:
         return _clean(after[-1].action.name)
     return "Submit" if any(step.action.kind == "press" for step in pressed) or last.action.kind == "press" else ""

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 
 from lbi.contracts import Shown
 from lbi.environments.snapshot import Page, parse_observation
-from lbi.offline.lexical import Value, is_question, mask, values, words
+from lbi.offline.lexical import Value, contains_phrase, is_question, mask, stem, values, words
 from lbi.offline.places import Thing, mentioned, swap, thing_of
 from lbi.records import Action, Observation, Step
 
@@ -66,6 +66,11 @@ class Lesson:
     @property
     def id(self) -> str:
         return self.shown.example.id
+
+    @cached_property
+    def visit(self) -> bool:
+        """Whether its label says that it only leads somewhere or tells something."""
+        return is_visit(self.shown.example.instruction)
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
@@ -131,17 +136,24 @@ class Lesson:
         return own.role == action.role and action.name in (own.name, self.name(own.name))
 
 
+def is_visit(label: str) -> bool:
+    return is_question(label) or stem(label.split(maxsplit=1)[0] if label.strip() else "") in ("open", "find")
+
+
 def rank(lessons: Sequence[Lesson], goal: Goal) -> list[tuple[float, Lesson]]:
     """Lessons by how well their *instruction* matches the goal's; what it says decides, not what it does."""
-    labels = [frozenset(words(mask(lesson.shown.example.instruction))) for lesson in lessons]
+    visiting = goal.question or is_visit(goal.text)
     scored = []
-    for lesson, label in zip(lessons, labels, strict=True):
-        score = similarity(goal.words, label)
-        score += 0.08 if goal.question == is_question(lesson.shown.example.instruction) else -0.08
+    for lesson in lessons:
+        text = lesson.shown.example.instruction
+        score = similarity(goal.words, frozenset(words(mask(text))))
+        score += 0.08 if goal.question == is_question(text) else -0.08
+        score -= 0.2 if lesson.visit and not visiting else 0.0
         score -= 0.15 if lesson.missing else 0.0
-        slots = sum(value.kind == "quoted" for value in values(lesson.shown.example.instruction))
+        quoted = [value.text for value in values(text) if value.kind == "quoted"]
+        score += 0.1 if any(len(name) > 2 and contains_phrase(goal.text, name) for name in quoted) else 0.0
         wanted = sum(value.kind in ("quoted", "date") for value in goal.values)
-        score -= 0.03 * min(abs(slots - wanted), 4)
+        score -= 0.03 * min(abs(len(quoted) - wanted), 4)
         scored.append((score, lesson))
     scored.sort(key=lambda item: (-item[0], len(item[1].steps), item[1].id))
     return scored

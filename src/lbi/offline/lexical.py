@@ -127,6 +127,13 @@ def mask(text: str) -> str:
     return text
 
 
+def widened(text: str) -> str:
+    """The text without its values, with the other words that interfaces have for its verbs, to search labels with."""
+    said = mask(text)
+    groups = {SYNONYMS[word.lower()] for word in re.findall(r"[A-Za-z]+", said) if word.lower() in SYNONYMS}
+    return " ".join([said, *(word for word, group in SYNONYMS.items() if group in groups)])
+
+
 def is_question(text: str) -> bool:
     """Whether the instruction wants to be told something."""
     lead = text.strip().lower()

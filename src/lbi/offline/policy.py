@@ -14,9 +14,22 @@ from dataclasses import dataclass
 from lbi.contracts import Fields
 from lbi.environments.snapshot import Element, Page
 from lbi.offline.answers import answer
-from lbi.offline.forms import FIELD_ROLES, TOGGLE_ROLES, Filling, Form, Key, assign, find, form_of, forms, holds, usable
-from lbi.offline.lesson import FILLING, Goal, Lesson, page_of, rank
-from lbi.offline.lexical import Value, labels, words
+from lbi.offline.forms import (
+    FIELD_ROLES,
+    TEXT_ROLES,
+    TOGGLE_ROLES,
+    Filling,
+    Form,
+    Key,
+    assign,
+    find,
+    form_of,
+    forms,
+    holds,
+    usable,
+)
+from lbi.offline.lesson import FILLING, Goal, Lesson, is_visit, page_of, rank
+from lbi.offline.lexical import Value, labels, stem, words
 from lbi.records import Observation, Step
 
 #: a lesson whose instruction is less like the goal than this teaches nothing about it
@@ -60,12 +73,25 @@ class Situation:
             keys.add((step.action.role, step.action.name))
         return keys
 
+    @property
+    def about(self) -> frozenset[str]:
+        """All words of the goal, values included: what tells apart elements of one name."""
+        return self.goal.words | {word for value in self.goal.values for word in words(value.text)}
+
     def free_values(self) -> list[Value]:
-        """Values that no earlier step has put anywhere."""
+        """Values that no earlier step has put anywhere, and that do not name where we are or how we came here."""
         spent = {
             s.action.value for s in self.history if s.action.kind in FILLING and s.observation.url != self.page.url
         }
-        return [value for value in self.goal.values if value.text not in spent]
+        led = {s.action.name.strip().lower() for s in self.history if s.action.role == "link"}
+        here = self.page.title.lower()
+        return [
+            value
+            for value in self.goal.values
+            if value.text not in spent
+            and value.text.lower() not in led
+            and not (len(value.text) > 3 and value.text.lower() in here)
+        ]
 
 
 Move = tuple[str, str]  # action, reason
@@ -109,7 +135,9 @@ def follow(here: Situation, lesson: Lesson) -> Move | None:
     """The lesson's next step on this page, the way to it, or None if it cannot be followed from here."""
     done = lesson.progress(here.history)
     if done >= len(lesson.steps):
-        return finish(here, "the example is complete")
+        return _complete(here, lesson)
+    if lesson.missing:
+        return _locate(here)
     if done == 0 and not _at(here.page.url, lesson, 0):
         return _go(here, lesson, 0)
     filling = _fill(here, lesson, done)
@@ -118,8 +146,38 @@ def follow(here: Situation, lesson: Lesson) -> Move | None:
     while done < len(lesson.steps) and _is_filling(lesson.steps[done]):
         done += 1
     if done >= len(lesson.steps):
-        return finish(here, "the example is complete")
+        return _complete(here, lesson)
     return _press(here, lesson, done)
+
+
+def _complete(here: Situation, lesson: Lesson) -> Move | None:
+    """A lesson that only leads somewhere ends a task that asks no more; otherwise the task goes on from there."""
+    if lesson.visit and not here.goal.question and not is_visit(here.goal.text):
+        return None
+    return finish(here, "the example is complete")
+
+
+def _locate(here: Situation) -> Move | None:
+    """Find the thing that the goal names: by a link to it, or by the site's own search; never take another instead."""
+    for value in sorted(here.goal.values, key=lambda value: -len(value.text)):
+        for element in here.page.elements:
+            named = element.role == "link" and usable(element) and value.text.lower() in element.name.lower()
+            if named and not here.pressed(element):
+                return click(element), f"leads to {value.text}"
+    return _search(here)
+
+
+def _search(here: Situation) -> Move | None:
+    boxes = [e for e in here.page.elements if e.role in TEXT_ROLES and usable(e) and stem("search") in labels(e.name)]
+    names = [value for value in here.goal.values if value.kind == "quoted" or value.kind == "name"]
+    if not boxes or not names:
+        return None
+    box, name = boxes[0], names[0].text
+    if holds(box, name):
+        press = f'press({box.ref}, "Enter")'
+        return None if here.tried(press) else (press, f"search for {name}")
+    asked = any(step.action.value == name and step.action.kind == "fill" for step in here.history)
+    return None if asked else (f"fill({box.ref}, {json.dumps(name, ensure_ascii=False)})", f"search for {name}")
 
 
 def _is_filling(step: Step) -> bool:
@@ -154,7 +212,7 @@ def _fill(here: Situation, lesson: Lesson, done: int) -> Move | None:
         run.append(step.action)
     if not run:
         return None
-    first = next((e for a in run if (e := find(here.page, a.role, a.name, a.nth))), None)
+    first = next((e for a in run if (e := find(here.page, a.role, a.name))), None)
     form = form_of(here.page, (first.role, first.name)) if first else None
     if form is None:
         return None
@@ -185,7 +243,7 @@ def _press(here: Situation, lesson: Lesson, done: int) -> Move | None:
         return finish(here, "the example is complete")
     if own.kind in ("back", "scroll"):
         return f"{own.kind}({json.dumps(own.value) if own.kind == 'scroll' else ''})", "as in the example"
-    element = find(here.page, own.role, lesson.name(own.name), own.nth) or _counterpart(here, lesson, done)
+    element = find(here.page, own.role, lesson.name(own.name), here.about) or _counterpart(here, lesson, done)
     if element is None:
         if own.kind == "press" and not own.role:
             return f"press({json.dumps(own.value)})", "as in the example"

@@ -204,6 +204,7 @@ def _eyebrow(entry: Entry, trajectory: Trajectory) -> str:
     if result is None:
         words = {
             "trajectory": f"Roll-out, attempt {trajectory.attempt + 1}",
+            "trimmed": "Synthesis, steps without effect left out",
             "composition": "Composition, carried out again",
         }
         return words.get(entry.kind, "Episode of the evaluation, not scored")
