@@ -1,15 +1,38 @@
-"""Records: identified by what they say, also after a copy with other values."""
+"""Records: identity, copies, grounded actions."""
 
 from __future__ import annotations
 
-from lbi.records import Action, Observation, Step, Task, Trajectory
+from lbi.records import Action, Example, Observation, Step, Task, Trajectory, Verdict
 
 
-def test_a_copy_with_other_values_keeps_nothing_worked_out_from_the_old_ones() -> None:
-    step = Step(observation=Observation(text="start"), action=Action(text="click(e1)", kind="click"))
-    task = Task(instruction="open it", environment="any")
-    old = Trajectory(task=task, agent="react", steps=(step,), last=Observation(text="end"), stop="done")
-    assert (len(old.id), len(old.observations), len(old.actions)) == (16, 2, 1)
-    new = old.model_copy(update={"steps": ()})
-    assert (len(new.observations), new.actions) == (1, ())
-    assert new.id == Trajectory(task=task, agent="react", last=Observation(text="end"), stop="done").id != old.id
+def _trajectory(count: int) -> Trajectory:
+    steps = tuple(
+        Step(observation=Observation(text=f"page {n}"), action=Action(text="click(e1)", kind="click")) for n in range(count)
+    )
+    task = Task(instruction="go", environment="desk")
+    return Trajectory(task=task, agent="react", steps=steps, last=Observation(text="end"), stop="done")
+
+
+def test_a_changed_copy_does_not_keep_what_was_computed_from_the_original() -> None:
+    whole = _trajectory(3)
+    assert (len(whole.observations), len(whole.actions)) == (4, 3)
+    before = whole.id
+    part = whole.model_copy(update={"steps": whole.steps[:1]})
+    assert (len(part.observations), len(part.actions)) == (2, 1)
+    assert part.id != before
+
+
+def test_verdicts_are_no_part_of_an_examples_identity() -> None:
+    example = Example(kind="abstract", instruction="open it", trajectory="t", start=0, end=1)
+    judged = example.model_copy(update={"verdicts": (Verdict(filter="loop", keep=False),), "tier": "replayed"})
+    assert judged.id == example.id
+    assert not judged.kept
+    assert example.model_copy(update={"instruction": "close it"}).id != example.id
+
+
+def test_grounded_actions_name_what_they_hit() -> None:
+    click = Action(text="click(e7)", kind="click", role="button", name='Say "hi"', nth=2)
+    assert click.grounded == "click('button \"Say \\\\\"hi\\\\\"\" #2')"
+    assert Action(text="goto(/x)", kind="goto", value="/x").grounded == 'goto("/x")'
+    assert Action(text="back()", kind="back").grounded == "back()"
+    assert Action(text="what?").grounded == "what?"
