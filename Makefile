@@ -1,0 +1,38 @@
+# Two commands do everything, set-up included: `make demo` and `make test`.
+.PHONY: demo test check bench setup setup-dev clean help
+
+PYTHON := .venv/bin/python
+
+help:
+	@echo "make demo    set up, then learn Trac from its handbook and measure: a table, and runs/demo/report.html"
+	@echo "make test    set up for development, then all checks and all tests"
+	@echo "make check   lint, format, types and the fast tests"
+	@echo "make bench   speed of the web environment and of retrieval"
+	@echo "make clean   remove the virtual environment and caches; runs/ stays"
+
+setup:
+	@scripts/setup.sh
+
+setup-dev:
+	@scripts/setup.sh dev
+
+demo: setup
+	.venv/bin/lbi run configs/trac.toml --out runs/demo
+
+check: setup-dev
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m mypy
+	$(PYTHON) -m pytest -m "not browser and not slow"
+
+test: check
+	$(PYTHON) -m pytest -m "browser or slow" --durations=10
+
+bench: setup-dev
+	@for bench in benchmarks/*.py benchmarks/*/__main__.py; do \
+		test -f "$$bench" || continue; echo "== $$bench"; $(PYTHON) "$$bench" || exit 1; \
+	done
+
+clean:
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

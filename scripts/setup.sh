@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Makes .venv and finds or installs a browser: `scripts/setup.sh` to use lbi, `scripts/setup.sh dev` to test it too.
+# Quick when nothing has changed since the last time.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+extras="${1:-}"
+venv=.venv
+stamp="$venv/.setup"
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+fail() { say "$*"; exit 1; }
+
+find_python() {
+    local name
+    for name in python3.13 python3.12 python3.11 python3 python; do
+        if command -v "$name" >/dev/null && "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$name"
+            return
+        fi
+    done
+    fail "no Python 3.11 or newer found; install one (apt-get install python3 python3-venv) and start again"
+}
+
+# root on Debian or Ubuntu may install what is missing; everybody else is told how
+may_apt() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+
+apt_install() {
+    say "installing $*"
+    apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+make_venv() {
+    local python="$1"
+    if [ -x "$venv/bin/python" ] && "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        return
+    fi
+    say "making $venv with $python"
+    if command -v uv >/dev/null; then
+        uv venv -q --seed --python "$python" "$venv"
+    elif ! "$python" -m venv "$venv" 2>/dev/null; then
+        may_apt || fail "$python cannot make virtual environments; install python3-venv and start again"
+        apt_install python3-venv
+        "$python" -m venv --clear "$venv"
+    fi
+}
+
+install_package() {
+    local what="."
+    [ -n "$extras" ] && what=".[$extras]"
+    say "installing the package${extras:+ for development}"
+    if command -v uv >/dev/null; then
+        uv pip install -q --python "$venv/bin/python" -e "$what"
+    else
+        "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-input -e "$what"
+    fi
+}
+
+has_browser() {
+    "$venv/bin/python" - <<'PY'
+import sys
+from playwright.sync_api import sync_playwright
+from lbi.environments.browser import find_chromium
+from lbi.errors import UserError
+
+with sync_playwright() as driver:
+    own = driver.chromium.executable_path
+try:
+    find_chromium(own)
+except UserError:
+    sys.exit(1)
+PY
+}
+
+get_browser() {
+    has_browser && return
+    if may_apt; then
+        apt_install chromium fonts-liberation || apt_install chromium-browser || true
+        has_browser && return
+    fi
+    say "no Chromium found; trying: playwright install chromium"
+    "$venv/bin/playwright" install chromium || true
+    has_browser || fail "no Chromium. Install one: \`$venv/bin/playwright install chromium\` or, as root, \`apt-get install chromium\`"
+}
+
+# what the state of .venv depends on; setup for development also serves to use
+wanted="$(cat pyproject.toml scripts/setup.sh src/lbi/__init__.py | cksum | cut -d' ' -f1)"
+known="$(cat "$stamp" 2>/dev/null || true)"
+if [ -x "$venv/bin/lbi" ] && { [ "$known" = "$wanted dev" ] || [ "$known" = "$wanted $extras" ]; }; then
+    exit 0
+fi
+make_venv "$(find_python)"
+install_package
+get_browser
+echo "$wanted $extras" >"$stamp"
+say "done"
