@@ -28,9 +28,7 @@ def cited(quote: str, text: str) -> str:
     return folded if folded and folded in " ".join(text.split()) else ""
 
 
-def take_turns(tasks: Sequence[Sequence[Task]], most: int) -> list[Task]:
-    """First tasks of all documents, then second ones ...: a cap on roll-outs cuts depth before breadth."""
-    found: list[Task] = []
-    for turn in range(max((len(of_one) for of_one in tasks), default=0)):
-        found.extend(of_one[turn] for of_one in tasks if turn < len(of_one))
-    return found[:most]
+def take_turns(tasks: Sequence[Sequence[Task]]) -> list[Task]:
+    """First tasks of all, then second ones ...: a cap on roll-outs then cuts depth before breadth."""
+    longest = max((len(some) for some in tasks), default=0)
+    return [some[turn] for turn in range(longest) for some in tasks if turn < len(some)]

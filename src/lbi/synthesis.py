@@ -44,7 +44,7 @@ def read_documents(shop: Workshop, sources: Sequence[DocumentSource]) -> Corpus:
 
 
 async def propose_tasks(shop: Workshop, documents: Sequence[Document], actions: str) -> list[Task]:
-    """Tasks of all documents, taken in turns; at most ``synthesis.rollouts`` of them."""
+    """Tasks of all documents, in an order in which any beginning is spread over all sources and their sections."""
     store, config = shop.run.store, shop.config.synthesis
     done = {key.split("/")[0] for key in store.keys("task")}
     todo = [document for document in documents if document.id not in done]
@@ -70,11 +70,13 @@ async def propose_tasks(shop: Workshop, documents: Sequence[Document], actions: 
                 stage.advance()
 
         await _gather(one(document) for document in todo)
-    by_document: dict[str, list[Task]] = {}
+    stored: dict[str, list[Task]] = {}
     for _, task in store.all("task", Task):
-        by_document.setdefault(task.document, []).append(task)
-    order = [by_document[document.id] for document in documents if document.id in by_document]
-    return take_turns(order, sum(len(tasks) for tasks in order))
+        stored.setdefault(task.document, []).append(task)
+    by_source: dict[str, list[list[Task]]] = {}
+    for document in documents:
+        by_source.setdefault(document.source, []).append(stored.get(document.id, []))
+    return take_turns([take_turns(sections) for sections in by_source.values()])
 
 
 async def attempt_tasks(shop: Workshop, tasks: Sequence[Task], seed: int) -> list[Trajectory]:

@@ -29,7 +29,7 @@ FLAGS = (
     "--disable-component-extensions-with-background-pages",
 )
 #: pictures are drawn although nobody looks at them: on as few threads as can be.
-#: (--disable-threaded-compositing would save a quarter more, but then no animation frame comes and clicks wait for ever)
+#: (--disable-threaded-compositing saves more, but then no animation frame comes and a click waits for ever)
 DRAW_LITTLE = ("--in-process-gpu", "--num-raster-threads=1")
 #: all pages are of one site that we run ourselves: nothing to keep apart
 ONE_SITE = ("--disable-site-isolation-trials", "--renderer-process-limit=1")

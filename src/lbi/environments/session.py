@@ -51,7 +51,8 @@ class Session:
     notes: list[str] = field(default_factory=list)
     refused: str = ""
     crashed: bool = False
-    _chosen: int = 0
+    _chosen: int = 0  # files chosen since the page announced it
+    _known: int = 1  # tabs there were when the page last came to rest
     _opening: set[asyncio.Task[None]] = field(default_factory=set)
     _work: set[asyncio.Task[None]] = field(default_factory=set)
     _event: asyncio.Event = field(default_factory=asyncio.Event)
@@ -79,11 +80,12 @@ class Session:
     async def settle(self) -> None:
         """Wait until the page in front has arrived and is quiet; follows new tabs."""
         for _ in range(8):
-            tab, count = self.tab, len(self.tabs)
+            tab = self.tab
             state = await self._ask(tab)
             if state is None:
                 continue
-            if state["opened"] and await self._happens(self._more_tabs_than(count)):
+            if state["opened"] and await self._happens(lambda: len(self.tabs) > self._known):
+                self._known = len(self.tabs)
                 continue
             if state["choosers"] and await self._happens(lambda: self._chosen > 0):
                 self._chosen = 0
@@ -92,6 +94,7 @@ class Session:
                 raise EnvironmentFailure(f"a page did not arrive within {NAVIGATION_SECONDS:.0f} s: {state['url']}")
             tab.url, tab.title = state["url"], state["title"]
             await self._finish_work()
+            self._known = len(self.tabs)
             return
         raise EnvironmentFailure(f"the page does not come to rest: {path_of(self.tab.url)}")
 
@@ -189,9 +192,6 @@ class Session:
         task = asyncio.ensure_future(work)
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
-
-    def _more_tabs_than(self, count: int) -> Callable[[], bool]:
-        return lambda: len(self.tabs) > count
 
     async def _happens(self, done: Callable[[], bool]) -> bool:
         """Wait for an event that the page has announced."""
