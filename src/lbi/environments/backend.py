@@ -77,7 +77,8 @@ class LocalBackend:
         self._installed = installed
         self._folder = Path(tempfile.mkdtemp(prefix=f"lbi-{application.name}-"))
         self.state = self._folder / "state"
-        self._base = installed.pristine
+        self._base = installed.pristine  # what a reset goes back to
+        self._at = self._base  # what the live state was last made from
         self._resets = 0
         self._copies = 0
         self._database: Database | None = None
@@ -112,7 +113,7 @@ class LocalBackend:
     async def rebase(self) -> None:
         """Make the present state the one that resets go back to (after a log-in that the application remembers)."""
         token = await self.snapshot()
-        self._base = Path(token)
+        self._base = self._at = Path(token)
         self._stamps = self._stamp()
         if self._database:
             self._restored_version = self._database.version()
@@ -155,8 +156,7 @@ class LocalBackend:
     async def restore(self, token: str) -> None:
         """Back to a snapshot."""
         self._resets += 1
-        self._restored_version = -1
-        await self._return_to(Path(token), every_file=True)
+        await self._return_to(Path(token))
 
     def check(self) -> None:
         """Raise EnvironmentFailure if the server has ended."""
@@ -170,21 +170,22 @@ class LocalBackend:
             self._database = None
         await asyncio.to_thread(shutil.rmtree, self._folder, True)
 
-    async def _return_to(self, source: Path, every_file: bool = False) -> None:
+    async def _return_to(self, source: Path) -> None:
+        every_file = source != self._at  # else only what changed since
         try:
             changed = self._restore_files(source, every_file)
         except OSError as error:
             raise EnvironmentFailure(f"cannot restore the files of {self._application.name}: {error}") from error
-        if self._database and self._database.changed_since(self._restored_version):
+        if self._database and (every_file or self._database.changed_since(self._restored_version)):
             afterwards = [sql.replace("{n}", str(self._resets)) for sql in self._application.state.after_restore]
             self._database.restore(source / self._application.state.database, afterwards)
             self._restored_version = self._database.version()
         if changed & set(self._application.state.restart_on):
             await self._server.restart()
-        self._stamps = self._stamp()
+        self._at, self._stamps = source, self._stamp()
 
     def _restore_files(self, source: Path, every_file: bool) -> set[str]:
-        """Undo what happened to files since the last reset: the paths that were changed, added or deleted."""
+        """Make the files those of ``source``; returns the paths that had been changed, added or deleted."""
         now = self._stamp()
         changed = {path for path, stamp in now.items() if self._stamps.get(path) != stamp}
         changed |= self._stamps.keys() - now.keys()

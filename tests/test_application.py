@@ -1,0 +1,110 @@
+"""Application files: what is wrong with one is said with the key at fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lbi.environments.application import Application, Policy, expand, load_application, secrets_of
+from lbi.environments.browser import find_chromium, flags
+from lbi.environments.checks import contains
+from lbi.environments.policy import Gate
+from lbi.errors import UserError
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "app.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('name = "a"\nstart = ["x"]\nheath = "/"', "unknown key 'heath'; did you mean 'health'"),
+        ('name = "a"\nstart = ["x"]\n[state]\ndatbase = "x"', "'state.datbase'; did you mean 'database'"),
+        ('name = "a"\nstart = ["x"]\n[[documents]]\npaht = "x"', "did you mean 'path'"),
+        ('name = "a"', "give either start"),
+        ('name = "a"\nbase_url = "http://x"\nstart = ["x"]', "give either start"),
+        ('name = "A B"\nstart = ["x"]', "name"),
+        ("name = ", "not valid TOML"),
+        ('name = "a"\nstart = ["x"]\n[state]\nignore_columns = ["time"]', "table.column"),
+        ('name = "a"\nstart = ["x"]\n[policy]\ndeny_urls = ["("]', "no regular expression"),
+        ('name = "a"\nstart = ["x"]\n[login]\nstorage_state = "s"\nheaders = {a = "b"}', "choose one of"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(UserError, match=says.replace("(", r"\(").replace("[", r"\[")):
+        load_application(written(tmp_path, text))
+
+
+def test_an_unknown_name_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no application 'zzz'"):
+        load_application("zzz")
+    with pytest.raises(UserError, match="cannot read"):
+        load_application(tmp_path / "missing.toml")
+
+
+def test_secrets_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    login = {"basic": {"username": "ann", "password": "${THE_KEY}"}}
+    application = Application.model_validate({"name": "a", "start": ["x"], "login": login})
+    with pytest.raises(UserError, match="THE_KEY"):
+        secrets_of(application)
+    monkeypatch.setenv("THE_KEY", "s3")
+    assert secrets_of(application) == ("s3",)
+    own = application.model_copy(update={"environ": {"THE_KEY": "of-its-own", "PASSED": "${THE_KEY}"}})
+    assert expand("<${THE_KEY}>", own) == "<of-its-own>"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "found"),
+    [
+        ("120 boats", "12", False),
+        ("1.12", "12", False),
+        ("12.", "12", True),
+        ("It is 12, no more", "12", True),
+        ("12.5", "12", False),
+        ("1,200", "1200", True),
+        ("Total:  JANE\nDoe", "jane doe", True),
+        ("janet", "jane", False),
+        ("x", "", True),
+        ("cost: $5", "$5", True),
+    ],
+)
+def test_whole_words_are_contained(text: str, wanted: str, found: bool) -> None:
+    assert contains(text, wanted) is found
+
+
+def test_deny_is_tested_before_allow() -> None:
+    gate = Gate(Policy(allow_urls=("^/a",), deny_urls=("^/a/b",), deny_names=("^Delete",)), "http://h:1/x")
+    assert not gate.refuses_url("/a/c")
+    assert gate.refuses_url("/a/b")
+    assert gate.refuses_url("b", "http://h:1/a/")
+    assert gate.refuses_url("/c")
+    assert "another site" in gate.refuses_url("http://h:2/a")
+    assert "another site" in gate.refuses_url("//elsewhere/a")
+    assert gate.refuses_name("Delete it")
+    assert not gate.refuses_name("Undelete")
+
+
+def test_a_missing_browser_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="playwright install chromium"):
+        find_chromium()
+    browser = tmp_path / "chromium"
+    browser.touch(mode=0o755)
+    assert find_chromium() == str(browser)
+    shell = tmp_path / "chromium-headless-shell"
+    shell.touch(mode=0o755)
+    assert find_chromium() == str(shell)
+    assert find_chromium(headless=False) == str(browser)
+    own = tmp_path / "ms/chromium-1/chrome"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    assert find_chromium(str(own)) == ""
+
+
+def test_nothing_leaves_the_machine_where_the_site_is_on_it() -> None:
+    assert any("NOTFOUND" in flag for flag in flags(images=False, only_loopback=True))
+    assert not any("NOTFOUND" in flag for flag in flags(images=False, only_loopback=False))

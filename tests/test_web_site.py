@@ -1,0 +1,374 @@
+"""A real browser on a small site with everything that trips agents up: dialogs, tabs, frames, files, slow pages."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import pytest_asyncio
+
+from lbi.contracts import Environment, Outcome
+from lbi.environments.application import Application, Login, Policy
+from lbi.environments.web import WebEnvironment, WebWorld
+from lbi.errors import EnvironmentFailure, ScoreError, UserError
+from lbi.records import Check, Observation, Task
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+PAGES = {
+    "/": """<title>Start</title><h1>Start</h1>
+      <a href="/form">Form</a> <a href="/secret">Secret</a> <a href="/hop">Hop</a>
+      <a href="http://elsewhere.invalid/">Elsewhere</a>
+      <button onclick="location = '/secret'">Sneak</button>
+      <button onclick="location = 'http://elsewhere.invalid/'">Leave</button>
+      <button onclick="document.title = 'gone'">Delete account</button>""",
+    "/form": """<title>Form</title><form action="/echo">
+      Name: <input name="name"> <label>Size <input type="number" name="size" value="1"></label>
+      <select name="kind" aria-label="Kind"><option>defect<option selected>task</select>
+      <input type="radio" name="way" value="a" checked> by land <input type="radio" name="way" value="b"> by sea
+      <input name="off" aria-label="Off" disabled value="no"> <button>Send</button></form>""",
+    "/dialog": """<title>Dialogs</title><p id="out">nothing</p>
+      <button onclick="alert('Mind the gap')">Warn</button>
+      <button onclick="out.textContent = confirm('Really?') ? 'confirmed' : 'kept'">Ask</button>
+      <button onclick="out.textContent = prompt('Who?', 'me')">Prompt</button>""",
+    "/tabs": """<title>Tabs</title><a href="/form" target="_blank">New tab</a>
+      <button onclick="window.open('/dialog')">Window</button>""",
+    "/frame": '<title>Frames</title><iframe src="/inner" title="Inner"></iframe>',
+    "/inner": """<p id="out">before</p><button onclick="out.textContent = 'after'">Change</button>
+      <a href="/dialog">Onward</a>""",
+    "/files": """<title>Files</title><a href="/download">Get it</a> <p id="out">no file</p>
+      <input type="file" aria-label="Attach" onchange="out.textContent = this.files[0].name">""",
+    "/late": """<title>Late</title><p id="out">empty</p><button onclick="
+      fetch('/slow').then(r => r.text()).then(t => out.textContent = 'it came')">Fetch</button>
+      <a href="/slow">Slow page</a>""",
+    "/folded": """<title>Folded</title><div style="cursor: pointer" onclick="box.hidden = !box.hidden">More</div>
+      <div id="box" hidden><label>Hidden <input></label></div>
+      <div style="position: relative"><button>Below</button>
+      <div id="lid" style="position: absolute; inset: 0; background: red"></div></div>""",
+    "/leave": """<title>Leave</title><script>addEventListener('beforeunload', e => e.preventDefault())</script>
+      <label>Text <input></label> <a href="/">Away</a>""",
+    "/memory": """<title>Memory</title><p id="out"></p><script>
+      out.textContent = [document.cookie, localStorage.a, sessionStorage.a, window.name].join('|');
+      document.cookie = 'a=1'; localStorage.a = sessionStorage.a = window.name = '1';</script>""",
+    "/secret": "<title>Secret</title>secret",
+    "/slow": "<title>Slow</title><h1>Slow</h1>",
+}
+
+
+class Site(BaseHTTPRequestHandler):
+    """Serves PAGES; remembers what was asked for."""
+
+    asked: list[str] = []  # noqa: RUF012 - shared on purpose
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        Site.asked.append(parts.path)
+        if parts.path == "/slow":
+            time.sleep(0.3)
+        if parts.path == "/hop":
+            return self._send(302, "", {"Location": "/secret"})
+        if parts.path == "/download":
+            return self._send(200, "12345", {"Content-Disposition": 'attachment; filename="five.txt"'})
+        if parts.path == "/echo":
+            return self._send(200, f"<title>Echo</title><p>{sorted(parse_qs(parts.query).items())}</p>")
+        if parts.path == "/who":
+            return self._send(200, f"<title>Who</title><p>key {self.headers.get('X-Key', 'none')}</p>")
+        self._send(200 if parts.path in PAGES else 404, PAGES.get(parts.path, "<title>Not found</title>"))
+
+    def _send(self, status: int, body: str, headers: dict[str, str] | None = None) -> None:
+        data = f"<!doctype html>{body}".encode() if status == 200 and not headers else body.encode()
+        self.send_response(status)
+        for name, value in {"Content-Type": "text/html", "Content-Length": str(len(data)), **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def web(site: str) -> AsyncIterator[WebEnvironment]:
+    world = WebWorld(base_url=site)
+    yield await world.open()
+    await world.close()
+    await world.close()
+
+
+def task(path: str, check: Check | None = None) -> Task:
+    return Task(instruction="try it", environment="site", start_url=path, check=check)
+
+
+async def does(web: WebEnvironment, *actions: str) -> Observation:
+    """The observation after the last of several actions that must work."""
+    outcome: Outcome | None = None
+    for action in actions:
+        outcome = await web.step(action)
+        assert not outcome.observation.error, f"{action}: {outcome.observation.error}"
+    assert outcome is not None
+    return outcome.observation
+
+
+async def test_it_meets_the_contract(web: WebEnvironment) -> None:
+    assert isinstance(web, Environment)
+    seen = await web.reset(task("/form"))
+    assert (seen.url, seen.title, seen.digest, seen.error) == ("/form", "Form", "", "")
+    assert seen.text.splitlines()[:2] == ["URL: /form", "Title: Form"]
+    assert 'textbox "Name:" [e1]' in seen.text
+    assert 'radio "by land" [e4] (checked)' in seen.text
+    assert (await web.reset(task("/form"))).id == seen.id
+
+
+async def test_a_form_is_filled_and_sent(web: WebEnvironment) -> None:
+    await web.reset(task("/form"))
+    seen = await does(
+        web,
+        'fill(e1, "Ann")',
+        'fill(\'spinbutton "Size"\', "7")',
+        'select(\'combobox "Kind"\', "defect")',
+        "click('radio \"by sea\"')",
+    )
+    assert 'combobox "Kind" [e3]: "defect" of "defect" | "task"' in seen.text
+    outcome = await web.step("click('button \"Send\"')")
+    assert outcome.action.grounded == "click('button \"Send\"')"
+    assert outcome.observation.url == "/echo?name=Ann&size=7&kind=defect&way=b"
+    assert (await does(web, "back()")).url == "/form"
+
+
+@pytest.mark.parametrize(
+    ("action", "says"),
+    [
+        ("dance()", "no action found"),
+        ("click(e99)", "there is no element e99"),
+        ("click('button \"None\"')", 'there is no button "None"'),
+        ('fill(e6, "x")', 'textbox "Off" is disabled'),
+        ('fill(e2, "many")', 'takes only numbers, not "many"'),
+        ('select(e3, "story")', 'there are: "task", "defect"'),
+        ('select(e1, "x")', "has no options"),
+        ('fill(e3, "x")', "use select"),
+        ('fill(e4, "x")', "use click"),
+        ('press("Nokey")', "is no key"),
+        ("back()", "no page to go back to"),
+        ('goto("http://elsewhere.invalid/")', "is another site"),
+    ],
+)
+async def test_what_cannot_be_done_is_an_observation(web: WebEnvironment, action: str, says: str) -> None:
+    before = await web.reset(task("/form"))
+    outcome = await web.step(action)
+    assert says in outcome.observation.error
+    assert "\n" not in outcome.observation.error
+    assert outcome.observation.text == before.text
+    assert not outcome.done
+    assert not (await web.step('press("Tab")')).observation.error
+
+
+async def test_a_covered_button_is_an_error_and_no_wait_for_ever(web: WebEnvironment) -> None:
+    await web.reset(task("/folded"))
+    outcome = await web.step("click('button \"Below\"')")
+    assert "is covered by something else" in outcome.observation.error
+
+
+async def test_a_folded_section_opens(web: WebEnvironment) -> None:
+    seen = await web.reset(task("/folded"))
+    assert "Hidden" not in seen.text
+    assert 'textbox "Hidden"' in (await does(web, "click('generic \"More\"')")).text
+
+
+async def test_dialogs_are_accepted_and_told(web: WebEnvironment) -> None:
+    await web.reset(task("/dialog"))
+    assert (
+        'note: a dialog (alert) said "Mind the gap" and was accepted'
+        in (await does(web, "click('button \"Warn\"')")).text
+    )
+    assert "text: confirmed" in (await does(web, "click('button \"Ask\"')")).text
+    seen = await does(web, "click('button \"Prompt\"')")
+    assert "text: me" in seen.text
+    assert "Really?" not in seen.text
+
+
+async def test_new_tabs_are_followed_and_closed(web: WebEnvironment) -> None:
+    await web.reset(task("/tabs"))
+    seen = await does(web, "click('link \"New tab\"')")
+    assert seen.url == "/form"
+    assert "note: a new tab was opened" in seen.text
+    assert (await does(web, "back()")).url == "/tabs"
+    assert (await does(web, "click('button \"Window\"')")).url == "/dialog"
+    assert (await web.reset(task("/tabs"))).url == "/tabs"
+    assert "no page to go back to" in (await web.step("back()")).observation.error
+
+
+async def test_frames_are_seen_and_acted_in(web: WebEnvironment) -> None:
+    seen = await web.reset(task("/frame"))
+    assert "text: before" in seen.text
+    assert "text: after" in (await does(web, "click('button \"Change\"')")).text
+    seen = await does(web, "click('link \"Onward\"')")
+    assert seen.url == "/frame"
+    assert 'button "Warn"' in seen.text
+
+
+async def test_files_go_both_ways(web: WebEnvironment) -> None:
+    await web.reset(task("/files"))
+    seen = await does(web, "click('link \"Get it\"')")
+    assert 'note: the file "five.txt" was downloaded (5 bytes)' in seen.text
+    assert seen.url == "/files"
+    seen = await does(web, "click('button \"Attach\"')")
+    assert "text: note.txt" in seen.text
+    assert "note: a file was asked for" in seen.text
+
+
+async def test_what_is_on_its_way_is_waited_for(web: WebEnvironment) -> None:
+    await web.reset(task("/late"))
+    assert "text: it came" in (await does(web, "click('button \"Fetch\"')")).text
+    assert (await does(web, "click('link \"Slow page\"')")).title == "Slow"
+    assert (await does(web, "back()")).url == "/late"
+
+
+async def test_leaving_a_page_that_objects(web: WebEnvironment) -> None:
+    await web.reset(task("/leave"))
+    seen = await does(web, 'fill(\'textbox "Text"\', "draft")', "click('link \"Away\"')")
+    assert seen.url == "/"
+
+
+async def test_no_memory_of_the_last_episode(web: WebEnvironment) -> None:
+    first = await web.reset(task("/memory"))
+    assert "text: |||" in first.text
+    assert "text: a=1|1|1|1" in (await does(web, 'goto("/memory")')).text
+    assert (await web.reset(task("/memory"))).text == first.text
+
+
+async def test_another_site_is_never_opened(web: WebEnvironment) -> None:
+    await web.reset(task("/"))
+    outcome = await web.step("click('link \"Elsewhere\"')")
+    assert "is another site" in outcome.observation.error
+    outcome = await web.step("click('button \"Leave\"')")
+    assert outcome.observation.error
+    assert outcome.observation.url == "/"
+
+
+async def test_checks_are_scored_on_the_open_page(web: WebEnvironment) -> None:
+    await web.reset(task("/form"))
+    ok = Check(answer=("1,200 boats",), answer_not=("12",), url="^/form$", shows=("by sea", "Size 1"))
+    assert await web.score(task("/form", ok), "There are 1200  Boats.") == (1.0, "every condition holds")
+    assert (await web.score(task("/form", Check(url="^/other")), ""))[0] == 0.0
+    assert (await web.score(task("/form", Check(shows=("by air",))), ""))[0] == 0.0
+    for check in (None, Check(), Check(sql="SELECT 1"), Check(command=("true",)), Check(url="(")):
+        with pytest.raises(ScoreError):
+            await web.score(task("/form", check), "")
+
+
+async def test_finish_ends_the_episode_with_the_answer(web: WebEnvironment) -> None:
+    await web.reset(task("/form"))
+    outcome = await web.step('finish("42")')
+    assert (outcome.done, outcome.answer) == (True, "42")
+
+
+# -- rules, log-in, failures: each with a world of its own ------------------------------------------------------------
+
+
+async def opened(world: WebWorld, path: str) -> tuple[WebEnvironment, Observation]:
+    environment = await world.open()
+    return environment, await environment.reset(task(path))
+
+
+async def test_deny_wins_on_links_names_scripts_and_redirects(site: str) -> None:
+    rules = Policy(allow_urls=("^/",), deny_urls=("^/secret",), deny_names=("^Delete .*account",))
+    world = WebWorld(Application(name="ruled", base_url=site, policy=rules))
+    try:
+        web, _ = await opened(world, "/")
+        Site.asked.clear()
+        for action in (
+            'goto("/secret")',
+            "click('link \"Secret\"')",
+            "click('button \"Sneak\"')",
+            "click('link \"Hop\"')",
+            "click('button \"Delete account\"')",
+        ):
+            outcome = await web.step(action)
+            assert "may not be" in outcome.observation.error, action
+            assert (outcome.observation.url, outcome.observation.title) == ("/", "Start")
+        assert "/secret" not in Site.asked
+        assert (await does(web, "click('link \"Form\"')")).url == "/form"
+    finally:
+        await world.close()
+
+
+async def test_secrets_log_in_and_are_shown_nowhere(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    application = Application(name="locked", base_url=site, login=Login(headers={"X-Key": "${SITE_KEY}"}))
+    with pytest.raises(UserError, match="SITE_KEY"):
+        WebWorld(application)
+    monkeypatch.setenv("SITE_KEY", "open-sesame")
+    world = WebWorld(application)
+    try:
+        web, seen = await opened(world, "/who")
+        assert "text: key ***" in seen.text
+        outcome = await web.step('goto("/echo?name=open-sesame")')
+        assert "sesame" not in outcome.model_dump_json()
+    finally:
+        await world.close()
+
+
+async def test_a_form_is_logged_in_through_once(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SITE_USER", "ann-the-user")
+    form = {"url": "/form", "steps": ['fill(\'textbox "Name:"\', "${SITE_USER}")', "click('button \"Send\"')"]}
+    world = WebWorld(Application.model_validate({"name": "forms", "base_url": site, "login": {"form": form}}))
+    try:
+        Site.asked.clear()
+        web, seen = await opened(world, "/memory")
+        assert "/echo" in Site.asked
+        assert seen.url == "/memory"
+        await web.reset(task("/"))
+        assert Site.asked.count("/echo") == 1
+    finally:
+        await world.close()
+
+
+async def test_a_lost_browser_is_the_infrastructures_failure_and_comes_back(site: str) -> None:
+    world = WebWorld(base_url=site)
+    try:
+        web, _ = await opened(world, "/")
+        await world.browser._browser.close()  # type: ignore[union-attr]
+        with pytest.raises(EnvironmentFailure):
+            await web.step('goto("/form")')
+        assert (await web.reset(task("/form"))).url == "/form"
+    finally:
+        await world.close()
+
+
+async def test_a_site_that_is_down_is_the_infrastructures_failure() -> None:
+    world = WebWorld(base_url="http://127.0.0.1:9")
+    try:
+        with pytest.raises(EnvironmentFailure):
+            await opened(world, "/")
+    finally:
+        await world.close()
+
+
+async def test_screenshots_are_handed_over(site: str) -> None:
+    kept: list[bytes] = []
+
+    def keep(image: bytes) -> str:
+        kept.append(image)
+        return "hash"
+
+    world = WebWorld(base_url=site, screenshots=True, save_image=keep)
+    try:
+        _, seen = await opened(world, "/")
+        assert seen.image == "hash"
+        assert kept[0].startswith(b"\x89PNG")
+    finally:
+        await world.close()
