@@ -7,16 +7,19 @@ a budget takes the most informative spans, and the plan is known before it is pa
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
 from lbi import parse
 from lbi.contracts import Fields, Model, Request
 from lbi.normalise import observation_key
-from lbi.records import Example, Observation, Trajectory, Usage
+from lbi.records import Action, Example, Observation, Trajectory, Usage
 
 #: actions that leave something unfinished: a span neither starts after one nor ends with one
 _UNFINISHED = frozenset({"fill", "select"})
+#: spans with one end differ in their beginnings only; more than so many of them say little more
+PER_END = 3
 _TOGGLES = frozenset({"checkbox", "radio", "switch"})
 
 
@@ -60,7 +63,13 @@ def plan_spans(trajectory: Trajectory, budget: int, seed: int) -> list[tuple[int
         for i, j in all_spans(trajectory)
         if (value := worth(trajectory, i, j)) > 0
     ]
-    return sorted(span for _, span in sorted(scored, reverse=True)[:budget])
+    taken: Counter[int] = Counter()
+    chosen: list[tuple[int, int]] = []
+    for _, (i, j) in sorted(scored, reverse=True):
+        if taken[j] < PER_END and len(chosen) < budget:
+            taken[j] += 1
+            chosen.append((i, j))
+    return sorted(chosen)
 
 
 def worth(trajectory: Trajectory, start: int, end: int) -> float:
@@ -77,7 +86,8 @@ def worth(trajectory: Trajectory, start: int, end: int) -> float:
     length = len(actions)
     if changes:
         last = changes[-1] == length
-        return (3.0 if last and len(changes) == 1 else 1.0 if last else 0.2) - 0.1 * length
+        aside = sum(_aside(seen[k], actions[k], seen[k + 1]) for k in range(length - 1))
+        return (3.0 if last and len(changes) == 1 else 1.0 if last else 0.2) - 0.1 * length - 0.5 * aside
     if actions[-1].kind in (*_UNFINISHED, "scroll") or actions[-1].role in _TOGGLES:
         return 0.0
     sent = [k for k, action in enumerate(actions, 1) if action.kind == "press" or action.role == "button"]
@@ -86,6 +96,12 @@ def worth(trajectory: Trajectory, start: int, end: int) -> float:
     if _place(seen[-1].url) == _place(seen[0].url) and seen[0].text == seen[-1].text:
         return 0.0
     return 1.6 - 0.2 * length
+
+
+def _aside(before: Observation, action: Action, after: Observation) -> bool:
+    """A click on the way that led nowhere: a menu unfolded and left, a toolbar."""
+    entering = action.kind in _UNFINISHED or action.role in _TOGGLES
+    return not entering and _place(before.url) == _place(after.url) and before.digest == after.digest
 
 
 def _unfinished(trajectory: Trajectory, start: int) -> bool:

@@ -192,7 +192,7 @@ class Explorer:
         filled = self._filled(history)
         count = len(filled)
         draw = random.Random(f"{self.seed}/{signature(page)}/{len(history) - count}")
-        limit = draw.choice((1, 2, 2, 3, 4))
+        limit = draw.choice((2, 3, 4, 6))
         if count >= limit:
             return []
         open_fields = [e for e in form.fields if (e.role, e.name) not in filled and e.role in FIELD_ROLES]

@@ -145,5 +145,7 @@ class Coverage:
         here = self.places[signature(page)]
         here.offers[affordance] = here.offers.get(affordance, 0) + 1
         self.tried[affordance] += 1
-        if action.kind == "click" and (after.error or (after.text == before.text and after.digest == before.digest)):
+        # a form that was refused lacked something, and is worth another try
+        idle = action.kind == "click" and affordance[0] != "submit"
+        if idle and (after.error or (after.text == before.text and after.digest == before.digest)):
             here.dead.add(affordance)

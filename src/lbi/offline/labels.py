@@ -1,6 +1,6 @@
 """Span of a trajectory -> the instruction that its steps really carried out (backward construction, offline).
 
-fill Colour "red", click "Save" on /lamp/7  ->  Save: set Colour to "red" on lamp "7" (Edit lamp)
+fill Colour "red", click "Save" on /lamp/7  ->  Save with Colour "red" on lamp "7" ("Green lamp")
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ def abstract(trajectory: Trajectory, start: int, end: int) -> str:
     if filled:
         where = _where(filled[0].observation, pages)
         settings = ", ".join(_setting(step) for step in _last_of_each(filled))
-        button = _button(pressed, filled)
-        return f"{button}: {settings} {where}" if button else f"Fill in {settings} {where}"
+        return f"{_button(pressed, filled) or 'Fill in'} with {settings} {where}"
     changed = observations[-1].digest != observations[-2].digest
     if pressed and (changed or pressed[-1].action.role == "button"):
         return f"{_clean(pressed[-1].action.name)} {_where(pressed[-1].observation, pages)}"
@@ -43,8 +42,8 @@ def _last_of_each(filled: Sequence[Step]) -> list[Step]:
 def _setting(step: Step) -> str:
     action = step.action
     if action.role in TOGGLE_ROLES:
-        return f"choose {_clean(action.name)}"
-    return f'set {_clean(action.name)} to "{_value(action.value)}"'
+        return f"{_clean(action.name)} chosen"
+    return f'{_clean(action.name)} "{_value(action.value)}"'
 
 
 def _button(pressed: Sequence[Step], filled: Sequence[Step]) -> str:

@@ -6,6 +6,7 @@ An application has one page for each of its things; what was learned on the page
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -79,10 +80,14 @@ def kin(thing: Thing, pages: Iterable[Page]) -> dict[Thing, set[str]]:
 
 def mentioned(instruction: str, thing: Thing, pages: Iterable[Page]) -> Thing | None:
     """The thing of this kind that the instruction calls by the name of a link to it; the longest name wins."""
-    best: tuple[int, Thing | None] = (2, None)
-    for other, names in kin(thing, pages).items():
+    best: tuple[int, Thing | None] = (0, None)
+    known = kin(thing, pages)
+    leads = Counter(name for names in known.values() for name in names)
+    for other, names in known.items():
         for name in names:
             label = re.sub(r"\s+(unread|new)$", "", name.strip().lstrip("#"))
+            if leads[name] > 1 or label.lower() in SYNONYMS or label.lower() in STOP:
+                continue  # "edit" leads to many things and names none
             if len(label) > best[0] and contains_phrase(instruction, label):
                 best = (len(label), other)
     return best[1]

@@ -34,6 +34,8 @@ from lbi.records import Observation, Step
 
 #: a lesson whose instruction is less like the goal than this teaches nothing about it
 CLOSE_ENOUGH = 0.42
+#: how the reason for the last step of an example ends
+LAST = "and that is the last step"
 PRESS_WORDS = frozenset(words("create add save apply submit update change post send ok confirm search go"))
 SHY_WORDS = frozenset(words("preview cancel reset delete remove back close help"))
 
@@ -113,12 +115,19 @@ def act(fields: Fields) -> Move:
         frame=_frame(page, fields.history, shown),
         documents=_guidance(goal, [document.text for document in fields.documents]),
     )
+    if _carried_out(here):
+        return finish(here, "the example was carried out")
     for score, lesson in _in_order(rank(shown, goal), fields.history):
         if score >= CLOSE_ENOUGH:
             move = follow(here, lesson)
             if move is not None:
                 return move[0], f"following {lesson.id}: {move[1]}"
     return ground(here)
+
+
+def _carried_out(here: Situation) -> bool:
+    """The last step was the last of an example that changes something; whether it is still among those shown or not."""
+    return bool(here.history) and here.history[-1].reason.endswith(LAST) and not here.observation.error
 
 
 def _in_order(ranked: list[tuple[float, Lesson]], history: Sequence[Step]) -> list[tuple[float, Lesson]]:
@@ -206,6 +215,8 @@ def _go(here: Situation, lesson: Lesson, index: int) -> Move | None:
 def _fill(here: Situation, lesson: Lesson, done: int) -> Move | None:
     """The next field to fill in the form that the lesson fills from here on; None when nothing is left to fill."""
     run = []
+    while done and _is_filling(lesson.steps[done - 1]):  # a field may have been filled before its turn
+        done -= 1
     for step in lesson.steps[done:]:
         if not _is_filling(step):
             break
@@ -251,9 +262,11 @@ def _press(here: Situation, lesson: Lesson, done: int) -> Move | None:
         return _go(here, lesson, later) if own.role == "link" and later < len(lesson.observations) else None
     if here.pressed(element) and own.kind == "click":
         return None
+    last = done + 1 == len(lesson.steps) and not lesson.visit
+    reason = f"as in the example, {LAST}" if last else "as in the example"
     if own.kind == "press":
-        return f"press({element.ref}, {json.dumps(own.value)})", "as in the example"
-    return click(element), "as in the example"
+        return f"press({element.ref}, {json.dumps(own.value)})", reason
+    return click(element), reason
 
 
 def _counterpart(here: Situation, lesson: Lesson, done: int) -> Element | None:
@@ -325,7 +338,7 @@ def _best_element(here: Situation) -> Element | None:
         score = _name_score(element, here)
         if score > best[0]:
             best = (score, element)
-    return best[1]
+    return find(here.page, best[1].role, best[1].name, here.about) if best[1] else None
 
 
 def _name_score(element: Element, here: Situation) -> float:
