@@ -75,7 +75,7 @@ PY
 get_browser() {
     has_browser && return
     if may_apt; then
-        apt_install chromium fonts-liberation || apt_install chromium-browser || true
+        apt_install chromium-headless-shell fonts-liberation || apt_install chromium || apt_install chromium-browser || true
         has_browser && return
     fi
     say "no Chromium found; trying: playwright install chromium"
