@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -46,8 +47,11 @@ async def check_benchmark(name: str, only: str, workers: int, quiet: bool) -> li
 
 
 def _application(benchmark: Benchmark, name: str) -> str:
+    """A name, or a path, which a file of tasks says from where it lies."""
     if not benchmark.application:
         raise UserError(f"benchmark {name} names no application to try its gold solutions on; set application = ...")
+    if benchmark.application.endswith(".toml"):
+        return str(Path(name).expanduser().parent / benchmark.application)
     return benchmark.application
 
 
