@@ -105,6 +105,11 @@ class WebEnvironment:
         self._last = Observation(text="")
         self._refs: dict[str, str] = {}
 
+    @property
+    def url(self) -> str:
+        """Scheme, host and port of the site."""
+        return self._backend.url
+
     # -- the contract ------------------------------------------------------------------------------------------------
 
     async def reset(self, task: Task) -> Observation:
