@@ -54,7 +54,8 @@ def load_benchmark(name_or_path: str) -> Benchmark:
         path = Path(name_or_path).expanduser()
         if not path.is_file():
             raise UserError(
-                f"no benchmark {name_or_path!r}: neither a file nor one of those shipped ({', '.join(shipped_benchmarks())})"
+                f"no benchmark {name_or_path!r}: neither a file nor one of those shipped "
+                f"({', '.join(shipped_benchmarks())})"
             )
         text = path.read_text()
     try:

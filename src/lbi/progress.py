@@ -1,4 +1,4 @@
-"""Live progress per stage: done / total, rate, time left, money so far. A line now and then where there is no terminal."""
+"""Live progress per stage: done / total, rate, time left, money so far; now and then a line where is no terminal."""
 
 from __future__ import annotations
 

@@ -133,8 +133,12 @@ class RunFolder:
 def write_atomically(file: Path, content: bytes) -> None:
     """A reader sees the old file or the new one, never half of it, also after a kill."""
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    part.write_bytes(content)
-    part.replace(file)
+    try:
+        part.write_bytes(content)
+        part.replace(file)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 class Store:
@@ -246,7 +250,8 @@ class Store:
         with self._transaction() as db:
             db.execute(
                 "INSERT INTO failure VALUES(?, ?, ?, ?, 1, ?) ON CONFLICT(kind, key) DO UPDATE SET "
-                "boundary = excluded.boundary, message = excluded.message, attempts = attempts + 1, created = excluded.created",
+                "boundary = excluded.boundary, message = excluded.message, attempts = attempts + 1, "
+                "created = excluded.created",
                 (kind, key, boundary, message, time.time()),
             )
             row = db.execute("SELECT attempts FROM failure WHERE kind = ? AND key = ?", (kind, key)).fetchone()
@@ -279,7 +284,8 @@ class Store:
         with self._transaction() as db:
             for name, value in amounts.items():
                 db.execute(
-                    "INSERT INTO meter VALUES(?, ?, ?) ON CONFLICT(stage, name) DO UPDATE SET value = value + excluded.value",
+                    "INSERT INTO meter VALUES(?, ?, ?) "
+                    "ON CONFLICT(stage, name) DO UPDATE SET value = value + excluded.value",
                     (stage, name, value),
                 )
 

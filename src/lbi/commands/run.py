@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import logging
 import shutil
 import sqlite3
 from pathlib import Path
@@ -53,7 +55,19 @@ def _carried_out(config: Config, out: Path, quiet: bool, only: Only) -> Ended:
     console = Console(stderr=True)
     if not quiet:
         console.print(f"Run folder {out}; the same command continues it at any time.", soft_wrap=True, highlight=False)
+    _keep_log(out)
     return asyncio.run(run_pipeline(config, out, console, quiet=quiet, only=only))
+
+
+def _keep_log(out: Path) -> None:
+    """What libraries have to say, such as of a browser that an interrupt took along, goes to a file."""
+    with contextlib.suppress(OSError):  # the run folder's own complaint says more
+        out.mkdir(parents=True, exist_ok=True)
+        logging.basicConfig(
+            handlers=[logging.FileHandler(out / "run.log", delay=True)],
+            level=logging.WARNING,
+            format="%(asctime)s %(name)s: %(message)s",
+        )
 
 
 def _copy_examples(source: Path, out: Path) -> None:
