@@ -82,20 +82,37 @@ def worth(trajectory: Trajectory, start: int, end: int) -> float:
     actions = [step.action for step in trajectory.steps[start:end]]
     if any(observation.error for observation in seen[1:]) or _unfinished(trajectory, start):
         return 0.0
+    if _abandons_a_form(trajectory, start, end):
+        return 0.0
     changes = [k for k in range(1, len(seen)) if seen[k].digest != seen[k - 1].digest]
     length = len(actions)
+    aside = sum(_aside(seen[k], actions[k], seen[k + 1]) for k in range(length - 1))
     if changes:
         last = changes[-1] == length
-        aside = sum(_aside(seen[k], actions[k], seen[k + 1]) for k in range(length - 1))
         return (3.0 if last and len(changes) == 1 else 1.0 if last else 0.2) - 0.1 * length - 0.5 * aside
-    if actions[-1].kind in (*_UNFINISHED, "scroll") or actions[-1].role in _TOGGLES:
+    if actions[-1].kind == "scroll":
         return 0.0
     sent = [k for k, action in enumerate(actions, 1) if action.kind == "press" or action.role == "button"]
-    if any(action.kind in _UNFINISHED for action in actions) and sent != [length]:
+    entering = any(action.kind in _UNFINISHED for action in actions)
+    if entering and (sent != [length] or _place(seen[-1].url) == _place(seen[-2].url)):
         return 0.0
     if _place(seen[-1].url) == _place(seen[0].url) and seen[0].text == seen[-1].text:
         return 0.0
-    return 1.6 - 0.2 * length
+    return 1.6 - 0.2 * length - 0.5 * aside
+
+
+def _abandons_a_form(trajectory: Trajectory, start: int, end: int) -> bool:
+    """Whether something was entered and then left without pressing anything."""
+    entered = False
+    for step in trajectory.steps[start:end]:
+        action = step.action
+        if action.kind in _UNFINISHED or action.role in _TOGGLES:
+            entered = True
+        elif entered and (action.role == "button" or action.kind == "press"):
+            entered = False
+        elif entered:
+            return True
+    return entered
 
 
 def _aside(before: Observation, action: Action, after: Observation) -> bool:

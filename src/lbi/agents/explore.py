@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import random
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ from lbi.agents import Parts
 from lbi.contracts import Decision
 from lbi.environments.snapshot import Element, Page
 from lbi.offline.coverage import Affordance, Coverage, signature
-from lbi.offline.forms import CHOICE_ROLES, FIELD_ROLES, TEXT_ROLES, TOGGLE_ROLES, Form, find, forms, usable
+from lbi.offline.forms import CHOICE_ROLES, FIELD_ROLES, TEXT_ROLES, TOGGLE_ROLES, Form, find, forms, is_empty, usable
 from lbi.offline.invent import invent, pick
 from lbi.offline.lesson import FILLING, page_of
 from lbi.offline.lexical import words
@@ -165,7 +164,7 @@ class Explorer:
             return None
         form = next((f for f in forms(page) if target in f.buttons), None)
         kept = form is not None and any(e.role in TEXT_ROLES and e.value.strip() for e in form.fields)
-        return button if kept and form is not None and any(_is_empty(e) for e in form.fields) else None
+        return button if kept and form is not None and any(is_empty(e) for e in form.fields) else None
 
     def _in_form(
         self,
@@ -196,8 +195,8 @@ class Explorer:
         if count >= limit:
             return []
         open_fields = [e for e in form.fields if (e.role, e.name) not in filled and e.role in FIELD_ROLES]
-        empty = [e for e in open_fields if e.role in TEXT_ROLES and _is_empty(e)]
-        unchosen = [e for e in open_fields if e.role in CHOICE_ROLES and _is_empty(e)]
+        empty = [e for e in open_fields if e.role in TEXT_ROLES and is_empty(e)]
+        unchosen = [e for e in open_fields if e.role in CHOICE_ROLES and is_empty(e)]
         choices = [e for e in open_fields if e.role in CHOICE_ROLES and len(e.options) > 1 and e not in unchosen]
         others = [e for e in open_fields if e.role in TEXT_ROLES and e.value.strip()]
         toggles = [e for e in open_fields if e.role in TOGGLE_ROLES and "checked" not in e.states]
@@ -224,13 +223,6 @@ class Explorer:
             return f"select({element.ref}, {json.dumps(option, ensure_ascii=False)})" if option else ""
         value = invent(element, page, self.coverage.values, rng)
         return f"fill({element.ref}, {json.dumps(value, ensure_ascii=False)})"
-
-
-def _is_empty(element: Element) -> bool:
-    """A text box without text, or a choice that shows a placeholder such as "---"."""
-    if element.role in TEXT_ROLES:
-        return not element.value.strip()
-    return element.role in CHOICE_ROLES and bool(element.options) and not re.search(r"\w", element.value)
 
 
 def create(parts: Parts) -> Explorer:

@@ -20,7 +20,9 @@ from lbi.records import Trajectory
 #: what can be done: ("submit", "Save|Name:") a form, ("button", "Print") without one, ("to", "/lamp/*") go there
 Affordance = tuple[str, str]
 _DIGITS = re.compile(r"\d+")
+_THING = re.compile(r"^[a-z]{0,2}\d+$", re.IGNORECASE)
 MAX_INSTANCES = 6
+MANY = 12  # sections of an application are fewer, its things are more
 
 
 def masked(name: str) -> str:
@@ -63,14 +65,15 @@ class Coverage:
                     self._tried(trajectory, index)
 
     def pattern(self, url: str) -> str:
-        """The address with its last part masked where it has many siblings: /lamp/*."""
+        """The address with numbers, what follows them, and one of very many siblings masked: /lamp/*/edit."""
         parts = segments(url)
-        if not parts:
-            return "/"
-        parent = "/".join(parts[:-1])
-        many = len(parts) > 1 and len(self._parents[parent]) > 2
-        last = "*" if many or parts[-1].isdigit() else parts[-1]
-        return "/" + "/".join([*parts[:-1], last])
+        masked = [
+            "*" if _THING.match(part) or (i and "-" in part and _THING.match(parts[i - 1])) else part
+            for i, part in enumerate(parts)
+        ]
+        if len(parts) > 1 and len(self._parents["/".join(parts[:-1])]) > MANY:
+            masked[-1] = "*"
+        return "/" + "/".join(masked)
 
     def affordance(self, page: Page, element: Element) -> Affordance:
         """A link counts by where it leads, everything else by its name."""

@@ -70,12 +70,21 @@ def find(page: Page, role: str, name: str, about: Collection[str] = ()) -> Eleme
 
     Of several the one whose surroundings share most with the words in ``about``: the "edit" beside what to edit.
     """
-    same = [e for e in page.elements if usable(e) and e.role == role and e.name == name]
+    same = [e for e in page.elements if usable(e) and e.role == role and _alike(e.name, name)]
     if same:
-        return max(same, key=lambda e: (len(surroundings(page, e, same) & set(about)), -e.nth))
+        around = [surroundings(page, e, same) & set(about) - set(words(page.title)) for e in same]
+        telling = [sum(1 / sum(word in other for other in around) for word in own) for own in around]
+        return same[max(range(len(same)), key=lambda index: (telling[index], -index))]
     wanted = set(labels(name))
     near = [e for e in page.elements if usable(e) and e.role == role and wanted and set(labels(e.name)) == wanted]
     return near[0] if len(near) == 1 else None
+
+
+def _alike(name: str, other: str) -> bool:
+    """Equal, or alike but for a count: "like (0)" and "like (3)"; "#7" and "#8" are different things."""
+    if name == other:
+        return True
+    return len(re.sub(r"[\W\d_]+", "", name)) > 2 and re.sub(r"\d+", "0", name) == re.sub(r"\d+", "0", other)
 
 
 def surroundings(page: Page, element: Element, same: Collection[Element]) -> set[str]:
@@ -124,6 +133,13 @@ def assign(
     choices = _choices(instruction, [v for v in open_values if v.start not in taken], fields, known, frame)
     spare = _phrases(instruction, fields, known, {f.field.ref for f in texts})
     return sorted((*texts, *choices, *spare), key=lambda filling: _position(filling.field, fields))
+
+
+def is_empty(field: Element) -> bool:
+    """A text box without text, or a choice that shows a placeholder such as "---"."""
+    if field.role in TEXT_ROLES:
+        return not field.value.strip()
+    return field.role in CHOICE_ROLES and bool(field.options) and not re.search(r"\w", field.value)
 
 
 def _position(field: Element, fields: Collection[Element]) -> int:

@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from lbi.contracts import Shown
 from lbi.environments.snapshot import Page, parse_observation
 from lbi.offline.lexical import Value, contains_phrase, is_question, mask, stem, values, words
-from lbi.offline.places import Thing, mentioned, swap, thing_of
+from lbi.offline.places import Thing, mentioned, segments, swap, thing_of
 from lbi.records import Action, Observation, Step
 
 FILLING = frozenset({"fill", "select"})
@@ -50,12 +50,13 @@ class Lesson:
     shown: Shown
     goal: Goal
     seen: Sequence[Page] = ()
+    here: str = ""  # address of the current page
     about: Thing | None = dataclasses.field(init=False, default=None)
     instead: Thing | None = dataclasses.field(init=False, default=None)
     missing: bool = dataclasses.field(init=False, default=False)  # the goal's thing is not to be found
 
     def __post_init__(self) -> None:
-        for observation in self.observations:
+        for observation in self.observations if self.visit else self.observations[:-1]:  # not what it created
             self.about = thing_of(observation.url, self.pages)
             if self.about:
                 self.instead = self._counterpart(self.about)
@@ -107,6 +108,12 @@ class Lesson:
         """Where the goal's counterpart of an observation is."""
         return swap(observation.url, self.about, self.instead)
 
+    def moves(self, index: int) -> bool:
+        """Whether a step led to the lesson's thing, where the goal's has to be gone to instead."""
+        before, after = self.observations[index], self.observations[index + 1]
+        there = self.about is not None and self.about.of(segments(before.url))
+        return not there and self.address(after) != after.url
+
     def name(self, name: str) -> str:
         """A name of the lesson's interface, with the goal's thing in it."""
         if not self.about or not self.instead or self.about == self.instead or self.about.id not in name:
@@ -116,15 +123,16 @@ class Lesson:
     def progress(self, history: Sequence[Step]) -> int:
         """How many of its steps are done: fields it filled may have been left out, what it pressed may not."""
         done = 0
-        for step in history:
+        for at, step in enumerate(history):
+            after = history[at + 1].observation.url if at + 1 < len(history) else self.here
             if step.action.kind and not step.observation.error:
-                done = self._advance(done, step.action)
+                done = self._advance(done, step.action, after)
         return done
 
-    def _advance(self, done: int, action: Action) -> int:
+    def _advance(self, done: int, action: Action, after: str) -> int:
         for index in range(done, len(self.steps)):
             own = self.steps[index].action
-            if own.kind == action.kind and self._same_target(own, action):
+            if (own.kind == action.kind and self._same_target(own, action)) or self._led(index, action, after):
                 return index + 1
             if own.kind not in FILLING and own.role not in ("checkbox", "radio"):
                 return done
@@ -135,9 +143,16 @@ class Lesson:
             return swap(own.value, self.about, self.instead) == action.value
         return own.role == action.role and action.name in (own.name, self.name(own.name))
 
+    def _led(self, index: int, action: Action, after: str) -> bool:
+        return (
+            self.moves(index)
+            and action.kind in ("click", "goto")
+            and after == self.address(self.observations[index + 1])
+        )
+
 
 def is_visit(label: str) -> bool:
-    return is_question(label) or stem(label.split(maxsplit=1)[0] if label.strip() else "") in ("open", "find")
+    return is_question(label) or stem(label.split(maxsplit=1)[0] if label.strip() else "") == "open"
 
 
 def rank(lessons: Sequence[Lesson], goal: Goal) -> list[tuple[float, Lesson]]:
@@ -149,7 +164,8 @@ def rank(lessons: Sequence[Lesson], goal: Goal) -> list[tuple[float, Lesson]]:
         score = similarity(goal.words, frozenset(words(mask(text))))
         score += 0.08 if goal.question == is_question(text) else -0.08
         score -= 0.2 if lesson.visit and not visiting else 0.0
-        score -= 0.15 if lesson.missing else 0.0
+        score -= 0.05 if lesson.missing else 0.0
+        score -= 0.02 * len(lesson.steps)
         quoted = [value.text for value in values(text) if value.kind == "quoted"]
         score += 0.1 if any(len(name) > 2 and contains_phrase(goal.text, name) for name in quoted) else 0.0
         wanted = sum(value.kind in ("quoted", "date") for value in goal.values)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lbi.contracts import Fields
 from lbi.environments.snapshot import Element, Page
 from lbi.offline.answers import answer
 from lbi.offline.forms import (
+    CHOICE_ROLES,
     FIELD_ROLES,
     TEXT_ROLES,
     TOGGLE_ROLES,
@@ -26,6 +27,7 @@ from lbi.offline.forms import (
     form_of,
     forms,
     holds,
+    is_empty,
     usable,
 )
 from lbi.offline.lesson import FILLING, Goal, Lesson, is_visit, page_of, rank
@@ -106,7 +108,7 @@ def act(fields: Fields) -> Move:
     page = page_of(fields.observation)
     goal = Goal(fields.task.instruction)
     seen = [page, *(page_of(step.observation) for step in fields.history)]
-    shown = [Lesson(item, goal, seen) for item in fields.examples]
+    shown = [Lesson(item, goal, seen, page.url) for item in fields.examples]
     here = Situation(
         goal=goal,
         page=page,
@@ -233,7 +235,16 @@ def _fill(here: Situation, lesson: Lesson, done: int) -> Move | None:
     for filling in assign(here.goal.text, values, form.fields, known, here.frame):
         if not holds(filling.field, filling.value) and (filling.field.role, filling.field.name) not in here.filled:
             return enter(filling), "a value of the instruction"
-    return _toggle(here, run, form)
+    return _required(here, form, known) or _toggle(here, run, form)
+
+
+def _required(here: Situation, form: Form, known: Mapping[Key, str]) -> Move | None:
+    """A choice that shows only a placeholder must be made: as in the example, where the instruction says nothing."""
+    for field in form.fields:
+        value = known.get((field.role, field.name), "")
+        if field.role in CHOICE_ROLES and is_empty(field) and value in field.options:
+            return enter(Filling(field, value)), "as in the example, for want of a value"
+    return None
 
 
 def _toggle(here: Situation, run: Sequence[object], form: Form) -> Move | None:
@@ -254,6 +265,8 @@ def _press(here: Situation, lesson: Lesson, done: int) -> Move | None:
         return finish(here, "the example is complete")
     if own.kind in ("back", "scroll"):
         return f"{own.kind}({json.dumps(own.value) if own.kind == 'scroll' else ''})", "as in the example"
+    if own.role == "link" and lesson.moves(done):
+        return _go(here, lesson, done + 1)
     element = find(here.page, own.role, lesson.name(own.name), here.about) or _counterpart(here, lesson, done)
     if element is None:
         if own.kind == "press" and not own.role:
@@ -286,7 +299,7 @@ def ground(here: Situation) -> Move:
         return _finish(told.text, "the page tells")
     if _just_sent(here):
         return finish(here, "sent")
-    for form in sorted(forms(here.page), key=lambda form: -_form_score(here, form)):
+    for form in sorted(_to_fill(here), key=lambda form: -_form_score(here, form)):
         for filling in assign(here.goal.text, here.free_values(), form.fields, {}, here.frame):
             key = (filling.field.role, filling.field.name)
             if not holds(filling.field, filling.value) and key not in here.filled:
@@ -299,6 +312,15 @@ def ground(here: Situation) -> Move:
     if element is not None:
         return click(element), "its name is in the instruction"
     return finish(here, "nothing here is named by the instruction")
+
+
+def _to_fill(here: Situation) -> list[Form]:
+    """A question changes nothing: for it only the forms that stand on every page (a search) may be used."""
+    if not here.goal.question:
+        return forms(here.page)
+    return [
+        form for form in forms(here.page) if form.fields and all((e.role, e.name) in here.frame for e in form.fields)
+    ]
 
 
 def _form_score(here: Situation, form: Form) -> float:
