@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import subprocess
 import tempfile
@@ -12,14 +11,13 @@ from pathlib import Path
 from typing import Protocol
 
 from lbi.environments.application import Application
-from lbi.environments.database import Database, copy_database
+from lbi.environments.database import Database
 from lbi.environments.install import Installed, application_environ, install
 from lbi.environments.server import Server
+from lbi.environments.state import Stamps, copy_state, remove_empty, same_content, stamps_of
 from lbi.errors import EnvironmentFailure, ScoreError
 
 COMMAND_SECONDS = 60.0
-_BESIDE = ("-wal", "-shm", "-journal")
-Stamps = dict[str, tuple[int, int]]
 
 
 class Backend(Protocol):
@@ -84,7 +82,7 @@ class LocalBackend:
         self._database: Database | None = None
         self._restored_version = 0
         self._stamps: Stamps = {}
-        _copy_state(self._base, self.state, application.state.database)
+        copy_state(self._base, self.state, application.state.database)
         self._server = Server(
             lambda port: [self._placed(part, port) for part in application.start],
             application.health,
@@ -150,7 +148,7 @@ class LocalBackend:
         """Copy of the present state; the token holds until ``stop``."""
         self._copies += 1
         target = self._folder / f"copy-{self._copies}"
-        await asyncio.to_thread(_copy_state, self.state, target, self._application.state.database)
+        await asyncio.to_thread(copy_state, self.state, target, self._application.state.database)
         return str(target)
 
     async def restore(self, token: str) -> None:
@@ -190,8 +188,8 @@ class LocalBackend:
         changed = {path for path, stamp in now.items() if self._stamps.get(path) != stamp}
         changed |= self._stamps.keys() - now.keys()
         if every_file:
-            changed = now.keys() | set(_walk(source, self._application.state.database))
-            changed = {path for path in changed if not _same(self.state / path, source / path)}
+            changed = now.keys() | set(stamps_of(source, self._application.state.database))
+            changed = {path for path in changed if not same_content(self.state / path, source / path)}
         for path in sorted(changed):
             before, live = source / path, self.state / path
             if before.is_file():
@@ -200,11 +198,11 @@ class LocalBackend:
                 live.write_bytes(before.read_bytes())
             elif path not in self._stamps or every_file:
                 live.unlink(missing_ok=True)
-                _remove_empty(live.parent, self.state, source)
+                remove_empty(live.parent, self.state, source)
         return changed
 
     def _stamp(self) -> Stamps:
-        return _walk(self.state, self._application.state.database)
+        return stamps_of(self.state, self._application.state.database)
 
     def _placed(self, text: str, port: int) -> str:
         places = {
@@ -256,48 +254,3 @@ class RemoteBackend:
 
     async def stop(self) -> None:
         """Nothing: it goes on running."""
-
-
-def _copy_state(source: Path, target: Path, database: str) -> None:
-    beside = {f"{database}{end}" for end in _BESIDE} | {database}
-
-    def skip(folder: str, names: list[str]) -> set[str]:
-        return {name for name in names if os.path.relpath(os.path.join(folder, name), source) in beside}
-
-    shutil.copytree(source, target, ignore=skip if database else None, symlinks=True)
-    if database:
-        copy_database(source / database, target / database)
-
-
-def _walk(root: Path, database: str) -> Stamps:
-    """Every file but the database: {relative path: (mtime in ns, size)}."""
-    skipped = {f"{database}{end}" for end in _BESIDE} | {database}
-    found: Stamps = {}
-    folders = [""]
-    while folders:
-        folder = folders.pop()
-        with os.scandir(root / folder) as entries:
-            for entry in entries:
-                path = f"{folder}{entry.name}"
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(f"{path}/")
-                elif path not in skipped:
-                    status = entry.stat(follow_symlinks=False)
-                    found[path] = (status.st_mtime_ns, status.st_size)
-    return found
-
-
-def _same(one: Path, other: Path) -> bool:
-    try:
-        return one.read_bytes() == other.read_bytes()
-    except OSError:
-        return False
-
-
-def _remove_empty(folder: Path, root: Path, source: Path) -> None:
-    while folder != root and not (source / folder.relative_to(root)).exists():
-        try:
-            folder.rmdir()
-        except OSError:
-            return
-        folder = folder.parent

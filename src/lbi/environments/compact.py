@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
 from lbi.environments.aria import Node, fold
+from lbi.environments.blocks import Block, lines_of, shorten
 from lbi.environments.labels import label_fields
 from lbi.environments.snapshot import FIELDS, INTERACTIVE, STATES, TICKS
 
@@ -26,15 +26,6 @@ _PHRASES = frozenset(
 _WRAPPERS = _PHRASES | {"generic", "paragraph", "img", "list", "listitem", "rowgroup", "none", "presentation"}
 _CELLS = frozenset({"cell", "gridcell", "rowheader", "columnheader"})
 _KEPT_UNNAMED = frozenset({"dialog", "alertdialog", "alert", "iframe", "menu", "listbox"})
-
-
-@dataclass
-class Block:
-    """One line of the observation and the lines indented under it. ``kind`` tells which lines form a list."""
-
-    line: str
-    kind: str
-    children: list[Block] = field(default_factory=list)
 
 
 class Compact:
@@ -213,65 +204,7 @@ def compact(tree: Node, origin: str = "", limit: int = 12_000) -> tuple[str, dic
     writer = Compact(origin)
     blocks = _without_repeats(writer._terms(tree.children))
     shorten(blocks, limit)
-    return "\n".join(_lines(blocks, 0)), writer.refs
-
-
-def shorten(blocks: list[Block], limit: int) -> None:
-    """Cut, in place, the middle out of the longest lists until the whole fits; then out of the page itself."""
-    while (excess := _size(blocks, 0) - limit) > 0:
-        size, siblings, start, end = max(_lists(blocks), default=(0, blocks, 0, 0), key=lambda found: found[0])
-        if end - start < 8 or size < 400:
-            break
-        _cut(siblings, start, end, excess, head=4, tail=2)
-    while (excess := _size(blocks, 0) - limit) > 0 and len(blocks) > 3:
-        _cut(blocks, 0, len(blocks), excess, head=max(1, len(blocks) // 3), tail=1)
-
-
-def _cut(siblings: list[Block], start: int, end: int, excess: int, head: int, tail: int) -> None:
-    """Take from the middle as much as is too much, but leave the first and last few."""
-    first, last = start + head, end - tail
-    middle = first + (last - first) * 2 // 3
-    low = high = middle
-    while excess > -60 and (low > first or high < last):
-        if high < last and (high - middle <= middle - low or low == first):
-            excess -= _size([siblings[high]], 0)
-            high += 1
-        else:
-            low -= 1
-            excess -= _size([siblings[low]], 0)
-    left_out = sum(_left_out(block) for block in siblings[low:high])
-    siblings[low:high] = [Block(f"… {left_out} more left out here", "cut")]
-
-
-def _left_out(block: Block) -> int:
-    found = re.match(r"… (\d+) more", block.line)
-    return int(found[1]) if found else 1
-
-
-def _lists(blocks: list[Block]) -> list[tuple[int, list[Block], int, int]]:
-    """Every run of neighbours of one kind: (characters, siblings, start, end)."""
-    found = []
-    start = 0
-    for at in range(1, len(blocks) + 1):
-        if at == len(blocks) or blocks[at].kind not in (blocks[start].kind, "cut"):
-            found.append((_size(blocks[start:at], 0), blocks, start, at))
-            start = at
-    for block in blocks:
-        if block.children:
-            found.extend(_lists(block.children))
-    return found
-
-
-def _size(blocks: list[Block], depth: int) -> int:
-    return sum(len(block.line) + 2 * depth + 1 + _size(block.children, depth + 1) for block in blocks)
-
-
-def _lines(blocks: list[Block], depth: int) -> list[str]:
-    found = []
-    for block in blocks:
-        found.append("  " * depth + block.line)
-        found.extend(_lines(block.children, depth + 1))
-    return found
+    return "\n".join(lines_of(blocks)), writer.refs
 
 
 def _without_repeated_labels(blocks: list[Block]) -> list[Block]:
