@@ -155,17 +155,23 @@ def resolve(
 ) -> Config:
     """Validate a config and turn paths that are relative to its file into absolute ones."""
     for dotted, value in (overrides or {}).items():
-        table = raw
-        *parents, leaf = dotted.split(".")
-        for parent in parents:
-            table = table.setdefault(parent, {})
-        table[leaf] = value
+        _put(raw, dotted, value, where)
     if base is not None:
         _anchor(raw, base)
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
         raise UserError(f"{where}: {explain(error, Config)}") from None
+
+
+def _put(raw: dict[str, Any], dotted: str, value: Any, where: str) -> None:
+    *parents, leaf = dotted.split(".")
+    table = raw
+    for parent in parents:
+        table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            raise UserError(f"{where}: cannot set {dotted!r}: {parent!r} is not a table")
+    table[leaf] = value
 
 
 def _anchor(raw: dict[str, Any], base: Path) -> None:

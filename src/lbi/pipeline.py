@@ -140,7 +140,7 @@ def _check_models(shop: Workshop) -> None:
 
 
 def _split(shop: Workshop, proposed: Sequence[Task]) -> tuple[list[Task], list[Task]]:
-    """(held-out tasks, tasks to learn from). Without a benchmark, some proposed tasks are held out, whole documents at a time."""
+    """(held-out tasks, tasks to learn from). Without a benchmark, those of some documents are held out."""
     config, store = shop.config, shop.run.store
     if config.benchmark:
         held_out = load_benchmark(config.benchmark).tasks(shop.world.name)

@@ -17,6 +17,7 @@ import os
 import re
 import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -34,14 +35,15 @@ from lbi.store import write_atomically
 if TYPE_CHECKING:
     from lbi.embed import Vectors
 
-FORMAT = 2
+FORMAT = 3
 PAGES = 16  # similar observations that are looked at, at most
 RRF = 60  # of reciprocal rank fusion
+ALIKE = 2  # examples that ask for the same with other values, at most, of each of the two searches
 CACHED = 512  # trajectories kept in memory
 _MARKS = re.compile(r"^(?:URL|Title):|<time>|<id>", re.MULTILINE)
 
 SCHEMA = """
-CREATE TABLE example(row INTEGER PRIMARY KEY, trajectory TEXT, said TEXT, done TEXT, body TEXT);
+CREATE TABLE example(row INTEGER PRIMARY KEY, trajectory TEXT, said TEXT, done TEXT, asked TEXT, body TEXT);
 CREATE TABLE trajectory(id TEXT PRIMARY KEY, body BLOB) WITHOUT ROWID;
 CREATE TABLE place(row INTEGER, at INTEGER, key INTEGER, PRIMARY KEY(row, at)) WITHOUT ROWID;
 CREATE INDEX place_key ON place(key, row, at);
@@ -190,20 +192,22 @@ class ExampleIndex:
             rows = ranked(limit)
             fresh: list[int] = []
             marks = set(seen)
-            for row, mine in zip(rows, self._marks(rows), strict=True):
-                if len(fresh) < count and not marks & mine:
+            alike: Counter[str] = Counter()
+            for row, (mine, asked_) in zip(rows, self._marks(rows), strict=True):
+                if len(fresh) < count and not marks & mine and alike[asked_] < ALIKE:
                     fresh.append(row)
                     marks |= mine
+                    alike[asked_] += 1
             if len(fresh) == count or len(rows) < limit:
                 seen |= marks
                 return fresh
             limit *= 4
         return []
 
-    def _marks(self, rows: list[int]) -> list[set[str]]:
-        """For each row the marks that it shares with those that would add nothing to it."""
-        sql = "SELECT row, said, done FROM example WHERE row IN (SELECT value FROM json_each(?))"
-        found = {row: {said, done} for row, said, done in self._db.execute(sql, (json.dumps(rows),))}
+    def _marks(self, rows: list[int]) -> list[tuple[set[str], str]]:
+        """For each row the marks that it shares with those that would add nothing to it, and what it asks for."""
+        sql = "SELECT row, said, done, asked FROM example WHERE row IN (SELECT value FROM json_each(?))"
+        found = {row: ({said, done}, asked_) for row, said, done, asked_ in self._db.execute(sql, (json.dumps(rows),))}
         return [found[row] for row in rows]
 
     def _shown(self, row: int, at: int, why: Literal["observation", "query"]) -> Shown:
@@ -224,6 +228,11 @@ class ExampleIndex:
     def _one(self, sql: str, *values: object) -> Any:
         value: Any = self._db.execute(sql, values).fetchone()[0]
         return value
+
+
+def asked(instruction: str) -> str:
+    """What an instruction asks for whatever its values: 'Open lamp "3"' and 'Open lamp "4"' ask for the same."""
+    return digest_of(re.sub(r"\"[^\"]*\"|'[^']*'|\d+", "", instruction).split())
 
 
 def fuse(*rankings: Sequence[int]) -> list[int]:
@@ -316,8 +325,8 @@ def _write_database(
         for row, example in enumerate(examples):
             trajectory = trajectories[example.trajectory]
             said, done = _marks(example, trajectory)
-            values = (row, trajectory.id, said, done, example.model_dump_json())
-            db.execute("INSERT INTO example VALUES(?, ?, ?, ?, ?)", values)
+            values = (row, trajectory.id, said, done, asked(example.instruction), example.model_dump_json())
+            db.execute("INSERT INTO example VALUES(?, ?, ?, ?, ?, ?)", values)
             for at in range(example.start, example.end):
                 seen = trajectory.observations[at]
                 key = observation_key(seen)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import logging
 import shlex
+import sqlite3
 import sys
 import tempfile
 import time
@@ -16,7 +18,7 @@ from lbi.errors import BudgetExceeded, EnvironmentFailure, ModelError, UserError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: what is told apart, most telling first: several workers may fail at once and for different reasons
-_KNOWN = (UserError, BudgetExceeded, OSError, ModelError, EnvironmentFailure)
+_KNOWN = (UserError, BudgetExceeded, OSError, sqlite3.OperationalError, ModelError, EnvironmentFailure)
 
 
 def explained(error: BaseException) -> tuple[str, int]:
@@ -25,16 +27,30 @@ def explained(error: BaseException) -> tuple[str, int]:
     if not inside:
         return _unexpected(error), 1
     part = min(inside, key=lambda part: next(i for i, kind in enumerate(_KNOWN) if isinstance(part, kind)))
+    line = one_line(str(part)).rstrip(".")
     if isinstance(part, BudgetExceeded):
-        return f"{part}. {_again('--budget MORE')}", 3
+        return f"{line}. Nothing finished is lost", 3
     if isinstance(part, OSError):
         if part.errno not in _FULL:
             return _unexpected(error), 1
         place = f" at {part.filename}" if part.filename else ""
         return f"the disk is full{place}; make room. {_again()}", 2
+    if isinstance(part, sqlite3.OperationalError):
+        return f"the run's database cannot be used ({line}); make room, or make it writable. {_again()}".strip(), 2
     if isinstance(part, EnvironmentFailure):
-        return f"{part}; see that the application answers, and that `lbi check browser` works. {_again()}".strip(), 2
-    return str(part), 2
+        advice = "see that the application answers, and that `lbi check browser` works"
+        return f"{line}; {advice}. {_again()}".strip(), 2
+    return line, 2
+
+
+def one_line(text: str) -> str:
+    """What was found, and the last that a program said of it, which is where most say what is wrong."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    more = ""
+    if len(lines) > 2 and FOLDER.get():
+        logging.getLogger(__name__).warning("%s", text)
+        more = f" ({FOLDER.get()}/run.log has all of it)"
+    return " ".join([lines[0], lines[-1]] if len(lines) > 1 else lines) + more
 
 
 def interrupted() -> str:
@@ -50,12 +66,12 @@ def _parts(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def _again(more: str = "") -> str:
+def _again() -> str:
     """How to go on, for commands that work in a run folder."""
     if FOLDER.get() is None:
         return ""
     said = shlex.join(["lbi", *sys.argv[1:]])
-    return f"Nothing finished is lost: `{f'{said} {more}'.strip()}` continues."
+    return f"Nothing finished is lost: `{said}` continues."
 
 
 def _unexpected(error: BaseException) -> str:

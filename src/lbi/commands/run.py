@@ -27,9 +27,9 @@ __all__ = ["Wanted", "run"]
 
 def run(wanted: Wanted, only: Only, dry_run: bool, as_json: bool, quiet: bool) -> int:
     """Everything that the three commands share. The answer goes to stdout, progress to stderr."""
-    config, out = configured(wanted)
     if only == "evaluation" and not wanted.continues:
         raise UserError(f"{wanted.source} is no run folder; `lbi evaluate` measures with the examples of a run")
+    config, out = configured(wanted)
     if dry_run:
         from lbi.commands.plan import show_plan
 

@@ -63,6 +63,7 @@ class Server:
 
     async def start(self) -> None:
         """Start, on the port it had before if there was one. Raises UserError if it dies or stays silent."""
+        died = False
         for attempt in range(ATTEMPTS):
             # another process may take a free port before the server does; then it dies and the next port is tried
             port = self.port if self.port and not attempt else free_port()
@@ -74,7 +75,7 @@ class Server:
             await asyncio.to_thread(self.stop)
             if not (died and self._port_was_taken(port)):
                 break
-        raise UserError(f"the server {self._shown()} did not answer at {self._health}:\n{self.last_words()}")
+        raise UserError(self._why_silent(died))
 
     async def restart(self) -> None:
         await asyncio.to_thread(self.stop)
@@ -140,6 +141,16 @@ class Server:
             except OSError:
                 return True
         return "in use" in self.last_words(40)
+
+    def _why_silent(self, died: bool) -> str:
+        """What happened and what to do, in one line, and then what the server said."""
+        if died and "in use" in self.last_words(40):
+            found = "its port is taken; stop the program that has it, or write {port} in start for a free one"
+        elif died:
+            found = "it ended at once; put its start in the application file right"
+        else:
+            found = f"no answer at {self._health} for {self._timeout:g} s; see health and start_timeout in its file"
+        return f"the server {self._shown()} does not come up: {found}. It said:\n{self.last_words()}"
 
     def _shown(self) -> str:
         return " ".join(self._command(self.port))[:200]

@@ -139,7 +139,9 @@ def is_empty(field: Element) -> bool:
     """A text box without text, or a choice that shows a placeholder such as "---"."""
     if field.role in TEXT_ROLES:
         return not field.value.strip()
-    return field.role in CHOICE_ROLES and bool(field.options) and not re.search(r"\w", field.value)
+    shown = field.value.strip().lower()
+    asks = not re.search(r"\w", shown) or re.match(r"(please )?(choose|select|pick)\b", shown) is not None
+    return field.role in CHOICE_ROLES and bool(field.options) and asks
 
 
 def _position(field: Element, fields: Collection[Element]) -> int:
@@ -203,11 +205,16 @@ def _choices(
 
 
 def _value_of(option: str, given: list[Value]) -> Value | None:
-    return next((v for v in given if v.text.lower() == option.strip().lower()), None)
+    return next((v for v in given if v.text.lower() == _bare(option).lower()), None)
+
+
+def _bare(option: str) -> str:
+    """An option without the marks that show its level in a tree: "--- Fruit"."""
+    return option.strip(" -–—*·>»")
 
 
 def _option_score(option: str, instruction: str, given: list[Value], near: bool, known: bool) -> float:
-    if not option.strip() or not contains_phrase(instruction, option):
+    if not _bare(option) or not contains_phrase(instruction, _bare(option)):
         return 0.0
     if _value_of(option, given):
         return 2.0 + near + 0.5 * known

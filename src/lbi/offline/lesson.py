@@ -167,7 +167,9 @@ def rank(lessons: Sequence[Lesson], goal: Goal) -> list[tuple[float, Lesson]]:
         score -= 0.05 if lesson.missing else 0.0
         score -= 0.02 * len(lesson.steps)
         quoted = [value.text for value in values(text) if value.kind == "quoted"]
-        score += 0.1 if any(len(name) > 2 and contains_phrase(goal.text, name) for name in quoted) else 0.0
+        score += (
+            0.1 if lesson.visit and any(len(name) > 2 and contains_phrase(goal.text, name) for name in quoted) else 0.0
+        )
         wanted = sum(value.kind in ("quoted", "date") for value in goal.values)
         score -= 0.03 * min(abs(len(quoted) - wanted), 4)
         scored.append((score, lesson))

@@ -365,7 +365,7 @@ def _best_element(here: Situation) -> Element | None:
 
 def _name_score(element: Element, here: Situation) -> float:
     named = set(words(element.name))
-    if not named:
+    if not named or not re.search(r"[^\W\d_]{2}|#\d", element.name):
         return 0.0
     wanted = here.goal.words | {w for v in here.goal.values for w in words(v.text)}
     hits = len(named & wanted)

@@ -14,7 +14,12 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from lbi.records import Document, Example, Result, Task, Trajectory, digest_of
 from lbi.store import RunFolder
 
-SOURCES = {"trajectory": "synthesis", "trimmed": "without idle steps", "composition": "composition", "episode": "evaluation"}
+SOURCES = {
+    "trajectory": "synthesis",
+    "trimmed": "without idle steps",
+    "composition": "composition",
+    "episode": "evaluation",
+}
 OFFLINE = "offline policy, not a language model"
 
 
