@@ -107,6 +107,27 @@ def test_a_run_leads_from_documents_to_results_of_every_arm_and_a_report(undistu
     assert all(arm in html for arm in ARMS)
 
 
+def test_the_plan_of_a_run_is_an_upper_bound_of_its_calls(larder: Larder, undisturbed: tuple[Path, Any]) -> None:
+    planned = answer("run", larder.config, "--dry-run")
+    assert undisturbed[1]["calls"] <= planned["calls"]
+    with RunFolder(undisturbed[0], writing=False) as folder:
+        asked = {stage: meter["calls"] for stage, meter in folder.store.meters().items() if "calls" in meter}
+    most = {f"{row['stage']}/{row['role']}": row["calls"] for row in planned["stages"]}
+    assert asked.keys() <= most.keys()
+    assert all(calls <= most[stage] for stage, calls in asked.items())
+
+
+def test_a_run_stops_before_its_budget_is_passed(larder: Larder, tmp_path: Path) -> None:
+    """No call is sent, so no server is needed: the first one may already cost more than there is."""
+    model = ("--model", "openai:mine", "--base-url", "http://127.0.0.1:9/v1")
+    price = ("--set", 'models.prices={"openai:mine"=[10.0, 10.0]}', "--budget", "0.0001usd")
+    ran = larder.lbi("run", larder.config, "--out", tmp_path / "out", "-q", *model, *price)
+    assert (ran.returncode, ran.stdout) == (3, "")
+    (line,) = ran.stderr.splitlines()
+    assert line.startswith("lbi: the budget of 0.00 USD is used up")
+    assert line.endswith("continue the run with a higher --budget. Nothing finished is lost")
+
+
 def test_a_finished_run_is_not_done_again(larder: Larder, undisturbed: tuple[Path, Any]) -> None:
     out, said = undisturbed
     before = rows_of(out)
