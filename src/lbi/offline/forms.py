@@ -108,10 +108,12 @@ def assign(
     fields: Collection[Element],
     known: Mapping[Key, str],
     frame: Collection[Key],
+    named: Collection[str] = (),
 ) -> list[Filling]:
     """Values to fields, all at once: the assignment with the highest sum of scores, each value and field used once.
 
     ``known`` are the fields that a lesson filled, with what it put there; ``frame`` those that stand on every page.
+    ``named`` are values that are names of existing things, which are rarely what is to be typed.
     """
     open_values = list(given)[:8]
     best: dict[int, tuple[float, list[Filling]]] = {0: (0.0, [])}
@@ -121,7 +123,7 @@ def assign(
         step = dict(best)
         for used, (total, chosen) in best.items():
             for index, value in enumerate(open_values):
-                score = text_score(value, field, known, frame)
+                score = text_score(value, field, known, frame) - 1.0 * (value.text.lower() in named)
                 if used & (1 << index) or score <= 0:
                     continue
                 key = used | (1 << index)

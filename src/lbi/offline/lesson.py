@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from lbi.contracts import Shown
 from lbi.environments.snapshot import Page, parse_observation
-from lbi.offline.lexical import Value, contains_phrase, is_question, mask, stem, values, words
+from lbi.offline.forms import form_of
+from lbi.offline.lexical import Value, contains_phrase, is_question, labels, mask, stem, values, words
 from lbi.offline.places import Thing, mentioned, segments, swap, thing_of
 from lbi.records import Action, Observation, Step
 
@@ -87,6 +88,16 @@ class Lesson:
     def pages(self) -> tuple[Page, ...]:
         return tuple(page_of(observation) for observation in self.observations)
 
+    def offers(self, goal: Goal) -> bool:
+        """Whether a form that it fills has a field that the goal gives a value for by name."""
+        near = {word for value in goal.values for word in value.before[:2]}
+        for step, page in zip(self.steps, self.pages, strict=False):
+            if step.action.kind in FILLING:
+                form = form_of(page, (step.action.role, step.action.name))
+                names = [set(labels(field.name)) for field in form.fields] if form else []
+                return any(name and name <= near for name in names)
+        return False
+
     def _counterpart(self, about: Thing) -> Thing | None:
         """What the goal names where the lesson has its own thing; None = nothing that would fit."""
         named = mentioned(self.goal.text, about, [*self.seen, *self.pages])
@@ -155,8 +166,11 @@ def is_visit(label: str) -> bool:
     return is_question(label) or stem(label.split(maxsplit=1)[0] if label.strip() else "") == "open"
 
 
-def rank(lessons: Sequence[Lesson], goal: Goal) -> list[tuple[float, Lesson]]:
-    """Lessons by how well their *instruction* matches the goal's; what it says decides, not what it does."""
+def rank(lessons: Sequence[Lesson], goal: Goal, named: Collection[str] = ()) -> list[tuple[float, Lesson]]:
+    """Lessons by how well their *instruction* matches the goal's; what it says decides, hardly what it does.
+
+    ``named`` are things that the goal calls by name: then a lesson about a thing is more likely the right one.
+    """
     visiting = goal.question or is_visit(goal.text)
     scored = []
     for lesson in lessons:
@@ -172,6 +186,8 @@ def rank(lessons: Sequence[Lesson], goal: Goal) -> list[tuple[float, Lesson]]:
         )
         wanted = sum(value.kind in ("quoted", "date") for value in goal.values)
         score -= 0.03 * min(abs(len(quoted) - wanted), 4)
+        score += 0.08 * bool(named) * (1 if lesson.about else -1)
+        score += 0.2 if score >= 0.15 and lesson.offers(goal) else 0.0
         scored.append((score, lesson))
     scored.sort(key=lambda item: (-item[0], len(item[1].steps), item[1].id))
     return scored

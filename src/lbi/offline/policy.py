@@ -82,6 +82,13 @@ class Situation:
         """All words of the goal, values included: what tells apart elements of one name."""
         return self.goal.words | {word for value in self.goal.values for word in words(value.text)}
 
+    @property
+    def named(self) -> frozenset[str]:
+        """Values of the goal by which a link was called on some page seen: names of things that exist."""
+        pages = [self.page, *(page_of(step.observation) for step in self.history)]
+        links = {e.name.strip().lower() for page in pages for e in page.elements if e.role == "link"}
+        return frozenset(v.text.lower() for v in self.goal.values if v.kind == "quoted" and v.text.lower() in links)
+
     def free_values(self) -> list[Value]:
         """Values that no earlier step has put anywhere, and that do not name where we are or how we came here."""
         spent = {
@@ -119,7 +126,7 @@ def act(fields: Fields) -> Move:
     )
     if _carried_out(here):
         return finish(here, "the example was carried out")
-    for score, lesson in _in_order(rank(shown, goal), fields.history):
+    for score, lesson in _in_order(rank(shown, goal, here.named), fields.history):
         if score >= CLOSE_ENOUGH:
             move = follow(here, lesson)
             if move is not None:
@@ -232,7 +239,7 @@ def _fill(here: Situation, lesson: Lesson, done: int) -> Move | None:
     known = {(a.role, a.name): lesson.name(a.value) for a in run}
     thing = lesson.instead.id if lesson.instead else ""
     values = [v for v in here.free_values() if not thing or v.text not in (thing, f"#{thing}")]
-    for filling in assign(here.goal.text, values, form.fields, known, here.frame):
+    for filling in assign(here.goal.text, values, form.fields, known, here.frame, here.named):
         if not holds(filling.field, filling.value) and (filling.field.role, filling.field.name) not in here.filled:
             return enter(filling), "a value of the instruction"
     return _required(here, form, known) or _toggle(here, run, form)
@@ -300,7 +307,7 @@ def ground(here: Situation) -> Move:
     if _just_sent(here):
         return finish(here, "sent")
     for form in sorted(_to_fill(here), key=lambda form: -_form_score(here, form)):
-        for filling in assign(here.goal.text, here.free_values(), form.fields, {}, here.frame):
+        for filling in assign(here.goal.text, here.free_values(), form.fields, {}, here.frame, here.named):
             key = (filling.field.role, filling.field.name)
             if not holds(filling.field, filling.value) and key not in here.filled:
                 return enter(filling), "a value of the instruction"
