@@ -179,9 +179,10 @@ def _anchor(raw: dict[str, Any], base: Path) -> None:
         value = raw.get(key, "")
         if isinstance(value, str) and value.endswith(".toml"):
             raw[key] = str((base / value).resolve())
-    for source in raw.get("documents", []):
+    sources = raw.get("documents", [])
+    for source in sources if isinstance(sources, list) else []:
         path = source.get("path", "") if isinstance(source, dict) else ""
-        if path and "://" not in path:
+        if isinstance(path, str) and path and "://" not in path:
             source["path"] = str((base / Path(path).expanduser()).resolve())
 
 

@@ -1,0 +1,236 @@
+"""The exploring agent: what it has seen decides what it tries next, and nothing else does."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lamps import Lamps, LampWorld, click, fill, observed, walk
+from lbi.agents import Parts, open_agent
+from lbi.agents.explore import Explorer
+from lbi.environments.actions import parse_action
+from lbi.models.offline import OfflineModel
+from lbi.offline.coverage import Coverage, signature
+from lbi.offline.invent import invent, pick
+from lbi.offline.lesson import page_of
+from lbi.records import Observation, Step, Task, Trajectory
+from lbi.rollout import in_parallel, rollout
+
+TASKS = [Task(instruction=f"Look at thing {at}", environment="lamps") for at in range(12)]
+ROUND = 4
+
+
+async def explored(seed: int, *, workers: int = 1, pauses: tuple[int, ...] = (0,)) -> list[Trajectory]:
+    """Three rounds of four roll-outs, learned from after each; slow environments finish later."""
+    agent = Explorer(seed=seed)
+    found: list[Trajectory] = []
+    for at in range(0, len(TASKS), ROUND):
+        done: dict[str, Trajectory] = {}
+
+        async def one(environment, task, done=done):
+            done[task.id] = await rollout(environment, agent, task, 8)
+
+        some = TASKS[at : at + ROUND]
+        await in_parallel(LampWorld(pauses=pauses), some, one, workers=workers, failed=lambda *_: pytest.fail("broken"))
+        found += [done[task.id] for task in some]
+        agent.learn([done[task.id] for task in some])
+    return found
+
+
+def actions(trajectories: list[Trajectory]) -> list[list[str]]:
+    return [[action.grounded for action in trajectory.actions] for trajectory in trajectories]
+
+
+async def test_the_same_seed_and_the_same_rounds_lead_to_the_same_actions():
+    first = await explored(3)
+    assert actions(first) == actions(await explored(3))
+    assert actions(first) != actions(await explored(4))
+
+
+async def test_how_many_work_and_who_is_slow_changes_nothing():
+    alone = actions(await explored(3))
+    assert alone == actions(await explored(3, workers=3, pauses=(5, 0, 2)))
+    assert alone == actions(await explored(3, workers=4, pauses=(0, 1, 7, 3)))
+
+
+async def test_exploring_reaches_every_kind_of_place_and_changes_something():
+    found = await explored(0)
+    seen = {Coverage().pattern(o.url) for trajectory in found for o in trajectory.observations}
+    assert {"/", "/lamps", "/rooms", "/new"} <= seen
+    pristine = found[0].observations[0].digest
+    assert any(trajectory.last.digest != pristine for trajectory in found)
+    assert not any(o.error for trajectory in found for o in trajectory.observations)
+
+
+async def test_what_it_does_is_read_by_the_environment():
+    found = await explored(1)
+    assert all(action.kind for trajectory in found for action in trajectory.actions)
+
+
+def test_the_seed_is_the_sample_of_the_agents_parts():
+    agent = open_agent("explore", Parts(model=OfflineModel(), sample=5))
+    assert isinstance(agent, Explorer)
+    assert agent.seed == 5
+
+
+# what was learned
+
+
+async def test_what_had_no_effect_is_not_tried_again():
+    agent = Explorer()
+    agent.learn([await walk("dead", click("link", "Rooms"), click("button", "Print"))])
+    page = (await walk("rooms", click("link", "Rooms"))).last
+    assert agent.coverage.dead(page_of(page), ("button", "Print"))
+    for at in range(40):
+        task = Task(instruction=f"Print {at}", environment="lamps")
+        trajectory = await rollout(Lamps(), agent, task, 8)
+        assert "Print" not in [action.name for action in trajectory.actions]
+
+
+async def test_a_button_not_yet_tried_is():
+    agent = Explorer()
+    agent.learn([await walk("rooms", click("link", "Rooms"))])
+    names = set()
+    for at in range(20):
+        trajectory = await rollout(Lamps(), agent, Task(instruction=f"Print {at}", environment="lamps"), 8)
+        names |= {action.name for action in trajectory.actions}
+    assert "Print" in names
+
+
+async def test_addresses_of_what_an_episode_created_are_no_aims():
+    agent = Explorer()
+    made = (click("link", "New lamp"), fill("Name", "Desk light"), fill("Colour", "black"), click("button", "Create"))
+    trajectory = await walk("create", *made, click("link", "Lamps"))
+    assert trajectory.observations[-2].url == "/lamps/10"
+    assert 'link "Desk light"' in trajectory.last.text
+    agent.learn([trajectory, await walk("lamps", click("link", "Lamps"))])
+    aims = [*agent.coverage.targets.values(), *(place.urls for place in agent.coverage.places.values())]
+    known = {url for urls in aims for url in urls}
+    assert "/lamps/10" not in known
+    assert {"/", "/new", "/lamps", "/lamps/7"} <= known
+
+
+async def test_things_of_one_kind_are_one_place():
+    seven, nine, new = [(await walk("", start_url=url)).last for url in ("/lamps/7", "/lamps/9", "/new")]
+    assert signature(page_of(seven)) == signature(page_of(nine)) != signature(page_of(new))
+    coverage = Coverage()
+    assert coverage.pattern("/lamps/7") == coverage.pattern("/lamps/9/") == "/lamps/*"
+
+
+def test_one_of_very_many_siblings_is_an_instance_of_them():
+    coverage = Coverage()
+    names = [f"name{chr(97 + at)}" for at in range(20)]
+    page = observed("/all", "All", *(f'link "{name}" -> /user/{name}' for name in names))
+    coverage.learn([Trajectory(task=TASKS[0], agent="a", last=page, stop="done")])
+    assert coverage.pattern("/user/namea") == "/user/*"
+    assert coverage.pattern("/user/namea/edit") == "/user/namea/edit"
+
+
+# forms
+
+
+def on_form(*boxes: str) -> Observation:
+    return observed("/new", "New lamp", *boxes, 'button "Create"')
+
+
+async def test_a_refused_form_is_completed_and_sent_again():
+    lamps = Lamps()
+    seen = await lamps.reset(Task(instruction="", environment="lamps", start_url="/new"))
+    history: list[Step] = []
+    for action in (fill("Name", "Desk light"), click("button", "Create")):
+        outcome = await lamps.step(action)
+        history.append(Step(observation=seen, reason="press: Create", action=outcome.action))
+        seen = outcome.observation
+    assert seen.url == "/new"
+    for _ in range(4):
+        decision = await Explorer().act(TASKS[0], tuple(history), seen, "")
+        outcome = await lamps.step(decision.action)
+        history.append(Step(observation=seen, reason=decision.reason, action=outcome.action))
+        seen = outcome.observation
+        if seen.url != "/new":
+            break
+    done = [action.name for action in (step.action for step in history[2:])]
+    assert done[0] == "Colour"
+    assert done[-1] == "Create"
+    assert "\n10 " in lamps.state
+
+
+async def test_a_form_is_filled_before_its_button_is_pressed():
+    task = Task(instruction="Create a lamp", environment="lamps")
+    agent = Explorer()
+    agent.learn([await walk("new", start_url="/new")])
+    for seed in range(8):
+        agent.seed = seed
+        trajectory = await rollout(Lamps(), agent, task.model_copy(update={"start_url": "/new"}), 8)
+        names = [action.name for action in trajectory.actions]
+        if "Create" in names:
+            assert "Name" in names[: names.index("Create")]
+
+
+@settings(max_examples=40)
+@given(
+    st.text(max_size=60),
+    st.lists(
+        st.sampled_from(
+            [
+                'textbox "Name"',
+                'textbox "Due date": 2026-01-02',
+                'combobox "Room": "a" of "a" | "b"',
+                'checkbox "Urgent"',
+                'button "Save"',
+                'link "Away" -> https://example.org/',
+                'link "Up" -> /a',
+                'searchbox "Search"',
+                'radio ""',
+                'button "Gone" (disabled)',
+                'combobox "None": none of ',
+                'link "Bad" -> //',
+                'spinbutton "Count": 3',
+            ]
+        ),
+        max_size=7,
+    ),
+    st.integers(0, 3),
+)
+async def test_whatever_the_page_shows_it_decides_on_an_action_that_can_be_read(text, lines, seed):
+    page = observed("/x/7", "X", *lines, f"text: {text}")
+    agent = Explorer(seed=seed)
+    for _ in range(2):
+        decision = await agent.act(TASKS[0], (), page, "")
+        assert parse_action(decision.action).kind
+        assert "https://" not in decision.action
+        agent.learn([Trajectory(task=TASKS[0], agent="a", last=page, stop="done")])
+
+
+# made-up values
+
+
+@given(st.randoms(use_true_random=False))
+def test_values_are_made_up_to_fit_their_fields(rng: random.Random):
+    page = page_of(
+        observed(
+            "/",
+            "T",
+            'textbox "Due date"',
+            'textbox "E-mail"',
+            'spinbutton "Count"',
+            'textbox "Search"',
+            'textbox "Colour:"',
+            'combobox "Room": "a" of "a" | "b" | ""',
+            "text: zebra",
+        )
+    )
+    fits = {
+        "Due date": r"2027-\d\d-\d\d",
+        "E-mail": r"\w+@example\.org",
+        "Count": r"\d+",
+        "Search": "zebra",
+    }
+    for element in page.elements[:4]:
+        assert re.fullmatch(fits[element.name], invent(element, page, {}, rng))
+    assert invent(page.elements[4], page, {"colour": ["red"]}, rng).strip()
+    assert pick(page.elements[5], rng) == "b"

@@ -1,0 +1,208 @@
+"""One loop from task to trajectory, and many of them side by side: whose failure ends what."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from desk import NEW, NOTES, Desk
+from lbi.contracts import Decision
+from lbi.errors import BudgetExceeded, EnvironmentFailure, ModelError, ParseError
+from lbi.records import Observation, Step, Task, Usage
+from lbi.rollout import ATTEMPTS, in_parallel, rollout
+
+TASK = Task(instruction="go", environment="desk", start_url="/notes")
+HOME = Task(instruction="go", environment="desk")
+
+
+@dataclass
+class Told:
+    """An agent that plays a list; an exception in it is raised."""
+
+    script: list[str | Exception]
+    seen: list[tuple[int, str]] = field(default_factory=list)
+    name = "told"
+
+    async def act(self, task: Task, history: tuple[Step, ...], observation: Observation, actions: str) -> Decision:
+        self.seen.append((len(history), observation.url))
+        said = self.script[len(history)]
+        if isinstance(said, Exception):
+            raise said
+        return Decision(action=said, reason="told", usage=Usage(calls=1, cost=0.5), examples=("e1",))
+
+
+@dataclass
+class Desks:
+    """A world that opens desks; ``broken`` says by their number which of them cannot be opened or stepped."""
+
+    unopened: Callable[[int], bool] = lambda number: False
+    broken: Callable[[int], bool] = lambda number: False
+    opened: list[ClosingDesk] = field(default_factory=list)
+    tries: int = 0
+    name = "desk"
+
+    async def open(self) -> ClosingDesk:
+        self.tries += 1
+        if self.unopened(self.tries - 1):
+            raise EnvironmentFailure("no desk to be had")
+        self.opened.append(ClosingDesk(broken=self.broken(len(self.opened))))
+        return self.opened[-1]
+
+    async def close(self) -> None:
+        pass
+
+
+class ClosingDesk(Desk):
+    closed = 0
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+# one
+
+
+async def test_what_ran_is_what_is_recorded():
+    agent = Told([NOTES, NEW, 'finish("made")'])
+    trajectory = await rollout(Desk(), agent, HOME, 9, attempt=3)
+    assert (trajectory.stop, trajectory.answer, trajectory.agent, trajectory.attempt) == ("done", "made", "told", 3)
+    assert [observation.url for observation in trajectory.observations] == ["/", "/notes", "/notes/new", "/notes/new"]
+    assert [action.name for action in trajectory.actions] == ["Notes", "New note", ""]
+    assert agent.seen == [(0, "/"), (1, "/notes"), (2, "/notes/new")]
+    assert all((step.reason, step.examples) == ("told", ("e1",)) for step in trajectory.steps)
+    assert (trajectory.usage.calls, trajectory.usage.cost) == (3, 1.5)
+
+
+async def test_an_episode_begins_where_its_task_says():
+    assert (await rollout(Desk(), Told([NEW]), TASK, 1)).observations[0].url == "/notes"
+
+
+async def test_the_step_limit_ends_a_roll_out_without_an_answer():
+    trajectory = await rollout(Desk(), Told([NOTES, NEW, NEW]), HOME, 2)
+    assert (trajectory.stop, len(trajectory.steps), trajectory.last.url) == ("step_limit", 2, "/notes/new")
+    assert (await rollout(Desk(), Told([]), HOME, 0)).steps == ()
+
+
+async def test_a_nonsense_action_is_a_step_with_its_error():
+    trajectory = await rollout(Desk(), Told(["jump", 'finish("")']), HOME, 9)
+    assert (trajectory.stop, trajectory.observations[1].error != "") == ("done", True)
+    assert (trajectory.actions[0].text, trajectory.actions[0].kind) == ("jump", "")
+
+
+@pytest.mark.parametrize("error", [ModelError("refused"), ParseError("what?", "gibberish")])
+async def test_a_model_that_fails_ends_the_roll_out_as_data(error):
+    trajectory = await rollout(Desk(), Told([NOTES, error]), HOME, 9)
+    assert (trajectory.stop, trajectory.error, trajectory.answer) == ("model_failure", str(error), "")
+    assert (len(trajectory.steps), trajectory.last.url) == (1, "/notes")
+
+
+@pytest.mark.parametrize("error", [BudgetExceeded("spent"), EnvironmentFailure("gone"), ZeroDivisionError("a bug")])
+async def test_what_is_not_the_models_failure_leaves_no_trajectory(error):
+    with pytest.raises(type(error)):
+        await rollout(Desk(), Told([NOTES, error]), HOME, 9)
+
+
+async def test_a_broken_environment_leaves_no_trajectory():
+    with pytest.raises(EnvironmentFailure, match="the desk is gone"):
+        await rollout(Desk(broken=True), Told([NOTES]), HOME, 9)
+
+
+# many
+
+
+async def test_every_job_is_done_once_on_as_many_environments_as_there_are_workers():
+    world, done = Desks(), []
+
+    async def work(environment, job):
+        await asyncio.sleep(0)
+        done.append(job)
+
+    await in_parallel(world, range(7), work, workers=3, failed=unwanted)
+    assert sorted(done) == list(range(7))
+    assert [desk.closed for desk in world.opened] == [1, 1, 1]
+
+
+async def test_no_more_environments_are_opened_than_there_are_jobs():
+    world = Desks()
+
+    async def work(environment, job):
+        await asyncio.sleep(0)
+
+    await in_parallel(world, ["one"], work, workers=5, failed=unwanted)
+    await in_parallel(world, [], work, workers=5, failed=unwanted)
+    assert len(world.opened) == 1
+
+
+def unwanted(job: object, error: EnvironmentFailure, last: bool) -> None:
+    pytest.fail(f"{job} failed: {error}")
+
+
+async def test_a_job_whose_environment_fails_is_done_again_on_a_fresh_one():
+    world, done, told = Desks(broken=lambda number: number == 0), [], []
+
+    async def work(environment, job):
+        trajectory = await rollout(environment, Told([NOTES]), HOME, 1)
+        done.append((job, trajectory.last.url))
+
+    await in_parallel(
+        world, ["a", "b"], work, workers=1, failed=lambda job, error, last: told.append((job, str(error), last))
+    )
+    assert told == [("a", "the desk is gone", False)]
+    assert sorted(done) == [("a", "/notes"), ("b", "/notes")]
+    assert [desk.closed for desk in world.opened] == [1, 1]
+
+
+@pytest.mark.parametrize("place", ["unopened", "broken"])
+async def test_a_job_that_always_fails_is_given_up_and_the_others_are_done(place):
+    world = Desks(**{place: lambda number: True})
+    told: list[tuple[str, bool]] = []
+
+    async def work(environment, job):
+        await rollout(environment, Told([NOTES]), HOME, 1)
+
+    await in_parallel(world, ["a", "b"], work, workers=2, failed=lambda job, error, last: told.append((job, last)))
+    for job in ("a", "b"):
+        assert [last for name, last in told if name == job] == [False] * (ATTEMPTS - 1) + [True]
+    assert all(desk.closed == 1 for desk in world.opened)
+
+
+@pytest.mark.parametrize("error", [BudgetExceeded("spent"), ZeroDivisionError("a bug")])
+async def test_a_spent_budget_stops_everything_and_closes_what_is_open(error):
+    world, started = Desks(), []
+
+    async def work(environment, job):
+        started.append(job)
+        await asyncio.sleep(0)
+        if job == 1:
+            raise error
+        await asyncio.sleep(60)
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await in_parallel(world, range(50), work, workers=3, failed=unwanted)
+    assert raised.value.exceptions == (error,)
+    assert len(started) <= 4
+    assert [desk.closed for desk in world.opened] == [1, 1, 1]
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 6), st.integers(1, 4), st.sets(st.integers(0, 25)))
+def test_whatever_breaks_every_job_is_done_once_or_given_up_once(jobs, workers, failing):
+    world = Desks(broken=lambda number: number in failing, unopened=lambda number: number + 1 in failing)
+    done: list[int] = []
+    given_up: list[int] = []
+
+    async def work(environment, job):
+        await rollout(environment, Told([NOTES]), HOME, 1)
+        done.append(job)
+
+    def failed(job, error, last):
+        given_up.extend([job] * last)
+
+    asyncio.run(in_parallel(world, range(jobs), work, workers=workers, failed=failed))
+    assert sorted(done + given_up) == list(range(jobs))
+    assert all(desk.closed == 1 for desk in world.opened)
