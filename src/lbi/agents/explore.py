@@ -16,7 +16,18 @@ from lbi.agents import Parts
 from lbi.contracts import Decision
 from lbi.environments.snapshot import Element, Page
 from lbi.offline.coverage import Affordance, Coverage, signature
-from lbi.offline.forms import CHOICE_ROLES, FIELD_ROLES, TEXT_ROLES, TOGGLE_ROLES, Form, find, forms, is_empty, usable
+from lbi.offline.forms import (
+    CHOICE_ROLES,
+    FIELD_ROLES,
+    TEXT_ROLES,
+    TOGGLE_ROLES,
+    Form,
+    find,
+    forms,
+    is_empty,
+    is_shy,
+    usable,
+)
 from lbi.offline.invent import invent, pick
 from lbi.offline.lesson import FILLING, page_of
 from lbi.offline.lexical import words
@@ -134,7 +145,7 @@ class Explorer:
         """Press it at once, or fill its form first."""
         form = next((f for f in forms(page) if any(b is element or b == element for b in f.buttons)), None)
         reason = f"press: {element.name}"
-        if form is not None and form.fields and element.role == "button":
+        if form is not None and form.fields and not is_shy(element.name):
             move = self._in_form(page, (element.role, element.name), history, rng, reason=reason)
             if move is not None:
                 return move

@@ -48,7 +48,7 @@ def _propose(fields: Fields) -> str:
     found: list[tuple[float, int, str]] = []
     for index, sentence in enumerate(re.split(r"(?<=[.!?:])\s+|\n+", fields.document.text)):
         text = " ".join(sentence.strip(" -*•\t").split())
-        if 15 <= len(text) <= 220:
+        if 15 <= len(text) <= 220 and not text.startswith("#"):
             found.append((-_tells(text), index, text))
     heading = " ".join(fields.document.headings[-1:]) or fields.document.title
     best = [text for score, _, text in sorted(found) if score < 0][: fields.count]

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from lbi.environments.snapshot import Element, Page
-from lbi.offline.forms import FIELD_ROLES, forms, usable
+from lbi.offline.forms import FIELD_ROLES, forms, is_shy, usable
 from lbi.offline.lesson import page_of
 from lbi.offline.places import segments
 from lbi.records import Trajectory
@@ -82,7 +82,7 @@ class Coverage:
             return ("fold", masked(element.name)) if own else ("to", self.pattern(element.url))
         if element.role == "button":
             form = next((form for form in forms(page) if element in form.buttons), None)
-            if form is not None and form.fields:
+            if form is not None and form.fields and not is_shy(element.name):
                 return ("submit", "|".join(masked(e.name) for e in (element, *form.fields)))
         return (element.role, masked(element.name))
 

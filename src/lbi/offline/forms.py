@@ -14,6 +14,17 @@ CHOICE_ROLES = frozenset({"combobox", "listbox"})
 TOGGLE_ROLES = frozenset({"checkbox", "radio", "switch"})
 FIELD_ROLES = TEXT_ROLES | CHOICE_ROLES | TOGGLE_ROLES
 Key = tuple[str, str]  # role and name of an element
+APART = 5  # lines between a form's last button and one that is no part of it
+#: what sends a form off, and what does not
+PRESS_WORDS = frozenset(words("create add save apply submit update change post send ok confirm search go"))
+LEAVE_WORDS = frozenset(words("preview review cancel reset clear back close help"))
+SHY_WORDS = LEAVE_WORDS | frozenset(words("delete remove"))
+
+
+def is_shy(name: str) -> bool:
+    """Whether a button's name says that it leaves a form rather than sends it."""
+    said = set(words(name))
+    return bool(said & LEAVE_WORDS) and not said & PRESS_WORDS
 
 
 @dataclass(frozen=True)
@@ -38,13 +49,16 @@ def usable(element: Element) -> bool:
 
 
 def forms(page: Page) -> list[Form]:
-    """In reading order: fields gather until buttons come, and the next field after a button opens a new form."""
+    """In reading order: fields gather until buttons come; the next field, or a good distance, opens a new form."""
     found: list[Form] = []
     fields: list[Element] = []
     buttons: list[Element] = []
     for element in page.elements:
         if not usable(element):
             continue
+        if buttons and element.line - buttons[-1].line > APART:
+            found.append(Form(tuple(fields), tuple(buttons)))
+            fields, buttons = [], []
         if element.role in FIELD_ROLES:
             if buttons:
                 found.append(Form(tuple(fields), tuple(buttons)))

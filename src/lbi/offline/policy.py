@@ -17,6 +17,8 @@ from lbi.offline.answers import answer
 from lbi.offline.forms import (
     CHOICE_ROLES,
     FIELD_ROLES,
+    PRESS_WORDS,
+    SHY_WORDS,
     TEXT_ROLES,
     TOGGLE_ROLES,
     Filling,
@@ -38,8 +40,6 @@ from lbi.records import Observation, Step
 CLOSE_ENOUGH = 0.42
 #: how the reason for the last step of an example ends
 LAST = "and that is the last step"
-PRESS_WORDS = frozenset(words("create add save apply submit update change post send ok confirm search go"))
-SHY_WORDS = frozenset(words("preview cancel reset delete remove back close help"))
 
 
 @dataclass(frozen=True)
