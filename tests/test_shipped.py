@@ -1,0 +1,38 @@
+"""What is shipped, run for real: applications start and reset, gold solutions score, a run works from end to end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from larder import lbi
+from lbi.benchmark import shipped_benchmarks
+from lbi.environments.application import shipped_applications
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+@pytest.mark.parametrize("name", shipped_applications())
+def test_an_application_starts_and_resets_to_the_same_state(name: str) -> None:
+    done = lbi("check", "application", name)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", shipped_benchmarks())
+def test_gold_solutions_score_one_and_doing_nothing_scores_zero(name: str) -> None:
+    done = lbi("check", "benchmark", name, "--json")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+def test_the_forum_needs_one_file_and_runs_from_documents_to_report(tmp_path: Path) -> None:
+    small = ["--set", "synthesis.rollouts=8", "--set", "synthesis.compose=6", "--set", "evaluation.tasks=4"]
+    done = lbi("run", CONFIGS / "spirit.toml", "--out", tmp_path / "run", *small, "--json", "--quiet")
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout)
+    assert {arm["arm"] for arm in found["arms"]} >= {"baseline", "rag", "forward", "backward", "labels shuffled"}
+    assert all(arm["results"] == 4 and arm["environment_errors"] == 0 for arm in found["arms"])
+    assert found["funnel"]["trajectories"] == 8
+    assert (tmp_path / "run" / "report.html").stat().st_size > 50_000
