@@ -7,7 +7,7 @@ help:
 	@echo "make demo    set up, then learn Trac from its handbook and measure: a table, and runs/demo/report.html"
 	@echo "make test    set up for development, then all checks and all tests"
 	@echo "make check   lint, format, types and the fast tests"
-	@echo "make bench   speed of the web environment and of retrieval"
+	@echo "make bench   speed of the command line, of retrieval and of the web environment"
 	@echo "make clean   remove the virtual environment and caches; runs/ stays"
 
 setup:
@@ -29,9 +29,9 @@ test: check
 	$(PYTHON) -m pytest -m "browser or slow" --durations=10
 
 bench: setup-dev
-	@for bench in benchmarks/*.py benchmarks/*/__main__.py; do \
-		test -f "$$bench" || continue; echo "== $$bench"; $(PYTHON) "$$bench" || exit 1; \
-	done
+	$(PYTHON) benchmarks/help.py
+	$(PYTHON) benchmarks/retrieve.py
+	$(PYTHON) benchmarks/web.py
 
 clean:
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

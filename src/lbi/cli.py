@@ -110,7 +110,10 @@ def run(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Learn and measure: documents, tasks, attempts, examples, results, report. The same command continues a run."""
+    """Learn from documents and measure on held-out tasks.
+
+    Documents, tasks, attempts, examples, results, report. Stopped or killed, the same command continues where it was.
+    """
     from lbi.commands.run import Wanted, run
 
     return run(Wanted(config, out, model, base_url, budget, seeds, workers, set_ or []), "", dry_run, json, quiet)
@@ -130,7 +133,7 @@ def synthesize(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """The first part of `run`: stop when the examples are made."""
+    """Learn only: stop when the examples are made."""
     from lbi.commands.run import Wanted, run
 
     wanted = Wanted(config, out, model, base_url, budget, seeds, workers, set_ or [])
@@ -153,7 +156,7 @@ def evaluate(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """The second part of `run`: measure with the examples that a run has, as they are.
+    """Measure only, with the examples that a run has.
 
     With --out, the examples are copied there first, and other tasks, arms or models may be chosen.
     """
@@ -169,7 +172,10 @@ def report(
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     json: Json = False,
 ) -> int:
-    """Write report.html of a run anew and print its tables; works at any point of a run."""
+    """Write the report of a run anew and print its tables.
+
+    Works at any point of a run, also while it goes on.
+    """
     from lbi.commands.report import report
 
     return report(run, open_, json)
@@ -188,7 +194,7 @@ def export(
     validation: Annotated[float, typer.Option(help="Share of the documents that is held back.")] = 0.1,
     json: Json = False,
 ) -> int:
-    """Write the examples as a training set, with the split by lineage."""
+    """Write the examples of a run as a training set."""
     from lbi.commands.export import export
 
     return export(run, format, out, tier, kinds, seeds, validation, json)
@@ -202,7 +208,7 @@ def list_(
     ] = "",
     json: Json = False,
 ) -> int:
-    """What there is to pick from."""
+    """Print what there is to pick from."""
     from lbi.commands.list import list_all
 
     return list_all(what, json)
@@ -217,7 +223,11 @@ def check(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Try whether it works: gold solutions score 1 and doing nothing 0, an application starts and resets, ..."""
+    """Try a browser, an application, a config or a benchmark.
+
+    The browser shows a page; an application starts, and resets to the same state; every gold solution of a benchmark
+    scores 1 and doing nothing 0. Exits with 1 if anything fails.
+    """
     from lbi.commands.check import check
 
     return check(what, name, task, workers, json, quiet)
@@ -231,7 +241,10 @@ def init(
     tasks: Annotated[Path | None, typer.Option(help="Template to write.", show_default="tasks.toml beside it")] = None,
     force: Annotated[bool, typer.Option(help="Replace files that are there.")] = False,
 ) -> int:
-    """Write a config for an application of your own, and check that the site, the documents and the browser work."""
+    """Write a config for an application of your own.
+
+    Checks first that the site answers, that the documents can be read, and that the browser works.
+    """
     from lbi.commands.init import init
 
     return init(url, docs, out, tasks, force)
