@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +138,28 @@ def write_larder(folder: Path) -> Path:
     for name, text in (("larder", APPLICATION), ("tasks", BENCHMARK), ("run", CONFIG)):
         (folder / f"{name}.toml").write_text(text)
     return folder / "run.toml"
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[str]:
+    """The application as somebody else runs it: its address, for as long as this is entered."""
+    folder.mkdir()
+    prepare = tomllib.loads(APPLICATION)["prepare"]["script"]
+    subprocess.run([sys.executable, "-c", prepare], cwd=folder, check=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen([sys.executable, "serve.py", "larder.db", str(port)], cwd=folder)
+    try:
+        for _ in range(400):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.kill()
+        server.wait()
 
 
 def command(*arguments: str | Path) -> list[str]:

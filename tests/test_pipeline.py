@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from larder import answer, command, environ, lbi, write_larder
+from larder import answer, command, environ, lbi, running, write_larder
 from lbi.records import Example, Record, Result, Task, Trajectory
 from lbi.store import RunFolder
 
@@ -217,3 +217,16 @@ def test_interrupting_a_run_says_how_to_go_on(larder: Larder, tmp_path: Path) ->
     assert process.returncode == 130, said
     assert said.splitlines()[-1].startswith("lbi: stopped. Nothing finished is lost: `lbi run ")
     assert (out / "report.html").is_file()
+
+
+def test_a_site_of_ones_own_needs_only_its_address_and_its_documents(larder: Larder, tmp_path: Path) -> None:
+    """It cannot be put back to a first state, so nothing is replayed, and nothing is dropped for that."""
+    with running(tmp_path / "site") as url:
+        made = lbi("init", "--url", url, "--docs", larder.config.with_name("docs"), cwd=tmp_path)
+        assert made.returncode == 0, made.stderr
+        small = ("--set", "synthesis.rollouts=2", "--set", "evaluation.step_limit=4", "-q")
+        said = answer("run", *small, cwd=tmp_path)
+    assert said["funnel"]["examples kept"] > 0
+    assert {arm["tasks"] for arm in said["arms"]} == {1}, "a task of a held-out document, judged by the committee"
+    assert any("No held-out tasks were given" in note for note in said["notes"])
+    assert any("cannot be put back" in note for note in said["notes"])

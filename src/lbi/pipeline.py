@@ -177,13 +177,12 @@ def stored_examples(shop: Workshop, seed: int) -> list[tuple[Example, Trajectory
 
 def _summarise(shop: Workshop, held_out: Sequence[Task], results: Sequence[Result]) -> None:
     """What the report shows beyond the records: growth with the data, contamination, notes."""
-    config = shop.config
     examples = [(key, e) for key, e in shop.run.store.all("example", Example) if e.kept]
     found = nearest(held_out, [(e.id, e.instruction) for _, e in examples])
     summary: dict[str, Any] = {
         "growth": _growth(shop, results),
         "contamination": [item.model_dump(mode="json") for item in found],
-        "notes": _notes(config),
+        "notes": _notes(shop),
     }
     write_atomically(shop.run.path / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
 
@@ -221,12 +220,17 @@ def _count(shop: Workshop, share: float) -> float:
     return sum(counts) / len(counts)
 
 
-def _notes(config: Config) -> list[str]:
-    notes = []
+def _notes(shop: Workshop) -> list[str]:
+    config, notes = shop.config, []
     if config.models.of("act") == "offline":
         notes.append("The agent is the offline policy, which is no language model; its numbers are its own.")
     if not config.benchmark:
         notes.append(
             "No held-out tasks were given: synthesised tasks of held-out documents, judged by the committee, stand in."
+        )
+    if not shop.restores:
+        notes.append(
+            "The site cannot be put back to its first state: no example was replayed or composed, and each episode "
+            "began with what the ones before it had left, in all arms alike."
         )
     return notes

@@ -203,8 +203,11 @@ def _key_of(seed: int, example: Example) -> str:
 
 
 async def verify_by_replay(shop: Workshop, trajectories: Sequence[Trajectory], seed: int) -> None:
-    """Repeat each trajectory that has kept examples, once, and judge its examples by it."""
-    if REPLAY not in shop.config.synthesis.filters:
+    """Repeat each trajectory that has kept examples, once, and judge its examples by it.
+
+    Where the environment cannot go back to its first state, there is nothing to repeat, and the tier stays as it is.
+    """
+    if REPLAY not in shop.config.synthesis.filters or not shop.restores:
         return
     store = shop.run.store
     by_id = {trajectory.id: trajectory for trajectory in trajectories}
@@ -244,7 +247,7 @@ async def verify_by_replay(shop: Workshop, trajectories: Sequence[Trajectory], s
 async def compose_examples(shop: Workshop, trajectories: Sequence[Trajectory], seed: int) -> list[Trajectory]:
     """Join verified examples to the way there from the start page; what was carried out again becomes an example."""
     store, limit = shop.run.store, shop.config.synthesis.compose
-    if limit <= 0:
+    if limit <= 0 or not shop.restores:
         return []
     kept = [e for _, e in seeded_examples(shop, seed) if e.kept and e.kind in ("abstract", "summary")]
     by_id = {trajectory.id: trajectory for trajectory in trajectories}

@@ -54,6 +54,11 @@ class Workshop:
     def offline(self) -> bool:
         return self.config.models.of("act") == "offline"
 
+    @property
+    def restores(self) -> bool:
+        """Whether every episode begins with the same state; without that, a replay says nothing."""
+        return bool(getattr(self.world, "restores", True))
+
     def on_failure(self, kind: str, key: Callable[[object], str]) -> Callable[[object, EnvironmentFailure, bool], None]:
         """Record failures of the infrastructure under the key of the work; they are never the agent's."""
 

@@ -82,6 +82,8 @@ def print_summary(console: Console, found: dict[str, Any]) -> None:
         console.print(_table_of_comparisons(found))
     if found["headline"]:
         console.print(found["headline"], highlight=False)
+    for note in found["notes"] if found["arms"] else ():
+        console.print(f"Note: {note}", markup=False, highlight=False)
 
 
 def _table_of_arms(found: dict[str, Any]) -> Table:

@@ -54,6 +54,7 @@ class WebWorld:
             raise UserError("screenshots need somewhere to go: give save_image")
         self.application = _application(application, base_url)
         self.name = self.application.name
+        self.restores = self.application.managed
         self.save_image = save_image if screenshots else None
         self.max_chars = max_chars
         self.login = LogIn(self.application)
