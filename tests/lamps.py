@@ -49,6 +49,7 @@ class Lamps:
             9: Lamp("Old lamp", "brown"),
         }
         self.notes = dict.fromkeys(ROOMS, "")
+        self.entered = 0
         self._enter(task.start_url or "/")
         return self.look()
 

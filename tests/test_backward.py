@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from desk import DELETE, HELP, HOME, MILK, NEW, NOTES, SAVE, title, walk
@@ -65,6 +65,7 @@ def sends(action: Action) -> bool:
 # which spans
 
 
+@settings(max_examples=60)
 @given(trajectories())
 def test_every_span_begins_and_ends_on_an_observation(trajectory):
     spans, n = all_spans(trajectory), actions_to_learn(trajectory)
@@ -73,6 +74,7 @@ def test_every_span_begins_and_ends_on_an_observation(trajectory):
     assert all(action.kind != "finish" for action in trajectory.actions[:n])
 
 
+@settings(max_examples=60)
 @given(trajectories(), st.integers(0, 20), st.integers(0, 3))
 def test_a_plan_holds_at_most_the_budget_of_different_spans_in_order(trajectory, budget, seed):
     spans = plan_spans(trajectory, budget, seed)
@@ -83,17 +85,20 @@ def test_a_plan_holds_at_most_the_budget_of_different_spans_in_order(trajectory,
     assert plan_spans(trajectory, budget, seed) == spans
 
 
+@settings(max_examples=60)
 @given(trajectories(), st.integers(1, 8))
 def test_a_smaller_budget_takes_some_of_what_a_larger_one_takes(trajectory, budget):
     assert set(plan_spans(trajectory, budget, 0)) <= set(plan_spans(trajectory, budget + 1, 0))
 
 
+@settings(max_examples=60)
 @given(trajectories())
 def test_no_planned_span_holds_a_failed_action(trajectory):
     for i, j in plan_spans(trajectory, 99, 0):
         assert not any(observation.error for observation in trajectory.observations[i + 1 : j + 1])
 
 
+@settings(max_examples=60)
 @given(trajectories())
 def test_no_planned_span_starts_inside_a_form(trajectory):
     seen = trajectory.observations
@@ -103,6 +108,7 @@ def test_no_planned_span_starts_inside_a_form(trajectory):
             assert moved or seen[i].digest != seen[i - 1].digest
 
 
+@settings(max_examples=60)
 @given(trajectories())
 def test_no_planned_span_leaves_a_form_unsent(trajectory):
     for i, j in plan_spans(trajectory, 99, 0):
@@ -111,6 +117,7 @@ def test_no_planned_span_leaves_a_form_unsent(trajectory):
         assert all(enters(after) or sends(after) for before, after in pairwise(actions) if enters(before))
 
 
+@settings(max_examples=60)
 @given(trajectories(), st.integers(0, 3))
 def test_a_plan_takes_only_what_is_worth_something(trajectory, seed):
     assert all(worth(trajectory, i, j) > 0 for i, j in plan_spans(trajectory, 99, seed))
@@ -147,6 +154,7 @@ async def test_nothing_is_planned_where_nothing_was_done():
 # idle steps
 
 
+@settings(max_examples=60)
 @given(trajectories())
 def test_steps_after_which_everything_is_as_before_are_removed_and_no_others(trajectory):
     found = without_idle_steps(trajectory)
@@ -187,6 +195,7 @@ async def test_the_forward_example_is_the_task_with_everything_but_the_finish():
     assert (example.trajectory, example.start, example.end) == (trajectory.id, 0, 3)
 
 
+@settings(max_examples=60)
 @given(trajectories())
 def test_the_forward_example_spans_every_action(trajectory):
     example = forward_example(trajectory)

@@ -57,7 +57,10 @@ def load_benchmark(name_or_path: str) -> Benchmark:
                 f"no benchmark {name_or_path!r}: neither a file nor one of those shipped "
                 f"({', '.join(shipped_benchmarks())})"
             )
-        text = path.read_text()
+        try:
+            text = path.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"cannot read the benchmark {path}: {error}") from None
     try:
         raw: dict[str, Any] = tomllib.loads(text)
         benchmark = Benchmark.model_validate(raw)

@@ -1,0 +1,83 @@
+"""Files of held-out tasks: those shipped can be read, and what is wrong with one's own is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from larder import write_larder
+from lbi.benchmark import load_benchmark, shipped_benchmarks
+from lbi.environments.actions import parse_action
+from lbi.errors import UserError
+from lbi.records import Check
+
+TASK = '[[task]]\nname = "{name}"\ninstruction = "Do it"\ncheck = {{ answer = ["1"] }}\n'
+
+
+def complaint(tmp_path: Path, content: str) -> str:
+    file = tmp_path / "tasks.toml"
+    file.write_text(content)
+    with pytest.raises(UserError) as raised:
+        load_benchmark(str(file))
+    assert "\n" not in str(raised.value)
+    assert str(file) in str(raised.value)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("name", shipped_benchmarks())
+def test_every_shipped_benchmark_has_checked_tasks_with_readable_solutions(name):
+    benchmark = load_benchmark(name)
+    assert benchmark.name == name
+    for task in benchmark.tasks("web"):
+        assert (task.environment, bool(task.check) and task.check != Check()) == ("web", True)
+        assert task.category
+        assert task.level in (1, 2, 3)
+        assert [parse_action(action).kind for action in task.gold][-1] == "finish"
+
+
+@pytest.mark.parametrize("name", shipped_benchmarks())
+def test_the_instructions_of_a_benchmark_are_all_different(name):
+    instructions = [task.instruction for task in load_benchmark(name).task]
+    assert len(set(instructions)) == len(instructions)
+
+
+def test_a_file_of_ones_own_is_read(tmp_path):
+    write_larder(tmp_path / "app")
+    tasks = load_benchmark(str(tmp_path / "app" / "tasks.toml")).tasks("web")
+    assert [task.name for task in tasks] == ["store-flour", "count"]
+    assert tasks[1].check == Check(answer=("2",))
+
+
+def test_a_name_that_is_neither_shipped_nor_a_file_is_answered_with_those_there_are():
+    with pytest.raises(UserError, match=f"no benchmark 'trak'.*{', '.join(shipped_benchmarks())}"):
+        load_benchmark("trak")
+
+
+def test_a_name_used_twice_is_named(tmp_path):
+    content = 'name = "x"\n' + TASK.format(name="a") + TASK.format(name="b") + TASK.format(name="a")
+    assert "the name 'a' is used twice" in complaint(tmp_path, content)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('name = "x"', "task: Field required"),
+        ('name = "x"\ntask = []', "task: "),
+        ('name = "x"\n' + TASK.format(name=""), "task.0.name: "),
+        ('name = "x"\n' + TASK.format(name="a") + "level = 4", "task.0.level: "),
+        ('name = "x"\n' + TASK.format(name="a") + "instructions = 'x'", "did you mean 'instruction'"),
+        ('name = "x"\naplication = "y"\n' + TASK.format(name="a"), "did you mean 'application'"),
+        ('name = "x"\n[[task]]\nname = "a"\ninstruction = "b"', "task.0.check: Field required"),
+        ('name = "x"\n[[task]]\nname = "a"\ninstruction = "b"\ncheck = { ansver = ["1"] }', "did you mean 'answer'"),
+        ("name = ", "Invalid value"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_in_one_line(content, said, tmp_path):
+    assert said in complaint(tmp_path, content)
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    (tmp_path / "tasks.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match=r"tasks\.toml"):
+        load_benchmark(str(tmp_path / "tasks.toml"))

@@ -1,0 +1,338 @@
+"""Tasks x arms x seeds: what each arm may see, what is run once only, and whose fault a missing score is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from lamps import LampWorld, click, fill, walk
+from lbi.config import Arm, resolve
+from lbi.errors import BudgetExceeded, ModelError
+from lbi.evaluate import KINDS, Attempt, evaluate, examples_for, stratified
+from lbi.models.scripted import Scripted
+from lbi.prices import Prices
+from lbi.progress import Seen
+from lbi.records import Action, Check, Example, Observation, Result, Step, Task, Trajectory, Verdict
+from lbi.statistics import compare, summarise
+from lbi.store import RunFolder
+from lbi.workshop import Workshop
+
+PAINT = Task(
+    name="paint",
+    category="lamps",
+    level=2,
+    instruction='Set the colour of lamp 9 to "blue" and save it',
+    environment="lamps",
+    check=Check(shows=("9 Old lamp blue",)),
+    start_url="/lamps",
+)
+OTHER = PAINT.model_copy(update={"name": "other", "check": Check(shows=("9 Old lamp pink",))})
+UNKNOWABLE = PAINT.model_copy(update={"name": "unknowable", "check": Check(shows=("what nobody can tell",))})
+ARMS = (Arm(name="baseline", agent="react"), Arm(name="backward", agent="icl", data="backward"))
+Pairs = list[tuple[Example, Trajectory]]
+
+
+@pytest.fixture
+async def examples() -> Pairs:
+    trajectory = await walk(
+        "paint", fill("Colour", "red"), click("button", "Save"), start_url="/lamps/7", document="guide"
+    )
+    example = Example(
+        kind="abstract",
+        instruction='Save with Colour "red" on lamps "7" ("Green lamp")',
+        trajectory=trajectory.id,
+        start=0,
+        end=2,
+        document="guide",
+    )
+    return [(example, trajectory)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[RunFolder]:
+    with RunFolder(tmp_path / "run") as opened:
+        yield opened
+
+
+def shop_of(folder: RunFolder, world: LampWorld | None = None, **evaluation: object) -> Workshop:
+    config = resolve({"workers": 2, "evaluation": {"arms": [arm.model_dump() for arm in ARMS], **evaluation}}, "test")
+    seen = Seen(Console(file=StringIO()), quiet=True)
+    return Workshop(run=folder, config=config, progress=seen, world=world or LampWorld(), prices=Prices())
+
+
+def by_key(results: Sequence[Result]) -> dict[tuple[str, str], Result]:
+    return {(result.arm, result.task): result for result in results}
+
+
+# a whole evaluation
+
+
+async def test_an_example_makes_the_difference_between_the_arms(folder, examples):
+    results = by_key(await evaluate(shop_of(folder), [PAINT], 0, examples, []))
+    assert {place: result.score for place, result in results.items()} == {
+        ("baseline", "paint"): 0.0,
+        ("backward", "paint"): 1.0,
+    }
+    result = results["backward", "paint"]
+    assert (result.category, result.level, result.seed, result.fault, result.stop) == ("lamps", 2, 0, "", "done")
+    episode = folder.store.get("episode", "backward/0/paint", Trajectory)
+    assert episode is not None
+    assert (episode.id, len(episode.steps)) == (result.trajectory, result.steps)
+    assert {name for step in episode.steps for name in step.examples} == {examples[0][0].id}
+
+
+async def test_what_was_finished_is_not_run_again(folder, examples):
+    first = await evaluate(shop_of(folder), [PAINT, OTHER], 0, examples, [])
+    again = LampWorld()
+    assert await evaluate(shop_of(folder, again), [PAINT, OTHER], 0, examples, []) == first
+    assert again.opened == []
+
+
+async def test_only_what_is_missing_is_run(folder, examples):
+    await evaluate(shop_of(folder), [PAINT], 0, examples, [])
+    stored = folder.store.get("result", "baseline/0/paint", Result)
+    assert stored is not None
+    folder.store.put("result", "baseline/0/paint", stored.model_copy(update={"reason": "from before"}))
+    results = by_key(await evaluate(shop_of(folder), [PAINT, OTHER], 0, examples, []))
+    assert results["baseline", "paint"].reason == "from before"
+    assert len(results) == 4
+
+
+async def test_seeds_are_evaluated_apart(folder, examples):
+    results = [r for seed in (0, 1) for r in await evaluate(shop_of(folder), [PAINT], seed, examples, [])]
+    assert [result.seed for result in results] == [0, 0, 1, 1]
+    assert folder.store.count("result") == 4
+    assert [summary.seeds for summary in summarise(results, resamples=10)] == [2, 2]
+
+
+async def test_the_order_and_number_of_workers_change_no_result(folder, examples, tmp_path):
+    one = await evaluate(shop_of(folder), [PAINT, OTHER], 0, examples, [])
+    with RunFolder(tmp_path / "other") as other:
+        world = LampWorld(pauses=(4, 0))
+        two = await evaluate(shop_of(other, world), [OTHER, PAINT], 0, examples, [])
+    assert len(world.opened) == 2
+    assert by_key(one) == by_key(two)
+
+
+async def test_an_arm_with_extra_steps_gets_them(folder):
+    arms = [{"name": "short", "agent": "react"}, {"name": "long", "agent": "react", "step_factor": 2.0}]
+    shop = shop_of(folder, arms=arms, step_limit=2)
+    shop._models["offline"] = Scripted(lambda _: "REASON: on\nACTION: " + click("link", "Lamps"))
+    results = by_key(await evaluate(shop, [PAINT], 0, [], []))
+    assert [results[arm, "paint"].steps for arm in ("short", "long")] == [2, 4]
+    assert {result.stop for result in results.values()} == {"step_limit"}
+
+
+async def test_growth_measures_an_arm_at_parts_of_its_data(folder, examples):
+    shop = shop_of(folder, growth=[0.0, 0.5], growth_arm="backward")
+    results = by_key(await evaluate(shop, [PAINT], 0, examples, []))
+    assert {arm for arm, _ in results} == {"baseline", "backward", "backward @0", "backward @0.5"}
+    assert (results["backward @0", "paint"].score, results["backward", "paint"].score) == (0.0, 1.0)
+
+
+# lineage
+
+
+async def test_no_task_is_shown_an_example_of_its_own_document(folder, examples):
+    own = PAINT.model_copy(update={"document": "guide", "name": "own"})
+    await evaluate(shop_of(folder), [own, PAINT], 0, examples, [])
+    for name, expected in (("own", set()), ("paint", {examples[0][0].id})):
+        episode = folder.store.get("episode", f"backward/0/{name}", Trajectory)
+        assert episode is not None
+        assert {shown for step in episode.steps for shown in step.examples} == expected
+
+
+# whose fault
+
+
+async def test_a_broken_environment_is_tried_again_and_leaves_no_trace(folder, examples):
+    world = LampWorld(broken=2)
+    results = await evaluate(shop_of(folder, world), [PAINT], 0, examples, [])
+    assert [result.fault for result in results] == ["", ""]
+    assert by_key(results)["backward", "paint"].score == 1.0
+    assert folder.store.failures() == []
+    assert all(lamps.closed == 1 for lamps in world.opened)
+
+
+async def test_an_environment_that_stays_broken_is_never_the_agents_zero(folder, examples):
+    results = await evaluate(shop_of(folder, LampWorld(broken=99)), [PAINT], 0, examples, [])
+    assert {(r.fault, r.stop, r.steps, r.reason) for r in results} == {
+        ("environment", "environment_failure", 0, "the lamps are gone")
+    }
+    assert folder.store.count("episode") == 0
+    for summary in summarise(results, resamples=10):
+        assert (summary.results, summary.environment_faults) == (0, 1)
+    [comparison] = compare(results, [("backward", "baseline")], resamples=10)
+    assert comparison.pairs == 0
+
+
+async def test_a_check_that_cannot_be_made_is_the_harnesss_fault(folder, examples):
+    results = await evaluate(shop_of(folder), [UNKNOWABLE], 0, examples, [])
+    assert {(result.fault, result.reason) for result in results} == {("harness", "nobody can tell")}
+    assert [(s.results, s.harness_faults) for s in summarise(results, resamples=10)] == [(0, 1), (0, 1)]
+
+
+async def test_a_model_that_fails_counts_as_not_solved_and_says_why(folder):
+    shop = shop_of(folder, arms=[{"name": "baseline", "agent": "react"}])
+    shop._models["offline"] = Scripted([ModelError("refused")])
+    [result] = await evaluate(shop, [PAINT], 0, [], [])
+    assert (result.score, result.fault, result.stop, result.reason) == (0.0, "model", "model_failure", "refused")
+    assert summarise([result], resamples=10)[0].results == 1
+
+
+async def test_a_spent_budget_stops_and_what_was_done_is_kept(folder):
+    shop = shop_of(folder, arms=[{"name": "baseline", "agent": "react"}])
+    shop._models["offline"] = Scripted(
+        ['REASON: done\nACTION: finish("")', BudgetExceeded("spent"), BudgetExceeded("")]
+    )
+    with pytest.raises(ExceptionGroup):
+        await evaluate(shop, [PAINT, OTHER, UNKNOWABLE], 0, [], [])
+    assert folder.store.count("result") == 1
+    shop._models["offline"] = Scripted(lambda _: 'REASON: done\nACTION: finish("")')
+    assert len(await evaluate(shop, [PAINT, OTHER, UNKNOWABLE], 0, [], [])) == 3
+    assert shop._models["offline"].calls == 2
+
+
+@pytest.mark.parametrize(("votes", "score"), [("yy", 1.0), ("yn", 0.0), ("nn", 0.0)])
+async def test_without_a_check_the_committee_decides_together(folder, votes, score):
+    config = resolve(
+        {"models": {"judges": ["a", "b"]}, "evaluation": {"arms": [{"name": "baseline", "agent": "react"}]}}, "test"
+    )
+    seen = Seen(Console(file=StringIO()), quiet=True)
+    shop = Workshop(run=folder, config=config, progress=seen, world=LampWorld(), prices=Prices())
+    shop._models["offline"] = Scripted(lambda _: 'REASON: done\nACTION: finish("")')
+    for name, vote in zip("ab", votes, strict=True):
+        said = "true" if vote == "y" else "false"
+        reply = f'{{"reason": "so", "aligned": {said}, "coherent": true, "natural": true, "reasonable": true}}'
+        shop._models[name] = Scripted([reply], name=name)
+    [result] = await evaluate(shop, [PAINT.model_copy(update={"check": None})], 0, [], [])
+    assert (result.score, result.fault) == (score, "")
+    assert ": so" in result.reason
+
+
+# which tasks
+
+TASKS = st.lists(
+    st.tuples(st.sampled_from("abc"), st.integers(1, 3)).map(
+        lambda place: Task(instruction="go", environment="x", category=place[0], level=place[1])
+    ),
+    max_size=25,
+).map(lambda tasks: [task.model_copy(update={"name": f"t{at}"}) for at, task in enumerate(tasks)])
+
+
+@settings(max_examples=40)
+@given(TASKS, st.integers(1, 26), st.integers(0, 3))
+def test_a_smaller_choice_of_tasks_is_part_of_a_larger_one(tasks, count, seed):
+    some = stratified(tasks, count, seed)
+    assert len(some) == len({task.name for task in some}) == min(count, len(tasks))
+    assert {task.name for task in some} <= {task.name for task in stratified(tasks, count + 1, seed)}
+    if count < len(tasks):
+        assert stratified(tasks[::-1], count, seed) == some
+
+
+@settings(max_examples=40)
+@given(TASKS, st.integers(1, 26), st.integers(0, 3))
+def test_a_choice_of_tasks_is_spread_evenly_over_categories(tasks, count, seed):
+    chosen = Counter(task.category for task in stratified(tasks, count, seed))
+    whole = Counter(task.category for task in tasks)
+    open_ = [chosen[category] for category in whole if chosen[category] < whole[category]]
+    assert not open_ or max(chosen.values()) - min(open_) <= 1
+
+
+def test_levels_are_spread_within_a_category():
+    tasks = [
+        Task(instruction="go", environment="x", name=f"{level}{at}", category="a", level=level)
+        for level in (1, 2, 3)
+        for at in range(4)
+    ]
+    assert Counter(task.level for task in stratified(tasks, 6)) == {1: 2, 2: 2, 3: 2}
+
+
+def test_no_count_means_all_tasks_in_their_order():
+    tasks = [PAINT, OTHER, UNKNOWABLE]
+    assert stratified(tasks, 0) == stratified(tasks, 3) == stratified(tasks, 9) == tasks
+
+
+# which examples
+
+
+STEPS = tuple(
+    Step(
+        observation=Observation(text=f"page {at}", url=f"/{at}"),
+        action=Action(text="it", kind="click", role="link", name=str(at)),
+    )
+    for at in range(3)
+)
+
+
+def pool(count: int) -> Pairs:
+    """Four examples of each trajectory: of two spans, of the whole, and composed."""
+    found: Pairs = []
+    for at in range(count):
+        trajectory = Trajectory(
+            task=Task(instruction=f"task {at}", environment="x"),
+            agent="a",
+            steps=STEPS,
+            last=STEPS[0].observation,
+            stop="done",
+        )
+        for kind, start, end in (("abstract", 0, 1), ("abstract", 1, 3), ("forward", 0, 3), ("composed", 0, 2)):
+            name = f"{kind} {start} of {at}"
+            found.append(
+                (Example(kind=kind, instruction=name, trajectory=trajectory.id, start=start, end=end), trajectory)
+            )
+    return found
+
+
+def spans(pairs: Pairs) -> list[tuple[str, int, int]]:
+    return [(example.trajectory, example.start, example.end) for example, _ in pairs]
+
+
+@pytest.mark.parametrize("data", KINDS)
+def test_each_arm_has_examples_of_its_kinds_only(data):
+    assert {example.kind for example, _ in examples_for(data, pool(3), 0)} <= set(KINDS[data])
+    assert bool(examples_for(data, pool(3), 0)) == (data != "none")
+
+
+def test_what_a_filter_dropped_is_in_no_arm():
+    dropped = [(e.model_copy(update={"verdicts": (Verdict(filter="loop", keep=False),)}), t) for e, t in pool(2)]
+    assert examples_for("composed", dropped, 0) == []
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 9), st.integers(0, 5))
+def test_shuffling_moves_the_labels_and_nothing_else(count, seed):
+    right, shuffled = (examples_for(data, pool(count), seed) for data in ("backward", "shuffled"))
+    assert spans(right) == spans(shuffled)
+    assert [t for _, t in right] == [t for _, t in shuffled]
+    labels, moved = ([example.instruction for example, _ in pairs] for pairs in (right, shuffled))
+    assert sorted(labels) == sorted(moved)
+    assert examples_for("shuffled", pool(count), seed) == shuffled
+    if count >= 5:
+        assert labels != moved
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 12), st.floats(0, 1), st.floats(0, 1), st.integers(0, 5))
+def test_a_smaller_share_of_the_data_is_part_of_a_larger_one(count, one, other, seed):
+    less, more = (examples_for("composed", pool(count), seed, share) for share in sorted((one, other)))
+    assert set(spans(less)) <= set(spans(more))
+    assert len({t.id for _, t in less}) == (round(min(one, other) * count))
+
+
+def test_each_cell_has_a_key_of_its_own():
+    cells = [
+        Attempt(arm, seed, task, share)
+        for arm in ARMS
+        for seed in (0, 1)
+        for task in (PAINT, OTHER)
+        for share in (0.5, 1.0)
+    ]
+    assert len({cell.key for cell in cells}) == len(cells)

@@ -1,0 +1,113 @@
+"""Addresses, the things they are about, and one thing put in the place of another."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lamps import observed
+from lbi.environments.snapshot import Page
+from lbi.offline.lesson import page_of
+from lbi.offline.places import Thing, kin, mentioned, place, segments, swap, thing_of
+
+ROOMS = page_of(
+    observed(
+        "/rooms",
+        "Rooms",
+        'link "hall" -> /rooms/hall',
+        'link "Dark attic" -> /rooms/dark%20attic',
+        'link "#7" -> /lamps/7/green-lamp',
+        'link "Tall lamp" -> /lamps/8/tall-lamp?x=1',
+        'link "edit" -> /lamps/7/edit',
+        'link "edit" -> /lamps/8/edit',
+        'link "Away" -> https://example.org/lamps/9',
+    )
+)
+PART = st.text("ab c7-", min_size=1, max_size=5).filter(str.strip)
+
+
+def pages(*more: Page) -> list[Page]:
+    return [ROOMS, *more]
+
+
+def test_an_address_is_taken_apart_and_decoded():
+    assert segments("/a/b%20c/?x=1#y") == ["a", "b c"]
+    assert segments("/") == segments("") == []
+
+
+@pytest.mark.parametrize(
+    ("url", "thing"),
+    [
+        ("/lamps/7", Thing(("lamps",), "7")),
+        ("/lamps/7/green-lamp?edit=1", Thing(("lamps",), "7", "green-lamp")),
+        ("/lamps/7/edit", Thing(("lamps",), "7")),
+        ("/a/1/b/2", Thing(("a", "1", "b"), "2")),
+        ("/report/r12", Thing(("report",), "r12")),
+        ("/rooms/hall", Thing(("rooms",), "hall")),
+        ("/rooms/dark%20attic", Thing(("rooms",), "dark attic")),
+        ("/rooms", None),
+        ("/7", None),
+        ("/rooms/edit", None),
+        ("/halls/hall", None),
+        ("/", None),
+    ],
+)
+def test_a_page_is_about_what_its_address_and_the_links_to_it_name(url, thing):
+    assert thing_of(url, pages()) == thing
+
+
+def test_things_of_one_kind_are_told_by_the_links_to_them():
+    found = kin(Thing(("lamps",), "5"), pages())
+    assert {thing.id for thing in found} == {"7", "8"}
+    assert found[Thing(("lamps",), "8", "tall-lamp")] == {"Tall lamp"}
+
+
+@pytest.mark.parametrize(
+    ("instruction", "expected"),
+    [
+        ("Paint the tall lamp", "8"),
+        ("Paint lamp 7", "7"),
+        ("Paint the small lamp", None),
+        ("edit a lamp", None),
+    ],
+)
+def test_the_instruction_calls_a_thing_by_the_name_of_its_link(instruction, expected):
+    found = mentioned(instruction, Thing(("lamps",), "5"), pages())
+    assert (found.id if found else None) == expected
+
+
+def test_a_place_is_the_words_of_an_address_without_its_thing():
+    thing = Thing(("lamps",), "7", "green-lamp")
+    assert place("/lamps/7/green-lamp?action=edit&x=9", thing) == "lamps edit"
+    assert place("/lamps/7", None) == "lamps 7"
+    assert place("/", None) == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "old", "new", "expected"),
+    [
+        ("/lamps/7?a=7#7", Thing(("lamps",), "7"), Thing(("lamps",), "8"), "/lamps/8?a=7#7"),
+        ("/lamps/7/green-lamp", Thing(("lamps",), "7", "green-lamp"), Thing(("lamps",), "8", "tall"), "/lamps/8/tall"),
+        ("/rooms/hall/edit", Thing(("rooms",), "hall"), Thing(("rooms",), "dark attic"), "/rooms/dark%20attic/edit"),
+        ("/shelves/7", Thing(("lamps",), "7"), Thing(("lamps",), "8"), "/shelves/7"),
+        ("/lamps/77", Thing(("lamps",), "7"), Thing(("lamps",), "8"), "/lamps/77"),
+        ("/lamps/7", Thing(("lamps",), "7"), None, "/lamps/7"),
+    ],
+)
+def test_one_thing_is_put_in_the_place_of_another(url, old, new, expected):
+    assert swap(url, old, new) == expected
+
+
+@settings(max_examples=60)
+@given(PART, PART, PART, st.sampled_from(["", "/edit", "?a=b", "/edit?a=b#c"]))
+def test_a_swap_changes_the_thing_and_nothing_else_and_can_be_undone(prefix, one, other, rest):
+    old, new = Thing((prefix,), one), Thing((prefix,), other)
+    url = f"/{quote(prefix)}/{quote(one)}{rest}"
+    swapped = swap(url, old, new)
+    assert segments(swapped)[:2] == [prefix, other]
+    assert segments(swapped)[2:] == segments(url)[2:]
+    assert segments(swap(swapped, new, old)) == segments(url)
+    assert swap(url, old, old) == url

@@ -1,0 +1,80 @@
+"""Progress: one line now and then without a terminal, a bar with one, and how long each stage took."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from lbi import progress
+from lbi.progress import Seen, Stage
+
+
+def seen(*, terminal: bool = False, **more: object) -> tuple[Seen, StringIO]:
+    said = StringIO()
+    return Seen(Console(file=said, force_terminal=terminal, width=120), **more), said
+
+
+def test_without_a_terminal_a_stage_ends_with_one_line():
+    shown, said = seen(money=lambda: 1.5)
+    with shown.stage("attempt", 3) as stage:
+        for _ in range(2):
+            stage.advance()
+        stage.fail()
+    [line] = said.getvalue().splitlines()
+    assert line.startswith("attempt        2/3, 1 failed")
+    assert line.endswith("$1.50")
+
+
+def test_a_long_stage_is_heard_of_on_the_way(monkeypatch):
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    shown, said = seen()
+    with shown.stage("attempt", 2) as stage:
+        stage.advance()
+        stage.advance()
+    assert [line.split()[1] for line in said.getvalue().splitlines()] == ["1/2", "2/2", "2/2"]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_whoever_wants_quiet_has_it(terminal):
+    shown, said = seen(terminal=terminal, quiet=True)
+    with shown.stage("attempt", 1) as stage:
+        stage.advance()
+    assert said.getvalue() == ""
+    assert "attempt" in shown.times
+
+
+def test_a_terminal_shows_a_bar():
+    shown, said = seen(terminal=True, money=lambda: 0.25)
+    with shown.stage("evaluate", 4) as stage:
+        stage.advance(4)
+        stage.fail()
+    assert "evaluate" in said.getvalue()
+    assert "4/4" in said.getvalue()
+    assert "1 failed" in said.getvalue()
+    assert "$0.25" in said.getvalue()
+
+
+def test_the_time_of_a_stage_adds_up_and_counts_one_that_failed_too():
+    shown, _ = seen(quiet=True)
+    with shown.stage("attempt", 1):
+        pass
+    first = shown.times["attempt"]
+    with pytest.raises(ZeroDivisionError), shown.stage("attempt", 1):
+        raise ZeroDivisionError
+    assert shown.times["attempt"] > first > 0
+
+
+def test_the_rate_is_done_per_second_and_never_divides_by_nothing():
+    stage = Stage("attempt", 9, started=10.0, report=lambda stage: None, done=6)
+    assert stage.rate(13.0) == 2.0
+    assert stage.rate(10.0) > 0
+    assert Stage("attempt", 0, started=10.0, report=lambda stage: None).rate(10.0) == 0
+
+
+def test_a_stage_with_nothing_to_do_is_shown_as_such():
+    shown, said = seen()
+    with shown.stage("replay", 0):
+        pass
+    assert "replay         0/0" in said.getvalue()
