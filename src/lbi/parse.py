@@ -123,8 +123,13 @@ def _json(reply: str, opening: str) -> Any | None:
         except (ValueError, RecursionError):
             continue
         if value:
-            return value
+            return json.loads(_sound(json.dumps(value, ensure_ascii=False)))
     return None
+
+
+def _sound(text: str) -> str:
+    """The text without halves of characters, which JSON can escape and neither a file nor a database can hold."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _pairs(items: Any, reply: str) -> list[tuple[str, str]]:

@@ -86,7 +86,9 @@ class Explorer:
         kind, name = affordance
         named = set(words(name))
         fit = len(named & wanted) / len(named) if named else 0.0
-        base = {"submit": 2.0, "button": 1.3, "fold": 1.1, "to": 1.0}.get(kind, 0.7)
+        if kind == "button" and is_shy(name):
+            return float(0.6 - math.sqrt(tries))
+        base = {"submit": 2.0, "button": 1.8, "fold": 1.4, "to": 1.3}.get(kind, 0.7)
         return float(base + 0.8 * fit - 1.1 * math.sqrt(tries))
 
     def _next(

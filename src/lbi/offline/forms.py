@@ -44,6 +44,12 @@ class Filling:
     used: Value | None = None
 
 
+def title(name: str) -> str:
+    """The name of a field without the advice that may follow it: "Description: You may use ..." -> "Description"."""
+    head = name.split(":", 1)[0].strip(" *")
+    return head or name
+
+
 def usable(element: Element) -> bool:
     return bool(element.ref) and "disabled" not in element.states
 
@@ -167,7 +173,7 @@ def _position(field: Element, fields: Collection[Element]) -> int:
 def text_score(value: Value, field: Element, known: Mapping[Key, str], frame: Collection[Key]) -> float:
     """How well a value suits a text box; not above 0 = it does not."""
     key = (field.role, field.name)
-    called = set(labels(field.name)) | set(labels(field.group))
+    called = set(labels(title(field.name))) | set(labels(field.group))
     near = max((1.0 - 0.2 * i for i, word in enumerate(value.before) if word in called), default=0.0)
     near = max(near, 0.6 if value.after and value.after[0] in called else 0.0)
     score = 2.0 * near - 0.9
@@ -197,7 +203,7 @@ def _choices(
     scored: list[tuple[float, int, Filling]] = []
     wanted = set(labels(instruction))
     for index, field in enumerate(fields):
-        named = set(labels(field.name))
+        named = set(labels(title(field.name)))
         near = bool(named) and len(named & wanted) / len(named) >= 0.5
         if field.role in CHOICE_ROLES:
             for option in field.options:
@@ -248,7 +254,7 @@ def _phrases(
     for field in fields:
         if field.role not in TEXT_ROLES or field.ref in filled or (field.role, field.name) not in known:
             continue
-        name = re.escape(field.name.strip(" :*"))
+        name = re.escape(title(field.name))
         match = re.search(
             rf"\b{name}{_AFTER}(?:the |a |an )?([^,;.\"]+?)(?=$|[,;.\"]| and | with | in | on | for )",
             instruction,

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from lbi.environments.snapshot import Page
-from lbi.offline.forms import TOGGLE_ROLES
+from lbi.offline.forms import TOGGLE_ROLES, title
 from lbi.offline.lesson import FILLING, page_of
 from lbi.offline.places import Thing, place, thing_of
 from lbi.records import Observation, Step, Trajectory
@@ -36,14 +36,14 @@ def abstract(trajectory: Trajectory, start: int, end: int) -> str:
 
 def _last_of_each(filled: Sequence[Step]) -> list[Step]:
     """A field that was filled twice holds what it was given last."""
-    return list({(step.action.role, step.action.name): step for step in filled}.values())[:MAX_FIELDS]
+    named = {(step.action.role, step.action.name): step for step in filled if step.action.name.strip()}
+    return list(named.values() or filled)[:MAX_FIELDS]
 
 
 def _setting(step: Step) -> str:
     action = step.action
-    if action.role in TOGGLE_ROLES:
-        return f"{_clean(action.name)} chosen"
-    return f'{_clean(action.name)} "{_value(action.value)}"'
+    name = _clean(title(action.name))
+    return f"{name} chosen" if action.role in TOGGLE_ROLES else f'{name} "{_value(action.value)}"'
 
 
 def _button(pressed: Sequence[Step], filled: Sequence[Step]) -> str:
@@ -75,7 +75,8 @@ def _visit(observation: Observation, pages: Sequence[Page], steps: Sequence[Step
     thing = thing_of(observation.url, pages)
     words = place(observation.url, thing)
     page = page_of(observation)
-    fields = list(dict.fromkeys(_clean(name) for name, _ in page.pairs if len(name.split()) <= 3))
+    brief = [name for name, value in page.pairs if len(name.split()) <= 3 and len(value.split()) <= 8]
+    fields = list(dict.fromkeys(_clean(name) for name in brief if _clean(name)[:1].isalpha()))
     columns = [name for header, rows in page.tables[:2] if rows for name in header if name.strip()]
     told = (fields if thing else [*columns, *fields])[:MAX_FIELDS]
     target = f"{words} {_called(observation, thing)}" if thing else f"{words} ({_title(observation)})"

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 
 from lbi.contracts import Shown
 from lbi.environments.snapshot import Page, parse_observation
-from lbi.offline.forms import form_of
+from lbi.offline.forms import form_of, title
 from lbi.offline.lexical import Value, contains_phrase, is_question, labels, mask, stem, values, words
 from lbi.offline.places import Thing, mentioned, segments, swap, thing_of
 from lbi.records import Action, Observation, Step
@@ -71,8 +71,16 @@ class Lesson:
 
     @cached_property
     def visit(self) -> bool:
-        """Whether its label says that it only leads somewhere or tells something."""
-        return is_visit(self.shown.example.instruction)
+        """Whether it only leads somewhere or tells something: so its label says, or nothing was different after it."""
+        return is_visit(self.shown.example.instruction) or not (self.changes or self.enters)
+
+    @cached_property
+    def changes(self) -> bool:
+        return self.observations[0].digest != self.observations[-1].digest
+
+    @cached_property
+    def enters(self) -> bool:
+        return any(step.action.kind in FILLING for step in self.steps)
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
@@ -94,7 +102,7 @@ class Lesson:
         for step, page in zip(self.steps, self.pages, strict=False):
             if step.action.kind in FILLING:
                 form = form_of(page, (step.action.role, step.action.name))
-                names = [set(labels(field.name)) for field in form.fields] if form else []
+                names = [set(labels(title(field.name))) for field in form.fields] if form else []
                 return any(name and name <= near for name in names)
         return False
 

@@ -33,7 +33,7 @@ from lbi.offline.forms import (
     usable,
 )
 from lbi.offline.lesson import FILLING, Goal, Lesson, is_visit, page_of, rank
-from lbi.offline.lexical import Value, labels, stem, words
+from lbi.offline.lexical import Value, contains_phrase, labels, stem, words
 from lbi.records import Observation, Step
 
 #: a lesson whose instruction is less like the goal than this teaches nothing about it
@@ -282,7 +282,7 @@ def _press(here: Situation, lesson: Lesson, done: int) -> Move | None:
         return _go(here, lesson, later) if own.role == "link" and later < len(lesson.observations) else None
     if here.pressed(element) and own.kind == "click":
         return None
-    last = done + 1 == len(lesson.steps) and not lesson.visit
+    last = done + 1 == len(lesson.steps) and not lesson.visit and (lesson.changes or lesson.enters)
     reason = f"as in the example, {LAST}" if last else "as in the example"
     if own.kind == "press":
         return f"press({element.ref}, {json.dumps(own.value)})", reason
@@ -364,6 +364,10 @@ def _best_element(here: Situation) -> Element | None:
             continue
         if element.url and any(_path(s.observation.url) == _path(element.url) for s in here.history):
             continue
+        if element.url and _path(element.url) == _path(here.page.url):
+            continue
+        if any((s.action.role, s.action.name) == (element.role, element.name) for s in here.history):
+            continue  # what led here leads nowhere else
         score = _name_score(element, here)
         if score > best[0]:
             best = (score, element)
@@ -374,11 +378,16 @@ def _name_score(element: Element, here: Situation) -> float:
     named = set(words(element.name))
     if not named or not re.search(r"[^\W\d_]{2}|#\d", element.name):
         return 0.0
-    wanted = here.goal.words | {w for v in here.goal.values for w in words(v.text)}
-    hits = len(named & wanted)
+    said = any(_names(element.name, value.text) for value in here.goal.values)
+    hits = len(named) if said else len(named & here.goal.words)
     guided = len(named & here.documents) / len(named)
     shy = bool(named & SHY_WORDS - here.goal.words)
     return hits / len(named) + 0.1 * hits + 0.3 * guided - 0.5 * shy
+
+
+def _names(name: str, value: str) -> bool:
+    """Whether an element is called by a value, or a part of its name is: "#7: Green lamp" by "Green lamp"."""
+    return len(value) > 2 and (name.strip().lower() == value.lower() or (" " in value and contains_phrase(name, value)))
 
 
 def _guidance(goal: Goal, texts: Sequence[str]) -> frozenset[str]:
