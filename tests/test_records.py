@@ -6,9 +6,8 @@ from lbi.records import Action, Example, Observation, Step, Task, Trajectory, Ve
 
 
 def _trajectory(count: int) -> Trajectory:
-    steps = tuple(
-        Step(observation=Observation(text=f"page {n}"), action=Action(text="click(e1)", kind="click")) for n in range(count)
-    )
+    click = Action(text="click(e1)", kind="click")
+    steps = tuple(Step(observation=Observation(text=f"page {n}"), action=click) for n in range(count))
     task = Task(instruction="go", environment="desk")
     return Trajectory(task=task, agent="react", steps=steps, last=Observation(text="end"), stop="done")
 
