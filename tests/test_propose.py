@@ -54,6 +54,12 @@ async def test_an_unreadable_reply_is_asked_for_once_more_and_never_made_up():
         await proposed(ModelError("gone"))
 
 
+async def test_half_of_a_character_in_a_reply_spoils_no_record():
+    [task] = await proposed('[{"instruction": "Note \\ud83d and \\ud83d\\ude00", "quote": ""}]')
+    assert task.instruction == "Note \ufffd and \U0001f600"
+    assert task.id
+
+
 async def test_the_offline_model_proposes_what_the_document_tells_to_do():
     tasks, _ = await propose(OfflineModel(), DOCUMENT, 3, environment="desk", actions="")
     assert tasks

@@ -77,7 +77,7 @@ class Explorer:
                 scored.append((score, Aim(rng.choice(place.urls), affordance)))
         for pattern, urls in self.coverage.targets.items():
             affordance = ("to", pattern)
-            score = self._worth(affordance, self.coverage.paths[pattern], wanted) + 0.8 * rng.random()
+            score = self._worth(affordance, self.coverage.tries("", affordance), wanted) + 0.8 * rng.random()
             scored.append((score, Aim(rng.choice(urls), affordance)))
         return max(scored, key=lambda item: item[0])[1] if scored else None
 

@@ -97,10 +97,10 @@ class Coverage:
     def tries(self, place: str, affordance: Affordance) -> float:
         """How often it was tried at this place, and half as much for elsewhere: one search box stands on every page.
 
-        A way to a kind of place counts by the visits to that place, from anywhere.
+        A way to a kind of place counts by the visits to that place from anywhere, and by the tries that were refused.
         """
         if affordance[0] == "to":
-            return self.paths[affordance[1]]
+            return max(self.paths[affordance[1]], self.tried[affordance])
         known = self.places.get(place)
         here = known.offers.get(affordance, 0) if known else 0
         return here + 0.5 * (self.tried[affordance] - here)
