@@ -222,6 +222,7 @@ async def test_a_question_is_answered_with_what_the_page_tells():
 # whatever the page
 
 
+# a random address begins with /a, as there are hosts that urlsplit refuses
 LINE = st.one_of(
     st.text(max_size=30),
     st.builds(
@@ -238,7 +239,7 @@ LINE = st.one_of(
                 ["", ": a", ': "x" of "x" | "y"', ': "" of "', " -> /lamps/7", " -> /lamps/8?x=1#y", " -> #", " -> //["]
             ),
             st.text(max_size=12).map(": {}".format),
-            st.text(max_size=12).map(" -> /{}".format),
+            st.text(max_size=12).map(" -> /a{}".format),
         ),
     ),
     st.builds(
@@ -248,7 +249,7 @@ LINE = st.one_of(
 )
 ADDRESS = st.one_of(
     st.sampled_from(["/", "/lamps/7", "/lamps/8/tall-lamp?a=b", "/rooms/hall", "/%", "//x"]),
-    st.text(min_size=1, max_size=12),
+    st.text(max_size=12).map("/a{}".format),
 )
 PAGE = st.builds(
     lambda lines, url, title, error: Observation(
