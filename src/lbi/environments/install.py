@@ -93,15 +93,17 @@ def _made(folder: Path) -> Iterator[Path | None]:
 
 def _build_venv(application: Application, folder: Path) -> None:
     what = f"installing {', '.join(application.requirements)}"
+    # the installer is not ours: warnings that stop our tests must not stop it, and our packages are not its
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     uv = shutil.which("uv")
     python = str(folder / "bin" / "python")
     if uv:
-        _run([uv, "venv", "--allow-existing", "-q", "--python", sys.executable, str(folder)], what)
-        _run([uv, "pip", "install", "-q", "--python", python, *application.requirements], what)
+        _run([uv, "venv", "--allow-existing", "-q", "--python", sys.executable, str(folder)], what, env=env)
+        _run([uv, "pip", "install", "-q", "--python", python, *application.requirements], what, env=env)
     else:
-        _run([sys.executable, "-m", "venv", str(folder)], what)
+        _run([sys.executable, "-m", "venv", str(folder)], what, env=env)
         pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input"]
-        _run([*pip, *application.requirements], what)
+        _run([*pip, *application.requirements], what, env=env)
 
 
 def _prepare(application: Application, python: str, folder: Path) -> None:
