@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
@@ -10,9 +11,13 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from lbi.cli import app
 
 APPLICATION = """
 name = "larder"
@@ -179,8 +184,22 @@ def lbi(*arguments: str | Path, cwd: Path | None = None, **more: str) -> subproc
     )
 
 
-def answer(*arguments: str | Path, cwd: Path | None = None, **more: str) -> Any:
+def lbi_here(*arguments: str | Path, cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+    """As ``lbi``, in this process: quicker, for commands that end before they open a run folder."""
+    said, complained, code = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(complained):
+        for name, value in environ(**more).items():
+            patch.setenv(name, value)
+        patch.chdir(cwd or Path())
+        try:
+            app(list(map(str, arguments)), prog_name="lbi")
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return subprocess.CompletedProcess(["lbi", *map(str, arguments)], code, said.getvalue(), complained.getvalue())
+
+
+def answer(*arguments: str | Path, cwd: Path | None = None, here: bool = False, **more: str) -> Any:
     """What a command that succeeds says in JSON."""
-    ran = lbi(*arguments, "--json", cwd=cwd, **more)
+    ran = (lbi_here if here else lbi)(*arguments, "--json", cwd=cwd, **more)
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)

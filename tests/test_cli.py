@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from larder import answer, command, environ, lbi, write_larder
+from larder import answer, command, environ, lbi, lbi_here, write_larder
 from lbi import __version__
 from lbi.commands.failure import explained
 from lbi.config import Config, load_config
@@ -43,8 +43,11 @@ def started(tmp_path: Path) -> Path:
 
 
 def refused(*arguments: str | Path, cwd: Path | None = None, **more: str) -> str:
-    """The line that a command gives for bad input; that it is one line, and the exit code, is checked here."""
-    ran = lbi(*arguments, cwd=cwd, **more)
+    """The line that a command gives for bad input; that it is one line, and the exit code, is checked here.
+
+    Commands with ``--out`` may get as far as opening a run folder, so they have a process of their own.
+    """
+    ran = (lbi if "--out" in arguments else lbi_here)(*arguments, cwd=cwd, **more)
     assert (ran.returncode, ran.stdout) == (2, ""), ran
     (line,) = ran.stderr.splitlines()
     assert line.startswith("lbi: ")
@@ -78,9 +81,9 @@ def test_every_command_has_help_and_an_unknown_option_is_refused() -> None:
     names = ("run", "synthesize", "evaluate", "report", "export", "list", "check", "init")
     assert all(f"\n  {name} " in said for name in names)
     for name in names:
-        ran = lbi(name, "--help")
+        ran = lbi_here(name, "--help")
         assert (ran.returncode, ran.stderr) == (0, "")
-    ran = lbi("run", "--wrokers", "2")
+    ran = lbi_here("run", "--wrokers", "2")
     assert (ran.returncode, "--workers" in ran.stderr) == (2, True)
 
 
@@ -88,24 +91,24 @@ def test_every_command_has_help_and_an_unknown_option_is_refused() -> None:
 
 
 def test_list_names_every_plug_in_with_a_line_of_its_own() -> None:
-    found = answer("list")
+    found = answer("list", here=True)
     assert set(found) == {"applications", "benchmarks", "agents", "filters", "models", "environments", "configs"}
     for kind, rows in found.items():
         assert kind == "configs" or (rows and all(row["name"] and row["description"] for row in rows)), kind
-    assert [row["name"] for row in answer("list", "agents")] == ["explore", "icl", "rag", "react"]
+    assert [row["name"] for row in answer("list", "agents", here=True)] == ["explore", "icl", "rag", "react"]
     assert "did you mean agents?" in refused("list", "agent")
 
 
 def test_list_finds_the_configs_that_lie_here(config: Path) -> None:
-    (found,) = answer("list", "configs", cwd=config.parent)
+    (found,) = answer("list", "configs", cwd=config.parent, here=True)
     assert found["name"] == "run.toml"
 
 
 def test_check_of_a_config_says_what_is_in_it(config: Path) -> None:
-    (row,) = answer("check", "config", config)
+    (row,) = answer("check", "config", config, here=True)
     assert row["passed"]
     assert "2 held-out tasks" in row["found"]
-    ran = lbi("check", "config", config.with_name("none.toml"), "--json")
+    ran = lbi_here("check", "config", config.with_name("none.toml"), "--json")
     assert (ran.returncode, json.loads(ran.stdout)[0]["passed"]) == (1, False)
     assert "cannot check" in refused("check", "everything")
     assert "which benchmark?" in refused("check", "benchmark")
@@ -120,7 +123,7 @@ def test_check_of_a_config_says_what_is_in_it(config: Path) -> None:
 def test_a_dry_run_prints_config_and_plan_and_makes_nothing(config: Path, tmp_path: Path) -> None:
     out = tmp_path / "none"
     arguments = ("run", config, "--out", out, "--dry-run", "--seeds", "0,1", "--set", "synthesis.kinds=['summary']")
-    found = answer(*arguments)
+    found = answer(*arguments, here=True)
     assert not out.exists()
     assert (found["documents"], found["tasks_proposed"], found["rollouts"], found["held_out_tasks"]) == (3, 6, 12, 2)
     rows = {(row["stage"], row["role"]): row for row in found["stages"]}
@@ -130,23 +133,23 @@ def test_a_dry_run_prints_config_and_plan_and_makes_nothing(config: Path, tmp_pa
     assert rows["evaluate: backward", "query"]["calls"] == 2 * 2 * 5
     assert ("attempt", "act") not in rows, "the exploring agent asks no model"
     assert found["cost"] == 0
-    text = lbi(*arguments).stdout
+    text = lbi_here(*arguments).stdout
     assert 'synthesis.kinds = ["summary"]' in text
     assert "at most" in text
 
 
 def test_a_dry_run_prices_a_model_without_its_key_and_says_so_where_no_price_is_known(config: Path) -> None:
-    found = answer("run", config, "--dry-run", "--model", "openai:gpt-4o")
+    found = answer("run", config, "--dry-run", "--model", "openai:gpt-4o", here=True)
     assert found["cost"] > 0.01
     assert sum(row["cost"] for row in found["stages"]) == pytest.approx(found["cost"])
     assert next(row for row in found["stages"] if row["stage"] == "attempt")["calls"] == 6 * 6
     assert "OPENAI_API_KEY" in found["notes"][0]
     own = ("run", config, "--dry-run", "--model", "openai:mine", "--base-url", "http://127.0.0.1:9/v1")
-    assert answer(*own)["cost"] is None
-    assert "price unknown" in lbi(*own).stdout
-    priced = answer(*own, "--set", 'models.prices={"openai:mine"=[1.0, 2.0]}')
+    assert answer(*own, here=True)["cost"] is None
+    assert "price unknown" in lbi_here(*own).stdout
+    priced = answer(*own, "--set", 'models.prices={"openai:mine"=[1.0, 2.0]}', here=True)
     assert priced["cost"] == pytest.approx((priced["input_tokens"] + 2 * priced["output_tokens"]) / 1e6, rel=0.01)
-    parts = {only: answer(only, config, "--dry-run")["calls"] for only in ("run", "synthesize")}
+    parts = {only: answer(only, config, "--dry-run", here=True)["calls"] for only in ("run", "synthesize")}
     assert 0 < parts["synthesize"] < parts["run"]
 
 
@@ -172,14 +175,14 @@ def test_mistakes_in_a_config_are_named_with_the_nearest_right_thing(config: Pat
 def test_a_model_without_key_or_with_an_unknown_name_ends_before_anything_is_done(config: Path, tmp_path: Path) -> None:
     out = tmp_path / "none"
     assert "set the environment variable ANTHROPIC_API_KEY" in refused(
-        "run", config, "--out", out, "--model", "anthropic:claude-sonnet-4-5"
+        "run", config, "-o", out, "--model", "anthropic:claude-sonnet-4-5"
     )
     assert 'unknown model "gpt-99"' in refused(
-        "run", config, "--out", out, "--model", "openai:gpt-99", OPENAI_API_KEY="none"
+        "run", config, "-o", out, "--model", "openai:gpt-99", OPENAI_API_KEY="none"
     )
-    assert "did you mean 'openai'?" in refused("run", config, "--out", out, "--model", "opnai:gpt-5")
+    assert "did you mean 'openai'?" in refused("run", config, "-o", out, "--model", "opnai:gpt-5")
     assert "the price of openai:mine is unknown" in refused(
-        *("run", config, "--out", out, "--model", "openai:mine", "--base-url", "http://127.0.0.1:9/v1", "--budget", "1")
+        *("run", config, "-o", out, "--model", "openai:mine", "--base-url", "http://127.0.0.1:9/v1", "--budget", "1")
     )
     assert not out.exists()
 
@@ -225,7 +228,7 @@ def test_documents_that_cannot_be_read_are_named(config: Path, tmp_path: Path) -
     (tmp_path / "empty.md").write_text("")
     (tmp_path / "image.md").write_bytes(bytes(range(256)))
     docs = f'documents=[{{path="{tmp_path}/empty.md"}}, {{path="{tmp_path}/image.md"}}]'
-    found = answer("run", config, "--dry-run", "--set", docs)
+    found = answer("run", config, "--dry-run", "--set", docs, here=True)
     assert [Path(skipped["source"]).name for skipped in found["skipped"]] == ["empty.md", "image.md"]
     assert all(skipped["reason"] for skipped in found["skipped"])
     url = ("--url", "http://127.0.0.1:9")
@@ -305,7 +308,7 @@ def test_what_nobody_expected_leaves_its_traceback_in_a_file() -> None:
 
 
 def test_report_answers_in_json_at_any_point_of_a_run(started: Path) -> None:
-    found = answer("report", started)
+    found = answer("report", started, here=True)
     assert (found["funnel"]["documents"], found["arms"], found["comparisons"]) == (1, [], [])
     assert Path(found["report"]).is_file()
     assert (found["calls"], found["money"]) == (0, 0)
