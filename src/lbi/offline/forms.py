@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from lbi.environments.snapshot import Element, Page
-from lbi.offline.lexical import Value, contains_phrase, labels, words
+from lbi.offline.lexical import Value, contains_phrase, labels, stem, words
 
 TEXT_ROLES = frozenset({"textbox", "searchbox", "spinbutton"})
 CHOICE_ROLES = frozenset({"combobox", "listbox"})
@@ -177,6 +177,8 @@ def text_score(value: Value, field: Element, known: Mapping[Key, str], frame: Co
     near = max((1.0 - 0.2 * i for i, word in enumerate(value.before) if word in called), default=0.0)
     near = max(near, 0.6 if value.after and value.after[0] in called else 0.0)
     score = 2.0 * near - 0.9
+    if near == 0 and stem("name") in called and value.kind in ("quoted", "name"):
+        score += 0.9  # what nothing is said of is most often what a thing is called
     score += {"quoted": 0.5, "date": 0.2, "name": 0.1, "number": -0.2}[value.kind]
     if key in known:
         score += 0.9 + (0.4 if _shape(known[key]) == _shape(value.text) else 0.0)

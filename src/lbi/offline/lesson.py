@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from lbi.contracts import Shown
 from lbi.environments.snapshot import Page, parse_observation
-from lbi.offline.forms import form_of, title
+from lbi.offline.forms import TOGGLE_ROLES, form_of, title
 from lbi.offline.lexical import Value, contains_phrase, is_question, labels, mask, stem, values, words
 from lbi.offline.places import Thing, mentioned, segments, swap, thing_of
 from lbi.records import Action, Observation, Step
@@ -39,6 +40,12 @@ class Goal:
     @cached_property
     def question(self) -> bool:
         return is_question(self.text)
+
+    @cached_property
+    def visits(self) -> bool:
+        """Whether it asks to be brought somewhere or shown something, and for nothing to be changed."""
+        asked = [stem(word) for word in re.findall(r"[A-Za-z]+", self.text)[:8]]
+        return not self.question and "open" in asked and not {"create", "change", "delete", "save"} & set(asked)
 
 
 @dataclass
@@ -80,7 +87,7 @@ class Lesson:
 
     @cached_property
     def enters(self) -> bool:
-        return any(step.action.kind in FILLING for step in self.steps)
+        return any(step.action.kind in FILLING or step.action.role in TOGGLE_ROLES for step in self.steps)
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
@@ -116,6 +123,8 @@ class Lesson:
         own = set(words(about.id))
         if not about.id.isdigit() and own and own <= set(words(self.goal.text)):
             return about
+        if not re.search(r"[A-Z\d]", about.id):
+            return None  # a section of the application, not a thing that somebody named
         kinds = ("number",) if about.id.isdigit() else ("name", "quoted")
         for kind in kinds:
             for value in self.goal.values:
@@ -179,7 +188,7 @@ def rank(lessons: Sequence[Lesson], goal: Goal, named: Collection[str] = ()) -> 
 
     ``named`` are things that the goal calls by name: then a lesson about a thing is more likely the right one.
     """
-    visiting = goal.question or is_visit(goal.text)
+    visiting = goal.question or goal.visits
     scored = []
     for lesson in lessons:
         text = lesson.shown.example.instruction

@@ -17,18 +17,18 @@ ARTICLES = frozenset(
 _STOP = """
 with from into or was were been this that these those there please can could you your my our we i me us need want would
 like should must have has do does did will shall so then also their them they he she his her all any some every each
-which who whom whose what when where how why many much page site go using use via make sure new one just now out up
+which who whom whose what when where how why many much page site go using use via make sure one just now out up
 """
 STOP = ARTICLES | frozenset(_STOP.split())
 #: verbs that user interfaces and people use for the same thing
 SYNONYMS: Mapping[str, str] = {
     word: group[0]
     for group in (
-        ("create", "add", "register", "insert", "file", "publish", "post", "start", "raise"),
+        ("create", "add", "new", "register", "insert", "file", "publish", "post", "start", "raise"),
         ("change", "set", "modify", "edit", "update", "adjust", "switch", "alter", "assign", "reassign", "put"),
         ("delete", "remove", "drop", "erase", "discard"),
         ("find", "search", "look", "locate"),
-        ("open", "show", "view", "display", "visit", "see", "browse", "navigate", "list"),
+        ("open", "show", "view", "display", "visit", "see", "browse", "navigate", "list", "bring", "take"),
         ("comment", "reply", "respond", "answer", "note", "remark"),
         ("close", "resolve", "finish", "complete", "end"),
         ("save", "store", "keep", "apply"),
@@ -42,6 +42,11 @@ SYNONYMS: Mapping[str, str] = {
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+(?:\.\d+)*|[^\W\d_]+")
 _QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|(?<!\w)'([^']+(?:'\w[^']*)*)'(?!\w)|‘([^’]+)’|`([^`]+)`")
 _DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?Z?)?\b|\b\d{1,2}/\d{1,2}/\d{2,4}\b")
+_AFTER_COLON = re.compile(r"(?<=[a-z]):\s+([A-Z][^:]{3,}?)\.?$")
+_MARKED = re.compile(
+    r"\b(?:word|term|called|named|titled|tag|keyword)s?\s+(?!as\b|of\b|in\b|for\b|is\b|the\b|it\b|that\b)"
+    r"(\w[\w-]*(?:\s+[A-Z]\w*)*)"
+)
 _NUMBER = re.compile(r"(?<![\w.])#?(\d+(?:\.\d+)*)(?![\w])")
 _NAME = re.compile(
     r"(?<![\w./#-])(?:[A-Za-z][\w.]*(?:[-_/@.+][\w.]+)+|[A-Za-z]+\d+\w*|[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]+)+|[A-Z]{2,})(?!\w)"
@@ -101,10 +106,14 @@ def values(instruction: str) -> tuple[Value, ...]:
 
     for match in _QUOTED.finditer(instruction):
         add(next(group for group in match.groups() if group), "quoted", *match.span())
+    for match in _AFTER_COLON.finditer(instruction):
+        add(match[1], "quoted", *match.span(1))
     for match in _DATE.finditer(instruction):
         add(match[0], "date", *match.span())
     for match in _NUMBER.finditer(instruction):
         add(match[1], "number", *match.span())
+    for match in _MARKED.finditer(instruction):
+        add(match[1], "name", *match.span(1))
     for match in (*_NAME.finditer(instruction), *_CAPITAL.finditer(instruction)):
         add(match[0], "name", *match.span())
     found.sort(key=lambda value: value.start)

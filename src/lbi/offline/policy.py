@@ -32,7 +32,7 @@ from lbi.offline.forms import (
     is_empty,
     usable,
 )
-from lbi.offline.lesson import FILLING, Goal, Lesson, is_visit, page_of, rank
+from lbi.offline.lesson import FILLING, Goal, Lesson, page_of, rank
 from lbi.offline.lexical import Value, contains_phrase, labels, stem, words
 from lbi.records import Observation, Step
 
@@ -170,9 +170,14 @@ def follow(here: Situation, lesson: Lesson) -> Move | None:
 
 def _complete(here: Situation, lesson: Lesson) -> Move | None:
     """A lesson that only leads somewhere ends a task that asks no more; otherwise the task goes on from there."""
-    if lesson.visit and not here.goal.question and not is_visit(here.goal.text):
+    if not lesson.changes and _changes(here.goal):
         return None
     return finish(here, "the example is complete")
+
+
+def _changes(goal: Goal) -> bool:
+    """Whether the goal wants something to be different afterwards: neither a question, nor a visit, nor a search."""
+    return not goal.question and not goal.visits and stem("search") not in goal.words
 
 
 def _locate(here: Situation) -> Move | None:
@@ -282,7 +287,7 @@ def _press(here: Situation, lesson: Lesson, done: int) -> Move | None:
         return _go(here, lesson, later) if own.role == "link" and later < len(lesson.observations) else None
     if here.pressed(element) and own.kind == "click":
         return None
-    last = done + 1 == len(lesson.steps) and not lesson.visit and (lesson.changes or lesson.enters)
+    last = done + 1 == len(lesson.steps) and (lesson.changes or (lesson.enters and not _changes(here.goal)))
     reason = f"as in the example, {LAST}" if last else "as in the example"
     if own.kind == "press":
         return f"press({element.ref}, {json.dumps(own.value)})", reason
@@ -306,6 +311,8 @@ def ground(here: Situation) -> Move:
         return _finish(told.text, "the page tells")
     if _just_sent(here):
         return finish(here, "sent")
+    if _arrived(here):
+        return finish(here, "this is what was asked for")
     for form in sorted(_to_fill(here), key=lambda form: -_form_score(here, form)):
         for filling in assign(here.goal.text, here.free_values(), form.fields, {}, here.frame, here.named):
             key = (filling.field.role, filling.field.name)
@@ -335,6 +342,15 @@ def _form_score(here: Situation, form: Form) -> float:
     return len(names & here.goal.words) - 2.0 * all((e.role, e.name) in here.frame for e in form.fields)
 
 
+def _arrived(here: Situation) -> bool:
+    """The last step followed a link that is called by much of what the goal asks to see."""
+    if not here.goal.visits or not here.history or here.observation.error:
+        return False
+    last = here.history[-1].action
+    named = set(words(last.name)) & (here.goal.words - {"open"})
+    return last.role == "link" and len(named) >= max(1, 0.5 * len(here.goal.words - {"open"}))
+
+
 def _just_sent(here: Situation) -> bool:
     """The last step pressed a button on a form that this agent had filled."""
     if len(here.history) < 2 or here.observation.error:
@@ -362,6 +378,8 @@ def _best_element(here: Situation) -> Element | None:
     for element in here.page.elements:
         if element.role not in ("link", "button", "tab", "menuitem") or not usable(element) or here.pressed(element):
             continue
+        if element.role == "button" and _is_empty_form(here.page, element):
+            continue
         if element.url and any(_path(s.observation.url) == _path(element.url) for s in here.history):
             continue
         if element.url and _path(element.url) == _path(here.page.url):
@@ -383,6 +401,13 @@ def _name_score(element: Element, here: Situation) -> float:
     guided = len(named & here.documents) / len(named)
     shy = bool(named & SHY_WORDS - here.goal.words)
     return hits / len(named) + 0.1 * hits + 0.3 * guided - 0.5 * shy
+
+
+def _is_empty_form(page: Page, button: Element) -> bool:
+    """Whether the button would send a form in which nothing is entered: a search for nothing."""
+    form = form_of(page, (button.role, button.name))
+    texts = [field for field in form.fields if field.role in TEXT_ROLES] if form else []
+    return bool(texts) and all(is_empty(field) for field in texts)
 
 
 def _names(name: str, value: str) -> bool:
