@@ -159,8 +159,8 @@ async def test_nothing_is_planned_where_nothing_was_done():
 def test_steps_after_which_everything_is_as_before_are_removed_and_no_others(trajectory):
     found = without_idle_steps(trajectory)
     seen = found.observations
-    assert found.last == trajectory.last
-    assert set(found.steps) <= set(trajectory.steps)
+    assert found.last.model_copy(update={"error": ""}) == trajectory.last.model_copy(update={"error": ""})
+    assert set(found.actions) <= set(trajectory.actions)
     for step, before, after in zip(found.steps, seen[:-1], seen[1:], strict=True):
         same = (before.digest, before.url) == (after.digest, after.url)
         assert step.action.kind == "finish" or not (same and observation_key(before) == observation_key(after))
@@ -177,7 +177,6 @@ async def test_a_trajectory_without_idle_steps_stays_the_record_that_it_is():
     assert without_idle_steps(trajectory) is trajectory
 
 
-@pytest.mark.xfail(reason="the removed step's error stays on the observation that the step before it now leads to")
 async def test_a_failed_click_that_is_left_out_spoils_no_span_around_it():
     trajectory = without_idle_steps(await walk("eggs", NOTES, NOTHING, NEW))
     assert [action.name for action in trajectory.actions] == ["Notes", "New note"]

@@ -39,7 +39,7 @@ def page(label: str, reference: str, token: str, moment: str, age: str) -> Obser
     lines = [
         "URL: /ignored",
         f'button "{label}" [{reference}]',
-        f'link "{age} ago" [{reference}] -> /log?from={moment}&__FORM_TOKEN={token}#{reference}',
+        f'link "{age} ago" [{reference}] -> /log?from={moment.replace(" ", "%20")}&__FORM_TOKEN={token}#{reference}',
         f"text: changed {moment} by ann, due in {age}; key {token}",
     ]
     return Observation(text="\n".join(lines), url=f"/item?__FORM_TOKEN={token}#{reference}", title=f"Item, {age} ago")

@@ -358,7 +358,6 @@ def test_whatever_was_done_gets_a_label_and_a_vote(trajectory, data):
     assert parse.summary(summary(trajectory, begin, end)).startswith("Replicate the following: on ")
 
 
-@pytest.mark.xfail(raises=ValueError, reason="places.segments hands every address to urlsplit, which refuses this one")
 def test_a_link_that_is_no_address_stops_nothing():
     address = "//["
     lesson = Trajectory(

@@ -30,12 +30,16 @@ def without_idle_steps(trajectory: Trajectory) -> Trajectory:
     leads to the same end.
     """
     seen = trajectory.observations
+    idle = [step.action.kind != "finish" and _idle(seen[at], seen[at + 1]) for at, step in enumerate(trajectory.steps)]
+    if not any(idle):
+        return trajectory
+    # the complaint about a step that is left out goes with it
+    after_idle = [False, *idle]
+    shown = [o.model_copy(update={"error": ""}) if after_idle[at] else o for at, o in enumerate(seen)]
     kept = [
-        step
-        for at, step in enumerate(trajectory.steps)
-        if step.action.kind == "finish" or not _idle(seen[at], seen[at + 1])
+        step.model_copy(update={"observation": shown[at]}) for at, step in enumerate(trajectory.steps) if not idle[at]
     ]
-    return trajectory if len(kept) == len(trajectory.steps) else trajectory.model_copy(update={"steps": tuple(kept)})
+    return trajectory.model_copy(update={"steps": tuple(kept), "last": shown[-1]})
 
 
 def _idle(before: Observation, after: Observation) -> bool:

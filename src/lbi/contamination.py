@@ -36,7 +36,7 @@ class Nearest(Record):
 
 
 def nearest(tasks: Sequence[Task], instructions: Sequence[tuple[str, str]], *, near: float = NEAR) -> list[Nearest]:
-    """For each task the (example id, instruction) with the highest similarity; of equal ones the first.
+    """For each task the (example id, instruction) with the highest similarity; of equal ones the same text, then the first.
 
     Similarity is the larger of the Jaccard index of the words and the cosine of the counts of three-character runs,
     both after folding case, punctuation and blanks; 1 means equal after folding. Above ``near`` it is a near duplicate.
@@ -51,6 +51,8 @@ def nearest(tasks: Sequence[Task], instructions: Sequence[tuple[str, str]], *, n
         found = block[np.arange(len(tasks)), top]
         best = np.where(found > scores, start + top, best)
         scores = np.maximum(scores, found)
+    same = {folded: at for at, folded in reversed(list(enumerate(offered)))}
+    best = np.array([same.get(folded, at) for folded, at in zip(asked, best, strict=True)], dtype=np.int64)
     return [
         _nearest(task, instructions[int(at)] if instructions else None, float(score), folded, near)
         for task, folded, at, score in zip(tasks, asked, best, scores, strict=True)

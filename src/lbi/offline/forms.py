@@ -177,7 +177,7 @@ def text_score(value: Value, field: Element, known: Mapping[Key, str], frame: Co
     near = max((1.0 - 0.2 * i for i, word in enumerate(value.before) if word in called), default=0.0)
     near = max(near, 0.6 if value.after and value.after[0] in called else 0.0)
     score = 2.0 * near - 0.9
-    if near == 0 and stem("name") in called and value.kind in ("quoted", "name"):
+    if near == 0 and not known and stem("name") in called and value.kind in ("quoted", "name"):
         score += 0.9  # what nothing is said of is most often what a thing is called
     score += {"quoted": 0.5, "date": 0.2, "name": 0.1, "number": -0.2}[value.kind]
     if key in known:

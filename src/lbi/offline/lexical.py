@@ -32,6 +32,7 @@ SYNONYMS: Mapping[str, str] = {
         ("comment", "reply", "respond", "answer", "note", "remark"),
         ("close", "resolve", "finish", "complete", "end"),
         ("save", "store", "keep", "apply"),
+        ("news",),  # no plural of "new"
         ("user", "account", "member", "person"),
         ("name", "title", "call", "subject", "summary", "headline"),
         ("description", "text", "content", "body", "message", "detail", "say", "contain", "read"),

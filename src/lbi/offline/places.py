@@ -18,8 +18,12 @@ _NUMBERED = re.compile(r"^[a-z]{0,2}\d+$", re.IGNORECASE)
 
 
 def segments(url: str) -> list[str]:
-    """Path of an address in parts, decoded: /a/b%20c/?x=1 -> [a, b c]."""
-    return [unquote(part) for part in urlsplit(url).path.split("/") if part]
+    """Path of an address in parts, decoded: /a/b%20c/?x=1 -> [a, b c]. None for an address that cannot be read."""
+    try:
+        path = urlsplit(url).path
+    except ValueError:  # such as //[ , which a page may hold
+        return []
+    return [unquote(part) for part in path.split("/") if part]
 
 
 @dataclass(frozen=True)
@@ -95,11 +99,11 @@ def mentioned(instruction: str, thing: Thing, pages: Iterable[Page]) -> Thing | 
 
 def place(url: str, thing: Thing | None) -> str:
     """The words of an address without what it is about: /lamp/7/green-lamp?edit=1 -> "lamp"."""
-    split = urlsplit(url)
     parts = segments(url)
+    query = url.partition("?")[2].partition("#")[0]
     if thing is not None and thing.of(parts):
         parts = [part for part in parts if part not in (thing.id, thing.slug)]
-    words = [*parts, *(value for _, value in parse_qsl(split.query) if value.isalpha() and value.lower() in SYNONYMS)]
+    words = [*parts, *(value for _, value in parse_qsl(query) if value.isalpha() and value.lower() in SYNONYMS)]
     return " ".join(re.sub(r"[^\w]+", " ", word).strip() for word in words)
 
 
