@@ -36,7 +36,7 @@ class Nearest(Record):
 
 
 def nearest(tasks: Sequence[Task], instructions: Sequence[tuple[str, str]], *, near: float = NEAR) -> list[Nearest]:
-    """For each task the (example id, instruction) with the highest similarity; of equal ones the same text, then the first.
+    """For each task the (example id, instruction) with the highest similarity; of equal ones the same text first.
 
     Similarity is the larger of the Jaccard index of the words and the cosine of the counts of three-character runs,
     both after folding case, punctuation and blanks; 1 means equal after folding. Above ``near`` it is a near duplicate.
