@@ -217,6 +217,14 @@ async def test_without_a_check_the_committee_decides_together(folder, votes, sco
     assert ": so" in result.reason
 
 
+async def test_a_judge_that_fails_is_the_harnesss_fault(folder):
+    shop = shop_of(folder, arms=[{"name": "baseline", "agent": "react"}])
+    replies = iter(['REASON: done\nACTION: finish("")', ModelError("no judge")])
+    shop._models["offline"] = Scripted(lambda _: next(replies))
+    [result] = await evaluate(shop, [PAINT.model_copy(update={"check": None})], 0, [], [])
+    assert (result.fault, result.reason) == ("harness", "no judge")
+
+
 # which tasks
 
 TASKS = st.lists(

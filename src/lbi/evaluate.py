@@ -15,7 +15,7 @@ from lbi.agents import Parts, open_agent
 from lbi.backward import without_duplicates
 from lbi.config import Arm, Data
 from lbi.contracts import Agent, Environment, Fields, Request
-from lbi.errors import EnvironmentFailure, ScoreError
+from lbi.errors import EnvironmentFailure, ModelError, ParseError, ScoreError
 from lbi.records import Document, Example, Fault, Result, Task, Trajectory
 from lbi.retrieve import ExampleIndex
 from lbi.rollout import in_parallel, rollout
@@ -176,7 +176,10 @@ async def _score(shop: Workshop, environment: Environment, attempt: Attempt, tra
     if trajectory.stop == "model_failure":
         return _result(attempt, trajectory, 0.0, "model", trajectory.error)
     if attempt.task.check is None:
-        score, reason = await _judged(shop, trajectory)
+        try:
+            score, reason = await _judged(shop, trajectory)
+        except (ModelError, ParseError) as error:  # a judge that fails says nothing of the agent
+            return _result(attempt, trajectory, 0.0, "harness", str(error))
         return _result(attempt, trajectory, score, "", reason)
     try:
         score, reason = await environment.score(attempt.task, trajectory.answer)
