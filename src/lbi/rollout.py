@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from lbi.contracts import Agent, Environment, World
 from lbi.errors import EnvironmentFailure, ModelError, ParseError
+from lbi.guard import open_guarded
 from lbi.records import Observation, Step, StopReason, Task, Trajectory
 
 T = TypeVar("T")
@@ -89,7 +90,7 @@ async def _worker(
         while not queue.empty():
             job, attempt = queue.get_nowait()
             try:
-                environment = environment or await world.open()
+                environment = environment or await open_guarded(world)
                 await work(environment, job)
             except EnvironmentFailure as error:
                 last = attempt >= ATTEMPTS

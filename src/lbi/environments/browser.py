@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -33,6 +34,7 @@ FLAGS = (
 DRAW_LITTLE = ("--in-process-gpu", "--num-raster-threads=1")
 #: all pages are of one site that we run ourselves: nothing to keep apart
 ONE_SITE = ("--disable-site-isolation-trials", "--renderer-process-limit=1")
+CLOSE_SECONDS = 10.0  # a browser that takes longer to close something does not answer any more
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 
 
@@ -93,16 +95,25 @@ class SharedBrowser:
                     raise EnvironmentFailure(f"the browser gives no context: {error}") from error
         raise AssertionError
 
+    async def discard(self) -> None:
+        """Give the browser up, as one of its pages stopped it; whoever asks next gets another."""
+        browser, self._browser = self._browser, None
+        if browser is not None:
+            with contextlib.suppress(PlaywrightError, TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await browser.close()
+
     async def close(self) -> None:
         browser, self._browser = self._browser, None
         driver, self._driver = self._driver, None
-        try:
-            if browser:
-                await browser.close()
-            if driver:
-                await driver.stop()
-        except PlaywrightError:
-            pass  # it is gone already
+        with contextlib.suppress(PlaywrightError, TimeoutError):  # it is gone already, or never will be
+            async with asyncio.timeout(CLOSE_SECONDS):
+                if browser:
+                    await browser.close()
+        with contextlib.suppress(PlaywrightError, TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                if driver:
+                    await driver.stop()
 
     async def _connected(self) -> Browser:
         async with self._lock:

@@ -16,6 +16,7 @@ from lbi.environments.policy import Gate, path_of
 from lbi.environments.settle import RELEASE, WATCH, settle_script
 from lbi.errors import EnvironmentFailure
 
+CLOSE_SECONDS = 10.0  # as browser.py has it for the whole browser
 NAVIGATION_SECONDS = 20.0
 QUIET_SECONDS = 1.5
 DROPPED_SECONDS = 0.05
@@ -118,11 +119,18 @@ class Session:
     async def forget_history(self) -> None:
         await self._send("Page.resetNavigationHistory")
 
-    async def close(self) -> None:
+    async def close(self) -> bool:
+        """Close the context; False if the browser does not do it, which then is of no more use."""
         for task in [*self._opening, *self._work]:
             task.cancel()
-        with contextlib.suppress(PlaywrightError):
-            await self.context.close()
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.context.close()
+        except PlaywrightError:
+            pass  # it is closed already
+        except TimeoutError:
+            return False
+        return True
 
     def drain_notes(self) -> tuple[str, ...]:
         notes, self.notes = tuple(self.notes), []

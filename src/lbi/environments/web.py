@@ -152,7 +152,7 @@ class WebEnvironment:
         """Close the context, stop the server; harmless when done before."""
         session, self._session = self._session, None
         if session:
-            await session.close()
+            await self._put_away(session)
         await self._backend.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -180,9 +180,9 @@ class WebEnvironment:
                     await session.context.add_cookies(self._cookies)  # type: ignore[arg-type]
                 return session
             except (PlaywrightError, EnvironmentFailure):
-                await session.close()
+                await self._put_away(session)
         elif session is not None:
-            await session.close()
+            await self._put_away(session)
         self._session = session = await self._new_session()
         if not self._entered:
             await self._log_in(session)
@@ -190,6 +190,10 @@ class WebEnvironment:
         elif self._cookies:
             await session.context.add_cookies(self._cookies)  # type: ignore[arg-type]
         return session
+
+    async def _put_away(self, session: Session) -> None:
+        if not await session.close():
+            await self._world.browser.discard()
 
     async def _new_session(self) -> Session:
         login = self._world.login

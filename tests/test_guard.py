@@ -1,0 +1,96 @@
+"""Environments that do not answer: a failure in good time, and never a run that hangs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from lbi.contracts import Environment, Outcome
+from lbi.errors import EnvironmentFailure
+from lbi.guard import Limits, open_guarded
+from lbi.records import Observation, Task
+from lbi.rollout import in_parallel
+
+TASK = Task(instruction="go", environment="tar")
+SHORT = Limits(open=0.05, reset=0.05, step=0.05, score=0.05, close=0.05)
+
+
+class Tar:
+    """Everything sticks, but for what is named."""
+
+    name = "tar"
+    actions = ""
+
+    def __init__(self, *works: str) -> None:
+        self.works = works
+
+    async def _stick(self, what: str, answer: Any) -> Any:
+        if what not in self.works:
+            await asyncio.Event().wait()
+        return answer
+
+    async def reset(self, task: Task) -> Observation:
+        return await self._stick("reset", Observation(text="page"))
+
+    async def step(self, action: str) -> Outcome:
+        return await self._stick("step", None)
+
+    async def score(self, task: Task, answer: str) -> tuple[float, str]:
+        return await self._stick("score", (1.0, ""))
+
+    async def close(self) -> None:
+        await self._stick("close", None)
+
+
+class TarWorld:
+    name = "tar"
+
+    def __init__(self, *works: str) -> None:
+        self.works = works
+
+    async def open(self) -> Environment:
+        if "open" not in self.works:
+            await asyncio.Event().wait()
+        return Tar(*self.works)
+
+    async def close(self) -> None:
+        return None
+
+
+async def test_a_call_that_never_returns_is_a_failure_of_the_environment():
+    environment = await open_guarded(TarWorld("open"), SHORT)
+    for call in (environment.reset(TASK), environment.step("back()"), environment.score(TASK, "")):
+        with pytest.raises(EnvironmentFailure, match="did not"):
+            await call
+
+
+async def test_an_environment_that_does_not_close_is_given_up():
+    environment = await open_guarded(TarWorld("open"), SHORT)
+    await asyncio.wait_for(environment.close(), 5)
+
+
+async def test_a_world_that_does_not_open_is_a_failure_too():
+    with pytest.raises(EnvironmentFailure, match="open"):
+        await open_guarded(TarWorld(), SHORT)
+
+
+async def test_what_answers_is_passed_on():
+    environment = await open_guarded(TarWorld("open", "reset", "score"), SHORT)
+    assert (await environment.reset(TASK)).text == "page"
+    assert await environment.score(TASK, "x") == (1.0, "")
+
+
+async def test_jobs_on_a_stuck_environment_end_and_are_told_of(monkeypatch):
+    monkeypatch.setattr("lbi.guard.Limits", lambda: SHORT)
+    told: list[tuple[str, bool]] = []
+
+    async def work(environment: Environment, job: str) -> None:
+        await environment.reset(TASK)
+
+    def failed(job: str, error: EnvironmentFailure, last: bool) -> None:
+        told.append((job, last))
+
+    await asyncio.wait_for(in_parallel(TarWorld("open"), ["a"], work, workers=1, failed=failed), 10)
+    assert told == [("a", False), ("a", False), ("a", True)]
