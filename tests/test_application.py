@@ -106,5 +106,5 @@ def test_a_missing_browser_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_nothing_leaves_the_machine_where_the_site_is_on_it() -> None:
-    assert any("NOTFOUND" in flag for flag in flags(images=False, only_loopback=True))
-    assert not any("NOTFOUND" in flag for flag in flags(images=False, only_loopback=False))
+    assert any("NOTFOUND" in flag for flag in flags(only_loopback=True))
+    assert not any("NOTFOUND" in flag for flag in flags(only_loopback=False))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -19,9 +21,13 @@ from lbi.records import Check, Observation, Task
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
+DOT = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 PAGES = {
     "/": """<title>Start</title><h1>Start</h1>
       <a href="/form">Form</a> <a href="/secret">Secret</a> <a href="/hop">Hop</a>
+      <a href="/dot.png">Picture</a>
       <a href="http://elsewhere.invalid/">Elsewhere</a>
       <button onclick="location = '/secret'">Sneak</button>
       <button onclick="location = 'http://elsewhere.invalid/'">Leave</button>
@@ -77,7 +83,16 @@ class Site(BaseHTTPRequestHandler):
             return self._send(200, f"<title>Echo</title><p>{sorted(parse_qs(parts.query).items())}</p>")
         if parts.path == "/who":
             return self._send(200, f"<title>Who</title><p>key {self.headers.get('X-Key', 'none')}</p>")
+        if parts.path == "/dot.png":
+            return self._picture()
         self._send(200 if parts.path in PAGES else 404, PAGES.get(parts.path, "<title>Not found</title>"))
+
+    def _picture(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "image/png")
+        self.send_header("Content-Length", str(len(DOT)))
+        self.end_headers()
+        self.wfile.write(DOT)
 
     def _send(self, status: int, body: str, headers: dict[str, str] | None = None) -> None:
         data = f"<!doctype html>{body}".encode() if status == 200 and not headers else body.encode()
@@ -372,3 +387,10 @@ async def test_screenshots_are_handed_over(site: str) -> None:
         assert kept[0].startswith(b"\x89PNG")
     finally:
         await world.close()
+
+
+async def test_a_page_that_is_a_picture_answers_like_any_other(web: WebEnvironment) -> None:
+    await web.reset(Task(instruction="look", environment="site"))
+    outcome = await asyncio.wait_for(web.step('click(link "Picture")'), 30)
+    assert (outcome.observation.url, outcome.observation.error) == ("/dot.png", "")
+    assert (await web.step("back()")).observation.url == "/"

@@ -61,13 +61,15 @@ def is_loopback(url: str) -> bool:
     return (urlsplit(url).hostname or "") in LOOPBACK
 
 
-def flags(images: bool, only_loopback: bool) -> list[str]:
-    """Command line: no sandbox only for root, who cannot have one; no way off the machine where none is needed."""
+def flags(only_loopback: bool) -> list[str]:
+    """Command line: no sandbox only for root, who cannot have one; no way off the machine where none is needed.
+
+    Pictures are loaded: with imagesEnabled=false a page that is nothing but a picture never answers, and stops the
+    browser for all.
+    """
     found = [*FLAGS, *DRAW_LITTLE]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         found.append("--no-sandbox")
-    if not images:
-        found.append("--blink-settings=imagesEnabled=false")
     if only_loopback:
         found.extend(ONE_SITE)
         found.append("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost")
@@ -77,8 +79,8 @@ def flags(images: bool, only_loopback: bool) -> list[str]:
 class SharedBrowser:
     """Opens contexts; starts the browser when the first is asked for, and again after a crash."""
 
-    def __init__(self, images: bool = False, only_loopback: bool = True, headless: bool = True) -> None:
-        self._flags = flags(images, only_loopback)
+    def __init__(self, only_loopback: bool = True, headless: bool = True) -> None:
+        self._flags = flags(only_loopback)
         self._headless = headless
         self._lock = asyncio.Lock()
         self._driver: Playwright | None = None

@@ -59,7 +59,7 @@ class WebWorld:
         self.max_chars = max_chars
         self.login = LogIn(self.application)
         local = self.application.managed or is_loopback(self.application.base_url)
-        self.browser = SharedBrowser(images=screenshots, only_loopback=local, headless=headless)
+        self.browser = SharedBrowser(only_loopback=local, headless=headless)
         self._managed = ManagedApplication(self.application, cache) if self.application.managed else None
         self._open: list[WebEnvironment] = []
 
