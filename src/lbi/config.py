@@ -56,7 +56,7 @@ class Synthesis(Section):
     """At most so many roll-outs; tasks are taken round-robin over the documents."""
     agent: str = ""
     """Who attempts the tasks; empty = ``explore`` for the offline model, ``react`` for a language model."""
-    step_limit: int = 12
+    step_limit: int = 18
     spans_per_trajectory: int = 12
     """Budget of labelled spans; the plan takes the most informative ones."""
     kinds: tuple[Literal["abstract", "summary"], ...] = ("abstract",)

@@ -82,10 +82,12 @@ async def propose_tasks(shop: Workshop, documents: Sequence[Document], actions: 
 async def attempt_tasks(shop: Workshop, tasks: Sequence[Task], seed: int) -> list[Trajectory]:
     """Let the agent attempt each task once; whether it succeeds does not matter."""
     agent = _synthesis_agent(shop, seed)
-    learn = getattr(agent, "learn", None)
+    learn, prepare = getattr(agent, "learn", None), getattr(agent, "prepare", None)
     found: list[Trajectory] = []
     with shop.progress.stage(f"attempt (seed {seed})", len(tasks)) as stage:
         for some in _rounds(tasks, ROUND if learn else max(len(tasks), 1)):
+            if prepare:
+                prepare(some)
             trajectories = await _attempt(shop, agent, some, seed, stage.advance)
             if learn:
                 learn(trajectories)

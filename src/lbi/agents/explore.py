@@ -1,21 +1,22 @@
-"""The exploring agent: attempts a task where it can, and covers the application where it cannot.
+"""The exploring agent: covers an application instead of wandering in it. Needs no model.
 
-Each episode goes to a place where something is least tried (weighted by what the task's words name), does it - a form
-is filled before its button is pressed - and goes on from there for a few steps. Needs no model.
+Before each round it hands out what is least known (``prepare``), to each episode other things. An episode goes to the
+page of each of its aims, fills the form before its button is pressed, looks at what came of it, and takes the next.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import random
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lbi.agents import Parts
 from lbi.contracts import Decision
 from lbi.environments.snapshot import Element, Page
-from lbi.offline.coverage import Affordance, Coverage, signature
+from lbi.offline.coverage import Coverage, Offer, Offered, key_of
 from lbi.offline.forms import (
     CHOICE_ROLES,
     FIELD_ROLES,
@@ -23,25 +24,49 @@ from lbi.offline.forms import (
     TOGGLE_ROLES,
     Form,
     find,
+    form_of,
     forms,
     is_empty,
     is_shy,
     usable,
 )
+from lbi.offline.goal import FILLING, page_of
 from lbi.offline.invent import invent, pick
-from lbi.offline.lesson import FILLING, page_of
 from lbi.offline.lexical import words
 from lbi.records import Observation, Step, Task, Trajectory, digest_of
 
 NAME = "explore"
+AIMS = 5  # handed to one episode
+ASIDE = 2  # things tried on the page that an aim led to
+DETOUR = 4  # steps to an aim by links; then its address is typed
+MOST = 5  # fields filled at once
+WORTH = 1.0  # what is wanted less is not tried
+EAGER = 1.8  # nor, on the way to something else, what is wanted less than this
 
 
 @dataclass(frozen=True)
 class Aim:
     """What an episode sets out to try, and where."""
 
+    offered: Offered
     url: str
-    affordance: Affordance
+    via: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Moment:
+    """All that a decision rests on."""
+
+    task: Task
+    history: tuple[Step, ...]
+    observation: Observation
+    page: Page
+    rng: random.Random
+
+    def done(self, element: Element) -> bool:
+        """Whether it was pressed in this episode already, here or elsewhere."""
+        key = (element.role, element.name)
+        return any((s.action.role, s.action.name) == key and s.action.kind == "click" for s in self.history)
 
 
 class Explorer:
@@ -49,184 +74,234 @@ class Explorer:
 
     name = NAME
 
-    def __init__(self, seed: int = 0, follow_up: int = 3) -> None:
+    def __init__(self, seed: int = 0) -> None:
         self.seed = seed
-        self.follow_up = follow_up  # further things to try after the aim
         self.coverage = Coverage()
+        self._aims: dict[str, list[Aim]] = {}
+        self._set_out: Counter[Offered] = Counter()  # how often an episode went there, whether it got to try or not
 
     def learn(self, trajectories: Iterable[Trajectory]) -> None:
         """Take in a finished round, in the order of its tasks."""
-        self.coverage.learn(trajectories)
+        found = list(trajectories)
+        self.coverage.learn(found)
+        for trajectory in found:
+            for number, aim in enumerate(self._aims.get(trajectory.task.id, ()), 1):
+                self._set_out[aim.offered] += any(s.reason.startswith(f"aim {number},") for s in trajectory.steps)
+
+    def prepare(self, tasks: Sequence[Task]) -> None:
+        """Hand out to each task of the coming round what is most worth trying; what its words name counts more."""
+        open_ = {offered: want for offered in self.coverage.offers if (want := self._want(offered)) >= WORTH}
+        if len(open_) < len(tasks):  # all is known: the least known of it once more, with other things and values
+            open_ |= {
+                o: 1 / (1 + offer.tries) for o, offer in self.coverage.offers.items() if offer.changed and offer.urls
+            }
+        self._aims = {task.id: [] for task in tasks}
+        for _ in range(AIMS):
+            for task in tasks:
+                rng = random.Random(digest_of([self.seed, task.id, len(self._aims[task.id])]))
+                wanted = set(words(task.instruction))
+                scored = [(want + _fit(o, wanted) + 0.3 * rng.random(), o) for o, want in sorted(open_.items())]
+                if scored:
+                    _, best = max(scored)
+                    open_.pop(best)
+                    self._aims[task.id].append(self._aim(best, rng))
+
+    def _want(self, offered: Offered) -> float:
+        offer = self.coverage.offers[offered]
+        missed = max(self._set_out[offered] - offer.tries, 0)
+        return self.coverage.want(offered) - 0.9 * missed if offer.urls else 0.0
+
+    def _aim(self, offered: Offered, rng: random.Random) -> Aim:
+        offer = self.coverage.offers[offered]
+        return Aim(
+            offered, rng.choice(offer.urls), self.coverage.unfold_for(offered) if offered[0] == "form" else offer.via
+        )
 
     async def act(self, task: Task, history: tuple[Step, ...], observation: Observation, actions: str) -> Decision:
-        page = page_of(observation)
-        key = digest_of([self.seed, task.id])
-        aim = self._aim(task, random.Random(key))
-        action, reason = self._next(task, history, page, aim, random.Random(f"{key}/{len(history)}"))
+        rng = random.Random(digest_of([self.seed, task.id, len(history)]))
+        action, reason = self._next(Moment(task, history, observation, page_of(observation), rng))
         return Decision(action=action, reason=reason)
 
-    def _aim(self, task: Task, rng: random.Random) -> Aim | None:
-        """One of the least-tried things at the places seen, or a link not yet followed; the task's words weigh in."""
-        wanted = set(words(task.instruction))
-        scored: list[tuple[float, Aim]] = []
-        for name, place in self.coverage.places.items():
-            for affordance in place.offers:
-                if affordance in place.dead or not place.urls:
-                    continue
-                score = self._worth(affordance, self.coverage.tries(name, affordance), wanted) + 0.8 * rng.random()
-                scored.append((score, Aim(rng.choice(place.urls), affordance)))
-        for pattern, urls in self.coverage.targets.items():
-            affordance = ("to", pattern)
-            score = self._worth(affordance, self.coverage.tries("", affordance), wanted) + 0.8 * rng.random()
-            scored.append((score, Aim(rng.choice(urls), affordance)))
-        return max(scored, key=lambda item: item[0])[1] if scored else None
-
-    @staticmethod
-    def _worth(affordance: Affordance, tries: float, wanted: set[str]) -> float:
-        kind, name = affordance
-        named = set(words(name))
-        fit = len(named & wanted) / len(named) if named else 0.0
-        if kind == "button" and is_shy(name):
-            return float(0.6 - math.sqrt(tries))
-        base = {"submit": 2.0, "button": 1.8, "fold": 1.4, "to": 1.3}.get(kind, 0.7)
-        return float(base + 0.8 * fit - 1.1 * math.sqrt(tries))
-
-    def _next(
-        self, task: Task, history: tuple[Step, ...], page: Page, aim: Aim | None, rng: random.Random
-    ) -> tuple[str, str]:
-        pending = self._pending(history) or self._refused(history, page)
-        if pending is not None:
-            move = self._in_form(page, pending, history, rng)
-            if move is not None:
+    def _next(self, now: Moment) -> tuple[str, str]:
+        pending = self._pending(now) or self._refused(now)
+        if pending is not None and (move := self._in_form(now, pending)) is not None:
+            return move
+        if (aside := self._aside(now)) is not None:
+            return self._begin(now, aside)
+        for number, aim in enumerate(self._aims.get(now.task.id, ())):
+            if not any(step.reason.startswith(f"aim {number + 2}") for step in now.history) and (
+                move := self._pursue(now, number + 1, aim)
+            ):
                 return move
-        if aim is not None and not self._arrived(history, aim):
-            return self._go(page, aim)
-        element = self._choose(task, history, page, aim, rng)
-        if element is None or self._spent(history, aim) > self.follow_up:
-            return 'finish("")', "nothing left to try here"
-        return self._begin(page, element, history, rng)
+        element = self._choose(now, WORTH)
+        return self._begin(now, element) if element is not None else ('finish("")', "nothing left to try here")
 
-    @staticmethod
-    def _arrived(history: tuple[Step, ...], aim: Aim) -> bool:
-        return any(step.action.value == aim.url or step.reason.startswith("go:") for step in history)
+    # aims
 
-    @staticmethod
-    def _go(page: Page, aim: Aim) -> tuple[str, str]:
-        link = next((e for e in page.elements if e.role == "link" and e.url == aim.url and usable(e)), None)
-        reason = f"go: {aim.affordance[1]} is the least tried"
-        if link is not None:
-            return f"click({link.ref})", reason
-        if page.url == aim.url:
-            return 'scroll("down")', reason
-        return f"goto({json.dumps(aim.url, ensure_ascii=False)})", reason
-
-    @staticmethod
-    def _spent(history: tuple[Step, ...], aim: Aim | None) -> int:
-        return sum(step.action.kind == "click" and step.reason.startswith(("try:", "press:")) for step in history)
-
-    def _choose(
-        self, task: Task, history: tuple[Step, ...], page: Page, aim: Aim | None, rng: random.Random
-    ) -> Element | None:
-        """The aim if it is here, else what is least tried on this page."""
-        offered = self.coverage.offered(page)
-        done = {(s.action.role, s.action.name) for s in history}
-        if aim is not None and aim.affordance in offered and aim.affordance[0] != "to":
-            element = offered[aim.affordance]
-            if (element.role, element.name) not in done:
-                return element
-        wanted = set(words(task.instruction))
-        scored = []
-        for affordance, element in offered.items():
-            if (element.role, element.name) in done or self.coverage.dead(page, affordance):
-                continue
-            tries = self.coverage.tries(signature(page), affordance)
-            scored.append((self._worth(affordance, tries, wanted) + 0.6 * rng.random(), element))
-        return max(scored, key=lambda item: item[0])[1] if scored else None
-
-    def _begin(self, page: Page, element: Element, history: tuple[Step, ...], rng: random.Random) -> tuple[str, str]:
-        """Press it at once, or fill its form first."""
-        form = next((f for f in forms(page) if any(b is element or b == element for b in f.buttons)), None)
-        reason = f"press: {element.name}"
-        if form is not None and form.fields and not is_shy(element.name):
-            move = self._in_form(page, (element.role, element.name), history, rng, reason=reason)
-            if move is not None:
-                return move
-        return f"click({element.ref})", f"try: {element.name}"
-
-    @staticmethod
-    def _pending(history: tuple[Step, ...]) -> tuple[str, str] | None:
-        """The button whose form is being filled."""
-        if not history:
+    def _pursue(self, now: Moment, number: int, aim: Aim) -> tuple[str, str] | None:
+        """The way to the aim and what unfolds it; None when it was tried or is not where it was."""
+        name = aim.offered[2] or aim.offered[1]
+        reason = f"aim {number}, {name}"
+        mine = [step for step in now.history if step.reason.startswith(f"aim {number},")]
+        since = now.history[now.history.index(mine[0]) :] if mine else ()
+        if (move := self._go(now, aim.url, len(mine), since, reason)) is not None:
+            return move
+        if aim.offered[0] == "to" or any(_pressed(step, aim.offered[2]) for step in since[1:]):
             return None
-        last = history[-1]
-        filling = last.action.kind in FILLING or last.action.role in TOGGLE_ROLES
-        if filling and last.reason.startswith("press: "):
-            return ("button", last.reason.removeprefix("press: "))
+        if (fold := self._unfold(now, aim.via, since)) is not None:
+            return fold, reason
+        element = self.coverage.offered(now.page).get(aim.offered)
+        return self._begin(now, element) if element is not None else None
+
+    def _go(self, now: Moment, url: str, done: int, since: Sequence[Step], reason: str) -> tuple[str, str] | None:
+        """To the page of an aim: by the link that is known to lead there, as a user would; failing that, by its address."""
+        if any(step.reason == reason and step.action.kind == "goto" and step.action.value == url for step in since):
+            return None
+        if done and (now.page.url == url or self._followed(now, since, reason)):
+            return None
+        link = next((e for e in now.page.elements if e.role == "link" and e.url == url and usable(e)), None)
+        if link is not None:
+            return f"click({link.ref})", f"{reason}"
+        origin = self.coverage.origins.get(url)
+        if origin is not None and origin.url != url and done < DETOUR:
+            if now.page.url != origin.url and not done:
+                return f"goto({json.dumps(origin.url, ensure_ascii=False)})", reason
+            if (fold := self._unfold(now, origin.via, since)) is not None:
+                return fold, reason
+        return f"goto({json.dumps(url, ensure_ascii=False)})", reason
+
+    @staticmethod
+    def _followed(now: Moment, since: Sequence[Step], reason: str) -> bool:
+        """Whether a link was clicked for this aim and led to another page."""
+        pages = [*(step.observation.url for step in since), now.page.url]
+        return any(
+            step.reason == reason
+            and step.action.role == "link"
+            and pages[at].split("#")[0] != pages[at + 1].split("#")[0]
+            for at, step in enumerate(since)
+        )
+
+    @staticmethod
+    def _unfold(now: Moment, via: Sequence[str], since: Sequence[Step]) -> str | None:
+        for fold in via:
+            element = next((e for e in now.page.elements if e.name == fold and usable(e)), None)
+            if element is not None and not any(step.action.name == fold for step in since):
+                return f"click({element.ref})"
+        return None
+
+    def _aside(self, now: Moment) -> Element | None:
+        """What is new on the page that a press led to: what was just made can be changed and deleted."""
+        seen = [*(step.observation for step in now.history), now.observation]
+        for at in range(len(now.history) - 1, max(len(now.history) - ASIDE, 0) - 1, -1):
+            step, before, after = now.history[at], seen[at], seen[at + 1]
+            opened = step.reason.startswith("try: ") and before.url == after.url and before.text != after.text
+            made = step.reason.startswith("press: ") and not _fills(step) and before.digest != after.digest
+            if opened or made:
+                return self._choose(now, EAGER)
+        return None
+
+    def _choose(self, now: Moment, least: float) -> Element | None:
+        """What is least known of what this page offers."""
+        wanted = set(words(now.task.instruction))
+        scored = [
+            (want + _fit(offered, wanted) + 0.8 * now.rng.random(), offered, element)
+            for offered, element in self.coverage.offered(now.page).items()
+            if (want := self.coverage.want(offered)) >= least and not now.done(element) and not self._been(now, element)
+        ]
+        return max(scored, key=lambda item: item[:2])[2] if scored else None
+
+    def _been(self, now: Moment, element: Element) -> bool:
+        """Whether a link leads to where this episode has been."""
+        pattern = self.coverage.pattern
+        return bool(element.url) and any(pattern(s.observation.url) == pattern(element.url) for s in now.history)
+
+    # forms
+
+    def _begin(self, now: Moment, element: Element) -> tuple[str, str]:
+        """Press it at once, or fill its form first."""
+        if not usable(element):
+            return self._tick(now, element)
+        form = form_of(now.page, (element.role, element.name)) if element.role == "button" else None
+        if form is not None and form.fields and not is_shy(element.name):
+            move = self._in_form(now, (element.role, element.name))
+            if move is not None:
+                return move
+        return f"click({element.ref})", f"press: {element.name}" if element.role == "button" else f"try: {element.name}"
+
+    @staticmethod
+    def _tick(now: Moment, button: Element) -> tuple[str, str]:
+        """A button that is locked may wait for a row to be chosen: the one of them nearest above, not the first, all."""
+        ticks = [e for e in now.page.elements if e.role in TOGGLE_ROLES and usable(e) and e.line < button.line]
+        free = [e for e in ticks if "checked" not in e.states and e.role == "checkbox"]
+        if not free or (now.history and now.history[-1].reason == f"unlock: {button.name}"):
+            return 'scroll("down")', f"press: {button.name}"
+        return f"click({free[-1].ref})", f"unlock: {button.name}"
+
+    @staticmethod
+    def _pending(now: Moment) -> tuple[str, str] | None:
+        """The button whose form is being filled, or that was locked until now."""
+        if not now.history:
+            return None
+        last = now.history[-1]
+        for start in ("press: ", "unlock: "):
+            if last.reason.startswith(start) and _fills(last):
+                return ("button", last.reason.removeprefix(start))
         return None
 
     @staticmethod
-    def _refused(history: tuple[Step, ...], page: Page) -> tuple[str, str] | None:
+    def _refused(now: Moment) -> tuple[str, str] | None:
         """The button just pressed, if its form is still here with something empty in it: then that was missing."""
-        if not history or not history[-1].reason.startswith("press: ") or history[-1].action.kind != "click":
+        if not now.history or not now.history[-1].reason.startswith("press: ") or _fills(now.history[-1]):
             return None
-        last = history[-1]
+        last = now.history[-1]
         button = (last.action.role, last.action.name)
-        again = sum((s.action.role, s.action.name) == button for s in history) > 2
-        target = find(page, *button)
-        if again or target is None or page.url.split("#")[0] != last.observation.url.split("#")[0]:
+        again = sum((s.action.role, s.action.name) == button for s in now.history) > 2
+        target = find(now.page, *button)
+        if again or target is None or now.page.url.split("#")[0] != last.observation.url.split("#")[0]:
             return None
-        form = next((f for f in forms(page) if target in f.buttons), None)
+        form = next((f for f in forms(now.page) if target in f.buttons), None)
         kept = form is not None and any(e.role in TEXT_ROLES and e.value.strip() for e in form.fields)
         return button if kept and form is not None and any(is_empty(e) for e in form.fields) else None
 
-    def _in_form(
-        self,
-        page: Page,
-        button: tuple[str, str],
-        history: tuple[Step, ...],
-        rng: random.Random,
-        reason: str = "",
-    ) -> tuple[str, str] | None:
+    def _in_form(self, now: Moment, button: tuple[str, str]) -> tuple[str, str] | None:
         """Fill the next field of the button's form, or press the button."""
-        target = find(page, *button)
+        target = find(now.page, *button)
         if target is None:
             return None
-        reason = reason or f"press: {button[1]}"
-        form = next((f for f in forms(page) if target in f.buttons), Form((), (target,)))
-        for element in self._to_fill(form, page, history, rng):
-            move = self._fill(element, page, rng)
+        reason = f"press: {button[1]}"
+        form = next((f for f in forms(now.page) if target in f.buttons), Form((), (target,)))
+        if now.history and now.history[-1].reason.startswith("unlock: "):
+            return f"click({target.ref})", reason
+        for element in self._to_fill(now, form, target):
+            move = self._fill(element, now.page, now.rng)
             if move:
                 return move, reason
         return f"click({target.ref})", reason
 
-    def _to_fill(self, form: Form, page: Page, history: tuple[Step, ...], rng: random.Random) -> list[Element]:
-        """Empty text boxes first, then a few choices; how many is drawn once for each visit of a form."""
-        filled = self._filled(history)
-        count = len(filled)
-        draw = random.Random(f"{self.seed}/{signature(page)}/{len(history) - count}")
-        limit = draw.choice((2, 3, 4, 6))
-        if count >= limit:
-            return []
-        open_fields = [e for e in form.fields if (e.role, e.name) not in filled and e.role in FIELD_ROLES]
-        empty = [e for e in open_fields if e.role in TEXT_ROLES and is_empty(e)]
-        unchosen = [e for e in open_fields if e.role in CHOICE_ROLES and is_empty(e)]
-        choices = [e for e in open_fields if e.role in CHOICE_ROLES and len(e.options) > 1 and e not in unchosen]
-        others = [e for e in open_fields if e.role in TEXT_ROLES and e.value.strip()]
-        toggles = [e for e in open_fields if e.role in TOGGLE_ROLES and "checked" not in e.states]
-        draw.shuffle(choices)
-        draw.shuffle(toggles)
-        rest = [*choices, *empty[1:], *unchosen, *others[:1], *toggles[:1]]
-        draw.shuffle(rest)
-        return [*empty[:1], *rest]
+    def _to_fill(self, now: Moment, form: Form, button: Element) -> list[Element]:
+        """Next what a form can hardly do without (its first text box, choices not yet made), then what no change had.
 
-    @staticmethod
-    def _filled(history: tuple[Step, ...]) -> set[tuple[str, str]]:
-        keys: set[tuple[str, str]] = set()
-        for step in reversed(history):
-            if step.action.kind not in FILLING and step.action.role not in TOGGLE_ROLES:
-                break
-            keys.add((step.action.role, step.action.name))
-        return keys
+        What is to be filled is drawn once for each visit of a form; the number of fields is part of the draw.
+        """
+        filled = _filled(now.history)
+        offered = self.coverage.offered_by(now.page, button)
+        offer = self.coverage.offers.get(offered, Offer()) if offered else Offer()
+        draw = random.Random(digest_of([self.seed, now.task.id, len(now.history) - len(filled)]))
+        refused = offer.idle > 0 and not offer.changed  # something entered did not suit
+        limit = draw.choice((1, 2)) if refused else draw.choice((2, 3, MOST)) if offer.tries else draw.choice((3, MOST))
+        free = [e for e in form.fields if (e.role, e.name) not in filled and e.role in FIELD_ROLES]
+        empty = [e for e in free if e.role in TEXT_ROLES and is_empty(e)]
+        needed = [*empty[:1], *(e for e in free if e.role in CHOICE_ROLES and is_empty(e))]
+        if len(filled) >= limit:
+            return []
+        left = self.coverage.left(offer) or {key_of(e) for e in free}
+        radio = any(role == "radio" for role, _ in filled)
+        rest = [e for e in free if e not in needed and not (radio and e.role == "radio")]
+        draw.shuffle(rest)
+        fresh = [e for e in rest if key_of(e) in left and _settable(e)]
+        fresh.sort(key=lambda e: e.role not in TEXT_ROLES)  # words first: they are what most is said of
+        others = [e for e in rest if e not in fresh and e.role not in TOGGLE_ROLES and is_empty(e)]
+        return [*needed, *fresh, *others]
 
     def _fill(self, element: Element, page: Page, rng: random.Random) -> str:
         if element.role in TOGGLE_ROLES:
@@ -234,8 +309,41 @@ class Explorer:
         if element.role in CHOICE_ROLES:
             option = pick(element, rng)
             return f"select({element.ref}, {json.dumps(option, ensure_ascii=False)})" if option else ""
-        value = invent(element, page, self.coverage.values, rng)
+        offers = [o for o in self.coverage.offers.values() if key_of(element) in o.fields]
+        refused = bool(offers) and not any(o.changed for o in offers) and any(o.idle for o in offers)
+        names = self.coverage.names if refused and rng.random() < 0.5 else ()
+        value = rng.choice(names) if names else invent(element, page, self.coverage.values, rng)
         return f"fill({element.ref}, {json.dumps(value, ensure_ascii=False)})"
+
+
+def _settable(element: Element) -> bool:
+    if element.role in CHOICE_ROLES:
+        return len(element.options) > 1
+    return element.role in TEXT_ROLES or "checked" not in element.states
+
+
+def _fit(offered: Offered, wanted: set[str]) -> float:
+    """Up to 0.4 for a name that the task says."""
+    named = set(words(offered[2] or re.sub(r"\W+", " ", offered[1])))
+    return 0.4 * len(named & wanted) / len(named) if named else 0.0
+
+
+def _fills(step: Step) -> bool:
+    return step.action.kind in FILLING or step.action.role in TOGGLE_ROLES
+
+
+def _pressed(step: Step, name: str) -> bool:
+    return step.action.kind == "click" and not _fills(step) and re.sub(r"\d+", "0", step.action.name)[:80] == name
+
+
+def _filled(history: Sequence[Step]) -> set[tuple[str, str]]:
+    """Fields entered since the last press."""
+    keys: set[tuple[str, str]] = set()
+    for step in reversed(history):
+        if not _fills(step):
+            break
+        keys.add((step.action.role, step.action.name))
+    return keys
 
 
 def create(parts: Parts) -> Explorer:

@@ -40,6 +40,7 @@ class Element:
     group: str = ""  # name of the nearest named container around it
     nth: int = 0  # which of the page's elements with this role and name
     line: int = 0  # index of its line in the observation's text
+    heading: str = ""  # the nearest heading above it
 
     def has(self, state: str) -> bool:
         return state in self.states
@@ -57,6 +58,7 @@ class Page:
     texts: tuple[str, ...] = ()  # every line of plain text, rows included, elements in it as their names
     pairs: tuple[tuple[str, str], ...] = ()  # (field, value) as the page shows it, "Owner" -> "jane"
     tables: tuple[tuple[tuple[str, ...], tuple[tuple[str, ...], ...]], ...] = ()  # (names of columns, rows of cells)
+    facts: tuple[tuple[str, str], ...] = ()  # those of the pairs that the page itself marks as such, not prose
     by_line: tuple[tuple[int, str], ...] = ()  # every line of the observation with its number
 
     def element(self, ref: str) -> Element | None:
@@ -78,6 +80,7 @@ class _Reader:
         self.headings: list[str] = []
         self.texts: list[str] = []
         self.pairs: list[tuple[str, str]] = []
+        self.facts: list[tuple[str, str]] = []
         self.tables: list[tuple[tuple[str, ...], list[tuple[str, ...]]]] = []
         self._groups: list[tuple[int, str]] = []
         self._seen: dict[tuple[str, str], int] = {}
@@ -128,6 +131,7 @@ class _Reader:
         plain = self._scan(content, number, depth)
         if plain:
             self.pairs.append((name.rstrip(": "), plain))
+            self.facts.append(self.pairs[-1])
             self.texts.append(f"{name} {plain}")
         elif name:
             self.texts.append(name)
@@ -169,8 +173,9 @@ class _Reader:
         nth = self._seen.get((role, name), 0)
         self._seen[role, name] = nth + 1
         group = self._groups[-1][1] if self._groups else ""
+        heading = self.headings[-1] if self.headings else ""
         flags = tuple(states.split(", ")) if states else ()
-        self.elements.append(Element(role, name, ref, value, options, flags, url, depth, group, nth, line))
+        self.elements.append(Element(role, name, ref, value, options, flags, url, depth, group, nth, line, heading))
 
     def page(self, lines: list[str]) -> Page:
         return Page(
@@ -182,11 +187,12 @@ class _Reader:
             tuple(self.texts),
             tuple(self.pairs),
             tuple((columns, tuple(rows)) for columns, rows in self.tables),
+            tuple(self.facts),
             tuple(enumerate(lines)),
         )
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=2048)
 def parse_observation(text: str) -> Page:
     """Read an observation's text; lines that it does not know are plain text, so it never fails."""
     reader = _Reader()

@@ -6,8 +6,13 @@ import re
 from dataclasses import dataclass
 
 from lbi.environments.snapshot import Page
-from lbi.offline.lesson import Goal
+from lbi.offline.goal import Goal
 from lbi.offline.lexical import contains_phrase, labels, stem, words
+
+
+_PERSON = re.compile(
+    r"(who|whose|which (user|person|member|author))\b|.*[.?!] which (user|person|member)\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,8 @@ def answer(goal: Goal, page: Page) -> Answer | None:
     counting = re.search(r"\bhow many\b|\bnumber of\b|\bcount\b", goal.text.lower())
     if counting:
         return _count(goal, page)
+    if _PERSON.match(goal.text.strip()) and (name := _who(goal, page)):
+        return _cell(goal, page) or _field(goal, page) or name
     return _cell(goal, page) or _field(goal, page) or _line(goal, page)
 
 
@@ -70,6 +77,25 @@ def _count(goal: Goal, page: Page) -> Answer | None:
             if score > best[0]:
                 best = (score, match[1])
     return Answer(best[1], best[0] >= 2) if best[1] else None
+
+
+def _who(goal: Goal, page: Page) -> Answer | None:
+    """The name of a person above or beside the line that shares most with the question: who wrote it."""
+    people = [(e.line, e.url.rstrip("/").rsplit("/", 1)[-1]) for e in page.elements if _is_person(e.name, e.url)]
+    title = set(words(page.title))
+    best: tuple[float, int] = (0.0, 0)
+    for number, text in page.by_line[2:]:
+        said = set(words(text)) - title
+        if len(said) > 2 and (score := len(said & goal.words)) > best[0]:
+            best = (score, number)
+    above = [name for line, name in people if line <= best[1]]
+    return Answer(above[-1], False) if best[0] >= 2 and above else None
+
+
+def _is_person(name: str, url: str) -> bool:
+    """A link whose address ends in the first word of its name: "jane Admin" -> /people/3/jane."""
+    last = url.rstrip("/").rsplit("/", 1)[-1]
+    return bool(name.split()) and last.isalpha() and last.islower() and name.split()[0] == last
 
 
 def _line(goal: Goal, page: Page) -> Answer | None:

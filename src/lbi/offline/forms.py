@@ -14,6 +14,7 @@ CHOICE_ROLES = frozenset({"combobox", "listbox"})
 TOGGLE_ROLES = frozenset({"checkbox", "radio", "switch"})
 FIELD_ROLES = TEXT_ROLES | CHOICE_ROLES | TOGGLE_ROLES
 Key = tuple[str, str]  # role and name of an element
+WORDY = 4  # words of a name; what has more is advice: "You may use *stars* for bold here"
 APART = 5  # lines between a form's last button and one that is no part of it
 #: what sends a form off, and what does not
 PRESS_WORDS = frozenset(words("create add save apply submit update change post send ok confirm search go"))
@@ -48,6 +49,12 @@ def title(name: str) -> str:
     """The name of a field without the advice that may follow it: "Description: You may use ..." -> "Description"."""
     head = name.split(":", 1)[0].strip(" *")
     return head or name
+
+
+def called(element: Element) -> str:
+    """What a field is called: its name; where that is advice, the heading above it."""
+    name = title(element.name)
+    return element.heading or name if len(name.split()) > WORDY else name
 
 
 def usable(element: Element) -> bool:
@@ -114,6 +121,15 @@ def surroundings(page: Page, element: Element, same: Collection[Element]) -> set
     return {word for text in near for word in words(text)}
 
 
+def row_of(page: Page, element: Element) -> list[str]:
+    """What stands on the element's line, cell by cell, names of other elements as text."""
+    line = next((text for number, text in page.by_line if number == element.line), "")
+    cells = re.sub(r"^\s*row:", "", line).split("|")
+    bare = [re.sub(r"\s*\[e\d+\](?: \([a-z, ]+\))?(?: -> \S+)?", "", cell).strip() for cell in cells]
+    named = [re.sub(r"^[a-z]+(?= \")", "", cell).strip().strip('"') for cell in bare]
+    return [cell for cell in named if cell and cell not in ("checkbox", "radio")]
+
+
 def holds(element: Element, value: str) -> bool:
     """Whether the field shows this value already."""
     if element.role in TOGGLE_ROLES:
@@ -173,11 +189,11 @@ def _position(field: Element, fields: Collection[Element]) -> int:
 def text_score(value: Value, field: Element, known: Mapping[Key, str], frame: Collection[Key]) -> float:
     """How well a value suits a text box; not above 0 = it does not."""
     key = (field.role, field.name)
-    called = set(labels(title(field.name))) | set(labels(field.group))
-    near = max((1.0 - 0.2 * i for i, word in enumerate(value.before) if word in called), default=0.0)
-    near = max(near, 0.6 if value.after and value.after[0] in called else 0.0)
+    names = set(labels(called(field))) | set(labels(field.group))
+    near = max((1.0 - 0.2 * i for i, word in enumerate(value.before) if word in names), default=0.0)
+    near = max(near, 0.6 if value.after and value.after[0] in names else 0.0)
     score = 2.0 * near - 0.9
-    if near == 0 and not known and stem("name") in called and value.kind in ("quoted", "name"):
+    if near == 0 and not known and stem("name") in names and value.kind in ("quoted", "name"):
         score += 0.9  # what nothing is said of is most often what a thing is called
     score += {"quoted": 0.5, "date": 0.2, "name": 0.1, "number": -0.2}[value.kind]
     if key in known:

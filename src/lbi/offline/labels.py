@@ -9,12 +9,13 @@ import re
 from collections.abc import Sequence
 
 from lbi.environments.snapshot import Page
-from lbi.offline.forms import TOGGLE_ROLES, title
-from lbi.offline.lesson import FILLING, page_of
-from lbi.offline.places import Thing, place, thing_of
+from lbi.offline.forms import TOGGLE_ROLES, called, row_of, title
+from lbi.offline.goal import FILLING, page_of
+from lbi.offline.places import Thing, place, segments, thing_of
 from lbi.records import Observation, Step, Trajectory
 
 MAX_FIELDS = 8
+MAX_WAY = 30  # characters of a link's name; longer ones are titles of things
 
 
 def abstract(trajectory: Trajectory, start: int, end: int) -> str:
@@ -27,23 +28,56 @@ def abstract(trajectory: Trajectory, start: int, end: int) -> str:
     if filled:
         where = _where(filled[0].observation, pages)
         settings = ", ".join(_setting(step) for step in _last_of_each(filled))
-        return f"{_button(pressed, filled) or 'Fill in'} with {settings} {where}"
+        way = _way(trajectory, trajectory.steps.index(filled[-1], start))
+        return f"{_button(pressed, filled) or 'Fill in'}{way} with {settings} {where}"
     changed = observations[-1].digest != observations[-2].digest
     if pressed and (changed or pressed[-1].action.role == "button"):
-        return f"{_clean(pressed[-1].action.name)} {_where(pressed[-1].observation, pages)}"
+        way = _way(trajectory, trajectory.steps.index(pressed[-1], start))
+        return f"{_clean(pressed[-1].action.name)}{way} {_where(pressed[-1].observation, pages)}"
     return _visit(observations[-1], pages, steps)
+
+
+def _way(trajectory: Trajectory, at: int) -> str:
+    """The name of the link or button that led to the page of a step: what "Apply" applies is often said only there."""
+    here = trajectory.steps[at].observation
+    for before in range(at - 1, -1, -1):
+        step = trajectory.steps[before]
+        if step.observation.url.split("#")[0] != here.url.split("#")[0]:
+            name = _clean(step.action.name) if step.action.kind == "click" else _link_to(here.url, trajectory, at)
+            told = name.lower() in _title(here).lower() or _is_home(here.url)
+            return f" ({name})" if name and not told and len(name) < MAX_WAY else ""
+    return ""
+
+
+def _link_to(url: str, trajectory: Trajectory, at: int) -> str:
+    """The name of a link to an address on a page seen before."""
+    for observation in reversed(trajectory.observations[:at]):
+        for element in page_of(observation).elements:
+            if element.role == "link" and element.url == url:
+                return _clean(element.name)
+    return ""
+
+
+def _is_home(url: str) -> bool:
+    """Whether an address is that of a thing's own page: however one came there says nothing of what is done there."""
+    parts = segments(url)
+    return (len(parts) == 2 or (len(parts) == 3 and "-" in parts[2])) and parts[1].isdigit()
 
 
 def _last_of_each(filled: Sequence[Step]) -> list[Step]:
     """A field that was filled twice holds what it was given last."""
-    named = {(step.action.role, step.action.name): step for step in filled if step.action.name.strip()}
-    return list(named.values() or filled)[:MAX_FIELDS]
+    named = {(step.action.role, step.action.name, step.action.nth): step for step in filled}
+    return list(named.values())[:MAX_FIELDS]
 
 
 def _setting(step: Step) -> str:
-    action = step.action
-    name = _clean(title(action.name))
-    return f"{name} chosen" if action.role in TOGGLE_ROLES else f'{name} "{_value(action.value)}"'
+    action, page = step.action, page_of(step.observation)
+    element = page.find(action.role, action.name, action.nth)
+    name = _clean(called(element) if element else title(action.name))
+    if action.role not in TOGGLE_ROLES:
+        return f'{name or "text"} "{_value(action.value)}"'
+    row = row_of(page, element)[:1] if element and not action.name.strip() else []
+    return f'"{_clean(row[0])}" chosen' if row else f"{name} chosen"
 
 
 def _button(pressed: Sequence[Step], filled: Sequence[Step]) -> str:
@@ -75,7 +109,7 @@ def _visit(observation: Observation, pages: Sequence[Page], steps: Sequence[Step
     thing = thing_of(observation.url, pages)
     words = place(observation.url, thing)
     page = page_of(observation)
-    brief = [name for name, value in page.pairs if len(name.split()) <= 3 and len(value.split()) <= 8]
+    brief = [name for name, value in page.facts if len(name.split()) <= 3 and len(value.split()) <= 8]
     fields = list(dict.fromkeys(_clean(name) for name in brief if _clean(name)[:1].isalpha()))
     columns = [name for header, rows in page.tables[:2] if rows for name in header if name.strip()]
     told = (fields if thing else [*columns, *fields])[:MAX_FIELDS]

@@ -1,146 +1,181 @@
-"""An example as a lesson: what it fills and presses, what it is about, and how far a history has followed it."""
+"""An example as a lesson: its operations, what each is about, and how far a history has carried them out.
+
+An operation is what was pressed at last, the fields filled for it, and the page where that was. The way there is found
+anew: by the address of that page with the goal's thing in place of the example's, or by the link that led there.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 from lbi.contracts import Shown
-from lbi.environments.snapshot import Page, parse_observation
-from lbi.offline.forms import TOGGLE_ROLES, form_of, title
-from lbi.offline.lexical import Value, contains_phrase, is_question, labels, mask, stem, values, words
-from lbi.offline.places import Thing, mentioned, segments, swap, thing_of
-from lbi.records import Action, Observation, Step
+from lbi.environments.snapshot import Page
+from lbi.offline.forms import TOGGLE_ROLES, Form, called, find, form_of
+from lbi.offline.goal import FILLING, Goal, is_visit, page_of
+from lbi.offline.lexical import labels, mask, words
+from lbi.offline.places import Thing, place, segments, swap, thing_in, thing_of
+from lbi.offline.things import directory, resolve
+from lbi.records import Action, Observation, Step, Trajectory
 
-FILLING = frozenset({"fill", "select"})
-
-
-@lru_cache(maxsize=4096)
-def page_of(observation: Observation) -> Page:
-    return parse_observation(observation.text)
+PAGES = 12  # pages of an example's trajectory beside its own that are looked at for names of things
 
 
 @dataclass(frozen=True)
-class Goal:
-    """An instruction taken apart once."""
+class Operation:
+    """What one press did: ``run`` was entered for it, ``opened`` clicked on the same page before that."""
 
-    text: str
+    commit: Action
+    where: Observation  # before the press
+    after: Observation
+    run: tuple[Action, ...]
+    opened: tuple[Action, ...]
 
-    @cached_property
-    def words(self) -> frozenset[str]:
-        return frozenset(words(mask(self.text)))
-
-    @cached_property
-    def values(self) -> tuple[Value, ...]:
-        return values(self.text)
-
-    @cached_property
-    def question(self) -> bool:
-        return is_question(self.text)
+    @property
+    def changes(self) -> bool:
+        return self.where.digest != self.after.digest
 
     @cached_property
-    def visits(self) -> bool:
-        """Whether it asks to be brought somewhere or shown something, and for nothing to be changed."""
-        asked = [stem(word) for word in re.findall(r"[A-Za-z]+", self.text)[:8]]
-        return not self.question and "open" in asked and not {"create", "change", "delete", "save"} & set(asked)
+    def visit(self) -> bool:
+        """Whether it does nothing but lead somewhere."""
+        return not self.changes and not self.run and self.commit.role != "button"
+
+    @property
+    def url(self) -> str:
+        """The page where it is to be carried out; a visit's is where it leads."""
+        return self.after.url if self.visit else self.where.url
+
+    @cached_property
+    def form(self) -> Form | None:
+        first = self.run[0] if self.run else self.commit
+        return form_of(page_of(self.where), (first.role, first.name)) if first.role else None
+
+
+def operations(trajectory: Trajectory, start: int, end: int) -> tuple[Operation, ...]:
+    """One for each press that changed something, and the last step whatever it did."""
+    found = []
+    for at in range(start, end):
+        step, after = trajectory.steps[at], trajectory.observations[at + 1]
+        action = step.action
+        led = action.role in ("link", "") and _path(step.observation.url) != _path(after.url)
+        changed = step.observation.digest != after.digest and not led and not _enters(step)
+        if changed or at == end - 1:
+            found.append(_operation(trajectory, at))
+    return tuple(found)
+
+
+def _operation(trajectory: Trajectory, at: int) -> Operation:
+    steps, last = trajectory.steps, trajectory.steps[at]
+    run: list[Action] = []
+    opened: list[Action] = []
+    first = at + 1 if _enters(last) else at
+    for step in reversed(steps[:first]):
+        if (
+            _path(step.observation.url) != _path(last.observation.url)
+            or step.observation.digest != last.observation.digest
+        ):
+            break
+        if _enters(step):
+            run.insert(0, step.action)
+        elif step.action.kind == "click" and not step.observation.error:
+            opened.insert(0, step.action)
+        else:
+            break
+    # what was clicked on the page before had its own page; a click that led here opened nothing
+    return Operation(last.action, last.observation, trajectory.observations[at + 1], tuple(run), tuple(opened))
+
+
+def _enters(step: Step) -> bool:
+    return step.action.kind in FILLING or step.action.role in TOGGLE_ROLES
+
+
+def _path(url: str) -> str:
+    return url.split("#")[0]
 
 
 @dataclass
 class Lesson:
-    """One retrieved example, bound to a goal: ``about`` is the thing it deals with, ``instead`` the goal's.
-
-    ``known`` are pages seen besides: links on them tell where the goal's things are.
-    """
+    """One retrieved example, bound to a goal: of each operation ``about`` is its thing, ``instead`` the goal's."""
 
     shown: Shown
     goal: Goal
-    seen: Sequence[Page] = ()
-    here: str = ""  # address of the current page
-    about: Thing | None = dataclasses.field(init=False, default=None)
-    instead: Thing | None = dataclasses.field(init=False, default=None)
-    missing: bool = dataclasses.field(init=False, default=False)  # the goal's thing is not to be found
-
-    def __post_init__(self) -> None:
-        for observation in self.observations if self.visit else self.observations[:-1]:  # not what it created
-            self.about = thing_of(observation.url, self.pages)
-            if self.about:
-                self.instead = self._counterpart(self.about)
-                self.missing = self.instead is None
-                break
-        self.instead = self.instead or self.about
+    seen: Sequence[Page] = ()  # pages of this episode, the current one first
+    done: int = dataclasses.field(init=False, default=0)  # operations carried out already
 
     @property
     def id(self) -> str:
         return self.shown.example.id
 
     @cached_property
+    def operations(self) -> tuple[Operation, ...]:
+        example = self.shown.example
+        return operations(self.shown.trajectory, example.start, example.end)
+
+    @cached_property
     def visit(self) -> bool:
-        """Whether it only leads somewhere or tells something: so its label says, or nothing was different after it."""
-        return is_visit(self.shown.example.instruction) or not (self.changes or self.enters)
+        return all(operation.visit for operation in self.operations) or is_visit(self.shown.example.instruction)
 
     @cached_property
     def changes(self) -> bool:
-        return self.observations[0].digest != self.observations[-1].digest
-
-    @cached_property
-    def enters(self) -> bool:
-        return any(step.action.kind in FILLING or step.action.role in TOGGLE_ROLES for step in self.steps)
-
-    @cached_property
-    def steps(self) -> tuple[Step, ...]:
-        example = self.shown.example
-        return self.shown.trajectory.steps[example.start : example.end]
-
-    @cached_property
-    def observations(self) -> tuple[Observation, ...]:
-        example = self.shown.example
-        return self.shown.trajectory.observations[example.start : example.end + 1]
+        return any(operation.changes for operation in self.operations)
 
     @cached_property
     def pages(self) -> tuple[Page, ...]:
-        return tuple(page_of(observation) for observation in self.observations)
+        """Its own pages, and those of the same trajectory before anything was changed."""
+        example, seen = self.shown.example, self.shown.trajectory.observations
+        own = seen[example.start : example.end + 1]
+        known = {o.url for o in own}
+        others = {o.url: o for o in seen if o.digest == seen[0].digest and o.url not in known}
+        return tuple(page_of(observation) for observation in (*own, *list(others.values())[:PAGES]))
 
-    def offers(self, goal: Goal) -> bool:
-        """Whether a form that it fills has a field that the goal gives a value for by name."""
-        near = {word for value in goal.values for word in value.before[:2]}
-        for step, page in zip(self.steps, self.pages, strict=False):
-            if step.action.kind in FILLING:
-                form = form_of(page, (step.action.role, step.action.name))
-                names = [set(labels(title(field.name))) for field in form.fields] if form else []
-                return any(name and name <= near for name in names)
-        return False
+    @property
+    def current(self) -> Operation | None:
+        return self.operations[self.done] if self.done < len(self.operations) else None
 
-    def _counterpart(self, about: Thing) -> Thing | None:
-        """What the goal names where the lesson has its own thing; None = nothing that would fit."""
-        named = mentioned(self.goal.text, about, [*self.seen, *self.pages])
-        if named is not None:
-            return named
-        if any(value.text.lower() == about.id.lower() for value in self.goal.values):
-            return about
-        own = set(words(about.id))
-        if not about.id.isdigit() and own and own <= set(words(self.goal.text)):
-            return about
-        if not re.search(r"[A-Z\d]", about.id):
-            return None  # a section of the application, not a thing that somebody named
-        kinds = ("number",) if about.id.isdigit() else ("name", "quoted")
-        for kind in kinds:
-            for value in self.goal.values:
-                if value.kind == kind and (value.text.isdigit() if about.id.isdigit() else " " not in value.text):
-                    return Thing(about.prefix, value.text)
-        return None
+    @cached_property
+    def about(self) -> Thing | None:
+        return None if self.everywhere else thing_of(self.operations[0].url, self.pages)
 
-    def address(self, observation: Observation) -> str:
-        """Where the goal's counterpart of an observation is."""
-        return swap(observation.url, self.about, self.instead)
+    @cached_property
+    def everywhere(self) -> bool:
+        """Whether its form stands on other pages too, such as a site's search: then the page it was used on is chance."""
+        first, operation = self.shown.trajectory.observations[0], self.operations[0]
+        if not operation.run or _path(first.url).split("?")[0] == _path(operation.where.url).split("?")[0]:
+            return False
+        page = page_of(first)
+        used = operation.opened[-1:] or (*operation.run, operation.commit)
+        return all(find(page, action.role, action.name) is not None for action in used if action.role)
 
-    def moves(self, index: int) -> bool:
-        """Whether a step led to the lesson's thing, where the goal's has to be gone to instead."""
-        before, after = self.observations[index], self.observations[index + 1]
-        there = self.about is not None and self.about.of(segments(before.url))
-        return not there and self.address(after) != after.url
+    @cached_property
+    def called(self) -> frozenset[str]:
+        """Names of the goal's thing."""
+        if self.about is None or self.instead is None:
+            return frozenset()
+        known = directory(self.about, self.pages, self.seen)
+        return frozenset(name for thing, names in known.items() if thing.id == self.instead.id for name in names)
+
+    @cached_property
+    def instead(self) -> Thing | None:
+        return self.counterpart(self.about) if self.about else None
+
+    @property
+    def missing(self) -> bool:
+        """Whether it is about a thing, and the goal's is not to be found."""
+        return self.about is not None and self.instead is None
+
+    def counterpart(self, about: Thing) -> Thing | None:
+        return resolve(self.goal, about, self.pages, self.seen, self._said)
+
+    @cached_property
+    def _said(self) -> frozenset[str]:
+        """Words that say what is to be done, not to what."""
+        return frozenset(words(mask(self.shown.example.instruction)))
+
+    def address(self, url: str) -> str:
+        """Where the goal's counterpart of a page is."""
+        return swap(url, self.about, self.instead or self.about)
 
     def name(self, name: str) -> str:
         """A name of the lesson's interface, with the goal's thing in it."""
@@ -148,71 +183,55 @@ class Lesson:
             return name
         return name.replace(self.about.id, self.instead.id)
 
-    def progress(self, history: Sequence[Step]) -> int:
-        """How many of its steps are done: fields it filled may have been left out, what it pressed may not."""
-        done = 0
+    def parents(self) -> list[tuple[Page, str]]:
+        """Pages of its trajectory with a link to where it is carried out, and the name of that link."""
+        wanted = _path(self.operations[0].url)
+        found = []
+        for observation in self.shown.trajectory.observations:
+            page = page_of(observation)
+            for element in page.elements:
+                if element.role == "link" and _path(element.url) == wanted and _path(page.url) != wanted:
+                    found.append((page, element.name))
+        return found
+
+    def like(self, url: str) -> bool:
+        """Whether an address is that of the lesson's page, about whichever thing."""
+        if self.about is None:
+            return _plain(url) == _plain(self.operations[0].url)
+        thing = thing_in(url, self.about.prefix, numbered=self.about.id.isdigit())
+        return thing is not None and _plain(swap(self.operations[0].url, self.about, thing)) == _plain(url)
+
+    def carried_out(self, history: Sequence[Step], last: Observation) -> int:
+        """How many of its operations a history holds, in their order."""
+        count = 0
         for at, step in enumerate(history):
-            after = history[at + 1].observation.url if at + 1 < len(history) else self.here
-            if step.action.kind and not step.observation.error:
-                done = self._advance(done, step.action, after)
-        return done
+            if count == len(self.operations):
+                break
+            own = self.operations[count].commit
+            after = history[at + 1].observation if at + 1 < len(history) else last
+            same = step.action.kind == own.kind and step.action.role == own.role
+            named = step.action.name in (own.name, self.name(own.name))
+            if same and named and own.role and not after.error and (self.id in step.reason):
+                count += 1
+        return count
 
-    def _advance(self, done: int, action: Action, after: str) -> int:
-        for index in range(done, len(self.steps)):
-            own = self.steps[index].action
-            if (own.kind == action.kind and self._same_target(own, action)) or self._led(index, action, after):
-                return index + 1
-            if own.kind not in FILLING and own.role not in ("checkbox", "radio"):
-                return done
-        return done
-
-    def _same_target(self, own: Action, action: Action) -> bool:
-        if own.kind in ("goto",):
-            return swap(own.value, self.about, self.instead) == action.value
-        return own.role == action.role and action.name in (own.name, self.name(own.name))
-
-    def _led(self, index: int, action: Action, after: str) -> bool:
-        return (
-            self.moves(index)
-            and action.kind in ("click", "goto")
-            and after == self.address(self.observations[index + 1])
-        )
+    @cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """Words of the forms it fills: names of fields and buttons, options, headings of the page."""
+        said: set[str] = set()
+        for operation in self.operations:
+            page = page_of(operation.where)
+            form = operation.form
+            for field in form.fields if form else ():
+                said |= set(labels(called(field)))
+                said |= {word for option in field.options[:40] for word in words(option)}
+            said |= {word for heading in page.headings[-3:] for word in words(mask(heading))}
+        return frozenset(said)
 
 
-def is_visit(label: str) -> bool:
-    return is_question(label) or stem(label.split(maxsplit=1)[0] if label.strip() else "") == "open"
-
-
-def rank(lessons: Sequence[Lesson], goal: Goal, named: Collection[str] = ()) -> list[tuple[float, Lesson]]:
-    """Lessons by how well their *instruction* matches the goal's; what it says decides, hardly what it does.
-
-    ``named`` are things that the goal calls by name: then a lesson about a thing is more likely the right one.
-    """
-    visiting = goal.question or goal.visits
-    scored = []
-    for lesson in lessons:
-        text = lesson.shown.example.instruction
-        score = similarity(goal.words, frozenset(words(mask(text))))
-        score += 0.08 if goal.question == is_question(text) else -0.08
-        score -= 0.2 if lesson.visit and not visiting else 0.0
-        score -= 0.05 if lesson.missing else 0.0
-        score -= 0.02 * len(lesson.steps)
-        quoted = [value.text for value in values(text) if value.kind == "quoted"]
-        score += (
-            0.1 if lesson.visit and any(len(name) > 2 and contains_phrase(goal.text, name) for name in quoted) else 0.0
-        )
-        wanted = sum(value.kind in ("quoted", "date") for value in goal.values)
-        score -= 0.03 * min(abs(len(quoted) - wanted), 4)
-        score += 0.08 * bool(named) * (1 if lesson.about else -1)
-        score += 0.2 if score >= 0.15 and lesson.offers(goal) else 0.0
-        scored.append((score, lesson))
-    scored.sort(key=lambda item: (-item[0], len(item[1].steps), item[1].id))
-    return scored
-
-
-def similarity(goal: frozenset[str], label: frozenset[str]) -> float:
-    """Share of the goal's words in the label, and of the label's in the goal, the former counting twice."""
-    if not goal or not label:
-        return 0.0
-    shared = len(goal & label)
-    return (2 * shared / len(goal) + shared / len(label)) / 3
+def _plain(url: str) -> str:
+    """An address without fragment, final slash and readable part."""
+    parts = segments(url)
+    kept = [part for i, part in enumerate(parts) if not (i and "-" in part and parts[i - 1].isdigit())]
+    query = url.partition("?")[2].partition("#")[0]
+    return "/".join(kept) + ("?" + query if query else "")

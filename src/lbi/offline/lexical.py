@@ -17,7 +17,7 @@ ARTICLES = frozenset(
 _STOP = """
 with from into or was were been this that these those there please can could you your my our we i me us need want would
 like should must have has do does did will shall so then also their them they he she his her all any some every each
-which who whom whose what when where how why many much page site go using use via make sure one just now out up
+which who whom whose about what when where how why many much page site go using use via make sure one just now out up
 """
 STOP = ARTICLES | frozenset(_STOP.split())
 #: verbs that user interfaces and people use for the same thing
@@ -75,7 +75,16 @@ def stem(word: str) -> str:
     lower = word.lower()
     if lower in SYNONYMS:
         return SYNONYMS[lower]
-    for suffix, rest in (("ies", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("es", "e"), ("s", ""), ("ly", "")):
+    for suffix, rest in (
+        ("ies", "y"),
+        ("ied", "y"),
+        ("sses", "ss"),
+        ("ing", ""),
+        ("ed", ""),
+        ("es", "e"),
+        ("s", ""),
+        ("ly", ""),
+    ):
         if lower.endswith(suffix) and len(lower) - len(suffix) >= 3 and not lower.endswith("ss"):
             lower = lower[: -len(suffix)] + rest
             break

@@ -6,24 +6,29 @@ An application has one page for each of its things; what was learned on the page
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from lbi.environments.snapshot import Page
-from lbi.offline.lexical import STOP, SYNONYMS, contains_phrase
+from lbi.offline.lexical import STOP, SYNONYMS
 
 _NUMBERED = re.compile(r"^[a-z]{0,2}\d+$", re.IGNORECASE)
 
 
-def segments(url: str) -> list[str]:
-    """Path of an address in parts, decoded: /a/b%20c/?x=1 -> [a, b c]. None for an address that cannot be read."""
+@lru_cache(maxsize=65_536)
+def _segments(url: str) -> tuple[str, ...]:
     try:
         path = urlsplit(url).path
     except ValueError:  # such as //[ , which a page may hold
-        return []
-    return [unquote(part) for part in path.split("/") if part]
+        return ()
+    return tuple(unquote(part) for part in path.split("/") if part)
+
+
+def segments(url: str) -> list[str]:
+    """Path of an address in parts, decoded: /a/b%20c/?x=1 -> [a, b c]. None for an address that cannot be read."""
+    return list(_segments(url))
 
 
 @dataclass(frozen=True)
@@ -66,35 +71,14 @@ def _folded(name: str) -> str:
     return re.sub(r"[\W_]+", "", name).lower()
 
 
-def kin(thing: Thing, pages: Iterable[Page]) -> dict[Thing, set[str]]:
-    """Things of the same kind that links lead to -> the names of those links."""
-    found: dict[Thing, set[str]] = {}
-    for page in pages:
-        for element in page.elements:
-            parts = segments(element.url) if element.url and "://" not in element.url else []
-            if len(parts) <= thing.at or tuple(parts[: thing.at]) != thing.prefix:
-                continue
-            if bool(_NUMBERED.match(parts[thing.at])) != bool(_NUMBERED.match(thing.id)):
-                continue
-            after = parts[thing.at + 1] if len(parts) > thing.at + 1 else ""
-            other = Thing(thing.prefix, parts[thing.at], after if "-" in after else "")
-            found.setdefault(other, set()).add(element.name)
-    return found
-
-
-def mentioned(instruction: str, thing: Thing, pages: Iterable[Page]) -> Thing | None:
-    """The thing of this kind that the instruction calls by the name of a link to it; the longest name wins."""
-    best: tuple[int, Thing | None] = (0, None)
-    known = kin(thing, pages)
-    leads = Counter(name for names in known.values() for name in names)
-    for other, names in known.items():
-        for name in names:
-            label = re.sub(r"\s+(unread|new)$", "", name.strip().lstrip("#"))
-            if leads[name] > 1 or label.lower() in SYNONYMS or label.lower() in STOP:
-                continue  # "edit" leads to many things and names none
-            if len(label) > best[0] and contains_phrase(instruction, label):
-                best = (len(label), other)
-    return best[1]
+def thing_in(url: str, prefix: tuple[str, ...], *, numbered: bool) -> Thing | None:
+    """The thing that an address is about, if it is one of those under ``prefix``: /lamp/7/edit under (lamp) is 7."""
+    parts = segments(url)
+    at = len(prefix)
+    if len(parts) <= at or tuple(parts[:at]) != prefix or bool(_NUMBERED.match(parts[at])) != numbered:
+        return None
+    after = parts[at + 1] if len(parts) > at + 1 else ""
+    return Thing(prefix, parts[at], after if "-" in after else "")
 
 
 def place(url: str, thing: Thing | None) -> str:

@@ -1,0 +1,135 @@
+"""Without an example: fill what the instruction gives values for, press what its words name, answer what the page tells."""
+
+from __future__ import annotations
+
+import re
+
+from lbi.environments.snapshot import Element, Page
+from lbi.offline.answers import answer
+from lbi.offline.forms import (
+    PRESS_WORDS,
+    SHY_WORDS,
+    TEXT_ROLES,
+    Form,
+    assign,
+    find,
+    form_of,
+    forms,
+    holds,
+    is_empty,
+    usable,
+)
+from lbi.offline.goal import FILLING
+from lbi.offline.lexical import contains_phrase, labels, words
+from lbi.offline.situation import Move, Situation, click, enter, finish, path
+
+PRESSABLE = ("link", "button", "tab", "menuitem")
+
+
+def ground(here: Situation) -> Move:
+    told = answer(here.goal, here.page) if here.goal.question else None
+    if told and told.sure and here.history:
+        return finish(here, "the page tells", told.text)
+    if _just_sent(here):
+        return finish(here, "sent")
+    if _arrived(here):
+        return finish(here, "this is what was asked for")
+    for form in sorted(_to_fill(here), key=lambda form: -_form_score(here, form)):
+        for filling in assign(here.goal.text, here.free_values(), form.fields, {}, here.frame, here.named):
+            if not holds(filling.field, filling.value) and not here.has_filled(filling.field):
+                return enter(filling), "a value of the instruction"
+        if any(here.has_filled(e) for e in form.fields):
+            button = _best_button(here, form)
+            if button is not None:
+                return click(button), "the form is filled"
+    element = _best_element(here)
+    if element is not None:
+        return click(element), "its name is in the instruction"
+    return finish(here, "nothing here is named by the instruction")
+
+
+def _to_fill(here: Situation) -> list[Form]:
+    """A question changes nothing: for it only the forms that stand on every page (a search) may be used."""
+    if not here.goal.question:
+        return forms(here.page)
+    return [
+        form for form in forms(here.page) if form.fields and all((e.role, e.name) in here.frame for e in form.fields)
+    ]
+
+
+def _form_score(here: Situation, form: Form) -> float:
+    names = {word for e in (*form.fields, *form.buttons) for word in labels(e.name)}
+    return len(names & here.goal.words) - 2.0 * all((e.role, e.name) in here.frame for e in form.fields)
+
+
+def _arrived(here: Situation) -> bool:
+    """The last step followed a link that is called by much of what the goal asks to see."""
+    if not here.goal.visits or not here.history or here.observation.error:
+        return False
+    last = here.history[-1].action
+    named = set(words(last.name)) & (here.goal.words - {"open"})
+    return last.role == "link" and len(named) >= max(1, 0.5 * len(here.goal.words - {"open"}))
+
+
+def _just_sent(here: Situation) -> bool:
+    """The last step pressed a button on a form that this agent had filled."""
+    if len(here.history) < 2 or here.observation.error:
+        return False
+    last, before = here.history[-1].action, here.history[-2].action
+    return (
+        last.kind in ("click", "press") and last.role in ("button", "textbox", "searchbox") and before.kind in FILLING
+    )
+
+
+def _best_button(here: Situation, form: Form) -> Element | None:
+    def score(element: Element) -> float:
+        named = set(words(element.name))
+        return (
+            2 * len(named & here.goal.words) + bool(named & PRESS_WORDS) - 2 * bool(named & SHY_WORDS - here.goal.words)
+        )
+
+    free = [e for e in form.buttons if not here.pressed(e)]
+    return max(free, key=score, default=None)
+
+
+def _best_element(here: Situation) -> Element | None:
+    """The link or button whose name the instruction (or what the documents say of it) mentions most completely."""
+    best: tuple[float, Element | None] = (0.45, None)
+    for element in here.page.elements:
+        if element.role not in PRESSABLE or not usable(element) or here.pressed(element):
+            continue
+        if element.role == "button" and _is_empty_form(here.page, element):
+            continue
+        if element.url and any(path(s.observation.url) == path(element.url) for s in here.history):
+            continue
+        if element.url and path(element.url) == path(here.page.url):
+            continue
+        if any((s.action.role, s.action.name) == (element.role, element.name) for s in here.history):
+            continue  # what led here leads nowhere else
+        score = _name_score(element, here)
+        if score > best[0]:
+            best = (score, element)
+    return find(here.page, best[1].role, best[1].name, here.about) if best[1] else None
+
+
+def _name_score(element: Element, here: Situation) -> float:
+    named = set(words(element.name))
+    if not named or not re.search(r"[^\W\d_]{2}|#\d", element.name):
+        return 0.0
+    said = any(_names(element.name, value.text) for value in here.goal.values)
+    hits = len(named) if said else len(named & here.goal.words)
+    guided = len(named & here.documents) / len(named)
+    shy = bool(named & SHY_WORDS - here.goal.words)
+    return hits / len(named) + 0.1 * hits + 0.3 * guided - 0.5 * shy
+
+
+def _is_empty_form(page: Page, button: Element) -> bool:
+    """Whether the button would send a form in which nothing is entered: a search for nothing."""
+    form = form_of(page, (button.role, button.name))
+    texts = [field for field in form.fields if field.role in TEXT_ROLES] if form else []
+    return bool(texts) and all(is_empty(field) for field in texts)
+
+
+def _names(name: str, value: str) -> bool:
+    """Whether an element is called by a value, or a part of its name is: "#7: Green lamp" by "Green lamp"."""
+    return len(value) > 2 and (name.strip().lower() == value.lower() or (" " in value and contains_phrase(name, value)))

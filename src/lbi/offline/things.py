@@ -1,0 +1,158 @@
+"""Which of an application's things an instruction means: by number, by the name of a link to it, or by most of its name."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+
+from lbi.environments.snapshot import Page
+from lbi.offline.goal import Goal
+from lbi.offline.lexical import STOP, SYNONYMS, contains_phrase, labels, words
+from lbi.offline.places import Thing, segments, thing_in
+
+NAMED = 0.5  # share of a name's words that must be said
+AHEAD = 1.3  # how much better the best must be than the second best
+
+
+def resolve(goal: Goal, about: Thing, own: Sequence[Page], seen: Sequence[Page], said: Collection[str]) -> Thing | None:
+    """What the goal names where an example has its thing; None = nothing that would fit.
+
+    ``own`` are the example's pages, ``seen`` those of the current episode, ``said`` words that the goal uses otherwise.
+    """
+    if about.id.isdigit() and (number := _number(goal, about)):
+        return Thing(about.prefix, number)
+    known = directory(about, own, seen)
+    return (
+        _by_phrase(goal.text, known)
+        or _by_id(goal, about)
+        or _by_words(goal, known, set(said))
+        or (None if about.id.isdigit() else _by_value(goal, about))
+    )
+
+
+def _number(goal: Goal, about: Thing) -> str:
+    """A number beside the word for things of this kind, or after "#"; the only one there is, failing that."""
+    kind = {word for part in about.prefix for word in words(part)}
+    numbers = [value for value in goal.values if value.kind == "number" and value.text.isdigit()]
+    for value in numbers:
+        if kind & set(value.before[:2]) or goal.text[value.start] == "#":
+            return value.text
+    return ""
+
+
+def directory(about: Thing, own: Iterable[Page], seen: Iterable[Page]) -> dict[Thing, set[str]]:
+    """Things of one kind -> the names of the links that lead to them, or to another page about the same thing."""
+    pages = [*own, *seen]
+    prefixes = {about.prefix, *homes(about, pages)}
+    found: dict[Thing, set[str]] = {}
+    for page in pages:
+        for url, name in _links(page):
+            for prefix in prefixes:
+                other = thing_in(url, prefix, numbered=about.id.isdigit())
+                if other is not None:
+                    slug = other.slug if prefix == about.prefix else ""
+                    found.setdefault(Thing(about.prefix, other.id, slug), set()).add(name)
+    leads = Counter(name for names in _merged(found).values() for name in names)
+    plain = {thing: {n for n in names if leads[n] == 1 and _tells(n)} for thing, names in found.items()}
+    return {thing: names for thing, names in plain.items() if names}
+
+
+def _merged(found: dict[Thing, set[str]]) -> dict[str, set[str]]:
+    merged: dict[str, set[str]] = {}
+    for thing, names in found.items():
+        merged.setdefault(thing.id, set()).update(names)
+    return merged
+
+
+def homes(about: Thing, pages: Iterable[Page]) -> set[tuple[str, ...]]:
+    """Where else the same number names the same thing: /lamp/7 is what /lamp/switch/7 is about, as one links the other."""
+    if not about.id.isdigit():
+        return set()
+    found: set[tuple[str, ...]] = set()
+    for page in pages:
+        if any(segments(url)[:2] == [about.prefix[0], about.id] for url, _ in _links(page)):
+            found.add(about.prefix[:1])
+        parts = segments(page.url)
+        if about.id not in parts[1:] or parts[:1] != list(about.prefix[:1]):
+            continue
+        prefix = tuple(parts[: parts.index(about.id, 1)])
+        if any(thing_in(url, about.prefix, numbered=True) == about for url, _ in _same_id(page, about)):
+            found.add(prefix)
+    return found
+
+
+def _same_id(page: Page, about: Thing) -> list[tuple[str, str]]:
+    return [(url, name) for url, name in _links(page) if about.id in segments(url)]
+
+
+def _links(page: Page) -> list[tuple[str, str]]:
+    return [
+        (e.url, e.name) for e in page.elements if e.role == "link" and e.url and "://" not in e.url and e.name.strip()
+    ]
+
+
+def _tells(name: str) -> bool:
+    """Whether a link's name says which thing it leads to; "edit" names none."""
+    bare = plain_name(name).lower()
+    return bool(re.search(r"[^\W_]{2}|#\d", bare)) and bare not in SYNONYMS and bare not in STOP
+
+
+def plain_name(name: str) -> str:
+    return re.sub(r"\s+(unread|new)$", "", name.strip().lstrip("#"))
+
+
+def _by_phrase(text: str, known: dict[Thing, set[str]]) -> Thing | None:
+    """The thing that is called by a name of it, word by word; the longest name wins."""
+    best: tuple[int, Thing | None] = (0, None)
+    for thing, names in known.items():
+        for name in names:
+            bare = plain_name(name)
+            for label in {bare, re.split(r":\s+", bare, maxsplit=1)[-1]}:
+                if len(label) > max(best[0], 1) and contains_phrase(text, label):
+                    best = (len(label), thing)
+    return best[1]
+
+
+def _by_id(goal: Goal, about: Thing) -> Thing | None:
+    """The example's own thing, if the goal is about it."""
+    if any(value.text.lower() == about.id.lower() for value in goal.values):
+        return about
+    own = set(words(about.id))
+    return about if not about.id.isdigit() and own and own <= set(words(goal.text)) else None
+
+
+def _by_words(goal: Goal, known: dict[Thing, set[str]], said: set[str]) -> Thing | None:
+    """The thing most of whose name the goal says, rare words counting more; none if two are about alike."""
+    spoken = (set(words(goal.text)) | set(labels(goal.text))) - said
+    called = {
+        thing: {w for name in names for w in words(plain_name(name)) if not w.isdigit()}
+        for thing, names in known.items()
+    }
+    common = Counter(word for own in called.values() for word in own)
+    scores = []
+    for thing, names in known.items():
+        best = 0.0
+        for name in names:
+            own = {w for w in words(plain_name(name)) if not w.isdigit() and w not in said}
+            hits = own & spoken
+            if own and len(hits) / len(own) >= NAMED and hits:
+                best = max(best, sum(1 / common[w] for w in hits))
+        if best:
+            scores.append((best, thing))
+    scores.sort(key=lambda item: (-item[0], item[1].prefix, item[1].id))
+    if not scores or scores[0][0] < 1 or (len(scores) > 1 and scores[0][0] < AHEAD * scores[1][0]):
+        return None
+    return scores[0][1]
+
+
+def _by_value(goal: Goal, about: Thing) -> Thing | None:
+    """Things that are addressed by their names: a name of the goal that looks like one, in place of the example's."""
+    if not re.search(r"[A-Z\d]", about.id):
+        return None  # a section of the application, not a thing that somebody named
+    kind = {word for part in about.prefix for word in words(part)}
+    fits = [v for v in goal.values if v.kind in ("name", "quoted") and (" " not in v.text or " " in about.id)]
+    beside = [v for v in fits if kind & {*v.before[:2], *v.after[:1]}]
+    camel = [v for v in fits if v.kind == "name" and re.fullmatch(r"(?:[A-Z][a-z0-9]+){2,}", v.text)]
+    chosen = beside or (camel if re.fullmatch(r"(?:[A-Z][a-z0-9]+){2,}", about.id) else [])
+    return Thing(about.prefix, chosen[0].text) if chosen else None
