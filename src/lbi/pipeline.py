@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from rich.console import Console
 
+from lbi.attempt import attempt_tasks
 from lbi.benchmark import load_benchmark
 from lbi.calls import Budget
 from lbi.config import Config
@@ -25,7 +26,6 @@ from lbi.report import write_report
 from lbi.statistics import success
 from lbi.store import RunFolder, write_atomically
 from lbi.synthesis import (
-    attempt_tasks,
     compose_examples,
     construct_examples,
     propose_tasks,
@@ -120,7 +120,7 @@ async def _proposed(shop: Workshop) -> tuple[Sequence[Document], list[Task]]:
         sources = (*await own_documents(shop.config, shop.world), *shop.config.documents)
         stage.advance()
     documents = read_documents(shop, sources).documents
-    return documents, await propose_tasks(shop, documents, actions)
+    return documents, await propose_tasks(shop, documents, actions, tasks_wanted(shop.config))
 
 
 def _stored(shop: Workshop) -> tuple[Sequence[Document], list[Task]]:
@@ -139,6 +139,25 @@ def _check_models(shop: Workshop) -> None:
     _ = shop.judges
 
 
+def held_out_sections(sections: int) -> int:
+    """Of so many sections with tasks, those whose tasks stand in for a benchmark."""
+    return max(1, round(HELD_OUT_SHARE * sections))
+
+
+def tasks_wanted(config: Config) -> int:
+    """How many tasks to propose: one for each roll-out, and without a benchmark those to hold out beside them."""
+    each = max(1, config.synthesis.tasks_per_document)
+    if config.benchmark:
+        return config.synthesis.rollouts
+    sections = 2
+    while (
+        each * (sections - held_out_sections(sections)) < config.synthesis.rollouts
+        or each * held_out_sections(sections) < config.evaluation.tasks
+    ):
+        sections += 1
+    return each * sections
+
+
 def _split(shop: Workshop, proposed: Sequence[Task]) -> tuple[list[Task], list[Task]]:
     """(held-out tasks, tasks to learn from). Without a benchmark, those of some documents are held out."""
     config, store = shop.config, shop.run.store
@@ -147,7 +166,7 @@ def _split(shop: Workshop, proposed: Sequence[Task]) -> tuple[list[Task], list[T
         tasks = list(proposed)
     else:
         documents = sorted({task.document for task in proposed})
-        apart = set(documents[: max(1, round(HELD_OUT_SHARE * len(documents)))])
+        apart = set(documents[: held_out_sections(len(documents))])
         held_out = [
             t.model_copy(update={"name": t.id, "category": "synthesised"}) for t in proposed if t.document in apart
         ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -53,14 +54,18 @@ class Explorer:
         self.seed = seed
         self.follow_up = follow_up  # further things to try after the aim
         self.coverage = Coverage()
+        self.attempts: Counter[str] = Counter()  # by task, in finished rounds
 
     def learn(self, trajectories: Iterable[Trajectory]) -> None:
         """Take in a finished round, in the order of its tasks."""
-        self.coverage.learn(trajectories)
+        finished = list(trajectories)
+        self.coverage.learn(finished)
+        self.attempts.update(trajectory.task.id for trajectory in finished)
 
     async def act(self, task: Task, history: tuple[Step, ...], observation: Observation, actions: str) -> Decision:
         page = page_of(observation)
-        key = digest_of([self.seed, task.id])
+        again = self.attempts[task.id]  # else a further attempt would be drawn as the first one was
+        key = digest_of([self.seed, task.id, again] if again else [self.seed, task.id])
         aim = self._aim(task, random.Random(key))
         action, reason = self._next(task, history, page, aim, random.Random(f"{key}/{len(history)}"))
         return Decision(action=action, reason=reason)
