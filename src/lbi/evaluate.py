@@ -108,7 +108,8 @@ async def evaluate(
     growing = next((arm for arm in config.evaluation.arms if arm.name == config.evaluation.growth_arm), None)
     if growing is not None:
         attempts += [Attempt(growing, seed, task, share) for task in tasks for share in config.evaluation.growth]
-    known = store.keys("result")
+    # what was lost to the environment says nothing yet, and another day it may go well
+    known = {key for key, result in store.all("result", Result) if result.fault != "environment"}
     todo = [attempt for attempt in attempts if attempt.key not in known]
     indexes: dict[tuple[Data, float], ExampleIndex] = {}
     agents = {
