@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from lbi.contracts import Environment, Outcome
+from lbi.environments import perform
 from lbi.environments.application import Application, Login, Policy
 from lbi.environments.web import WebEnvironment, WebWorld
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
@@ -75,6 +76,9 @@ class Site(BaseHTTPRequestHandler):
         Site.asked.append(parts.path)
         if parts.path == "/slow":
             time.sleep(0.3)
+        if parts.path == "/gate":  # as a busy page: what covers the button is gone at the second visit
+            lid = "" if Site.asked.count("/gate") > 1 else '<div style="position: fixed; inset: 0"></div>'
+            return self._send(200, f"<title>Gate</title><form action=/echo><button>Enter</button></form>{lid}")
         if parts.path == "/hop":
             return self._send(302, "", {"Location": "/secret"})
         if parts.path == "/download":
@@ -348,6 +352,36 @@ async def test_a_form_is_logged_in_through_once(site: str, monkeypatch: pytest.M
         assert seen.url == "/memory"
         await web.reset(task("/"))
         assert Site.asked.count("/echo") == 1
+    finally:
+        await world.close()
+
+
+def logged_in(site: str, *steps: str) -> WebWorld:
+    form = {"url": "/gate", "steps": steps}
+    return WebWorld(Application.model_validate({"name": "gate", "base_url": site, "login": {"form": form}}))
+
+
+async def test_a_log_in_that_takes_too_long_is_tried_again(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(perform, "ELEMENT_MS", 500)
+    world = logged_in(site, "click('button \"Enter\"')")
+    try:
+        Site.asked.clear()
+        web = await world.open()
+        with pytest.raises(EnvironmentFailure, match="log-in failed at click"):
+            await web.reset(task("/who"))
+        assert (await web.reset(task("/who"))).url == "/who"
+        assert [path for path in Site.asked if path in ("/gate", "/echo", "/who")] == ["/gate"] * 2 + ["/echo", "/who"]
+    finally:
+        await world.close()
+
+
+async def test_a_log_in_that_the_page_refuses_is_the_configs_fault(site: str) -> None:
+    world = logged_in(site, "click('button \"Exit\"')")
+    try:
+        web = await world.open()
+        for _ in range(2):
+            with pytest.raises(UserError, match=r"log-in failed at click.*no button"):
+                await web.reset(task("/who"))
     finally:
         await world.close()
 

@@ -16,13 +16,15 @@ from lbi.benchmark import load_benchmark
 from lbi.calls import Budget
 from lbi.config import Config
 from lbi.contamination import nearest
+from lbi.contracts import Environment
 from lbi.embed import Embedder, open_embedder
-from lbi.errors import UserError
+from lbi.errors import EnvironmentFailure, UserError
 from lbi.evaluate import evaluate, examples_for, stratified
 from lbi.prices import Prices
 from lbi.progress import Seen
 from lbi.records import Document, Example, Result, Task, Trajectory
 from lbi.report import write_report
+from lbi.rollout import in_parallel
 from lbi.statistics import success
 from lbi.store import RunFolder, write_atomically
 from lbi.synthesis import (
@@ -112,15 +114,29 @@ async def _stages(shop: Workshop, only: Only) -> list[Result]:
 async def _proposed(shop: Workshop) -> tuple[Sequence[Document], list[Task]]:
     """Read the documents and propose tasks from them."""
     with shop.progress.stage("set up", 1) as stage:
-        environment = await shop.world.open()
-        # a site, a browser or a log-in that does not work ends the run here, before any call is paid for
-        await environment.reset(Task(instruction="", environment=shop.world.name))
-        actions = environment.actions
-        await environment.close()
+        actions = await _tried_out(shop)
         sources = (*await own_documents(shop.config, shop.world), *shop.config.documents)
         stage.advance()
     documents = read_documents(shop, sources).documents
     return documents, await propose_tasks(shop, documents, actions, tasks_wanted(shop.config))
+
+
+async def _tried_out(shop: Workshop) -> str:
+    """The actions that there are. A site, browser or log-in that does not work ends the run before a call is paid for."""
+    actions = ""
+
+    async def one(environment: Environment, task: Task) -> None:
+        nonlocal actions
+        await environment.reset(task)
+        actions = environment.actions
+
+    def failed(task: Task, error: EnvironmentFailure, last: bool) -> None:
+        if last:
+            raise error
+
+    start = Task(instruction="", environment=shop.world.name)
+    await in_parallel(shop.world, [start], one, workers=1, failed=failed)
+    return actions
 
 
 def _stored(shop: Workshop) -> tuple[Sequence[Document], list[Task]]:

@@ -24,7 +24,7 @@ from lbi.environments.browser import SharedBrowser, is_loopback
 from lbi.environments.checks import evaluate
 from lbi.environments.compact import compact
 from lbi.environments.login import LogIn
-from lbi.environments.perform import Refused, find, open_address, perform
+from lbi.environments.perform import Refused, TimedOut, find, open_address, perform
 from lbi.environments.policy import Gate, path_of
 from lbi.environments.session import Session
 from lbi.environments.snapshot import Element, Page, parse_observation
@@ -103,6 +103,7 @@ class WebEnvironment:
         self._session: Session | None = None
         self._cookies: list[object] = []
         self._entered = False
+        self._late = False  # whether the last action was refused by the clock
         self._last = Observation(text="")
         self._refs: dict[str, str] = {}
 
@@ -124,6 +125,7 @@ class WebEnvironment:
 
     async def step(self, action: str) -> Outcome:
         """Carry out one action. What cannot be done is said in the observation's ``error``."""
+        self._late = False
         try:
             call = parse_action(action)
         except UnreadableAction as error:
@@ -171,9 +173,9 @@ class WebEnvironment:
     # -- episodes ----------------------------------------------------------------------------------------------------
 
     async def _fresh_session(self) -> Session:
-        """The context of the last episode, emptied; a new one where there is none or it broke."""
+        """The context of the last episode, emptied; a new one where there is none, it broke, or its log-in failed."""
         session = self._session
-        if session is not None and not session.crashed:
+        if session is not None and self._entered and not session.crashed:
             try:
                 await session.clear()
                 if self._cookies:
@@ -215,8 +217,10 @@ class WebEnvironment:
             await self._observe()
             for step in login.steps:
                 outcome = await self.step(step)
-                if outcome.observation.error:
-                    raise UserError(f"{self.name}: log-in failed at {self._mask(step)}: {outcome.observation.error}")
+                if error := outcome.observation.error:
+                    why = f"{self.name}: log-in failed at {self._mask(step)}: {error}"
+                    # what took too long may go well the next time; what the page refuses is refused again
+                    raise EnvironmentFailure(why) if self._late else UserError(why)
             await self._backend.rebase()
         self._cookies = list(await session.context.cookies())
 
@@ -246,6 +250,7 @@ class WebEnvironment:
         try:
             await perform(session, call, element, self._refs.get(element.ref, "") if element else "")
         except Refused as refused:
+            self._late = isinstance(refused, TimedOut)
             error = self._mask(str(refused))
         except EnvironmentFailure:
             self._backend.check()  # says more, if it was the server
