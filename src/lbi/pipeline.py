@@ -122,7 +122,7 @@ async def _proposed(shop: Workshop) -> tuple[Sequence[Document], list[Task]]:
 
 
 async def _tried_out(shop: Workshop) -> str:
-    """The actions that there are. A site, browser or log-in that does not work ends the run before a call is paid for."""
+    """The actions. A site, a browser or a log-in that does not work ends the run here, before any call is paid for."""
     actions = ""
 
     async def one(environment: Environment, task: Task) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urljoin
@@ -23,6 +22,7 @@ from lbi.environments.backend import Backend, ManagedApplication, RemoteBackend
 from lbi.environments.browser import SharedBrowser, is_loopback
 from lbi.environments.checks import evaluate
 from lbi.environments.compact import compact
+from lbi.environments.folder import OwnFolder, remove_leftovers
 from lbi.environments.login import LogIn
 from lbi.environments.perform import Refused, TimedOut, find, open_address, perform
 from lbi.environments.policy import Gate, path_of
@@ -65,6 +65,8 @@ class WebWorld:
 
     async def open(self) -> WebEnvironment:
         """A new environment. Raises UserError if the application cannot be installed or started."""
+        if not self._open:
+            await asyncio.to_thread(remove_leftovers)
         backend: Backend = await self._managed.start() if self._managed else RemoteBackend(self.application)
         environment = WebEnvironment(self, backend)
         self._open.append(environment)
@@ -99,7 +101,7 @@ class WebEnvironment:
         self._world = world
         self._backend = backend
         self._gate = Gate(world.application.policy, backend.url)
-        self._folder = Path(tempfile.mkdtemp(prefix="lbi-web-"))
+        self._folder = OwnFolder("web")
         self._session: Session | None = None
         self._cookies: list[object] = []
         self._entered = False
@@ -118,7 +120,7 @@ class WebEnvironment:
         """Server and browser as on the first day, at the task's start page. Raises EnvironmentFailure."""
         await self._backend.reset()
         session = await self._fresh_session()
-        shutil.rmtree(self._folder / "downloads", ignore_errors=True)
+        shutil.rmtree(self._folder.path / "downloads", ignore_errors=True)
         await self._visit(session, task.start_url or self._world.application.start_url)
         await session.forget_history()
         return await self._observe()
@@ -156,7 +158,7 @@ class WebEnvironment:
         if session:
             await self._put_away(session)
         await self._backend.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.remove()
 
     # -- capabilities ------------------------------------------------------------------------------------------------
 
@@ -207,7 +209,7 @@ class WebEnvironment:
             storage_state=login.state,
         )
         local = is_loopback(self._backend.url)
-        return await Session.open(context, self._gate, self._folder, self._gate.has_rules or not local)
+        return await Session.open(context, self._gate, self._folder.path, self._gate.has_rules or not local)
 
     async def _log_in(self, session: Session) -> None:
         """Once per worker: what the application remembers of it becomes part of the state that resets go back to."""
