@@ -15,8 +15,9 @@ from urllib.parse import urljoin
 from playwright.async_api import Error as PlaywrightError
 
 from lbi.contracts import Outcome
+from lbi.documents import DocumentSource
 from lbi.environments.actions import ACTIONS, Call, UnreadableAction, parse_action
-from lbi.environments.application import Application, DocumentSource, load_application, unmanaged
+from lbi.environments.application import Application, load_application, unmanaged
 from lbi.environments.aria import parse_aria
 from lbi.environments.backend import Backend, ManagedApplication, RemoteBackend
 from lbi.environments.browser import SharedBrowser, is_loopback
@@ -29,7 +30,7 @@ from lbi.environments.policy import Gate, path_of
 from lbi.environments.session import Session
 from lbi.environments.snapshot import Element, Page, parse_observation
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
-from lbi.records import Action, Observation, Task
+from lbi.records import Action, Observation, Task, sound
 
 VIEWPORT = {"width": 1280, "height": 900}
 MAX_CHARS = 12_000
@@ -131,15 +132,15 @@ class WebEnvironment:
         try:
             call = parse_action(action)
         except UnreadableAction as error:
-            return self._refuse(Action(text=self._mask(action)), str(error))
+            return self._refuse(Action(text=self._told(action)), str(error))
         if call.kind == "finish":
-            done = Action(text=self._mask(action), kind="finish", value=self._mask(call.value))
+            done = Action(text=self._told(action), kind="finish", value=self._told(call.value))
             return Outcome(action=done, observation=self._last, done=True, answer=call.value)
         page = parse_observation(self._last.text)
         try:
             element = find(page, call.target) if call.target else None
         except Refused as error:
-            return self._refuse(self._action(action, call, None), self._mask(str(error)))
+            return self._refuse(self._action(action, call, None), self._told(str(error)))
         taken = self._action(action, call, element)
         refusal = self._forbidden(call, element)
         if refusal:
@@ -220,7 +221,7 @@ class WebEnvironment:
             for step in login.steps:
                 outcome = await self.step(step)
                 if error := outcome.observation.error:
-                    why = f"{self.name}: log-in failed at {self._mask(step)}: {error}"
+                    why = f"{self.name}: log-in failed at {self._told(step)}: {error}"
                     # what took too long may go well the next time; what the page refuses is refused again
                     raise EnvironmentFailure(why) if self._late else UserError(why)
             await self._backend.rebase()
@@ -232,7 +233,7 @@ class WebEnvironment:
         await session.settle()
         if session.page.url.startswith("chrome-error:") or session.refused:
             self._backend.check()
-            raise EnvironmentFailure(session.refused or f"{self._mask(url)} could not be opened")
+            raise EnvironmentFailure(session.refused or f"{self._told(url)} could not be opened")
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
@@ -253,7 +254,7 @@ class WebEnvironment:
             await perform(session, call, element, self._refs.get(element.ref, "") if element else "")
         except Refused as refused:
             self._late = isinstance(refused, TimedOut)
-            error = self._mask(str(refused))
+            error = self._told(str(refused))
         except EnvironmentFailure:
             self._backend.check()  # says more, if it was the server
             raise
@@ -289,9 +290,9 @@ class WebEnvironment:
         notes = [f"note: {' '.join(note.split())}" for note in session.drain_notes()]
         whole = "\n".join([f"URL: {path}", f"Title: {' '.join(tab.title.split())}", *notes, text])
         self._last = Observation(
-            text=self._mask(whole),
-            url=self._mask(path),
-            title=self._mask(tab.title),
+            text=self._told(whole),
+            url=self._told(path),
+            title=self._told(tab.title),
             digest=await asyncio.to_thread(self._backend.digest),
             error=error,
             image=await self._image(session),
@@ -326,8 +327,8 @@ class WebEnvironment:
         role, name, nth = (element.role, element.name, element.nth) if element else ("", "", 0)
         if element is None and call.target:
             role, name, nth = call.target.role, call.target.name, call.target.nth
-        value = self._mask(call.value)
-        return Action(text=self._mask(text), kind=call.kind, role=role, name=self._mask(name), nth=nth, value=value)
+        value = self._told(call.value)
+        return Action(text=self._told(text), kind=call.kind, role=role, name=self._told(name), nth=nth, value=value)
 
     def _opened(self) -> Session:
         if self._session is None:
@@ -337,8 +338,9 @@ class WebEnvironment:
     def _here(self) -> str:
         return self._opened().page.url
 
-    def _mask(self, text: str) -> str:
-        return self._world.login.mask(text)
+    def _told(self, text: str) -> str:
+        """Text of a page or an action as it may be told and stored: sound, and without secrets."""
+        return self._world.login.mask(sound(text))
 
 
 def _application(application: Application | str | Path, base_url: str) -> Application:
