@@ -25,6 +25,8 @@ def written(tmp_path: Path, text: str) -> Path:
         ('name = "a"\nstart = ["x"]\nheath = "/"', "unknown key 'heath'; did you mean 'health'"),
         ('name = "a"\nstart = ["x"]\n[state]\ndatbase = "x"', "'state.datbase'; did you mean 'database'"),
         ('name = "a"\nstart = ["x"]\n[[documents]]\npaht = "x"', "did you mean 'path'"),
+        ('name = "a"\nstart = ["x"]\n[[documents]]\ntitle = "x"', "documents.0: .*either a path"),
+        ('name = "a"\nstart = ["x"]\n[[documents]]\ntext = "x"\nformat = "word"', "unknown document format 'word'"),
         ('name = "a"', "give either start"),
         ('name = "a"\nbase_url = "http://x"\nstart = ["x"]', "give either start"),
         ('name = "A B"\nstart = ["x"]', "name"),

@@ -21,10 +21,6 @@ SHIPPED = ("applications", "benchmarks")
 EXCEPTIONS = {
     "trac": {
         "readers/trac.py": (".*", "the wiki markup is a document format, named after the program that it comes from"),
-        "environments/application.py": (
-            r".*\bLiteral\[.*\"markdown\".*",
-            "the list of document formats holds that one",
-        ),
     },
 }
 #: the only two places that may catch whatever comes

@@ -129,7 +129,7 @@ def test_a_dry_run_prints_config_and_plan_and_makes_nothing(config: Path, tmp_pa
     rows = {(row["stage"], row["role"]): row for row in found["stages"]}
     assert rows["propose", "propose"]["calls"] == 3
     assert rows["label", "summarise"]["calls"] == 12 * 4
-    assert rows["filter", "judge"]["calls"] == 12 * 4
+    assert rows["filter", "judge"]["calls"] == 12 * 4 + 12
     assert rows["evaluate: backward", "query"]["calls"] == 2 * 2 * 5
     assert ("attempt", "act") not in rows, "the exploring agent asks no model"
     assert found["cost"] == 0

@@ -173,6 +173,17 @@ async def test_an_environment_that_stays_broken_is_never_the_agents_zero(folder,
     assert comparison.pairs == 0
 
 
+async def test_what_was_lost_to_the_environment_is_tried_again_by_the_next_run(folder, examples):
+    done = await evaluate(shop_of(folder), [OTHER], 0, examples, [])
+    lost = await evaluate(shop_of(folder, LampWorld(broken=99)), [PAINT, OTHER], 0, examples, [])
+    assert by_key(lost)["backward", "paint"].fault == "environment"
+    assert [result for result in lost if result.task == "other"] == done
+    again = by_key(await evaluate(shop_of(folder), [PAINT, OTHER], 0, examples, []))
+    assert {(place, result.fault) for place, result in again.items()} == {(place, "") for place in by_key(lost)}
+    assert again["backward", "paint"].score == 1.0
+    assert folder.store.failures() == []
+
+
 async def test_a_check_that_cannot_be_made_is_the_harnesss_fault(folder, examples):
     results = await evaluate(shop_of(folder), [UNKNOWABLE], 0, examples, [])
     assert {(result.fault, result.reason) for result in results} == {("harness", "nobody can tell")}

@@ -71,6 +71,18 @@ async def test_what_it_does_is_read_by_the_environment():
     assert all(action.kind for trajectory in found for action in trajectory.actions)
 
 
+async def test_a_task_attempted_before_is_attempted_otherwise():
+    """Both have learned the same of the application, but one of them from this very task."""
+    walks = []
+    for at, task in enumerate(TASKS):
+        first = await walk("rooms", click("link", "Rooms"), start_url="/lamps")
+        again, other = Explorer(seed=at), Explorer(seed=at)
+        again.learn([first.model_copy(update={"task": task})])
+        other.learn([first])
+        walks.append([actions([await rollout(Lamps(), agent, task, 8)]) for agent in (again, other)])
+    assert any(one != two for one, two in walks)
+
+
 def test_the_seed_is_the_sample_of_the_agents_parts():
     agent = open_agent("explore", Parts(model=OfflineModel(), sample=5))
     assert isinstance(agent, Explorer)

@@ -20,6 +20,7 @@ from playwright.sync_api import sync_playwright
 from lbi.contracts import Reply
 from lbi.environments.browser import find_chromium
 from lbi.errors import UserError
+from lbi.filters.replay import Replayed
 from lbi.records import (
     Action,
     Check,
@@ -352,6 +353,33 @@ def test_an_example_counts_for_the_first_filter_that_dropped_it(full: RunFolder)
         ("dropped by committee", 1),
     ]
     assert bands["examples kept"].total == 1
+
+
+def test_the_committee_is_held_against_the_replay(run: RunFolder) -> None:
+    task = Task(instruction="t", environment="web")
+    rollouts = [trajectory(task.model_copy(update={"name": name}), "explore") for name in "ab"]
+    for at, rollout in enumerate(rollouts):
+        run.store.put("trajectory", f"0/{at}/0", rollout)
+    for at, (rollout, start, end, keep) in enumerate(
+        [(0, 0, 1, True), (0, 0, 2, True), (0, 1, 3, False), (0, 0, 3, False), (1, 0, 2, False)]
+    ):
+        verdict = Verdict(filter="committee", keep=keep)
+        name = rollouts[rollout].id
+        one = Example(kind="abstract", instruction=str(at), trajectory=name, start=start, end=end, verdicts=(verdict,))
+        run.store.put("example", f"0/{name}/abstract/{start:03d}-{end:03d}", one)
+    section = parsed(write_report(run)).find(id="funnel")
+    assert "Nothing was replayed" in section.get_text()  # type: ignore[union-attr]
+    replayed = Replayed(trajectory=rollouts[0].id, matched=(True, True, False, True))
+    run.store.put("replay", f"0/{rollouts[0].id}", replayed)
+    rows = parsed(write_report(run)).select("#agreement tbody tr")
+    assert [[cell.get_text() for cell in row.find_all(["th", "td"])] for row in rows] == [
+        ["kept", "2", "2", "1", "50.0%"],
+        ["dropped", "3", "2", "2", "100.0%"],
+    ]
+
+
+def test_without_a_committee_nothing_is_said_of_it(run: RunFolder) -> None:
+    assert "The committee against the replay" not in parsed(write_report(run)).get_text()
 
 
 @given(st.floats(-1e6, 1e6), st.floats(0, 1e6))

@@ -8,16 +8,19 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import pytest_asyncio
 
 from lbi.contracts import Environment, Outcome
+from lbi.environments import perform
 from lbi.environments.application import Application, Login, Policy
 from lbi.environments.web import WebEnvironment, WebWorld
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.records import Check, Observation, Task
+from lbi.store import RunFolder
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -60,6 +63,10 @@ PAGES = {
     "/memory": """<title>Memory</title><p id="out"></p><script>
       out.textContent = [document.cookie, localStorage.a, sessionStorage.a, window.name].join('|');
       document.cookie = 'a=1'; localStorage.a = sessionStorage.a = window.name = '1';</script>""",
+    "/half": """<title>Half</title><p id="out"></p><button id="b" onclick="alert('said \\ud83d')"></button><script>
+      document.title = 'Half \\ud83d'; out.textContent = 'half \\udc00 of one, whole \\ud83d\\ude00';
+      b.textContent = 'Say \\ud83d'; out.insertAdjacentHTML('afterend',
+        '<input aria-label="Name \\ud83d">')</script>""",
     "/secret": "<title>Secret</title>secret",
     "/slow": "<title>Slow</title><h1>Slow</h1>",
 }
@@ -75,6 +82,9 @@ class Site(BaseHTTPRequestHandler):
         Site.asked.append(parts.path)
         if parts.path == "/slow":
             time.sleep(0.3)
+        if parts.path == "/gate":  # as a busy page: what covers the button is gone at the second visit
+            lid = "" if Site.asked.count("/gate") > 1 else '<div style="position: fixed; inset: 0"></div>'
+            return self._send(200, f"<title>Gate</title><form action=/echo><button>Enter</button></form>{lid}")
         if parts.path == "/hop":
             return self._send(302, "", {"Location": "/secret"})
         if parts.path == "/download":
@@ -350,6 +360,53 @@ async def test_a_form_is_logged_in_through_once(site: str, monkeypatch: pytest.M
         assert Site.asked.count("/echo") == 1
     finally:
         await world.close()
+
+
+def logged_in(site: str, *steps: str) -> WebWorld:
+    form = {"url": "/gate", "steps": steps}
+    return WebWorld(Application.model_validate({"name": "gate", "base_url": site, "login": {"form": form}}))
+
+
+async def test_a_log_in_that_takes_too_long_is_tried_again(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(perform, "ELEMENT_MS", 500)
+    world = logged_in(site, "click('button \"Enter\"')")
+    try:
+        Site.asked.clear()
+        web = await world.open()
+        with pytest.raises(EnvironmentFailure, match="log-in failed at click"):
+            await web.reset(task("/who"))
+        assert (await web.reset(task("/who"))).url == "/who"
+        assert [path for path in Site.asked if path in ("/gate", "/echo", "/who")] == ["/gate"] * 2 + ["/echo", "/who"]
+    finally:
+        await world.close()
+
+
+async def test_a_log_in_that_the_page_refuses_is_the_configs_fault(site: str) -> None:
+    world = logged_in(site, "click('button \"Exit\"')")
+    try:
+        web = await world.open()
+        for _ in range(2):
+            with pytest.raises(UserError, match=r"log-in failed at click.*no button"):
+                await web.reset(task("/who"))
+    finally:
+        await world.close()
+
+
+async def test_halves_of_characters_enter_no_record(web: WebEnvironment, tmp_path: Path) -> None:
+    seen = await web.reset(task("/half"))
+    assert seen.title == "Half \ufffd"
+    assert "half \ufffd of one, whole \U0001f600" in seen.text
+    outcomes = [await web.step(f'fill(\'textbox "Name \ufffd"\', "{text}")') for text in ("a\ud83d", "b")]
+    outcomes.append(await web.step("click('button \"Say \ufffd\"')"))
+    outcomes.append(await web.step("click('button \"Not \ud83d there\"')"))
+    assert outcomes[0].action.value == "a\ufffd"
+    assert outcomes[2].observation.error == outcomes[1].observation.error == ""
+    assert 'said "said \ufffd"' in outcomes[2].observation.text
+    assert "Not \ufffd there" in outcomes[3].observation.error
+    with RunFolder(tmp_path / "run") as folder:
+        for at, outcome in enumerate(outcomes):
+            folder.store.put("outcome", str(at), outcome)
+            assert folder.store.get("outcome", str(at), Outcome) == outcome
 
 
 async def test_a_lost_browser_is_the_infrastructures_failure_and_comes_back(site: str) -> None:

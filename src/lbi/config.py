@@ -53,7 +53,8 @@ class Synthesis(Section):
 
     tasks_per_document: int = 3
     rollouts: int = 120
-    """At most so many roll-outs; tasks are taken round-robin over the documents."""
+    """So many roll-outs per seed. Tasks are proposed from as many sections as that takes, taken in turns over the
+    documents; where there are fewer tasks, they are attempted again with another sample."""
     agent: str = ""
     """Who attempts the tasks; empty = ``explore`` for the offline model, ``react`` for a language model."""
     step_limit: int = 18
@@ -124,7 +125,7 @@ class Config(Section):
     """Shipped benchmark or path of a TOML file; empty = held-out synthesised tasks judged by the committee."""
     documents: tuple[DocumentSource, ...] = ()
     """In addition to those that the application names."""
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     workers: int = Field(default=4, ge=1, le=64)
     models: Models = Models()
     synthesis: Synthesis = Synthesis()

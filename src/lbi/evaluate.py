@@ -16,7 +16,7 @@ from lbi.backward import without_duplicates
 from lbi.config import Arm, Data
 from lbi.contracts import Agent, Environment, Fields, Request
 from lbi.errors import EnvironmentFailure, ModelError, ParseError, ScoreError
-from lbi.records import Document, Example, Fault, Result, Task, Trajectory
+from lbi.records import Document, Example, Fault, Result, Task, Trajectory, Usage
 from lbi.retrieve import ExampleIndex
 from lbi.rollout import in_parallel, rollout
 from lbi.workshop import Workshop
@@ -108,7 +108,8 @@ async def evaluate(
     growing = next((arm for arm in config.evaluation.arms if arm.name == config.evaluation.growth_arm), None)
     if growing is not None:
         attempts += [Attempt(growing, seed, task, share) for task in tasks for share in config.evaluation.growth]
-    known = store.keys("result")
+    # what was lost to the environment says nothing yet, and another day it may go well
+    known = {key for key, result in store.all("result", Result) if result.fault != "environment"}
     todo = [attempt for attempt in attempts if attempt.key not in known]
     indexes: dict[tuple[Data, float], ExampleIndex] = {}
     agents = {
@@ -129,7 +130,7 @@ async def evaluate(
             def failed(attempt: Attempt, error: EnvironmentFailure, last: bool) -> None:
                 store.fail("result", attempt.key, "environment", str(error))
                 if last:
-                    store.put("result", attempt.key, _lost(attempt, "environment", str(error)))
+                    store.put("result", attempt.key, _result(attempt, None, 0.0, "environment", str(error)))
                     stage.fail()
 
             await in_parallel(shop.world, todo, one, workers=config.workers, failed=failed)
@@ -210,7 +211,8 @@ async def _judged(shop: Workshop, trajectory: Trajectory) -> tuple[float, str]:
     return 1.0, "; ".join(reasons)
 
 
-def _result(attempt: Attempt, trajectory: Trajectory, score: float, fault: Fault, reason: str) -> Result:
+def _result(attempt: Attempt, trajectory: Trajectory | None, score: float, fault: Fault, reason: str) -> Result:
+    """Without a trajectory the episode was lost to the environment."""
     return Result(
         task=attempt.task.name or attempt.task.id,
         category=attempt.task.category,
@@ -218,25 +220,10 @@ def _result(attempt: Attempt, trajectory: Trajectory, score: float, fault: Fault
         arm=attempt.arm_name,
         seed=attempt.seed,
         score=score,
-        steps=len(trajectory.steps),
-        usage=trajectory.usage,
-        stop=trajectory.stop,
+        steps=len(trajectory.steps) if trajectory else 0,
+        usage=trajectory.usage if trajectory else Usage(),
+        stop=trajectory.stop if trajectory else "environment_failure",
         fault=fault,
         reason=reason,
-        trajectory=trajectory.id,
-    )
-
-
-def _lost(attempt: Attempt, fault: Fault, reason: str) -> Result:
-    return Result(
-        task=attempt.task.name or attempt.task.id,
-        category=attempt.task.category,
-        level=attempt.task.level,
-        arm=attempt.arm_name,
-        seed=attempt.seed,
-        score=0.0,
-        steps=0,
-        stop="environment_failure",
-        fault=fault,
-        reason=reason,
+        trajectory=trajectory.id if trajectory else "",
     )

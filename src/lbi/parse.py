@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from lbi.contracts import Message, Model, Request
 from lbi.errors import ModelError, ParseError
 from lbi.prompts import render_again
-from lbi.records import Usage, Vote
+from lbi.records import Usage, Vote, sound
 
 T = TypeVar("T")
 Parser = Callable[[str], T]
@@ -123,13 +123,8 @@ def _json(reply: str, opening: str) -> Any | None:
         except (ValueError, RecursionError):
             continue
         if value:
-            return json.loads(_sound(json.dumps(value, ensure_ascii=False)))
+            return json.loads(sound(json.dumps(value, ensure_ascii=False)))
     return None
-
-
-def _sound(text: str) -> str:
-    """The text without halves of characters, which JSON can escape and neither a file nor a database can hold."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _pairs(items: Any, reply: str) -> list[tuple[str, str]]:

@@ -11,21 +11,23 @@ from typing import Any, Literal
 
 from rich.console import Console
 
+from lbi.attempt import attempt_tasks
 from lbi.benchmark import load_benchmark
 from lbi.calls import Budget
 from lbi.config import Config
 from lbi.contamination import nearest
+from lbi.contracts import Environment
 from lbi.embed import Embedder, open_embedder
-from lbi.errors import UserError
+from lbi.errors import EnvironmentFailure, UserError
 from lbi.evaluate import evaluate, examples_for, stratified
 from lbi.prices import Prices
 from lbi.progress import Seen
 from lbi.records import Document, Example, Result, Task, Trajectory
 from lbi.report import write_report
+from lbi.rollout import in_parallel
 from lbi.statistics import success
 from lbi.store import RunFolder, write_atomically
 from lbi.synthesis import (
-    attempt_tasks,
     compose_examples,
     construct_examples,
     propose_tasks,
@@ -112,15 +114,29 @@ async def _stages(shop: Workshop, only: Only) -> list[Result]:
 async def _proposed(shop: Workshop) -> tuple[Sequence[Document], list[Task]]:
     """Read the documents and propose tasks from them."""
     with shop.progress.stage("set up", 1) as stage:
-        environment = await shop.world.open()
-        # a site, a browser or a log-in that does not work ends the run here, before any call is paid for
-        await environment.reset(Task(instruction="", environment=shop.world.name))
-        actions = environment.actions
-        await environment.close()
+        actions = await _tried_out(shop)
         sources = (*await own_documents(shop.config, shop.world), *shop.config.documents)
         stage.advance()
     documents = read_documents(shop, sources).documents
-    return documents, await propose_tasks(shop, documents, actions)
+    return documents, await propose_tasks(shop, documents, actions, tasks_wanted(shop.config))
+
+
+async def _tried_out(shop: Workshop) -> str:
+    """The actions. A site, a browser or a log-in that does not work ends the run here, before any call is paid for."""
+    actions = ""
+
+    async def one(environment: Environment, task: Task) -> None:
+        nonlocal actions
+        await environment.reset(task)
+        actions = environment.actions
+
+    def failed(task: Task, error: EnvironmentFailure, last: bool) -> None:
+        if last:
+            raise error
+
+    start = Task(instruction="", environment=shop.world.name)
+    await in_parallel(shop.world, [start], one, workers=1, failed=failed)
+    return actions
 
 
 def _stored(shop: Workshop) -> tuple[Sequence[Document], list[Task]]:
@@ -139,6 +155,25 @@ def _check_models(shop: Workshop) -> None:
     _ = shop.judges
 
 
+def held_out_sections(sections: int) -> int:
+    """Of so many sections with tasks, those whose tasks stand in for a benchmark."""
+    return max(1, round(HELD_OUT_SHARE * sections))
+
+
+def tasks_wanted(config: Config) -> int:
+    """How many tasks to propose: one for each roll-out, and without a benchmark those to hold out beside them."""
+    each = max(1, config.synthesis.tasks_per_document)
+    if config.benchmark:
+        return config.synthesis.rollouts
+    sections = 2
+    while (
+        each * (sections - held_out_sections(sections)) < config.synthesis.rollouts
+        or each * held_out_sections(sections) < config.evaluation.tasks
+    ):
+        sections += 1
+    return each * sections
+
+
 def _split(shop: Workshop, proposed: Sequence[Task]) -> tuple[list[Task], list[Task]]:
     """(held-out tasks, tasks to learn from). Without a benchmark, those of some documents are held out."""
     config, store = shop.config, shop.run.store
@@ -147,7 +182,7 @@ def _split(shop: Workshop, proposed: Sequence[Task]) -> tuple[list[Task], list[T
         tasks = list(proposed)
     else:
         documents = sorted({task.document for task in proposed})
-        apart = set(documents[: max(1, round(HELD_OUT_SHARE * len(documents)))])
+        apart = set(documents[: held_out_sections(len(documents))])
         held_out = [
             t.model_copy(update={"name": t.id, "category": "synthesised"}) for t in proposed if t.document in apart
         ]

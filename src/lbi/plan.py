@@ -6,13 +6,15 @@ Every number is an upper bound: episodes end early, filters drop examples, and a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lbi.config import Arm, Config
 from lbi.contracts import Fields, Request, Role, Shown
-from lbi.pipeline import HELD_OUT_SHARE
+from lbi.pipeline import held_out_sections, tasks_wanted
 from lbi.prompts import estimate_tokens, render
+from lbi.propose import in_turns
 from lbi.records import Action, Document, Example, Observation, Record, Step, Task, Trajectory
 
 PAGE = 6_000  # characters of a usual page, as an observation
@@ -39,6 +41,7 @@ class Planned(Record):
 class Counts:
     """How much work there is."""
 
+    sections: int  # that tasks are proposed from
     proposed: int
     held_out: int
     rollouts: int  # of all seeds
@@ -47,20 +50,22 @@ class Counts:
 
 def counts(config: Config, documents: int, benchmark_tasks: int) -> Counts:
     """``benchmark_tasks`` is 0 where proposed tasks stand in for a benchmark."""
-    proposed = documents * config.synthesis.tasks_per_document
-    apart = 0 if benchmark_tasks else round(HELD_OUT_SHARE * proposed)
+    each = max(1, config.synthesis.tasks_per_document)
+    sections = min(documents, math.ceil(tasks_wanted(config) / each))
+    proposed = sections * each
+    apart = 0 if benchmark_tasks else min(sections, held_out_sections(sections)) * each
     held_out = benchmark_tasks or apart
     chosen = min(held_out, config.evaluation.tasks) if config.evaluation.tasks else held_out
-    rollouts = min(proposed - apart, config.synthesis.rollouts) * len(config.seeds)
+    rollouts = config.synthesis.rollouts * len(config.seeds) if proposed > apart else 0
     n = config.synthesis.step_limit
     spans = min(config.synthesis.spans_per_trajectory, n * (n + 1) // 2)
-    return Counts(proposed, chosen, rollouts, rollouts * spans)
+    return Counts(sections, proposed, chosen, rollouts, rollouts * spans)
 
 
 def plan(config: Config, documents: Sequence[Document], benchmark_tasks: int, actions: str) -> list[Planned]:
     """One row per stage and role, in the order of the run, without prices."""
     work = counts(config, len(documents), benchmark_tasks)
-    rows = [_propose(config, documents, actions)]
+    rows = [_propose(config, in_turns(documents, config.seeds[0])[: work.sections], actions)]
     rows += _attempt(config, work, actions)
     rows += _label(config, work)
     for arm in config.evaluation.arms:
@@ -100,7 +105,8 @@ def _label(config: Config, work: Counts) -> list[Planned]:
         asked = _tokens(role, Fields(trajectory=_trajectory(SPAN), start=0, end=SPAN))
         rows.append(_row("label", role, config.models.of(role), work.labels, work.labels * asked))
     if "committee" in config.synthesis.filters:
-        rows += _judge(config, "filter", work.labels * len(config.synthesis.kinds), SPAN)
+        # of each roll-out, the example under its own task is judged too
+        rows += _judge(config, "filter", work.labels * len(config.synthesis.kinds) + work.rollouts, SPAN)
     return rows
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
+from typing import TypeVar
 
 from lbi import parse
 from lbi.contracts import Fields, Model, Request
 from lbi.records import Document, Task, Usage
+
+T = TypeVar("T")
 
 
 async def propose(
@@ -28,7 +32,20 @@ def cited(quote: str, text: str) -> str:
     return folded if folded and folded in " ".join(text.split()) else ""
 
 
-def take_turns(tasks: Sequence[Sequence[Task]]) -> list[Task]:
-    """First tasks of all, then second ones ...: a cap on roll-outs then cuts depth before breadth."""
-    longest = max((len(some) for some in tasks), default=0)
-    return [some[turn] for turn in range(longest) for some in tasks if turn < len(some)]
+def take_turns(lists: Sequence[Sequence[T]]) -> list[T]:
+    """The first of each, then the second ones ...: a cap on it then cuts depth before breadth."""
+    longest = max((len(some) for some in lists), default=0)
+    return [some[turn] for turn in range(longest) for some in lists if turn < len(some)]
+
+
+def in_turns(sections: Sequence[Document], seed: int) -> list[Document]:
+    """All sections, seeded, in an order of which any beginning is spread over as many sources as it can be."""
+    chance = random.Random(f"sections/{seed}")
+    by_source: dict[str, list[Document]] = {}
+    for section in sections:
+        by_source.setdefault(section.source, []).append(section)
+    sources = list(by_source.values())
+    chance.shuffle(sources)
+    for some in sources:
+        chance.shuffle(some)
+    return take_turns(sources)

@@ -27,6 +27,14 @@ def digest_of(value: Any) -> str:
     return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
 
 
+def sound(text: str) -> str:
+    """The text without halves of characters (lone surrogates), which neither a file nor a database nor a hash can hold.
+
+    JSON and JavaScript can say them, so what comes from a model or a page goes through here where it enters.
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 class Record(BaseModel):
     """Frozen, closed to unknown keys, and identified by its content."""
 

@@ -6,25 +6,24 @@ Everything is stored under the key of the work that it is the outcome of; a stag
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+import math
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from lbi import filters
-from lbi.agents import Parts, open_agent
 from lbi.backward import forward_example, label, plan_spans, without_idle_steps
 from lbi.compose import Composed, candidates, example_of, verify
-from lbi.contracts import Agent, Environment, Filter
+from lbi.contracts import Environment, Filter
 from lbi.documents import Corpus, DocumentSource, read_corpus
 from lbi.errors import ModelError, ParseError, UserError
 from lbi.filters.replay import Replayed, replay
-from lbi.propose import propose, take_turns
+from lbi.propose import in_turns, propose, take_turns
 from lbi.records import Document, Example, Task, Tier, Trajectory
-from lbi.rollout import in_parallel, rollout
+from lbi.rollout import in_parallel
 from lbi.workshop import Workshop
 
 REPLAY = "replay"
 LabelKind = Literal["abstract", "summary"]
-ROUND = 8  # roll-outs between which an exploring agent learns; fixed, so that the number of workers changes nothing
 PARALLEL_CALLS = 16
 
 
@@ -43,91 +42,57 @@ def read_documents(shop: Workshop, sources: Sequence[DocumentSource]) -> Corpus:
     return corpus
 
 
-async def propose_tasks(shop: Workshop, documents: Sequence[Document], actions: str) -> list[Task]:
-    """Tasks of all documents, in an order in which any beginning is spread over all sources and their sections."""
-    store, config = shop.run.store, shop.config.synthesis
-    done = {key.split("/")[0] for key in store.keys("task")}
-    todo = [document for document in documents if document.id not in done]
-    gate = asyncio.Semaphore(PARALLEL_CALLS)
-    with shop.progress.stage("propose", len(documents)) as stage:
-        stage.advance(len(documents) - len(todo))
+async def propose_tasks(shop: Workshop, documents: Sequence[Document], actions: str, wanted: int) -> list[Task]:
+    """Tasks of as many sections as it takes to get ``wanted`` of them, if there are as many; each call may cost money.
 
-        async def one(document: Document) -> None:
+    What a section falls short of, the next ones make up for, so which sections are asked hangs on their replies alone
+    and not on when a run was stopped. The first tasks of all sections come first, then the second ones.
+    """
+    store, each = shop.run.store, max(1, shop.config.synthesis.tasks_per_document)
+    order = in_turns(documents, shop.config.seeds[0])
+    tasks = _stored_tasks(shop)
+    asked: set[str] = set()
+    with shop.progress.stage("propose", wanted) as stage:
+
+        def show() -> None:
+            stage.advance(min(_count(tasks), wanted) - stage.done)
+
+        async def one(document: Document, gate: asyncio.Semaphore) -> None:
             async with gate:
                 try:
-                    tasks, _ = await propose(
-                        shop.role("propose"),
-                        document,
-                        config.tasks_per_document,
-                        environment=shop.world.name,
-                        actions=actions,
+                    found, _ = await propose(
+                        shop.role("propose"), document, each, environment=shop.world.name, actions=actions
                     )
                 except (ModelError, ParseError) as error:
                     store.fail("task", document.id, _boundary(error), str(error))
                     stage.fail()
                     return
-                store.put_many("task", [(f"{document.id}/{index}", task) for index, task in enumerate(tasks)])
-                stage.advance()
+                store.put_many("task", [(f"{document.id}/{index}", task) for index, task in enumerate(found)])
+                tasks[document.id] = found
+                show()
 
-        await _gather(one(document) for document in todo)
-    stored: dict[str, list[Task]] = {}
-    for _, task in store.all("task", Task):
-        stored.setdefault(task.document, []).append(task)
-    by_source: dict[str, list[list[Task]]] = {}
-    for document in documents:
-        by_source.setdefault(document.source, []).append(stored.get(document.id, []))
-    return take_turns([take_turns(sections) for sections in by_source.values()])
+        show()
+        while _count(tasks) < wanted:
+            gate = asyncio.Semaphore(PARALLEL_CALLS)
+            missing = math.ceil((wanted - _count(tasks)) / each)
+            some = [section for section in order if section.id not in tasks and section.id not in asked][:missing]
+            if not some:
+                break
+            asked.update(section.id for section in some)
+            await _gather(one(section, gate) for section in some)
+    taken = take_turns([tasks.get(section.id, []) for section in order])
+    return list({task.id: task for task in taken}.values())
 
 
-async def attempt_tasks(shop: Workshop, tasks: Sequence[Task], seed: int) -> list[Trajectory]:
-    """Let the agent attempt each task once; whether it succeeds does not matter."""
-    agent = _synthesis_agent(shop, seed)
-    learn, prepare = getattr(agent, "learn", None), getattr(agent, "prepare", None)
-    found: list[Trajectory] = []
-    with shop.progress.stage(f"attempt (seed {seed})", len(tasks)) as stage:
-        for some in _rounds(tasks, ROUND if learn else max(len(tasks), 1)):
-            if prepare:
-                prepare(some)
-            trajectories = await _attempt(shop, agent, some, seed, stage.advance)
-            if learn:
-                learn(trajectories)
-            found += trajectories
+def _stored_tasks(shop: Workshop) -> dict[str, list[Task]]:
+    found: dict[str, list[Task]] = {}
+    for _, task in shop.run.store.all("task", Task):
+        found.setdefault(task.document, []).append(task)
     return found
 
 
-def _rounds(tasks: Sequence[Task], size: int) -> list[Sequence[Task]]:
-    return [tasks[at : at + size] for at in range(0, len(tasks), size)]
-
-
-def _synthesis_agent(shop: Workshop, seed: int) -> Agent:
-    name = shop.config.synthesis.agent or ("explore" if shop.offline else "react")
-    return open_agent(name, Parts(model=shop.role("act"), sample=seed, stage="attempt"))
-
-
-async def _attempt(
-    shop: Workshop, agent: Agent, tasks: Sequence[Task], seed: int, advance: Callable[[int], None]
-) -> list[Trajectory]:
-    """One round: what is stored is taken as it is, the rest is run."""
-    store = shop.run.store
-    keys = {task.id: f"{seed}/{task.id}/0" for task in tasks}
-    known = store.keys("trajectory")
-    todo = [task for task in tasks if keys[task.id] not in known]
-    advance(len(tasks) - len(todo))
-
-    async def one(environment: Environment, task: Task) -> None:
-        trajectory = await rollout(environment, agent, task, shop.config.synthesis.step_limit)
-        store.put("trajectory", keys[task.id], trajectory)
-        advance(1)
-
-    await in_parallel(
-        shop.world,
-        todo,
-        one,
-        workers=shop.config.workers,
-        failed=shop.on_failure("trajectory", lambda task: keys[getattr(task, "id", "")]),
-    )
-    found = [store.get("trajectory", keys[task.id], Trajectory) for task in tasks]
-    return [trajectory for trajectory in found if trajectory is not None]
+def _count(tasks: Mapping[str, Sequence[Task]]) -> int:
+    return len({task.id for some in tasks.values() for task in some})
 
 
 def _boundary(error: ModelError | ParseError) -> str:
@@ -139,7 +104,11 @@ def without_idle(shop: Workshop, trajectories: Sequence[Trajectory], seed: int) 
     store = shop.run.store
     found = [without_idle_steps(trajectory) for trajectory in trajectories]
     known = store.keys("trimmed")
-    rows = [(f"{seed}/{new.task.id}/0", new) for new, old in zip(found, trajectories, strict=True) if new is not old]
+    rows = [
+        (f"{seed}/{new.task.id}/{new.attempt}", new)
+        for new, old in zip(found, trajectories, strict=True)
+        if new is not old
+    ]
     store.put_many("trimmed", [row for row in rows if row[0] not in known])
     return [trajectory for trajectory in found if trajectory.steps]
 

@@ -78,12 +78,14 @@ class Explorer:
         self.seed = seed
         self.coverage = Coverage()
         self._aims: dict[str, list[Aim]] = {}
+        self.attempts: Counter[str] = Counter()  # by task, in finished rounds
         self._set_out: Counter[Offered] = Counter()  # how often an episode went there, whether it got to try or not
 
     def learn(self, trajectories: Iterable[Trajectory]) -> None:
         """Take in a finished round, in the order of its tasks."""
         found = list(trajectories)
         self.coverage.learn(found)
+        self.attempts.update(trajectory.task.id for trajectory in found)
         for trajectory in found:
             for number, aim in enumerate(self._aims.get(trajectory.task.id, ()), 1):
                 self._set_out[aim.offered] += any(s.reason.startswith(f"aim {number},") for s in trajectory.steps)
@@ -98,7 +100,7 @@ class Explorer:
         self._aims = {task.id: [] for task in tasks}
         for _ in range(AIMS):
             for task in tasks:
-                rng = random.Random(digest_of([self.seed, task.id, len(self._aims[task.id])]))
+                rng = random.Random(digest_of([self.seed, task.id, self.attempts[task.id], len(self._aims[task.id])]))
                 wanted = set(words(task.instruction))
                 scored = [(want + _fit(o, wanted) + 0.3 * rng.random(), o) for o, want in sorted(open_.items())]
                 if scored:
@@ -118,7 +120,7 @@ class Explorer:
         )
 
     async def act(self, task: Task, history: tuple[Step, ...], observation: Observation, actions: str) -> Decision:
-        rng = random.Random(digest_of([self.seed, task.id, len(history)]))
+        rng = random.Random(digest_of([self.seed, task.id, self.attempts[task.id], len(history)]))
         action, reason = self._next(Moment(task, history, observation, page_of(observation), rng))
         return Decision(action=action, reason=reason)
 
@@ -286,7 +288,9 @@ class Explorer:
         filled = _filled(now.history)
         offered = self.coverage.offered_by(now.page, button)
         offer = self.coverage.offers.get(offered, Offer()) if offered else Offer()
-        draw = random.Random(digest_of([self.seed, now.task.id, len(now.history) - len(filled)]))
+        draw = random.Random(
+            digest_of([self.seed, now.task.id, self.attempts[now.task.id], len(now.history) - len(filled)])
+        )
         refused = offer.idle > 0 and not offer.changed  # something entered did not suit
         limit = draw.choice((1, 2)) if refused else draw.choice((2, 3, MOST)) if offer.tries else draw.choice((3, MOST))
         free = [e for e in form.fields if (e.role, e.name) not in filled and e.role in FIELD_ROLES]

@@ -129,7 +129,10 @@ def _table(found: dict[str, Any]) -> Table:
     for row in found["stages"]:
         numbers = (count(row["calls"]), count(row["input_tokens"]), count(row["output_tokens"]))
         table.add_row(row["stage"], row["role"], row["model"], *numbers, money(row["cost"]))
-    table.caption = "Upper bounds: every episode at its step limit, nothing dropped, nothing answered before."
+    table.caption = (
+        "Upper bounds: every episode at its step limit, nothing dropped, nothing answered before. "
+        "Where sections give fewer tasks than asked for, further ones are asked."
+    )
     return table
 
 

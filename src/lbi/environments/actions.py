@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from lbi.records import sound
+
 KINDS = ("click", "fill", "select", "press", "goto", "back", "scroll", "finish")
 ACTIONS = """\
 click(e12)                click an element; check boxes and radio buttons too
@@ -172,4 +174,4 @@ def _unescape(text: str) -> str:
 
     joined = re.sub(r"\\(u[0-9a-fA-F]{4}|.)", one, text, flags=re.S)
     # JSON writes characters beyond the basic plane as two surrogates
-    return joined.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return sound(joined)

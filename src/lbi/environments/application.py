@@ -8,10 +8,11 @@ import re
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from lbi.documents import DocumentSource
 from lbi.errors import UserError
 from lbi.records import digest_of
 
@@ -93,17 +94,6 @@ class Policy(Section):
             except re.error as error:
                 raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
         return self
-
-
-class DocumentSource(Section):
-    """Documentation: a file, folder or URL, or the text itself."""
-
-    path: str = ""
-    text: str = ""
-    title: str = ""
-    format: Literal["", "markdown", "html", "text", "rst", "trac"] = ""
-    licence: str = ""
-    date: str = ""
 
 
 class Application(Section):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from lbi.environments.application import Application
 from lbi.environments.database import Database
+from lbi.environments.folder import OwnFolder
 from lbi.environments.install import Installed, application_environ, install
 from lbi.environments.server import Server
 from lbi.environments.state import Stamps, copy_state, remove_empty, same_content, stamps_of
@@ -73,8 +72,8 @@ class LocalBackend:
     def __init__(self, application: Application, installed: Installed) -> None:
         self._application = application
         self._installed = installed
-        self._folder = Path(tempfile.mkdtemp(prefix=f"lbi-{application.name}-"))
-        self.state = self._folder / "state"
+        self._folder = OwnFolder(application.name)
+        self.state = self._folder.path / "state"
         self._base = installed.pristine  # what a reset goes back to
         self._at = self._base  # what the live state was last made from
         self._resets = 0
@@ -147,7 +146,7 @@ class LocalBackend:
     async def snapshot(self) -> str:
         """Copy of the present state; the token holds until ``stop``."""
         self._copies += 1
-        target = self._folder / f"copy-{self._copies}"
+        target = self._folder.path / f"copy-{self._copies}"
         await asyncio.to_thread(copy_state, self.state, target, self._application.state.database)
         return str(target)
 
@@ -166,7 +165,7 @@ class LocalBackend:
         if self._database:
             self._database.close()
             self._database = None
-        await asyncio.to_thread(shutil.rmtree, self._folder, True)
+        await asyncio.to_thread(self._folder.remove)
 
     async def _return_to(self, source: Path) -> None:
         every_file = source != self._at  # else only what changed since

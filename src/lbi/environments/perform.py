@@ -22,6 +22,10 @@ class Refused(Exception):
     """The action could not be carried out; the message is for the model."""
 
 
+class TimedOut(Refused):
+    """The page did not let it happen in time: its own ways, or a machine that is busy."""
+
+
 def find(shown: Shown, target: Target) -> Element:
     """The element meant. Raises Refused, and says which ones are near."""
     if target.ref:
@@ -57,7 +61,7 @@ async def perform(session: Session, call: Call, element: Element | None, handle:
         elif element is not None:
             await _on_element(page.locator(f"aria-ref={handle}"), call, element)
     except PlaywrightTimeout as error:
-        raise Refused(_why_not(call, element, str(error))) from None
+        raise TimedOut(_why_not(call, element, str(error))) from None
     except PlaywrightError as error:
         if _is_fatal(str(error)):
             raise EnvironmentFailure(f"the browser failed: {error}") from error

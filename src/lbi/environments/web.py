@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urljoin
@@ -16,20 +15,22 @@ from urllib.parse import urljoin
 from playwright.async_api import Error as PlaywrightError
 
 from lbi.contracts import Outcome
+from lbi.documents import DocumentSource
 from lbi.environments.actions import ACTIONS, Call, UnreadableAction, parse_action
-from lbi.environments.application import Application, DocumentSource, load_application, unmanaged
+from lbi.environments.application import Application, load_application, unmanaged
 from lbi.environments.aria import parse_aria
 from lbi.environments.backend import Backend, ManagedApplication, RemoteBackend
 from lbi.environments.browser import SharedBrowser, is_loopback
 from lbi.environments.checks import evaluate
 from lbi.environments.compact import compact
+from lbi.environments.folder import OwnFolder, remove_leftovers
 from lbi.environments.login import LogIn
-from lbi.environments.perform import Refused, find, open_address, perform
+from lbi.environments.perform import Refused, TimedOut, find, open_address, perform
 from lbi.environments.policy import Gate, path_of
 from lbi.environments.session import Session
 from lbi.environments.snapshot import Element, Page, parse_observation
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
-from lbi.records import Action, Observation, Task
+from lbi.records import Action, Observation, Task, sound
 
 VIEWPORT = {"width": 1280, "height": 900}
 MAX_CHARS = 12_000
@@ -65,6 +66,8 @@ class WebWorld:
 
     async def open(self) -> WebEnvironment:
         """A new environment. Raises UserError if the application cannot be installed or started."""
+        if not self._open:
+            await asyncio.to_thread(remove_leftovers)
         backend: Backend = await self._managed.start() if self._managed else RemoteBackend(self.application)
         environment = WebEnvironment(self, backend)
         self._open.append(environment)
@@ -99,10 +102,11 @@ class WebEnvironment:
         self._world = world
         self._backend = backend
         self._gate = Gate(world.application.policy, backend.url)
-        self._folder = Path(tempfile.mkdtemp(prefix="lbi-web-"))
+        self._folder = OwnFolder("web")
         self._session: Session | None = None
         self._cookies: list[object] = []
         self._entered = False
+        self._late = False  # whether the last action was refused by the clock
         self._last = Observation(text="")
         self._refs: dict[str, str] = {}
 
@@ -117,25 +121,26 @@ class WebEnvironment:
         """Server and browser as on the first day, at the task's start page. Raises EnvironmentFailure."""
         await self._backend.reset()
         session = await self._fresh_session()
-        shutil.rmtree(self._folder / "downloads", ignore_errors=True)
+        shutil.rmtree(self._folder.path / "downloads", ignore_errors=True)
         await self._visit(session, task.start_url or self._world.application.start_url)
         await session.forget_history()
         return await self._observe()
 
     async def step(self, action: str) -> Outcome:
         """Carry out one action. What cannot be done is said in the observation's ``error``."""
+        self._late = False
         try:
             call = parse_action(action)
         except UnreadableAction as error:
-            return self._refuse(Action(text=self._mask(action)), str(error))
+            return self._refuse(Action(text=self._told(action)), str(error))
         if call.kind == "finish":
-            done = Action(text=self._mask(action), kind="finish", value=self._mask(call.value))
+            done = Action(text=self._told(action), kind="finish", value=self._told(call.value))
             return Outcome(action=done, observation=self._last, done=True, answer=call.value)
         page = parse_observation(self._last.text)
         try:
             element = find(page, call.target) if call.target else None
         except Refused as error:
-            return self._refuse(self._action(action, call, None), self._mask(str(error)))
+            return self._refuse(self._action(action, call, None), self._told(str(error)))
         taken = self._action(action, call, element)
         refusal = self._forbidden(call, element)
         if refusal:
@@ -154,7 +159,7 @@ class WebEnvironment:
         if session:
             await self._put_away(session)
         await self._backend.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.remove()
 
     # -- capabilities ------------------------------------------------------------------------------------------------
 
@@ -171,9 +176,9 @@ class WebEnvironment:
     # -- episodes ----------------------------------------------------------------------------------------------------
 
     async def _fresh_session(self) -> Session:
-        """The context of the last episode, emptied; a new one where there is none or it broke."""
+        """The context of the last episode, emptied; a new one where there is none, it broke, or its log-in failed."""
         session = self._session
-        if session is not None and not session.crashed:
+        if session is not None and self._entered and not session.crashed:
             try:
                 await session.clear()
                 if self._cookies:
@@ -205,7 +210,7 @@ class WebEnvironment:
             storage_state=login.state,
         )
         local = is_loopback(self._backend.url)
-        return await Session.open(context, self._gate, self._folder, self._gate.has_rules or not local)
+        return await Session.open(context, self._gate, self._folder.path, self._gate.has_rules or not local)
 
     async def _log_in(self, session: Session) -> None:
         """Once per worker: what the application remembers of it becomes part of the state that resets go back to."""
@@ -215,8 +220,10 @@ class WebEnvironment:
             await self._observe()
             for step in login.steps:
                 outcome = await self.step(step)
-                if outcome.observation.error:
-                    raise UserError(f"{self.name}: log-in failed at {self._mask(step)}: {outcome.observation.error}")
+                if error := outcome.observation.error:
+                    why = f"{self.name}: log-in failed at {self._told(step)}: {error}"
+                    # what took too long may go well the next time; what the page refuses is refused again
+                    raise EnvironmentFailure(why) if self._late else UserError(why)
             await self._backend.rebase()
         self._cookies = list(await session.context.cookies())
 
@@ -226,7 +233,7 @@ class WebEnvironment:
         await session.settle()
         if session.page.url.startswith("chrome-error:") or session.refused:
             self._backend.check()
-            raise EnvironmentFailure(session.refused or f"{self._mask(url)} could not be opened")
+            raise EnvironmentFailure(session.refused or f"{self._told(url)} could not be opened")
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
@@ -246,7 +253,8 @@ class WebEnvironment:
         try:
             await perform(session, call, element, self._refs.get(element.ref, "") if element else "")
         except Refused as refused:
-            error = self._mask(str(refused))
+            self._late = isinstance(refused, TimedOut)
+            error = self._told(str(refused))
         except EnvironmentFailure:
             self._backend.check()  # says more, if it was the server
             raise
@@ -282,9 +290,9 @@ class WebEnvironment:
         notes = [f"note: {' '.join(note.split())}" for note in session.drain_notes()]
         whole = "\n".join([f"URL: {path}", f"Title: {' '.join(tab.title.split())}", *notes, text])
         self._last = Observation(
-            text=self._mask(whole),
-            url=self._mask(path),
-            title=self._mask(tab.title),
+            text=self._told(whole),
+            url=self._told(path),
+            title=self._told(tab.title),
             digest=await asyncio.to_thread(self._backend.digest),
             error=error,
             image=await self._image(session),
@@ -319,8 +327,8 @@ class WebEnvironment:
         role, name, nth = (element.role, element.name, element.nth) if element else ("", "", 0)
         if element is None and call.target:
             role, name, nth = call.target.role, call.target.name, call.target.nth
-        value = self._mask(call.value)
-        return Action(text=self._mask(text), kind=call.kind, role=role, name=self._mask(name), nth=nth, value=value)
+        value = self._told(call.value)
+        return Action(text=self._told(text), kind=call.kind, role=role, name=self._told(name), nth=nth, value=value)
 
     def _opened(self) -> Session:
         if self._session is None:
@@ -330,8 +338,9 @@ class WebEnvironment:
     def _here(self) -> str:
         return self._opened().page.url
 
-    def _mask(self, text: str) -> str:
-        return self._world.login.mask(text)
+    def _told(self, text: str) -> str:
+        """Text of a page or an action as it may be told and stored: sound, and without secrets."""
+        return self._world.login.mask(sound(text))
 
 
 def _application(application: Application | str | Path, base_url: str) -> Application:

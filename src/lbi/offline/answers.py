@@ -9,7 +9,6 @@ from lbi.environments.snapshot import Page
 from lbi.offline.goal import Goal
 from lbi.offline.lexical import contains_phrase, labels, stem, words
 
-
 _PERSON = re.compile(
     r"(who|whose|which (user|person|member|author))\b|.*[.?!] which (user|person|member)\b", re.IGNORECASE
 )

@@ -16,7 +16,7 @@ from lbi.environments.snapshot import Page
 from lbi.offline.forms import TOGGLE_ROLES, Form, called, find, form_of
 from lbi.offline.goal import FILLING, Goal, is_visit, page_of
 from lbi.offline.lexical import labels, mask, words
-from lbi.offline.places import Thing, place, segments, swap, thing_in, thing_of
+from lbi.offline.places import Thing, segments, swap, thing_in, thing_of
 from lbi.offline.things import directory, resolve
 from lbi.records import Action, Observation, Step, Trajectory
 

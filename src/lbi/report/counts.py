@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from lbi.filters.replay import Replayed
 from lbi.records import TIERS, Example, Vote
 from lbi.report.charts import Band, Part
 from lbi.report.gather import Gathered
@@ -41,6 +42,31 @@ class Member:
     votes: int
     accepted: int
     refused: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What a replay says of the examples that the committee kept, or of those that it dropped."""
+
+    committee: str  # "kept" or "dropped"
+    examples: int
+    replayed: int  # those of trajectories that were carried out again
+    same: int  # those of them whose both ends were seen again
+
+
+def agreement(examples: Iterable[Example], replays: Mapping[str, Replayed]) -> list[Agreement]:
+    """The committee against the replay. A dropped example can be told of only if another of its trajectory was kept."""
+    by_verdict: dict[bool, list[Example]] = {True: [], False: []}
+    for example in examples:
+        for verdict in example.verdicts:
+            if verdict.filter == "committee":
+                by_verdict[verdict.keep].append(example)
+    rows = []
+    for keep, some in by_verdict.items():
+        again = [(example, replays[example.trajectory]) for example in some if example.trajectory in replays]
+        same = sum(replayed.matched[example.start] and replayed.matched[example.end] for example, replayed in again)
+        rows.append(Agreement("kept" if keep else "dropped", len(some), len(again), same))
+    return rows if any(row.examples for row in rows) else []
 
 
 def dropped(examples: Iterable[Example]) -> list[Dropped]:

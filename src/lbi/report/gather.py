@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from lbi.filters.replay import Replayed
 from lbi.records import Document, Example, Result, Task, Trajectory, digest_of
 from lbi.store import RunFolder
 
@@ -113,6 +114,7 @@ class Gathered:
     failures: list[dict[str, Any]]
     meters: dict[str, dict[str, float]]
     candidates: int  # compositions that were tried
+    replays: dict[str, Replayed]  # by the trajectory's id
     models: list[tuple[str, str, int]]  # role, model, calls
     span: tuple[float, float] | None  # first and last record, seconds since 1970
     summary: Summary
@@ -171,6 +173,7 @@ def gather(run: RunFolder) -> Gathered:
         failures=store.failures(),
         meters=store.meters(),
         candidates=store.count("candidate"),
+        replays={replayed.trajectory: replayed for _, replayed in store.all("replay", Replayed)},
         models=models,
         span=span,
         summary=summary,

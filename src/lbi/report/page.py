@@ -119,6 +119,8 @@ def _context(run: Gathered, pages: Pages) -> dict[str, Any]:
             "kinds": counts.kinds_by_tier(run.examples),
             "dropped": counts.dropped(run.examples),
             "members": counts.members(run.examples),
+            "agreement": counts.agreement(run.examples, run.replays),
+            "replays": len(run.replays),
         },
         "times": _times(run.meters),
         "stages": _stages(run.meters),

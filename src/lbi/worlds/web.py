@@ -26,5 +26,4 @@ def create(config: Config, save_image: Callable[[bytes], str]) -> WebWorld:
 
 async def documents(world: WebWorld) -> tuple[DocumentSource, ...]:
     """Those that the application's file names, from the packages it was installed with."""
-    sources = await world.document_sources()
-    return tuple(DocumentSource(**source.model_dump(exclude={"date"})) for source in sources)
+    return await world.document_sources()

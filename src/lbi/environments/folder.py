@@ -1,0 +1,53 @@
+"""A temporary folder that does not outlive its process for long: what a killed one left is removed at the next start.
+
+Whose folder it is says a lock on a file in it, which the kernel lets go when the process ends, however it ends. Unlike
+a process id, it can neither be taken over by another process nor mean one in another container.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+PREFIX = "lbi-"
+LOCK = "owner.lock"
+
+
+class OwnFolder:
+    """An empty folder for this process alone, until ``remove`` or the end of the process."""
+
+    def __init__(self, name: str) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{name}-"))
+        part = self.path / f"{LOCK}.part"
+        self._lock = os.open(part, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        # nobody sees the file before it is locked
+        part.rename(self.path / LOCK)
+
+    def remove(self) -> None:
+        """Harmless when done before."""
+        lock, self._lock = self._lock, -1
+        if lock >= 0:
+            shutil.rmtree(self.path, ignore_errors=True)
+            os.close(lock)
+
+
+def remove_leftovers() -> list[Path]:
+    """Remove the folders of processes that have ended, and return them; those of living ones are not touched."""
+    removed = []
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):  # another user's, no folder of this kind, or just removed by its owner
+            if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+                continue
+            lock = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+                removed.append(folder)
+            finally:
+                os.close(lock)
+    return removed
