@@ -77,7 +77,7 @@ def forms(page: Page) -> list[Form]:
                 found.append(Form(tuple(fields), tuple(buttons)))
                 fields, buttons = [], []
             fields.append(element)
-        elif element.role == "button":
+        elif element.role == "button" and not element.name.rstrip().endswith(":"):  # "File:" is a field, in its way
             buttons.append(element)
     if fields or buttons:
         found.append(Form(tuple(fields), tuple(buttons)))
@@ -226,6 +226,7 @@ def _choices(
         if field.role in CHOICE_ROLES:
             for option in field.options:
                 score = _option_score(option, instruction, given, near, (field.role, field.name) in known)
+                score -= 1.0 * holds(field, option)  # "from red to blue": what it shows is what it was
                 if score > 0:
                     scored.append((score, index, Filling(field, option, _value_of(option, given))))
         elif field.role in TOGGLE_ROLES and named and (field.role, field.name) not in frame:

@@ -17,7 +17,7 @@ from lbi.offline.forms import TOGGLE_ROLES, Form, called, find, form_of
 from lbi.offline.goal import FILLING, Goal, is_visit, page_of
 from lbi.offline.lexical import labels, mask, words
 from lbi.offline.places import Thing, segments, swap, thing_in, thing_of
-from lbi.offline.things import directory, resolve
+from lbi.offline.things import directory, plain_name, resolve
 from lbi.records import Action, Observation, Step, Trajectory
 
 PAGES = 12  # pages of an example's trajectory beside its own that are looked at for names of things
@@ -165,6 +165,22 @@ class Lesson:
         """Whether it is about a thing, and the goal's is not to be found."""
         return self.about is not None and self.instead is None
 
+    @cached_property
+    def reachable(self) -> bool:
+        """Whether the way to the goal's thing is known, if only by the page that links to it."""
+        return not self.missing or bool(self.ways())
+
+    def ways(self) -> list[tuple[str, str]]:
+        """Where the goal's counterparts of the pages are that led to the example's, and the links that did."""
+        found = []
+        for page, name in self.parents():
+            about = thing_of(page.url, self.pages)
+            if about is None:
+                found.append((page.url, name))
+            elif (instead := self.counterpart(about)) is not None:
+                found.append((swap(page.url, about, instead), name))
+        return list(dict.fromkeys(found))
+
     def counterpart(self, about: Thing) -> Thing | None:
         return resolve(self.goal, about, self.pages, self.seen, self._said)
 
@@ -182,6 +198,14 @@ class Lesson:
         if not self.about or not self.instead or self.about == self.instead or self.about.id not in name:
             return name
         return name.replace(self.about.id, self.instead.id)
+
+    def names_thing(self, text: str) -> bool:
+        """Whether a value only says which thing is meant."""
+        if self.instead is None:
+            return False
+        own = set(words(self.instead.id)) | set(words(self.instead.slug))
+        names = {plain_name(name).lower() for name in self.called}
+        return text.lower() in names or (bool(set(words(text))) and set(words(text)) <= own)
 
     def parents(self) -> list[tuple[Page, str]]:
         """Pages of its trajectory with a link to where it is carried out, and the name of that link."""

@@ -30,7 +30,6 @@ from lbi.offline.goal import Goal, page_of
 from lbi.offline.ground import ground
 from lbi.offline.lesson import Lesson, Operation
 from lbi.offline.lexical import labels, stem, words
-from lbi.offline.places import Thing, swap, thing_of
 from lbi.offline.rank import CLOSE_ENOUGH, rank
 from lbi.offline.situation import Move, Situation, click, enter, fill, finish, goto, guidance, path
 from lbi.records import Action, Step
@@ -56,15 +55,23 @@ def act(fields: Fields) -> Move:
     )
     if here.history and here.history[-1].reason.endswith(LAST) and not here.observation.error:
         return finish(here, "the example was carried out")
+    if goal.question and here.history and _is_about(here):
+        return ground(here)
     lessons = [Lesson(shown, goal, here.seen) for shown in fields.examples]
     for lesson in lessons:
         lesson.done = lesson.carried_out(here.history, here.observation)
     for score, lesson in _in_order(rank(lessons, goal, here.named), here.history):
-        if score >= CLOSE_ENOUGH:
+        if score >= CLOSE_ENOUGH and not (lesson.changes and (goal.question or goal.visits)):
             move = follow(here, lesson)
             if move is not None:
                 return move[0], f"following {lesson.id}: {move[1]}"
     return ground(here)
+
+
+def _is_about(here: Situation) -> bool:
+    """Whether the title of the page says what the question is about."""
+    title = here.page.title.lower()
+    return any(len(v.text) > 2 and v.kind != "number" and v.text.lower() in title for v in here.goal.values)
 
 
 def _in_order(ranked: list[tuple[float, Lesson]], history: Sequence[Step]) -> list[tuple[float, Lesson]]:
@@ -130,7 +137,7 @@ def _go(here: Situation, url: str) -> Move | None:
 
 def _by_link(here: Situation, lesson: Lesson) -> Move | None:
     """On the page that holds such links: the one whose surroundings say what the goal says."""
-    names = {name for url, name in _parents(lesson) if path(url) == path(here.page.url)}
+    names = {name for url, name in lesson.ways() if path(url) == path(here.page.url)}
     links = [e for e in here.page.elements if e.role == "link" and usable(e) and e.name in names and lesson.like(e.url)]
     if not links or any(here.pressed(e) for e in links):
         return None
@@ -138,21 +145,9 @@ def _by_link(here: Situation, lesson: Lesson) -> Move | None:
     return (click(element), "the one beside what is asked for") if element else None
 
 
-def _parents(lesson: Lesson) -> list[tuple[str, str]]:
-    """Where the goal's counterparts of the pages are that led to the example's, and the links that did."""
-    found = []
-    for page, name in lesson.parents():
-        about = thing_of(page.url, lesson.pages)
-        if about is None:
-            found.append((page.url, name))
-        elif (instead := lesson.counterpart(about)) is not None:
-            found.append((swap(page.url, about, instead), name))
-    return found
-
-
 def _to_parent(here: Situation, lesson: Lesson) -> Move | None:
     """To a page that holds the link which the example came by."""
-    for url, _ in _parents(lesson):
+    for url, _ in lesson.ways():
         if path(url) != path(here.page.url) and (move := _go(here, url)):
             return move
     return None
@@ -217,19 +212,12 @@ def _fill(here: Situation, lesson: Lesson, operation: Operation) -> Move | None:
     known = {(a.role, a.name): lesson.name(a.value) for a in operation.run}
     thing = lesson.instead.id if lesson.instead else ""
     values = [v for v in here.free_values() if not thing or v.text not in (thing, f"#{thing}")]
-    values = [v for v in values if not _names_thing(v.text, lesson.instead, here.named)]
+    values = [v for v in values if not lesson.names_thing(v.text)]
     frame = here.frame - known.keys()
     for filling in assign(here.goal.text, values, form.fields, known, frame, here.named):
         if not holds(filling.field, filling.value) and not here.has_filled(filling.field):
             return enter(filling), "a value of the instruction"
     return _required(here, form, known) or _toggle(here, operation, form)
-
-
-def _names_thing(text: str, thing: Thing | None, named: frozenset[str]) -> bool:
-    if thing is None or text.lower() not in named:
-        return False
-    own = set(words(thing.id)) | set(words(thing.slug))
-    return bool(own) and set(words(text)) <= own
 
 
 def _form(here: Situation, lesson: Lesson, operation: Operation) -> Form | None:

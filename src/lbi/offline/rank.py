@@ -70,7 +70,10 @@ def score(lesson: Lesson, goal: Goal, weight: dict[str, float], named: Collectio
 def _literal(lesson: Lesson, goal: Goal) -> float:
     """Share of the label's words that the goal says as they are: "delete" for "delete", not for "remove"."""
     own = set(re.findall(r"[a-z]{3,}", mask(lesson.shown.example.instruction).lower())) - FILLERS
-    return len(own & set(re.findall(r"[a-z]{3,}", goal.text.lower()))) / len(own) if own else 0.0
+    said = set(re.findall(r"[a-z]{3,}", goal.text.lower()))
+    pressed = set(re.findall(r"[a-z]{3,}", lesson.operations[-1].commit.name.lower()))
+    whole = len(pressed) > 1 and pressed <= said
+    return (len(own & said) / len(own) if own else 0.0) + whole
 
 
 def _kind(lesson: Lesson, goal: Goal) -> float:
@@ -95,7 +98,13 @@ def _thing_words(lesson: Lesson, goal: Goal) -> set[str]:
 
 def _places(lesson: Lesson, goal: Goal, named: Collection[str]) -> float:
     """Values of the goal that the lesson has a field, an option or a thing for; each that has none counts against it."""
-    result = -0.12 if lesson.missing else 0.12 if lesson.instead is not None else -0.1 * bool(named)
+    result = (
+        (-0.05 if lesson.reachable else -0.25)
+        if lesson.missing
+        else 0.12
+        if lesson.instead is not None
+        else -0.1 * bool(named)
+    )
     values = [v for v in goal.values if v.kind in ("quoted", "date")]
     if not values:
         return result - 0.04 * sum(len(operation.run) > 0 for operation in lesson.operations) * (not goal.question)
@@ -109,10 +118,7 @@ def _places(lesson: Lesson, goal: Goal, named: Collection[str]) -> float:
         used |= {f.used.start for f in assign(goal.text, values, fields, known, (), named) if f.used}
     if lesson.instead is not None:
         ids = {lesson.instead.id.lower(), lesson.instead.slug.replace("-", " ").lower()}
-        names = set(words(lesson.instead.id)) | set(words(lesson.instead.slug))
-        used |= {
-            v.start for v in values if v.text.lower() in ids or (set(words(v.text)) and set(words(v.text)) <= names)
-        }
+        used |= {v.start for v in values if v.text.lower() in ids or lesson.names_thing(v.text)}
         used |= {v.start for v in values if v.text.lower() in named and lesson.about is not None}
     label = lesson.shown.example.instruction
     used |= {
