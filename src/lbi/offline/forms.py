@@ -118,7 +118,7 @@ def surroundings(page: Page, element: Element, same: Collection[Element]) -> set
     """Words of what stands on the element's line and between it and its namesake before."""
     start = max((other.line for other in same if other.line < element.line), default=max(element.line - 12, 0))
     near = [text for line, text in page.by_line if start < line <= element.line]
-    return {word for text in near for word in words(text)}
+    return {word for text in near for word in words(re.sub(r" -> \S+", "", text))}
 
 
 def row_of(page: Page, element: Element) -> list[str]:

@@ -96,6 +96,8 @@ def _best_element(here: Situation) -> Element | None:
     """The link or button whose name the instruction (or what the documents say of it) mentions most completely."""
     best: tuple[float, Element | None] = (0.45, None)
     for element in here.page.elements:
+        if here.goal.question and element.role != "link":
+            continue  # looking something up changes nothing
         if element.role not in PRESSABLE or not usable(element) or here.pressed(element):
             continue
         if element.role == "button" and _is_empty_form(here.page, element):

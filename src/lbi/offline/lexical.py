@@ -25,7 +25,20 @@ SYNONYMS: Mapping[str, str] = {
     word: group[0]
     for group in (
         ("create", "add", "new", "register", "insert", "file", "publish", "post", "start", "raise"),
-        ("change", "set", "modify", "edit", "update", "adjust", "switch", "alter", "assign", "reassign", "put"),
+        (
+            "change",
+            "set",
+            "modify",
+            "edit",
+            "update",
+            "adjust",
+            "switch",
+            "alter",
+            "assign",
+            "reassign",
+            "put",
+            "rename",
+        ),
         ("delete", "remove", "drop", "erase", "discard"),
         ("find", "search", "look", "locate"),
         ("open", "show", "view", "display", "visit", "see", "browse", "navigate", "list", "bring", "take"),
@@ -155,12 +168,13 @@ def widened(text: str) -> str:
 
 def is_question(text: str) -> bool:
     """Whether the instruction wants to be told something."""
-    lead = text.strip().lower()
+    plain = _QUOTED.sub("x", text).strip().lower()
     asking = (
-        r"(what|which|who|whom|whose|when|where|how|is|are|does|do|did)\b"
-        r"|(please )?(tell|report|find out|give me|determine|look up|check)\b"
+        r"(?:(?:on|in|at|by|under|to|from|for|of|with) )?(?:what|which|who|whom|whose|when|where|how)\b"
+        r"|(?:is|are|does|do|did)\b|(?:please )?(?:tell|report|find out|give me|determine|look up|check)\b"
     )
-    return lead.endswith("?") or re.match(asking, lead) is not None
+    sentences = re.split(r"(?<=[.!?])\s+", plain)
+    return re.match(asking, plain) is not None or any(sentence.endswith("?") for sentence in sentences)
 
 
 def overlap(wanted: Iterable[str], offered: Iterable[str]) -> float:

@@ -84,7 +84,9 @@ class Situation:
     def free_values(self) -> list[Value]:
         """Values that no earlier step has put anywhere, and that do not name where we are or how we came here."""
         spent = {
-            s.action.value for s in self.history if s.action.kind in FILLING and s.observation.url != self.page.url
+            s.action.value
+            for s in self.history
+            if s.action.kind in FILLING and s.observation.url != self.page.url and "search for" not in s.reason
         }
         led = {s.action.name.strip().lower() for s in self.history if s.action.role == "link"}
         here = self.page.title.lower()
