@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lamps import observed
 from lbi.environments.snapshot import Page
 from lbi.offline.forms import assign, find, form_of, forms, holds
-from lbi.offline.lesson import page_of
+from lbi.offline.goal import page_of
 from lbi.offline.lexical import values
 
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from lamps import observed
 from lbi.environments.snapshot import Page
-from lbi.offline.lesson import page_of
-from lbi.offline.places import Thing, kin, mentioned, place, segments, swap, thing_of
+from lbi.offline.goal import Goal, page_of
+from lbi.offline.places import Thing, place, segments, swap, thing_in, thing_of
+from lbi.offline.things import directory, homes, resolve
 
 ROOMS = page_of(
     observed(
@@ -59,10 +60,26 @@ def test_a_page_is_about_what_its_address_and_the_links_to_it_name(url, thing):
     assert thing_of(url, pages()) == thing
 
 
+def test_a_thing_is_taken_from_an_address_under_its_kind():
+    assert thing_in("/lamps/8/tall-lamp?x=1", ("lamps",), numbered=True) == Thing(("lamps",), "8", "tall-lamp")
+    assert thing_in("/lamps/8/edit", ("lamps",), numbered=True) == Thing(("lamps",), "8")
+    assert thing_in("/lamps/new", ("lamps",), numbered=True) is None
+    assert thing_in("/rooms/8", ("lamps",), numbered=True) is None
+
+
 def test_things_of_one_kind_are_told_by_the_links_to_them():
-    found = kin(Thing(("lamps",), "5"), pages())
-    assert {thing.id for thing in found} == {"7", "8"}
+    found = directory(Thing(("lamps",), "5"), pages(), ())
+    assert {thing.id for thing in found} == {"8"}  # "#7" and "edit" are no names
     assert found[Thing(("lamps",), "8", "tall-lamp")] == {"Tall lamp"}
+
+
+def test_a_page_about_the_same_number_lends_its_names_to_another_kind_of_page():
+    lamp = page_of(observed("/lamps/8/tall-lamp", "Tall lamp", 'link "Switch it" -> /lamps/switch/8'))
+    about = Thing(("lamps", "switch"), "3")
+    assert homes(about, [lamp]) == set()
+    there = page_of(observed("/lamps/3", "Red lamp", 'link "Switch it" -> /lamps/switch/3'))
+    found = directory(about, pages(there), [lamp])
+    assert {thing.id: names for thing, names in found.items()}["8"] == {"Tall lamp"}
 
 
 @pytest.mark.parametrize(
@@ -70,13 +87,23 @@ def test_things_of_one_kind_are_told_by_the_links_to_them():
     [
         ("Paint the tall lamp", "8"),
         ("Paint lamp 7", "7"),
+        ("Paint #7", "7"),
+        ("Paint the one that is so very tall", "8"),
         ("Paint the small lamp", None),
         ("edit a lamp", None),
     ],
 )
-def test_the_instruction_calls_a_thing_by_the_name_of_its_link(instruction, expected):
-    found = mentioned(instruction, Thing(("lamps",), "5"), pages())
+def test_the_instruction_names_a_thing_by_number_name_or_most_of_its_name(instruction, expected):
+    found = resolve(Goal(instruction), Thing(("lamps",), "5"), pages(), (), {"paint", "lamp"})
     assert (found.id if found else None) == expected
+
+
+def test_two_things_that_are_named_alike_are_not_guessed_between():
+    twins = page_of(observed("/l", "L", 'link "Tall red lamp" -> /lamps/1', 'link "Tall blue lamp" -> /lamps/2'))
+    about = Thing(("lamps",), "5")
+    assert resolve(Goal("Paint the tall lamp"), about, [twins], (), {"paint", "lamp"}) is None
+    found = resolve(Goal("Paint the tall lamp, the blue one"), about, [twins], (), {"paint", "lamp"})
+    assert found == Thing(("lamps",), "2")
 
 
 def test_a_place_is_the_words_of_an_address_without_its_thing():

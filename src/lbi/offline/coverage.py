@@ -75,7 +75,8 @@ class Coverage:
         self.values: dict[str, list[str]] = defaultdict(list)  # field name -> values it was seen with
         self._alike: dict[tuple[str, frozenset[Key]], set[Offered]] = defaultdict(set)  # one form on many pages
         self._children: dict[str, set[str]] = defaultdict(set)  # path without numbers -> what follows it
-        self._called: dict[str, set[str]] = defaultdict(set)  # the same, where a link is called like what follows
+        # the same, where a link is called like what follows, with the numbers before it
+        self._called: dict[str, dict[str, set[str]]] = defaultdict(dict)
         self._queries: dict[str, set[str]] = defaultdict(set)  # path -> kinds of queries after it
         self.origins: dict[str, Origin] = {}  # address -> where a link to it was seen first
         self.reveals: dict[tuple[str, str], set[Key]] = defaultdict(set)  # place, what was clicked -> fields
@@ -120,8 +121,14 @@ class Coverage:
         parent = _numbers_masked(parts[:at])
         if not _NUMBERED.match(parts[at - 1]):
             return len(self._children.get(parent, ())) > MANY
-        called = self._called.get(parent, ())
-        return "-" in parts[at] or (len(called) >= SLUGS and parts[at] in called)
+        return "-" in parts[at] or parts[at] in self._slugs(parent)
+
+    def _slugs(self, parent: str) -> set[str]:
+        """Parts after numbers that are called like their links, each after one number only, and alone there."""
+        after = [(part, *numbers) for part, numbers in self._called.get(parent, {}).items() if len(numbers) == 1]
+        alone = Counter(number for _, number in after)
+        slugs = {part for part, number in after if alone[number] == 1}
+        return slugs if len(slugs) >= SLUGS else set()
 
     def _addresses(self, page: Page) -> None:
         links = [(page.url, ""), *((e.url, e.name) for e in page.elements if e.url.startswith("/"))]
@@ -132,7 +139,7 @@ class Coverage:
                     self._children[_numbers_masked(parts[:i])].add(part)
             if len(parts) > 1 and _NUMBERED.match(parts[-2]) and parts[-1].lower() not in SYNONYMS:
                 if re.sub(r"\W+", "", name).lower() == re.sub(r"\W+", "", parts[-1]).lower():
-                    self._called[_numbers_masked(parts[:-1])].add(parts[-1])
+                    self._called[_numbers_masked(parts[:-1])].setdefault(parts[-1], set()).add(parts[-2])
         for url, _ in links:
             self._queries[self._path(url)].add(_query(url))
 
@@ -140,7 +147,7 @@ class Coverage:
         """Where parts of addresses are of too many kinds to be sections; it grows, and then all is counted anew."""
         return (
             frozenset(name for name, found in self._children.items() if len(found) > MANY),
-            frozenset(name for name, found in self._called.items() if len(found) >= SLUGS)
+            frozenset(f"{name}/{slug}" for name in self._called for slug in self._slugs(name))
             | frozenset(name for name, found in self._queries.items() if len(found) > MANY),
         )
 

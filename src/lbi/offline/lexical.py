@@ -171,7 +171,8 @@ def is_question(text: str) -> bool:
     plain = _QUOTED.sub("x", text).strip().lower()
     asking = (
         r"(?:(?:on|in|at|by|under|to|from|for|of|with) )?(?:what|which|who|whom|whose|when|where|how)\b"
-        r"|(?:is|are|does|do|did)\b|(?:please )?(?:tell|report|find out|give me|determine|look up|check)\b"
+        r"|(?:is|are|does|do|did)\b|(?:please )?(?:tell|find out|give me|determine|look up)\b"
+        r"|(?:please )?(?:report|check) (?:how|what|which|who|when|where|whether|if|the number)\b"
     )
     sentences = re.split(r"(?<=[.!?])\s+", plain)
     return re.match(asking, plain) is not None or any(sentence.endswith("?") for sentence in sentences)
