@@ -156,10 +156,10 @@ class Explorer:
         return self._begin(now, element) if element is not None else None
 
     def _go(self, now: Moment, url: str, done: int, since: Sequence[Step], reason: str) -> tuple[str, str] | None:
-        """To the page of an aim: by the link that is known to lead there, as a user would; failing that, by its address."""
+        """To an aim's page: by the link that is known to lead there, as a user would; failing that, by its address."""
         if any(step.reason == reason and step.action.kind == "goto" and step.action.value == url for step in since):
             return None
-        if done and (now.page.url == url or self._followed(now, since, reason)):
+        if done and (now.page.url == url or self._followed(now, since, reason) or now.observation.error):
             return None
         link = next((e for e in now.page.elements if e.role == "link" and e.url == url and usable(e)), None)
         if link is not None:
@@ -224,15 +224,25 @@ class Explorer:
         if not usable(element):
             return self._tick(now, element)
         form = form_of(now.page, (element.role, element.name)) if element.role == "button" else None
+        if form is not None and (fold := self._hidden(now, element, form)):
+            return fold, f"open: {element.name}"
         if form is not None and form.fields and not is_shy(element.name):
             move = self._in_form(now, (element.role, element.name))
             if move is not None:
                 return move
         return f"click({element.ref})", f"press: {element.name}" if element.role == "button" else f"try: {element.name}"
 
+    def _hidden(self, now: Moment, button: Element, form: Form) -> str | None:
+        """What brings to light the fields of a form that no change had yet; None if some are here, or none known."""
+        offered = self.coverage.offered_by(now.page, button)
+        offer = self.coverage.offers.get(offered) if offered else None
+        if offered is None or offer is None or {key_of(e) for e in form.fields} & self.coverage.left(offer):
+            return None
+        return self._unfold(now, self.coverage.unfold_for(offered), now.history[-4:])
+
     @staticmethod
     def _tick(now: Moment, button: Element) -> tuple[str, str]:
-        """A button that is locked may wait for a row to be chosen: the one of them nearest above, not the first, all."""
+        """A button that is locked may wait for a row to be chosen: the nearest above it, as the first may be all."""
         ticks = [e for e in now.page.elements if e.role in TOGGLE_ROLES and usable(e) and e.line < button.line]
         free = [e for e in ticks if "checked" not in e.states and e.role == "checkbox"]
         if not free or (now.history and now.history[-1].reason == f"unlock: {button.name}"):
@@ -245,8 +255,8 @@ class Explorer:
         if not now.history:
             return None
         last = now.history[-1]
-        for start in ("press: ", "unlock: "):
-            if last.reason.startswith(start) and _fills(last):
+        for start in ("press: ", "unlock: ", "open: "):
+            if last.reason.startswith(start) and (_fills(last) or start == "open: "):
                 return ("button", last.reason.removeprefix(start))
         return None
 

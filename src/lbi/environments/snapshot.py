@@ -41,6 +41,7 @@ class Element:
     nth: int = 0  # which of the page's elements with this role and name
     line: int = 0  # index of its line in the observation's text
     heading: str = ""  # the nearest heading above it
+    beside: str = ""  # name of the checkbox or radio button just before it
 
     def has(self, state: str) -> bool:
         return state in self.states
@@ -174,8 +175,12 @@ class _Reader:
         self._seen[role, name] = nth + 1
         group = self._groups[-1][1] if self._groups else ""
         heading = self.headings[-1] if self.headings else ""
+        last = self.elements[-1] if self.elements else None
+        beside = last.name if last is not None and last.role in TICKS and line - last.line <= 1 else ""
         flags = tuple(states.split(", ")) if states else ()
-        self.elements.append(Element(role, name, ref, value, options, flags, url, depth, group, nth, line, heading))
+        self.elements.append(
+            Element(role, name, ref, value, options, flags, url, depth, group, nth, line, heading, beside)
+        )
 
     def page(self, lines: list[str]) -> Page:
         return Page(

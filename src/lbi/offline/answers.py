@@ -24,7 +24,7 @@ def answer(goal: Goal, page: Page) -> Answer | None:
     """The best answer to the question, or None if the page tells nothing that the question asks for."""
     counting = re.search(r"\bhow many\b|\bnumber of\b|\bcount\b", goal.text.lower())
     if counting:
-        return _count(goal, page)
+        return _cell(goal, page) or _count(goal, page)
     if _PERSON.match(goal.text.strip()) and (name := _who(goal, page)):
         return _cell(goal, page) or _field(goal, page) or name
     return _cell(goal, page) or _field(goal, page) or _line(goal, page)
@@ -69,10 +69,11 @@ def _cell(goal: Goal, page: Page) -> Answer | None:
 def _count(goal: Goal, page: Page) -> Answer | None:
     """A number that stands with a word of the question; failing that, with a word such as matches or results."""
     best: tuple[float, str] = (0.0, "")
-    for line in page.texts:
+    for line in (*page.headings, *page.texts):
         for match in re.finditer(r"(?<![\w.#-])(\d+)(?![\w.-])", line):
             near = set(words(line[max(0, match.start() - 40) : match.end() + 40]))
             score = len(near & goal.words) + 1.5 * bool(near & set(words("matches results found items total")))
+            score += 0.5 * (line[: match.start()].rstrip().endswith(" of"))  # "1 to 10 of 34"
             if score > best[0]:
                 best = (score, match[1])
     return Answer(best[1], best[0] >= 2) if best[1] else None

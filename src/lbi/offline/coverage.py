@@ -18,7 +18,7 @@ from lbi.offline.forms import FIELD_ROLES, TOGGLE_ROLES, Key, form_of, is_shy, t
 from lbi.offline.goal import FILLING, page_of
 from lbi.offline.lexical import SYNONYMS
 from lbi.offline.places import segments
-from lbi.records import Trajectory
+from lbi.records import Observation, Trajectory
 
 Kind = Literal["form", "button", "locked", "fold", "to"]
 #: kind, kind of place, name: ("form", "/lamp/*", "Save"), ("to", "/lamp/*/edit", "")
@@ -29,7 +29,7 @@ FOLDING = frozenset({"link", "tab", "menuitem", "treeitem"})
 INSTANCES = 6  # addresses remembered of one kind of place
 MANY = 12  # sections of an application are fewer, its things are more
 SLUGS = 3  # names of links after numbers: /user/3/jane is about 3, /user/3/edit is not
-ENOUGH = 6  # tries of one form, whatever is left of it
+ENOUGH = 8  # tries of one form, whatever is left of it
 
 
 def masked(name: str) -> str:
@@ -268,7 +268,7 @@ class Coverage:
 
     def unfold_for(self, offered: Offered) -> tuple[str, ...]:
         """What to click on the page before a form's untried fields can be seen."""
-        offer = self.offers[offered]
+        offer = self.offers.get(offered, Offer())
         left = self.left(offer)
         best: tuple[int, str] = (0, "")
         for (place, name), keys in sorted(self.reveals.items()):
@@ -305,7 +305,7 @@ class Coverage:
         if element is None or element.role in FIELD_ROLES or action.kind not in ("click", "press"):
             return ""
         stays = _bare(after.url) == _bare(before.url) and after.digest == before.digest
-        unfolded = action.name if stays and after.text != before.text and not after.error else ""
+        unfolded = action.name if stays and _shown(after) != _shown(before) and not after.error else ""
         if unfolded:
             self._revealed(page, page_of(after), unfolded)
         offered = self.offered_by(page, element)
@@ -315,7 +315,7 @@ class Coverage:
         if after.digest != before.digest:
             offer.changed += 1
             offer.covered |= set(_filled(trajectory, index))
-        elif after.error or (after.text == before.text) or _same_form(page, page_of(after), element):
+        elif after.error or _shown(after) == _shown(before) or _same_form(page, page_of(after), element):
             offer.idle += 1
         else:
             offer.moved += 1
@@ -349,6 +349,11 @@ def _filled(trajectory: Trajectory, index: int) -> Iterator[Key]:
 
 def _numbers_masked(parts: list[str]) -> str:
     return "/".join("*" if _NUMBERED.match(part) else part for part in parts)
+
+
+def _shown(observation: Observation) -> str:
+    """What the page shows, whatever its address."""
+    return observation.text.partition("\n")[2] if observation.text.startswith("URL: ") else observation.text
 
 
 def _bare(url: str) -> str:

@@ -14,6 +14,7 @@ CHOICE_ROLES = frozenset({"combobox", "listbox"})
 TOGGLE_ROLES = frozenset({"checkbox", "radio", "switch"})
 FIELD_ROLES = TEXT_ROLES | CHOICE_ROLES | TOGGLE_ROLES
 Key = tuple[str, str]  # role and name of an element
+PHRASE = 8  # words of a value that nothing marks as one
 WORDY = 4  # words of a name; what has more is advice: "You may use *stars* for bold here"
 APART = 5  # lines between a form's last button and one that is no part of it
 #: what sends a form off, and what does not
@@ -52,8 +53,8 @@ def title(name: str) -> str:
 
 
 def called(element: Element) -> str:
-    """What a field is called: its name; where that is advice, the heading above it."""
-    name = title(element.name)
+    """What a field is called: its name, or that of the switch beside it; where it is advice, the heading above it."""
+    name = title(element.name) or title(element.beside)
     return element.heading or name if len(name.split()) > WORDY else name
 
 
@@ -200,7 +201,9 @@ def text_score(value: Value, field: Element, known: Mapping[Key, str], frame: Co
         score += 0.9 + (0.4 if _shape(known[key]) == _shape(value.text) else 0.0)
     if key in frame and key not in known:
         score -= 1.5
-    dated = bool(re.search(r"\b(date|due|until|deadline|time)\b", field.name.lower())) or _shape(field.value) == "date"
+    dated = (
+        bool(re.search(r"\b(date|due|until|deadline|time)\b", called(field).lower())) or _shape(field.value) == "date"
+    )
     if dated != (value.kind == "date"):
         score -= 1.0 if dated else 0.4 * (value.kind == "date")
     return score
@@ -273,12 +276,14 @@ def _phrases(
     for field in fields:
         if field.role not in TEXT_ROLES or field.ref in filled or (field.role, field.name) not in known:
             continue
+        if stem("search") in labels(field.name):
+            continue  # "search box" is no search for a box
         name = re.escape(title(field.name))
         match = re.search(
             rf"\b{name}{_AFTER}(?:the |a |an )?([^,;.\"]+?)(?=$|[,;.\"]| and | with | in | on | for )",
             instruction,
             re.I,
         )
-        if name and match and words(match[1]):
+        if name and match and words(match[1]) and len(match[1].split()) <= PHRASE:
             found.append(Filling(field, match[1].strip()))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from lbi.environments.snapshot import Element, Page
 from lbi.offline.answers import answer
@@ -19,10 +20,12 @@ from lbi.offline.forms import (
     is_empty,
     usable,
 )
-from lbi.offline.goal import FILLING
-from lbi.offline.lexical import contains_phrase, labels, words
-from lbi.offline.situation import Move, Situation, click, enter, finish, path
+from lbi.offline.goal import FILLING, Goal, page_of
+from lbi.offline.lexical import SYNONYMS, contains_phrase, labels, stem, words
+from lbi.offline.situation import Move, Situation, click, enter, fill, finish, path
 
+#: searches in one episode, at most
+SEARCHES = 2
 PRESSABLE = ("link", "button", "tab", "menuitem")
 
 
@@ -42,10 +45,63 @@ def ground(here: Situation) -> Move:
             button = _best_button(here, form)
             if button is not None:
                 return click(button), "the form is filled"
+    if here.goal.question and (result := _best_result(here)):
+        return click(result), "the result that says most of it"
     element = _best_element(here)
     if element is not None:
         return click(element), "its name is in the instruction"
+    if here.goal.question and not (told and told.text) and (move := search(here, frozenset())):
+        return move
     return finish(here, "nothing here is named by the instruction")
+
+
+# the site's own search
+
+
+def search(here: Situation, said: Collection[str]) -> Move | None:
+    """Enter what names the thing, words in ``said`` apart, and send it; each at most once, and not for ever."""
+    sent = [s.reason for s in here.history if s.action.kind == "press" and "search for " in s.reason]
+    if len(sent) >= SEARCHES:
+        return None
+    box = next((e for e in here.page.elements if e.role in TEXT_ROLES and usable(e) and _searches(e.name)), None)
+    if box is None:
+        found = (e for e in here.page.elements if e.role in ("link", "button") and _searches(e.name) and usable(e))
+        opener = next(found, None)
+        return (click(opener), "the search") if opener and not here.pressed(opener) else None
+    for text in _terms(here.goal, said):
+        if not any(reason.endswith(f"search for {text}") for reason in sent):
+            return (f'press({box.ref}, "Enter")' if holds(box, text) else fill(box, text)), f"search for {text}"
+    return None
+
+
+def _searches(name: str) -> bool:
+    return set(labels(name)) == {stem("search")}
+
+
+def _terms(goal: Goal, said: Collection[str]) -> list[str]:
+    """What to search for: quoted names and names, then the longest words that say which, not what to do."""
+    named = [value.text for value in goal.values if value.kind in ("quoted", "name")]
+    rest = [w for w in re.findall(r"[^\W\d_]{4,}", goal.text) if words(w) and not set(words(w)) & set(said)]
+    rest = [w for w in rest if w.lower() not in SYNONYMS]
+    return [*named[:2], *sorted(dict.fromkeys(rest), key=len, reverse=True)[:2]]
+
+
+def _best_result(here: Situation) -> Element | None:
+    """After a search: the link of the page's own that shares most words with the goal."""
+    if not here.history or "search for " not in here.history[-1].reason or here.history[-1].action.kind != "press":
+        return None
+    before = {(e.name, e.url) for step in here.history for e in page_of(step.observation).elements}
+    best: tuple[float, Element | None] = (0.0, None)
+    for element in here.page.elements:
+        if element.role == "link" and element.url.startswith("/") and (element.name, element.url) not in before:
+            near = {w for line, text in here.page.by_line if 0 <= line - element.line <= 3 for w in words(text)}
+            score = len(set(words(element.name)) & here.about) + 0.5 * len(near & here.about)
+            if score > best[0]:
+                best = (score, element)
+    return best[1]
+
+
+# the page
 
 
 def _to_fill(here: Situation) -> list[Form]:

@@ -6,6 +6,7 @@ values; without one it grounds the instruction's words in the names on the page 
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Sequence
@@ -14,7 +15,6 @@ from lbi.contracts import Fields
 from lbi.environments.snapshot import Element
 from lbi.offline.forms import (
     CHOICE_ROLES,
-    TEXT_ROLES,
     TOGGLE_ROLES,
     Filling,
     Form,
@@ -27,17 +27,16 @@ from lbi.offline.forms import (
     usable,
 )
 from lbi.offline.goal import Goal, page_of
-from lbi.offline.ground import ground
+from lbi.offline.ground import ground, search
 from lbi.offline.lesson import Lesson, Operation
-from lbi.offline.lexical import labels, stem, words
-from lbi.offline.rank import CLOSE_ENOUGH, rank
+from lbi.offline.lexical import SYNONYMS, labels, words
+from lbi.offline.places import place, segments
+from lbi.offline.rank import CLOSE_ENOUGH, CLOSE_TO_ANSWER, rank
 from lbi.offline.situation import Move, Situation, click, enter, fill, finish, goto, guidance, path
 from lbi.records import Action, Step
 
 #: how the reason for the last step of an example ends
 LAST = "and that is the last step"
-#: searches for the goal's thing, at most
-SEARCHES = 2
 
 
 def act(fields: Fields) -> Move:
@@ -61,11 +60,17 @@ def act(fields: Fields) -> Move:
     for lesson in lessons:
         lesson.done = lesson.carried_out(here.history, here.observation)
     for score, lesson in _in_order(rank(lessons, goal, here.named), here.history):
-        if score >= CLOSE_ENOUGH and not (lesson.changes and (goal.question or goal.visits)):
+        needed = CLOSE_TO_ANSWER if goal.question else CLOSE_ENOUGH
+        if score >= needed and not (lesson.changes and (goal.question or goal.visits)):
             move = follow(here, lesson)
-            if move is not None:
+            if move is not None and not _failed(here, move):
                 return move[0], f"following {lesson.id}: {move[1]}"
     return ground(here)
+
+
+def _failed(here: Situation, move: Move) -> bool:
+    """Whether just this was done just now and refused."""
+    return bool(here.observation.error) and bool(here.history) and here.history[-1].action.text == move[0]
 
 
 def _is_about(here: Situation) -> bool:
@@ -138,11 +143,21 @@ def _go(here: Situation, url: str) -> Move | None:
 def _by_link(here: Situation, lesson: Lesson) -> Move | None:
     """On the page that holds such links: the one whose surroundings say what the goal says."""
     names = {name for url, name in lesson.ways() if path(url) == path(here.page.url)}
-    links = [e for e in here.page.elements if e.role == "link" and usable(e) and e.name in names and lesson.like(e.url)]
+    links = [
+        e
+        for e in here.page.elements
+        if e.role == "link" and usable(e) and e.name in names and lesson.like(e.url) and not _is_its_name(e)
+    ]
     if not links or any(here.pressed(e) for e in links):
         return None
     element = find(here.page, links[0].role, links[0].name, here.about)
     return (click(element), "the one beside what is asked for") if element else None
+
+
+def _is_its_name(link: Element) -> bool:
+    """Whether a link is called like what it leads to: then it is not one of many "edit", but another thing."""
+    last = re.sub(r"\W+", "", (segments(link.url) or [""])[-1]).lower()
+    return len(last) > 1 and last in re.sub(r"\W+", "", link.name).lower()
 
 
 def _to_parent(here: Situation, lesson: Lesson) -> Move | None:
@@ -155,31 +170,7 @@ def _to_parent(here: Situation, lesson: Lesson) -> Move | None:
 
 def _search(here: Situation, lesson: Lesson) -> Move | None:
     """By the site's own search, for what names the thing: never take another instead."""
-    if here.goal.text and sum("search for" in s.reason for s in here.history if s.action.kind == "press") >= SEARCHES:
-        return None
-    box = next((e for e in here.page.elements if e.role in TEXT_ROLES and usable(e) and _searches(e.name)), None)
-    if box is None:
-        opener = next(
-            (e for e in here.page.elements if e.role in ("link", "button") and _searches(e.name) and usable(e)), None
-        )
-        return (click(opener), "the search") if opener and not here.pressed(opener) else None
-    for text in _terms(here.goal, lesson):
-        if any(s.action.kind == "press" and s.reason.endswith(f"search for {text}") for s in here.history):
-            continue
-        return (f'press({box.ref}, "Enter")' if holds(box, text) else fill(box, text)), f"search for {text}"
-    return None
-
-
-def _searches(name: str) -> bool:
-    return set(labels(name)) == {stem("search")}
-
-
-def _terms(goal: Goal, lesson: Lesson) -> list[str]:
-    """What to search for: quoted names and names, then the longest words that say which, not what to do."""
-    said = set(words(lesson.shown.example.instruction)) | lesson.vocabulary
-    named = [value.text for value in goal.values if value.kind in ("quoted", "name")]
-    rest = [w for w in re.findall(r"[^\W\d_]{4,}", goal.text) if not set(words(w)) & said and words(w)]
-    return [*named[:2], *sorted(dict.fromkeys(rest), key=len, reverse=True)[:2]]
+    return search(here, set(words(lesson.shown.example.instruction)) | lesson.vocabulary)
 
 
 # the operation
@@ -217,7 +208,21 @@ def _fill(here: Situation, lesson: Lesson, operation: Operation) -> Move | None:
     for filling in assign(here.goal.text, values, form.fields, known, frame, here.named):
         if not holds(filling.field, filling.value) and not here.has_filled(filling.field):
             return enter(filling), "a value of the instruction"
-    return _required(here, form, known) or _toggle(here, operation, form)
+    return _unmarked(here, lesson, operation) or _required(here, form, known) or _toggle(here, operation, form)
+
+
+def _unmarked(here: Situation, lesson: Lesson, operation: Operation) -> Move | None:
+    """Where the example typed and the goal has no value for it: the word after the kind of thing, "the colour *mauve*"."""
+    typed = [e for a in operation.run if a.kind == "fill" and (e := _element(here, lesson, a)) is not None]
+    if not typed or not here.goal.changes or any(here.has_filled(e) for e in typed) or here.free_values():
+        return None
+    kinds = {word for part in place(operation.url, lesson.about).split() for word in labels(part)}
+    tokens = re.findall(r"[^\W_][\w.-]*", here.goal.text)
+    for before, token in itertools.pairwise(tokens):
+        fresh = not set(labels(token)) & (lesson.vocabulary | kinds) and words(token) and token.lower() not in SYNONYMS
+        if fresh and (set(labels(before)) & kinds or before.lower() == "as"):
+            return fill(typed[0], token.rstrip(".-")), "the word that says which"
+    return None
 
 
 def _form(here: Situation, lesson: Lesson, operation: Operation) -> Form | None:
@@ -233,7 +238,7 @@ def _required(here: Situation, form: Form, known: dict[tuple[str, str], str]) ->
     """A choice that shows only a placeholder must be made: as in the example, where the instruction says nothing."""
     for field in form.fields:
         value = known.get((field.role, field.name), "")
-        if field.role in CHOICE_ROLES and is_empty(field) and value in field.options:
+        if value.strip() and field.role in CHOICE_ROLES and is_empty(field) and value in field.options:
             return enter(Filling(field, value)), "as in the example, for want of a value"
     return None
 

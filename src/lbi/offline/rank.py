@@ -14,6 +14,8 @@ from lbi.offline.lexical import contains_phrase, is_question, labels, mask, word
 
 #: a lesson that explains less of the goal than this teaches nothing about it
 CLOSE_ENOUGH = 0.33
+#: the same for a question: where an answer stands is more often found by its words than by what somebody did
+CLOSE_TO_ANSWER = 0.6
 #: what buttons say that send a form, whatever it is for
 COMMIT = frozenset(["save", "submit", "apply", "publish", "update", "ok", "confirm", "send", "change", "changes"])
 #: words of labels that say nothing

@@ -12,6 +12,7 @@ from lbi.offline.lexical import STOP, SYNONYMS, contains_phrase, labels, words
 from lbi.offline.places import Thing, segments, thing_in
 
 NAMED = 0.5  # share of a name's words that must be said
+SURE = 0.5  # weight of the words of a name that are said, one that only this name has being worth 1
 AHEAD = 1.3  # how much better the best must be than the second best
 
 
@@ -24,9 +25,8 @@ def resolve(goal: Goal, about: Thing, own: Sequence[Page], seen: Sequence[Page],
         return Thing(about.prefix, number)
     known = directory(about, own, seen)
     return (
-        _by_phrase(goal.text, known)
+        _by_name(goal, known, set(said))
         or _by_id(goal, about)
-        or _by_words(goal, known, set(said))
         or (None if about.id.isdigit() else _by_value(goal, about))
     )
 
@@ -102,18 +102,6 @@ def plain_name(name: str) -> str:
     return re.sub(r"\s+(unread|new)$", "", name.strip().lstrip("#"))
 
 
-def _by_phrase(text: str, known: dict[Thing, set[str]]) -> Thing | None:
-    """The thing that is called by a name of it, word by word; the longest name wins."""
-    best: tuple[int, Thing | None] = (0, None)
-    for thing, names in known.items():
-        for name in names:
-            bare = plain_name(name)
-            for label in {bare, re.split(r":\s+", bare, maxsplit=1)[-1]}:
-                if len(label) > max(best[0], 1) and contains_phrase(text, label):
-                    best = (len(label), thing)
-    return best[1]
-
-
 def _by_id(goal: Goal, about: Thing) -> Thing | None:
     """The example's own thing, if the goal is about it."""
     if any(value.text.lower() == about.id.lower() for value in goal.values):
@@ -122,28 +110,33 @@ def _by_id(goal: Goal, about: Thing) -> Thing | None:
     return about if not about.id.isdigit() and own and own <= set(words(goal.text)) else None
 
 
-def _by_words(goal: Goal, known: dict[Thing, set[str]], said: set[str]) -> Thing | None:
-    """The thing most of whose name the goal says, rare words counting more; none if two are about alike."""
-    spoken = (set(words(goal.text)) | set(labels(goal.text))) - said
-    called = {
-        thing: {w for name in names for w in words(plain_name(name)) if not w.isdigit()}
-        for thing, names in known.items()
-    }
-    common = Counter(word for own in called.values() for word in own)
-    scores = []
+def _by_name(goal: Goal, known: dict[Thing, set[str]], said: set[str]) -> Thing | None:
+    """The thing whose name the goal says word by word, or most of whose name it says, rare words counting more.
+
+    Of names that are said as they are the longest wins; between two that are about as much alike there is no guess.
+    """
+    spoken = set(words(goal.text)) | set(labels(goal.text))
+    common = Counter(w for names in known.values() for w in {w for name in names for w in labels(plain_name(name))})
+    scores: list[tuple[float, bool, Thing]] = []
     for thing, names in known.items():
-        best = 0.0
+        best, whole = 0.0, False
         for name in names:
-            own = {w for w in words(plain_name(name)) if not w.isdigit() and w not in said}
+            bare = plain_name(name)
+            own = {w for w in labels(bare) if not w.isdigit()}
             hits = own & spoken
-            if own and len(hits) / len(own) >= NAMED and hits:
-                best = max(best, sum(1 / common[w] for w in hits))
+            phrase = any(contains_phrase(goal.text, part) for part in {bare, re.split(r":\s+", bare, maxsplit=1)[-1]})
+            rare = hits - said
+            if (phrase and len(bare) > 1) or (rare and len(hits) / len(own) >= NAMED):
+                value = sum(1 / common[w] for w in rare) + 0.1 * len(hits) + (0.5 + 0.01 * len(bare)) * phrase
+                best, whole = max((best, whole), (value, phrase))
         if best:
-            scores.append((best, thing))
-    scores.sort(key=lambda item: (-item[0], item[1].prefix, item[1].id))
-    if not scores or scores[0][0] < 1 or (len(scores) > 1 and scores[0][0] < AHEAD * scores[1][0]):
+            scores.append((best, whole, thing))
+    scores.sort(key=lambda item: (-item[0], item[2].prefix, item[2].id))
+    if not scores or (not scores[0][1] and scores[0][0] < SURE):
         return None
-    return scores[0][1]
+    if len(scores) > 1 and not scores[0][1] and scores[0][0] < AHEAD * scores[1][0]:
+        return None
+    return scores[0][2]
 
 
 def _by_value(goal: Goal, about: Thing) -> Thing | None:
