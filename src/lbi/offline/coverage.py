@@ -137,9 +137,9 @@ class Coverage:
             for i, part in enumerate(parts[1:], 1):
                 if not _NUMBERED.match(part):
                     self._children[_numbers_masked(parts[:i])].add(part)
-            if len(parts) > 1 and _NUMBERED.match(parts[-2]) and parts[-1].lower() not in SYNONYMS:
-                if re.sub(r"\W+", "", name).lower() == re.sub(r"\W+", "", parts[-1]).lower():
-                    self._called[_numbers_masked(parts[:-1])].setdefault(parts[-1], set()).add(parts[-2])
+            numbered = len(parts) > 1 and _NUMBERED.match(parts[-2]) and parts[-1].lower() not in SYNONYMS
+            if numbered and re.sub(r"\W+", "", name).lower() == re.sub(r"\W+", "", parts[-1]).lower():
+                self._called[_numbers_masked(parts[:-1])].setdefault(parts[-1], set()).add(parts[-2])
         for url, _ in links:
             self._queries[self._path(url)].add(_query(url))
 
@@ -247,9 +247,9 @@ class Coverage:
         for element in page.elements:
             known = self.origins.get(element.url)
             stays = lasting or self._lasts(page.url)
-            if stays and element.role == "link" and element.url.startswith("/"):
-                if known is None or len(via) < len(known.via):
-                    self.origins[element.url] = Origin(page.url, element.name, via)
+            links = stays and element.role == "link" and element.url.startswith("/")
+            if links and (known is None or len(via) < len(known.via)):
+                self.origins[element.url] = Origin(page.url, element.name, via)
         self._collect(page)
 
     def _lasts(self, url: str) -> bool:

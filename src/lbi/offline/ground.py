@@ -1,4 +1,4 @@
-"""Without an example: fill what the instruction gives values for, press what its words name, answer what the page tells."""
+"""Without an example: fill in the instruction's values, press what its words name, answer what the page tells."""
 
 from __future__ import annotations
 

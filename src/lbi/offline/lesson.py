@@ -140,7 +140,7 @@ class Lesson:
 
     @cached_property
     def everywhere(self) -> bool:
-        """Whether its form stands on other pages too, such as a site's search: then the page it was used on is chance."""
+        """Whether its form stands on other pages too, as a site's search does: then where it was used is chance."""
         first, operation = self.shown.trajectory.observations[0], self.operations[0]
         if not operation.run or _path(first.url).split("?")[0] == _path(operation.where.url).split("?")[0]:
             return False

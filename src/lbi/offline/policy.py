@@ -87,7 +87,7 @@ def _in_order(ranked: list[tuple[float, Lesson]], history: Sequence[Step]) -> li
 
 
 def follow(here: Situation, lesson: Lesson) -> Move | None:
-    """The next step of the lesson's operation: to its page, what opens its form, its fields, its press; None = it cannot."""
+    """The next step of its operation: to its page, what opens its form, its fields, its press; None = it cannot."""
     operation = lesson.current
     if operation is None:
         return finish(here, "the example is complete")
@@ -212,7 +212,7 @@ def _fill(here: Situation, lesson: Lesson, operation: Operation) -> Move | None:
 
 
 def _unmarked(here: Situation, lesson: Lesson, operation: Operation) -> Move | None:
-    """Where the example typed and the goal has no value for it: the word after the kind of thing, "the colour *mauve*"."""
+    """Where the example typed and the goal has no value: the word after the kind of thing, "the colour *mauve*"."""
     typed = [e for a in operation.run if a.kind == "fill" and (e := _element(here, lesson, a)) is not None]
     if not typed or not here.goal.changes or any(here.has_filled(e) for e in typed) or here.free_values():
         return None

@@ -99,7 +99,7 @@ def _thing_words(lesson: Lesson, goal: Goal) -> set[str]:
 
 
 def _places(lesson: Lesson, goal: Goal, named: Collection[str]) -> float:
-    """Values of the goal that the lesson has a field, an option or a thing for; each that has none counts against it."""
+    """Values of the goal that the lesson has a field, option or thing for; one that has none counts against it."""
     result = (
         (-0.05 if lesson.reachable else -0.18)
         if lesson.missing

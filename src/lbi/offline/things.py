@@ -1,4 +1,4 @@
-"""Which of an application's things an instruction means: by number, by the name of a link to it, or by most of its name."""
+"""Which of an application's things an instruction means: by number, or by the name of a link to it, or most of it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _merged(found: dict[Thing, set[str]]) -> dict[str, set[str]]:
 
 
 def homes(about: Thing, pages: Iterable[Page]) -> set[tuple[str, ...]]:
-    """Where else the same number names the same thing: /lamp/7 is what /lamp/switch/7 is about, as one links the other."""
+    """Where else a number names the same thing: /lamp/7 is what /lamp/switch/7 is about, as one links the other."""
     if not about.id.isdigit():
         return set()
     found: set[tuple[str, ...]] = set()
