@@ -62,7 +62,10 @@ def thing_of(url: str, pages: Iterable[Page]) -> Thing | None:
         for element in page.elements:
             other = segments(element.url) if element.url else []
             sibling = len(other) == len(parts) and other[:-1] == parts[:-1]
-            if sibling and _folded(element.name) == _folded(other[-1]) and (other[-1] != parts[-1] or called):
+            named = (
+                _folded(other[-1]) in (_folded(element.name), _folded(element.name.rpartition(":")[2])) if other else 0
+            )
+            if sibling and named and (other[-1] != parts[-1] or called):
                 return Thing(tuple(parts[:-1]), parts[-1])
     return None
 
