@@ -142,7 +142,7 @@ def _go(here: Situation, url: str) -> Move | None:
 
 def _by_link(here: Situation, lesson: Lesson) -> Move | None:
     """On the page that holds such links: the one whose surroundings say what the goal says."""
-    names = {name for url, name in lesson.ways() if path(url) == path(here.page.url)}
+    names = {name for url, name in lesson.ways if path(url) == path(here.page.url)}
     links = [
         e
         for e in here.page.elements
@@ -162,7 +162,7 @@ def _is_its_name(link: Element) -> bool:
 
 def _to_parent(here: Situation, lesson: Lesson) -> Move | None:
     """To a page that holds the link which the example came by."""
-    for url, _ in lesson.ways():
+    for url, _ in lesson.ways:
         if path(url) != path(here.page.url) and (move := _go(here, url)):
             return move
     return None
