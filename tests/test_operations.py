@@ -77,7 +77,7 @@ def edited() -> Shown:
 
 
 def test_a_thing_without_a_name_is_found_beside_what_the_goal_names():
-    """Comments have numbers and nobody says them: first to the page that links to their forms, then by the link there."""
+    """Comments have numbers that nobody says: to the page that links to their forms, then by the link there."""
     text = 'In the topic "Colours" edit the comment of bob: it should read "Blue!"'
     start = observed("/", "Start", 'link "Colours" -> /topic/1')
     first, reason = act(asked(text, start, edited()))
