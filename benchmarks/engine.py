@@ -46,7 +46,7 @@ class Load(NamedTuple):
         return self.flight / self.latency if self.latency else float("inf")
 
 
-RATES = Load(calls=5_000, flight=500, latency=1.0)
+RATES = Load(calls=2_500, flight=500, latency=1.0)
 MANY = Load(calls=10_000, flight=1_000, latency=10.0)
 MEMORY = Load(calls=100_000, flight=200, latency=0.0)
 

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 
 from lbi.records import Left
 
-_OPENAI = {name: f"x-ratelimit-{{}}-{name}" for name in ("requests", "tokens")}
-_ANTHROPIC = {
-    name.replace("-", " "): f"anthropic-ratelimit-{name}-{{}}"
-    for name in ("requests", "tokens", "input-tokens", "output-tokens")
-}
-_NAMES = (*_OPENAI.items(), *_ANTHROPIC.items())
+_PARTS = ("remaining", "reset", "limit")
+_ANTHROPIC = ("requests", "tokens", "input-tokens", "output-tokens")
+#: what is limited, and the headers with what remains, when it resets, and the limit
+_NAMES = (
+    *((what, *(f"x-ratelimit-{part}-{what}" for part in _PARTS)) for what in ("requests", "tokens")),
+    *((what.replace("-", " "), *(f"anthropic-ratelimit-{what}-{part}" for part in _PARTS)) for what in _ANTHROPIC),
+)
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -21,11 +22,12 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 def left(headers: Mapping[str, str]) -> tuple[Left, ...]:
     """Every limit that the headers state in full; one that cannot be read is no limit."""
     found = []
-    for what, header in _NAMES:
-        remaining = _number(headers.get(header.format("remaining")))
-        resets = _duration(headers.get(header.format("reset")))
-        if remaining is not None and resets is not None:
-            found.append(Left(what, _number(headers.get(header.format("limit"))), remaining, resets))
+    for what, remaining, reset, limit in _NAMES:
+        if remaining not in headers:
+            continue
+        number, resets_in = _number(headers[remaining]), _duration(headers.get(reset))
+        if number is not None and resets_in is not None:
+            found.append(Left(what, _number(headers.get(limit)), number, resets_in))
     return tuple(found)
 
 

@@ -111,7 +111,8 @@ class ModelServer:
             await self._closing.wait()
         if answer.flaw in ("reset", "hang"):
             return _dropped(request)
-        said = json.dumps(form.body(answer, asked) if answer.status == 200 else form.error(answer))
+        made = form.body(answer, asked) if answer.status == 200 else form.error(answer)
+        said = json.dumps(made if answer.body is None else answer.body)
         if answer.flaw in ("cut_off", "cut_stream", "stall"):
             return await self._half(request, said.encode(), answer.flaw)
         said = {"malformed": said[: len(said) // 2], "not_json": _NOT_JSON, "wrong_shape": "[1]"}.get(answer.flaw, said)
