@@ -117,7 +117,8 @@ async def inspect(url: str, flight: int) -> Any:
     from inspect_ai.model import ChatMessageUser, GenerateConfig, get_model
 
     config = GenerateConfig(max_connections=flight, max_tokens=64, max_retries=0)
-    async with get_model("openai/m", base_url=f"{url}/v1", api_key="none", config=config) as model:
+    options = {"base_url": f"{url}/v1", "api_key": "none", "responses_api": False}
+    async with get_model("openai/m", config=config, **options) as model:
 
         async def call(at: int) -> None:
             assert (await model.generate([ChatMessageUser(content=TEXT)])).completion == "ok"
@@ -193,7 +194,7 @@ def server(latency: float) -> Iterator[str]:
 def run(side: str, load: Load) -> dict[str, Any]:
     with server(load.latency) as url:
         command = [sys.executable, __file__, "--side", side, url, json.dumps(load)]
-        environment = {**os.environ, "NO_PROXY": "127.0.0.1", "INSPECT_LOG_LEVEL": "error"}
+        environment = {**os.environ, "NO_PROXY": "127.0.0.1", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
         ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
     found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
     share = f"  {found['rate'] / load.ideal:6.1%} of the ideal rate" if load.latency else ""
