@@ -21,7 +21,7 @@ from larder import answer, command, environ, lbi, lbi_here, write_larder
 from lbi import __version__
 from lbi.commands.failure import explained
 from lbi.config import Config, load_config
-from lbi.errors import BudgetExceeded, EnvironmentFailure, UserError
+from lbi.errors import BudgetExceeded, EnvironmentFailure, ModelUnavailable, UserError
 from lbi.records import Document, Task
 from lbi.store import RunFolder
 
@@ -287,6 +287,7 @@ def test_what_several_workers_ran_into_is_told_by_its_cause() -> None:
     line, code = explained(group(BudgetExceeded("the budget is used up")))
     assert (line, code) == ("the budget is used up. Nothing finished is lost", 3)
     assert explained(group(broken))[1] == 2
+    assert explained(group(broken, ModelUnavailable("a wrong key"))) == ("a wrong key", 2)
     assert explained(OSError(errno.ENOSPC, "No space left on device", "/x/run.db"))[0].startswith(
         "the disk is full at /x/run.db"
     )

@@ -14,10 +14,12 @@ from weakref import WeakValueDictionary
 
 from lbi.contracts import Message, Model, Reply, Request
 from lbi.errors import BudgetExceeded, ModelBusy, ModelError, UserError
+from lbi.gate import Gate
 from lbi.models import THINKING_TOKENS
 from lbi.prices import Bill, Prices
 from lbi.prompts import DEFAULT_LIMITS, Limits, estimate_tokens, render
-from lbi.records import Record, Usage
+from lbi.records import Usage
+from lbi.retry import Retry, Tries, tried, within
 
 Complete = Callable[[Request], Coroutine[Any, Any, Reply]]
 
@@ -92,17 +94,19 @@ def wrapped(
     prices: Prices,
     budget: Budget | None = None,
     retry: Retry | None = None,
+    gate: Gate | None = None,
 ) -> Model:
     """All wrappers in the order that makes sense: hits cost nothing, and every attempt is metered and budgeted.
 
-    A free model is only metered. Raises UserError for a budget with a model whose price is unknown.
+    A free model is only metered. ``gate`` is shared by all models of one provider.
+    Raises UserError for a budget with a model whose price is unknown.
     """
     inner = metered(model, meters, prices)
     if is_free(model):
         return inner
     if budget is not None:
         inner = budgeted(inner, budget, prices)
-    return cached(retried(inner, retry or Retry()), calls, meters)
+    return cached(retried(inner, retry or Retry(), gate), calls, meters)
 
 
 # money
@@ -235,51 +239,41 @@ def _estimated_input(messages: tuple[Message, ...]) -> int:
 # patience
 
 
-class Retry(Record):
-    """How long to try; times in seconds."""
-
-    attempts: int = 6
-    first: float = 1.0  # the first wait is at most this long, each later one at most twice the one before
-    longest: float = 60.0
-    deadline: float = 600.0  # no wait that would end later than this after the first attempt
-
-
 def retried(
     model: Model,
     retry: Retry,
+    gate: Gate | None = None,
     *,
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     clock: Callable[[], float] = time.monotonic,
     rng: random.Random | None = None,
 ) -> Model:
-    """Tries again on ModelBusy: exponential waits with full jitter, and never earlier than the provider asked for."""
-    chance = rng or random.Random()
+    """Every attempt passes the gate, which all tasks of a provider share; ModelBusy is tried again (lbi.retry).
+
+    Waiting at the gate uses up nothing of a call's deadline: a dead provider and a used up rate limit are nobody's
+    failure. Raises ModelUnavailable when no call can succeed.
+    """
+    way = (gate or Gate(model.name, clock=clock, sleep=sleep)).way(model.name)
 
     async def complete(request: Request) -> Reply:
-        start, attempt, lost = clock(), 0, Usage()
-        while True:
-            attempt += 1
-            try:
-                reply = await model.complete(request)
-                return reply.model_copy(update={"usage": lost + reply.usage})
-            except ModelBusy as error:
-                lost += error.usage
-                wait = _wait(error, attempt, retry, chance)
-                if attempt >= retry.attempts or clock() - start + wait > retry.deadline:
-                    message = f"{error}; gave up after {attempt} attempts in {clock() - start:.0f} s"
-                    raise ModelBusy(message, retry_after=error.retry_after, usage=lost) from error
-            except ModelError as error:
-                error.usage = lost + error.usage
-                raise
-            await sleep(wait)
+        tokens = _estimated_input(render(request, limits_of(model)))
+
+        async def once(tries: Tries) -> Reply:
+            while True:
+                passed = await way.enter(tokens)
+                try:
+                    with passed:
+                        passed.reply = await within(tries.starts(), model.complete(request), model.name)
+                        return passed.reply
+                except ModelBusy as error:
+                    if not passed.probe:
+                        raise
+                    tries.uncounted(error)
+
+        reply, lost = await tried(once, retry, sleep=sleep, clock=clock, rng=rng)
+        return reply.model_copy(update={"usage": lost + reply.usage}) if lost.calls or lost.cost else reply
 
     return Wrapped(model, complete)
-
-
-def _wait(error: ModelBusy, attempt: int, retry: Retry, chance: random.Random) -> float:
-    longest: float = min(retry.longest, retry.first * 2 ** (attempt - 1))
-    jitter = chance.uniform(0, longest)
-    return jitter if error.retry_after is None else error.retry_after + jitter / 4
 
 
 # memory

@@ -80,7 +80,10 @@ Config = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/NAME")]
 Model = Annotated[
-    str, typer.Option("--model", "-m", help="offline, anthropic:NAME, openai:NAME ...; keys come from the environment.")
+    str,
+    typer.Option(
+        "--model", "-m", help="offline, anthropic:NAME, google:NAME, openai:NAME; keys come from the environment."
+    ),
 ]
 BaseUrl = Annotated[str, typer.Option("--base-url", help="Address of an OpenAI-compatible server, with openai:NAME.")]
 Budget = Annotated[str, typer.Option("--budget", help="Stop before more than this is spent, such as 20usd.")]

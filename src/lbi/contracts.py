@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from lbi.records import Action, Document, Example, Observation, Record, Step, Task, Trajectory, Usage, Verdict
+from lbi.records import Action, Document, Example, Left, Observation, Record, Step, Task, Trajectory, Usage, Verdict
 
 Role = Literal["propose", "act", "query", "abstract", "summarise", "judge"]
 
@@ -111,6 +111,7 @@ class Reply(Record):
     text: str
     model: str
     usage: Usage = Usage()
+    left: tuple[Left, ...] = ()  # of the provider's rate limits; read by the gate, stored nowhere
 
 
 @runtime_checkable

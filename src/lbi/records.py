@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -147,6 +147,15 @@ class Usage(Record):
             cost=cost,
             seconds=self.seconds + other.seconds,
         )
+
+
+class Left(NamedTuple):
+    """What a provider says is left of one rate limit, such as 3 of 50 requests for the next 40 seconds."""
+
+    what: str  # requests, tokens, input tokens, output tokens
+    limit: float | None
+    remaining: float
+    resets_in: float  # seconds until all of it is there again
 
 
 class Step(Record):

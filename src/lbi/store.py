@@ -282,12 +282,11 @@ class Store:
 
     def add(self, stage: str, **amounts: float) -> None:
         with self._transaction() as db:
-            for name, value in amounts.items():
-                db.execute(
-                    "INSERT INTO meter VALUES(?, ?, ?) "
-                    "ON CONFLICT(stage, name) DO UPDATE SET value = value + excluded.value",
-                    (stage, name, value),
-                )
+            db.executemany(
+                "INSERT INTO meter VALUES(?, ?, ?) "
+                "ON CONFLICT(stage, name) DO UPDATE SET value = value + excluded.value",
+                [(stage, name, value) for name, value in amounts.items()],
+            )
 
     def meters(self) -> dict[str, dict[str, float]]:
         found: dict[str, dict[str, float]] = {}

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from lbi.calls import Budget, wrapped
+from lbi.calls import Budget, endpoint_of, wrapped
 from lbi.config import Config
 from lbi.contracts import Model, World
 from lbi.embed import Embedder
 from lbi.errors import EnvironmentFailure
+from lbi.gate import Gate
 from lbi.models import open_model
 from lbi.prices import Prices
 from lbi.progress import Seen
@@ -28,6 +29,7 @@ class Workshop:
     budget: Budget | None = None
     embedder: Embedder | None = None
     _models: dict[str, Model] = field(default_factory=dict)
+    _gates: dict[str, Gate] = field(default_factory=dict)
 
     def model(self, spec: str) -> Model:
         """The model of a config's ``provider:name``, opened once and wrapped (cached, retried, metered, budgeted)."""
@@ -39,8 +41,15 @@ class Workshop:
                 priced=self.prices.overrides,
             )
             store = self.run.store
-            self._models[spec] = wrapped(inner, calls=store, meters=store, prices=self.prices, budget=self.budget)
+            self._models[spec] = wrapped(
+                inner, calls=store, meters=store, prices=self.prices, budget=self.budget, gate=self._gate(inner)
+            )
         return self._models[spec]
+
+    def _gate(self, model: Model) -> Gate:
+        """One for all models of a provider at one address."""
+        name = " at ".join(filter(None, (model.name.partition(":")[0], endpoint_of(model))))
+        return self._gates.setdefault(name, Gate(name, say=self.progress.say))
 
     def role(self, role: str) -> Model:
         return self.model(self.config.models.of(role))

@@ -41,11 +41,16 @@ class Limits(Record):
 
 
 DEFAULT_LIMITS = Limits()
+#: what was rendered last: the wrappers around a model and the model itself each need the same messages
+_latest: tuple[Request, Limits, tuple[Message, ...]] | None = None
 
 
 def render(request: Request, limits: Limits = DEFAULT_LIMITS) -> tuple[Message, ...]:
     """The conversation a language model is sent; neighbours with one role are parts of one turn."""
-    return (*_PROMPTS[request.role](request.fields, limits), *request.extra)
+    global _latest
+    if _latest is None or _latest[0] is not request or _latest[1] != limits:
+        _latest = request, limits, (*_PROMPTS[request.role](request.fields, limits), *request.extra)
+    return _latest[2]
 
 
 def render_again(reply: str, error: str) -> tuple[Message, Message]:
@@ -88,7 +93,11 @@ def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(FOLDER), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(FOLDER),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,  # the files do not change while we run, and looking whether they did takes its time
     )
     environment.filters.update(fence=fence, one_line=one_line)
     return environment
