@@ -68,7 +68,8 @@ class Fields(Record):
     """The typed content of a request. Language models read the messages rendered from it, the offline model reads this.
 
     Used per role: propose = document, count, actions. act = task, history, observation, actions, examples, documents.
-    query = task, history, observation. abstract, summarise = trajectory, start, end. judge = the same, instruction.
+    query = task, history, observation. abstract, summarise = trajectory, start, end, and ends where several spans from
+    one start are labelled at once (end is the last of them). judge = trajectory, start, end, instruction.
     """
 
     task: Task | None = None
@@ -82,6 +83,7 @@ class Fields(Record):
     trajectory: Trajectory | None = None
     start: int = 0
     end: int = 0
+    ends: tuple[int, ...] = ()
     instruction: str = ""
 
 
@@ -103,6 +105,7 @@ class Request(Record):
     temperature: float = 0.0
     max_tokens: int = 1024
     stage: str = ""  # for the meter: which stage asked
+    reused: bool = True  # other requests begin like this one, so a provider's cache is worth what writing to it costs
 
 
 class Reply(Record):

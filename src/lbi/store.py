@@ -90,12 +90,15 @@ class RunFolder:
             write_atomically(file, json.dumps(config, indent=2, ensure_ascii=False).encode())
             return
         known = json.loads(file.read_text())
-        changed = sorted(key for key in {*known, *config} if known.get(key) != config.get(key))
+        old, new = _binding(known), _binding(config)
+        changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
         if changed:
             raise UserError(
                 f"the run folder {self.path} belongs to another config (different: {', '.join(changed)}); "
                 "choose another --out, or go back to that config to continue it"
             )
+        if known != config:
+            write_atomically(file, json.dumps(config, indent=2, ensure_ascii=False).encode())
 
     @property
     def config(self) -> dict[str, Any]:
@@ -128,6 +131,14 @@ class RunFolder:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _binding(config: dict[str, Any]) -> dict[str, Any]:
+    """A config without what may be another when the run goes on: what a call costs decides nothing but the bill."""
+    models = config.get("models")
+    if not isinstance(models, dict):
+        return config
+    return {**config, "models": {key: value for key, value in models.items() if key != "prices"}}
 
 
 def write_atomically(file: Path, content: bytes) -> None:

@@ -13,6 +13,7 @@ from lbi.errors import EnvironmentFailure
 from lbi.models import open_model
 from lbi.prices import Prices
 from lbi.progress import Seen
+from lbi.prompts import Limits
 from lbi.store import RunFolder
 
 
@@ -35,6 +36,7 @@ class Workshop:
             inner = open_model(
                 spec,
                 base_url=self.config.models.base_url if spec.startswith("openai:") else "",
+                limits=Limits(differences=self.config.labelling.differences),
                 load_image=self.run.load_image,
                 priced=self.prices.overrides,
             )

@@ -63,7 +63,7 @@ class Anthropic:
     async def _send(self, prompt: tuple[Message, ...], request: Request, temperature: dict[str, float]) -> Any:
         import anthropic
 
-        system, messages = self._conversation(prompt)
+        system, messages = self._conversation(prompt, request.reused)
         async with translated(anthropic, self.name, self._settings, self._key):
             return await self._client.messages.create(
                 model=self._model,
@@ -74,18 +74,18 @@ class Anthropic:
                 extra_body={**temperature, **self._settings.options},
             )
 
-    def _conversation(self, messages: tuple[Message, ...]) -> tuple[Any, Any]:
+    def _conversation(self, messages: tuple[Message, ...], reused: bool) -> tuple[Any, Any]:
         """The system blocks, and the turns. What comes before the last message is the prefix worth keeping."""
         system: list[dict[str, Any]] = []
         conversation: list[dict[str, Any]] = []
-        before_last = messages[-2] if len(messages) > 1 else None
+        before_last = messages[-2] if reused and len(messages) > 1 else None
         for role, parts in turns(messages):
             blocks = [block for part in parts for block in self._blocks(part, marked=part is before_last)]
             if role == "system":
                 system += blocks
             else:
                 conversation.append({"role": role, "content": blocks})
-        if system:
+        if system and reused:
             system[-1].update(_BREAKPOINT)
         return system, conversation
 
