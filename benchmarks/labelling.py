@@ -4,9 +4,9 @@
     python benchmarks/labelling.py FOLDER [--lengths 5,10,20,40] [--kind abstract]
 
 The real labelling stage runs, with the offline labeller behind a model that counts what two providers would bill: four
-bytes are a token; a cache knows what an earlier request that had *finished* began with; it forgets nothing (providers do
-after five minutes or more); a beginning below 1,024 tokens is not kept. Prices are those of the price list. Whether a
-language model writes labels of the same quality is not measured here.
+bytes are a token; a cache knows what an earlier request that had *finished* began with; it forgets nothing (providers
+do after five minutes); a beginning below 1,024 tokens is not kept. Prices are those of the price list. Whether a language
+model writes labels of the same quality is not measured here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from lbi.models.offline import OfflineModel
 from lbi.prices import Prices
 from lbi.progress import Seen
 from lbi.prompts import Limits, estimate_tokens, render
-from lbi.records import Example, Trajectory, Usage, digest_of
+from lbi.records import Trajectory, Usage, digest_of
 from lbi.store import RunFolder
 from lbi.synthesis import construct_examples, seeded_examples
 from lbi.workshop import Workshop
@@ -40,15 +40,18 @@ CLAUDE, GPT = "anthropic:claude-sonnet-4-5", "openai:gpt-5"
 LEAST = 1024  # tokens of a beginning that a cache keeps
 BACK = 20  # blocks before a breakpoint among which Anthropic looks for something it knows
 LATENCY = 0.001  # s; whatever is asked at once is in flight together
-OFF: dict[str, Any] = {"spans": "all", "together": 1, "differences": False, "ordered": False}
+OFF: dict[str, Any] = {"spans": "all", "whole": False, "together": 1, "differences": False, "ordered": False}
+TOGETHER = Labelling().together
 LEVERS: dict[str, dict[str, Any]] = {
     "naive": {},
     "a: ordered for caches": {"ordered": True},
-    "b: ends in one call": {"together": Labelling().together},
+    "a: ordered, whole": {"ordered": True, "whole": True},
+    "b: ends in one call": {"together": TOGETHER},
     "c: differences": {"differences": True},
     "d: informative spans": {"spans": "informative"},
-    "a + b + c": {"ordered": True, "together": Labelling().together, "differences": True},
-    "all": Labelling().model_dump(),
+    "a + b + c, not whole": {"ordered": True, "together": TOGETHER, "differences": True},
+    "a + b + c": {"ordered": True, "whole": True, "together": TOGETHER, "differences": True},
+    "all, the default": Labelling().model_dump(),
 }
 
 
@@ -128,8 +131,13 @@ class Found:
 
     model: Counted
     labels: dict[str, str] = field(default_factory=dict)  # span -> label
-    kept: int = 0
+    kept: list[str] = field(default_factory=list)  # the labels that all filters and the replay keep
     replayed: int = 0  # labels whose span the replay confirmed, whatever the other filters say
+
+    def tokens(self, provider: str, *roles: str) -> int:
+        """Input tokens of all labels, as billed, or as sent without a provider."""
+        calls = self.model
+        return sum(calls.billed[role, provider] if provider else calls.asked[role] for role in roles)
 
 
 async def labelled(walks: list[tuple[Trajectory, Replayed]], how: Labelling, kind: str) -> Found:
@@ -149,12 +157,8 @@ async def labelled(walks: list[tuple[Trajectory, Replayed]], how: Labelling, kin
                 again = (await check.judge(example, by_id[example.trajectory])).keep
                 found.labels[f"{example.trajectory} {example.start}-{example.end}"] = example.instruction
                 found.replayed += again
-                found.kept += again and _kept(example)
+                found.kept += [example.instruction] if again and example.kept else []
     return found
-
-
-def _kept(example: Example) -> bool:
-    return example.kept
 
 
 def beginning(walked: Trajectory, replayed: Replayed, steps: int) -> tuple[Trajectory, Replayed]:
@@ -163,28 +167,34 @@ def beginning(walked: Trajectory, replayed: Replayed, steps: int) -> tuple[Traje
     return some, Replayed(trajectory=some.id, matched=replayed.matched[: steps + 1])
 
 
-def print_table(steps: int, walks: int, rows: dict[str, Found]) -> None:
+def print_table(steps: int, walks: int, label: str, rows: dict[str, Found]) -> None:
     naive = rows["naive"]
-    print(f"\n{steps} steps, {walks} trajectories; input tokens per kept example, in brackets how many times fewer")
+    columns = {
+        "sent": ("", label),
+        "billed, Claude": (CLAUDE, label),
+        "billed, GPT": (GPT, label),
+        "Claude, judge too": (CLAUDE, label, "judge"),
+        "GPT, judge too": (GPT, label, "judge"),
+    }
+    print(f"\n{steps} steps, {walks} trajectories; input tokens per kept example (in brackets: so many times fewer)")
+    head = "   ".join(name.rjust(17) for name in columns)
     print(
-        f"{'':23}{'labels':>7}{'kept':>6}{'calls':>7}   {'sent':>15}   {'billed, Claude':>15}   {'billed, GPT':>15}"
-        f"   {'with judge, Cl.':>15}   {'same labels':>12}"
+        f"{'':22}{'labels':>7}{'kept':>6}{'unlike':>7}{'calls':>6}   {head}   {'in all, Cl.':>11}{'replayed':>9}{'same labels':>13}"
     )
     for name, row in rows.items():
-        role = "abstract" if "abstract" in row.model.calls else "summarise"
-        cells = [_per_kept(row, naive, lambda f: f.model.asked[role])]
-        cells += [_per_kept(row, naive, lambda f, p=p: f.model.billed[role, p]) for p in (CLAUDE, GPT)]
-        cells.append(_per_kept(row, naive, lambda f: f.model.billed[role, CLAUDE] + f.model.billed["judge", CLAUDE]))
-        same = sum(naive.labels.get(span) == label for span, label in row.labels.items())
-        print(
-            f"{name:23}{len(row.labels):7}{row.kept:6}{row.model.calls[role]:7}   {'   '.join(cells)}"
-            f"   {f'{same}/{len(row.labels)}':>12}"
-        )
+        cells = [_per_kept(row, naive, *column) for column in columns.values()]
+        same = sum(naive.labels.get(span) == said for span, said in row.labels.items())
+        counts = f"{len(row.labels):7}{len(row.kept):6}{len(set(row.kept)):7}{row.model.calls[label]:6}"
+        in_all = f"{row.tokens(CLAUDE, label):,}"
+        ends = f"{in_all:>11}{row.replayed / max(len(row.labels), 1):9.1%}{f'{same}/{len(row.labels)}':>13}"
+        print(f"{name:22}{counts}   {'   '.join(cells)}   {ends}", flush=True)
 
 
-def _per_kept(row: Found, naive: Found, tokens: Any) -> str:
-    each, most = tokens(row) / max(row.kept, 1), tokens(naive) / max(naive.kept, 1)
-    return f"{each:,.0f} ({most / each:.1f})".rjust(15) if row.kept else "none kept".rjust(15)
+def _per_kept(row: Found, naive: Found, provider: str, *roles: str) -> str:
+    if not row.kept or not naive.kept:
+        return "none kept".rjust(17)
+    each, most = (found.tokens(provider, *roles) / len(found.kept) for found in (row, naive))
+    return f"{each:,.0f} ({most / each:.1f})".rjust(17)
 
 
 async def run(folder: Path, lengths: list[int], kind: str) -> None:
@@ -194,7 +204,7 @@ async def run(folder: Path, lengths: list[int], kind: str) -> None:
         if not long:
             raise UserError(f"no walk in {folder} has {steps} steps; make longer ones: benchmarks/walks.py --steps")
         rows = {name: await labelled(long, Labelling(**{**OFF, **how}), kind) for name, how in LEVERS.items()}
-        print_table(steps, len(long), rows)
+        print_table(steps, len(long), "abstract" if kind == "abstract" else "summarise", rows)
 
 
 def main() -> None:

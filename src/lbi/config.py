@@ -72,12 +72,15 @@ class Labelling(Section):
 
     spans: Literal["informative", "all"] = "informative"
     """``informative`` = those that add most, at most ``synthesis.spans_per_trajectory``; ``all`` = every i < j."""
-    together: int = Field(default=8, ge=1)
-    """So many ends of one start are labelled in one call; 1 = every span in a call of its own."""
+    whole: bool = True
+    """Labellers are shown the whole trajectory and told which spans are meant, so all its requests begin alike; without
+    it, only the pages from the first to the last that are asked about."""
+    together: int = Field(default=16, ge=1)
+    """So many spans are labelled in one call, without ``whole`` of one start; 1 = every span in a call of its own."""
     differences: bool = True
     """Of a page that resembles an earlier one, labellers and judges are sent only what changed."""
     ordered: bool = True
-    """Requests that begin alike are sent one after the other, so that providers' prompt caches have the beginning."""
+    """Of requests that begin alike the first is finished before others are sent, so that prompt caches know it."""
 
 
 class Retrieval(Section):

@@ -68,8 +68,8 @@ class Fields(Record):
     """The typed content of a request. Language models read the messages rendered from it, the offline model reads this.
 
     Used per role: propose = document, count, actions. act = task, history, observation, actions, examples, documents.
-    query = task, history, observation. abstract, summarise = trajectory, start, end, and ends where several spans from
-    one start are labelled at once (end is the last of them). judge = trajectory, start, end, instruction.
+    query = task, history, observation. abstract, summarise = trajectory, start, end, and spans where several within
+    these are labelled at once. judge = trajectory, start, end, instruction.
     """
 
     task: Task | None = None
@@ -83,8 +83,13 @@ class Fields(Record):
     trajectory: Trajectory | None = None
     start: int = 0
     end: int = 0
-    ends: tuple[int, ...] = ()
+    spans: tuple[tuple[int, int], ...] = ()
     instruction: str = ""
+
+    @property
+    def span_names(self) -> tuple[str, ...]:
+        """The spans by the numbers of the pages as they are shown: the first one shown is page 0."""
+        return tuple(f"{first - self.start}-{last - self.start}" for first, last in self.spans)
 
 
 class Message(Record):

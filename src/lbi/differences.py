@@ -10,8 +10,10 @@ import re
 from difflib import SequenceMatcher
 from functools import lru_cache
 
-#: a difference is worth reading only if it is much shorter than the page
-WORTH = 0.7
+#: a difference is worth reading only if it is shorter than the page by a good part
+WORTH = 0.8
+#: of more lines that are gone in a row only the first and the last are repeated
+GONE = 4
 _REFERENCE = re.compile(r"\s?\[(?:f\d+)?e\d+\]")
 
 
@@ -30,9 +32,15 @@ def difference(before: str, after: str) -> str:
             continue
         lines.append(f"@{first + 1}")
         lines += [f"  {old[first - 1]}"] if first else []
-        lines += [f"- {line}" for line in old[first:last]]
+        lines += _gone(old[first:last])
         lines += [f"+ {line}" for line in new[start:end]]
     return "\n".join(lines)
+
+
+def _gone(lines: list[str]) -> list[str]:
+    if len(lines) <= GONE:
+        return [f"- {line}" for line in lines]
+    return [f"- {lines[0]}", f"-- {len(lines) - 2} more lines", f"- {lines[-1]}"]
 
 
 def restored(before: str, changes: str) -> str:
@@ -48,6 +56,8 @@ def restored(before: str, changes: str) -> str:
             at = first
         elif mark == "+ ":
             new.append(text)
+        elif mark == "--":
+            at += int(text.split()[0])
         elif mark == "- " and old[at : at + 1] == [text]:
             at += 1
         elif mark != "  " or old[at - 1 : at] != [text]:

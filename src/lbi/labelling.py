@@ -1,12 +1,14 @@
 """Spans of a trajectory -> their labels, asked for so that as little as possible is billed (paper, sec. 2.2).
 
-Ends of one start share a call, the calls of one start go out shortest first: {(0, 1): Example, (0, 3): Example, ...}
+Several spans share a call; of calls that begin alike the first is finished before the others are sent, so that the
+provider's prompt cache knows the beginning: {(0, 1): Example, (0, 3): ParseError, ...}
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -29,6 +31,17 @@ def planned(trajectory: Trajectory, how: Labelling, budget: int, seed: int) -> l
     return all_spans(trajectory) if how.spans == "all" else plan_spans(trajectory, budget, seed)
 
 
+def calls_of(spans: Sequence[Span], how: Labelling) -> list[list[list[Span]]]:
+    """The spans of each call, by families of calls that begin alike, in the order in which they are to be sent.
+
+    With ``whole`` a trajectory is one family, else each start is one, in which every prompt continues the one before.
+    """
+    ordered = sorted(spans)
+    starts = [ordered] if how.whole else [list(group) for _, group in groupby(ordered, key=lambda span: span[0])]
+    size = how.together
+    return [[some[at : at + size] for at in range(0, len(some), size)] for some in starts if some]
+
+
 async def label_spans(
     model: Model,
     trajectory: Trajectory,
@@ -41,35 +54,24 @@ async def label_spans(
 ) -> Labels:
     """The label of each span, or the error in its place; with ``missing`` only of these.
 
-    Spans are put together as the whole plan says, whatever is missing: then a call that was answered before an
-    interruption is the same call after it, and is in the store.
+    Calls are put together as the whole plan says, whatever is missing: what was answered before an interruption is then
+    the same call after it, and is in the store.
     """
     wanted = set(spans if missing is None else missing)
-    plan = [(start, [end for _, end in group]) for start, group in groupby(sorted(spans), key=lambda span: span[0])]
-    found = await _all(_start(model, trajectory, kind, start, ends, how, wanted, stage) for start, ends in plan)
+    families = calls_of(spans, how)
+    found = await _all(
+        _Labeller(model, trajectory, kind, how, stage, _ends(calls) if how.whole else None, len(calls) > 1).family(
+            [call for call in calls if wanted & set(call)]
+        )
+        for calls in families
+    )
     return {span: said for span, said in found.items() if span in wanted}
 
 
-async def _start(
-    model: Model,
-    trajectory: Trajectory,
-    kind: LabelKind,
-    start: int,
-    ends: list[int],
-    how: Labelling,
-    wanted: Collection[Span],
-    stage: str,
-) -> Labels:
-    """All calls of one start. Each begins with what the one before it ended with, so a cache knows most of it."""
-    parts = [ends[at : at + how.together] for at in range(0, len(ends), how.together)]
-    needed = [part for part in parts if any((start, end) in wanted for end in part)]
-    reused = how.ordered and len(parts) > 1
-    if not how.ordered:
-        return await _all(_ends(model, trajectory, kind, start, part, reused, stage) for part in needed)
-    found: Labels = {}
-    for part in needed:
-        found.update(await _ends(model, trajectory, kind, start, part, reused, stage))
-    return found
+def _ends(calls: Sequence[Sequence[Span]]) -> Span:
+    """The first page and the last that some calls are about."""
+    spans = [span for call in calls for span in call]
+    return min(start for start, _ in spans), max(end for _, end in spans)
 
 
 async def _all(work: Iterable[Coroutine[Any, Any, Labels]]) -> Labels:
@@ -78,38 +80,64 @@ async def _all(work: Iterable[Coroutine[Any, Any, Labels]]) -> Labels:
     return {span: said for task in tasks for span, said in task.result().items()}
 
 
-async def _ends(
-    model: Model, trajectory: Trajectory, kind: LabelKind, start: int, ends: list[int], reused: bool, stage: str
-) -> Labels:
-    """The ends of one call. What a model refuses, cuts off or finds too long together is asked one by one."""
-    if len(ends) > 1:
+@dataclass(frozen=True)
+class _Labeller:
+    """Labels of one kind for one trajectory, by calls that begin alike."""
+
+    model: Model
+    trajectory: Trajectory
+    kind: LabelKind
+    how: Labelling
+    stage: str
+    shown: Span | None  # the pages that every call shows; None = those that it is about
+    several: bool  # whether there are more calls than one
+
+    async def family(self, calls: list[list[Span]]) -> Labels:
+        """If all show the same, the first one makes it known to the cache; else each one adds to it."""
+        after_another = (1 if self.shown else len(calls)) if self.how.ordered else 0
+        found: Labels = {}
+        for spans in calls[:after_another]:
+            found.update(await self._call(spans))
+        return {**found, **await _all(self._call(spans) for spans in calls[after_another:])}
+
+    async def _call(self, spans: list[Span]) -> Labels:
+        """The spans of one call. What a model refuses, cuts off or finds too long together is asked one by one."""
+        shown = self.shown or _ends([spans])
+        if spans == [shown]:
+            return {shown: await self._alone(shown)}
         try:
-            return await _together(model, trajectory, kind, start, ends, reused, stage)
+            return await self._together(spans, shown)
         except (ModelBusy, ParseError) as error:
-            return {(start, end): error for end in ends}
+            return dict.fromkeys(spans, error)
         except ModelError:
-            pass
-    return {(start, end): await _alone(model, trajectory, kind, start, end, reused, stage) for end in ends}
+            return {span: await self._alone(span) for span in spans}
 
+    async def _together(self, spans: list[Span], shown: Span) -> Labels:
+        fields = Fields(
+            task=self.trajectory.task, trajectory=self.trajectory, start=shown[0], end=shown[1], spans=tuple(spans)
+        )
+        request = Request(
+            role=role_of(self.kind),
+            fields=fields,
+            stage=self.stage,
+            max_tokens=ROOM + FURTHER[self.kind] * (len(spans) - 1),
+            reused=self._reused,
+        )
+        one = parse.instruction if self.kind == "abstract" else parse.summary
+        parts, _ = await parse.ask_parts(self.model, request, parse.each(one, fields.span_names))
+        found: Labels = {}
+        for span, name in zip(spans, fields.span_names, strict=True):
+            said = parts[name]
+            found[span] = example(self.kind, said, self.trajectory, *span) if isinstance(said, str) else said
+        return found
 
-async def _together(
-    model: Model, trajectory: Trajectory, kind: LabelKind, start: int, ends: list[int], reused: bool, stage: str
-) -> Labels:
-    fields = Fields(task=trajectory.task, trajectory=trajectory, start=start, end=ends[-1], ends=tuple(ends))
-    room = ROOM + FURTHER[kind] * (len(ends) - 1)
-    request = Request(role=role_of(kind), fields=fields, stage=stage, max_tokens=room, reused=reused)
-    one = parse.instruction if kind == "abstract" else parse.summary
-    parts, _ = await parse.ask_parts(model, request, parse.ends(one, [end - start for end in ends]))
-    return {
-        (start, start + page): example(kind, said, trajectory, start, start + page) if isinstance(said, str) else said
-        for page, said in parts.items()
-    }
+    @property
+    def _reused(self) -> bool:
+        return self.several and self.how.ordered
 
-
-async def _alone(
-    model: Model, trajectory: Trajectory, kind: LabelKind, start: int, end: int, reused: bool, stage: str
-) -> Example | ModelError | ParseError:
-    try:
-        return (await label(model, trajectory, start, end, kind, stage=stage, reused=reused))[0]
-    except (ModelError, ParseError) as error:
-        return error
+    async def _alone(self, span: Span) -> Example | ModelError | ParseError:
+        reused = self._reused and not self.shown
+        try:
+            return (await label(self.model, self.trajectory, *span, self.kind, stage=self.stage, reused=reused))[0]
+        except (ModelError, ParseError) as error:
+            return error

@@ -48,7 +48,7 @@ async def ask(model: Model, request: Request, parser: Parser[T]) -> tuple[T, Usa
         raise
 
 
-Parts = dict[int, str | ModelError | ParseError]
+Parts = dict[str, str | ModelError | ParseError]
 
 
 async def ask_parts(model: Model, request: Request, parser: Parser[Parts]) -> tuple[Parts, Usage]:
@@ -62,7 +62,7 @@ async def ask_parts(model: Model, request: Request, parser: Parser[Parts]) -> tu
         bad = {part: said for part, said in parts.items() if not isinstance(said, str)}
         if not bad:
             return parts, reply.usage
-        reason = "; ".join(f"page {part}: {error}" for part, error in bad.items())
+        reason = "; ".join(f"{part}: {error}" for part, error in bad.items())
         extra = render_again(reply.text, reason, tuple(bad) if len(bad) < len(parts) else ())
     except ParseError as error:
         parts, extra = {}, render_again(reply.text, str(error))
@@ -128,15 +128,15 @@ def summary(reply: str) -> str:
     return f"{opening} {body}"
 
 
-def ends(one: Parser[str], pages: Sequence[int]) -> Parser[Parts]:
-    """A parser for the labels of several spans: a JSON object from the number of a page to what ``one`` reads."""
+def each(one: Parser[str], names: Sequence[str]) -> Parser[Parts]:
+    """A parser for the labels of several spans: a JSON object from a span such as "0-3" to what ``one`` reads."""
 
     def parse(reply: str) -> Parts:
         found = _json(reply, "{")
         if not isinstance(found, dict):
-            raise ParseError('expected one JSON object such as {"1": "...", "3": "..."} and found none', reply)
-        said = {number[0]: text for key, text in found.items() if (number := re.findall(r"\d+", str(key)))}
-        return {page: _part(one, said.get(str(page)), reply) for page in pages}
+            raise ParseError('expected one JSON object such as {"0-1": "...", "0-3": "..."} and found none', reply)
+        said = {"-".join(re.findall(r"\d+", str(key))): text for key, text in found.items()}
+        return {name: _part(one, said.get(name), reply) for name in names}
 
     return parse
 

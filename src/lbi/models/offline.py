@@ -85,10 +85,10 @@ def _summarise(fields: Fields) -> str:
 
 def _labels(label: Callable[[Trajectory, int, int], str], fields: Fields) -> str:
     assert fields.trajectory is not None
-    if not fields.ends:
+    if not fields.spans:
         return label(fields.trajectory, fields.start, fields.end)
-    found = {str(end - fields.start): label(fields.trajectory, fields.start, end) for end in fields.ends}
-    return json.dumps(found, ensure_ascii=False)
+    found = [label(fields.trajectory, start, end) for start, end in fields.spans]
+    return json.dumps(dict(zip(fields.span_names, found, strict=True)), ensure_ascii=False)
 
 
 def _judge(fields: Fields) -> str:

@@ -23,8 +23,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     "propose": ("rule",),
     "act": ("rule", "knowledge", "example"),
     "query": ("rule",),
-    "abstract": ("abstract_ends", "rule", "step", "changes"),
-    "summarise": ("summarise_ends", "rule", "step", "changes"),
+    "abstract": ("abstract_spans", "rule", "step", "changes"),
+    "summarise": ("summarise_spans", "rule", "step", "changes"),
     "judge": ("rule", "step", "changes"),
 }
 
@@ -50,10 +50,10 @@ def render(request: Request, limits: Limits = DEFAULT_LIMITS) -> tuple[Message, 
     return (*_PROMPTS[request.role](request.fields, limits), *request.extra)
 
 
-def render_again(reply: str, error: str, only: tuple[int, ...] = ()) -> tuple[Message, Message]:
+def render_again(reply: str, error: str, only: tuple[str, ...] = ()) -> tuple[Message, Message]:
     """The turns that follow a reply which could not be read: the reply itself, and what was wrong with it.
 
-    ``only`` are the pages whose part of the reply could not be read, where the others' could.
+    ``only`` are the parts of the reply that could not be read, where others could.
     """
     asked = _block("reask", "user", error=error, only=only)
     return Message(role="assistant", content=reply.strip() or "(empty)"), Message(role="user", content=asked)
@@ -152,10 +152,9 @@ def _summarise(fields: Fields, limits: Limits) -> tuple[Message, ...]:
 
 
 def _label(role: str, fields: Fields, limits: Limits) -> tuple[Message, ...]:
-    """One span, or with ``ends`` all spans from one beginning."""
-    name = f"{role}_ends" if fields.ends else role
-    pages = [end - fields.start for end in fields.ends]
-    return _system(name), *_span(role, fields, limits), _user(name, pages=pages)
+    """One span, which is all that is shown, or several of what is shown."""
+    name = f"{role}_spans" if fields.spans else role
+    return _system(name), *_span(role, fields, limits), _user(name, spans=fields.span_names)
 
 
 def _judge(fields: Fields, limits: Limits) -> tuple[Message, ...]:
