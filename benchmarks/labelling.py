@@ -5,8 +5,8 @@
 
 The real labelling stage runs, with the offline labeller behind a model that counts what two providers would bill: four
 bytes are a token; a cache knows what an earlier request that had *finished* began with; it forgets nothing (providers
-do after five minutes); a beginning below 1,024 tokens is not kept. Prices are those of the price list. Whether a language
-model writes labels of the same quality is not measured here.
+do after five minutes); a beginning below 1,024 tokens is not kept. Prices are those of the price list. Whether a
+language model writes labels of the same quality is not measured here.
 """
 
 from __future__ import annotations
@@ -178,9 +178,8 @@ def print_table(steps: int, walks: int, label: str, rows: dict[str, Found]) -> N
     }
     print(f"\n{steps} steps, {walks} trajectories; input tokens per kept example (in brackets: so many times fewer)")
     head = "   ".join(name.rjust(17) for name in columns)
-    print(
-        f"{'':22}{'labels':>7}{'kept':>6}{'unlike':>7}{'calls':>6}   {head}   {'in all, Cl.':>11}{'replayed':>9}{'same labels':>13}"
-    )
+    counted = f"{'':22}{'labels':>7}{'kept':>6}{'unlike':>7}{'calls':>6}"
+    print(f"{counted}   {head}   {'in all, Cl.':>11}{'replayed':>9}{'same labels':>13}")
     for name, row in rows.items():
         cells = [_per_kept(row, naive, *column) for column in columns.values()]
         same = sum(naive.labels.get(span) == said for span, said in row.labels.items())

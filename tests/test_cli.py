@@ -128,7 +128,9 @@ def test_a_dry_run_prints_config_and_plan_and_makes_nothing(config: Path, tmp_pa
     assert (found["documents"], found["tasks_proposed"], found["rollouts"], found["held_out_tasks"]) == (3, 6, 12, 2)
     rows = {(row["stage"], row["role"]): row for row in found["stages"]}
     assert rows["propose", "propose"]["calls"] == 3
-    assert rows["label", "summarise"]["calls"] == 12 * 4
+    assert rows["label", "summarise"]["calls"] == 12  # the four spans of a trajectory in one call
+    alone = answer(*arguments, "--set", "labelling.together=1", here=True)["stages"]
+    assert [row["calls"] for row in alone if row["role"] == "summarise"] == [12 * 4]
     assert rows["filter", "judge"]["calls"] == 12 * 4
     assert rows["evaluate: backward", "query"]["calls"] == 2 * 2 * 5
     assert ("attempt", "act") not in rows, "the exploring agent asks no model"

@@ -29,6 +29,10 @@ class CallStore(Protocol):
 
     def put_call(self, key: str, role: str, stage: str, model: str, messages_json: str, reply: Reply) -> None: ...
 
+    def fail_call(
+        self, key: str, role: str, stage: str, model: str, messages_json: str, message: str, usage: Usage
+    ) -> None: ...
+
 
 class MeterStore(Protocol):
     """Where meters are kept; the run's store is one."""
@@ -41,6 +45,7 @@ class MemoryCalls:
 
     def __init__(self) -> None:
         self.calls: dict[str, Reply] = {}
+        self.failed: dict[str, str] = {}
         self.meters: dict[str, dict[str, float]] = {}
 
     def get_call(self, key: str) -> Reply | None:
@@ -48,6 +53,12 @@ class MemoryCalls:
 
     def put_call(self, key: str, role: str, stage: str, model: str, messages_json: str, reply: Reply) -> None:
         self.calls.setdefault(key, reply)
+        self.failed.pop(key, None)
+
+    def fail_call(
+        self, key: str, role: str, stage: str, model: str, messages_json: str, message: str, usage: Usage
+    ) -> None:
+        self.failed[key] = message
 
     def add(self, stage: str, **amounts: float) -> None:
         meter = self.meters.setdefault(stage, {})
@@ -296,6 +307,8 @@ def _wait(error: ModelBusy, attempt: int, retry: Retry, chance: random.Random) -
 def cached(model: Model, calls: CallStore, meters: MeterStore) -> Model:
     """Answers what was answered before from the store, and has every new answer in the store before it is used.
 
+    A call that failed for good is kept apart from the answers, to be looked at, and asked again the next time.
+
     A hit keeps its tokens, so that arms can be compared whoever came first, and costs neither money nor time; the meter
     counts it under ``hits`` and nothing else. The same question asked twice at once is sent once.
     """
@@ -309,8 +322,12 @@ def cached(model: Model, calls: CallStore, meters: MeterStore) -> Model:
             if known is not None:
                 meters.add(f"{request.stage or 'other'}/{request.role}", hits=1)
                 return known.model_copy(update={"usage": known.usage.model_copy(update={"cost": 0.0, "seconds": 0.0})})
-            reply = await model.complete(request)
             said = json.dumps([message.model_dump(mode="json") for message in messages], ensure_ascii=False)
+            try:
+                reply = await model.complete(request)
+            except ModelError as error:
+                calls.fail_call(key, request.role, request.stage, model.name, said, str(error), error.usage)
+                raise
             calls.put_call(key, request.role, request.stage, model.name, said, reply)
             return reply
 

@@ -112,7 +112,7 @@ def _label(config: Config, work: Counts) -> list[Planned]:
 
 
 def _label_calls(config: Config) -> list[Fields]:
-    """What is asked of one trajectory; where that depends on which spans are chosen, one call for each, of usual length."""
+    """What is asked of one trajectory; where the choice of spans decides that, one call for each, of usual length."""
     how, spans, n = config.labelling, _spans(config), config.synthesis.step_limit
     if not how.whole and how.spans != "all":
         return [Fields(trajectory=_trajectory(SPAN), start=0, end=SPAN)] * len(spans)

@@ -34,6 +34,9 @@ CREATE TABLE IF NOT EXISTS failure(
   kind TEXT, key TEXT, boundary TEXT, message TEXT, attempts INTEGER, created REAL, PRIMARY KEY(kind, key));
 CREATE TABLE IF NOT EXISTS call(
   key TEXT PRIMARY KEY, role TEXT, stage TEXT, model TEXT, messages BLOB, reply BLOB, usage TEXT, created REAL);
+CREATE TABLE IF NOT EXISTS failed_call(
+  key TEXT PRIMARY KEY, role TEXT, stage TEXT, model TEXT, messages BLOB, message TEXT, usage TEXT, attempts INTEGER,
+  created REAL);
 CREATE TABLE IF NOT EXISTS meter(stage TEXT, name TEXT, value REAL, PRIMARY KEY(stage, name)) WITHOUT ROWID;
 """
 
@@ -288,6 +291,18 @@ class Store:
         with self._transaction() as db:
             row = (key, role, stage, model, *packed, reply.usage.model_dump_json(), time.time())
             db.execute("INSERT OR IGNORE INTO call VALUES(?, ?, ?, ?, ?, ?, ?, ?)", row)
+            db.execute("DELETE FROM failed_call WHERE key = ?", (key,))
+
+    def fail_call(
+        self, key: str, role: str, stage: str, model: str, messages_json: str, message: str, usage: Usage
+    ) -> None:
+        """Keep what was asked without success, and what all attempts together cost. It is never an answer."""
+        packed = self._pack.compress(messages_json.encode())
+        with self._transaction() as db:
+            found = db.execute("SELECT usage, attempts FROM failed_call WHERE key = ?", (key,)).fetchone()
+            before, attempts = (Usage.model_validate_json(found[0]), found[1]) if found else (Usage(), 0)
+            row = (key, role, stage, model, packed, message, (before + usage).model_dump_json(), attempts + 1)
+            db.execute("INSERT OR REPLACE INTO failed_call VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, time.time()))
 
     # meters: calls, tokens, money and seconds per stage
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from lbi.calls import Budget, wrapped
+from lbi.calls import Budget, endpoint_of, is_free, wrapped
 from lbi.config import Config
 from lbi.contracts import Model, World
 from lbi.embed import Embedder
@@ -42,7 +43,15 @@ class Workshop:
             )
             store = self.run.store
             self._models[spec] = wrapped(inner, calls=store, meters=store, prices=self.prices, budget=self.budget)
+            self._note_price(inner)
         return self._models[spec]
+
+    def _note_price(self, model: Model) -> None:
+        """What the run's money was counted with stays in its folder, one row for each day and price."""
+        today = datetime.now(UTC).date().isoformat()
+        price = None if is_free(model) else self.prices.of(model.name, today, endpoint_of(model))
+        if price is not None:
+            self.run.store.put("price", f"{model.name} {price.id}", price)
 
     def role(self, role: str) -> Model:
         return self.model(self.config.models.of(role))
