@@ -16,6 +16,7 @@ import asyncio
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from rich.console import Console
 from lbi import filters
 from lbi.config import Config, Labelling
 from lbi.contracts import Message, Reply, Request
+from lbi.differences import difference, restored, without_references
 from lbi.errors import UserError
 from lbi.filters.replay import Replayed
 from lbi.models.offline import OfflineModel
@@ -196,6 +198,19 @@ def _per_kept(row: Found, naive: Found, provider: str, *roles: str) -> str:
     return f"{each:,.0f} ({most / each:.1f})".rjust(17)
 
 
+def print_differences(walks: list[tuple[Trajectory, Replayed]]) -> None:
+    """Whether the pages can be had back from what is sent of them."""
+    sent = size = whole = 0
+    for walked, _ in walks:
+        pages = [without_references(page.text) for page in walked.observations]
+        for before, after in pairwise(pages):
+            changes = difference(before, after)
+            if restored(before, changes) != after:
+                raise SystemExit("a page cannot be had back from its difference to the one before")
+            sent, size, whole = sent + 1, size + min(len(changes), len(after)), whole + len(after)
+    print(f"\n{sent} pages as differences to the one before: all can be had back, {size / whole:.0%} of their length")
+
+
 async def run(folder: Path, lengths: list[int], kind: str) -> None:
     walks = walks_of(folder)
     for steps in lengths:
@@ -204,6 +219,7 @@ async def run(folder: Path, lengths: list[int], kind: str) -> None:
             raise UserError(f"no walk in {folder} has {steps} steps; make longer ones: benchmarks/walks.py --steps")
         rows = {name: await labelled(long, Labelling(**{**OFF, **how}), kind) for name, how in LEVERS.items()}
         print_table(steps, len(long), "abstract" if kind == "abstract" else "summarise", rows)
+    print_differences(walks)
 
 
 def main() -> None:
