@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from io import StringIO
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from desk import HELP, HOME, MILK, NEW, NOTES, SAVE, title, walk
 from lbi import parse
 from lbi.backward import all_spans
 from lbi.calls import Budget, MemoryCalls, budgeted, cached
-from lbi.config import Labelling
-from lbi.contracts import Reply, Request
+from lbi.config import Config, Labelling, Synthesis
+from lbi.contracts import Model, Reply, Request
 from lbi.errors import BudgetExceeded, ModelBusy, ModelError, ParseError
 from lbi.labelling import Labels, calls_of, label_spans, planned
+from lbi.models.offline import _ROLES as OFFLINE
 from lbi.models.offline import OfflineModel
 from lbi.models.scripted import Scripted
 from lbi.prices import Prices
+from lbi.progress import Seen
 from lbi.prompts import render
 from lbi.records import Example, Trajectory, Usage
+from lbi.store import RunFolder
+from lbi.synthesis import construct_examples
+from lbi.workshop import Workshop
 
 WAYS = [
     Labelling(whole=whole, together=together, ordered=ordered)
@@ -218,6 +227,72 @@ def test_a_part_must_be_a_text_and_keys_may_say_more() -> None:
     assert parts["0-1"] == "Go"
     assert isinstance(parts["0-2"], ParseError)
     assert isinstance(parts["1-2"], ParseError)
+
+
+# the stage
+
+
+def shop(run: RunFolder, model: Model, how: Labelling) -> Workshop:
+    config = Config(labelling=how, synthesis=Synthesis(kinds=("abstract", "summary"), filters=("repeat", "loop")))
+    world: Any = None  # labelling opens no environment
+    return Workshop(
+        run, config, Seen(Console(file=StringIO()), quiet=True), world, Prices(), _models={"offline": model}
+    )
+
+
+def rows(run: RunFolder) -> dict[str, Example]:
+    return dict(run.store.all("example", Example))
+
+
+@pytest.mark.parametrize("how", [Labelling(together=2, spans="all"), Labelling(whole=False), NAIVE], ids=str)
+async def test_a_stage_stopped_anywhere_goes_on_to_the_same_examples_and_pays_for_none_twice(
+    how, trajectory, tmp_path
+) -> None:
+    with RunFolder(tmp_path / "undisturbed") as run:
+        store, model = run.store, Watched()
+        await construct_examples(shop(run, cached(model, store, store), how), [trajectory], 0)
+        expected, calls = rows(run), len(model.requests)
+    assert {key.split("/")[2] for key in expected} == {"abstract", "summary", "forward"}
+    for stop in (1, calls // 2, calls - 1):
+        paid = 0
+        with RunFolder(tmp_path / f"stopped {stop}") as run:
+            store = run.store
+            for room in (stop, calls):
+                left = iter(range(room))
+
+                def answer(request: Request, left: Iterator[int] = left) -> str:
+                    if next(left, None) is None:
+                        raise BudgetExceeded("stopped")
+                    return OFFLINE[request.role](request.fields)
+
+                model = Watched(answer)
+                with suppress(BaseExceptionGroup):
+                    await construct_examples(shop(run, cached(model, store, store), how), [trajectory], 0)
+                paid += len(model.finished)
+            assert rows(run) == expected
+        assert paid == calls
+
+
+async def test_a_bad_part_is_a_failure_of_its_own_key_and_is_made_up_for_later(trajectory, tmp_path) -> None:
+    def answer(request: Request) -> str:
+        said = OFFLINE[request.role](request.fields)
+        if not request.fields.spans or request.role != "abstract":
+            return said
+        parts = json.loads(said)
+        parts.pop(request.fields.span_names[1])
+        return json.dumps(parts)
+
+    with RunFolder(tmp_path) as run:
+        await construct_examples(shop(run, Watched(answer), Labelling()), [trajectory], 0)
+        (failure,) = run.store.failures("example")
+        assert failure["boundary"] == "parse"
+        assert failure["key"].startswith(f"0/{trajectory.id}/abstract/")
+        assert failure["key"] not in rows(run)
+        kept = len(rows(run))
+        await construct_examples(shop(run, OfflineModel(), Labelling()), [trajectory], 0)
+        assert run.store.failures("example") == []
+        assert rows(run).keys() >= {failure["key"]}
+        assert len(rows(run)) == kept + 1
 
 
 # resuming
