@@ -72,7 +72,7 @@ def test_what_stayed_is_sent_once_even_if_all_references_moved() -> None:
     _, second = said(numbered(LIST, 1), numbered("notice\n" + LIST, 1))
     assert "+ notice" in second
     assert "row 7" not in second
-    assert "page 0 with these changes" in second
+    assert "page 0 with these changes, the rest is the same" in second
 
 
 def test_switched_off_every_page_is_sent_as_it_was_seen() -> None:
@@ -91,7 +91,7 @@ def test_a_page_is_a_difference_to_the_last_at_its_address_where_that_is_nearer(
     walked = trajectory(LIST, other, LIST + "\nrow 20")
     back = walked.model_copy(update={"last": walked.last.model_copy(update={"url": "/0"})})
     request = Request(role="abstract", fields=Fields(trajectory=back, start=0, end=2))
-    assert "page 0 with these changes" in render(request)[3].content
+    assert "page 0 with these changes, the rest is the same" in render(request)[3].content
 
 
 def test_pages_look_the_same_however_the_span_goes_on() -> None:

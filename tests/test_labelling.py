@@ -26,10 +26,11 @@ from lbi.labelling import Labels, calls_of, label_spans, planned
 from lbi.models.offline import _ROLES as OFFLINE
 from lbi.models.offline import OfflineModel
 from lbi.models.scripted import Scripted
+from lbi.plan import plan
 from lbi.prices import Prices
 from lbi.progress import Seen
-from lbi.prompts import render
-from lbi.records import Example, Trajectory, Usage
+from lbi.prompts import estimate_tokens, render
+from lbi.records import Document, Example, Trajectory, Usage
 from lbi.store import RunFolder
 from lbi.synthesis import construct_examples
 from lbi.workshop import Workshop
@@ -325,3 +326,26 @@ async def test_a_budget_that_ends_lets_what_was_sent_come_back_and_be_kept(traje
     with pytest.raises(BaseExceptionGroup):
         await label_spans(limited, trajectory, "abstract", all_spans(trajectory), Labelling(together=1))
     assert all(request not in model.requests[:asked] for request in model.requests[asked:])
+
+
+# the plan
+
+
+@pytest.mark.parametrize("spans", ["all", "informative"])
+@pytest.mark.parametrize("how", WAYS, ids=str)
+async def test_a_plan_is_an_upper_bound_of_the_calls_and_tokens_of_a_trajectory(how, spans, trajectory) -> None:
+    steps = len(trajectory.steps)
+    config = Config.model_validate(
+        {
+            "labelling": {**how.model_dump(), "spans": spans},
+            "synthesis": {"step_limit": steps, "spans_per_trajectory": 6, "rollouts": 1, "filters": []},
+        }
+    )
+    (row,) = [row for row in plan(config, [Document(text="Do it.", source="x")], 5, "") if row.stage == "label"]
+    model = Watched()
+    found = planned(trajectory, config.labelling, 6, seed=0)
+    await label_spans(model, trajectory, "abstract", found, config.labelling)
+    assert 0 < len(model.requests) <= row.calls
+    sent = sum(estimate_tokens(message.content) for request in model.requests for message in render(request))
+    assert sent <= row.input_tokens
+    assert spans == "informative" or len(model.requests) == row.calls
