@@ -233,8 +233,8 @@ def test_a_part_must_be_a_text_and_keys_may_say_more() -> None:
 # the stage
 
 
-def shop(run: RunFolder, model: Model, how: Labelling) -> Workshop:
-    config = Config(labelling=how, synthesis=Synthesis(kinds=("abstract", "summary"), filters=("repeat", "loop")))
+def shop(run: RunFolder, model: Model, how: Labelling, names: tuple[str, ...] = ("repeat", "loop")) -> Workshop:
+    config = Config(labelling=how, synthesis=Synthesis(kinds=("abstract", "summary"), filters=names))
     world: Any = None  # labelling opens no environment
     return Workshop(
         run, config, Seen(Console(file=StringIO()), quiet=True), world, Prices(), _models={"offline": model}
@@ -272,6 +272,19 @@ async def test_a_stage_stopped_anywhere_goes_on_to_the_same_examples_and_pays_fo
                 paid += len(model.finished)
             assert rows(run) == expected
         assert paid == calls
+
+
+@pytest.mark.parametrize(("how", "reused"), [(Labelling(spans="all"), True), (Labelling(), False), (NAIVE, False)])
+async def test_judges_write_to_a_cache_only_where_most_spans_begin_alike(how, reused, trajectory, tmp_path) -> None:
+    model = Watched()
+    with RunFolder(tmp_path) as run:
+        await construct_examples(shop(run, model, how, ("committee",)), [trajectory], 0)
+    judged = [request for request in model.requests if request.role == "judge"]
+    assert {request.reused for request in judged} == {reused}
+    *labelled, _ = [(request.fields.start, request.fields.end) for request in judged]  # the last is the forward one
+    abstracts, summaries = labelled[: len(labelled) // 2], labelled[len(labelled) // 2 :]
+    assert len(abstracts) > 4
+    assert abstracts == summaries == sorted(abstracts), "in order, so that each continues the one before"
 
 
 async def test_a_bad_part_is_a_failure_of_its_own_key_and_is_made_up_for_later(trajectory, tmp_path) -> None:

@@ -6,7 +6,7 @@ A file's blocks are messages. What was copied from a page, a document or an earl
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -233,8 +233,15 @@ def _span(role: str, fields: Fields, limits: Limits) -> list[Message]:
         page = _page(shown, len(shown.text) + 1, error=number > 0)
         earlier.append((observation, text))
         action = trajectory.actions[at - 1].grounded if number else ""
-        messages.append(_user("step", _images(observation, limits), number=number, page=page, action=action))
+        content = _step_content(number, page, action)
+        messages.append(Message(role="user", content=content, images=_images(observation, limits)))
     return messages
+
+
+@lru_cache(maxsize=1024)
+def _step_content(number: int, page: str, action: str) -> str:
+    """Kept for a while: the spans of a trajectory have most of their steps in common."""
+    return _block("step", "user", number=number, page=page, action=action)
 
 
 def _as_changes(observation: Observation, text: str, earlier: list[tuple[Observation, str]], limits: Limits) -> str:
