@@ -163,10 +163,8 @@ async def construct_examples(shop: Workshop, trajectories: Sequence[Trajectory],
 
 
 def _filter_parts(shop: Workshop) -> filters.Parts:
-    """Of chosen spans hardly two begin alike; of all spans nearly all do, and they are judged in order."""
-    how = shop.config.labelling
     judges = shop.judges if "committee" in shop.config.synthesis.filters else ()
-    return filters.Parts(judges=judges, reused=how.ordered and how.spans == "all")
+    return filters.Parts(judges=judges, reused=shop.config.labelling.ordered)
 
 
 async def _labelled(shop: Workshop, trajectory: Trajectory, seed: int, known: Collection[str]) -> list[Example]:
