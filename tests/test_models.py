@@ -237,6 +237,17 @@ async def test_claude_is_told_to_cache_the_system_message_and_the_steps_before_t
     assert [("cache_control" in block) for block in blocks] == [False, False, True, False]
 
 
+async def test_claude_is_told_to_cache_nothing_that_is_not_asked_again() -> None:
+    async with ModelServer() as server:
+        model = open_model("anthropic:any", base_url=server.anthropic_url)
+        await model.complete(_labelled().model_copy(update={"reused": False}))
+        await model.close()
+    asked = server.requests[0]
+    blocks = [*asked["system"], *asked["messages"][0]["content"]]
+    assert len(blocks) == 5
+    assert not any("cache_control" in block for block in blocks)
+
+
 # what compatible servers leave out
 
 

@@ -16,7 +16,7 @@ from lbi.contracts import Message, Model, Reply, Request
 from lbi.errors import BudgetExceeded, ModelBusy, ModelError, UserError
 from lbi.gate import Gate
 from lbi.models import THINKING_TOKENS
-from lbi.prices import Bill, Prices
+from lbi.prices import Prices
 from lbi.prompts import DEFAULT_LIMITS, Limits, estimate_tokens, render
 from lbi.records import Usage
 from lbi.retry import Retry, Tries, tried, within
@@ -31,6 +31,10 @@ class CallStore(Protocol):
 
     def put_call(self, key: str, role: str, stage: str, model: str, messages_json: str, reply: Reply) -> None: ...
 
+    def fail_call(
+        self, key: str, role: str, stage: str, model: str, messages_json: str, message: str, usage: Usage
+    ) -> None: ...
+
 
 class MeterStore(Protocol):
     """Where meters are kept; the run's store is one."""
@@ -43,6 +47,7 @@ class MemoryCalls:
 
     def __init__(self) -> None:
         self.calls: dict[str, Reply] = {}
+        self.failed: dict[str, str] = {}
         self.meters: dict[str, dict[str, float]] = {}
 
     def get_call(self, key: str) -> Reply | None:
@@ -50,6 +55,12 @@ class MemoryCalls:
 
     def put_call(self, key: str, role: str, stage: str, model: str, messages_json: str, reply: Reply) -> None:
         self.calls.setdefault(key, reply)
+        self.failed.pop(key, None)
+
+    def fail_call(
+        self, key: str, role: str, stage: str, model: str, messages_json: str, message: str, usage: Usage
+    ) -> None:
+        self.failed[key] = message
 
     def add(self, stage: str, **amounts: float) -> None:
         meter = self.meters.setdefault(stage, {})
@@ -115,8 +126,8 @@ def wrapped(
 def metered(model: Model, meters: MeterStore, prices: Prices) -> Model:
     """Prices each call and adds it up per stage and role, also a call whose reply could not be used.
 
-    Meters: calls, failures, input_tokens, output_tokens, cached_tokens, seconds, cost (US dollars), unpriced (calls
-    whose cost is unknown and therefore no part of ``cost``).
+    Meters: calls, failures, input_tokens, output_tokens, cached_tokens, written_tokens, seconds, cost (US dollars),
+    unpriced (calls whose cost is unknown and therefore no part of ``cost``).
     """
 
     async def complete(request: Request) -> Reply:
@@ -146,8 +157,7 @@ def _priced(model: Model, usage: Usage, prices: Prices) -> Usage:
         cost: float | None = 0.0
     else:
         cost = prices.cost(model.name, usage, endpoint_of(model))
-    plain = usage.usage if isinstance(usage, Bill) else usage
-    return plain.model_copy(update={"cost": cost})
+    return usage.model_copy(update={"cost": cost})
 
 
 def _add(meters: MeterStore, request: Request, usage: Usage, failures: int = 0) -> None:
@@ -158,6 +168,7 @@ def _add(meters: MeterStore, request: Request, usage: Usage, failures: int = 0) 
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         cached_tokens=usage.cached_tokens,
+        written_tokens=usage.written_tokens,
         seconds=usage.seconds,
         cost=usage.cost or 0.0,
         unpriced=0 if usage.cost is not None else usage.calls,
@@ -182,9 +193,13 @@ class Budget:
         self._changed = asyncio.Event()
 
     async def reserve(self, estimate: float) -> None:
-        """Set money aside for a call, waiting for calls in flight where they may turn out cheaper than estimated."""
+        """Set money aside for a call, waiting for calls in flight where they may turn out cheaper than estimated.
+
+        Raises BudgetExceeded only when none is in flight any more: what ends the run must not throw away replies that
+        are paid for.
+        """
         while self.spent + sum(self._in_flight) + estimate > self.limit:
-            if self.spent + estimate > self.limit:
+            if not self._in_flight:
                 raise BudgetExceeded(
                     f"the budget of {self.limit:.2f} USD is used up: {self.spent:.4f} are spent and the next call may "
                     f"cost {estimate:.4f}; continue the run with a higher --budget"
@@ -226,10 +241,14 @@ def budgeted(model: Model, budget: Budget, prices: Prices) -> Model:
 
 
 def _estimate(model: Model, request: Request, prices: Prices) -> float:
-    """The most that a call may cost, within reason: two bytes a token, and a reply that uses all its room."""
+    """The most that a call may cost, within reason: two bytes a token, and a reply that uses all its room.
+
+    Whether the prompt is written to the provider's cache is the provider's choice, so the dearer of the two counts.
+    """
     asked = 2 * _estimated_input(render(request, limits_of(model)))
     usage = Usage(calls=1, input_tokens=asked, output_tokens=request.max_tokens + THINKING_TOKENS)
-    return prices.cost(model.name, usage, endpoint_of(model)) or 0.0
+    written = usage.model_copy(update={"written_tokens": asked})
+    return max(prices.cost(model.name, each, endpoint_of(model)) or 0.0 for each in (usage, written))
 
 
 def _estimated_input(messages: tuple[Message, ...]) -> int:
@@ -282,6 +301,8 @@ def retried(
 def cached(model: Model, calls: CallStore, meters: MeterStore) -> Model:
     """Answers what was answered before from the store, and has every new answer in the store before it is used.
 
+    A call that failed for good is kept apart from the answers, to be looked at, and asked again the next time.
+
     A hit keeps its tokens, so that arms can be compared whoever came first, and costs neither money nor time; the meter
     counts it under ``hits`` and nothing else. The same question asked twice at once is sent once.
     """
@@ -295,8 +316,12 @@ def cached(model: Model, calls: CallStore, meters: MeterStore) -> Model:
             if known is not None:
                 meters.add(f"{request.stage or 'other'}/{request.role}", hits=1)
                 return known.model_copy(update={"usage": known.usage.model_copy(update={"cost": 0.0, "seconds": 0.0})})
-            reply = await model.complete(request)
             said = json.dumps([message.model_dump(mode="json") for message in messages], ensure_ascii=False)
+            try:
+                reply = await model.complete(request)
+            except ModelError as error:
+                calls.fail_call(key, request.role, request.stage, model.name, said, str(error), error.usage)
+                raise
             calls.put_call(key, request.role, request.stage, model.name, said, reply)
             return reply
 

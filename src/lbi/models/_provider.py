@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from lbi.contracts import Message
 from lbi.errors import FailureKind, ModelError, UserError
 from lbi.models import Settings, is_loopback
-from lbi.prices import Bill, known_models
+from lbi.prices import known_models
 from lbi.records import Usage
 
 T = TypeVar("T")
@@ -92,9 +92,9 @@ def image_data(name: str, settings: Settings) -> str:
     return b64encode(settings.load_image(name)).decode()
 
 
-def billed(*, asked: Any, said: Any, cached: Any = 0, written: Any = 0, seconds: float) -> Bill:
+def billed(*, asked: Any, said: Any, cached: Any = 0, written: Any = 0, seconds: float) -> Usage:
     """The usage of one reply. Tokens as the server states them; what it leaves out, or says in words, counts 0."""
-    return Bill(
+    return Usage(
         calls=1,
         input_tokens=count(asked),
         output_tokens=count(said),

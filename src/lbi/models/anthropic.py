@@ -60,22 +60,22 @@ class Anthropic:
         return self._reply(found)
 
     def _body(self, prompt: tuple[Message, ...], request: Request) -> Json:
-        system, messages = self._conversation(prompt)
+        system, messages = self._conversation(prompt, request.reused)
         room = request.max_tokens + (0 if self.endpoint else THINKING_TOKENS)
         return {"model": self._model, "system": system, "messages": messages, "max_tokens": room}
 
-    def _conversation(self, messages: tuple[Message, ...]) -> tuple[Any, Any]:
+    def _conversation(self, messages: tuple[Message, ...], reused: bool) -> tuple[Any, Any]:
         """The system blocks, and the turns. What comes before the last message is the prefix worth keeping."""
         system: list[dict[str, Any]] = []
         conversation: list[dict[str, Any]] = []
-        before_last = messages[-2] if len(messages) > 1 else None
+        before_last = messages[-2] if reused and len(messages) > 1 else None
         for role, parts in turns(messages):
             blocks = [block for part in parts for block in self._blocks(part, marked=part is before_last)]
             if role == "system":
                 system += blocks
             else:
                 conversation.append({"role": role, "content": blocks})
-        if system:
+        if system and reused:
             system[-1].update(_BREAKPOINT)
         return system, conversation
 
