@@ -26,6 +26,7 @@ from lbi.calls import (
 )
 from lbi.contracts import Fields, Message, Model, Reply, Request
 from lbi.errors import BudgetExceeded, ModelBusy, ModelError, ParseError, UserError
+from lbi.gate import Gate
 from lbi.models import open_model
 from lbi.models.scripted import Scripted
 from lbi.prices import Price, Prices
@@ -458,6 +459,25 @@ async def test_a_failure_for_good_is_not_tried_again() -> None:
 
 
 # all of them
+
+
+async def test_who_waits_for_money_is_not_in_flight_and_uses_up_no_deadline() -> None:
+    arrived, gate, store = asyncio.Event(), Gate("test"), MemoryCalls()
+    inner = paying(GOOD, GOOD, usage=Usage(calls=1, cost=0.001))
+    complete = inner.complete
+
+    async def slow(request: Request) -> Reply:
+        await arrived.wait()
+        return await complete(request)
+
+    inner.complete = slow  # type: ignore[method-assign]
+    model = wrapped(inner, calls=store, meters=store, prices=PRICES, budget=Budget(0.06), gate=gate)
+    calls = [asyncio.create_task(model.complete(sample(n))) for n in range(2)]  # each may cost more than 0.03
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert gate.way(model.name).lane.flying == 1
+    arrived.set()
+    assert [reply.text for reply in await asyncio.gather(*calls)] == [GOOD, GOOD]
 
 
 def _failing_now_and_then() -> Iterator[Answer]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from io import StringIO
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,7 +32,7 @@ from lbi.models.scripted import Scripted
 from lbi.plan import plan
 from lbi.prices import Prices
 from lbi.progress import Seen
-from lbi.prompts import estimate_tokens, render
+from lbi.prompts import Limits, estimate_tokens, render
 from lbi.records import Document, Example, Trajectory, Usage
 from lbi.store import RunFolder
 from lbi.synthesis import construct_examples
@@ -347,7 +350,7 @@ async def test_a_budget_that_ends_lets_what_was_sent_come_back_and_be_kept(traje
 
 
 @pytest.mark.parametrize("spans", ["all", "informative"])
-@pytest.mark.parametrize("how", WAYS, ids=str)
+@pytest.mark.parametrize("how", [*WAYS, NAIVE], ids=str)
 async def test_a_plan_is_an_upper_bound_of_the_calls_and_tokens_of_a_trajectory(how, spans, trajectory) -> None:
     steps = len(trajectory.steps)
     config = Config.model_validate(
@@ -361,6 +364,24 @@ async def test_a_plan_is_an_upper_bound_of_the_calls_and_tokens_of_a_trajectory(
     found = planned(trajectory, config.labelling, 6, seed=0)
     await label_spans(model, trajectory, "abstract", found, config.labelling)
     assert 0 < len(model.requests) <= row.calls
-    sent = sum(estimate_tokens(message.content) for request in model.requests for message in render(request))
+    limits = Limits(differences=how.differences)
+    sent = sum(estimate_tokens(message.content) for request in model.requests for message in render(request, limits))
     assert sent <= row.input_tokens
     assert spans == "informative" or len(model.requests) == row.calls
+
+
+def test_a_plan_counts_the_calls_and_pages_that_the_config_asks_for() -> None:
+    def row(**how: Any) -> tuple[int, int]:
+        config = Config.model_validate({"labelling": how, "synthesis": {"rollouts": 1, "filters": []}})
+        (found,) = [row for row in plan(config, [Document(text="Do it.", source="x")], 5, "") if row.stage == "label"]
+        return found.calls, found.input_tokens
+
+    assert row()[0] == 1  # the twelve spans of a trajectory
+    assert row(together=1)[0] == row(whole=False)[0] == 12
+    assert row(differences=False)[1] > row()[1]  # numbers of elements are sent too
+
+
+def test_the_documents_tell_the_defaults() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "labelling.md").read_text()
+    told = tomllib.loads("\n".join(re.findall(r"^\| `(\w+ = [^`]+)` \|", text, flags=re.MULTILINE)))
+    assert told == Labelling().model_dump()

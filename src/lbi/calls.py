@@ -1,4 +1,4 @@
-"""Wrappers between a stage and a model, each existing once: cached(retried(budgeted(metered(model))))."""
+"""Wrappers between a stage and a model, each existing once: cached(budgeted(retried(metered(model))))."""
 
 from __future__ import annotations
 
@@ -107,17 +107,20 @@ def wrapped(
     retry: Retry | None = None,
     gate: Gate | None = None,
 ) -> Model:
-    """All wrappers in the order that makes sense: hits cost nothing, and every attempt is metered and budgeted.
+    """All wrappers in the order that makes sense: hits cost nothing, and every attempt is metered.
 
-    A free model is only metered. ``gate`` is shared by all models of one provider.
+    Money is set aside once for all attempts of a call and before the gate: who waits for money holds no place there,
+    and its wait is no silence of the provider's. A free model is only metered. ``gate`` is shared by all models of one
+    provider.
     Raises UserError for a budget with a model whose price is unknown.
     """
     inner = metered(model, meters, prices)
     if is_free(model):
         return inner
+    inner = retried(inner, retry or Retry(), gate)
     if budget is not None:
         inner = budgeted(inner, budget, prices)
-    return cached(retried(inner, retry or Retry(), gate), calls, meters)
+    return cached(inner, calls, meters)
 
 
 # money

@@ -15,7 +15,7 @@ from lbi.config import Arm, Config
 from lbi.contracts import Fields, Request, Role, Shown
 from lbi.labelling import calls_of
 from lbi.pipeline import held_out_sections, tasks_wanted
-from lbi.prompts import estimate_tokens, render
+from lbi.prompts import DEFAULT_LIMITS, Limits, estimate_tokens, render
 from lbi.propose import in_turns
 from lbi.records import Action, Document, Example, Observation, Record, Step, Task, Trajectory
 
@@ -107,7 +107,7 @@ def _label(config: Config, work: Counts) -> list[Planned]:
     rows = []
     for kind in config.synthesis.kinds:
         role = role_of(kind)
-        asked = [_tokens(role, fields) for fields in _label_calls(config)]
+        asked = [_tokens(role, fields, _limits(config)) for fields in _label_calls(config)]
         said = REPLY[role] * work.labels
         calls = work.rollouts * len(asked)
         rows.append(_row("label", role, config.models.of(role), calls, work.rollouts * sum(asked), said))
@@ -133,7 +133,7 @@ def _label_calls(config: Config) -> list[Fields]:
 
 def _judge(config: Config, stage: str, times: int, length: int) -> list[Planned]:
     fields = Fields(trajectory=_trajectory(length), start=0, end=length, instruction=_TASK.instruction)
-    asked = times * _tokens("judge", fields)
+    asked = times * _tokens("judge", fields, _limits(config))
     return [_row(stage, "judge", model, times, asked) for model in config.models.judges or (config.models.default,)]
 
 
@@ -159,8 +159,13 @@ def _row(stage: str, role: Role, model: str, calls: int, asked: int, said: int |
     return Planned(stage=stage, role=role, model=model, calls=calls, input_tokens=asked, output_tokens=replies)
 
 
-def _tokens(role: Role, fields: Fields) -> int:
-    return sum(estimate_tokens(message.content) for message in render(Request(role=role, fields=fields)))
+def _limits(config: Config) -> Limits:
+    """What bounds the prompts of the run's own models."""
+    return Limits(differences=config.labelling.differences)
+
+
+def _tokens(role: Role, fields: Fields, limits: Limits = DEFAULT_LIMITS) -> int:
+    return sum(estimate_tokens(message.content) for message in render(Request(role=role, fields=fields), limits))
 
 
 # what nobody has seen yet, in its usual size
