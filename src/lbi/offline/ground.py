@@ -33,6 +33,9 @@ def ground(here: Situation) -> Move:
     told = answer(here.goal, here.page) if here.goal.question else None
     if told and told.sure and here.history:
         return finish(here, "the page tells", told.text)
+    seeks = here.goal.question or {stem("find"), stem("open")} <= here.goal.words
+    if seeks and (result := _best_result(here)):
+        return click(result), "the result that says most of it"
     if _just_sent(here):
         return finish(here, "sent")
     if _arrived(here):
@@ -45,12 +48,10 @@ def ground(here: Situation) -> Move:
             button = _best_button(here, form)
             if button is not None:
                 return click(button), "the form is filled"
-    if here.goal.question and (result := _best_result(here)):
-        return click(result), "the result that says most of it"
     element = _best_element(here)
     if element is not None:
         return click(element), "its name is in the instruction"
-    if here.goal.question and not (told and told.text) and (move := search(here, frozenset())):
+    if (seeks or not here.goal.changes) and not (told and told.text) and (move := search(here, frozenset())):
         return move
     return finish(here, "nothing here is named by the instruction")
 
@@ -88,7 +89,8 @@ def _terms(goal: Goal, said: Collection[str]) -> list[str]:
 
 def _best_result(here: Situation) -> Element | None:
     """After a search: the link of the page's own that shares most words with the goal."""
-    if not here.history or "search for " not in here.history[-1].reason or here.history[-1].action.kind != "press":
+    sent = [step.action for step in here.history[-2:]]
+    if len(sent) < 2 or sent[1].kind not in ("press", "click") or not _searches(sent[0].name):
         return None
     before = {(e.name, e.url) for step in here.history for e in page_of(step.observation).elements}
     best: tuple[float, Element | None] = (0.0, None)

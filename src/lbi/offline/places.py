@@ -12,7 +12,7 @@ from functools import lru_cache
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from lbi.environments.snapshot import Page
-from lbi.offline.lexical import STOP, SYNONYMS
+from lbi.offline.lexical import STOP, SYNONYMS, contains_phrase
 
 _NUMBERED = re.compile(r"^[a-z]{0,2}\d+$", re.IGNORECASE)
 
@@ -48,7 +48,7 @@ class Thing:
 
 
 def thing_of(url: str, pages: Iterable[Page]) -> Thing | None:
-    """A number in the path; failing that, a last part by whose name the links that lead there are called."""
+    """A number in the path; failing that, a last part by which links are called, or a coined one in the page's title."""
     parts = segments(url)
     numbered = [index for index, part in enumerate(parts) if index > 0 and _NUMBERED.match(part)]
     if numbered:
@@ -58,11 +58,17 @@ def thing_of(url: str, pages: Iterable[Page]) -> Thing | None:
     if len(parts) < 2 or parts[-1].lower() in SYNONYMS or parts[-1].lower() in STOP:
         return None
     called = _folded(parts[-1])
+    coined = re.search(r"[A-Z\d]", parts[-1]) is not None
     for page in pages:
+        if coined and segments(page.url) == parts and contains_phrase(page.title, parts[-1]):
+            return Thing(tuple(parts[:-1]), parts[-1])
         for element in page.elements:
             other = segments(element.url) if element.url else []
             sibling = len(other) == len(parts) and other[:-1] == parts[:-1]
-            if sibling and _folded(element.name) == _folded(other[-1]) and (other[-1] != parts[-1] or called):
+            named = (
+                _folded(other[-1]) in (_folded(element.name), _folded(element.name.rpartition(":")[2])) if other else 0
+            )
+            if sibling and named and (other[-1] != parts[-1] or called):
                 return Thing(tuple(parts[:-1]), parts[-1])
     return None
 

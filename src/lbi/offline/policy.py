@@ -273,7 +273,7 @@ def _tick(here: Situation, rows: list[Element]) -> Move | None:
 def _press(here: Situation, lesson: Lesson, operation: Operation) -> Move | None:
     own = operation.commit
     typed = [action for action in operation.run if action.kind == "fill"]
-    if typed and here.goal.changes and not here.filled:
+    if typed and not here.filled:
         return None  # an empty form says nothing that anybody wanted
     last = lesson.done + 1 == len(lesson.operations)
     reason = f"as in the example, {LAST}" if last else "as in the example"

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from lbi.offline.forms import CHOICE_ROLES, assign
+from lbi.offline.forms import CHOICE_ROLES, assign, called
 from lbi.offline.goal import Goal, page_of
 from lbi.offline.lesson import Lesson
 from lbi.offline.lexical import contains_phrase, is_question, labels, mask, words
@@ -63,10 +63,22 @@ def score(lesson: Lesson, goal: Goal, weight: dict[str, float], named: Collectio
     # what a form offers speaks for an example only as far as its instruction does
     trust = said
     result = 0.65 * said + trust * 0.6 * offered + 0.25 * precision + 0.1 * _literal(lesson, goal)
+    result += trust * 0.2 * min(_fields_said(lesson, goal), 2)
     result += _kind(lesson, goal)
     places = _places(lesson, goal, named)
     result += trust * places if places > 0 else places
     return result - 0.15 * (len(lesson.operations) - 1)
+
+
+def _fields_said(lesson: Lesson, goal: Goal) -> int:
+    """Fields of its forms that the goal calls by their names, as they are and before a value."""
+    text = goal.text.lower()
+    names = {
+        called(field).lower()
+        for operation in lesson.operations
+        for field in (operation.form.fields if operation.form and operation.run else ())
+    }
+    return sum(bool(name) and re.search(rf"\b{re.escape(name)}\b", text) is not None for name in names)
 
 
 def _literal(lesson: Lesson, goal: Goal) -> float:
@@ -86,7 +98,7 @@ def _kind(lesson: Lesson, goal: Goal) -> float:
             goal.question == is_question(lesson.shown.example.instruction)
         )
     if not goal.changes:
-        return -0.3 if lesson.changes else 0.0
+        return -0.3 if lesson.changes or lesson.visit else 0.0
     return -0.3 if lesson.visit else 0.05 * lesson.changes
 
 
