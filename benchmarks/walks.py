@@ -2,8 +2,9 @@
 
     python benchmarks/walks.py FOLDER [--application trac] [--walks 4] [--steps 60]
 
-Each walk is replayed from a reset once, so that the replay can judge spans of it. The folder keeps them; what it has is
-not done again.
+The explorer knows of nothing to set out for at first, so a few episodes that are not counted go before. Each walk is
+replayed from a reset once, so that the replay can judge spans of it. The folder keeps them; what it has is not done
+again.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from lbi.records import Task, Trajectory
 from lbi.rollout import rollout
 from lbi.store import RunFolder
 
-ENDLESS = 10_000  # things to try in one episode: the step limit ends it
+BEFORE = 4  # episodes that only make things known
 
 
 async def walk(folder: Path, application: str, walks: int, steps: int) -> None:
@@ -31,18 +32,19 @@ async def walk(folder: Path, application: str, walks: int, steps: int) -> None:
     with RunFolder(folder, {"application": application, "steps": steps}) as run:
         try:
             environment = await world.open()
-            agent = Explorer(seed=0, follow_up=ENDLESS)
-            for number in range(walks):
-                key = f"{number:02d}"
-                known = run.store.get("walk", key, Trajectory)
+            agent = Explorer(seed=0, aims=steps)  # so many that the step limit ends a walk
+            for number in range(-BEFORE, walks):
+                kind, key = ("walk", f"{number:02d}") if number >= 0 else ("before", f"{number + BEFORE:02d}")
+                task = Task(instruction=f"Look around, {number}.", environment=world.name)
+                agent.prepare([task])
+                known = run.store.get(kind, key, Trajectory)
                 if known is None:
-                    task = Task(instruction=f"Look around, {number}.", environment=world.name)
                     known = without_idle_steps(await rollout(environment, agent, task, steps))
-                    run.store.put("walk", key, known)
+                    run.store.put(kind, key, known)
                 agent.learn([known])
-                if key not in run.store.keys("replay"):
+                if kind == "walk" and key not in run.store.keys("replay"):
                     run.store.put("replay", key, await replay(environment, known))
-                print(f"walk {key}: {len(known.steps)} steps of {steps} had an effect", file=sys.stderr, flush=True)
+                print(f"{kind} {key}: {len(known.steps)} steps of {steps} had an effect", file=sys.stderr, flush=True)
         finally:
             await world.close()
 

@@ -48,7 +48,7 @@ class Thing:
 
 
 def thing_of(url: str, pages: Iterable[Page]) -> Thing | None:
-    """A number in the path; failing that, a last part by which links are called, or a coined one in the page's title."""
+    """A number in the path; else a last part by which links are called, or a coined one in the page's title."""
     parts = segments(url)
     numbered = [index for index, part in enumerate(parts) if index > 0 and _NUMBERED.match(part)]
     if numbered:
