@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 FIELDS = frozenset({"textbox", "searchbox", "combobox", "listbox", "spinbutton", "slider"})
 TICKS = frozenset({"checkbox", "radio", "switch", "menuitemcheckbox", "menuitemradio"})
@@ -61,6 +61,11 @@ class Page:
     tables: tuple[tuple[tuple[str, ...], tuple[tuple[str, ...], ...]], ...] = ()  # (names of columns, rows of cells)
     facts: tuple[tuple[str, str], ...] = ()  # those of the pairs that the page itself marks as such, not prose
     by_line: tuple[tuple[int, str], ...] = ()  # every line of the observation with its number
+
+    @cached_property
+    def memo(self) -> dict[object, object]:
+        """What readers of the page have worked out of it, so that they need to do so once."""
+        return {}
 
     def element(self, ref: str) -> Element | None:
         return next((element for element in self.elements if element.ref == ref), None)

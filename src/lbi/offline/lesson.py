@@ -168,12 +168,13 @@ class Lesson:
     @cached_property
     def reachable(self) -> bool:
         """Whether the way to the goal's thing is known, if only by the page that links to it."""
-        return not self.missing or bool(self.ways())
+        return not self.missing or bool(self.ways)
 
+    @cached_property
     def ways(self) -> list[tuple[str, str]]:
         """Where the goal's counterparts of the pages are that led to the example's, and the links that did."""
         found = []
-        for page, name in self.parents():
+        for page, name in self.parents:
             about = thing_of(page.url, self.pages)
             if about is None:
                 found.append((page.url, name))
@@ -207,6 +208,7 @@ class Lesson:
         names = {plain_name(name).lower() for name in self.called}
         return text.lower() in names or (bool(set(words(text))) and set(words(text)) <= own)
 
+    @cached_property
     def parents(self) -> list[tuple[Page, str]]:
         """Pages of its trajectory with a link to where it is carried out, and the name of that link."""
         wanted = _path(self.operations[0].url)
@@ -216,7 +218,7 @@ class Lesson:
             for element in page.elements:
                 if element.role == "link" and _path(element.url) == wanted and _path(page.url) != wanted:
                     found.append((page, element.name))
-        return found
+        return list({(page.url, name): (page, name) for page, name in found}.values())
 
     def like(self, url: str) -> bool:
         """Whether an address is that of the lesson's page, about whichever thing."""
@@ -233,9 +235,8 @@ class Lesson:
                 break
             own = self.operations[count].commit
             after = history[at + 1].observation if at + 1 < len(history) else last
-            same = step.action.kind == own.kind and step.action.role == own.role
-            named = step.action.name in (own.name, self.name(own.name))
-            if same and named and own.role and not after.error and (self.id in step.reason):
+            same = step.action.kind == own.kind and step.action.role == own.role and self.id in step.reason
+            if same and own.role and not after.error and step.action.name in (own.name, self.name(own.name)):
                 count += 1
         return count
 

@@ -189,5 +189,10 @@ def overlap(wanted: Iterable[str], offered: Iterable[str]) -> float:
 
 def contains_phrase(text: str, phrase: str) -> bool:
     """Whether the phrase stands in the text as whole words, case and blanks folded."""
-    folded = " ".join(phrase.split()).lower()
-    return bool(folded) and re.search(rf"(?<!\w){re.escape(folded)}(?!\w)", " ".join(text.split()).lower()) is not None
+    folded, whole = _folded(phrase), _folded(text)
+    return bool(folded) and folded in whole and re.search(rf"(?<!\w){re.escape(folded)}(?!\w)", whole) is not None
+
+
+@lru_cache(maxsize=20_000)
+def _folded(text: str) -> str:
+    return " ".join(text.split()).lower()

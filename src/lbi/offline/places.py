@@ -26,6 +26,11 @@ def _segments(url: str) -> tuple[str, ...]:
     return tuple(unquote(part) for part in path.split("/") if part)
 
 
+def parts_of(url: str) -> tuple[str, ...]:
+    """The same as ``segments``, not to be changed."""
+    return _segments(url)
+
+
 def segments(url: str) -> list[str]:
     """Path of an address in parts, decoded: /a/b%20c/?x=1 -> [a, b c]. None for an address that cannot be read."""
     return list(_segments(url))
@@ -48,7 +53,7 @@ class Thing:
 
 
 def thing_of(url: str, pages: Iterable[Page]) -> Thing | None:
-    """A number in the path; else a last part by which links are called, or a coined one in the page's title."""
+    """A number in the path; failing that, a last part by which links are called, or a coined one in a page's title."""
     parts = segments(url)
     numbered = [index for index, part in enumerate(parts) if index > 0 and _NUMBERED.match(part)]
     if numbered:
@@ -79,9 +84,9 @@ def _folded(name: str) -> str:
 
 def thing_in(url: str, prefix: tuple[str, ...], *, numbered: bool) -> Thing | None:
     """The thing that an address is about, if it is one of those under ``prefix``: /lamp/7/edit under (lamp) is 7."""
-    parts = segments(url)
+    parts = _segments(url)
     at = len(prefix)
-    if len(parts) <= at or tuple(parts[:at]) != prefix or bool(_NUMBERED.match(parts[at])) != numbered:
+    if len(parts) <= at or parts[:at] != prefix or bool(_NUMBERED.match(parts[at])) != numbered:
         return None
     after = parts[at + 1] if len(parts) > at + 1 else ""
     return Thing(prefix, parts[at], after if "-" in after else "")

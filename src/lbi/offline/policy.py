@@ -30,7 +30,7 @@ from lbi.offline.goal import Goal, page_of
 from lbi.offline.ground import ground, search
 from lbi.offline.lesson import Lesson, Operation
 from lbi.offline.lexical import SYNONYMS, labels, words
-from lbi.offline.places import place, segments
+from lbi.offline.places import place, thing_in
 from lbi.offline.rank import CLOSE_ENOUGH, CLOSE_TO_ANSWER, rank
 from lbi.offline.situation import Move, Situation, click, enter, fill, finish, goto, guidance, path
 from lbi.records import Action, Step
@@ -142,11 +142,11 @@ def _go(here: Situation, url: str) -> Move | None:
 
 def _by_link(here: Situation, lesson: Lesson) -> Move | None:
     """On the page that holds such links: the one whose surroundings say what the goal says."""
-    names = {name for url, name in lesson.ways() if path(url) == path(here.page.url)}
+    names = {name for url, name in lesson.ways if path(url) == path(here.page.url)}
     links = [
         e
         for e in here.page.elements
-        if e.role == "link" and usable(e) and e.name in names and lesson.like(e.url) and not _is_its_name(e)
+        if e.role == "link" and usable(e) and e.name in names and lesson.like(e.url) and not _is_its_name(e, lesson)
     ]
     if not links or any(here.pressed(e) for e in links):
         return None
@@ -154,15 +154,17 @@ def _by_link(here: Situation, lesson: Lesson) -> Move | None:
     return (click(element), "the one beside what is asked for") if element else None
 
 
-def _is_its_name(link: Element) -> bool:
-    """Whether a link is called like what it leads to: then it is not one of many "edit", but another thing."""
-    last = re.sub(r"\W+", "", (segments(link.url) or [""])[-1]).lower()
-    return len(last) > 1 and last in re.sub(r"\W+", "", link.name).lower()
+def _is_its_name(link: Element, lesson: Lesson) -> bool:
+    """Whether a link is called like the thing it leads to: then it is not one of many "edit", but another thing."""
+    about = lesson.about
+    thing = thing_in(link.url, about.prefix, numbered=about.id.isdigit()) if about else None
+    bare = re.sub(r"\W+", "", thing.id).lower() if thing else ""
+    return len(bare) > 1 and bare in re.sub(r"\W+", "", link.name).lower()
 
 
 def _to_parent(here: Situation, lesson: Lesson) -> Move | None:
     """To a page that holds the link which the example came by."""
-    for url, _ in lesson.ways():
+    for url, _ in lesson.ways:
         if path(url) != path(here.page.url) and (move := _go(here, url)):
             return move
     return None

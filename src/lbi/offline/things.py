@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
+from typing import cast
 
 from lbi.environments.snapshot import Page
 from lbi.offline.goal import Goal
 from lbi.offline.lexical import STOP, SYNONYMS, contains_phrase, labels, words
-from lbi.offline.places import Thing, segments, thing_in
+from lbi.offline.places import Thing, parts_of, thing_in
 
 NAMED = 0.5  # share of a name's words that must be said
 SURE = 0.5  # weight of the words of a name that are said, one that only this name has being worth 1
@@ -44,25 +46,25 @@ def _number(goal: Goal, about: Thing) -> str:
 def directory(about: Thing, own: Iterable[Page], seen: Iterable[Page]) -> dict[Thing, set[str]]:
     """Things of one kind -> the names of the links that lead to them, or to another page about the same thing."""
     pages = [*own, *seen]
-    prefixes = {about.prefix, *homes(about, pages)}
     found: dict[Thing, set[str]] = {}
-    for page in pages:
-        for url, name in _links(page):
-            for prefix in prefixes:
-                other = thing_in(url, prefix, numbered=about.id.isdigit())
-                if other is not None:
-                    slug = other.slug if prefix == about.prefix else ""
-                    found.setdefault(Thing(about.prefix, other.id, slug), set()).add(name)
-    leads = Counter(name for names in _merged(found).values() for name in names)
-    plain = {thing: {n for n in names if leads[n] == 1 and _tells(n)} for thing, names in found.items()}
+    leads: dict[str, set[str]] = {}  # name -> ids of the things it leads to
+    for prefix in sorted({about.prefix, *homes(about, pages)}):
+        for page in pages:
+            for id_, slug, name in _under(page, prefix, about.id.isdigit()):
+                thing = Thing(about.prefix, id_, slug if prefix == about.prefix else "")
+                found.setdefault(thing, set()).add(name)
+                leads.setdefault(name, set()).add(id_)
+    plain = {thing: {name for name in names if len(leads[name]) == 1} for thing, names in found.items()}
     return {thing: names for thing, names in plain.items() if names}
 
 
-def _merged(found: dict[Thing, set[str]]) -> dict[str, set[str]]:
-    merged: dict[str, set[str]] = {}
-    for thing, names in found.items():
-        merged.setdefault(thing.id, set()).update(names)
-    return merged
+def _under(page: Page, prefix: tuple[str, ...], numbered: bool) -> list[tuple[str, str, str]]:
+    """Id and readable part of each thing under a prefix that the page links to, and the link's name if it tells."""
+    key = ("under", prefix, numbered)
+    if key not in page.memo:
+        things = ((thing_in(url, prefix, numbered=numbered), name) for url, name in _links(page) if _tells(name))
+        page.memo[key] = [(thing.id, thing.slug, name) for thing, name in things if thing is not None]
+    return cast("list[tuple[str, str, str]]", page.memo[key])
 
 
 def homes(about: Thing, pages: Iterable[Page]) -> set[tuple[str, ...]]:
@@ -71,33 +73,39 @@ def homes(about: Thing, pages: Iterable[Page]) -> set[tuple[str, ...]]:
         return set()
     found: set[tuple[str, ...]] = set()
     for page in pages:
-        if any(segments(url)[:2] == [about.prefix[0], about.id] for url, _ in _links(page)):
+        if (about.prefix[0], about.id) in _beginnings(page):
             found.add(about.prefix[:1])
-        parts = segments(page.url)
-        if about.id not in parts[1:] or parts[:1] != list(about.prefix[:1]):
+        parts = parts_of(page.url)
+        if about.id not in parts[1:] or parts[:1] != about.prefix[:1]:
             continue
-        prefix = tuple(parts[: parts.index(about.id, 1)])
-        if any(thing_in(url, about.prefix, numbered=True) == about for url, _ in _same_id(page, about)):
-            found.add(prefix)
+        same = (url for url, _ in _links(page) if about.id in parts_of(url))
+        if any(thing_in(url, about.prefix, numbered=True) == about for url in same):
+            found.add(parts[: parts.index(about.id, 1)])
     return found
 
 
-def _same_id(page: Page, about: Thing) -> list[tuple[str, str]]:
-    return [(url, name) for url, name in _links(page) if about.id in segments(url)]
+def _beginnings(page: Page) -> frozenset[tuple[str, ...]]:
+    """The first two parts of the addresses that the page links to."""
+    if "beginnings" not in page.memo:
+        page.memo["beginnings"] = frozenset(parts_of(url)[:2] for url, _ in _links(page))
+    return cast("frozenset[tuple[str, ...]]", page.memo["beginnings"])
 
 
 def _links(page: Page) -> list[tuple[str, str]]:
-    return [
-        (e.url, e.name) for e in page.elements if e.role == "link" and e.url and "://" not in e.url and e.name.strip()
-    ]
+    if "links" not in page.memo:
+        links = (e for e in page.elements if e.role == "link" and e.url and "://" not in e.url)
+        page.memo["links"] = [(e.url, e.name) for e in links if e.name.strip()]
+    return cast("list[tuple[str, str]]", page.memo["links"])
 
 
+@lru_cache(maxsize=50_000)
 def _tells(name: str) -> bool:
     """Whether a link's name says which thing it leads to; "edit" names none."""
     bare = plain_name(name).lower()
     return bool(re.search(r"[^\W_]{2}|#\d", bare)) and bare not in SYNONYMS and bare not in STOP
 
 
+@lru_cache(maxsize=50_000)
 def plain_name(name: str) -> str:
     return re.sub(r"\s+(unread|new)$", "", name.strip().lstrip("#"))
 

@@ -1,0 +1,129 @@
+"""What the offline policy does without an example: answers, searches, and what it leaves alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from lamps import asked, observed
+from lbi.offline.answers import answer
+from lbi.offline.forms import Form, assign, called, forms, row_of
+from lbi.offline.goal import Goal, page_of
+from lbi.offline.lexical import is_question
+from lbi.offline.policy import act
+from lbi.records import Action, Observation, Step
+
+BOX = 'textbox "Search"'
+FIND = 'button "Find"'
+
+
+def step(page: Observation, action: Action, reason: str = "") -> Step:
+    return Step(observation=page, action=action, reason=reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("On which date does the boat arrive? Answer as in 12 June.", True),
+        ("The tester found something. Who is the tester?", True),
+        ("Report the comment of pavel", False),
+        ('Create a page "What is new?"', False),
+        ("Find out who wrote the guide", True),
+        ("Check the box beside hall", False),
+    ],
+)
+def test_a_question_is_told_from_a_task(text, question):
+    assert is_question(text) is question
+
+
+def test_a_question_presses_no_button():
+    page = observed("/", "Start", 'button "Vote"', 'link "Poll" -> /poll')
+    assert act(asked("How many votes has the poll?", page))[0] == "click(e2)"
+    assert act(asked("How many votes are there?", observed("/", "Start", 'button "Vote"')))[0] == 'finish("")'
+
+
+def test_what_no_link_names_is_searched_for_and_the_best_result_opened():
+    start = observed("/", "Start", 'link "Away" -> /away', BOX, FIND)
+    question = "Who takes care of the lighthouse?"
+    first, _ = act(asked(question, start))
+    assert first == 'fill(e2, "lighthouse")'
+    filled = observed("/", "Start", 'link "Away" -> /away', BOX + ": lighthouse", FIND)
+    typed = step(start, Action(text=first, kind="fill", role="textbox", name="Search", value="lighthouse"))
+    second, reason = act(asked(question, filled, history=(typed,)))
+    assert second in ('press(e2, "Enter")', "click(e3)")
+    sent = step(filled, Action(text=second, kind="press", role="textbox", name="Search", value="Enter"), reason)
+    results = observed(
+        "/search?q=lighthouse",
+        "Results",
+        'link "Away" -> /away',
+        BOX,
+        FIND,
+        'link "Boats" -> /boats',
+        'link "Lighthouse rota" -> /rota',
+    )
+    assert act(asked(question, results, history=(typed, sent)))[0] == "click(e5)"
+
+
+def test_who_wrote_something_is_the_name_above_it():
+    page = page_of(
+        observed(
+            "/topic/1",
+            "Tomatoes",
+            'link "jane" -> /user/3/jane',
+            "text: Which variety stands blight?",
+            'link "olu Admin" -> /user/5/olu',
+            "text: Crimson Crush, without a doubt.",
+        )
+    )
+    found = answer(Goal("Who recommended Crimson Crush in the topic?"), page)
+    assert found is not None
+    assert found.text == "olu"
+
+
+@pytest.mark.parametrize(
+    ("lines", "question", "expected"),
+    [
+        (('heading "Results (1 - 4 of 14)"',), "How many results are there for boats?", "14"),
+        (("columns: Harbour | Berths", "row: Porto | 18", "row: Split | 51"), "How many berths has Split?", "51"),
+    ],
+)
+def test_a_number_is_counted_by_the_page(lines, question, expected):
+    found = answer(Goal(question), page_of(observed("/x", "X", *lines)))
+    assert found is not None
+    assert found.text == expected
+
+
+# fields
+
+
+def only(*lines: str) -> Form:
+    (form,) = forms(page_of(observed("/x", "X", *lines)))
+    return form
+
+
+def test_a_box_without_a_name_is_called_like_the_switch_beside_it():
+    form = only('checkbox "Due:"', "textbox [e9]", 'button "Save"')
+    assert [called(field) for field in form.fields] == ["Due", "Due"]
+    goal = Goal("The milestone is due on 2028-01-15")
+    found = assign(goal.text, goal.values, form.fields, {}, ())
+    assert [(filling.field.role, filling.value) for filling in found] == [("checkbox", ""), ("textbox", "2028-01-15")]
+
+
+def test_a_box_whose_name_is_advice_is_called_like_the_heading():
+    form = only('heading "Add Comment"', 'textbox "You may use *stars* for bold text"', 'button "Save"')
+    assert called(form.fields[0]) == "Add Comment"
+
+
+def test_a_labelled_file_button_does_not_end_a_form():
+    form = only('textbox "First name"', 'button "Picture:"', 'textbox "Last name"', 'button "Save"')
+    assert [field.name for field in form.fields] == ["First name", "Last name"]
+
+
+def test_of_two_options_that_are_named_the_new_one_is_chosen():
+    form = only('combobox "Room": "hall" of "hall" | "attic"', 'button "Save"')
+    goal = Goal('Move it from the room "hall" to the room "attic"')
+    assert [filling.value for filling in assign(goal.text, goal.values, form.fields, {}, ())] == ["attic"]
+
+
+def test_a_row_is_read_cell_by_cell():
+    page = page_of(observed("/x", "X", 'row: checkbox [e1] | link "hall" [e2] -> /rooms/hall | 3 m'))
+    assert row_of(page, page.elements[0]) == ["hall", "3 m"]
