@@ -22,7 +22,8 @@ def offline() -> Iterator[None]:
     """Every test, and every process a test starts, is kept from paid requests; this process also from the network."""
     with pytest.MonkeyPatch.context() as patch, paid_requests_forbidden():
         patch.setenv(FORBID_VARIABLE, "1")
-        for variable in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL"):
+        keys = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY")
+        for variable in (*keys, "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL"):
             patch.delenv(variable, raising=False)
         _keep_sockets_local(patch)
         yield

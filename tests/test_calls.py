@@ -26,9 +26,10 @@ from lbi.calls import (
 )
 from lbi.contracts import Fields, Message, Model, Reply, Request
 from lbi.errors import BudgetExceeded, ModelBusy, ModelError, ParseError, UserError
+from lbi.gate import Gate
 from lbi.models import open_model
 from lbi.models.scripted import Scripted
-from lbi.prices import Bill, Prices
+from lbi.prices import Price, Prices
 from lbi.prompts import render
 from lbi.records import Observation, Task, Usage
 from lbi.store import RunFolder
@@ -101,6 +102,18 @@ async def test_a_failed_call_is_never_an_empty_reply_and_never_remembered() -> N
     assert (await asked.complete(REQUEST)).text == GOOD
 
 
+async def test_a_call_that_failed_is_kept_apart_until_it_succeeds(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run") as run:
+        model = cached(paying(ModelError("refused"), ModelError("refused"), GOOD), run.store, run.store)
+        for _ in range(2):
+            with pytest.raises(ModelError):
+                await model.complete(REQUEST)
+        count = "SELECT (SELECT count(*) FROM call), (SELECT sum(attempts) FROM failed_call)"
+        assert run.store._rows(count) == [(0, 2)]
+        assert (await model.complete(REQUEST)).text == GOOD
+        assert run.store._rows(count) == [(1, None)]
+
+
 async def test_a_run_that_is_started_again_pays_for_no_call_twice(tmp_path: Path) -> None:
     for replies in ((GOOD,), ()):
         with RunFolder(tmp_path / "run") as run:
@@ -165,7 +178,7 @@ def test_the_stage_that_asks_is_no_part_of_the_key() -> None:
 
 async def test_tokens_and_money_are_added_up_per_stage_and_role() -> None:
     store = MemoryCalls()
-    model = metered(paying("a", "b", usage=Bill(calls=1, input_tokens=MILLION, output_tokens=1000)), store, PRICES)
+    model = metered(paying("a", "b", usage=Usage(calls=1, input_tokens=MILLION, output_tokens=1000)), store, PRICES)
     reply = await model.complete(REQUEST)
     await model.complete(REQUEST)
     assert reply.usage == Usage(calls=1, input_tokens=MILLION, output_tokens=1000, cost=1.01)
@@ -222,9 +235,9 @@ async def test_a_free_model_costs_nothing_and_is_not_cached() -> None:
 
 
 def test_a_listed_model_has_a_price_in_which_cached_tokens_are_cheaper_and_written_ones_dearer() -> None:
-    full = Prices().cost("anthropic:claude-sonnet-4-5", Bill(calls=1, input_tokens=1000))
-    read = Prices().cost("anthropic:claude-sonnet-4-5", Bill(calls=1, input_tokens=1000, cached_tokens=1000))
-    written = Prices().cost("anthropic:claude-sonnet-4-5", Bill(calls=1, input_tokens=1000, written_tokens=1000))
+    full = Prices().cost("anthropic:claude-sonnet-4-5", Usage(calls=1, input_tokens=1000))
+    read = Prices().cost("anthropic:claude-sonnet-4-5", Usage(calls=1, input_tokens=1000, cached_tokens=1000))
+    written = Prices().cost("anthropic:claude-sonnet-4-5", Usage(calls=1, input_tokens=1000, written_tokens=1000))
     assert full is not None
     assert read is not None
     assert written is not None
@@ -240,6 +253,36 @@ def test_the_users_price_wins_also_without_the_provider_in_the_name() -> None:
 def test_a_server_of_ones_own_has_no_price_however_its_model_is_called() -> None:
     assert Prices().cost("openai:gpt-4o", Usage(), endpoint="http://127.0.0.1:8000/v1") is None
     assert Prices().knows("openai:gpt-4o")
+
+
+def test_the_users_price_may_tell_cached_and_written_tokens_apart() -> None:
+    usage = Usage(calls=1, input_tokens=3 * MILLION, cached_tokens=MILLION, written_tokens=MILLION)
+    assert Prices({"m": (2.0, 9.0)}).cost("a:m", usage) == 6
+    assert Prices({"m": Price(input=2.0, output=9.0, cached=0.5, written=3.0)}).cost("a:m", usage) == 5.5
+
+
+def test_a_price_is_told_with_its_date_and_where_it_is_from() -> None:
+    listed = Prices().of("anthropic:claude-sonnet-4-5", "2026-11-22")
+    assert listed is not None
+    assert listed.cached is not None
+    assert listed.written is not None
+    assert listed.cached < listed.input < listed.written
+    assert (listed.date, listed.source.split()[0]) == ("2026-11-22", "genai-prices")
+    usage = Usage(calls=1, input_tokens=1000, output_tokens=1000, cached_tokens=100, written_tokens=200)
+    assert listed.cost(usage) == pytest.approx(Prices().cost("anthropic:claude-sonnet-4-5", usage))
+    own = Prices({"m": Price(input=1, output=2, date="2026-01-05")}).of("a:m", "2026-11-22")
+    assert own is not None
+    assert (own.date, own.source) == ("2026-01-05", "config")
+    assert Prices().of("a:m", "2026-11-22") is None
+
+
+async def test_what_is_read_from_and_written_to_a_cache_is_metered_apart() -> None:
+    store = MemoryCalls()
+    usage = Usage(calls=1, input_tokens=1000, cached_tokens=600, written_tokens=300, cost=None)
+    reply = await metered(paying("a", usage=usage), store, PRICES).complete(REQUEST)
+    meter = store.meters["rollout/act"]
+    assert (meter["cached_tokens"], meter["written_tokens"]) == (600, 300)
+    assert (reply.usage + reply.usage).written_tokens == 600
 
 
 # budgeted
@@ -290,6 +333,46 @@ def test_calls_in_flight_never_exceed_the_budget_together(costs: list[float], li
     budget, most, done = asyncio.run(run())
     assert max(budget.spent, most) <= limit + 1e-9
     assert done == len(costs) or budget.spent + 1.0 > limit  # nobody was turned away for money that came back
+
+
+async def test_the_end_of_the_budget_waits_for_replies_that_are_on_their_way() -> None:
+    arrived, sent = asyncio.Event(), asyncio.Event()
+    inner = paying(GOOD, usage=Usage(calls=1, cost=0.001))
+    complete = inner.complete
+
+    async def slow(request: Request) -> Reply:
+        sent.set()
+        await arrived.wait()
+        return await complete(request)
+
+    inner.complete = slow  # type: ignore[method-assign]
+    store, budget = MemoryCalls(), Budget(0.06)
+    asked = cached(budgeted(inner, budget, PRICES), store, store)
+    first = asyncio.create_task(asked.complete(sample(1)))
+    await sent.wait()
+    budget.spent += 0.05  # by others: there is no money for a second call now, whatever the first one costs
+    second = asyncio.create_task(asked.complete(sample(2)))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not second.done(), "raising now would end the run, and the reply that is on its way with it"
+    arrived.set()
+    with pytest.raises(BudgetExceeded):
+        await second
+    assert (await first).text == GOOD
+    assert len(store.calls) == 1
+
+
+async def test_a_call_is_reserved_at_the_dearer_price_of_writing_its_prompt_to_a_cache() -> None:
+    def price(written: float) -> Prices:
+        return Prices({"scripted:test": Price(input=1.0, output=0.0, written=written)})
+
+    reserved = []
+    for written in (1.0, 5.0):
+        budget = Budget(0.0)
+        with pytest.raises(BudgetExceeded, match="next call may cost") as caught:
+            await budgeted(paying(GOOD), budget, price(written)).complete(REQUEST)
+        reserved.append(float(str(caught.value).split("may cost ")[1].split(";")[0]))
+    assert reserved[1] == pytest.approx(5 * reserved[0], rel=0.1)
 
 
 async def test_a_refused_reply_uses_up_budget() -> None:
@@ -376,6 +459,25 @@ async def test_a_failure_for_good_is_not_tried_again() -> None:
 
 
 # all of them
+
+
+async def test_who_waits_for_money_is_not_in_flight_and_uses_up_no_deadline() -> None:
+    arrived, gate, store = asyncio.Event(), Gate("test"), MemoryCalls()
+    inner = paying(GOOD, GOOD, usage=Usage(calls=1, cost=0.001))
+    complete = inner.complete
+
+    async def slow(request: Request) -> Reply:
+        await arrived.wait()
+        return await complete(request)
+
+    inner.complete = slow  # type: ignore[method-assign]
+    model = wrapped(inner, calls=store, meters=store, prices=PRICES, budget=Budget(0.06), gate=gate)
+    calls = [asyncio.create_task(model.complete(sample(n))) for n in range(2)]  # each may cost more than 0.03
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert gate.way(model.name).lane.flying == 1
+    arrived.set()
+    assert [reply.text for reply in await asyncio.gather(*calls)] == [GOOD, GOOD]
 
 
 def _failing_now_and_then() -> Iterator[Answer]:

@@ -21,8 +21,9 @@ from larder import answer, command, environ, lbi, lbi_here, write_larder
 from lbi import __version__
 from lbi.commands.failure import explained
 from lbi.config import Config, load_config
-from lbi.errors import BudgetExceeded, EnvironmentFailure, UserError
-from lbi.records import Document, Task
+from lbi.errors import BudgetExceeded, EnvironmentFailure, ModelUnavailable, UserError
+from lbi.prices import Price
+from lbi.records import Document, Example, Task
 from lbi.store import RunFolder
 
 HEAVY = {"pydantic", "rich", "jinja2", "numpy", "playwright", "openai", "anthropic", "tantivy", "docutils", "bs4"}
@@ -128,7 +129,9 @@ def test_a_dry_run_prints_config_and_plan_and_makes_nothing(config: Path, tmp_pa
     assert (found["documents"], found["tasks_proposed"], found["rollouts"], found["held_out_tasks"]) == (3, 6, 12, 2)
     rows = {(row["stage"], row["role"]): row for row in found["stages"]}
     assert rows["propose", "propose"]["calls"] == 3
-    assert rows["label", "summarise"]["calls"] == 12 * 4
+    assert rows["label", "summarise"]["calls"] == 12  # the four spans of a trajectory in one call
+    alone = answer(*arguments, "--set", "labelling.together=1", here=True)["stages"]
+    assert [row["calls"] for row in alone if row["role"] == "summarise"] == [12 * 4]
     assert rows["filter", "judge"]["calls"] == 12 * 4 + 12
     assert rows["evaluate: backward", "query"]["calls"] == 2 * 2 * 5
     assert ("attempt", "act") not in rows, "the exploring agent asks no model"
@@ -287,6 +290,7 @@ def test_what_several_workers_ran_into_is_told_by_its_cause() -> None:
     line, code = explained(group(BudgetExceeded("the budget is used up")))
     assert (line, code) == ("the budget is used up. Nothing finished is lost", 3)
     assert explained(group(broken))[1] == 2
+    assert explained(group(broken, ModelUnavailable("a wrong key"))) == ("a wrong key", 2)
     assert explained(OSError(errno.ENOSPC, "No space left on device", "/x/run.db"))[0].startswith(
         "the disk is full at /x/run.db"
     )
@@ -312,6 +316,30 @@ def test_report_answers_in_json_at_any_point_of_a_run(started: Path) -> None:
     assert (found["funnel"]["documents"], found["arms"], found["comparisons"]) == (1, [], [])
     assert Path(found["report"]).is_file()
     assert (found["calls"], found["money"]) == (0, 0)
+
+
+def test_a_report_tells_tokens_and_money_by_stage_and_per_kept_example(started: Path) -> None:
+    with RunFolder(started) as folder:
+        store = folder.store
+        store.add("label/abstract", calls=2, hits=1, input_tokens=900, cached_tokens=300, written_tokens=200, cost=0.25)
+        store.add("filter/judge", calls=1, input_tokens=100, output_tokens=10, cost=0.05)
+        store.add("evaluate: rag/act", calls=1, input_tokens=7, cost=7.0)
+        for number, kind in enumerate(("abstract", "abstract", "forward")):
+            made = Example(kind=kind, instruction=f"Go {number}", trajectory="t", start=0, end=1)
+            store.put("example", f"0/t/{kind}/{number}", made)
+        store.put("price", "a:b 1", Price(input=1, output=2, date="2026-11-22"))
+    found = answer("report", started, here=True)
+    rows = {row["stage"]: row for row in found["stages"]}
+    assert (rows["label/abstract"]["cached_tokens"], rows["label/abstract"]["written_tokens"]) == (300, 200)
+    assert (rows["label/abstract"]["hits"], rows["label/abstract"]["money"]) == (1, 0.25)
+    assert found["per_kept_example"] == {"examples": 2, "tokens": 1010 / 2, "money": pytest.approx(0.15)}
+    assert [(price["model"], price["date"]) for price in found["prices"]] == [("a:b", "2026-11-22")]
+    said = lbi_here("report", started).stdout
+    assert "What the models took" in said
+    assert "per kept example (2): 505 tokens, $0.15" in said
+    with RunFolder(started) as folder:
+        folder.store.add("filter/judge", unpriced=1)
+    assert answer("report", started, here=True)["per_kept_example"]["money"] is None, "unknown is not zero"
 
 
 # init

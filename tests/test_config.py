@@ -189,3 +189,20 @@ def test_the_arms_of_a_run_bear_different_names_and_the_reference_is_one_of_them
     assert len(set(names)) == len(names)
     assert {Evaluation().reference, Evaluation().growth_arm} <= set(names)
     assert all(isinstance(arm, Arm) for arm in Evaluation().arms)
+
+
+def test_a_price_is_a_list_or_a_table():
+    said = {"models": {"prices": {"a": [1, 2], "b": [1, 2, 0.1], "c": {"input": 1, "output": 2, "date": "2026-01-05"}}}}
+    prices = resolve(said, "x").models.prices
+    assert (prices["a"].cached, prices["b"].cached, prices["c"].date) == (None, 0.1, "2026-01-05")
+
+
+@pytest.mark.parametrize("price", [[1], [1, 2, 3, 4, 5], [1, "much"], {"input": 1}, [-1, 2]])
+def test_a_price_that_is_none_is_named(price):
+    with pytest.raises(UserError, match=r"models\.prices\.m"):
+        resolve({"models": {"prices": {"m": price}}}, "x")
+
+
+def test_an_unknown_part_of_a_price_is_named_with_the_nearest():
+    with pytest.raises(UserError, match="did you mean 'cached'"):
+        resolve({"models": {"prices": {"m": {"input": 1, "output": 2, "cachd": 1}}}}, "x")

@@ -96,6 +96,18 @@ async def test_the_model_answers_with_these_labels_and_agrees_with_them(created,
         assert parse.vote("offline")(vote.text).accepts
 
 
+@pytest.mark.parametrize(
+    ("role", "label", "reader"), [("abstract", abstract, parse.instruction), ("summarise", summary, parse.summary)]
+)
+async def test_the_model_labels_several_spans_at_once_with_the_same_words(role, label, reader, created):
+    spans = ((1, 3), (1, 5), (2, 5))
+    fields = Fields(trajectory=created, start=1, end=5, spans=spans)
+    assert fields.span_names == ("0-2", "0-4", "1-4")
+    reply = await OfflineModel().complete(Request(role=role, fields=fields))
+    found = parse.each(reader, fields.span_names)(reply.text)
+    assert list(found.values()) == [reader(label(created, *span)) for span in spans]
+
+
 async def test_the_model_rejects_a_label_that_names_what_was_not_done(painted):
     fields = Fields(trajectory=painted, start=2, end=4, instruction='Save with Colour "purple" on lamps "8"')
     vote = parse.vote("offline")((await OfflineModel().complete(Request(role="judge", fields=fields))).text)

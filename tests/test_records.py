@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lbi.records import Action, Example, Observation, Step, Task, Trajectory, Verdict
+from lbi.records import Action, Example, Observation, Step, Task, Trajectory, Usage, Verdict
 
 
 def _trajectory(count: int) -> Trajectory:
@@ -35,3 +35,11 @@ def test_grounded_actions_name_what_they_hit() -> None:
     assert Action(text="goto(/x)", kind="goto", value="/x").grounded == 'goto("/x")'
     assert Action(text="back()", kind="back").grounded == "back()"
     assert Action(text="what?").grounded == "what?"
+
+
+def test_tokens_written_to_a_cache_are_said_only_where_there_are_some() -> None:
+    """A trajectory's id holds its usage, so it must not change for calls that a version before did not tell apart."""
+    plain, written = Usage(calls=1, input_tokens=5), Usage(calls=1, input_tokens=5, written_tokens=3)
+    assert "written_tokens" not in plain.model_dump()
+    assert Usage.model_validate_json(written.model_dump_json()) == written
+    assert plain.id != written.id

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from desk import NEW, NOTES, Desk
 from lbi.contracts import Decision
-from lbi.errors import BudgetExceeded, EnvironmentFailure, ModelError, ParseError
+from lbi.errors import BudgetExceeded, EnvironmentFailure, ModelBusy, ModelError, ModelUnavailable, ParseError
 from lbi.records import Observation, Step, Task, Usage
 from lbi.rollout import ATTEMPTS, in_parallel, rollout
 
@@ -101,10 +101,18 @@ async def test_a_model_that_fails_ends_the_roll_out_as_data(error):
     assert (len(trajectory.steps), trajectory.last.url) == (1, "/notes")
 
 
-@pytest.mark.parametrize("error", [BudgetExceeded("spent"), EnvironmentFailure("gone"), ZeroDivisionError("a bug")])
+@pytest.mark.parametrize(
+    "error",
+    [BudgetExceeded("spent"), ModelUnavailable("no key"), EnvironmentFailure("gone"), ZeroDivisionError("a bug")],
+)
 async def test_what_is_not_the_models_failure_leaves_no_trajectory(error):
     with pytest.raises(type(error)):
         await rollout(Desk(), Told([NOTES, error]), HOME, 9)
+
+
+async def test_a_provider_that_is_out_of_order_leaves_no_trajectory_and_no_score():
+    with pytest.raises(EnvironmentFailure, match="the model's provider failed: gone"):
+        await rollout(Desk(), Told([NOTES, ModelBusy("gone")]), HOME, 9)
 
 
 async def test_a_broken_environment_leaves_no_trajectory():
@@ -171,7 +179,7 @@ async def test_a_job_that_always_fails_is_given_up_and_the_others_are_done(place
     assert all(desk.closed == 1 for desk in world.opened)
 
 
-@pytest.mark.parametrize("error", [BudgetExceeded("spent"), ZeroDivisionError("a bug")])
+@pytest.mark.parametrize("error", [BudgetExceeded("spent"), ModelUnavailable("no key"), ZeroDivisionError("a bug")])
 async def test_a_spent_budget_stops_everything_and_closes_what_is_open(error):
     world, started = Desks(), []
 

@@ -226,6 +226,16 @@ def test_another_config_is_refused_and_the_difference_named(tmp_path):
         assert folder.config["changed"] == 1
 
 
+def test_another_price_is_no_other_config_and_is_kept(tmp_path):
+    with RunFolder(tmp_path, {"models": {"default": "a:b", "prices": {}}}) as folder:
+        folder.store.put("task", "k", task())
+    RunFolder(tmp_path, {"models": {"default": "a:b", "prices": {"a:b": [1, 2]}}}).close()
+    with RunFolder(tmp_path) as folder:
+        assert folder.config["models"]["prices"] == {"a:b": [1, 2]}
+    with pytest.raises(UserError, match="different: models"):
+        RunFolder(tmp_path, {"models": {"default": "a:c", "prices": {}}})
+
+
 def test_a_start_that_did_nothing_binds_nobody(tmp_path):
     RunFolder(tmp_path, {"a": 1}).close()
     with RunFolder(tmp_path, {"a": 2}) as folder:

@@ -20,6 +20,7 @@ from lbi.records import Action, Example, Observation, Trajectory, Usage
 _UNFINISHED = frozenset({"fill", "select"})
 #: spans with one end differ in their beginnings only; more than so many of them say little more
 PER_END = 3
+LabelKind = Literal["abstract", "summary"]
 _TOGGLES = frozenset({"checkbox", "radio", "switch"})
 
 
@@ -146,27 +147,37 @@ async def label(
     trajectory: Trajectory,
     start: int,
     end: int,
-    kind: Literal["abstract", "summary"],
+    kind: LabelKind,
     *,
     stage: str = "label",
+    reused: bool = False,
 ) -> tuple[Example, Usage]:
-    """Write one example. Raises ModelError or ParseError: then the example does not exist."""
-    role: Literal["abstract", "summarise"] = "abstract" if kind == "abstract" else "summarise"
+    """Write one example. Raises ModelError or ParseError: then the example does not exist.
+
+    ``reused`` says that labels of other ends follow, whose prompts begin like this one's.
+    """
     fields = Fields(task=trajectory.task, trajectory=trajectory, start=start, end=end)
     parser = parse.instruction if kind == "abstract" else parse.summary
-    instruction, usage = await parse.ask(model, Request(role=role, fields=fields, stage=stage), parser)
-    return _example(kind, instruction, trajectory, start, end), usage
+    request = Request(role=role_of(kind), fields=fields, stage=stage, reused=reused)
+    instruction, usage = await parse.ask(model, request, parser)
+    return example(kind, instruction, trajectory, start, end), usage
+
+
+def role_of(kind: LabelKind) -> Literal["abstract", "summarise"]:
+    """Who writes labels of a kind."""
+    return "abstract" if kind == "abstract" else "summarise"
 
 
 def forward_example(trajectory: Trajectory) -> Example | None:
     """Without backward construction: the proposed task with the whole attempt (the paper's data distillation)."""
     end = actions_to_learn(trajectory)
-    return _example("forward", trajectory.task.instruction, trajectory, 0, end) if end else None
+    return example("forward", trajectory.task.instruction, trajectory, 0, end) if end else None
 
 
-def _example(
+def example(
     kind: Literal["abstract", "summary", "forward"], instruction: str, trajectory: Trajectory, start: int, end: int
 ) -> Example:
+    """An instruction for the span (start, end), with the document that the trajectory goes back to."""
     return Example(
         kind=kind,
         instruction=instruction,

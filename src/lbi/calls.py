@@ -1,4 +1,4 @@
-"""Wrappers between a stage and a model, each existing once: cached(retried(budgeted(metered(model))))."""
+"""Wrappers between a stage and a model, each existing once: cached(budgeted(retried(metered(model))))."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from weakref import WeakValueDictionary
 
 from lbi.contracts import Message, Model, Reply, Request
 from lbi.errors import BudgetExceeded, ModelBusy, ModelError, UserError
+from lbi.gate import Gate
 from lbi.models import THINKING_TOKENS
-from lbi.prices import Bill, Prices
+from lbi.prices import Prices
 from lbi.prompts import DEFAULT_LIMITS, Limits, estimate_tokens, render
-from lbi.records import Record, Usage
+from lbi.records import Usage
+from lbi.retry import Retry, Tries, tried, within
 
 Complete = Callable[[Request], Coroutine[Any, Any, Reply]]
 
@@ -28,6 +30,10 @@ class CallStore(Protocol):
     def get_call(self, key: str) -> Reply | None: ...
 
     def put_call(self, key: str, role: str, stage: str, model: str, messages_json: str, reply: Reply) -> None: ...
+
+    def fail_call(
+        self, key: str, role: str, stage: str, model: str, messages_json: str, message: str, usage: Usage
+    ) -> None: ...
 
 
 class MeterStore(Protocol):
@@ -41,6 +47,7 @@ class MemoryCalls:
 
     def __init__(self) -> None:
         self.calls: dict[str, Reply] = {}
+        self.failed: dict[str, str] = {}
         self.meters: dict[str, dict[str, float]] = {}
 
     def get_call(self, key: str) -> Reply | None:
@@ -48,6 +55,12 @@ class MemoryCalls:
 
     def put_call(self, key: str, role: str, stage: str, model: str, messages_json: str, reply: Reply) -> None:
         self.calls.setdefault(key, reply)
+        self.failed.pop(key, None)
+
+    def fail_call(
+        self, key: str, role: str, stage: str, model: str, messages_json: str, message: str, usage: Usage
+    ) -> None:
+        self.failed[key] = message
 
     def add(self, stage: str, **amounts: float) -> None:
         meter = self.meters.setdefault(stage, {})
@@ -92,17 +105,22 @@ def wrapped(
     prices: Prices,
     budget: Budget | None = None,
     retry: Retry | None = None,
+    gate: Gate | None = None,
 ) -> Model:
-    """All wrappers in the order that makes sense: hits cost nothing, and every attempt is metered and budgeted.
+    """All wrappers in the order that makes sense: hits cost nothing, and every attempt is metered.
 
-    A free model is only metered. Raises UserError for a budget with a model whose price is unknown.
+    Money is set aside once for all attempts of a call and before the gate: who waits for money holds no place there,
+    and its wait is no silence of the provider's. A free model is only metered. ``gate`` is shared by all models of one
+    provider.
+    Raises UserError for a budget with a model whose price is unknown.
     """
     inner = metered(model, meters, prices)
     if is_free(model):
         return inner
+    inner = retried(inner, retry or Retry(), gate)
     if budget is not None:
         inner = budgeted(inner, budget, prices)
-    return cached(retried(inner, retry or Retry()), calls, meters)
+    return cached(inner, calls, meters)
 
 
 # money
@@ -111,8 +129,8 @@ def wrapped(
 def metered(model: Model, meters: MeterStore, prices: Prices) -> Model:
     """Prices each call and adds it up per stage and role, also a call whose reply could not be used.
 
-    Meters: calls, failures, input_tokens, output_tokens, cached_tokens, seconds, cost (US dollars), unpriced (calls
-    whose cost is unknown and therefore no part of ``cost``).
+    Meters: calls, failures, input_tokens, output_tokens, cached_tokens, written_tokens, seconds, cost (US dollars),
+    unpriced (calls whose cost is unknown and therefore no part of ``cost``).
     """
 
     async def complete(request: Request) -> Reply:
@@ -142,8 +160,7 @@ def _priced(model: Model, usage: Usage, prices: Prices) -> Usage:
         cost: float | None = 0.0
     else:
         cost = prices.cost(model.name, usage, endpoint_of(model))
-    plain = usage.usage if isinstance(usage, Bill) else usage
-    return plain.model_copy(update={"cost": cost})
+    return usage.model_copy(update={"cost": cost})
 
 
 def _add(meters: MeterStore, request: Request, usage: Usage, failures: int = 0) -> None:
@@ -154,6 +171,7 @@ def _add(meters: MeterStore, request: Request, usage: Usage, failures: int = 0) 
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         cached_tokens=usage.cached_tokens,
+        written_tokens=usage.written_tokens,
         seconds=usage.seconds,
         cost=usage.cost or 0.0,
         unpriced=0 if usage.cost is not None else usage.calls,
@@ -178,9 +196,13 @@ class Budget:
         self._changed = asyncio.Event()
 
     async def reserve(self, estimate: float) -> None:
-        """Set money aside for a call, waiting for calls in flight where they may turn out cheaper than estimated."""
+        """Set money aside for a call, waiting for calls in flight where they may turn out cheaper than estimated.
+
+        Raises BudgetExceeded only when none is in flight any more: what ends the run must not throw away replies that
+        are paid for.
+        """
         while self.spent + sum(self._in_flight) + estimate > self.limit:
-            if self.spent + estimate > self.limit:
+            if not self._in_flight:
                 raise BudgetExceeded(
                     f"the budget of {self.limit:.2f} USD is used up: {self.spent:.4f} are spent and the next call may "
                     f"cost {estimate:.4f}; continue the run with a higher --budget"
@@ -222,10 +244,14 @@ def budgeted(model: Model, budget: Budget, prices: Prices) -> Model:
 
 
 def _estimate(model: Model, request: Request, prices: Prices) -> float:
-    """The most that a call may cost, within reason: two bytes a token, and a reply that uses all its room."""
+    """The most that a call may cost, within reason: two bytes a token, and a reply that uses all its room.
+
+    Whether the prompt is written to the provider's cache is the provider's choice, so the dearer of the two counts.
+    """
     asked = 2 * _estimated_input(render(request, limits_of(model)))
     usage = Usage(calls=1, input_tokens=asked, output_tokens=request.max_tokens + THINKING_TOKENS)
-    return prices.cost(model.name, usage, endpoint_of(model)) or 0.0
+    written = usage.model_copy(update={"written_tokens": asked})
+    return max(prices.cost(model.name, each, endpoint_of(model)) or 0.0 for each in (usage, written))
 
 
 def _estimated_input(messages: tuple[Message, ...]) -> int:
@@ -235,51 +261,41 @@ def _estimated_input(messages: tuple[Message, ...]) -> int:
 # patience
 
 
-class Retry(Record):
-    """How long to try; times in seconds."""
-
-    attempts: int = 6
-    first: float = 1.0  # the first wait is at most this long, each later one at most twice the one before
-    longest: float = 60.0
-    deadline: float = 600.0  # no wait that would end later than this after the first attempt
-
-
 def retried(
     model: Model,
     retry: Retry,
+    gate: Gate | None = None,
     *,
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     clock: Callable[[], float] = time.monotonic,
     rng: random.Random | None = None,
 ) -> Model:
-    """Tries again on ModelBusy: exponential waits with full jitter, and never earlier than the provider asked for."""
-    chance = rng or random.Random()
+    """Every attempt passes the gate, which all tasks of a provider share; ModelBusy is tried again (lbi.retry).
+
+    Waiting at the gate uses up nothing of a call's deadline: a dead provider and a used up rate limit are nobody's
+    failure. Raises ModelUnavailable when no call can succeed.
+    """
+    way = (gate or Gate(model.name, clock=clock, sleep=sleep)).way(model.name)
 
     async def complete(request: Request) -> Reply:
-        start, attempt, lost = clock(), 0, Usage()
-        while True:
-            attempt += 1
-            try:
-                reply = await model.complete(request)
-                return reply.model_copy(update={"usage": lost + reply.usage})
-            except ModelBusy as error:
-                lost += error.usage
-                wait = _wait(error, attempt, retry, chance)
-                if attempt >= retry.attempts or clock() - start + wait > retry.deadline:
-                    message = f"{error}; gave up after {attempt} attempts in {clock() - start:.0f} s"
-                    raise ModelBusy(message, retry_after=error.retry_after, usage=lost) from error
-            except ModelError as error:
-                error.usage = lost + error.usage
-                raise
-            await sleep(wait)
+        tokens = _estimated_input(render(request, limits_of(model)))
+
+        async def once(tries: Tries) -> Reply:
+            while True:
+                passed = await way.enter(tokens)
+                try:
+                    with passed:
+                        passed.reply = await within(tries.starts(), model.complete(request), model.name)
+                        return passed.reply
+                except ModelBusy as error:
+                    if not passed.probe:
+                        raise
+                    tries.uncounted(error)
+
+        reply, lost = await tried(once, retry, sleep=sleep, clock=clock, rng=rng)
+        return reply.model_copy(update={"usage": lost + reply.usage}) if lost.calls or lost.cost else reply
 
     return Wrapped(model, complete)
-
-
-def _wait(error: ModelBusy, attempt: int, retry: Retry, chance: random.Random) -> float:
-    longest: float = min(retry.longest, retry.first * 2 ** (attempt - 1))
-    jitter = chance.uniform(0, longest)
-    return jitter if error.retry_after is None else error.retry_after + jitter / 4
 
 
 # memory
@@ -287,6 +303,8 @@ def _wait(error: ModelBusy, attempt: int, retry: Retry, chance: random.Random) -
 
 def cached(model: Model, calls: CallStore, meters: MeterStore) -> Model:
     """Answers what was answered before from the store, and has every new answer in the store before it is used.
+
+    A call that failed for good is kept apart from the answers, to be looked at, and asked again the next time.
 
     A hit keeps its tokens, so that arms can be compared whoever came first, and costs neither money nor time; the meter
     counts it under ``hits`` and nothing else. The same question asked twice at once is sent once.
@@ -301,8 +319,12 @@ def cached(model: Model, calls: CallStore, meters: MeterStore) -> Model:
             if known is not None:
                 meters.add(f"{request.stage or 'other'}/{request.role}", hits=1)
                 return known.model_copy(update={"usage": known.usage.model_copy(update={"cost": 0.0, "seconds": 0.0})})
-            reply = await model.complete(request)
             said = json.dumps([message.model_dump(mode="json") for message in messages], ensure_ascii=False)
+            try:
+                reply = await model.complete(request)
+            except ModelError as error:
+                calls.fail_call(key, request.role, request.stage, model.name, said, str(error), error.usage)
+                raise
             calls.put_call(key, request.role, request.stage, model.name, said, reply)
             return reply
 

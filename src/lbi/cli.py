@@ -80,7 +80,10 @@ Config = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/NAME")]
 Model = Annotated[
-    str, typer.Option("--model", "-m", help="offline, anthropic:NAME, openai:NAME ...; keys come from the environment.")
+    str,
+    typer.Option(
+        "--model", "-m", help="offline, anthropic:NAME, google:NAME, openai:NAME; keys come from the environment."
+    ),
 ]
 BaseUrl = Annotated[str, typer.Option("--base-url", help="Address of an OpenAI-compatible server, with openai:NAME.")]
 Budget = Annotated[str, typer.Option("--budget", help="Stop before more than this is spent, such as 20usd.")]
@@ -198,6 +201,29 @@ def export(
     from lbi.commands.export import export
 
     return export(run, format, out, tier, kinds, seeds, validation, json)
+
+
+@_command
+def calls(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    call: Annotated[str, typer.Argument(help="Id of one call, or its beginning; then prompt and reply.")] = "",
+    stage: Annotated[str, typer.Option(help="Only of this stage: propose, attempt, label, filter, evaluate.")] = "",
+    role: Annotated[str, typer.Option(help="Only of this role: propose, act, query, abstract, summarise, judge.")] = "",
+    model: Annotated[str, typer.Option("--model", "-m", help="Only of this model.")] = "",
+    failed: Annotated[bool, typer.Option("--failed", help="Only calls that failed for good.")] = False,
+    cost: Annotated[float, typer.Option(help="Only calls that cost at least so many US dollars.", min=0)] = 0.0,
+    seconds: Annotated[float, typer.Option(help="Only calls that took at least so long.", min=0)] = 0.0,
+    sort: Annotated[str, typer.Option(help="time, cost, tokens or seconds.")] = "time",
+    limit: Annotated[int, typer.Option(help="At most so many; 0 = all.", min=0)] = 50,
+    json: Json = False,
+) -> int:
+    """Look into the model calls of a run.
+
+    Works at any point of a run, also while it goes on. Secrets are masked.
+    """
+    from lbi.commands.calls import Wanted, calls
+
+    return calls(run, call, Wanted(stage, role, model, failed, cost, seconds, sort, limit), json)
 
 
 @_command

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lbi.documents import DocumentSource
 from lbi.errors import UserError
+from lbi.prices import Price
 
 Data = Literal["none", "forward", "backward", "composed", "shuffled"]
 
@@ -38,8 +39,9 @@ class Models(Section):
     embeddings: str = ""
     """Model of an OpenAI-compatible /v1/embeddings endpoint for the query; empty = BM25."""
     embeddings_url: str = ""
-    prices: dict[str, tuple[float, float]] = Field(default_factory=dict)
-    """US dollars per million input and output tokens, by model; overrides the price list."""
+    prices: dict[str, Price] = Field(default_factory=dict)
+    """US dollars per million tokens by model, as ``[input, output]`` or with cached and written input, a date and a
+    source as a table; wins over the price list."""
     budget: float | None = None
     """US dollars; hard."""
 
@@ -64,6 +66,22 @@ class Synthesis(Section):
     filters: tuple[str, ...] = ("repeat", "loop", "net_effect", "committee", "replay")
     compose: int = 60
     """At most so many composed examples are replayed; 0 = none."""
+
+
+class Labelling(Section):
+    """How spans are labelled. All of it saves tokens, and each can be switched off (docs/labelling.md)."""
+
+    spans: Literal["informative", "all"] = "informative"
+    """``informative`` = those that add most, at most ``synthesis.spans_per_trajectory``; ``all`` = every i < j."""
+    whole: bool = True
+    """Labellers are shown the whole trajectory and told which spans are meant, so all its requests begin alike; without
+    it, only the pages from the first to the last that are asked about."""
+    together: int = Field(default=16, ge=1)
+    """So many spans are labelled in one call, without ``whole`` of one start; 1 = every span in a call of its own."""
+    differences: bool = True
+    """Of a page that resembles an earlier one, labellers and judges are sent only what changed."""
+    ordered: bool = True
+    """Of requests that begin alike the first is finished before others are sent, so that prompt caches know it."""
 
 
 class Retrieval(Section):
@@ -129,6 +147,7 @@ class Config(Section):
     workers: int = Field(default=4, ge=1, le=64)
     models: Models = Models()
     synthesis: Synthesis = Synthesis()
+    labelling: Labelling = Labelling()
     retrieval: Retrieval = Retrieval()
     evaluation: Evaluation = Evaluation()
     web: Web = Web()
@@ -201,12 +220,17 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
 
 def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     current: Any = model
+    named = False  # the part names an entry of a table that may hold any names
     for part in location:
-        if isinstance(part, int):
+        if isinstance(part, int) or named:
+            named = False
             continue
         field = current.model_fields.get(part) if hasattr(current, "model_fields") else None
         if field is None:
             return []
-        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        inner = getattr(field.annotation, "__args__", ())
+        if getattr(field.annotation, "__origin__", None) is dict:
+            named = True
+        candidates = [field.annotation, *inner]
         current = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
     return list(current.model_fields) if current is not None else []

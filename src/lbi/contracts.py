@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from lbi.records import Action, Document, Example, Observation, Record, Step, Task, Trajectory, Usage, Verdict
+from lbi.records import Action, Document, Example, Left, Observation, Record, Step, Task, Trajectory, Usage, Verdict
 
 Role = Literal["propose", "act", "query", "abstract", "summarise", "judge"]
 
@@ -68,7 +68,8 @@ class Fields(Record):
     """The typed content of a request. Language models read the messages rendered from it, the offline model reads this.
 
     Used per role: propose = document, count, actions. act = task, history, observation, actions, examples, documents.
-    query = task, history, observation. abstract, summarise = trajectory, start, end. judge = the same, instruction.
+    query = task, history, observation. abstract, summarise = trajectory, start, end, and spans where several within
+    these are labelled at once. judge = trajectory, start, end, instruction.
     """
 
     task: Task | None = None
@@ -82,7 +83,13 @@ class Fields(Record):
     trajectory: Trajectory | None = None
     start: int = 0
     end: int = 0
+    spans: tuple[tuple[int, int], ...] = ()
     instruction: str = ""
+
+    @property
+    def span_names(self) -> tuple[str, ...]:
+        """The spans by the numbers of the pages as they are shown: the first one shown is page 0."""
+        return tuple(f"{first - self.start}-{last - self.start}" for first, last in self.spans)
 
 
 class Message(Record):
@@ -103,6 +110,7 @@ class Request(Record):
     temperature: float = 0.0
     max_tokens: int = 1024
     stage: str = ""  # for the meter: which stage asked
+    reused: bool = True  # other requests begin like this one, so a provider's cache is worth what writing to it costs
 
 
 class Reply(Record):
@@ -111,6 +119,7 @@ class Reply(Record):
     text: str
     model: str
     usage: Usage = Usage()
+    left: tuple[Left, ...] = ()  # of the provider's rate limits; read by the gate, stored nowhere
 
 
 @runtime_checkable

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -12,13 +11,16 @@ import numpy
 from numpy.typing import NDArray
 
 from lbi.errors import ModelError, UserError
-from lbi.models import Settings, check_allowed, is_loopback
-from lbi.models._sdk import api_key, seconds_since, translated
+from lbi.models import Settings
+from lbi.models._provider import api_key, count, table
+from lbi.models._wire import Wire
 from lbi.records import Usage, digest_of
+from lbi.retry import Retry, tried
 
 Vectors = NDArray[numpy.float32]
 
 BATCH = 128  # texts per request
+_URL = "https://api.openai.com/v1"
 
 
 @runtime_checkable
@@ -54,15 +56,10 @@ class Remote:
     """A model behind /v1/embeddings."""
 
     def __init__(self, model: str, settings: Settings, spent: Callable[[Usage], None]) -> None:
-        import openai
-
-        key = api_key("OPENAI_API_KEY", "openai", settings)
+        key = api_key("openai", settings, "OPENAI_API_KEY")
         self.name = f"openai:{model}@{settings.base_url}"
-        self._model, self._settings, self._key, self._spent = model, settings, key, spent
-        http = openai.DefaultAioHttpClient(trust_env=not is_loopback(settings.base_url))
-        self._client = openai.AsyncOpenAI(
-            api_key=key, base_url=settings.base_url or None, timeout=settings.timeout, http_client=http
-        )  # the SDK's own two retries stay on: no wrapper of calls stands before embeddings
+        self._model, self._spent = model, spent
+        self._wire = Wire(self.name, settings.base_url or _URL, {"authorization": f"Bearer {key}"}, settings, key)
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         if not texts:
@@ -70,23 +67,25 @@ class Remote:
         return numpy.concatenate([await self._batch(texts[at : at + BATCH]) for at in range(0, len(texts), BATCH)])
 
     async def _batch(self, texts: Sequence[str]) -> Vectors:
-        import openai
-
-        check_allowed(str(self._client.base_url))
-        start = time.monotonic()
         asked = [text if text.strip() else "(empty)" for text in texts]  # servers refuse an empty text
-        async with translated(openai, self.name, self._settings, self._key):
-            # floats, as some compatible servers do not know the SDK's default of base64
-            reply = await self._client.embeddings.create(model=self._model, input=asked, encoding_format="float")
-        tokens = reply.usage.prompt_tokens if reply.usage else 0
-        self._spent(Usage(calls=1, input_tokens=tokens, cost=None, seconds=seconds_since(start)))
-        found = sorted(reply.data, key=lambda item: item.index)
-        if len(found) != len(texts):
-            raise ModelError(f"{self.name}: {len(found)} vectors came back for {len(texts)} texts")
-        return unit(numpy.asarray([item.embedding for item in found], dtype=numpy.float32))
+        # floats, as some compatible servers do not know base64
+        body = {"model": self._model, "input": asked, "encoding_format": "float"}
+        found, _ = await tried(lambda tries: self._wire.post("/embeddings", body), Retry())
+        tokens = count(table(found.body.get("usage")).get("prompt_tokens"))
+        self._spent(Usage(calls=1, input_tokens=tokens, cost=None, seconds=found.seconds))
+        rows = found.body.get("data")
+        vectors = [table(row).get("embedding") for row in sorted(rows, key=_place)] if isinstance(rows, list) else []
+        found_all = len(vectors) == len(texts) and all(isinstance(vector, list) for vector in vectors)
+        if not found_all:
+            raise ModelError(f"{self.name}: {len(vectors)} vectors came back for {len(texts)} texts", kind="malformed")
+        return unit(numpy.asarray(vectors, dtype=numpy.float32))
 
     async def close(self) -> None:
-        await self._client.close()
+        await self._wire.close()
+
+
+def _place(row: object) -> int:
+    return count(table(row).get("index"))
 
 
 class Cached:

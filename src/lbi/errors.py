@@ -6,9 +6,30 @@ clear line for the person at the terminal.
 
 from __future__ import annotations
 
-from lbi.records import Usage
+from typing import Literal
+
+from lbi.records import Left, Usage
 
 NOTHING = Usage()
+#: every way in which a model call can end without a reply
+FailureKind = Literal[
+    "timeout",  # no whole reply in time
+    "connection",  # none could be made, or it was dropped before the reply began
+    "cut off",  # the connection ended in the middle of the reply
+    "malformed",  # the body is not that of a reply
+    "rate limit",
+    "overloaded",
+    "server error",
+    "authentication",
+    "unknown model",
+    "no money",  # or a quota that no waiting of ours brings back
+    "too long",  # the prompt exceeds what the model takes
+    "bad request",
+    "refused",
+    "truncated",  # the model ran out of tokens
+    "empty",
+    "failed",  # none of these
+]
 
 
 class LbiError(Exception):
@@ -25,20 +46,37 @@ class ModelError(LbiError):
     ``usage`` is what was paid nevertheless: a refused or cut off reply costs as much as a good one.
     """
 
-    def __init__(self, message: str, *, usage: Usage = NOTHING) -> None:
+    def __init__(self, message: str, *, kind: FailureKind = "failed", usage: Usage = NOTHING) -> None:
         super().__init__(message)
+        self.kind = kind
         self.usage = usage
 
 
 class ModelBusy(ModelError):
     """A provider refused for now (rate limit, overload, connection lost); the retry wrapper tries again.
 
-    ``retry_after`` is the wait in seconds that the provider asked for, if it did.
+    ``retry_after`` is the wait in seconds that the provider asked for, if it did; ``left`` what it said of its limits.
     """
 
-    def __init__(self, message: str, *, retry_after: float | None = None, usage: Usage = NOTHING) -> None:
-        super().__init__(message, usage=usage)
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: FailureKind = "failed",
+        usage: Usage = NOTHING,
+        retry_after: float | None = None,
+        left: tuple[Left, ...] = (),
+    ) -> None:
+        super().__init__(message, kind=kind, usage=usage)
         self.retry_after = retry_after
+        self.left = left
+
+
+class ModelUnavailable(LbiError):
+    """No call of a model can succeed (wrong key, no money, dead for long); the run stops cleanly and can be continued.
+
+    No ModelError: a roll-out that ended with it would count as the agent's.
+    """
 
 
 class ParseError(LbiError):

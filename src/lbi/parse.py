@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from lbi.contracts import Message, Model, Request
@@ -46,6 +46,44 @@ async def ask(model: Model, request: Request, parser: Parser[T]) -> tuple[T, Usa
     except ParseError as error:
         error.usage = usage
         raise
+
+
+Parts = dict[str, str | ModelError | ParseError]
+
+
+async def ask_parts(model: Model, request: Request, parser: Parser[Parts]) -> tuple[Parts, Usage]:
+    """Ask for several parts in one reply, and ask once more for those that cannot be read.
+
+    What is missing then has its error in place of its text. A failed first call raises ModelError.
+    """
+    reply = await model.complete(request)
+    try:
+        parts = parser(reply.text)
+        bad = {part: said for part, said in parts.items() if not isinstance(said, str)}
+        if not bad:
+            return parts, reply.usage
+        reason = "; ".join(f"{part}: {error}" for part, error in bad.items())
+        extra = render_again(reply.text, reason, tuple(bad) if len(bad) < len(parts) else ())
+    except ParseError as error:
+        parts, extra = {}, render_again(reply.text, str(error))
+    again = request.model_copy(update={"extra": (*request.extra, *extra)})
+    try:
+        second = await model.complete(again)
+    except ModelError as error:
+        error.usage += reply.usage
+        if not parts:
+            raise
+        return {part: said if isinstance(said, str) else error for part, said in parts.items()}, error.usage
+    usage = reply.usage + second.usage
+    try:
+        found = parser(second.text)
+    except ParseError as error:
+        error.usage = usage
+        if not parts:
+            raise
+        return parts, usage
+    read = {part: said for part, said in parts.items() if isinstance(said, str)}
+    return {**found, **read}, usage
 
 
 def propose(reply: str) -> list[tuple[str, str]]:
@@ -88,6 +126,28 @@ def summary(reply: str) -> str:
     if not body:
         raise ParseError("the summary says nothing", reply)
     return f"{opening} {body}"
+
+
+def each(one: Parser[str], names: Sequence[str]) -> Parser[Parts]:
+    """A parser for the labels of several spans: a JSON object from a span such as "0-3" to what ``one`` reads."""
+
+    def parse(reply: str) -> Parts:
+        found = _json(reply, "{")
+        if not isinstance(found, dict):
+            raise ParseError('expected one JSON object such as {"0-1": "...", "0-3": "..."} and found none', reply)
+        said = {"-".join(re.findall(r"\d+", str(key))): text for key, text in found.items()}
+        return {name: _part(one, said.get(name), reply) for name in names}
+
+    return parse
+
+
+def _part(one: Parser[str], said: Any, reply: str) -> str | ParseError:
+    if not isinstance(said, str):
+        return ParseError("the reply has no text for it", reply)
+    try:
+        return one(said)
+    except ParseError as error:
+        return error
 
 
 def vote(model: str) -> Parser[Vote]:

@@ -10,10 +10,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lbi.backward import all_spans, role_of
 from lbi.config import Arm, Config
 from lbi.contracts import Fields, Request, Role, Shown
+from lbi.labelling import calls_of
 from lbi.pipeline import held_out_sections, tasks_wanted
-from lbi.prompts import estimate_tokens, render
+from lbi.prompts import DEFAULT_LIMITS, Limits, estimate_tokens, render
 from lbi.propose import in_turns
 from lbi.records import Action, Document, Example, Observation, Record, Step, Task, Trajectory
 
@@ -57,9 +59,13 @@ def counts(config: Config, documents: int, benchmark_tasks: int) -> Counts:
     held_out = benchmark_tasks or apart
     chosen = min(held_out, config.evaluation.tasks) if config.evaluation.tasks else held_out
     rollouts = config.synthesis.rollouts * len(config.seeds) if proposed > apart else 0
-    n = config.synthesis.step_limit
-    spans = min(config.synthesis.spans_per_trajectory, n * (n + 1) // 2)
-    return Counts(sections, proposed, chosen, rollouts, rollouts * spans)
+    return Counts(sections, proposed, chosen, rollouts, rollouts * len(_spans(config)))
+
+
+def _spans(config: Config) -> list[tuple[int, int]]:
+    """As many spans as are labelled of a trajectory at its step limit; which they will be nobody knows yet."""
+    spans = all_spans(_trajectory(config.synthesis.step_limit))
+    return spans if config.labelling.spans == "all" else spans[: config.synthesis.spans_per_trajectory]
 
 
 def plan(config: Config, documents: Sequence[Document], benchmark_tasks: int, actions: str) -> list[Planned]:
@@ -98,21 +104,36 @@ def _attempt(config: Config, work: Counts, actions: str) -> list[Planned]:
 
 
 def _label(config: Config, work: Counts) -> list[Planned]:
-    roles: dict[str, Role] = {"abstract": "abstract", "summary": "summarise"}
     rows = []
     for kind in config.synthesis.kinds:
-        role = roles[kind]
-        asked = _tokens(role, Fields(trajectory=_trajectory(SPAN), start=0, end=SPAN))
-        rows.append(_row("label", role, config.models.of(role), work.labels, work.labels * asked))
+        role = role_of(kind)
+        asked = [_tokens(role, fields, _limits(config)) for fields in _label_calls(config)]
+        said = REPLY[role] * work.labels
+        calls = work.rollouts * len(asked)
+        rows.append(_row("label", role, config.models.of(role), calls, work.rollouts * sum(asked), said))
     if "committee" in config.synthesis.filters:
         # of each roll-out, the example under its own task is judged too
         rows += _judge(config, "filter", work.labels * len(config.synthesis.kinds) + work.rollouts, SPAN)
     return rows
 
 
+def _label_calls(config: Config) -> list[Fields]:
+    """What is asked of one trajectory; where the choice of spans decides that, one call for each, of usual length."""
+    how, spans, n = config.labelling, _spans(config), config.synthesis.step_limit
+    if not how.whole and how.spans != "all":
+        return [Fields(trajectory=_trajectory(SPAN), start=0, end=SPAN)] * len(spans)
+    calls = [call for family in calls_of(spans, how) for call in family]
+    shown = [(0, n) if how.whole else (call[0][0], max(end for _, end in call)) for call in calls]
+    trajectory = _trajectory(n)
+    return [
+        Fields(trajectory=trajectory, start=start, end=end, spans=tuple(call))
+        for call, (start, end) in zip(calls, shown, strict=True)
+    ]
+
+
 def _judge(config: Config, stage: str, times: int, length: int) -> list[Planned]:
     fields = Fields(trajectory=_trajectory(length), start=0, end=length, instruction=_TASK.instruction)
-    asked = times * _tokens("judge", fields)
+    asked = times * _tokens("judge", fields, _limits(config))
     return [_row(stage, "judge", model, times, asked) for model in config.models.judges or (config.models.default,)]
 
 
@@ -138,8 +159,13 @@ def _row(stage: str, role: Role, model: str, calls: int, asked: int, said: int |
     return Planned(stage=stage, role=role, model=model, calls=calls, input_tokens=asked, output_tokens=replies)
 
 
-def _tokens(role: Role, fields: Fields) -> int:
-    return sum(estimate_tokens(message.content) for message in render(Request(role=role, fields=fields)))
+def _limits(config: Config) -> Limits:
+    """What bounds the prompts of the run's own models."""
+    return Limits(differences=config.labelling.differences)
+
+
+def _tokens(role: Role, fields: Fields, limits: Limits = DEFAULT_LIMITS) -> int:
+    return sum(estimate_tokens(message.content) for message in render(Request(role=role, fields=fields), limits))
 
 
 # what nobody has seen yet, in its usual size

@@ -4,19 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
-from lbi.records import Usage
+from pydantic import Field, model_validator
+
+from lbi.records import Record, Usage
+
+LIST = "genai-prices"
 
 
-class Bill(Usage):
-    """A usage as the provider states it; only its price depends on what is told apart here."""
+class Price(Record):
+    """US dollars per million tokens. In a config also as a list: ``[input, output]``."""
 
-    written_tokens: int = 0  # part of input_tokens that the provider wrote to its cache, at a price of its own
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+    cached: float | None = Field(None, ge=0)  # input that is read from the provider's cache; None = as other input
+    written: float | None = Field(None, ge=0)  # input that is written to it; None = as other input
+    date: str = ""  # since when it holds, or when it was looked up
+    source: str = "config"
 
-    @property
-    def usage(self) -> Usage:
-        return Usage(**{name: getattr(self, name) for name in Usage.model_fields})
+    @model_validator(mode="before")
+    @classmethod
+    def _from_list(cls, said: Any) -> Any:
+        if not isinstance(said, list | tuple):
+            return said
+        if len(said) not in (2, 3, 4):
+            raise ValueError("a price is [input, output], and where known cached and written input after them")
+        return dict(zip(("input", "output", "cached", "written"), said, strict=False))
+
+    def cost(self, usage: Usage) -> float:
+        """US dollars."""
+        plain = max(usage.input_tokens - usage.cached_tokens - usage.written_tokens, 0)
+        read = self.input if self.cached is None else self.cached
+        write = self.input if self.written is None else self.written
+        asked = self.input * plain + read * usage.cached_tokens + write * usage.written_tokens
+        return (asked + self.output * usage.output_tokens) / 1e6
 
 
 @dataclass(frozen=True)
@@ -39,28 +62,44 @@ def known_models(provider: str) -> KnownModels:
 
 
 class Prices:
-    """The price list, and prices of the user's own: US dollars per million input and output tokens, by model.
+    """The price list, and prices of the user's own, which win.
 
     A model is named ``openai:gpt-4o``, in the overrides also ``gpt-4o``.
     """
 
-    def __init__(self, overrides: Mapping[str, tuple[float, float]] | None = None) -> None:
-        self._overrides = dict(overrides or {})
+    def __init__(self, overrides: Mapping[str, Price | tuple[float, float]] | None = None) -> None:
+        self._overrides = {name: Price.model_validate(price) for name, price in (overrides or {}).items()}
 
     def overrides(self, model: str) -> bool:
         return self._override(model) is not None
 
     def cost(self, model: str, usage: Usage, endpoint: str = "") -> float | None:
-        """What a usage costs. ``endpoint`` is the address of a server that is not the provider's own."""
+        """What a usage costs in US dollars. ``endpoint`` is the address of a server that is not the provider's own."""
+        own = self._override(model)
+        return self._listed(model, usage, endpoint) if own is None else own.cost(usage)
+
+    def of(self, model: str, today: str, endpoint: str = "") -> Price | None:
+        """The price of short prompts, with where it is from; ``today`` is the ISO date at which it is looked up."""
         own = self._override(model)
         if own is not None:
-            return (own[0] * usage.input_tokens + own[1] * usage.output_tokens) / 1e6
-        return self._listed(model, usage, endpoint)
+            return own.model_copy(update={"date": own.date or today})
+        some = 1000
+        kinds = {
+            "input": Usage(calls=1, input_tokens=some),
+            "output": Usage(calls=1, output_tokens=some),
+            "cached": Usage(calls=1, input_tokens=some, cached_tokens=some),
+            "written": Usage(calls=1, input_tokens=some, written_tokens=some),
+        }
+        found = {kind: self._listed(model, usage, endpoint) for kind, usage in kinds.items()}
+        if found["input"] is None or found["output"] is None:
+            return None
+        each = {kind: None if cost is None else round(cost * 1e6 / some, 6) for kind, cost in found.items()}
+        return Price.model_validate({**each, "date": today, "source": f"{LIST} {version(LIST)}"})
 
     def knows(self, model: str, endpoint: str = "") -> bool:
         return self.cost(model, Usage(calls=1, input_tokens=1000, output_tokens=1000), endpoint) is not None
 
-    def _override(self, model: str) -> tuple[float, float] | None:
+    def _override(self, model: str) -> Price | None:
         return self._overrides.get(model, self._overrides.get(model.partition(":")[2]))
 
     def _listed(self, model: str, usage: Usage, endpoint: str) -> float | None:
@@ -68,7 +107,7 @@ class Prices:
         from genai_prices import calc_price
 
         provider, _, name = model.partition(":")
-        written = usage.written_tokens if isinstance(usage, Bill) else 0
+        written = usage.written_tokens
         tokens = Tokens(
             input_tokens=max(usage.input_tokens, usage.cached_tokens + written),
             cache_read_tokens=usage.cached_tokens,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -46,6 +47,12 @@ class Seen:
         self.quiet = quiet
         self.money = money
         self.times: dict[str, float] = {}
+
+    def say(self, text: str) -> None:
+        """A line that matters beyond the stage, such as that a provider does not answer; also kept in the run's log."""
+        logging.getLogger(__name__).warning("%s", text)
+        if not self.quiet:
+            self.console.print(text, highlight=False, markup=False)
 
     @contextlib.contextmanager
     def stage(self, name: str, total: int) -> Iterator[Stage]:

@@ -10,9 +10,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 StopReason = Literal["done", "step_limit", "budget", "model_failure", "environment_failure"]
 Kind = Literal["abstract", "summary", "forward", "composed"]
@@ -134,6 +134,7 @@ class Usage(Record):
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0  # part of input_tokens that the provider read from its cache
+    written_tokens: int = 0  # part of input_tokens that the provider wrote to its cache, at a price of its own
     cost: float | None = 0.0  # US dollars
     seconds: float = 0.0
 
@@ -144,9 +145,27 @@ class Usage(Record):
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
+            written_tokens=self.written_tokens + other.written_tokens,
             cost=cost,
             seconds=self.seconds + other.seconds,
         )
+
+    @model_serializer(mode="wrap")
+    def _without_nothing_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Most calls write nothing to a cache, and a trajectory's id should not depend on saying so."""
+        said: dict[str, Any] = handler(self)
+        if not self.written_tokens:
+            said.pop("written_tokens", None)
+        return said
+
+
+class Left(NamedTuple):
+    """What a provider says is left of one rate limit, such as 3 of 50 requests for the next 40 seconds."""
+
+    what: str  # requests, tokens, input tokens, output tokens
+    limit: float | None
+    remaining: float
+    resets_in: float  # seconds until all of it is there again
 
 
 class Step(Record):

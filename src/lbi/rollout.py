@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from lbi.contracts import Agent, Environment, World
-from lbi.errors import EnvironmentFailure, ModelError, ParseError
+from lbi.errors import EnvironmentFailure, ModelBusy, ModelError, ParseError
 from lbi.guard import open_guarded
 from lbi.records import Observation, Step, StopReason, Task, Trajectory
 
@@ -20,7 +20,8 @@ async def rollout(environment: Environment, agent: Agent, task: Task, step_limit
     """Let the agent attempt the task from the environment's pristine state.
 
     A model that fails for good ends the roll-out, which is data. Raises EnvironmentFailure when the infrastructure
-    breaks and BudgetExceeded when the money is spent: then there is no trajectory, and the task is still to be done.
+    breaks, the model's provider included, and BudgetExceeded when the money is spent: then there is no trajectory,
+    and the task is still to be done.
     """
     observation = await environment.reset(task)
     steps: list[Step] = []
@@ -40,6 +41,8 @@ async def rollout(environment: Environment, agent: Agent, task: Task, step_limit
     for _ in range(step_limit):
         try:
             decision = await agent.act(task, tuple(steps), observation, environment.actions)
+        except ModelBusy as error:  # a provider that is out of order says nothing of the agent
+            raise EnvironmentFailure(f"the model's provider failed: {error}") from error
         except (ModelError, ParseError) as error:
             return ended("model_failure", observation, error=str(error))
         outcome = await environment.step(decision.action)

@@ -34,6 +34,9 @@ CREATE TABLE IF NOT EXISTS failure(
   kind TEXT, key TEXT, boundary TEXT, message TEXT, attempts INTEGER, created REAL, PRIMARY KEY(kind, key));
 CREATE TABLE IF NOT EXISTS call(
   key TEXT PRIMARY KEY, role TEXT, stage TEXT, model TEXT, messages BLOB, reply BLOB, usage TEXT, created REAL);
+CREATE TABLE IF NOT EXISTS failed_call(
+  key TEXT PRIMARY KEY, role TEXT, stage TEXT, model TEXT, messages BLOB, message TEXT, usage TEXT, attempts INTEGER,
+  created REAL);
 CREATE TABLE IF NOT EXISTS meter(stage TEXT, name TEXT, value REAL, PRIMARY KEY(stage, name)) WITHOUT ROWID;
 """
 
@@ -90,12 +93,15 @@ class RunFolder:
             write_atomically(file, json.dumps(config, indent=2, ensure_ascii=False).encode())
             return
         known = json.loads(file.read_text())
-        changed = sorted(key for key in {*known, *config} if known.get(key) != config.get(key))
+        old, new = _binding(known), _binding(config)
+        changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
         if changed:
             raise UserError(
                 f"the run folder {self.path} belongs to another config (different: {', '.join(changed)}); "
                 "choose another --out, or go back to that config to continue it"
             )
+        if known != config:
+            write_atomically(file, json.dumps(config, indent=2, ensure_ascii=False).encode())
 
     @property
     def config(self) -> dict[str, Any]:
@@ -128,6 +134,14 @@ class RunFolder:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _binding(config: dict[str, Any]) -> dict[str, Any]:
+    """A config without what may be another when the run goes on: what a call costs decides nothing but the bill."""
+    models = config.get("models")
+    if not isinstance(models, dict):
+        return config
+    return {**config, "models": {key: value for key, value in models.items() if key != "prices"}}
 
 
 def write_atomically(file: Path, content: bytes) -> None:
@@ -277,17 +291,28 @@ class Store:
         with self._transaction() as db:
             row = (key, role, stage, model, *packed, reply.usage.model_dump_json(), time.time())
             db.execute("INSERT OR IGNORE INTO call VALUES(?, ?, ?, ?, ?, ?, ?, ?)", row)
+            db.execute("DELETE FROM failed_call WHERE key = ?", (key,))
+
+    def fail_call(
+        self, key: str, role: str, stage: str, model: str, messages_json: str, message: str, usage: Usage
+    ) -> None:
+        """Keep what was asked without success, and what all attempts together cost. It is never an answer."""
+        packed = self._pack.compress(messages_json.encode())
+        with self._transaction() as db:
+            found = db.execute("SELECT usage, attempts FROM failed_call WHERE key = ?", (key,)).fetchone()
+            before, attempts = (Usage.model_validate_json(found[0]), found[1]) if found else (Usage(), 0)
+            row = (key, role, stage, model, packed, message, (before + usage).model_dump_json(), attempts + 1)
+            db.execute("INSERT OR REPLACE INTO failed_call VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, time.time()))
 
     # meters: calls, tokens, money and seconds per stage
 
     def add(self, stage: str, **amounts: float) -> None:
         with self._transaction() as db:
-            for name, value in amounts.items():
-                db.execute(
-                    "INSERT INTO meter VALUES(?, ?, ?) "
-                    "ON CONFLICT(stage, name) DO UPDATE SET value = value + excluded.value",
-                    (stage, name, value),
-                )
+            db.executemany(
+                "INSERT INTO meter VALUES(?, ?, ?) "
+                "ON CONFLICT(stage, name) DO UPDATE SET value = value + excluded.value",
+                [(stage, name, value) for name, value in amounts.items()],
+            )
 
     def meters(self) -> dict[str, dict[str, float]]:
         found: dict[str, dict[str, float]] = {}

@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
+from typing import Any
 
 from lbi import filters
-from lbi.backward import forward_example, label, plan_spans, without_idle_steps
+from lbi.backward import forward_example, without_idle_steps
 from lbi.compose import Composed, candidates, example_of, verify
 from lbi.contracts import Environment, Filter
 from lbi.documents import Corpus, DocumentSource, read_corpus
 from lbi.errors import ModelError, ParseError, UserError
 from lbi.filters.replay import Replayed, replay
+from lbi.labelling import label_spans, planned
 from lbi.propose import in_turns, propose, take_turns
 from lbi.records import Document, Example, Task, Tier, Trajectory
 from lbi.rollout import in_parallel
 from lbi.workshop import Workshop
 
 REPLAY = "replay"
-LabelKind = Literal["abstract", "summary"]
 PARALLEL_CALLS = 16
 
 
@@ -122,13 +122,8 @@ async def construct_examples(shop: Workshop, trajectories: Sequence[Trajectory],
     with shop.progress.stage(f"label (seed {seed})", len(trajectories)) as stage:
 
         async def one(trajectory: Trajectory) -> None:
-            spans = plan_spans(trajectory, config.spans_per_trajectory, seed)
-            wanted = [(kind, i, j) for kind in config.kinds for i, j in spans]
-            work = [
-                _label(shop, trajectory, seed, *item) for item in wanted if _key(seed, trajectory, *item) not in known
-            ]
             async with gate:
-                made = [example for example in await asyncio.gather(*work) if example is not None]
+                made = await _labelled(shop, trajectory, seed, known)
                 forward = forward_example(trajectory)
                 if forward is not None and _key_of(seed, forward) not in known:
                     made.append(forward)
@@ -139,17 +134,24 @@ async def construct_examples(shop: Workshop, trajectories: Sequence[Trajectory],
 
 
 def _filter_parts(shop: Workshop) -> filters.Parts:
-    return filters.Parts(judges=shop.judges if "committee" in shop.config.synthesis.filters else ())
+    judges = shop.judges if "committee" in shop.config.synthesis.filters else ()
+    return filters.Parts(judges=judges, reused=shop.config.labelling.ordered)
 
 
-async def _label(shop: Workshop, trajectory: Trajectory, seed: int, kind: LabelKind, i: int, j: int) -> Example | None:
-    """One label, or the failure recorded under its key."""
-    try:
-        example, _ = await label(shop.role("label"), trajectory, i, j, kind)
-    except (ModelError, ParseError) as error:
-        shop.run.store.fail("example", _key(seed, trajectory, kind, i, j), _boundary(error), str(error))
-        return None
-    return example
+async def _labelled(shop: Workshop, trajectory: Trajectory, seed: int, known: Collection[str]) -> list[Example]:
+    """The labels of the planned spans that have no row yet; a failure is recorded under the label's own key."""
+    config, made = shop.config, []
+    spans = planned(trajectory, config.labelling, config.synthesis.spans_per_trajectory, seed)
+    for kind in config.synthesis.kinds:
+        missing = [(i, j) for i, j in spans if _key(seed, trajectory, kind, i, j) not in known]
+        model = shop.role("label")
+        found = await label_spans(model, trajectory, kind, spans, config.labelling, missing=missing)
+        for (i, j), said in sorted(found.items()):
+            if isinstance(said, Example):
+                made.append(said)
+            else:
+                shop.run.store.fail("example", _key(seed, trajectory, kind, i, j), _boundary(said), str(said))
+    return made
 
 
 async def _store_filtered(

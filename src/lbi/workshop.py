@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from lbi.calls import Budget, wrapped
+from lbi.calls import Budget, endpoint_of, is_free, wrapped
 from lbi.config import Config
 from lbi.contracts import Model, World
 from lbi.embed import Embedder
 from lbi.errors import EnvironmentFailure
+from lbi.gate import Gate
 from lbi.models import open_model
 from lbi.prices import Prices
 from lbi.progress import Seen
+from lbi.prompts import Limits
 from lbi.store import RunFolder
 
 
@@ -28,6 +31,7 @@ class Workshop:
     budget: Budget | None = None
     embedder: Embedder | None = None
     _models: dict[str, Model] = field(default_factory=dict)
+    _gates: dict[str, Gate] = field(default_factory=dict)
 
     def model(self, spec: str) -> Model:
         """The model of a config's ``provider:name``, opened once and wrapped (cached, retried, metered, budgeted)."""
@@ -35,12 +39,28 @@ class Workshop:
             inner = open_model(
                 spec,
                 base_url=self.config.models.base_url if spec.startswith("openai:") else "",
+                limits=Limits(differences=self.config.labelling.differences),
                 load_image=self.run.load_image,
                 priced=self.prices.overrides,
             )
             store = self.run.store
-            self._models[spec] = wrapped(inner, calls=store, meters=store, prices=self.prices, budget=self.budget)
+            self._models[spec] = wrapped(
+                inner, calls=store, meters=store, prices=self.prices, budget=self.budget, gate=self._gate(inner)
+            )
+            self._note_price(inner)
         return self._models[spec]
+
+    def _gate(self, model: Model) -> Gate:
+        """One for all models of a provider at one address."""
+        name = " at ".join(filter(None, (model.name.partition(":")[0], endpoint_of(model))))
+        return self._gates.setdefault(name, Gate(name, say=self.progress.say))
+
+    def _note_price(self, model: Model) -> None:
+        """What the run's money was counted with stays in its folder, one row for each day and price."""
+        today = datetime.now(UTC).date().isoformat()
+        price = None if is_free(model) else self.prices.of(model.name, today, endpoint_of(model))
+        if price is not None:
+            self.run.store.put("price", f"{model.name} {price.id}", price)
 
     def role(self, role: str) -> Model:
         return self.model(self.config.models.of(role))

@@ -74,8 +74,8 @@ class Explorer:
 
     name = NAME
 
-    def __init__(self, seed: int = 0) -> None:
-        self.seed = seed
+    def __init__(self, seed: int = 0, aims: int = AIMS) -> None:
+        self.seed, self.aims = seed, aims
         self.coverage = Coverage()
         self._aims: dict[str, list[Aim]] = {}
         self.attempts: Counter[str] = Counter()  # by task, in finished rounds
@@ -98,7 +98,7 @@ class Explorer:
                 o: 1 / (1 + offer.tries) for o, offer in self.coverage.offers.items() if offer.changed and offer.urls
             }
         self._aims = {task.id: [] for task in tasks}
-        for _ in range(AIMS):
+        for _ in range(self.aims):
             for task in tasks:
                 rng = random.Random(digest_of([self.seed, task.id, self.attempts[task.id], len(self._aims[task.id])]))
                 wanted = set(words(task.instruction))

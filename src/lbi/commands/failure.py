@@ -14,11 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lbi.commands import FOLDER
-from lbi.errors import BudgetExceeded, EnvironmentFailure, ModelError, UserError
+from lbi.errors import BudgetExceeded, EnvironmentFailure, ModelError, ModelUnavailable, UserError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: what is told apart, most telling first: several workers may fail at once and for different reasons
-_KNOWN = (UserError, BudgetExceeded, OSError, sqlite3.OperationalError, ModelError, EnvironmentFailure)
+_KNOWN = (
+    *(UserError, BudgetExceeded, ModelUnavailable, OSError, sqlite3.OperationalError, ModelError),
+    EnvironmentFailure,
+)
 
 
 def explained(error: BaseException) -> tuple[str, int]:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lbi.pipeline import Ended
+from lbi.prices import Price
 from lbi.records import Usage
 from lbi.report import evaluation
 from lbi.report.counts import funnel
@@ -35,8 +36,36 @@ def summary(folder: RunFolder, ended: Ended | None = None) -> dict[str, Any]:
         "tokens": int(sum(meter.get("input_tokens", 0) + meter.get("output_tokens", 0) for meter in calls)),
         "money": money_spent(folder),
         "calls_without_price": int(sum(meter.get("unpriced", 0) for meter in calls)),
+        "stages": [_stage(name, meter) for name, meter in sorted(run.meters.items()) if "calls" in meter],
+        "per_kept_example": _per_kept_example(run),
+        "prices": [
+            {"model": key.rpartition(" ")[0], **price.model_dump()} for key, price in folder.store.all("price", Price)
+        ],
         "notes": list(run.notes),
     }
+
+
+def _stage(name: str, meter: dict[str, float]) -> dict[str, Any]:
+    """What one role took in one stage. Tokens read from a cache and written to one are part of those that went in."""
+    numbers = ("calls", "hits", "failures", "input_tokens", "cached_tokens", "written_tokens", "output_tokens")
+    return {
+        "stage": name,
+        **{number: int(meter.get(number, 0)) for number in numbers},
+        "money": meter.get("cost", 0.0),
+        "calls_without_price": int(meter.get("unpriced", 0)),
+    }
+
+
+def _per_kept_example(run: Gathered) -> dict[str, Any] | None:
+    """What an example cost that was constructed and kept: everything but the evaluation, divided by their number."""
+    kept = sum(example.kept and example.kind != "forward" for example in run.examples)
+    spent = [meter for name, meter in run.meters.items() if "calls" in meter and not name.startswith("evaluate")]
+    if not kept or not spent:
+        return None
+    tokens = sum(meter.get("input_tokens", 0) + meter.get("output_tokens", 0) for meter in spent)
+    unpriced = any(meter.get("unpriced", 0) for meter in spent)
+    cost = None if unpriced else sum(meter.get("cost", 0.0) for meter in spent) / kept
+    return {"examples": kept, "tokens": tokens / kept, "money": cost}
 
 
 def _arm(run: Gathered, row: evaluation.ArmRow) -> dict[str, Any]:
@@ -76,6 +105,8 @@ def print_summary(console: Console, found: dict[str, Any]) -> None:
     if found["failures"]:
         failed = ", ".join(f"{number} of {boundary}" for boundary, number in found["failures"].items())
         console.print(f"Recorded failures: {failed} (listed in the report)", highlight=False)
+    if found["tokens"]:
+        console.print(_table_of_stages(found))
     if found["arms"]:
         console.print(_table_of_arms(found))
     if found["comparisons"]:
@@ -102,6 +133,21 @@ def _table_of_arms(found: dict[str, Any]) -> Table:
             money(row["money"]),
         )
     table.caption = "steps, calls and tokens per task; errors of environment and harness are in no rate"
+    return table
+
+
+def _table_of_stages(found: dict[str, Any]) -> Table:
+    columns = ("calls", "not sent again", "tokens in", "from cache", "to cache", "out", "$")
+    table = _table("What the models took", "stage/role", *columns)
+    for row in found["stages"]:
+        numbers = ("calls", "hits", "input_tokens", "cached_tokens", "written_tokens", "output_tokens")
+        cost = money(None if row["calls_without_price"] else row["money"])
+        table.add_row(row["stage"], *(count(row[number]) for number in numbers), cost)
+    each = found["per_kept_example"]
+    if each:
+        table.caption = (
+            f"per kept example ({count(each['examples'])}): {count(each['tokens'])} tokens, {money(each['money'])}"
+        )
     return table
 
 

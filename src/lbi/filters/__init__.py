@@ -29,6 +29,8 @@ class Parts:
     max_tokens: int = 1024
     stage: str = "filter"
     """Whom the calls are booked to."""
+    reused: bool = True
+    """Whether so many spans begin alike that a provider's prompt cache is worth what writing to it costs."""
 
 
 def filter_names() -> tuple[str, ...]:

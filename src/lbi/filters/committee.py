@@ -51,7 +51,14 @@ class Committee:
             instruction=example.instruction,
         )
         parts = self._parts
-        return Request(role="judge", fields=fields, sample=parts.sample, max_tokens=parts.max_tokens, stage=parts.stage)
+        return Request(
+            role="judge",
+            fields=fields,
+            sample=parts.sample,
+            max_tokens=parts.max_tokens,
+            stage=parts.stage,
+            reused=parts.reused,
+        )
 
     async def _vote(self, member: Model, request: Request) -> Vote:
         vote, _ = await parse.ask(member, request, parse.vote(member.name))

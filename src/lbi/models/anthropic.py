@@ -2,90 +2,80 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from lbi.contracts import Message, Model, Reply, Request
-from lbi.errors import ModelBusy
-from lbi.models import THINKING_TOKENS, Settings, check_allowed, is_loopback
-from lbi.models._sdk import (
+from lbi.errors import FailureKind
+from lbi.models import THINKING_TOKENS, Settings
+from lbi.models._provider import (
     Temperature,
     api_key,
+    billed,
     check_name,
     checked_text,
+    count,
     image_data,
     located,
-    seconds_since,
-    translated,
+    table,
     turns,
 )
-from lbi.prices import Bill
+from lbi.models._wire import Answered, Json, Wire
 from lbi.prompts import render
+from lbi.records import Usage
 
-_STOPS = {"max_tokens": "truncated", "refusal": "refused", "model_context_window_exceeded": "too long"}
+_URL = "https://api.anthropic.com"
+_VERSION = "2023-06-01"  # of the wire format, not of a model
+_STOPS: dict[str, FailureKind] = {
+    "max_tokens": "truncated",
+    "refusal": "refused",
+    "model_context_window_exceeded": "too long",
+}
 _BREAKPOINT = {"cache_control": {"type": "ephemeral"}}
 
 
 def create(name: str, settings: Settings) -> Model:
     settings = located(settings, "ANTHROPIC_BASE_URL")
     check_name(name, "anthropic", settings)
-    return Anthropic(name, settings, api_key("ANTHROPIC_API_KEY", "anthropic", settings))
+    return Anthropic(name, settings, api_key("anthropic", settings, "ANTHROPIC_API_KEY"))
 
 
 class Anthropic:
-    """One model behind one client."""
+    """One model behind one pool of connections."""
 
     free = False
 
     def __init__(self, name: str, settings: Settings, key: str) -> None:
-        from anthropic import AsyncAnthropic, DefaultAioHttpClient
-
         self.name, self.endpoint, self.limits = f"anthropic:{name}", settings.base_url, settings.limits
-        self._model, self._settings, self._key = name, settings, key
-        # no proxy stands before a server on this machine
-        http = DefaultAioHttpClient(trust_env=not is_loopback(settings.base_url))
-        self._client = AsyncAnthropic(
-            api_key=key,
-            base_url=settings.base_url.rstrip("/").removesuffix("/v1") or None,  # the SDK adds /v1
-            max_retries=0,
-            timeout=settings.timeout + 5,  # ours comes first: it is for the request as a whole
-            http_client=http,
-        )
+        self._model, self._settings = name, settings
+        address = (settings.base_url or _URL).rstrip("/").removesuffix("/v1")
+        self._wire = Wire(self.name, address, {"x-api-key": key, "anthropic-version": _VERSION}, settings, key)
         self._temperature = Temperature()
 
     async def complete(self, request: Request) -> Reply:
-        check_allowed(str(self._client.base_url))
-        start = time.monotonic()
-        prompt = render(request, self._settings.limits)
-        message = await self._temperature.send(lambda given: self._send(prompt, request, given), request.temperature)
-        return self._reply(message, seconds_since(start))
+        body = self._body(render(request, self._settings.limits), request)
+        found = await self._temperature.send(
+            lambda given: self._wire.post("/v1/messages", {**body, **given, **self._settings.options}),
+            request.temperature,
+        )
+        return self._reply(found)
 
-    async def _send(self, prompt: tuple[Message, ...], request: Request, temperature: dict[str, float]) -> Any:
-        import anthropic
+    def _body(self, prompt: tuple[Message, ...], request: Request) -> Json:
+        system, messages = self._conversation(prompt, request.reused)
+        room = request.max_tokens + (0 if self.endpoint else THINKING_TOKENS)
+        return {"model": self._model, "system": system, "messages": messages, "max_tokens": room}
 
-        system, messages = self._conversation(prompt)
-        async with translated(anthropic, self.name, self._settings, self._key):
-            return await self._client.messages.create(
-                model=self._model,
-                system=system,
-                messages=messages,
-                max_tokens=request.max_tokens + (0 if self.endpoint else THINKING_TOKENS),
-                # the SDK has no temperature any more, but models that were made before still take one
-                extra_body={**temperature, **self._settings.options},
-            )
-
-    def _conversation(self, messages: tuple[Message, ...]) -> tuple[Any, Any]:
+    def _conversation(self, messages: tuple[Message, ...], reused: bool) -> tuple[Any, Any]:
         """The system blocks, and the turns. What comes before the last message is the prefix worth keeping."""
         system: list[dict[str, Any]] = []
         conversation: list[dict[str, Any]] = []
-        before_last = messages[-2] if len(messages) > 1 else None
+        before_last = messages[-2] if reused and len(messages) > 1 else None
         for role, parts in turns(messages):
             blocks = [block for part in parts for block in self._blocks(part, marked=part is before_last)]
             if role == "system":
                 system += blocks
             else:
                 conversation.append({"role": role, "content": blocks})
-        if system:
+        if system and reused:
             system[-1].update(_BREAKPOINT)
         return system, conversation
 
@@ -99,28 +89,26 @@ class Anthropic:
             blocks[-1].update(_BREAKPOINT)
         return blocks
 
-    def _reply(self, message: Any, seconds: float) -> Reply:
-        content = getattr(message, "content", None)
+    def _reply(self, found: Answered) -> Reply:
+        content = found.body.get("content")
         if not isinstance(content, list):
-            raise ModelBusy(f"{self.name}: malformed: the server's reply holds no answer ({str(message)[:300]})")
-        usage = self._usage(message, seconds)
-        text = "".join(block.text for block in content if block.type == "text")
-        stop = _STOPS.get(message.stop_reason or "", "")
-        return Reply(text=checked_text(text, stop, self.name, usage), model=self.name, usage=usage)
+            raise self._wire.malformed(found.body)
+        usage = self._usage(found)
+        text = "".join(str(block.get("text") or "") for block in map(table, content) if block.get("type") == "text")
+        stop = _STOPS.get(str(found.body.get("stop_reason")))
+        text = checked_text(text, stop, self.name, usage)
+        return Reply(text=text, model=self.name, usage=usage, left=found.left)
 
-    def _usage(self, message: Any, seconds: float) -> Bill:
-        said = getattr(message, "usage", None)
-        read = getattr(said, "cache_read_input_tokens", 0) or 0
-        written = getattr(said, "cache_creation_input_tokens", 0) or 0
-        return Bill(
-            calls=1,
-            input_tokens=(getattr(said, "input_tokens", 0) or 0) + read + written,  # stated without those two
-            output_tokens=getattr(said, "output_tokens", 0) or 0,
-            cached_tokens=read,
-            written_tokens=written,
-            cost=None,
-            seconds=seconds,
+    def _usage(self, found: Answered) -> Usage:
+        said = table(found.body.get("usage"))
+        read, written = count(said.get("cache_read_input_tokens")), count(said.get("cache_creation_input_tokens"))
+        return billed(
+            asked=count(said.get("input_tokens")) + read + written,  # stated without those two
+            said=said.get("output_tokens"),
+            cached=read,
+            written=written,
+            seconds=found.seconds,
         )
 
     async def close(self) -> None:
-        await self._client.close()
+        await self._wire.close()

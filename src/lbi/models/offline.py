@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 
 from lbi.contracts import Fields, Reply, Request
 from lbi.errors import ModelError
 from lbi.offline import labels, policy
 from lbi.offline.lexical import SYNONYMS, values, widened, words
-from lbi.records import Usage
+from lbi.records import Trajectory, Usage
 
 NAME = "offline"
 _IMPERATIVE = re.compile(
@@ -75,13 +76,19 @@ def _query(fields: Fields) -> str:
 
 
 def _abstract(fields: Fields) -> str:
-    assert fields.trajectory is not None
-    return labels.abstract(fields.trajectory, fields.start, fields.end)
+    return _labels(labels.abstract, fields)
 
 
 def _summarise(fields: Fields) -> str:
+    return _labels(labels.summary, fields)
+
+
+def _labels(label: Callable[[Trajectory, int, int], str], fields: Fields) -> str:
     assert fields.trajectory is not None
-    return labels.summary(fields.trajectory, fields.start, fields.end)
+    if not fields.spans:
+        return label(fields.trajectory, fields.start, fields.end)
+    found = [label(fields.trajectory, start, end) for start, end in fields.spans]
+    return json.dumps(dict(zip(fields.span_names, found, strict=True)), ensure_ascii=False)
 
 
 def _judge(fields: Fields) -> str:

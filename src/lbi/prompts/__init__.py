@@ -6,11 +6,12 @@ A file's blocks are messages. What was copied from a page, a document or an earl
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lbi.contracts import Fields, Message, Request, Role, Shown
+from lbi.differences import shortest, without_references
 from lbi.records import Document, Observation, Record, Step, Trajectory, digest_of
 
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ PARTS: dict[str, tuple[str, ...]] = {
     "propose": ("rule",),
     "act": ("rule", "knowledge", "example"),
     "query": ("rule",),
-    "abstract": ("rule", "step"),
-    "summarise": ("rule", "step"),
-    "judge": ("rule", "step"),
+    "abstract": ("abstract_spans", "rule", "step", "changes"),
+    "summarise": ("summarise_spans", "rule", "step", "changes"),
+    "judge": ("rule", "step", "changes"),
 }
 
 
@@ -36,21 +37,30 @@ class Limits(Record):
     history: int = 16_000  # text of earlier pages; the oldest are named only
     observation: int = 24_000  # the current page
     labelled: int = 6_000  # each page of a trajectory that is labelled or judged
+    differences: bool = True  # of such a page that resembles an earlier one, only what changed
     document: int = 24_000  # the section that tasks are proposed from
     images: bool = True  # show screenshots where observations have them
 
 
 DEFAULT_LIMITS = Limits()
+#: what was rendered last: the wrappers around a model and the model itself each need the same messages
+_latest: tuple[Request, Limits, tuple[Message, ...]] | None = None
 
 
 def render(request: Request, limits: Limits = DEFAULT_LIMITS) -> tuple[Message, ...]:
     """The conversation a language model is sent; neighbours with one role are parts of one turn."""
-    return (*_PROMPTS[request.role](request.fields, limits), *request.extra)
+    global _latest
+    if _latest is None or _latest[0] is not request or _latest[1] != limits:
+        _latest = request, limits, (*_PROMPTS[request.role](request.fields, limits), *request.extra)
+    return _latest[2]
 
 
-def render_again(reply: str, error: str) -> tuple[Message, Message]:
-    """The turns that follow a reply which could not be read: the reply itself, and what was wrong with it."""
-    asked = _block("reask", "user", error=error)
+def render_again(reply: str, error: str, only: tuple[str, ...] = ()) -> tuple[Message, Message]:
+    """The turns that follow a reply which could not be read: the reply itself, and what was wrong with it.
+
+    ``only`` are the parts of the reply that could not be read, where others could.
+    """
+    asked = _block("reask", "user", error=error, only=only)
     return Message(role="assistant", content=reply.strip() or "(empty)"), Message(role="user", content=asked)
 
 
@@ -88,7 +98,11 @@ def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(FOLDER), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(FOLDER),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,  # the files do not change while we run, and looking whether they did takes its time
     )
     environment.filters.update(fence=fence, one_line=one_line)
     return environment
@@ -139,11 +153,17 @@ def _query(fields: Fields, limits: Limits) -> tuple[Message, ...]:
 
 
 def _abstract(fields: Fields, limits: Limits) -> tuple[Message, ...]:
-    return _system("abstract"), *_span("abstract", fields, limits), _user("abstract")
+    return _label("abstract", fields, limits)
 
 
 def _summarise(fields: Fields, limits: Limits) -> tuple[Message, ...]:
-    return _system("summarise"), *_span("summarise", fields, limits), _user("summarise")
+    return _label("summarise", fields, limits)
+
+
+def _label(role: str, fields: Fields, limits: Limits) -> tuple[Message, ...]:
+    """One span, which is all that is shown, or several of what is shown."""
+    name = f"{role}_spans" if fields.spans else role
+    return _system(name), *_span(role, fields, limits), _user(name, spans=fields.span_names)
 
 
 def _judge(fields: Fields, limits: Limits) -> tuple[Message, ...]:
@@ -212,16 +232,38 @@ def _span(role: str, fields: Fields, limits: Limits) -> list[Message]:
     Spans with one start then agree message by message, which is what providers' prompt caches go by.
     """
     trajectory: Trajectory = _need(fields.trajectory, role, "trajectory")
-    seen: dict[str, int] = {}
+    earlier: list[tuple[Observation, str]] = []
     messages = []
     for at in range(fields.start, fields.end + 1):
         observation, number = trajectory.observations[at], at - fields.start
-        page = _page(observation, limits.labelled, error=at > fields.start)
-        page = f"(the same as page {seen[page]})" if page in seen else page
-        seen.setdefault(page, number)
-        action = trajectory.actions[at - 1].grounded if at > fields.start else ""
-        messages.append(_user("step", _images(observation, limits), number=number, page=page, action=action))
+        text = without_references(observation.text) if limits.differences else observation.text
+        text = cut(text, limits.labelled)
+        shown = observation.model_copy(update={"text": _as_changes(observation, text, earlier, limits)})
+        page = _page(shown, len(shown.text) + 1, error=number > 0)
+        earlier.append((observation, text))
+        action = trajectory.actions[at - 1].grounded if number else ""
+        content = _step_content(number, page, action)
+        messages.append(Message(role="user", content=content, images=_images(observation, limits)))
     return messages
+
+
+@lru_cache(maxsize=1024)
+def _step_content(number: int, page: str, action: str) -> str:
+    """Kept for a while: the spans of a trajectory have most of their steps in common."""
+    return _block("step", "user", number=number, page=page, action=action)
+
+
+def _as_changes(observation: Observation, text: str, earlier: list[tuple[Observation, str]], limits: Limits) -> str:
+    """The page, or what changed since the one before or since the last one at the same address."""
+    same = next((number for number, (_, before) in enumerate(earlier) if before == text), None)
+    if same is not None:
+        return f"(the same as page {same})"
+    if not limits.differences:
+        return text
+    here = [number for number, (before, _) in enumerate(earlier) if before.url == observation.url]
+    bases = sorted({*here[-1:], *range(len(earlier))[-1:]})
+    found = shortest([(number, earlier[number][1]) for number in bases], text)
+    return text if found is None else _block("changes", "user", number=found[0], changes=found[1])
 
 
 # what is known: examples and documents, best first, within the room there is

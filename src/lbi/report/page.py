@@ -49,6 +49,7 @@ METERS = {
     "seconds": "time of calls",
     "input_tokens": "tokens in",
     "cached_tokens": "of them cached",
+    "written_tokens": "of them written to a cache",
     "output_tokens": "tokens out",
     "cost": "money",
     "unpriced": "calls without price",

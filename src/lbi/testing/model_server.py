@@ -1,58 +1,32 @@
-"""A server on loopback that speaks the wire formats of OpenAI and Anthropic, and fails in the ways that real ones do.
+"""A server on loopback that speaks the formats of OpenAI, Anthropic and Google, and fails in the ways real ones do.
 
-async with ModelServer([Answer(status=429, retry_after=1), "hello"]) as server:
-    model = open_model("openai:any", base_url=server.openai_url)
+    async with ModelServer([Answer(status=429, retry_after=1), "hello"]) as server:
+        model = open_model("openai:any", base_url=server.openai_url)
+
+In a process of its own, until it is stopped; prints its address: ``python -m lbi.testing.model_server --latency 1``.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import contextlib
+import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lbi.testing.wire_formats import CONTEXT_TOO_LONG, FORMATS, NO_TEMPERATURE, Answer, Flaw, Format, Json
 
 if TYPE_CHECKING:
     from aiohttp import web
 
-Json = dict[str, Any]
-#: what is wrong with an answer that arrives with status 200, or does not arrive
-Flaw = Literal["", "empty", "refused", "truncated", "malformed", "no_answer", "no_usage", "reset", "hang"]
-
-_ERRORS = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    500: "api_error",
-    529: "overloaded_error",
-}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answer of the server: a reply, an error, or a failure to answer."""
-
-    text: str = "ok"
-    status: int = 200
-    flaw: Flaw = ""
-    retry_after: float | None = None  # seconds, as a header
-    message: str = ""  # of an error
-    code: str = ""  # of an error, OpenAI only
-    input_tokens: int = 100  # as billed, cached and written ones included
-    output_tokens: int = 20
-    cached_tokens: int = 0
-    written_tokens: int = 0
-
-
-CONTEXT_TOO_LONG = Answer(
-    status=400,
-    message="prompt is too long: this model's maximum context length is 8192 tokens",
-    code="context_length_exceeded",
-)
-NO_TEMPERATURE = Answer(status=400, message="`temperature` is not supported with this model", code="unsupported_value")
+__all__ = ["CONTEXT_TOO_LONG", "NO_TEMPERATURE", "Answer", "Flaw", "ModelServer", "Script"]
 
 Script = Iterable[Answer | str] | Callable[[Json], Answer | str]
+_NOT_JSON = "<html><body>502 Bad Gateway</body></html>"
+_BACKLOG = 4096  # connections that may arrive at once
 
 
 @dataclass
@@ -60,7 +34,10 @@ class ModelServer:
     """Gives the answers of ``script`` in order, the last one for ever, or those of a function of the request's body."""
 
     script: Script = ("ok",)
+    keep: bool = True  # keep the requests; without it memory stays flat however many come
+    port: int = 0  # 0 = a free one
     requests: list[Json] = field(default_factory=list)  # bodies, with the headers under "headers"
+    served: int = 0  # requests that arrived
     most_at_once: int = 0  # requests that were being answered at the same time
     url: str = ""
 
@@ -72,18 +49,23 @@ class ModelServer:
     def anthropic_url(self) -> str:
         return self.url
 
+    @property
+    def google_url(self) -> str:
+        return f"{self.url}/v1beta"
+
+    def url_of(self, provider: str) -> str:
+        """The base url under which a provider's client finds its format."""
+        return {"openai": self.openai_url, "anthropic": self.anthropic_url, "google": self.google_url}[provider]
+
     async def __aenter__(self) -> ModelServer:
         from aiohttp import web
 
         self._left = None if callable(self.script) else list(self.script)
         self._open = 0
         self._closing = asyncio.Event()
-        application = web.Application(client_max_size=64 * 1024**2)
-        application.router.add_post("/v1/chat/completions", self._openai)
-        application.router.add_post("/v1/messages", self._anthropic)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
+        self._runner = web.ServerRunner(web.Server(self._serve), shutdown_timeout=0.2)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port, backlog=_BACKLOG)
         await site.start()
         host, port = self._runner.addresses[0][:2]
         self.url = f"http://{host}:{port}"
@@ -93,21 +75,20 @@ class ModelServer:
         self._closing.set()
         await self._runner.cleanup()
 
-    async def _openai(self, request: web.Request) -> web.StreamResponse:
-        return await self._serve(request, openai_body, openai_error)
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        from aiohttp import web
 
-    async def _anthropic(self, request: web.Request) -> web.StreamResponse:
-        return await self._serve(request, anthropic_body, anthropic_error)
-
-    async def _serve(
-        self, request: web.Request, body: Callable[[Answer, Json], Json], error: Callable[[Answer], Json]
-    ) -> web.StreamResponse:
+        form = _format_of(request.path)
+        if form is None or request.method != "POST":
+            return web.json_response({"error": {"message": f"nothing is at {request.path}"}}, status=404)
         self._open += 1
+        self.served += 1
         self.most_at_once = max(self.most_at_once, self._open)
         try:
-            asked: Json = {**await request.json(), "headers": dict(request.headers)}
-            self.requests.append(asked)
-            return await self._answered(request, self._next(asked), asked, body, error)
+            asked: Json = {**json.loads(await request.read()), "headers": dict(request.headers), "path": request.path}
+            if self.keep:
+                self.requests.append(asked)
+            return await self._answered(request, self._next(asked), asked, form)
         finally:
             self._open -= 1
 
@@ -120,93 +101,85 @@ class ModelServer:
         return Answer(found) if isinstance(found, str) else found
 
     async def _answered(
-        self,
-        request: web.Request,
-        answer: Answer,
-        asked: Json,
-        body: Callable[[Answer, Json], Json],
-        error: Callable[[Answer], Json],
+        self, request: web.BaseRequest, answer: Answer, asked: Json, form: Format
     ) -> web.StreamResponse:
         from aiohttp import web
 
+        if answer.latency:
+            await asyncio.sleep(answer.latency)
         if answer.flaw == "hang":
             await self._closing.wait()
         if answer.flaw in ("reset", "hang"):
-            assert request.transport is not None
-            request.transport.abort()
-            return web.Response()
-        if answer.flaw == "malformed":
-            return web.Response(text='{"id": "half of a rep', content_type="application/json")
-        headers = {} if answer.retry_after is None else {"retry-after": f"{answer.retry_after:g}"}
-        said = body(answer, asked) if answer.status == 200 else error(answer)
-        return web.json_response(said, status=answer.status, headers=headers)
+            return _dropped(request)
+        made = form.body(answer, asked) if answer.status == 200 else form.error(answer)
+        said = json.dumps(made if answer.body is None else answer.body)
+        if answer.flaw in ("cut_off", "cut_stream", "stall"):
+            return await self._half(request, said.encode(), answer.flaw)
+        said = {"malformed": said[: len(said) // 2], "not_json": _NOT_JSON, "wrong_shape": "[1]"}.get(answer.flaw, said)
+        headers = dict(answer.headers)
+        if answer.retry_after is not None and form is not FORMATS["google"]:
+            headers["retry-after"] = f"{answer.retry_after:g}"
+        kind = "text/html" if answer.flaw == "not_json" else "application/json"
+        return web.Response(body=said.encode(), status=answer.status, headers=headers, content_type=kind)
+
+    async def _half(self, request: web.BaseRequest, body: bytes, flaw: Flaw) -> web.StreamResponse:
+        """The first half of a body, and then the end of the connection, or nothing for ever."""
+        from aiohttp import web
+
+        response = web.StreamResponse(headers={"content-type": "application/json"})
+        if flaw == "cut_stream":
+            response.enable_chunked_encoding()
+        else:
+            response.content_length = len(body)
+        await response.prepare(request)
+        await response.write(body[: len(body) // 2])
+        if flaw == "stall":
+            await self._closing.wait()
+        assert request.transport is not None
+        request.transport.close()  # after what was written has left, which abort would throw away
+        return response
 
 
-def openai_body(answer: Answer, asked: Json) -> Json:
-    """A chat completion."""
-    if answer.flaw == "no_answer":
-        return {"error": {"message": "upstream failed", "code": 502}}
-    text, refusal = answer.text, None
-    if answer.flaw in ("empty", "refused"):
-        text, refusal = "", "I cannot help with that." if answer.flaw == "refused" else None
-    usage = {
-        "prompt_tokens": answer.input_tokens,
-        "completion_tokens": answer.output_tokens,
-        "total_tokens": answer.input_tokens + answer.output_tokens,
-        "prompt_tokens_details": {
-            "cached_tokens": answer.cached_tokens,
-            "cache_write_tokens": answer.written_tokens,
-        },
-    }
-    return {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 1,
-        "model": asked.get("model"),
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": text, "refusal": refusal},
-                "finish_reason": "length" if answer.flaw == "truncated" else "stop",
-            }
-        ],
-        **({} if answer.flaw == "no_usage" else {"usage": usage}),
-    }
+def _dropped(request: web.BaseRequest) -> web.StreamResponse:
+    from aiohttp import web
+
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
 
 
-def openai_error(answer: Answer) -> Json:
-    """An error as OpenAI words it."""
-    message = answer.message or f"error {answer.status}"
-    return {
-        "error": {"message": message, "type": _ERRORS.get(answer.status), "param": None, "code": answer.code or None}
-    }
+def _format_of(path: str) -> Format | None:
+    if path.endswith("/v1/chat/completions"):
+        return FORMATS["openai"]
+    if path.endswith("/v1/messages"):
+        return FORMATS["anthropic"]
+    return FORMATS["google"] if path.endswith(":generateContent") else None
 
 
-def anthropic_body(answer: Answer, asked: Json) -> Json:
-    """A message of Claude."""
-    if answer.flaw == "no_answer":
-        return {"type": "error", "error": {"type": "api_error", "message": "upstream failed"}}
-    silent = answer.flaw in ("empty", "refused")
-    stop = {"refused": "refusal", "truncated": "max_tokens"}.get(answer.flaw, "end_turn")
-    usage = {
-        "input_tokens": answer.input_tokens - answer.cached_tokens - answer.written_tokens,
-        "output_tokens": answer.output_tokens,
-        "cache_read_input_tokens": answer.cached_tokens,
-        "cache_creation_input_tokens": answer.written_tokens,
-    }
-    return {
-        "id": "msg_1",
-        "type": "message",
-        "role": "assistant",
-        "model": asked.get("model"),
-        "content": [] if silent else [{"type": "text", "text": answer.text}],
-        "stop_reason": stop,
-        "stop_sequence": None,
-        **({} if answer.flaw == "no_usage" else {"usage": usage}),
-    }
+def _read(file: Path) -> list[Answer]:
+    """One answer per line: a JSON string, or an object of Answer's fields."""
+    found = [json.loads(line) for line in file.read_text().splitlines() if line.strip()]
+    return [Answer(each) if isinstance(each, str) else Answer(**each) for each in found]
 
 
-def anthropic_error(answer: Answer) -> Json:
-    """An error as Anthropic words it."""
-    error = {"type": _ERRORS.get(answer.status, "api_error"), "message": answer.message or f"error {answer.status}"}
-    return {"type": "error", "error": error}
+async def serve(answers: Iterable[Answer], port: int) -> None:
+    """Serve until cancelled; the first line printed is the address."""
+    async with ModelServer(list(answers), keep=False, port=port) as server:
+        print(server.url, flush=True)
+        await asyncio.Event().wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m lbi.testing.model_server", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 = a free one, which is printed")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--answers", type=Path, help="JSON lines: a reply, or an object of Answer's fields")
+    given = parser.parse_args()
+    answers = _read(given.answers) if given.answers else [Answer()]
+    slowed = [replace(answer, latency=answer.latency or given.latency) for answer in answers]
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(serve(slowed, given.port))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Failures in a row -> a pause of all calls to a provider, ended by one call that tries whether it is back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from lbi.errors import FailureKind, ModelBusy, ModelUnavailable
+from lbi.records import Record
+
+#: failures that tell of a provider that is not there; every other answer shows that it is
+_DEAD: tuple[FailureKind, ...] = ("timeout", "connection", "cut off", "malformed", "overloaded", "server error")
+
+
+class Pause(Record):
+    """When a provider counts as dead, and how long one waits for it; times in seconds."""
+
+    failures: int = 5  # in a row, with no success of any task between them
+    first: float = 5.0  # the first pause; each that follows is twice as long
+    longest: float = 300.0
+    patience: float = 3600.0  # a provider that is away for longer ends the run
+
+
+class Breaker:
+    """Closed while calls succeed. Open = everybody waits, but for one call at the end of each pause."""
+
+    def __init__(
+        self,
+        name: str,
+        pause: Pause,
+        *,
+        say: Callable[[str], None],
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+    ) -> None:
+        self._name, self._pause, self._say, self._clock, self._sleep = name, pause, say, clock, sleep
+        self._failures = self._pauses = 0  # in a row
+        self._since: float | None = None  # when the pause began; None = there is none
+        self._until = 0.0
+        self._probing = False
+        self._last = ""
+        self._changed = asyncio.Event()
+
+    @property
+    def paused(self) -> bool:
+        return self._since is not None
+
+    async def passed(self) -> bool:
+        """Wait while there is a pause; True = this call is the one that tries. Raises ModelUnavailable."""
+        while self._since is not None:
+            if self._clock() - self._since > self._pause.patience:
+                raise ModelUnavailable(
+                    f"{self._name} has not answered for {_time(self._clock() - self._since)} ({self._last}); "
+                    "when it is back, start the same command again: it continues"
+                )
+            if self._probing:
+                await self._changed.wait()
+            elif self._clock() < self._until:
+                await self._sleep(self._until - self._clock())
+            else:
+                self._probing = True
+                return True
+        return False
+
+    def worked(self, probe: bool) -> None:
+        """The provider answered, be it with a refusal."""
+        self._failures = 0
+        if self._since is not None:
+            self._say(f"{self._name} answers again after {_time(self._clock() - self._since)}; going on")
+            self._since = None
+            self._wake()
+        self.ended(probe)
+
+    def failed(self, error: ModelBusy, probe: bool) -> None:
+        """The provider may be dead; it is, if this goes on."""
+        if error.kind not in _DEAD:
+            self.worked(probe)
+            return
+        self._last = str(error)
+        self._failures += 1
+        if probe or (self._since is None and self._failures >= self._pause.failures):
+            self._open()
+        self.ended(probe)
+
+    def ended(self, probe: bool) -> None:
+        """A call is over, whatever it told of the provider."""
+        if probe:
+            self._probing = False
+            self._wake()
+
+    def _open(self) -> None:
+        now = self._clock()
+        if self._since is None:
+            self._since, self._pauses = now, 0
+        wait = min(self._pause.longest, self._pause.first * 2.0**self._pauses)
+        self._pauses += 1
+        self._until = now + wait
+        self._say(f"{self._name} does not answer ({self._last}); all its calls wait, next try in {_time(wait)}")
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

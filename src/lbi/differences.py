@@ -1,0 +1,74 @@
+"""Page and an earlier page -> what changed, where that is much shorter: "@12\\n- row: old\\n+ row: new".
+
+"@12" is the line of the earlier page at which a change begins; the line before it is repeated to show where that is.
+Nothing is lost by it: ``restored`` gives the page back.
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import SequenceMatcher
+from functools import lru_cache
+
+#: a difference is worth reading only if it is shorter than the page by a good part
+WORTH = 0.8
+#: of more lines that are gone in a row only the first and the last are repeated
+GONE = 4
+_REFERENCE = re.compile(r"\s?\[(?:f\d+)?e\d+\]")
+
+
+def without_references(text: str) -> str:
+    """A page without the numbers of its elements: they change with every element that comes or goes before them."""
+    return _REFERENCE.sub("", text)
+
+
+@lru_cache(maxsize=4096)
+def difference(before: str, after: str) -> str:
+    """What to change in ``before`` to have ``after``; empty if both are the same."""
+    old, new = before.split("\n"), after.split("\n")
+    lines = []
+    for what, first, last, start, end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if what == "equal":
+            continue
+        lines.append(f"@{first + 1}")
+        lines += [f"  {old[first - 1]}"] if first else []
+        lines += _gone(old[first:last])
+        lines += [f"+ {line}" for line in new[start:end]]
+    return "\n".join(lines)
+
+
+def _gone(lines: list[str]) -> list[str]:
+    if len(lines) <= GONE:
+        return [f"- {line}" for line in lines]
+    return [f"- {lines[0]}", f"-- {len(lines) - 2} more lines", f"- {lines[-1]}"]
+
+
+def restored(before: str, changes: str) -> str:
+    """The page that a difference was made from. Raises ValueError for a difference to another page."""
+    if not changes:
+        return before
+    old, new, at = before.split("\n"), [], 0
+    for line in changes.split("\n"):
+        mark, text = line[:2], line[2:]
+        if line.startswith("@"):
+            first = int(line[1:]) - 1
+            new += old[at:first]
+            at = first
+        elif mark == "+ ":
+            new.append(text)
+        elif mark == "--":
+            at += int(text.split()[0])
+        elif mark == "- " and old[at : at + 1] == [text]:
+            at += 1
+        elif mark != "  " or old[at - 1 : at] != [text]:
+            raise ValueError(f"the difference is to another page: line {at + 1} is not {text!r}")
+    return "\n".join([*new, *old[at:]])
+
+
+def shortest(earlier: list[tuple[int, str]], page: str) -> tuple[int, str] | None:
+    """(number, difference) of the earlier page to which the difference is shortest, or None if none is worth it."""
+    found = [(len(changes), number, changes) for number, text in earlier if (changes := difference(text, page))]
+    if not found:
+        return None
+    size, number, changes = min(found)
+    return (number, changes) if size < WORTH * len(page) else None

@@ -1,0 +1,112 @@
+"""A JSON body -> the JSON object that a provider answers, or a named failure. One pool of connections per model.
+
+Below the providers' SDKs, which take several times the CPU per call: docs/decisions/0010-below-the-sdks.md.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from lbi.errors import ModelBusy, UserError
+from lbi.models import Settings, check_allowed, is_loopback
+from lbi.models._failures import failure, failure_inside
+from lbi.models._left import left
+from lbi.records import Left
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+Json = dict[str, Any]
+_KEEP_ALIVE = 30.0  # seconds that an unused connection is kept: servers close theirs after five seconds to ten minutes
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A JSON object that arrived with status 200."""
+
+    body: Json
+    left: tuple[Left, ...]
+    seconds: float
+
+
+class Wire:
+    """Posts to one server. ``key`` is what must not show up in a message."""
+
+    def __init__(self, name: str, url: str, headers: Mapping[str, str], settings: Settings, key: str) -> None:
+        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+            raise UserError(f'the address "{url}" of a model server must begin with http:// or https://')
+        self.url = url.rstrip("/")
+        self._name, self._timeout, self._key = name, settings.timeout, key
+        self._headers = {**headers, "content-type": "application/json"}
+        self._session: ClientSession | None = None
+
+    async def post(self, path: str, body: Json) -> Answered:
+        """Raises ModelBusy and ModelError by name; a reply that arrives as anything but a JSON object is none."""
+        import aiohttp
+
+        check_allowed(self.url)
+        start = time.monotonic()
+        try:
+            sent = json.dumps(body).encode()
+            async with self._opened().post(self.url + path, data=sent, allow_redirects=False) as response:
+                status, headers, said = response.status, response.headers, await response.read()
+        except TimeoutError as error:
+            raise ModelBusy(
+                f"{self._name}: timeout: no whole reply within {self._timeout:g} s", kind="timeout"
+            ) from error
+        except aiohttp.ClientPayloadError as error:
+            raise ModelBusy(f"{self._name}: cut off: the reply broke off in the middle", kind="cut off") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise ModelBusy(f"{self._name}: connection: {_because(error)}", kind="connection") from error
+        return Answered(self._read(status, headers, said), left(headers), time.monotonic() - start)
+
+    def _read(self, status: int, headers: Mapping[str, str], said: bytes) -> Json:
+        try:
+            body = json.loads(said)
+        except ValueError:
+            body = None
+        if status != 200:
+            raise failure(status, body if body is not None else _shown(said), headers, self._name, self._key)
+        if not isinstance(body, dict):
+            raise self.malformed(_shown(said))
+        error = failure_inside(body, headers, self._name, self._key)
+        if error is not None:
+            raise error
+        return body
+
+    def malformed(self, said: object) -> ModelBusy:
+        """The failure of a reply that holds no answer."""
+        what = str(said).replace(self._key, "***") if len(self._key) > 8 else str(said)
+        return ModelBusy(f"{self._name}: malformed: the reply holds no answer ({what[:300]})", kind="malformed")
+
+    def _opened(self) -> ClientSession:
+        import aiohttp
+
+        if self._session is None:
+            # the gate decides how many calls are in flight, so the pool has no limit of its own
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=300)
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                headers=self._headers,
+                timeout=aiohttp.ClientTimeout(total=self._timeout),
+                trust_env=not is_loopback(self.url),  # no proxy stands before a server on this machine
+            )
+        return self._session
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+def _shown(said: bytes) -> str:
+    return " ".join(said[:500].decode(errors="replace").split())
+
+
+def _because(error: BaseException) -> str:
+    return f"{type(error).__name__} {error}".strip()[:300]

@@ -1,0 +1,113 @@
+"""Gemini, by Google's generateContent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lbi.contracts import Message, Model, Reply, Request
+from lbi.errors import FailureKind, ModelError
+from lbi.models import THINKING_TOKENS, Settings
+from lbi.models._provider import (
+    Temperature,
+    api_key,
+    billed,
+    check_name,
+    checked_text,
+    count,
+    first,
+    image_data,
+    located,
+    table,
+    turns,
+)
+from lbi.models._wire import Answered, Json, Wire
+from lbi.prompts import render
+from lbi.records import Usage
+
+_URL = "https://generativelanguage.googleapis.com/v1beta"
+_WHOLE = (None, "STOP", "FINISH_REASON_UNSPECIFIED")
+#: not the content's fault, and another try may end well
+_STUMBLED = ("OTHER", "MALFORMED_FUNCTION_CALL")
+
+
+def create(name: str, settings: Settings) -> Model:
+    settings = located(settings, "GOOGLE_GEMINI_BASE_URL")
+    check_name(name, "google", settings)
+    return Google(name, settings, api_key("google", settings, "GEMINI_API_KEY", "GOOGLE_API_KEY"))
+
+
+class Google:
+    """One model behind one pool of connections."""
+
+    free = False
+
+    def __init__(self, name: str, settings: Settings, key: str) -> None:
+        self.name, self.endpoint, self.limits = f"google:{name}", settings.base_url, settings.limits
+        self._path, self._settings = f"/models/{name}:generateContent", settings
+        self._wire = Wire(self.name, settings.base_url or _URL, {"x-goog-api-key": key}, settings, key)
+        self._temperature = Temperature()
+
+    async def complete(self, request: Request) -> Reply:
+        body = self._body(render(request, self._settings.limits))
+        room = request.max_tokens + (0 if self.endpoint else THINKING_TOKENS)
+
+        async def send(given: dict[str, float]) -> Answered:
+            generation = {"generationConfig": {"maxOutputTokens": room, **given}}
+            return await self._wire.post(self._path, {**body, **generation, **self._settings.options})
+
+        return self._reply(await self._temperature.send(send, request.temperature))
+
+    def _body(self, prompt: tuple[Message, ...]) -> Json:
+        system: list[Json] = []
+        contents: list[Json] = []
+        for role, messages in turns(prompt):
+            parts = [part for message in messages for part in self._parts(message)]
+            if role == "system":
+                system += parts
+            else:
+                contents.append({"role": "model" if role == "assistant" else "user", "parts": parts})
+        return {"contents": contents, **({"systemInstruction": {"parts": system}} if system else {})}
+
+    def _parts(self, message: Message) -> list[Json]:
+        images = [
+            {"inlineData": {"mimeType": "image/png", "data": image_data(image, self._settings)}}
+            for image in message.images
+        ]
+        return [*images, {"text": message.content}]
+
+    def _reply(self, found: Answered) -> Reply:
+        usage, candidate = self._usage(found), first(found.body.get("candidates"))
+        blocked = table(found.body.get("promptFeedback")).get("blockReason")
+        if not candidate and not blocked:
+            raise self._wire.malformed(found.body)
+        reason = candidate.get("finishReason")
+        if reason in _STUMBLED:
+            raise ModelError(f"{self.name}: failed: the reply ended with {reason}", kind="failed", usage=usage)
+        text = "".join(_texts(table(candidate.get("content")).get("parts")))
+        text = checked_text(text, "refused" if blocked else _stop(reason), self.name, usage)
+        return Reply(text=text, model=self.name, usage=usage, left=found.left)
+
+    def _usage(self, found: Answered) -> Usage:
+        said = table(found.body.get("usageMetadata"))
+        return billed(
+            asked=said.get("promptTokenCount"),  # cached ones included
+            said=count(said.get("candidatesTokenCount")) + count(said.get("thoughtsTokenCount")),
+            cached=said.get("cachedContentTokenCount"),
+            seconds=found.seconds,
+        )
+
+    async def close(self) -> None:
+        await self._wire.close()
+
+
+def _stop(reason: Any) -> FailureKind | None:
+    """All other reasons that Google has (safety, recitation, blocklist, ...) mean that the reply was withheld."""
+    if reason in _WHOLE:
+        return None
+    return "truncated" if reason == "MAX_TOKENS" else "refused"
+
+
+def _texts(parts: Any) -> list[str]:
+    """The texts of a reply without the model's thoughts."""
+    found = [table(part) for part in parts] if isinstance(parts, list) else []
+    return [str(part.get("text") or "") for part in found if not part.get("thought")]
