@@ -7,16 +7,21 @@ instead of a file pulled away under them.
 from __future__ import annotations
 
 import hashlib
+import re
 import sqlite3
 import time
 from collections.abc import Iterable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 from lbi.environments.application import State
 from lbi.errors import EnvironmentFailure, ScoreError
 
 BUSY = 10.0
+DAY = 86_400.0  # seconds
+_MOMENT = re.compile(r"(?<![\w.])(\d{10})(?:\d{3}|\d{6})?(?![\w.])")
+_WRITTEN = re.compile(r"(?<!\d)\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?")
 QUERY_SECONDS = 10.0
 
 
@@ -92,7 +97,7 @@ class Database:
                     continue
                 whole.update(f"\0{table}\0{','.join(columns)}\0".encode())
                 row = "||','||".join(f"quote({quote(column)})" for column in columns)
-                rows = [found[0] or "" for found in self._reader.execute(f"SELECT {row} FROM {quote(table)}")]
+                rows = [timeless(found[0] or "") for found in self._reader.execute(f"SELECT {row} FROM {quote(table)}")]
                 whole.update("\n".join(sorted(rows)).encode("utf-8", "surrogatepass"))
         finally:
             self._reader.execute("ROLLBACK")
@@ -113,6 +118,26 @@ class Database:
         return [
             name for name in names if not {f"*.{name}".casefold(), f"{table}.{name}".casefold()} & self._ignored_columns
         ]
+
+
+def timeless(row: str, now: float = 0.0) -> str:
+    """A row in which every moment of the last or next day reads "<now>": when it was done is no part of what was.
+
+    Moments are whole numbers of seconds, milliseconds or microseconds since 1970, and ISO dates with a time (UTC).
+    """
+    now = now or time.time()
+
+    def number(match: re.Match[str]) -> str:
+        return "<now>" if abs(int(match[1]) - now) < DAY else match[0]
+
+    def written(match: re.Match[str]) -> str:
+        try:
+            moment = datetime.fromisoformat(match[0]).replace(tzinfo=UTC).timestamp()
+        except ValueError:
+            return match[0]
+        return "<now>" if abs(moment - now) < DAY else match[0]
+
+    return _WRITTEN.sub(written, _MOMENT.sub(number, row))
 
 
 def copy_database(source: Path, target: Path) -> None:

@@ -97,7 +97,7 @@ def _judge(fields: Fields) -> str:
     steps = fields.trajectory.steps[fields.start : fields.end]
     seen = fields.trajectory.observations[fields.start : fields.end + 1]
     done = " ".join(f"{s.action.name} {s.action.value} {s.observation.url}" for s in steps).lower()
-    done += " ".join(["", *(o.title for o in seen), seen[-1].url, seen[-1].text]).lower()
+    done += " ".join(["", *(f"{o.title} {o.text}" for o in seen), seen[-1].url]).lower()
     missing = [v.text for v in values(fields.instruction) if v.kind == "quoted" and not _said(v.text, done)]
     failed = [o.error for o in seen[1:] if o.error]
     acts = [(s.observation.url, s.action.grounded) for s in steps]

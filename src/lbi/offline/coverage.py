@@ -29,6 +29,7 @@ FOLDING = frozenset({"link", "tab", "menuitem", "treeitem"})
 INSTANCES = 6  # addresses remembered of one kind of place
 MANY = 12  # sections of an application are fewer, its things are more
 SLUGS = 3  # names of links after numbers: /user/3/jane is about 3, /user/3/edit is not
+EVERYWHERE = 8  # kinds of places with the same form
 ENOUGH = 8  # tries of one form, whatever is left of it
 
 
@@ -202,7 +203,8 @@ class Coverage:
 
     def _want_form(self, offered: Offered, offer: Offer) -> float:
         twins = [self.offers[o] for o in self._alike[offered[2], frozenset(offer.fields)] - {offered}]
-        if sum(twin.tries for twin in twins) >= 3 or offer.tries >= ENOUGH:
+        everywhere = len(twins) >= EVERYWHERE and sum(twin.tries for twin in twins) >= 3
+        if everywhere or offer.tries >= ENOUGH:
             return 0.0  # a search box stands on every page
         left = self.left(offer)
         if offer.changed:

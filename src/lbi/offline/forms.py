@@ -152,7 +152,9 @@ def assign(
     ``known`` are the fields that a lesson filled, with what it put there; ``frame`` those that stand on every page.
     ``named`` are values that are names of existing things, which are rarely what is to be typed.
     """
-    open_values = list(given)[:8]
+    names = [set(labels(title(field.name))) for field in fields]
+    # "put jane on the Cc list": a name of a field is no value for it
+    open_values = [v for v in given if v.kind != "name" or set(labels(v.text)) not in names][:8]
     best: dict[int, tuple[float, list[Filling]]] = {0: (0.0, [])}
     for field in fields:
         if field.role not in TEXT_ROLES:

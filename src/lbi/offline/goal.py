@@ -11,6 +11,8 @@ from lbi.offline.lexical import Value, is_question, mask, stem, values, words
 from lbi.records import Observation
 
 FILLING = frozenset({"fill", "select"})
+#: "open a ticket", "report a defect": they ask for something new
+_MAKES = re.compile(r"\b(?:open|report|raise|file|enter|start|write) (?:a|an|another|one more)\b", re.IGNORECASE)
 _CHANGES = frozenset({"create", "change", "delete", "save"})
 
 
@@ -24,7 +26,8 @@ class Goal:
 
     @cached_property
     def words(self) -> frozenset[str]:
-        return frozenset(words(mask(self.text)))
+        said = frozenset(words(mask(self.text)))
+        return said | {"create"} if _MAKES.search(self.text) else said
 
     @cached_property
     def values(self) -> tuple[Value, ...]:
@@ -38,6 +41,8 @@ class Goal:
     def visits(self) -> bool:
         """Whether it asks to be brought somewhere or shown something, and for nothing to be changed."""
         asked = [stem(word) for word in re.findall(r"[A-Za-z]+", self.text)[:8]]
+        if _MAKES.search(self.text):
+            return False
         return not self.question and "open" in asked and not _CHANGES & set(asked)
 
     @cached_property

@@ -24,6 +24,7 @@ from lbi.offline.goal import FILLING, Goal, page_of
 from lbi.offline.lexical import SYNONYMS, contains_phrase, labels, stem, words
 from lbi.offline.situation import Move, Situation, click, enter, fill, finish, path
 
+RESULT = "the result that says most of it"
 #: searches in one episode, at most
 SEARCHES = 2
 PRESSABLE = ("link", "button", "tab", "menuitem")
@@ -33,9 +34,11 @@ def ground(here: Situation) -> Move:
     told = answer(here.goal, here.page) if here.goal.question else None
     if told and told.sure and here.history:
         return finish(here, "the page tells", told.text)
+    if here.history and here.history[-1].reason == RESULT:
+        return finish(here, "this is what was searched for")
     seeks = here.goal.question or {stem("find"), stem("open")} <= here.goal.words
     if seeks and (result := _best_result(here)):
-        return click(result), "the result that says most of it"
+        return click(result), RESULT
     if _just_sent(here):
         return finish(here, "sent")
     if _arrived(here):

@@ -35,6 +35,8 @@ from lbi.offline.rank import CLOSE_ENOUGH, CLOSE_TO_ANSWER, rank
 from lbi.offline.situation import Move, Situation, click, enter, fill, finish, goto, guidance, path
 from lbi.records import Action, Step
 
+#: share of the best lesson's score that another must have to take its place
+NEAR_THE_BEST = 0.7
 #: how the reason for the last step of an example ends
 LAST = "and that is the last step"
 
@@ -59,8 +61,11 @@ def act(fields: Fields) -> Move:
     lessons = [Lesson(shown, goal, here.seen) for shown in fields.examples]
     for lesson in lessons:
         lesson.done = lesson.carried_out(here.history, here.observation)
-    for score, lesson in _in_order(rank(lessons, goal, here.named), here.history):
-        needed = CLOSE_TO_ANSWER if goal.question else CLOSE_ENOUGH
+    ranked = rank(lessons, goal, here.named)
+    best = ranked[0][0] if ranked else 0.0
+    for score, lesson in _in_order(ranked, here.history):
+        needed = CLOSE_TO_ANSWER if goal.question and lesson.instead is None else CLOSE_ENOUGH
+        needed = max(needed, NEAR_THE_BEST * best)  # where the best cannot be followed, not just anything is
         if score >= needed and not (lesson.changes and (goal.question or goal.visits)):
             move = follow(here, lesson)
             if move is not None and not _failed(here, move):

@@ -20,6 +20,8 @@ CLOSE_TO_ANSWER = 0.6
 COMMIT = frozenset(["save", "submit", "apply", "publish", "update", "ok", "confirm", "send", "change", "changes"])
 #: words of labels that say nothing
 FILLERS = frozenset(labels("with via chosen in on of what and text from the into"))
+#: what is done, by the first word of its group of synonyms: one is not another
+VERBS = frozenset(words("create change delete close find comment"))
 UNKNOWN = 0.25  # weight of a word of the goal that no lesson has a word for
 
 
@@ -65,6 +67,8 @@ def score(lesson: Lesson, goal: Goal, weight: dict[str, float], named: Collectio
     result = 0.65 * said + trust * 0.6 * offered + 0.25 * precision + 0.1 * _literal(lesson, goal)
     result += trust * 0.2 * min(_fields_said(lesson, goal), 2)
     result += _kind(lesson, goal)
+    verbs = label & VERBS
+    result -= 0.2 * bool(verbs and goal.words & VERBS and not verbs & goal.words)
     places = _places(lesson, goal, named)
     result += trust * places if places > 0 else places
     return result - 0.15 * (len(lesson.operations) - 1)
@@ -94,7 +98,7 @@ def _kind(lesson: Lesson, goal: Goal) -> float:
     """A question wants to be led to an answer, a wish for change a change."""
     visiting = goal.question or goal.visits
     if visiting:
-        return (0.1 if lesson.visit else -0.3 if lesson.changes else 0.0) + 0.05 * (
+        return ((0.25 if goal.visits else 0.1) if lesson.visit else -0.3 if lesson.changes else 0.0) + 0.05 * (
             goal.question == is_question(lesson.shown.example.instruction)
         )
     if not goal.changes:

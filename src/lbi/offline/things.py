@@ -102,7 +102,7 @@ def _links(page: Page) -> list[tuple[str, str]]:
 def _tells(name: str) -> bool:
     """Whether a link's name says which thing it leads to; "edit" names none."""
     bare = plain_name(name).lower()
-    return bool(re.search(r"[^\W_]{2}|#\d", bare)) and bare not in SYNONYMS and bare not in STOP
+    return bool(re.search(r"[^\W_]{2}|#\d|\d\.\d", bare)) and bare not in SYNONYMS and bare not in STOP
 
 
 @lru_cache(maxsize=50_000)
@@ -152,7 +152,7 @@ def _by_value(goal: Goal, about: Thing) -> Thing | None:
     if not re.search(r"[A-Z\d]", about.id):
         return None  # a section of the application, not a thing that somebody named
     kind = {word for part in about.prefix for word in words(part)}
-    fits = [v for v in goal.values if v.kind in ("name", "quoted") and (" " not in v.text or " " in about.id)]
+    fits = [v for v in goal.values if v.kind != "date" and (" " not in v.text or " " in about.id)]
     beside = [v for v in fits if kind & {*v.before[:2], *v.after[:1]}]
     camel = [v for v in fits if v.kind == "name" and re.fullmatch(r"(?:[A-Z][a-z0-9]+){2,}", v.text)]
     chosen = beside or (camel if re.fullmatch(r"(?:[A-Z][a-z0-9]+){2,}", about.id) else [])
