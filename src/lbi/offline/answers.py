@@ -14,6 +14,12 @@ _PERSON = re.compile(
 )
 
 
+_MOMENT = re.compile(r"\bwhen\b|\b(?:which|what) (?:day|date)\b", re.IGNORECASE)
+_DATE = re.compile(
+    r"\d{4}-\d\d-\d\d|\d{1,2}/\d{1,2}/\d{2,4}|\d{1,2}\.? [A-Z][a-z]{2,8}(?: '?\d{2,4})?|[A-Z][a-z]{2,8} \d{1,2}, \d{4}"
+)
+
+
 @dataclass(frozen=True)
 class Answer:
     text: str
@@ -27,6 +33,8 @@ def answer(goal: Goal, page: Page) -> Answer | None:
         return _cell(goal, page) or _count(goal, page)
     if _PERSON.match(goal.text.strip()) and (name := _who(goal, page)):
         return _cell(goal, page) or _field(goal, page) or name
+    if _MOMENT.search(goal.text) and (day := _day(goal, page)):
+        return day
     return _cell(goal, page) or _field(goal, page) or _line(goal, page)
 
 
@@ -77,6 +85,18 @@ def _count(goal: Goal, page: Page) -> Answer | None:
             if score > best[0]:
                 best = (score, match[1])
     return Answer(best[1], best[0] >= 2) if best[1] else None
+
+
+def _day(goal: Goal, page: Page) -> Answer | None:
+    """The date in the line that shares most with the question; without its time where a day is asked for."""
+    best: tuple[float, str] = (0.0, "")
+    for line in (*(f"{name} {value}" for name, value in page.pairs), *page.texts):
+        found = _DATE.search(line)
+        if found is not None:
+            score = len(set(words(line)) & goal.words) + 0.5
+            if score > best[0]:
+                best = (score, found[0])
+    return Answer(best[1], best[0] >= 1.5) if best[1] else None
 
 
 def _who(goal: Goal, page: Page) -> Answer | None:

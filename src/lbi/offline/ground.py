@@ -62,8 +62,11 @@ def ground(here: Situation) -> Move:
 # the site's own search
 
 
-def search(here: Situation, said: Collection[str]) -> Move | None:
-    """Enter what names the thing, words in ``said`` apart, and send it; each at most once, and not for ever."""
+def search(here: Situation, said: Collection[str], entered: Collection[str] = ()) -> Move | None:
+    """Enter what names the thing, and send it; each at most once, and not for ever.
+
+    Words in ``said`` and values in ``entered`` have another use.
+    """
     sent = [s.reason for s in here.history if s.action.kind == "press" and "search for " in s.reason]
     if len(sent) >= SEARCHES:
         return None
@@ -72,7 +75,7 @@ def search(here: Situation, said: Collection[str]) -> Move | None:
         found = (e for e in here.page.elements if e.role in ("link", "button") and _searches(e.name) and usable(e))
         opener = next(found, None)
         return (click(opener), "the search") if opener and not here.pressed(opener) else None
-    for text in _terms(here.goal, said):
+    for text in _terms(here.goal, said, entered):
         if not any(reason.endswith(f"search for {text}") for reason in sent):
             return (f'press({box.ref}, "Enter")' if holds(box, text) else fill(box, text)), f"search for {text}"
     return None
@@ -82,10 +85,13 @@ def _searches(name: str) -> bool:
     return set(labels(name)) == {stem("search")}
 
 
-def _terms(goal: Goal, said: Collection[str]) -> list[str]:
+def _terms(goal: Goal, said: Collection[str], entered: Collection[str]) -> list[str]:
     """What to search for: quoted names and names, then the longest words that say which, not what to do."""
-    named = [value.text for value in goal.values if value.kind in ("quoted", "name")]
-    rest = [w for w in re.findall(r"[^\W\d_]{4,}", goal.text) if words(w) and not set(words(w)) & set(said)]
+    named = [v.text for v in goal.values if v.kind in ("quoted", "name") and v.text not in entered]
+    plain = goal.text
+    for text in entered:
+        plain = plain.replace(text, " ")
+    rest = [w for w in re.findall(r"[^\W\d_]{4,}", plain) if words(w) and not set(words(w)) & set(said)]
     rest = [w for w in rest if w.lower() not in SYNONYMS]
     return [*named[:2], *sorted(dict.fromkeys(rest), key=len, reverse=True)[:2]]
 

@@ -19,6 +19,7 @@ from lbi.offline.forms import (
     Filling,
     Form,
     assign,
+    called,
     find,
     form_of,
     holds,
@@ -177,7 +178,14 @@ def _to_parent(here: Situation, lesson: Lesson) -> Move | None:
 
 def _search(here: Situation, lesson: Lesson) -> Move | None:
     """By the site's own search, for what names the thing: never take another instead."""
-    return search(here, set(words(lesson.shown.example.instruction)) | lesson.vocabulary)
+    entered: set[str] = set()  # what is to be typed into the form does not say which thing it is about
+    form, run = lesson.operations[lesson.done].form, lesson.operations[lesson.done].run
+    if form is not None:
+        known = {(action.role, action.name): action.value for action in run}
+        for filling in assign(here.goal.text, here.free_values(), form.fields, known, here.frame, here.named):
+            if filling.used is not None and (set(labels(called(filling.field))) & set(filling.used.before[:2])):
+                entered.add(filling.used.text)
+    return search(here, set(words(lesson.shown.example.instruction)) | lesson.vocabulary, entered)
 
 
 # the operation

@@ -68,7 +68,8 @@ def score(lesson: Lesson, goal: Goal, weight: dict[str, float], named: Collectio
     result += trust * 0.2 * min(_fields_said(lesson, goal), 2)
     result += _kind(lesson, goal)
     verbs = label & VERBS
-    result -= 0.2 * bool(verbs and goal.words & VERBS and not verbs & goal.words)
+    other = bool(verbs and goal.words & VERBS and not verbs & goal.words)
+    result -= 0.2 * (other or "delete" in verbs - goal.words)
     places = _places(lesson, goal, named)
     result += trust * places if places > 0 else places
     return result - 0.15 * (len(lesson.operations) - 1)

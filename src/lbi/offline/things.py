@@ -110,6 +110,15 @@ def plain_name(name: str) -> str:
     return re.sub(r"\s+(unread|new)$", "", name.strip().lstrip("#"))
 
 
+@lru_cache(maxsize=50_000)
+def variants(name: str) -> tuple[str, ...]:
+    """A name, and without what often stands around one: "#7: lamp: Tall one (new)" -> "Tall one"."""
+    bare = plain_name(name)
+    parts = bare.split(": ")
+    tails = [": ".join(parts[at:]) for at in range(len(parts))]
+    return tuple(dict.fromkeys(form for tail in tails for form in (tail, re.sub(r"\s+\([^()]*\)$", "", tail)) if form))
+
+
 def _by_id(goal: Goal, about: Thing) -> Thing | None:
     """The example's own thing, if the goal is about it."""
     if any(value.text.lower() == about.id.lower() for value in goal.values):
@@ -129,14 +138,14 @@ def _by_name(goal: Goal, known: dict[Thing, set[str]], said: set[str]) -> Thing 
     for thing, names in known.items():
         best, whole = 0.0, False
         for name in names:
-            bare = plain_name(name)
-            own = {w for w in labels(bare) if not w.isdigit()}
-            hits = own & spoken
-            phrase = any(contains_phrase(goal.text, part) for part in {bare, re.split(r":\s+", bare, maxsplit=1)[-1]})
-            rare = hits - said
-            if (phrase and len(bare) > 1) or (rare and len(hits) / len(own) >= NAMED):
-                value = sum(1 / common[w] for w in rare) + 0.1 * len(hits) + (0.5 + 0.01 * len(bare)) * phrase
-                best, whole = max((best, whole), (value, phrase))
+            for bare in variants(name):
+                own = {w for w in labels(bare) if not w.isdigit()}
+                hits = own & spoken
+                phrase = len(bare) > 1 and contains_phrase(goal.text, bare)
+                rare = hits - said
+                if phrase or (rare and len(hits) / len(own) >= NAMED):
+                    value = sum(1 / common[w] for w in rare) + 0.1 * len(hits) + (0.5 + 0.01 * len(bare)) * phrase
+                    best, whole = max((best, whole), (value, phrase))
         if best:
             scores.append((best, whole, thing))
     scores.sort(key=lambda item: (-item[0], item[2].prefix, item[2].id))
