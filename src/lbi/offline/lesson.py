@@ -241,6 +241,20 @@ class Lesson:
         return count
 
     @cached_property
+    def offers(self) -> dict[str, float]:
+        """Words of its forms, and how much each says of what the form is for: a field's name more than an option."""
+        found: dict[str, float] = {}
+        for operation in self.operations:
+            form = operation.form
+            sources = [(word, 0.5) for heading in page_of(operation.where).headings[-3:] for word in words(mask(heading))]
+            for field in form.fields if form else ():
+                sources += [(word, 0.65) for option in field.options[:40] for word in words(option)]
+                sources += [(word, 0.85) for word in labels(called(field))]
+            for word, strength in sources:
+                found[word] = max(found.get(word, 0.0), strength)
+        return found
+
+    @cached_property
     def vocabulary(self) -> frozenset[str]:
         """Words of the forms it fills: names of fields and buttons, options, headings of the page."""
         said: set[str] = set()

@@ -33,6 +33,7 @@ from lbi.offline.lesson import Lesson, Operation
 from lbi.offline.lexical import SYNONYMS, labels, words
 from lbi.offline.places import place, thing_in
 from lbi.offline.rank import CLOSE_ENOUGH, CLOSE_TO_ANSWER, rank
+from lbi.offline.seek import LIKELY, SURE, seek
 from lbi.offline.situation import Move, Situation, click, enter, fill, finish, goto, guidance, path
 from lbi.records import Action, Step
 
@@ -54,11 +55,14 @@ def act(fields: Fields) -> Move:
         observation=fields.observation,
         history=fields.history,
         documents=guidance(goal, sentences),
+        examples=fields.examples,
     )
     if here.history and here.history[-1].reason.endswith(LAST) and not here.observation.error:
         return finish(here, "the example was carried out")
     if goal.question and here.history and _is_about(here):
         return ground(here)
+    if (goal.question or goal.visits) and (found := seek(here, SURE)):
+        return found
     lessons = [Lesson(shown, goal, here.seen) for shown in fields.examples]
     for lesson in lessons:
         lesson.done = lesson.carried_out(here.history, here.observation)
@@ -71,6 +75,8 @@ def act(fields: Fields) -> Move:
             move = follow(here, lesson)
             if move is not None and not _failed(here, move):
                 return move[0], f"following {lesson.id}: {move[1]}"
+    if (goal.question or goal.visits) and (found := seek(here, LIKELY)):
+        return found
     return ground(here)
 
 

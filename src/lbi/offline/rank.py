@@ -22,6 +22,8 @@ COMMIT = frozenset(["save", "submit", "apply", "publish", "update", "ok", "confi
 FILLERS = frozenset(labels("with via chosen in on of what and text from the into"))
 #: what is done, by the first word of its group of synonyms: one is not another
 VERBS = frozenset(words("create change delete close find comment"))
+import os
+BLIND = float(os.environ.get("BLIND", "0.3"))  # how far what a form offers counts where its instruction says nothing of the goal
 UNKNOWN = 0.25  # weight of a word of the goal that no lesson has a word for
 
 
@@ -59,12 +61,12 @@ def score(lesson: Lesson, goal: Goal, weight: dict[str, float], named: Collectio
     asked = [word for word in weight if word not in thing]
     total = sum(weight[word] for word in asked) or 1.0
     said = sum(weight[word] for word in asked if word in label) / total
-    offered = sum(weight[word] for word in asked if word not in label and word in lesson.vocabulary) / total
+    offered = sum(weight[word] * lesson.offers.get(word, 0.0) for word in asked if word not in label) / total
     core = (label - lesson.vocabulary) | (label & weight.keys())
     precision = len(core & weight.keys()) / len(core) if core else 0.0
     # what a form offers speaks for an example only as far as its instruction does
-    trust = said
-    result = 0.65 * said + trust * 0.6 * offered + 0.25 * precision + 0.1 * _literal(lesson, goal)
+    trust = min(1.0, BLIND + said)
+    result = 0.65 * (said + trust * offered) + 0.25 * precision + 0.1 * _literal(lesson, goal)
     result += trust * 0.2 * min(_fields_said(lesson, goal), 2)
     result += _kind(lesson, goal)
     verbs = label & VERBS

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from lbi.contracts import Shown
 from lbi.environments.snapshot import Element, Page
 from lbi.offline.answers import answer
+from lbi.offline.atlas import Atlas
 from lbi.offline.forms import FIELD_ROLES, TOGGLE_ROLES, Filling, Key
 from lbi.offline.goal import FILLING, Goal, page_of
 from lbi.offline.lexical import Value, words
@@ -24,6 +26,7 @@ class Situation:
     observation: Observation
     history: tuple[Step, ...]
     documents: frozenset[str]  # words of the documents' sentences about the goal
+    examples: tuple[Shown, ...] = ()
 
     @cached_property
     def seen(self) -> tuple[Page, ...]:
@@ -31,6 +34,10 @@ class Situation:
         pages = {page.url: page for page in (page_of(step.observation) for step in self.history)}
         pages.pop(self.page.url, None)
         return (self.page, *reversed(pages.values()))
+
+    @cached_property
+    def atlas(self) -> Atlas:
+        return Atlas.of(self.examples, self.seen)
 
     @cached_property
     def frame(self) -> frozenset[Key]:
