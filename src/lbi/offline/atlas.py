@@ -6,6 +6,7 @@ An agent that is shown a whole run has seen every page of it, not only those of 
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ class Atlas:
         """
         page = self.pages.get(url)
         if page is not None:
-            return body(page), BODY / (0.25 + 0.75 * len(body(page)) / self._length)
+            return body(page), BODY / (0.25 + 0.75 * len(body(page)) / (self._length or 1.0))
         return self._sections.get(tuple(segments(url)[:-1]), frozenset()) if "?" not in url else frozenset(), BODY
 
     def places(self, asked: frozenset[str], values: Collection[str] = ()) -> list[tuple[float, str]]:
@@ -155,4 +156,5 @@ def body(page: Page) -> frozenset[str]:
 
 
 def _title(page: Page) -> tuple[str, ...]:
-    return (page.title, *page.headings[-3:])
+    """The page's own part of its title."""
+    return (re.split(r"\s+[–—|·]\s+|\s+-\s+", page.title)[0],)
