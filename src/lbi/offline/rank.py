@@ -26,7 +26,7 @@ VERBS = frozenset(words("create change delete close find comment"))
 #: names of fields whose options are kinds of what the form is about
 TYPES = frozenset(words("type kind category sort"))
 UNKNOWN = 0.25  # weight of a word of the goal that no lesson has a word for
-BLIND = 0.3  # how far what a form offers counts where its instruction says nothing of the goal
+BLIND = 0.1  # how far what a form offers counts where its instruction says nothing of the goal
 
 #: what speaks for a lesson, and how much
 WEIGHTS = {
