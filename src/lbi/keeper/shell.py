@@ -7,10 +7,9 @@ import os
 import resource
 import select
 import signal
-import socket
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from lbi.keeper import family
 from lbi.keeper.groups import Group, Used
@@ -29,8 +28,7 @@ eval "$__command" </dev/null >&5 2>&5 3<&- 4>&- 5>&-
 done"""
 
 
-@dataclass
-class Bounds:
+class Bounds(NamedTuple):
     """What all processes together may use."""
 
     memory: int
@@ -40,8 +38,7 @@ class Bounds:
     disk: int
 
 
-@dataclass
-class Ended:
+class Ended(NamedTuple):
     exit_code: int | None
     cut: int
     ended: str
@@ -49,8 +46,7 @@ class Ended:
     output: bytes
 
 
-@dataclass
-class Memory:
+class Memory(NamedTuple):
     """Where the shell is, and its exported variables, as bash writes them."""
 
     folder: str = ""
@@ -85,21 +81,23 @@ class Output:
         return bytes(self._head) + tail, len(self._head), self.total - len(self._head) - len(tail)
 
 
-@dataclass
 class Shell:
-    """``command`` is what bash's arguments are appended to; ``alive`` is whoever asks for commands."""
+    """``command`` is what bash's arguments are appended to; ``alive`` is the handle of whoever asks for commands."""
 
-    command: list[str]
-    environment: dict[str, str]
-    bounds: Bounds
-    group: Group | None
-    alive: socket.socket
-    folder: str
-    memory: Memory = field(default_factory=Memory)
-    pid: int = 0
-    _commands: int = -1
-    _status: int = -1
-    _output: int = -1
+    def __init__(
+        self,
+        command: list[str],
+        environment: dict[str, str],
+        bounds: Bounds,
+        group: Group | None,
+        alive: int,
+        folder: str,
+    ) -> None:
+        self.command, self.environment, self.folder = command, environment, folder
+        self.bounds, self.group, self.alive = bounds, group, alive
+        self.memory = Memory()
+        self.pid = 0
+        self._commands = self._status = self._output = -1
 
     def start(self) -> None:
         """Start bash where the last one was."""
@@ -181,12 +179,12 @@ class Shell:
         """Until the command has ended or must be: (exit code, how it ended). Without a shell in the end, pid is 0."""
         said, spent, crowded = b"", self.used().cpu, 0.0
         poller = select.poll()
-        for handle in (self._output, self._status, self.alive.fileno()):
+        for handle in (self._output, self._status, self.alive):
             poller.register(handle, select.POLLIN | select.POLLHUP)
         looked = time.monotonic()
         while True:
             ready = {handle for handle, _ in poller.poll(TICK * 1000)}
-            if self.alive.fileno() in ready:
+            if self.alive in ready:
                 raise EOFError  # nobody waits for the answer any more
             if self._output in ready and not self._read(output):
                 poller.unregister(self._output)
