@@ -42,7 +42,9 @@ def arguments(bubblewrap: str, layers: Layers, binds: tuple[str, ...]) -> list[s
         said += ["--bind", layers.repository, layers.source]
     for path in binds:
         said += ["--ro-bind", path, path]
-    return [*said, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", layers.workdir]
+    # files below /proc are written to by their owner, who is root when root started this, with or without capabilities
+    locked = [part for place in ("/proc", "/dev", "/") for part in ("--remount-ro", place)]
+    return [*said, *locked, "--chdir", layers.workdir]
 
 
 def make_etc(folder: str) -> None:
@@ -81,4 +83,3 @@ def _system() -> list[str]:
         elif os.path.isdir(path):
             said += ["--ro-bind", path, path]
     return said
-

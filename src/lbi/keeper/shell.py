@@ -18,7 +18,8 @@ TICK = 0.05  # seconds between two looks at what is used
 FLOOD = 256  # times the output that is kept, and a command is stopped
 CROWDED = 3.0  # seconds at the limit of processes, and they are all ended
 MOST_VARIABLES = 256 * 1024
-LAST = 1.0  # seconds that a shell that is ending has to say how
+PATIENCE = 30.0  # seconds that a shell has to start
+LAST = 2.0  # seconds that a shell that is ending has to say how
 #: what a command needs to know is on 3, what became of it goes to 4, and it has neither; its output is on 5 and not
 #: on 1, so that what it does to its own output ends with it
 LOOP = r"""ulimit -SHu %d 2>/dev/null
@@ -113,9 +114,12 @@ class Shell:
         folder = self.memory.folder or self.folder
         again = b"cd " + _quoted(folder) + b" 2>/dev/null\n" + self.memory.variables
         self._tell(again)
-        _, ended = self._follow(Output(self.bounds.output), time.monotonic() + 30, time.monotonic())
+        said, now = Output(self.bounds.output), time.monotonic()
+        _, ended = self._follow(said, now + PATIENCE, now)
         if ended != "exited" or not self.pid:
-            raise OSError(5, "the shell did not start")
+            self._drain(said)
+            why = said.whole()[0].decode(errors="replace").strip()[-300:] or ended
+            raise OSError(5, f"the shell did not start: {why}")
 
     def stop(self) -> None:
         """End everything that runs, and wait until it has ended."""
@@ -152,13 +156,10 @@ class Shell:
     def used(self) -> Used:
         return self.group.used() if self.group else family.used(os.getpid())
 
-    def _end(self) -> dict[int, int]:
-        """pid -> how it ended; what was written can still be read."""
-        if not self.pid:
-            return {}
-        family.end(self.pid)
+    def _end(self) -> None:
+        """End everything that runs; what was written can still be read."""
+        family.end_all()
         self.pid = 0
-        return family.wait_for_all()
 
     # one command
 
@@ -269,14 +270,16 @@ class Shell:
     def _become(self, commands: int, status: int, output: int) -> None:
         try:
             os.setsid()
-            null = os.open("/dev/null", os.O_RDONLY)
+            if self.group:
+                self.group.enter()  # before its handles make room
+            null, _ = os.pipe()  # the host's own null device is nothing to hand in
             # above the ones to come, so that none is overwritten before it is moved
-            moved = [os.dup2(handle, 20 + at) for at, handle in enumerate((null, output, output, commands, status, output))]
+            moved = [
+                os.dup2(handle, 20 + at) for at, handle in enumerate((null, output, output, commands, status, output))
+            ]
             for at, handle in enumerate(moved):
                 os.dup2(handle, at)
             os.closerange(6, 256)
-            if self.group:
-                self.group.enter()
             _limit(resource.RLIMIT_CORE, 0)
             _limit(resource.RLIMIT_DATA, self.bounds.memory)
             _limit(resource.RLIMIT_FSIZE, self.bounds.disk)
