@@ -145,7 +145,7 @@ async def test_snapshots_and_resets_lead_back(sandbox: Sandbox) -> None:
     await sandbox.run("echo two > one; rm -rf ../src; cd ..; unset MARK")
     await sandbox.restore(there)
     assert await sandbox.diff() == diff
-    done = await sandbox.run("echo ${PWD##*/} $MARK; cat one; pgrep sleep")
+    done = await sandbox.run("echo ${PWD##*/} $MARK; cat one; jobs")
     assert done.output == "src 1\none\n"
     await sandbox.reset()
     assert await sandbox.digest() == pristine
