@@ -35,6 +35,8 @@ class Instance(Record):
     version: str = ""
     environment_setup_commit: str = ""
     hints_text: str = ""
+    mutation_patch: str = ""
+    """Puts the bug into ``repo`` before anything else, where it was made on purpose; official files have none."""
 
     @field_validator("fail_to_pass", "pass_to_pass", mode="before")
     @classmethod
@@ -53,6 +55,8 @@ class Instance(Record):
         row = self.model_dump(mode="json")
         for name in ("fail_to_pass", "pass_to_pass"):
             row[name.upper()] = row.pop(name)
+        if not self.mutation_patch:
+            del row["mutation_patch"]
         return row
 
 

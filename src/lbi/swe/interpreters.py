@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from lbi.environments.install import made
+from lbi.errors import UserError
 from lbi.records import digest_of
 from lbi.swe.sdists import cache_folder, uv
 
@@ -26,5 +28,15 @@ def interpreter(requirements: Sequence[str], cache: Path | None = None) -> Path:
 
 
 def binds(folder: Path) -> tuple[Path, ...]:
-    """What a sandbox has to see for an environment to run: its folder, and the Python that it is made from."""
+    """What a sandbox has to see for such an environment to run: its folder, and the Python that it is made from."""
     return folder, Path(sys.base_prefix)
+
+
+def prefixes(python: Path) -> tuple[Path, ...]:
+    """The same for an interpreter of somebody's own. Raises UserError where it does not run."""
+    code = "import sys; print(sys.prefix); print(sys.base_prefix)"
+    try:
+        done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise UserError(f"the interpreter {python} does not run: {error}") from None
+    return tuple(Path(line) for line in dict.fromkeys(done.stdout.split("\n")) if line)

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tarfile
 import tomllib
-
 import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,7 +63,17 @@ def _uv() -> str:
 
 def locate(package: str, version: str) -> Located:
     """Ask the package index. Raises UserError where it has no source archive of that version."""
-    arguments = ("pip", "compile", "-q", "--no-deps", "--no-header", "--generate-hashes", "--format", "pylock.toml", "-")
+    arguments = (
+        "pip",
+        "compile",
+        "-q",
+        "--no-deps",
+        "--no-header",
+        "--generate-hashes",
+        "--format",
+        "pylock.toml",
+        "-",
+    )
     printed = uv(*arguments, what=f"looking for {package} {version}", given=f"{package}=={version}\n")
     found: dict[str, Any] = tomllib.loads(printed)["packages"][0].get("sdist") or {}
     url, sha256 = found.get("url", ""), found.get("hashes", {}).get("sha256", "")
