@@ -70,7 +70,7 @@ class Sandbox(Protocol):
         ...
 
     async def digest(self) -> str:
-        """Hash of what ``diff`` shows; "" for the pristine folder."""
+        """Hash of what ``diff`` shows; never empty, also for the pristine folder."""
         ...
 
     async def snapshot(self) -> str:
