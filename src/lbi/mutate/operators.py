@@ -148,10 +148,9 @@ def _inside(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
             return
         if inside:
             yield ".".join(names), node
-        for child in ast.iter_child_nodes(node):
-            if isinstance(node, ast.AnnAssign) and child is node.annotation:
-                continue
-            yield from visit(child, names, inside)
+        for part in ast.iter_child_nodes(node):
+            if not (isinstance(node, ast.AnnAssign) and part is node.annotation):
+                yield from visit(part, names, inside)
 
     yield from visit(tree, (), False)
 

@@ -1,4 +1,4 @@
-"""A repository x mutations -> those that break tests: each is tried in a sandbox, the repository is never written to."""
+"""A repository x mutations -> those that break tests. Each is tried in a sandbox; the repository is only read."""
 
 from __future__ import annotations
 

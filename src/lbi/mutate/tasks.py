@@ -17,7 +17,7 @@ from lbi.mutate.operators import mutated
 from lbi.mutate.run import Baseline, Ground, Tried
 from lbi.records import Record, digest_of
 from lbi.store import write_atomically
-from lbi.swe.instance import Instance
+from lbi.swe.instance import Instance, Mutated
 from lbi.swe.patches import edited
 
 SHOWN = 8  # failing tests named in an instruction
@@ -95,9 +95,16 @@ def instance_of(ground: Ground, before: Baseline, tried: Tried) -> Instance:
         base_commit="",
         problem_statement=instruction(tried.broken),
         patch=edited(mutation.path, broken, pristine),
-        mutation_patch=edited(mutation.path, pristine, broken),
         fail_to_pass=tried.broken,
         pass_to_pass=tuple(name for name in before.passed if name not in failing),
+        mutation=Mutated(
+            patch=edited(mutation.path, pristine, broken),
+            operator=mutation.operator,
+            function=mutation.function,
+            line=mutation.line,
+            python=str(ground.python),
+            tests=ground.tests,
+        ),
     )
 
 
@@ -113,17 +120,10 @@ def instruction(broken: tuple[str, ...]) -> str:
 
 
 def rows(ground: Ground, before: Baseline, found: list[Tried]) -> Iterator[dict[str, object]]:
-    """A line per task: the official columns, the mutation's own patch, and what kind of bug it is."""
+    """A line per task: its instruction, the official columns, and the mutation."""
     for tried in found:
         instance = instance_of(ground, before, tried)
-        yield instance.official() | {
-            "instruction": instance.problem_statement,
-            "operator": tried.mutation.operator,
-            "function": tried.mutation.function,
-            "line": tried.mutation.line,
-            "python": str(ground.python),
-            "tests": list(ground.tests),
-        }
+        yield {"instruction": instance.problem_statement, **instance.official()}
 
 
 def write_tasks(file: Path, ground: Ground, before: Baseline, found: list[Tried]) -> None:

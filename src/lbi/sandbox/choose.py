@@ -79,7 +79,7 @@ async def _unsafe(source: Path, limits: Limits, env: dict[str, str]) -> Opened:
     return _WithFolder(opened, folder)
 
 
-def _WithFolder(opened: Opened, folder: OwnFolder) -> Opened:  # noqa: N802
+def _WithFolder(opened: Opened, folder: OwnFolder) -> Opened:
     close = opened.close
 
     async def close_both() -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from lbi.records import Record
 from lbi.sandbox import Limits, open_sandbox
 from lbi.swe.build import Built, patched
-from lbi.swe.interpreters import binds
 from lbi.swe.outcomes import Outcome, judge, run_pytest
 from lbi.swe.patches import PatchError
 
@@ -47,10 +46,9 @@ async def run_tests(
     scratch = await asyncio.to_thread(patched, built, patch)
     try:
         source = Path(scratch.name) / "repository"
-        options = {"backend": backend, "limits": LIMITS, "binds": binds(built.interpreter), "unsafe": unsafe}
+        options = {"backend": backend, "limits": LIMITS, "binds": built.binds, "unsafe": unsafe}
         async with open_sandbox(source, env=environ(built), **options) as sandbox:  # type: ignore[arg-type]
-            python = built.interpreter / "bin" / "python"
-            outcomes, done = await run_pytest(sandbox, python, built.run, built.source)
+            outcomes, done = await run_pytest(sandbox, built.python, built.run, built.source)
     finally:
         await asyncio.to_thread(scratch.cleanup)
     return Ran(outcomes=outcomes, log=done.output, ended=done.ended)
@@ -61,7 +59,7 @@ def environ(built: Built) -> dict[str, str]:
     return {
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
-        "VIRTUAL_ENV": str(built.interpreter),
+        "VIRTUAL_ENV": str(built.python.parent.parent),
         "TZ": "UTC",
     }
 

@@ -16,6 +16,17 @@ from lbi.records import Record
 ENDINGS = (".parquet", ".jsonl", ".json")
 
 
+class Mutated(Record):
+    """How a bug that was made on purpose gets into the folder ``repo``, and how that repository's tests are run."""
+
+    patch: str
+    operator: str
+    function: str
+    line: int
+    python: str
+    tests: tuple[str, ...] = ()
+
+
 class Instance(Record):
     """One bug of one repository. The names are those of the official data sets, in small letters.
 
@@ -35,8 +46,8 @@ class Instance(Record):
     version: str = ""
     environment_setup_commit: str = ""
     hints_text: str = ""
-    mutation_patch: str = ""
-    """Puts the bug into ``repo`` before anything else, where it was made on purpose; official files have none."""
+    mutation: Mutated | None = None
+    """Where the bug was made on purpose; official files have none."""
 
     @field_validator("fail_to_pass", "pass_to_pass", mode="before")
     @classmethod
@@ -55,8 +66,8 @@ class Instance(Record):
         row = self.model_dump(mode="json")
         for name in ("fail_to_pass", "pass_to_pass"):
             row[name.upper()] = row.pop(name)
-        if not self.mutation_patch:
-            del row["mutation_patch"]
+        if self.mutation is None:
+            del row["mutation"]
         return row
 
 

@@ -58,11 +58,11 @@ def difference(old: Path, new: Path, paths: list[str]) -> str:
 def edited(path: str, old: bytes, new: bytes) -> str:
     """The patch of one file whose content changes."""
     with tempfile.TemporaryDirectory(prefix="lbi-edit-") as scratch:
-        folders = [Path(scratch) / name for name in ("old", "new")]
-        for folder, content in zip(folders, (old, new), strict=True):
+        before, after = Path(scratch) / "old", Path(scratch) / "new"
+        for folder, content in ((before, old), (after, new)):
             (folder / path).parent.mkdir(parents=True)
             (folder / path).write_bytes(content)
-        return difference(*folders, [path])
+        return difference(before, after, [path])
 
 
 def apply(patch: str, folder: Path) -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lbi.config import explain
 from lbi.errors import UserError
+from lbi.swe.instance import Instance
 
 
 class Release(BaseModel):
@@ -46,6 +47,20 @@ class Recipe(BaseModel):
     """Folder below the archive's root from which the package is imported: "" or "src"."""
     fail_to_pass: tuple[str, ...] = Field(min_length=1)
     pass_to_pass: tuple[str, ...]
+
+
+def draft(recipe: Recipe) -> Instance:
+    """The instance of a recipe as far as it can be told without building it: all but the patches."""
+    return Instance(
+        instance_id=recipe.name,
+        repo=recipe.repo,
+        base_commit=recipe.base.version,
+        version=recipe.base.version,
+        created_at=recipe.base.date,
+        problem_statement=recipe.problem.strip(),
+        fail_to_pass=recipe.fail_to_pass,
+        pass_to_pass=recipe.pass_to_pass,
+    )
 
 
 class Recipes(BaseModel):
