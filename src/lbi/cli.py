@@ -276,6 +276,34 @@ def init(
     return init(url, docs, out, tasks, force)
 
 
+@_command
+def grade(
+    instances: Annotated[
+        str, typer.Argument(help="Shipped benchmark, file of recipes, or a data set of SWE-bench's format.")
+    ],
+    predictions: Annotated[
+        Path, typer.Option("--predictions", "-p", help="JSON or JSON Lines, as SWE-bench's tools write them.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File of grades.", show_default="PREDICTIONS.grades.json")
+    ] = None,
+    official: Annotated[
+        bool, typer.Option("--official", help="Have the official package read each log too (362 MB the first time).")
+    ] = False,
+    workers: Annotated[int, typer.Option("--workers", "-w", min=1, max=64, help="Sandboxes at a time.")] = 2,
+    unsafe: Annotated[bool, typer.Option("--unsafe", help="Run without a sandbox, on a copy.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Grade patches: do the tests that failed pass, and those that passed still?
+
+    Each in a fresh sandbox. What was graded before is not graded again. Exits with 1 if a patch could not be graded.
+    """
+    from lbi.commands.grade import grade_predictions
+
+    return grade_predictions(instances, predictions, out, official, workers, unsafe, json, quiet)
+
+
 tasks_ = typer.Typer(name="tasks", help="Make tasks.", no_args_is_help=True)
 app.add_typer(tasks_)
 

@@ -22,6 +22,7 @@ class Ran(Record):
     outcomes: dict[str, Outcome]
     log: str
     ended: str
+    exit_code: int | None
 
 
 class Grade(Record):
@@ -33,7 +34,7 @@ class Grade(Record):
     applied: bool = True
     still_failing: tuple[str, ...] = ()  # of fail_to_pass
     now_failing: tuple[str, ...] = ()  # of pass_to_pass
-    log: str = ""
+    ran: Ran | None = None
 
 
 async def run_tests(
@@ -51,7 +52,7 @@ async def run_tests(
             outcomes, done = await run_pytest(sandbox, built.python, built.run, built.source)
     finally:
         await asyncio.to_thread(scratch.cleanup)
-    return Ran(outcomes=outcomes, log=done.output, ended=done.ended)
+    return Ran(outcomes=outcomes, log=done.output, ended=done.ended, exit_code=done.exit_code)
 
 
 def environ(built: Built) -> dict[str, str]:
@@ -80,7 +81,7 @@ async def grade(built: Built, patch: str, *, backend: str = "auto", unsafe: bool
         reason=_reason(ran, still, now),
         still_failing=tuple(still),
         now_failing=tuple(now),
-        log=ran.log,
+        ran=ran,
     )
 
 

@@ -13,6 +13,7 @@ from lbi.config import explain
 from lbi.errors import UserError
 from lbi.records import Record
 
+OPTIONAL = ("image", "eval_script", "log_parser", "eval_type", "mutation")  # columns that are left out where empty
 ENDINGS = (".parquet", ".jsonl", ".json")
 
 
@@ -46,6 +47,11 @@ class Instance(Record):
     version: str = ""
     environment_setup_commit: str = ""
     hints_text: str = ""
+    image: str = ""
+    """Container image of its repository, in the official files of today; so are the next three."""
+    eval_script: str = ""
+    log_parser: str = ""
+    eval_type: str = ""
     mutation: Mutated | None = None
     """Where the bug was made on purpose; official files have none."""
 
@@ -66,9 +72,7 @@ class Instance(Record):
         row = self.model_dump(mode="json")
         for name in ("fail_to_pass", "pass_to_pass"):
             row[name.upper()] = row.pop(name)
-        if self.mutation is None:
-            del row["mutation"]
-        return row
+        return {name: value for name, value in row.items() if name not in OPTIONAL or value}
 
 
 def load_instances(file: Path) -> list[Instance]:

@@ -34,13 +34,17 @@ class Shelf:
                 self._built[name] = self._make(name)
             return self._built[name]
 
+    def buildable(self, name: str) -> bool:
+        """Whether it can be built here; what cannot comes as a container image."""
+        return name in self._recipes or self.instances[name].mutation is not None
+
     def _make(self, name: str) -> Built:
         if name not in self.instances:
             near = difflib.get_close_matches(name, self.instances, n=1, cutoff=0.4)
             raise UserError(f"{self.name} has no instance {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
         if name in self._recipes:
             return build(self._recipes[name], self._cache)
-        if self.instances[name].mutation is None:
+        if not self.buildable(name):
             raise UserError(
                 f"{name} is of an official data set, whose repositories come as container images: "
                 "grade its predictions with `lbi grade` where Docker or Podman runs"
