@@ -25,7 +25,7 @@ class Release(BaseModel):
     version: str
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     date: str
-    """ISO date of its upload."""
+    """ISO moment of its upload."""
 
 
 class Recipe(BaseModel):

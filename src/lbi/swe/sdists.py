@@ -31,7 +31,7 @@ class Located(NamedTuple):
 
     url: str
     sha256: str
-    date: str  # ISO; "" where the index does not say
+    date: str  # ISO moment of the upload; "" where the index does not say
 
 
 def cache_folder() -> Path:
@@ -80,7 +80,7 @@ def locate(package: str, version: str) -> Located:
     if not url.endswith(".tar.gz") or not sha256:
         raise UserError(f"the package index has no .tar.gz of the source of {package} {version}")
     date = found.get("upload-time")
-    return Located(url, sha256, date.astimezone(UTC).date().isoformat() if isinstance(date, datetime) else "")
+    return Located(url, sha256, date.astimezone(UTC).isoformat(timespec="seconds") if isinstance(date, datetime) else "")
 
 
 def unpacked(package: str, version: str, sha256: str = "", cache: Path | None = None) -> Path:
