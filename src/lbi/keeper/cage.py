@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from lbi.keeper.layers import HOME, Layers
 
 USER = 1000
 SHARED_MEMORY = 64 << 20
-#: of the host's /etc, what programs need to start and to know of languages, time and certificates
+#: of the host's /etc, what programs need to start and to know of languages, time and certificates. It is copied: each
+#: mount of bubblewrap costs a millisecond or more
 ETC = (
-    *("alternatives", "ca-certificates", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types"),
-    *("os-release", "debian_version", "pki/tls/certs", "pki/ca-trust", "protocols", "services", "shells", "ssl/certs"),
-    *("terminfo", "timezone", "java-17-openjdk", "java-21-openjdk", "perl", "python3", "python3.11"),
+    *("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "os-release"),
+    *("debian_version", "protocols", "services", "shells", "ssl/openssl.cnf", "ssl/certs/ca-certificates.crt"),
+    *("pki/tls/openssl.cnf", "pki/tls/certs/ca-bundle.crt", "terminfo", "timezone", "perl", "python3"),
 )
+VERSIONED = ("java-", "python3.")  # java-17-openjdk, python3.11
+MOST_ETC = 1 << 20  # bytes of a file
 #: made up, so that nothing of the host's is told
 MADE_UP = {
     "passwd": f"root:x:0:0:root:/root:/bin/bash\nagent:x:{USER}:{USER}:agent:{HOME}:/bin/bash\n",
@@ -30,7 +34,7 @@ def arguments(bubblewrap: str, layers: Layers, binds: tuple[str, ...]) -> list[s
     view = layers.view
     said = [bubblewrap, "--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL"]
     said += ["--new-session", "--die-with-parent", "--uid", str(USER), "--gid", str(USER), "--hostname", "sandbox"]
-    said += ["--ro-bind", "/usr", "/usr", *_system(), *_etc(f"{layers.base}/etc")]
+    said += ["--ro-bind", "/usr", "/usr", *_system(), "--ro-bind", f"{layers.base}/etc", "/etc"]
     said += ["--proc", "/proc", "--dev", "/dev", "--size", str(SHARED_MEMORY), "--tmpfs", "/dev/shm"]
     said += ["--bind", f"{view}/tmp", "/tmp", "--bind", view + HOME, HOME, "--symlink", "/tmp", "/var/tmp"]
     said += ["--bind", layers.repository, layers.workdir]
@@ -38,14 +42,36 @@ def arguments(bubblewrap: str, layers: Layers, binds: tuple[str, ...]) -> list[s
         said += ["--bind", layers.repository, layers.source]
     for path in binds:
         said += ["--ro-bind", path, path]
-    return [*said, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", layers.workdir]
+    # files below /proc are written to by their owner, who is root when root started this, with or without capabilities
+    locked = [part for place in ("/proc", "/dev", "/") for part in ("--remount-ro", place)]
+    return [*said, *locked, "--chdir", layers.workdir]
 
 
 def make_etc(folder: str) -> None:
-    os.mkdir(folder)
+    os.makedirs(f"{folder}/ssl/certs")
+    os.makedirs(f"{folder}/pki/tls/certs")
+    for name in (*ETC, *(name for name in os.listdir("/etc") if name.startswith(VERSIONED))):
+        _copy(f"/etc/{name}", f"{folder}/{name}")
     for name, text in MADE_UP.items():
         with open(f"{folder}/{name}", "w") as file:
             file.write(text)
+
+
+def _copy(source: str, target: str) -> None:
+    """What everybody may read of the host's; what is not there, or a secret, is left out."""
+    try:
+        kind = os.lstat(source)
+        if stat.S_ISLNK(kind.st_mode):
+            os.symlink(os.readlink(source), target)
+        elif stat.S_ISDIR(kind.st_mode):
+            os.mkdir(target)
+            for name in os.listdir(source):
+                _copy(f"{source}/{name}", f"{target}/{name}")
+        elif stat.S_ISREG(kind.st_mode) and kind.st_mode & stat.S_IROTH and kind.st_size <= MOST_ETC:
+            with open(source, "rb") as old, open(target, "wb") as new:
+                new.write(old.read())
+    except OSError:
+        return
 
 
 def _system() -> list[str]:
@@ -56,13 +82,4 @@ def _system() -> list[str]:
             said += ["--symlink", os.readlink(path), path]
         elif os.path.isdir(path):
             said += ["--ro-bind", path, path]
-    return said
-
-
-def _etc(made_up: str) -> list[str]:
-    said = []
-    for name in ETC:
-        said += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    for name in MADE_UP:
-        said += ["--ro-bind", f"{made_up}/{name}", f"/etc/{name}"]
     return said

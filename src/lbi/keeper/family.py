@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 
 from lbi.keeper.groups import Used
 
@@ -35,25 +36,20 @@ def used(pid: int) -> Used:
     return Used(threads, memory, ticks / TICKS)
 
 
-def end(pid: int) -> None:
-    """Kill a process and all its descendants, also those that are just being born."""
-    for _ in range(50):
-        family = [pid, *descendants(pid)]
-        for each in family:
-            with contextlib.suppress(OSError):
-                os.kill(each, signal.SIGKILL)
-        if len(family) == 1:
-            return
+def end_all() -> None:
+    """Kill all descendants of this process, also those that are just being born, and wait until none is left.
 
-
-def wait_for_all() -> dict[int, int]:
-    """Wait until no child is left: pid -> how each ended."""
-    ended = {}
-    with contextlib.suppress(ChildProcessError):
+    Needs to be who adopts orphans.
+    """
+    me = os.getpid()
+    with contextlib.suppress(ChildProcessError):  # none is left
         while True:
-            pid, status = os.waitpid(-1, 0)
-            ended[pid] = status
-    return ended
+            for each in descendants(me):
+                with contextlib.suppress(OSError):
+                    os.kill(each, signal.SIGKILL)
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+            time.sleep(0.001)
 
 
 def _children(pid: int) -> list[int]:

@@ -22,6 +22,8 @@ class Group:
     def __init__(self, folders: dict[str, str]) -> None:
         self._folders = folders
         self._unified = "" in folders
+        # opened before anything is made read-only: (parent, cgroup.procs) of each
+        self._handles: list[tuple[int, int]] = []
 
     @classmethod
     def make(cls, memory: int, processes: int) -> Group | None:
@@ -39,8 +41,8 @@ class Group:
 
     def enter(self) -> None:
         """Put the calling process into the group."""
-        for folder in self._folders.values():
-            _write(f"{folder}/cgroup.procs", "0")
+        for _, processes in self._handles:
+            os.write(processes, b"0")
 
     def used(self) -> Used:
         if self._unified:
@@ -55,9 +57,20 @@ class Group:
         return _value(f"{self._folders['' if self._unified else 'memory']}/{name}", "oom_kill")
 
     def remove(self) -> None:
-        for folder in self._folders.values():
+        for at, folder in enumerate(self._folders.values()):
             with contextlib.suppress(OSError):
-                os.rmdir(folder)
+                if at >= len(self._handles):  # it was never opened, nor anything made read-only
+                    os.rmdir(folder)
+                    continue
+                parent, processes = self._handles[at]
+                os.close(processes)
+                os.rmdir(os.path.basename(folder), dir_fd=parent)
+
+    def _open(self) -> None:
+        """Raises OSError where a process of ours could not be put into the group."""
+        for folder in self._folders.values():
+            parent = os.open(os.path.dirname(folder), os.O_PATH | os.O_DIRECTORY)
+            self._handles.append((parent, os.open(f"{folder}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)))
 
     def _create(self, memory: int, processes: int) -> None:
         for folder in self._folders.values():
@@ -71,14 +84,13 @@ class Group:
             _write(f"{folder}/pids.max", str(processes))
             with contextlib.suppress(OSError):
                 _write(f"{folder}/memory.swap.max", "0")
-            _may_enter(folder)
+            self._open()
             return
         _write(f"{self._folders['memory']}/memory.limit_in_bytes", str(memory))
         with contextlib.suppress(OSError):
             _write(f"{self._folders['memory']}/memory.memsw.limit_in_bytes", str(memory))
         _write(f"{self._folders['pids']}/pids.max", str(processes))
-        for folder in self._folders.values():
-            _may_enter(folder)
+        self._open()
 
 
 def sweep() -> None:
@@ -131,12 +143,6 @@ def _own() -> dict[str, str]:
         for name in names.split(","):
             found[name] = path
     return found
-
-
-def _may_enter(folder: str) -> None:
-    """Raises OSError where a process of ours could not be put into the group."""
-    if not os.access(f"{folder}/cgroup.procs", os.W_OK):
-        raise PermissionError(folder)
 
 
 def _read(path: str) -> str:

@@ -1,17 +1,16 @@
 """The folders of a sandbox: the pristine one below, what is written above it, and both seen as one.
 
-    base/                a tmpfs that only the keeper sees (unsafe: a temporary folder)
-      lower/             the pristine folder, read-only
-      snapshots/ID/      copies of what is written
-      layer/             a tmpfs of limited size: all that is written
-        upper/ work/     of the overlay
-        view/WORKDIR     the overlay, or a copy of the folder where the kernel has none for this user
-        view/tmp, view/home/agent
+base/                a tmpfs that only the keeper sees (unsafe: a temporary folder)
+  lower/             the pristine folder, read-only
+  snapshots/ID/      copies of what is written
+  layer/             a tmpfs of limited size: all that is written
+    upper/ work/     of the overlay
+    view/WORKDIR     the overlay, or a copy of the folder where the kernel has none for this user
+    view/tmp, view/home/agent
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +27,14 @@ class Layers:
     """What is written in one sandbox, and how to go back."""
 
     def __init__(
-        self, source: str, workdir: str, size: int, *, base: str = "", overlay: bool = True, needed: tuple[str, ...] = ()
+        self,
+        source: str,
+        workdir: str,
+        size: int,
+        *,
+        base: str = "",
+        overlay: bool = True,
+        needed: tuple[str, ...] = (),
     ) -> None:
         """``base`` is a temporary folder to work in without mounts of any kind; empty = with mounts.
 
@@ -43,6 +49,7 @@ class Layers:
         self._count = 0
         self.kind = mounts.own_namespace() if self.mounted else "none"
         if self.mounted:
+            mounts.read_only()
             self._mount_base()
         os.makedirs(f"{self.base}/snapshots")
         os.makedirs(self.layer)
@@ -145,8 +152,6 @@ class Layers:
         mounts.mount("lbi", self.base, "tmpfs", mounts.NOSUID | mounts.NODEV, options)
         os.mkdir(self.lower)
         mounts.mount(self.source, self.lower, "", mounts.BIND | mounts.REC)
-        with contextlib.suppress(OSError):  # flags that the mount has already may not be taken away; nobody writes here
-            mounts.mount("none", self.lower, "", mounts.REMOUNT | mounts.BIND | mounts.RDONLY | mounts.NOSUID)
 
     def _fresh_layer(self) -> None:
         if not self.mounted:

@@ -4,36 +4,33 @@ from __future__ import annotations
 
 import os
 import select
-import socket
-import sys
 from collections.abc import Callable
 
 from lbi.keeper import cage, groups, layers, mounts, wire
 from lbi.keeper.shell import Bounds, Memory, Shell
-from lbi.keeper.wire import Json
+from lbi.keeper.wire import Said
 
 IDLE = 0.5  # seconds between two looks at what was left running
-Answer = tuple[Json, bytes]
+Answer = tuple[Said, bytes]
 
 
 def main(handle: int) -> None:
-    connection = socket.socket(fileno=handle)
-    connection.set_inheritable(False)
+    os.set_inheritable(handle, False)
     keeper = None
     try:
-        wanted, _ = wire.receive(connection)
+        wanted, _ = wire.receive(handle)
         try:
-            keeper = Keeper(wanted, connection)
+            keeper = Keeper(wanted, handle)
         except OSError as error:
-            connection.sendall(wire.pack({"failed": str(error.strerror or error), "errno": error.errno}))
+            wire.send(handle, {"failed": str(error.strerror or error), "errno": error.errno})
             return
-        connection.sendall(wire.pack(keeper.described))
+        wire.send(handle, keeper.described)
         while True:
-            while not select.select([connection], [], [], IDLE)[0]:
+            while not select.select([handle], [], [], IDLE)[0]:
                 keeper.shell.watch()
-            asked, content = wire.receive(connection)
+            asked, content = wire.receive(handle)
             said, data = keeper.answer(asked, content)
-            connection.sendall(wire.pack(said, data))
+            wire.send(handle, said, data)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass
     finally:
@@ -44,7 +41,7 @@ def main(handle: int) -> None:
 class Keeper:
     """One sandbox."""
 
-    def __init__(self, wanted: Json, connection: socket.socket) -> None:
+    def __init__(self, wanted: Said, handle: int) -> None:
         limits, base = wanted["limits"], wanted.get("base", "")
         mounts.adopt_orphans()
         mounts.die_with_parent()
@@ -55,13 +52,13 @@ class Keeper:
             memory = limits["memory_bytes"] + limits["disk_bytes"]
             self.group = groups.Group.make(memory, limits["processes"] + 2)  # bubblewrap itself, and its reaper
         try:
-            self._open(wanted, connection, base)
+            self._open(wanted, handle, base)
         except BaseException:
             if self.group:
                 self.group.remove()
             raise
 
-    def _open(self, wanted: Json, connection: socket.socket, base: str) -> None:
+    def _open(self, wanted: Said, handle: int, base: str) -> None:
         limits, binds = wanted["limits"], tuple(wanted["binds"])
         self.layers = layers.Layers(
             wanted["source"],
@@ -84,13 +81,13 @@ class Keeper:
             cage.make_etc(f"{self.layers.base}/etc")
             command = cage.arguments(wanted["bubblewrap"], self.layers, binds)
             folder = self.layers.workdir
-        self.shell = Shell(command, wanted["env"], self.bounds, self.group, connection, folder)
+        self.shell = Shell(command, wanted["env"], self.bounds, self.group, handle, folder)
         self.shell.start()
-        self.described: Json = {"workdir": folder, "overlay": self.layers.overlay, "group": self.group is not None}
+        self.described: Said = {"workdir": folder, "overlay": self.layers.overlay, "group": self.group is not None}
 
-    def answer(self, asked: Json, content: bytes) -> Answer:
+    def answer(self, asked: Said, content: bytes) -> Answer:
         """Do what is asked. What the file system refuses is an answer: {"errno": 2, "failed": "No such file ..."}."""
-        work: Callable[[Json, bytes], Answer] = getattr(self, f"_do_{asked['do']}")
+        work: Callable[[Said, bytes], Answer] = getattr(self, f"_do_{asked['do']}")
         try:
             return work(asked, content)
         except OSError as error:
@@ -101,35 +98,35 @@ class Keeper:
         if self.group:
             self.group.remove()
 
-    def _do_run(self, asked: Json, _: bytes) -> Answer:
+    def _do_run(self, asked: Said, _: bytes) -> Answer:
         done = self.shell.run(asked["command"], asked["wall"])
         return {"exit_code": done.exit_code, "cut": done.cut, "ended": done.ended, "seconds": done.seconds}, done.output
 
-    def _do_read(self, asked: Json, _: bytes) -> Answer:
+    def _do_read(self, asked: Said, _: bytes) -> Answer:
         return {}, self.layers.read(asked["path"])
 
-    def _do_write(self, asked: Json, content: bytes) -> Answer:
+    def _do_write(self, asked: Said, content: bytes) -> Answer:
         self.layers.write(asked["path"], content)
         return {}, b""
 
-    def _do_changes(self, asked: Json, _: bytes) -> Answer:
+    def _do_changes(self, asked: Said, _: bytes) -> Answer:
         return {"changes": [list(change) for change in self.layers.changes()]}, b""
 
-    def _do_content(self, asked: Json, _: bytes) -> Answer:
+    def _do_content(self, asked: Said, _: bytes) -> Answer:
         found = self.layers.content(asked["path"], asked["pristine"])
         return ({"mode": found[0]}, found[1]) if found else ({"mode": 0}, b"")
 
-    def _do_snapshot(self, asked: Json, _: bytes) -> Answer:
+    def _do_snapshot(self, asked: Said, _: bytes) -> Answer:
         name = self.layers.snapshot()
         self._memories[name] = self.shell.memory
         return {"snapshot": name}, b""
 
-    def _do_restore(self, asked: Json, _: bytes) -> Answer:
+    def _do_restore(self, asked: Said, _: bytes) -> Answer:
         if asked["snapshot"] not in self._memories:
             return {"errno": 2, "failed": f"no snapshot {asked['snapshot']!r}"}, b""
         return self._anew(lambda: self.layers.restore(asked["snapshot"]), self._memories[asked["snapshot"]])
 
-    def _do_reset(self, asked: Json, _: bytes) -> Answer:
+    def _do_reset(self, asked: Said, _: bytes) -> Answer:
         return self._anew(self.layers.reset, Memory())
 
     def _anew(self, change: Callable[[], None], memory: Memory) -> Answer:
@@ -138,8 +135,3 @@ class Keeper:
         self.shell.memory = memory
         self.shell.start()
         return {}, b""
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))
-    os._exit(0)

@@ -6,10 +6,9 @@ import os
 import resource
 import select
 import signal
-import socket
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from lbi.keeper import family
 from lbi.keeper.groups import Group, Used
@@ -18,7 +17,8 @@ TICK = 0.05  # seconds between two looks at what is used
 FLOOD = 256  # times the output that is kept, and a command is stopped
 CROWDED = 3.0  # seconds at the limit of processes, and they are all ended
 MOST_VARIABLES = 256 * 1024
-LAST = 1.0  # seconds that a shell that is ending has to say how
+PATIENCE = 30.0  # seconds that a shell has to start
+LAST = 2.0  # seconds that a shell that is ending has to say how
 #: what a command needs to know is on 3, what became of it goes to 4, and it has neither; its output is on 5 and not
 #: on 1, so that what it does to its own output ends with it
 LOOP = r"""ulimit -SHu %d 2>/dev/null
@@ -28,8 +28,7 @@ eval "$__command" </dev/null >&5 2>&5 3<&- 4>&- 5>&-
 done"""
 
 
-@dataclass
-class Bounds:
+class Bounds(NamedTuple):
     """What all processes together may use."""
 
     memory: int
@@ -39,8 +38,7 @@ class Bounds:
     disk: int
 
 
-@dataclass
-class Ended:
+class Ended(NamedTuple):
     exit_code: int | None
     cut: int
     ended: str
@@ -48,8 +46,7 @@ class Ended:
     output: bytes
 
 
-@dataclass
-class Memory:
+class Memory(NamedTuple):
     """Where the shell is, and its exported variables, as bash writes them."""
 
     folder: str = ""
@@ -84,21 +81,23 @@ class Output:
         return bytes(self._head) + tail, len(self._head), self.total - len(self._head) - len(tail)
 
 
-@dataclass
 class Shell:
-    """``command`` is what bash's arguments are appended to; ``alive`` is whoever asks for commands."""
+    """``command`` is what bash's arguments are appended to; ``alive`` is the handle of whoever asks for commands."""
 
-    command: list[str]
-    environment: dict[str, str]
-    bounds: Bounds
-    group: Group | None
-    alive: socket.socket
-    folder: str
-    memory: Memory = field(default_factory=Memory)
-    pid: int = 0
-    _commands: int = -1
-    _status: int = -1
-    _output: int = -1
+    def __init__(
+        self,
+        command: list[str],
+        environment: dict[str, str],
+        bounds: Bounds,
+        group: Group | None,
+        alive: int,
+        folder: str,
+    ) -> None:
+        self.command, self.environment, self.folder = command, environment, folder
+        self.bounds, self.group, self.alive = bounds, group, alive
+        self.memory = Memory()
+        self.pid = 0
+        self._commands = self._status = self._output = -1
 
     def start(self) -> None:
         """Start bash where the last one was."""
@@ -114,9 +113,12 @@ class Shell:
         folder = self.memory.folder or self.folder
         again = b"cd " + _quoted(folder) + b" 2>/dev/null\n" + self.memory.variables
         self._tell(again)
-        _, ended = self._follow(Output(self.bounds.output), time.monotonic() + 30, time.monotonic())
+        said, now = Output(self.bounds.output), time.monotonic()
+        _, ended = self._follow(said, now + PATIENCE, now)
         if ended != "exited" or not self.pid:
-            raise OSError(5, "the shell did not start")
+            self._drain(said)
+            why = said.whole()[0].decode(errors="replace").strip()[-300:] or ended
+            raise OSError(5, f"the shell did not start: {why}")
 
     def stop(self) -> None:
         """End everything that runs, and wait until it has ended."""
@@ -153,13 +155,10 @@ class Shell:
     def used(self) -> Used:
         return self.group.used() if self.group else family.used(os.getpid())
 
-    def _end(self) -> dict[int, int]:
-        """pid -> how it ended; what was written can still be read."""
-        if not self.pid:
-            return {}
-        family.end(self.pid)
+    def _end(self) -> None:
+        """End everything that runs; what was written can still be read."""
+        family.end_all()
         self.pid = 0
-        return family.wait_for_all()
 
     # one command
 
@@ -180,12 +179,12 @@ class Shell:
         """Until the command has ended or must be: (exit code, how it ended). Without a shell in the end, pid is 0."""
         said, spent, crowded = b"", self.used().cpu, 0.0
         poller = select.poll()
-        for handle in (self._output, self._status, self.alive.fileno()):
+        for handle in (self._output, self._status, self.alive):
             poller.register(handle, select.POLLIN | select.POLLHUP)
         looked = time.monotonic()
         while True:
             ready = {handle for handle, _ in poller.poll(TICK * 1000)}
-            if self.alive.fileno() in ready:
+            if self.alive in ready:
                 raise EOFError  # nobody waits for the answer any more
             if self._output in ready and not self._read(output):
                 poller.unregister(self._output)
@@ -270,14 +269,16 @@ class Shell:
     def _become(self, commands: int, status: int, output: int) -> None:
         try:
             os.setsid()
-            null = os.open("/dev/null", os.O_RDONLY)
+            if self.group:
+                self.group.enter()  # before its handles make room
+            null, _ = os.pipe()  # the host's own null device is nothing to hand in
             # above the ones to come, so that none is overwritten before it is moved
-            moved = [os.dup2(handle, 20 + at) for at, handle in enumerate((null, output, output, commands, status, output))]
+            moved = [
+                os.dup2(handle, 20 + at) for at, handle in enumerate((null, output, output, commands, status, output))
+            ]
             for at, handle in enumerate(moved):
                 os.dup2(handle, at)
             os.closerange(6, 256)
-            if self.group:
-                self.group.enter()
             _limit(resource.RLIMIT_CORE, 0)
             _limit(resource.RLIMIT_DATA, self.bounds.memory)
             _limit(resource.RLIMIT_FSIZE, self.bounds.disk)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import lbi
 from lbi.errors import EnvironmentFailure, UserError
-from lbi.keeper.wire import HEADER, Json, pack
+from lbi.keeper.wire import HEADER, Said, pack, unpack
 from lbi.sandbox.contract import Completed, Limits
 from lbi.sandbox.patch import Change, digest_of_changes, patch
 
@@ -79,7 +79,7 @@ class KeptSandbox:
                 self._process.kill()
             await self._process.wait()
 
-    async def begin(self, wanted: Json) -> None:
+    async def begin(self, wanted: Said) -> None:
         """Say what is wanted. Raises UserError where this machine cannot make it."""
         said, _ = await self._exchange(wanted, b"", GRACE)
         if "failed" in said:
@@ -90,22 +90,20 @@ class KeptSandbox:
     async def _content(self, path: str, pristine: bool) -> bytes:
         return (await self._ask({"do": "content", "path": path, "pristine": pristine}))[1]
 
-    async def _ask(self, asked: Json, content: bytes = b"", patience: float = 120.0) -> tuple[Json, bytes]:
+    async def _ask(self, asked: Said, content: bytes = b"", patience: float = 120.0) -> tuple[Said, bytes]:
         said, data = await self._exchange(asked, content, patience)
         if "failed" in said:
             raise OSError(said["errno"], said["failed"], asked.get("path"))
         return said, data
 
-    async def _exchange(self, asked: Json, content: bytes, patience: float) -> tuple[Json, bytes]:
+    async def _exchange(self, asked: Said, content: bytes, patience: float) -> tuple[Said, bytes]:
         async with self._lock:
             try:
                 async with asyncio.timeout(patience):
                     self._writer.write(pack(asked, content))
                     await self._writer.drain()
                     text, data = HEADER.unpack(await self._reader.readexactly(HEADER.size))
-                    import json
-
-                    said: Json = json.loads(await self._reader.readexactly(text))
+                    said = unpack(await self._reader.readexactly(text))
                     return said, await self._reader.readexactly(data)
             except asyncio.CancelledError:
                 self._writer.close()  # half an answer would be taken for the next one
@@ -174,7 +172,7 @@ async def start(
     return sandbox
 
 
-def completed(said: Json, output: bytes) -> Completed:
+def completed(said: Said, output: bytes) -> Completed:
     """A keeper's answer as a record."""
     return Completed(
         exit_code=said["exit_code"],

@@ -1,12 +1,12 @@
 """What changed in a folder -> a patch that ``git apply`` takes, and its digest. Needs no git.
 
-    diff --git a/greet.py b/greet.py
-    index 3b18e51...c5d95fa... 100644
-    --- a/greet.py
-    +++ b/greet.py
-    @@ -1 +1 @@
-    -hello
-    +good morning
+diff --git a/greet.py b/greet.py
+index 3b18e51...c5d95fa... 100644
+--- a/greet.py
++++ b/greet.py
+@@ -1 +1 @@
+-hello
++good morning
 """
 
 from __future__ import annotations
