@@ -34,7 +34,7 @@ class Icl:
             vector = (await parts.embedder.embed([query]))[0] if parts.embedder and query else None
             late = too_late(parts.dates, task.date)
             examples = self._index.search(
-                task, observation, query, m1=parts.m1, m2=parts.m2, exclude=late, vector=vector
+                task, observation, query, m1=parts.m1, m2=parts.m2, m3=parts.m3, exclude=late, vector=vector
             )
             fields = Fields(task=task, history=history, observation=observation, actions=actions, examples=examples)
             decision = await decide(parts, fields)

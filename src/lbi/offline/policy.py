@@ -31,8 +31,9 @@ from lbi.offline.goal import Goal, page_of
 from lbi.offline.ground import ground, search
 from lbi.offline.lesson import Lesson, Operation
 from lbi.offline.lexical import SYNONYMS, labels, words
-from lbi.offline.places import place, thing_in
+from lbi.offline.places import Thing, place, thing_in
 from lbi.offline.rank import CLOSE_ENOUGH, CLOSE_TO_ANSWER, rank
+from lbi.offline.seek import LIKELY, SURE, seek
 from lbi.offline.situation import Move, Situation, click, enter, fill, finish, goto, guidance, path
 from lbi.records import Action, Step
 
@@ -54,12 +55,17 @@ def act(fields: Fields) -> Move:
         observation=fields.observation,
         history=fields.history,
         documents=guidance(goal, sentences),
+        examples=fields.examples,
     )
+    shows = goal.question or goal.visits
     if here.history and here.history[-1].reason.endswith(LAST) and not here.observation.error:
-        return finish(here, "the example was carried out")
+        return ground(here) if shows else finish(here, "the example was carried out")
     if goal.question and here.history and _is_about(here):
         return ground(here)
-    lessons = [Lesson(shown, goal, here.seen) for shown in fields.examples]
+    if shows and (found := seek(here, LIKELY if goal.question else SURE)):
+        return found
+    known, directories = tuple(here.atlas.pages.values()), dict[Thing, dict[Thing, set[str]]]()
+    lessons = [Lesson(shown, goal, known, directories) for shown in fields.examples]
     for lesson in lessons:
         lesson.done = lesson.carried_out(here.history, here.observation)
     ranked = rank(lessons, goal, here.named)
@@ -67,11 +73,18 @@ def act(fields: Fields) -> Move:
     for score, lesson in _in_order(ranked, here.history):
         needed = CLOSE_TO_ANSWER if goal.question and lesson.instead is None else CLOSE_ENOUGH
         needed = max(needed, NEAR_THE_BEST * best)  # where the best cannot be followed, not just anything is
-        if score >= needed and not (lesson.changes and (goal.question or goal.visits)):
+        if score >= needed and not (shows and _acts(lesson)):
             move = follow(here, lesson)
             if move is not None and not _failed(here, move):
                 return move[0], f"following {lesson.id}: {move[1]}"
+    if shows and (found := seek(here, LIKELY)):
+        return found
     return ground(here)
+
+
+def _acts(lesson: Lesson) -> bool:
+    """Whether it does more than lead somewhere or look something up."""
+    return lesson.changes or not all(operation.visit or operation.run for operation in lesson.operations)
 
 
 def _failed(here: Situation, move: Move) -> bool:
@@ -222,8 +235,16 @@ def _fill(here: Situation, lesson: Lesson, operation: Operation) -> Move | None:
     frame = here.frame - known.keys()
     for filling in assign(here.goal.text, values, form.fields, known, frame, here.named):
         if not holds(filling.field, filling.value) and not here.has_filled(filling.field):
-            return enter(filling), "a value of the instruction"
+            return _unlock(here, filling.field) or (enter(filling), "a value of the instruction")
     return _unmarked(here, lesson, operation) or _required(here, form, known) or _toggle(here, operation, form)
+
+
+def _unlock(here: Situation, field: Element) -> Move | None:
+    """Choose what stands beside the field, without which it cannot be used or does not count."""
+    beside = [e for e in here.page.elements if e.name == field.beside and e.role in TOGGLE_ROLES and e.line < field.line]
+    if not beside or field.line - beside[-1].line > 1 or beside[-1].has("checked"):
+        return None
+    return None if here.pressed(beside[-1]) else (click(beside[-1]), "what its field needs")
 
 
 def _unmarked(here: Situation, lesson: Lesson, operation: Operation) -> Move | None:
@@ -235,6 +256,7 @@ def _unmarked(here: Situation, lesson: Lesson, operation: Operation) -> Move | N
     tokens = re.findall(r"[^\W_][\w.-]*", here.goal.text)
     for before, token in itertools.pairwise(tokens):
         fresh = not set(labels(token)) & (lesson.vocabulary | kinds) and words(token) and token.lower() not in SYNONYMS
+        fresh = fresh and token.lower() not in ("without", "but", "not", "no")
         if fresh and (set(labels(before)) & kinds or before.lower() == "as"):
             return fill(typed[0], token.rstrip(".-")), "the word that says which"
     return None

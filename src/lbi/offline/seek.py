@@ -1,0 +1,50 @@
+"""To find the page that an instruction wants to be shown, or that tells what it asks: known ones, then the search."""
+
+from __future__ import annotations
+
+import re
+
+from lbi.offline.answers import answer
+from lbi.offline.lexical import stem, words
+from lbi.offline.situation import Move, Situation, finish, goto, path
+
+SOUGHT = "a page that says what is asked for"
+#: pages that are looked at for an answer, at most
+LOOKS = 3
+#: share of what is asked for that a page has to say: with it alone, and rather than nothing
+SURE = 0.72
+LIKELY = 0.5
+#: words of an instruction that say how it wants to be answered, not what it is about
+_MANNER = frozenset(words("open find search page answer give form tell name called show list"))
+
+
+def asked(here: Situation) -> frozenset[str]:
+    """Words that the page must say."""
+    plain = re.sub(r"\b(?:YYYY|MM|DD)\b", " ", here.goal.text)
+    return frozenset(words(plain)) - _MANNER
+
+
+def seek(here: Situation, enough: float) -> Move | None:
+    """To the best page known that was not looked at yet; None if none says enough."""
+    if here.history and here.history[-1].reason == SOUGHT:
+        if not here.goal.question:
+            return finish(here, "this is what was asked for")
+        told = answer(here.goal, here.page)
+        if told and told.text:
+            return finish(here, "the page tells", told.text)
+    looked = {path(step.observation.url) for step in here.history} | {path(here.page.url)}
+    if sum(step.reason == SOUGHT for step in here.history) >= LOOKS:
+        return None
+    for score, url in here.atlas.places(asked(here), [v.text for v in here.goal.values])[:20]:
+        if score < enough:
+            return None
+        if path(url) not in looked and not _acts(url):
+            return goto(url), SOUGHT
+    return None
+
+
+def _acts(url: str) -> bool:
+    """Whether an address is that of a form or a download, not of a page to read."""
+    query = url.partition("?")[2]
+    said = {stem(word) for word in re.findall(r"[a-z]+", query + " " + path(url).rsplit("/", 1)[-1])}
+    return bool(said & {stem(word) for word in ("edit", "delete", "new", "create", "rename", "format")})
