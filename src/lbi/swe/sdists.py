@@ -79,8 +79,9 @@ def locate(package: str, version: str) -> Located:
     url, sha256 = found.get("url", ""), found.get("hashes", {}).get("sha256", "")
     if not url.endswith(".tar.gz") or not sha256:
         raise UserError(f"the package index has no .tar.gz of the source of {package} {version}")
-    date = found.get("upload-time")
-    return Located(url, sha256, date.astimezone(UTC).isoformat(timespec="seconds") if isinstance(date, datetime) else "")
+    uploaded = found.get("upload-time")
+    date = uploaded.astimezone(UTC).isoformat(timespec="seconds") if isinstance(uploaded, datetime) else ""
+    return Located(url, sha256, date)
 
 
 def unpacked(package: str, version: str, sha256: str = "", cache: Path | None = None) -> Path:
