@@ -96,6 +96,8 @@ DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the resolved config and what it would cost; do nothing.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")]
+Repo = Annotated[Path | None, typer.Option("--repo", help="Learn a repository of your own; needs no config file.")]
+Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run a repository's commands on this machine without a sandbox.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
@@ -109,6 +111,8 @@ def run(
     seeds: Seeds = "",
     workers: Workers = 0,
     set_: Set = None,
+    repo: Repo = None,
+    unsafe: Unsafe = False,
     dry_run: DryRun = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -119,7 +123,8 @@ def run(
     """
     from lbi.commands.run import Wanted, run
 
-    return run(Wanted(config, out, model, base_url, budget, seeds, workers, set_ or []), "", dry_run, json, quiet)
+    wanted = Wanted(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe)
+    return run(wanted, "", dry_run, json, quiet)
 
 
 @_command
@@ -132,6 +137,8 @@ def synthesize(
     seeds: Seeds = "",
     workers: Workers = 0,
     set_: Set = None,
+    repo: Repo = None,
+    unsafe: Unsafe = False,
     dry_run: DryRun = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -139,7 +146,7 @@ def synthesize(
     """Learn only: stop when the examples are made."""
     from lbi.commands.run import Wanted, run
 
-    wanted = Wanted(config, out, model, base_url, budget, seeds, workers, set_ or [])
+    wanted = Wanted(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe)
     return run(wanted, "synthesis", dry_run, json, quiet)
 
 

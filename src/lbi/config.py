@@ -58,7 +58,8 @@ class Synthesis(Section):
     """So many roll-outs per seed. Tasks are proposed from as many sections as that takes, taken in turns over the
     documents; where there are fewer tasks, they are attempted again with another sample."""
     agent: str = ""
-    """Who attempts the tasks; empty = ``explore`` for the offline model, ``react`` for a language model."""
+    """Who attempts the tasks; empty = who explores such environments for the offline model, ``react`` for a language
+    model."""
     step_limit: int = 18
     spans_per_trajectory: int = 12
     """Budget of labelled spans; the plan takes the most informative ones."""
@@ -133,6 +134,30 @@ class Web(Section):
     screenshots: bool = False
 
 
+class Shell(Section):
+    """Options of the environment ``shell``: a repository, and what its sandbox is like."""
+
+    repository: str = ""
+    """Folder of the repository; it is never written to."""
+    backend: str = "auto"
+    """``auto`` and ``bubblewrap`` (this machine), ``podman:IMAGE`` or ``docker:IMAGE``."""
+    unsafe: bool = False
+    """Run commands on this machine without any sandbox, on a copy."""
+    seconds: float = Field(default=60.0, gt=0)
+    """Of one command."""
+    memory: int = Field(default=2048, gt=0)
+    """MiB, of all processes of an episode together."""
+    disk: int = Field(default=1024, gt=0)
+    """MiB that an episode may write; they are kept in memory."""
+    processes: int = Field(default=256, gt=0)
+    output: int = Field(default=10_000, gt=100)
+    """Characters of output that are shown; of more, the middle is left out."""
+    binds: tuple[str, ...] = ()
+    """Folders of this machine that are visible inside, read-only: tools, the Python of a virtual environment."""
+    env: dict[str, str] = Field(default_factory=dict)
+    """Variables of the shell; none of this process's own are passed on."""
+
+
 class Config(Section):
     """The whole run."""
 
@@ -153,6 +178,7 @@ class Config(Section):
     retrieval: Retrieval = Retrieval()
     evaluation: Evaluation = Evaluation()
     web: Web = Web()
+    shell: Shell = Shell()
 
     def identity(self) -> dict[str, Any]:
         """What decides the meaning of the records: everything but workers and budget."""
@@ -201,6 +227,9 @@ def _anchor(raw: dict[str, Any], base: Path) -> None:
         value = raw.get(key, "")
         if isinstance(value, str) and value.endswith(".toml"):
             raw[key] = str((base / value).resolve())
+    shell = raw.get("shell", {})
+    if isinstance(shell, dict) and isinstance(folder := shell.get("repository"), str) and folder:
+        shell["repository"] = str((base / Path(folder).expanduser()).resolve())
     sources = raw.get("documents", [])
     for source in sources if isinstance(sources, list) else []:
         path = source.get("path", "") if isinstance(source, dict) else ""

@@ -30,8 +30,11 @@ class Limits:
 
 
 async def open_guarded(world: World, limits: Limits | None = None) -> Environment:
-    """Open an environment of a world, guarded. Raises EnvironmentFailure when it takes too long."""
-    chosen = limits or Limits()
+    """Open an environment of a world, guarded. Raises EnvironmentFailure when it takes too long.
+
+    A world whose steps may take long says so by ``patience``, which are such limits.
+    """
+    chosen = limits or getattr(world, "patience", None) or Limits()
     return Guarded(await _within(world.open(), chosen.open, "open"), chosen)
 
 

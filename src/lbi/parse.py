@@ -103,7 +103,7 @@ def act(reply: str) -> tuple[str, str]:
         raise ParseError('expected a line "ACTION: ..." and found none', reply)
     action = _first_call(labelled[1])
     if not action:
-        raise ParseError("the ACTION line holds no action of the form name(...), such as click(e12)", reply)
+        raise ParseError("the ACTION line holds no action of the form name(...)", reply)
     reason = re.sub(r"^[\s*#>`-]*REASON\b[\s*]*:[\s*]*", "", text[: labelled.start()], flags=re.IGNORECASE)
     return " ".join(reason.strip(" `*\n").split()), action
 
@@ -215,10 +215,13 @@ def _first_call(text: str) -> str:
     while at < len(text):
         char = text[at]
         if quote:
-            at += char == "\\"
-            quote = "" if char == quote else quote
+            if char == "\\":
+                at += 1
+            elif text.startswith(quote, at):
+                at, quote = at + len(quote) - 1, ""
         elif char in "\"'":
-            quote = char
+            quote = char * 3 if text.startswith(char * 3, at) else char  # of three, one alone ends nothing
+            at += len(quote) - 1
         else:
             depth += (char == "(") - (char == ")")
             if depth == 0:

@@ -121,19 +121,28 @@ class Observation(Record):
     image: str = ""  # hash of a PNG in the run's blobs
 
 
+#: kinds of actions that point at what a page shows, and are written in another way to mean it on another day
+POINTING = frozenset({"click", "fill", "select", "press", "goto", "back", "scroll", "finish"})
+
+
 class Action(Record):
     """What the model wrote, and the grounded form, which still means something on another day."""
 
     text: str  # as written: click(e12)
-    kind: str = ""  # click, fill, select, press, goto, back, scroll, finish; "" = could not be read
+    kind: str = ""  # click, fill, goto, ..., or run, view, ..., finish: the environment's; "" = could not be read
     role: str = ""  # of the element it hit: button
-    name: str = ""  # of the element it hit: Create ticket
+    name: str = ""  # of the element it hit: Create ticket; of a file, its path
     nth: int = 0  # which of the elements with this role and name
-    value: str = ""  # text filled, option chosen, key pressed, address, answer
+    value: str = ""  # text filled, option chosen, key pressed, address, command, answer
 
     @property
     def grounded(self) -> str:
-        """The action in a form that can be replayed on another page load: click('button "Create ticket"')."""
+        """The action in a form that can be replayed on another page load: click('button "Create ticket"').
+
+        An environment whose actions point at nothing that comes and goes writes them in this form from the beginning.
+        """
+        if self.kind and self.kind not in POINTING:
+            return self.text
         if self.kind in ("goto", "finish", "scroll") or (self.kind == "press" and not self.role):
             return f"{self.kind}({json.dumps(self.value, ensure_ascii=False)})"
         if self.kind == "back" or not self.kind:

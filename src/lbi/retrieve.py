@@ -42,7 +42,7 @@ RRF = 60  # of reciprocal rank fusion
 OF_A_PAGE = 3  # examples by the content of one page, at most
 ALIKE = 2  # examples that ask for the same with other values, at most, of each of the two searches
 CACHED = 512  # trajectories kept in memory
-_MARKS = re.compile(r"^(?:URL|Title):|<time>|<id>", re.MULTILINE)
+_MARKS = re.compile(r"^(?:URL|Title):|<time>|<id>|<temporary>", re.MULTILINE)
 
 SCHEMA = """
 CREATE TABLE example(row INTEGER PRIMARY KEY, trajectory TEXT, said TEXT, done TEXT, asked TEXT, body TEXT);

@@ -21,7 +21,7 @@ from lbi.documents import read_corpus
 from lbi.environments.application import shipped_applications
 from lbi.errors import LbiError, UserError
 from lbi.records import Task
-from lbi.worlds import open_world, own_documents
+from lbi.worlds import described, open_world, own_documents
 
 
 def check(what: str, name: str, task: str, workers: int, as_json: bool, quiet: bool) -> int:
@@ -128,7 +128,7 @@ async def _config(file: Path) -> str:
     held_out = len(load_benchmark(config.benchmark).task) if config.benchmark else 0
     tasks = f"{held_out} held-out tasks" if held_out else "no held-out tasks, so synthesised ones stand in"
     models = ", ".join(models_of(config))
-    return f"{config.application or config.url}; {tasks}; {len(config.evaluation.arms)} arms; models: {models}"
+    return f"{described(config)}; {tasks}; {len(config.evaluation.arms)} arms; models: {models}"
 
 
 def _table(rows: list[Row]) -> Table:

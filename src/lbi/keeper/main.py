@@ -100,7 +100,9 @@ class Keeper:
 
     def _do_run(self, asked: Said, _: bytes) -> Answer:
         done = self.shell.run(asked["command"], asked["wall"])
-        return {"exit_code": done.exit_code, "cut": done.cut, "ended": done.ended, "seconds": done.seconds}, done.output
+        folder = self.shell.memory.folder or self.shell.folder
+        said: Said = {"exit_code": done.exit_code, "cut": done.cut, "ended": done.ended, "seconds": done.seconds}
+        return {**said, "folder": folder}, done.output
 
     def _do_read(self, asked: Said, _: bytes) -> Answer:
         return {}, self.layers.read(asked["path"])

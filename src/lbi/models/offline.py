@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from lbi.contracts import Fields, Reply, Request
 from lbi.errors import ModelError
-from lbi.offline import labels, policy
+from lbi.offline import commands, labels, policy
 from lbi.offline.lexical import SYNONYMS, values, widened, words
 from lbi.records import Trajectory, Usage
 
@@ -66,7 +66,7 @@ def _tells(sentence: str) -> float:
 
 
 def _act(fields: Fields) -> str:
-    action, reason = policy.act(fields)
+    action, reason = commands.act(fields) if commands.applies(fields) else policy.act(fields)
     return f"REASON: {reason}\nACTION: {action}"
 
 
@@ -76,11 +76,11 @@ def _query(fields: Fields) -> str:
 
 
 def _abstract(fields: Fields) -> str:
-    return _labels(labels.abstract, fields)
+    return _labels(commands.abstract if commands.applies(fields) else labels.abstract, fields)
 
 
 def _summarise(fields: Fields) -> str:
-    return _labels(labels.summary, fields)
+    return _labels(commands.summary if commands.applies(fields) else labels.summary, fields)
 
 
 def _labels(label: Callable[[Trajectory, int, int], str], fields: Fields) -> str:

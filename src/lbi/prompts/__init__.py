@@ -93,6 +93,11 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def on_one_line(text: str) -> str:
+    """An action without line breaks; its blanks may be those of a program, and stay."""
+    return " ".join(text.splitlines())
+
+
 @cache
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -104,7 +109,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,  # the files do not change while we run, and looking whether they did takes its time
     )
-    environment.filters.update(fence=fence, one_line=one_line)
+    environment.filters.update(fence=fence, one_line=one_line, on_one_line=on_one_line)
     return environment
 
 
@@ -326,7 +331,7 @@ def _example_at(shown: Shown, text_limit: int, near: int, reach: int) -> str:
             {
                 "number": at - example.start,
                 "page": _page(shown.trajectory.observations[at], text, error=at > example.start),
-                "action": one_line(shown.trajectory.actions[at].grounded) if at < example.end else "",
+                "action": on_one_line(shown.trajectory.actions[at].grounded) if at < example.end else "",
                 "matched": at == shown.at,
                 "last": at == example.end,
             }

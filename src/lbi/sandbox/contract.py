@@ -40,6 +40,7 @@ class Completed(BaseModel):
     cut_bytes: int = 0  # so many are missing in the middle of the output
     ended: Ending = "exited"
     seconds: float = 0.0
+    folder: str = ""  # where the shell is now
 
 
 @runtime_checkable

@@ -180,4 +180,5 @@ def completed(said: Said, output: bytes) -> Completed:
         cut_bytes=said["cut"],
         ended=said["ended"],
         seconds=said["seconds"],
+        folder=said["folder"],
     )
