@@ -14,7 +14,7 @@ from lbi import parse
 from lbi.agents import Parts, open_agent
 from lbi.backward import without_duplicates
 from lbi.config import Arm, Data
-from lbi.contracts import Agent, Environment, Fields, Request
+from lbi.contracts import Agent, Environment, Fields, Request, Submits
 from lbi.errors import EnvironmentFailure, ModelError, ParseError, ScoreError
 from lbi.leakage import example_dates, latest
 from lbi.records import Document, Example, Fault, Result, Task, Trajectory, Usage
@@ -207,7 +207,8 @@ async def _score(shop: Workshop, environment: Environment, attempt: Attempt, tra
         score, reason = await environment.score(attempt.task, trajectory.answer)
     except ScoreError as error:
         return _result(attempt, trajectory, 0.0, "harness", str(error))
-    return _result(attempt, trajectory, score, "", reason)
+    submitted = await environment.submission() if isinstance(environment, Submits) else ""
+    return _result(attempt, trajectory, score, "", reason).model_copy(update={"submission": submitted})
 
 
 async def _judged(shop: Workshop, trajectory: Trajectory) -> tuple[float, str]:

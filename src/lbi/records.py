@@ -294,3 +294,12 @@ class Result(Record):
     fault: Fault = ""  # environment or harness: excluded from the arm's rate and counted apart
     reason: str = ""
     trajectory: str = ""  # id
+    submission: str = ""  # what was handed in besides the answer: the patch of a repository
+
+    @model_serializer(mode="wrap")
+    def _without_no_submission(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Only repositories have one."""
+        said: dict[str, Any] = handler(self)
+        if not self.submission:
+            said.pop("submission", None)
+        return said
