@@ -68,9 +68,9 @@ def write_till(folder: Path) -> Path:
     (folder / "tests").mkdir()
     (folder / "src" / "till.py").write_text(TILL)
     (folder / "tests" / "test_till.py").write_text(TESTS)
-    (folder / "README.md").write_text(
-        "# Till\n\nA till for a shop, whose tests run with pytest, which takes a moment.\n"
-    )
+    (folder / "README.md").write_text("# Till\n\nA till for a shop; its tests run with pytest.\n" + "It is small. " * 9)
+    # plug-ins of the interpreter that runs *our* tests take most of the time that such small tests take
+    (folder / "pytest.ini").write_text("[pytest]\naddopts = -p no:hypothesispytest -p no:asyncio -p no:anyio\n")
     return folder
 
 

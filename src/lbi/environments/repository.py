@@ -129,7 +129,7 @@ class RepositoryEnvironment:
 
 
 def variables(built: Built, workdir: str) -> Mapping[str, str]:
-    """Of the agent's shell: `python` and `pytest` are the instance's own, and its packages are imported from its tree."""
+    """Of the agent's shell: ``python`` is the instance's own, and its packages are imported from its tree."""
     folders = ("src", "") if built.source == "*" else (built.source,)
     return {
         "PATH": f"{built.python.parent}:/usr/local/bin:/usr/bin:/bin",
