@@ -22,7 +22,7 @@ from lbi.swe.build import Built
 from lbi.swe.grade import grade
 from lbi.swe.official import log_of
 from lbi.swe.patches import edited
-from lbi.swe.predictions import Prediction, write_predictions
+from lbi.swe.predictions import Prediction, read_predictions, write_predictions
 from lbi.swe.shelf import open_shelf
 from lbi.worlds import open_world
 from sandboxes import needs_bubblewrap
@@ -163,6 +163,10 @@ def test_a_run_of_the_offline_model_ends_and_hands_in_what_it_left(tasks: Path, 
     assert done.returncode == 0, done.stderr[-2000:]
     (arm,) = json.loads(done.stdout)["arms"]
     assert (arm["results"], arm["environment_errors"]) == (1, 0)
+    written = lbi("export", tmp_path / "run", "--format", "predictions", "--out", tmp_path / "handed-in")
+    assert written.returncode == 0, written.stderr
+    (prediction,) = read_predictions(tmp_path / "handed-in" / "baseline-0.jsonl")
+    assert prediction.instance_id in open_shelf(str(tasks)).instances
 
 
 def test_what_cannot_be_built_here_says_why(tmp_path: Path) -> None:

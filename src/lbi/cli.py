@@ -194,7 +194,7 @@ def report(
 @_command
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
-    format: Annotated[str, typer.Option("--format", "-f", help="trl, openai, sharegpt, jsonl or parquet.")],
+    format: Annotated[str, typer.Option("--format", "-f", help="trl, openai, sharegpt, jsonl or parquet; or predictions.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder.", show_default="RUN/export-FORMAT")] = None,
     tier: Annotated[
         str, typer.Option(help="Only examples that earned this or more: unverified, committee, replayed, checked.")
@@ -204,7 +204,10 @@ def export(
     validation: Annotated[float, typer.Option(help="Share of the documents that is held back.")] = 0.1,
     json: Json = False,
 ) -> int:
-    """Write the examples of a run as a training set."""
+    """Write the examples of a run as a training set.
+
+    With predictions: the patches that each arm handed in for a benchmark of repositories, as SWE-bench's tools read them.
+    """
     from lbi.commands.export import export
 
     return export(run, format, out, tier, kinds, seeds, validation, json)
