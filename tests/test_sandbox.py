@@ -99,8 +99,7 @@ async def test_the_patch_says_everything_that_changed_and_git_applies_it(
     )
     diff = await sandbox.diff()
     twin = tmp_path / "twin"
-    subprocess.run(["git", "clone", "-q", source, twin], check=True)
-    subprocess.run(["git", "apply", "-"], cwd=twin, input=diff.encode(), check=True)
+    await asyncio.to_thread(_applied, diff, source, twin)
     assert (twin / "data.bin").read_bytes() == b"a\0b"
     assert (twin / "README.md").read_text().endswith("no end")
     assert (twin / "link").is_symlink()
@@ -111,6 +110,11 @@ async def test_the_patch_says_everything_that_changed_and_git_applies_it(
     assert (twin / "test_greeter.py" / "inside").read_text() == "y\n"
     assert (twin / "deep" / "er" / "a b.txt").read_text() == "x\n"
     assert not [name for name in ("build/out", "c.pyc", "new.log", ".gitignore") if name in diff]
+
+
+def _applied(diff: str, source: Path, twin: Path) -> None:
+    subprocess.run(["git", "clone", "-q", source, twin], check=True)
+    subprocess.run(["git", "apply", "-"], cwd=twin, input=diff.encode(), check=True)
 
 
 async def test_the_digest_is_that_of_the_files_however_they_came_about(sandbox: Sandbox) -> None:
@@ -186,7 +190,7 @@ async def test_without_bubblewrap_nothing_runs_unless_it_is_said_to(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(source))
-    with pytest.raises(UserError, match="apt-get install bubblewrap.*--unsafe"):
+    with pytest.raises(UserError, match=r"apt-get install bubblewrap.*--unsafe"):
         async with open_sandbox(source):
             pass
 

@@ -97,7 +97,7 @@ DryRun = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")]
 Repo = Annotated[Path | None, typer.Option("--repo", help="Learn a repository of your own; needs no config file.")]
-Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run a repository's commands on this machine without a sandbox.")]
+Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run a repository's commands without a sandbox.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 

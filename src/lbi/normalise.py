@@ -44,7 +44,9 @@ _HEX = re.compile(r"\b(?=[a-f]*\d)[0-9a-f]{16,}\b", re.IGNORECASE)
 _RANDOM = re.compile(r"\b(?=[\w-]*[a-z])(?=[\w-]*[A-Z])(?=(?:[\w-]*\d){3})[\w-]{24,}")
 #: what differs between two runs of one program: addresses in memory, names of temporary files, processes, durations
 _MEMORY = re.compile(r"\b0x[0-9a-f]{6,16}\b", re.IGNORECASE)
-_TEMPORARY = re.compile(r"(?<![\w.])(?:/private)?(?:/var)?/tmp/(?:tmp[\w.]{5,}|pytest-of-\w+/pytest-\d+|[\w.-]*\d{3,}[\w.-]*)")
+_TEMPORARY = re.compile(
+    r"(?<![\w.])(?:/private)?(?:/var)?/tmp/(?:tmp[\w.]{5,}|pytest-of-\w+/pytest-\d+|[\w.-]*\d{3,}[\w.-]*)"
+)
 _PROCESS = re.compile(r"\b(pid|process)([ =:#]{1,2})\d+\b|^\[\d+\] \d+$", re.IGNORECASE | re.MULTILINE)
 _DURATION = re.compile(r"(?<![\w.])(?:\d+m)?\d+\.\d+\s?(?:[mµun]?s|sec(?:ond)?s?)\b")
 _NAMED = re.compile(r"(\b\w*(?:token|nonce|csrf|xsrf)\w*\s?=\s?)[^\s&\"'<>]+", re.IGNORECASE)

@@ -67,6 +67,8 @@ def _unquoted(text: str, at: int, first: bool) -> tuple[Argument, int]:
         return Argument(grounded[0], False), grounded.end()
     if first and (ref := re.compile(r"\[?\w+\]?(?=\s*[,)])").match(text, at)):
         return Argument(ref[0], False), ref.end()
+    if number := re.compile(r"\d+(?=\s*[,)])").match(text, at):
+        return Argument(number[0], False), number.end()
     line_end = text.find("\n", at)
     line_end = len(text) if line_end < 0 else line_end
     bracket = text.rfind(")", at, line_end)

@@ -75,7 +75,7 @@ async def insert(sandbox: Sandbox, path: str, after: int, text: str) -> str:
 async def _text(sandbox: Sandbox, path: str) -> str:
     content = await sandbox.download(path)
     if len(content) > MOST_BYTES:
-        raise Refused(f"{path} has {len(content):,} bytes, which is too much to look at; use run with head, sed or grep")
+        raise Refused(f"{path} has {len(content):,} bytes, too much to look at; use run with head, sed or grep")
     if b"\0" in content[:8192]:
         raise Refused(f"{path} is no text")
     return content.decode("utf-8", "surrogateescape")

@@ -1,7 +1,7 @@
 """A repository as an environment: a shell that stays open over a copy of it, in a sandbox (paper: SWE-bench).
 
-One world per repository holds what workers share: where it is and how it is confined. One environment per worker holds a
-sandbox of its own.
+One world per repository holds what workers share: where it is and how it is confined. One environment per worker holds
+a sandbox of its own.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ LIST = (
     "git ls-files 2>/dev/null | grep . || "
     "find . -name .git -prune -o -name node_modules -prune -o -type f -print | sed 's|^./||' | LC_ALL=C sort"
 )
+
+
+LISTING = 60.0  # seconds that the list of files may take
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,9 @@ class ShellEnvironment:
             command = parse_command(action)
         except UnreadableCommand as error:
             return self._refuse(Action(text=sound(action)), str(error))
-        taken = Action(text=sound(command.text), kind=command.kind, name=sound(command.path), value=sound(command.value))
+        taken = Action(
+            text=sound(command.text), kind=command.kind, name=sound(command.path), value=sound(command.value)
+        )
         if command.kind == "finish":
             return Outcome(action=taken, observation=self._last, done=True, answer=taken.value)
         if command.kind == "run":
@@ -186,7 +191,7 @@ class ShellEnvironment:
         return Outcome(action=action, observation=self._last)
 
     async def _files(self) -> str:
-        done = await self.sandbox.run(LIST)
+        done = await self.sandbox.run(LIST, wall_seconds=LISTING)
         if done.ended != "exited":
             raise EnvironmentFailure(f"the repository could not be listed: {STOPPED[done.ended]}")
         names = done.output.splitlines()
@@ -230,7 +235,9 @@ def _shown(done: Completed, most: int) -> str:
     return f"Exit code: {code}\n{text}"
 
 
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]")
+_CONTROL = re.compile(
+    r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]"
+)
 
 
 def _widest(names: Sequence[str], most: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the shell of a sandbox can see and do -> the arguments of bubblewrap: an allow-list, and never the host's root."""
+"""What the shell of a sandbox can see and do -> bubblewrap's arguments: an allow-list, and never the host's root."""
 
 from __future__ import annotations
 

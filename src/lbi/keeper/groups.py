@@ -1,4 +1,4 @@
-"""Limits on all processes of a sandbox together, by the kernel's control groups (v1 or v2) where they can be written."""
+"""Limits on all processes of a sandbox together, by control groups (v1 or v2) where they can be written."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ base/                a tmpfs that only the keeper sees (unsafe: a temporary fold
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -203,16 +204,16 @@ def apart(work: Callable[[], Any]) -> Any:
     if child == 0:
         try:
             os.close(reading)
-            said: tuple[int, Any]
+            said: tuple[int, Any] = (-1, "")
             try:
                 said = (0, _plain(work()))
             except OSError as error:
                 said = (error.errno or 5, error.strerror or str(error))
-            except Exception as error:  # noqa: BLE001 - told by the parent, as the child has nobody to tell
-                said = (-1, repr(error))
+        finally:  # a child must never return into its parent's code, whatever happens
+            if sys.exc_info()[1] is not None:
+                said = (-1, repr(sys.exc_info()[1]))
             with open(writing, "wb") as file:
                 marshal.dump(said, file)
-        finally:  # a child must never return into its parent's code
             os._exit(0)
     os.close(writing)
     with open(reading, "rb") as file:

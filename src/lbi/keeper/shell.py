@@ -6,6 +6,7 @@ import os
 import resource
 import select
 import signal
+import sys
 import time
 from collections import deque
 from typing import NamedTuple
@@ -287,9 +288,8 @@ class Shell:
             bash = ["bash", "--norc", "--noprofile", "-c", LOOP % self.bounds.processes, "bash"]
             arguments = [*self.command, *bash]
             os.execvpe(arguments[0], arguments, self.environment)
-        except BaseException as error:  # noqa: BLE001 - a child must never return into its parent's code
-            os.write(2, f"the shell did not start: {error}\n".encode())
-        finally:
+        finally:  # a child must never return into its parent's code, whatever happens
+            os.write(2, f"{sys.exc_info()[1]}\n".encode())
             os._exit(127)
 
 

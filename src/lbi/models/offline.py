@@ -100,15 +100,20 @@ def _judge(fields: Fields) -> str:
     done += " ".join(["", *(f"{o.title} {o.text}" for o in seen), seen[-1].url]).lower()
     missing = [v.text for v in values(fields.instruction) if v.kind == "quoted" and not _said(v.text, done)]
     failed = [o.error for o in seen[1:] if o.error]
+    idle = all(s.action.kind in ("finish", "") and not s.action.value for s in steps)
     acts = [(s.observation.url, s.action.grounded) for s in steps]
     vote = {
-        "reason": f"not done: {', '.join(missing)}" if missing else (failed[0] if failed else "every value was used"),
-        "aligned": not missing and bool(words(fields.instruction)),
+        "reason": f"not done: {', '.join(missing)}" if missing else _reason(idle, failed),
+        "aligned": not missing and not idle and bool(words(fields.instruction)),
         "coherent": not failed,
         "natural": len(set(acts)) == len(acts),
         "reasonable": len(steps) <= 20 and not any(a.kind == "back" for a in (s.action for s in steps)),
     }
     return json.dumps(vote, ensure_ascii=False)
+
+
+def _reason(idle: bool, failed: list[str]) -> str:
+    return "nothing was done" if idle else (failed[0] if failed else "every value was used")
 
 
 def _said(value: str, text: str) -> bool:

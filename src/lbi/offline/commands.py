@@ -36,8 +36,8 @@ TESTS = (
 )
 #: programs that a document's line must begin with to be taken for a command
 _PROGRAMS = re.compile(
-    r"(?:\w+=\S+ )*(?:\./[\w./-]+|python3?|pytest|pip|uv|tox|nox|make|npm|npx|node|yarn|cargo|go|git|ls|cat|grep|find|"
-    r"bash|sh|ruff|mypy|black|sphinx-build|mkdocs|cmake|ctest|mvn|gradle|bundle|rake)(?:\s|$)"
+    r"(?:\w+=\S+ )*(?:\./[\w/-]+(?:\.sh)?(?=\s|$)|python3?|pytest|pip|uv|tox|nox|make|npm|npx|node|yarn|"
+    r"cargo|go|git|ls|cat|grep|find|bash|sh|ruff|mypy|black|sphinx-build|mkdocs|cmake|ctest|mvn|gradle|bundle|rake)(?:\s|$)"
 )
 
 

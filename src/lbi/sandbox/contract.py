@@ -1,4 +1,4 @@
-"""What a sandbox is: a repository that may be changed, a shell in it that can do no harm outside, limits on all of it."""
+"""What a sandbox is: a folder that may be changed, a shell in it that can do no harm outside, limits on all of it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Limits(BaseModel):
     disk_bytes: Count = 1024 * MIB
     """All that is written: changes of the repository, /tmp and the home folder. It is kept in memory."""
     output_bytes: Count = MIB
-    """Of one command; of more, the beginning and the end are kept. A command that writes 256 times as much is stopped."""
+    """Of one command; of more, beginning and end are kept. A command that writes 256 times as much is stopped."""
     wall_seconds: Annotated[float, Field(gt=0)] = 120.0
     """Of one command, unless it is run with another limit."""
 

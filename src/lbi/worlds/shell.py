@@ -29,7 +29,9 @@ def create(config: Config, save_image: Callable[[bytes], str]) -> ShellWorld:
     """Raises UserError where there is no repository, or it is not to be opened as is said."""
     said = config.shell
     if not said.repository:
-        raise UserError('nothing to learn: name the repository, --repo PATH or [shell] repository = "..." in the config')
+        raise UserError(
+            'nothing to learn: name the repository, --repo PATH or [shell] repository = "..." in the config'
+        )
     repository = Path(said.repository).expanduser().resolve()
     if not repository.is_dir():
         raise UserError(f"no folder {repository}; shell.repository is the folder of a repository")
