@@ -68,7 +68,7 @@ def test_a_thing_is_taken_from_an_address_under_its_kind():
 
 
 def test_things_of_one_kind_are_told_by_the_links_to_them():
-    found = directory(Thing(("lamps",), "5"), pages(), ())
+    found = directory(Thing(("lamps",), "5"), pages())
     assert {thing.id for thing in found} == {"8"}  # "#7" and "edit" are no names
     assert found[Thing(("lamps",), "8", "tall-lamp")] == {"Tall lamp"}
 

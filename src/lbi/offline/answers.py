@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from lbi.environments.snapshot import Page
+from lbi.offline.forms import CHOICE_ROLES, TEXT_ROLES, called
 from lbi.offline.goal import Goal
 from lbi.offline.lexical import contains_phrase, labels, stem, words
 
@@ -15,7 +16,8 @@ _PERSON = re.compile(
 
 
 _MOST = re.compile(
-    r"\b(?:most|largest|highest|biggest|longest|greatest|fewest|least|lowest|smallest|shortest|cheapest)\b", re.IGNORECASE
+    r"\b(?:most|largest|highest|biggest|longest|greatest|fewest|least|lowest|smallest|shortest|cheapest)\b",
+    re.IGNORECASE,
 )
 _LEAST = frozenset(["fewest", "least", "lowest", "smallest", "shortest", "cheapest"])
 _MOMENT = re.compile(r"\bwhen\b|\b(?:which|what) (?:day|date)\b", re.IGNORECASE)
@@ -57,7 +59,8 @@ def _field(goal: Goal, page: Page) -> Answer | None:
     if re.search(r"\bwhen\b|\bdate\b", goal.text.lower()):
         asked |= {"due", "date", "tim"}
     best: tuple[float, str] = (0.0, "")
-    for name, value in page.pairs:
+    shown = ((called(e), e.value) for e in page.elements if e.role in TEXT_ROLES | CHOICE_ROLES and e.value)
+    for name, value in (*page.pairs, *shown):
         named = set(labels(name))
         if named and value.strip():
             score = len(named & asked) / len(named)
@@ -98,7 +101,8 @@ def _count(goal: Goal, page: Page) -> Answer | None:
 def _day(goal: Goal, page: Page) -> Answer | None:
     """The date in the line that shares most with the question; without its time where a day is asked for."""
     best: tuple[float, str] = (0.0, "")
-    for line in (*(f"{name} {value}" for name, value in page.pairs), *page.texts):
+    fields = [f"{called(e)} {e.beside} {e.value}" for e in page.elements if e.role in TEXT_ROLES and e.value]
+    for line in (*(f"{name} {value}" for name, value in page.pairs), *fields, *page.texts):
         found = _DATE.search(line)
         if found is not None:
             score = len(set(words(line)) & goal.words) + 0.5
@@ -120,7 +124,9 @@ def _extreme(goal: Goal, page: Page) -> Answer | None:
         return None
     asked = _asked(goal)
     for header, rows in page.tables:
-        numbers = [index for index in range(len(header)) if rows and all(_number(row, index) is not None for row in rows)]
+        numbers = [
+            index for index in range(len(header)) if rows and all(_number(row, index) is not None for row in rows)
+        ]
         wanted = [i for i, name in enumerate(header) if i not in numbers and set(labels(name)) & asked]
         if not numbers or not wanted or len(rows) < 2:
             continue

@@ -95,12 +95,18 @@ class Atlas:
             return body(page), BODY / (0.25 + 0.75 * len(body(page)) / (self._length or 1.0))
         return self._sections.get(tuple(segments(url)[:-1]), frozenset()) if "?" not in url else frozenset(), BODY
 
+    def says(self, url: str) -> frozenset[str]:
+        """Words of a page's names and, where it is known, its text."""
+        bare = url.split("#")[0]
+        return self.heads.get(bare, frozenset(words(" ".join(segments(bare))))) | self._body(bare)[0]
+
     def places(self, asked: frozenset[str], values: Collection[str] = ()) -> list[tuple[float, str]]:
         """(share of what is asked for that a page says, its address), the best first.
 
         A page whose link is called just like one of the ``values`` is the one that is meant.
         """
-        total = sum(self.rarity.get(word, UNKNOWN) for word in asked) or 1.0
+        names = {word for value in values for word in words(value)}
+        total = sum(self.rarity.get(word, 1.5 if word in names else UNKNOWN) for word in asked) or 1.0
         exact = {value.lower() for value in values if len(value) > 1}
         found = []
         for url, head in self.heads.items():
@@ -110,7 +116,7 @@ class Atlas:
             said += min(weight, BODY) * sum(self.rarity[word] for word in (asked & text) - near)
             if said > 0:
                 called = NAMED * any(variants_of(name) & exact for name in self.names[url])
-                far = 0.02 * len(segments(url)) + 0.05 * ("?" in url)
+                far = 0.04 * len(segments(url)) + 0.05 * ("?" in url)
                 found.append((said / total + called - far, url))
         return sorted(found, key=lambda item: (-item[0], len(item[1]), item[1]))
 
@@ -150,7 +156,12 @@ def links(page: Page) -> list[tuple[str, str]]:
 def body(page: Page) -> frozenset[str]:
     """Words of all that the page shows."""
     if "body" not in page.memo:
-        shown = (*page.texts, *page.headings, *(e.name for e in page.elements), *(v for pair in page.pairs for v in pair))
+        shown = (
+            *page.texts,
+            *page.headings,
+            *(e.name for e in page.elements),
+            *(v for pair in page.pairs for v in pair),
+        )
         page.memo["body"] = frozenset(w for text in shown for w in words(text))
     return cast("frozenset[str]", page.memo["body"])
 

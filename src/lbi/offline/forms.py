@@ -131,10 +131,33 @@ def surroundings(page: Page, element: Element, same: Collection[Element]) -> set
 
 
 def row_of(page: Page, element: Element) -> list[str]:
-    """What stands on the element's line, cell by cell, names of other elements as text."""
-    line = next((text for number, text in page.by_line if number == element.line), "")
-    cells = re.sub(r"^\s*row:", "", line).split("|")
-    bare = [re.sub(r"\s*\[e\d+\](?: \([a-z, ]+\))?(?: -> \S+)?", "", cell).strip() for cell in cells]
+    """What stands in the element's row, cell by cell, names of other elements as text.
+
+    A row is one line, or a line "row" with those under it that are further in.
+    """
+    lines = dict(page.by_line)
+    own = lines.get(element.line, "")
+    if own.lstrip().startswith("row"):
+        return _cells(re.sub(r"^\s*row:", "", own).split("|"))
+    head = element.line - 1
+    while head in lines and _indent(lines[head]) >= _indent(own):
+        head -= 1
+    if lines.get(head, "").strip() != "row":
+        return _cells(own.split("|"))
+    under = []
+    at = head + 1
+    while at in lines and _indent(lines[at]) > _indent(lines[head]):
+        under.append(lines[at])
+        at += 1
+    return _cells(under)
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _cells(parts: Iterable[str]) -> list[str]:
+    bare = [re.sub(r"\s*\[e\d+\](?: \([a-z, ]+\))?(?: -> \S+)?", "", part).strip() for part in parts]
     named = [re.sub(r"^[a-z]+(?= \")", "", cell).strip().strip('"') for cell in bare]
     return [cell for cell in named if cell and cell not in ("checkbox", "radio")]
 

@@ -15,12 +15,13 @@ FILLING = frozenset({"fill", "select"})
 _MAKES = re.compile(
     r"\b(?:open|report|raise|file|enter|start|write|create|add|register|insert|publish|set up|make|we need|i need)"
     r" (?:up )?(?:(?:this|it) as )?(?:a|an|another|one more)(?: new)?\b(?! comment| note| link| bullet| line)"
-    r"|\b(?:create|add|register|set up) (?:the |two |three )?new\b",
+    r"|\b(?:create|add|register|set up) (?:the |two |three )?new\b|^(?:please )?(?:enter|register) the\b",
     re.IGNORECASE,
 )
 #: "a new name", "a different owner": something that is there is to change
 _RENEWS = re.compile(
-    r"\b(?:new|other|different|better) (name|title|summary|subject|description|owner|text|value|date|colou?r)\b", re.IGNORECASE
+    r"\b(?:new|other|different|better) (name|title|summary|subject|description|owner|text|value|date|colou?r)\b",
+    re.IGNORECASE,
 )
 #: where an order begins: at the beginning, after a stop or a comma, after "and" or a polite phrase
 _ORDERS = re.compile(
@@ -30,7 +31,25 @@ _ORDERS = re.compile(
 )
 _LEADS = frozenset(["go", "get", "see", "look", "read", "leave"])
 #: orders to change something that are no names of buttons
-_DOES = frozenset("give plan make mark move reopen raise lower correct hand write append replace pin lock".split())
+_DOES = frozenset(
+    [
+        "give",
+        "plan",
+        "make",
+        "mark",
+        "move",
+        "reopen",
+        "raise",
+        "lower",
+        "correct",
+        "hand",
+        "write",
+        "append",
+        "replace",
+        "pin",
+        "lock",
+    ]
+)
 _CHANGES = frozenset({"create", "change", "delete", "save", "comment", "close"})
 
 

@@ -20,13 +20,32 @@ from lbi.offline.forms import (
     is_empty,
     usable,
 )
-from lbi.offline.goal import FILLING, Goal, page_of
+from lbi.offline.goal import FILLING, page_of
 from lbi.offline.lexical import SYNONYMS, contains_phrase, labels, stem, words
 from lbi.offline.situation import Move, Situation, click, enter, fill, finish, path
 
 RESULT = "the result that says most of it"
 #: searches in one episode, at most
-SEARCHES = 2
+SEARCHES = 3
+#: words of an instruction that are hardly ever what to search for
+MANNER = frozenset(
+    [
+        "give",
+        "form",
+        "answer",
+        "tell",
+        "according",
+        "exactly",
+        "please",
+        "whether",
+        "still",
+        "already",
+        "other",
+        "same",
+        "first",
+        "last",
+    ]
+)
 PRESSABLE = ("link", "button", "tab", "menuitem")
 
 
@@ -75,7 +94,7 @@ def search(here: Situation, said: Collection[str], entered: Collection[str] = ()
         found = (e for e in here.page.elements if e.role in ("link", "button") and _searches(e.name) and usable(e))
         opener = next(found, None)
         return (click(opener), "the search") if opener and not here.pressed(opener) else None
-    for text in _terms(here.goal, said, entered):
+    for text in _terms(here, said, entered):
         if not any(reason.endswith(f"search for {text}") for reason in sent):
             return (f'press({box.ref}, "Enter")' if holds(box, text) else fill(box, text)), f"search for {text}"
     return None
@@ -85,15 +104,22 @@ def _searches(name: str) -> bool:
     return set(labels(name)) == {stem("search")}
 
 
-def _terms(goal: Goal, said: Collection[str], entered: Collection[str]) -> list[str]:
-    """What to search for: quoted names and names, then the longest words that say which, not what to do."""
+def _terms(here: Situation, said: Collection[str], entered: Collection[str]) -> list[str]:
+    """What to search for: quoted names and names, then words that say which, not what to do; the rarest first."""
+    goal, rarity = here.goal, here.atlas.rarity
     named = [v.text for v in goal.values if v.kind in ("quoted", "name") and v.text not in entered]
     plain = goal.text
-    for text in entered:
+    for text in (*entered, *named):
         plain = plain.replace(text, " ")
     rest = [w for w in re.findall(r"[^\W\d_]{4,}", plain) if words(w) and not set(words(w)) & set(said)]
-    rest = [w for w in rest if w.lower() not in SYNONYMS]
-    return [*named[:2], *sorted(dict.fromkeys(rest), key=len, reverse=True)[:2]]
+    rest = [w for w in rest if stem(w) not in SYNONYMS.values() and w.lower() not in MANNER]
+    rest.sort(key=lambda w: (-rarity.get(stem(w), 1.0), -len(w)))
+    return [*named[:2], *dict.fromkeys(_base(w) for w in rest)][:SEARCHES]
+
+
+def _base(word: str) -> str:
+    """Without the ending of the plural, as searches look for parts of words."""
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 4 else word
 
 
 def _best_result(here: Situation) -> Element | None:

@@ -169,9 +169,7 @@ class Lesson:
     @property
     def unknown(self) -> bool:
         """Whether its things go by names, the names of several are known, and the goal says none of them."""
-        return (
-            self.about is not None and not self.about.id.isdigit() and len(self._directory(self.about)) >= FAMILIAR
-        )
+        return self.about is not None and not self.about.id.isdigit() and len(self._directory(self.about)) >= FAMILIAR
 
     @cached_property
     def reachable(self) -> bool:
@@ -194,7 +192,7 @@ class Lesson:
         return resolve(self.goal, about, self._directory(about), self._said)
 
     def _directory(self, about: Thing) -> dict[Thing, set[str]]:
-        """Things of the kind, with their names; those of its own pages are among the known ones where pages are shared."""
+        """Things of the kind, with their names."""
         kind = about if about.id.isdigit() else Thing(about.prefix, "")
         if kind not in self.directories:
             self.directories[kind] = directory(about, self.seen)

@@ -48,7 +48,7 @@ SYNONYMS: Mapping[str, str] = {
         ("news",),  # no plural of "new"
         ("user", "account", "member", "person"),
         ("name", "title", "call", "subject", "summary", "headline"),
-        ("description", "text", "content", "body", "message", "detail", "say", "contain", "read"),
+        ("description", "text", "content", "body", "message", "detail", "say", "contain", "read", "mention"),
         ("owner", "assignee", "responsible", "own"),
     )
     for word in group

@@ -10,6 +10,7 @@ import itertools
 import json
 import re
 from collections.abc import Sequence
+from urllib.parse import parse_qsl
 
 from lbi.contracts import Fields
 from lbi.environments.snapshot import Element
@@ -25,6 +26,7 @@ from lbi.offline.forms import (
     holds,
     is_empty,
     row_of,
+    surroundings,
     usable,
 )
 from lbi.offline.goal import Goal, page_of
@@ -39,6 +41,7 @@ from lbi.records import Action, Step
 
 #: share of the best lesson's score that another must have to take its place
 NEAR_THE_BEST = 0.7
+BESIDE = 2  # words of the goal that must stand beside a link that is one of many
 #: how the reason for the last step of an example ends
 LAST = "and that is the last step"
 
@@ -58,8 +61,9 @@ def act(fields: Fields) -> Move:
         examples=fields.examples,
     )
     shows = goal.question or goal.visits
-    if here.history and here.history[-1].reason.endswith(LAST) and not here.observation.error:
-        return ground(here) if shows else finish(here, "the example was carried out")
+    ended = here.history[-1].reason.endswith(LAST) if here.history and not here.observation.error else False
+    if ended and shows:
+        return ground(here)
     if goal.question and here.history and _is_about(here):
         return ground(here)
     if shows and (found := seek(here, LIKELY if goal.question else SURE)):
@@ -68,12 +72,15 @@ def act(fields: Fields) -> Move:
     lessons = [Lesson(shown, goal, known, directories) for shown in fields.examples]
     for lesson in lessons:
         lesson.done = lesson.carried_out(here.history, here.observation)
+    if ended and any(lesson.changes and lesson.id in here.history[-1].reason for lesson in lessons):
+        return finish(here, "the example was carried out")
+    lessons = [lesson for lesson in lessons if not _spent(here, lesson)]
     ranked = rank(lessons, goal, here.named)
     best = ranked[0][0] if ranked else 0.0
     for score, lesson in _in_order(ranked, here.history):
         needed = CLOSE_TO_ANSWER if goal.question and lesson.instead is None else CLOSE_ENOUGH
         needed = max(needed, NEAR_THE_BEST * best)  # where the best cannot be followed, not just anything is
-        if score >= needed and not (shows and _acts(lesson)):
+        if score >= needed and not (shows and (_acts(lesson) or _elsewhere(here, lesson))):
             move = follow(here, lesson)
             if move is not None and not _failed(here, move):
                 return move[0], f"following {lesson.id}: {move[1]}"
@@ -85,6 +92,22 @@ def act(fields: Fields) -> Move:
 def _acts(lesson: Lesson) -> bool:
     """Whether it does more than lead somewhere or look something up."""
     return lesson.changes or not all(operation.visit or operation.run for operation in lesson.operations)
+
+
+def _spent(here: Situation, lesson: Lesson) -> bool:
+    """Whether it was carried out to its end already, and what is wanted was not done by that: it only opened a form."""
+    return any(s.reason.startswith(f"following {lesson.id}") and s.reason.endswith(LAST) for s in here.history)
+
+
+def _elsewhere(here: Situation, lesson: Lesson) -> bool:
+    """Whether it leads to something else: to another view of a page than the goal asks for, or without its names."""
+    url = lesson.operations[-1].url
+    views = {word for _, value in parse_qsl(url.partition("?")[2].partition("#")[0]) for word in words(value)}
+    if any(word.isalpha() and word not in here.about for word in views):
+        return True
+    said = here.atlas.says(lesson.address(url))
+    names = [v for v in here.goal.values if v.kind in ("quoted", "name") and set(words(v.text))]
+    return any(not set(words(v.text)) & said for v in names)
 
 
 def _failed(here: Situation, move: Move) -> bool:
@@ -170,7 +193,9 @@ def _by_link(here: Situation, lesson: Lesson) -> Move | None:
     if not links or any(here.pressed(e) for e in links):
         return None
     element = find(here.page, links[0].role, links[0].name, here.about)
-    return (click(element), "the one beside what is asked for") if element else None
+    if element is None or len(surroundings(here.page, element, links) & here.about) < BESIDE:
+        return None
+    return click(element), "the one beside what is asked for"
 
 
 def _is_its_name(link: Element, lesson: Lesson) -> bool:
@@ -241,7 +266,9 @@ def _fill(here: Situation, lesson: Lesson, operation: Operation) -> Move | None:
 
 def _unlock(here: Situation, field: Element) -> Move | None:
     """Choose what stands beside the field, without which it cannot be used or does not count."""
-    beside = [e for e in here.page.elements if e.name == field.beside and e.role in TOGGLE_ROLES and e.line < field.line]
+    beside = [
+        e for e in here.page.elements if e.name == field.beside and e.role in TOGGLE_ROLES and e.line < field.line
+    ]
     if not beside or field.line - beside[-1].line > 1 or beside[-1].has("checked"):
         return None
     return None if here.pressed(beside[-1]) else (click(beside[-1]), "what its field needs")

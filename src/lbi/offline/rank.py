@@ -10,8 +10,8 @@ from collections.abc import Collection, Sequence
 from lbi.offline.forms import CHOICE_ROLES, assign, called
 from lbi.offline.goal import Goal, page_of
 from lbi.offline.lesson import Lesson
-from lbi.offline.places import place
 from lbi.offline.lexical import contains_phrase, is_question, labels, mask, words
+from lbi.offline.places import place
 
 #: a lesson that explains less of the goal than this teaches nothing about it
 CLOSE_ENOUGH = 0.33
@@ -26,8 +26,7 @@ VERBS = frozenset(words("create change delete close find comment"))
 #: names of fields whose options are kinds of what the form is about
 TYPES = frozenset(words("type kind category sort"))
 UNKNOWN = 0.25  # weight of a word of the goal that no lesson has a word for
-import os
-BLIND = float(os.environ.get("BLIND","0.3"))  # how far what a form offers counts where its instruction says nothing of the goal
+BLIND = 0.3  # how far what a form offers counts where its instruction says nothing of the goal
 
 #: what speaks for a lesson, and how much
 WEIGHTS = {
@@ -44,6 +43,7 @@ WEIGHTS = {
     "leads": 1.0,
     "destroys": -0.35,  # it deletes and the goal does not, or the other way round
     "old": -0.3,  # the goal wants something new, and it changes what is there
+    "fresh": -0.2,  # it creates something, and the goal does not
     "other": -0.2,  # its verbs are others than the goal's
     "stray": -0.25,  # the goal says nothing of the kind of thing that it creates or changes
     "reachable": -0.05,  # the goal's thing is not known, but perhaps to be found by a link or a search
@@ -132,7 +132,7 @@ def features(lesson: Lesson, goal: Goal, weight: dict[str, float], named: Collec
 
 
 def _stray(lesson: Lesson, goal: Goal, thing: Collection[str]) -> bool:
-    """Whether it is about another kind of thing: by the place, the title and the button, or a type that its form has."""
+    """Whether it is about another kind of thing, by place, title and button, or a type that its form has."""
     if not lesson.changes or lesson.everywhere or thing:
         return False
     operation = lesson.operations[-1]
@@ -153,6 +153,8 @@ def _verbs(lesson: Lesson, head: frozenset[str], goal: Goal) -> dict[str, float]
         return {"destroys": 1.0}
     if goal.makes and lesson.about is not None and "create" not in verbs and not lesson.visit:
         return {"old": 1.0}
+    if "create" in verbs - asked and goal.changes and not goal.makes and lesson.changes:
+        return {"fresh": 1.0}
     return {"other": float(bool(verbs and asked and not verbs & asked))}
 
 
@@ -188,7 +190,7 @@ def _kind(lesson: Lesson, goal: Goal) -> float:
         )
     if not goal.changes:
         return -0.3 if lesson.changes or lesson.visit else 0.0
-    return -0.3 if lesson.visit else 0.05 * lesson.changes
+    return -0.3 if lesson.visit else 0.05 if lesson.changes else -0.1
 
 
 def _thing_words(lesson: Lesson, goal: Goal) -> set[str]:

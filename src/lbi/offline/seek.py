@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 
 from lbi.offline.answers import answer
+from lbi.offline.forms import PRESS_WORDS, TEXT_ROLES, assign, forms, holds, is_shy
 from lbi.offline.lexical import stem, words
-from lbi.offline.situation import Move, Situation, finish, goto, path
+from lbi.offline.situation import Move, Situation, click, enter, finish, goto, path
 
 SOUGHT = "a page that says what is asked for"
+APPLIED = "applies what was chosen"
 #: pages that are looked at for an answer, at most
 LOOKS = 3
 #: share of what is asked for that a page has to say: with it alone, and rather than nothing
-SURE = 0.72
+SURE = 0.6
 LIKELY = 0.5
 #: words of an instruction that say how it wants to be answered, not what it is about
 _MANNER = frozenset(words("open find search page answer give form tell name called show list"))
@@ -28,10 +30,12 @@ def seek(here: Situation, enough: float) -> Move | None:
     """To the best page known that was not looked at yet; None if none says enough."""
     if here.history and here.history[-1].reason == SOUGHT:
         if not here.goal.question:
-            return finish(here, "this is what was asked for")
+            return adjust(here) or finish(here, "this is what was asked for")
         told = answer(here.goal, here.page)
         if told and told.text:
             return finish(here, "the page tells", told.text)
+    if here.history and here.history[-1].reason == APPLIED:
+        return finish(here, "this is what was asked for")
     looked = {path(step.observation.url) for step in here.history} | {path(here.page.url)}
     if sum(step.reason == SOUGHT for step in here.history) >= LOOKS:
         return None
@@ -40,6 +44,20 @@ def seek(here: Situation, enough: float) -> Move | None:
             return None
         if path(url) not in looked and not _acts(url):
             return goto(url), SOUGHT
+    return None
+
+
+def adjust(here: Situation) -> Move | None:
+    """Set what the page has to choose from as the goal says, such as "by owner", and press what applies it."""
+    for form in forms(here.page):
+        own = [e for e in form.fields if e.role not in TEXT_ROLES and (e.role, e.name) not in here.frame]
+        for filling in assign(here.goal.text, [], own, {}, here.frame):
+            done = here.pressed(filling.field) or here.has_filled(filling.field)
+            if not done and not holds(filling.field, filling.value):
+                return enter(filling), SOUGHT
+        button = next((e for e in form.buttons if set(words(e.name)) & PRESS_WORDS and not is_shy(e.name)), None)
+        if button is not None and any(here.has_filled(e) for e in own):
+            return click(button), APPLIED
     return None
 
 
