@@ -78,7 +78,7 @@ def test_a_page_about_the_same_number_lends_its_names_to_another_kind_of_page():
     about = Thing(("lamps", "switch"), "3")
     assert homes(about, [lamp]) == set()
     there = page_of(observed("/lamps/3", "Red lamp", 'link "Switch it" -> /lamps/switch/3'))
-    found = directory(about, pages(there), [lamp])
+    found = directory(about, [*pages(there), lamp])
     assert {thing.id: names for thing, names in found.items()}["8"] == {"Tall lamp"}
 
 

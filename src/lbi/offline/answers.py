@@ -20,6 +20,7 @@ _MOST = re.compile(
     re.IGNORECASE,
 )
 _LEAST = frozenset(["fewest", "least", "lowest", "smallest", "shortest", "cheapest"])
+_WHICH_PAGE = re.compile(r"(?:on |in )?(?:which|what) (?:\w+ )?(?:page|article|document)\b", re.IGNORECASE)
 _MOMENT = re.compile(r"\bwhen\b|\b(?:which|what) (?:day|date)\b", re.IGNORECASE)
 _DATE = re.compile(
     r"\d{4}-\d\d-\d\d|\d{1,2}/\d{1,2}/\d{2,4}|\d{1,2}\.? [A-Z][a-z]{2,8}(?: '?\d{2,4})?|[A-Z][a-z]{2,8} \d{1,2}, \d{4}"
@@ -39,6 +40,8 @@ def answer(goal: Goal, page: Page) -> Answer | None:
         return _cell(goal, page) or _count(goal, page)
     if re.search(r"\bpercent(?:age)?\b|\bshare\b", goal.text.lower()) and (share := _share(page)):
         return share
+    if _WHICH_PAGE.match(goal.text.strip()) and page.title:
+        return Answer(re.split(r"\s+[–—|·]\s+|\s+-\s+", page.title)[0], False)
     if extreme := _extreme(goal, page):
         return extreme
     if _PERSON.match(goal.text.strip()) and (name := _who(goal, page)):

@@ -197,7 +197,7 @@ def assign(
                 score = text_score(value, field, known, frame) - 1.0 * (value.text.lower() in named)
                 own = set(labels(called(field)))
                 if any(set(value.before) & other and not set(value.before) & own for other in called_):
-                    score -= 0.7  # another field is named right before it
+                    score -= 1.2  # another field is named right before it
                 if used & (1 << index) or score <= 0:
                     continue
                 key = used | (1 << index)

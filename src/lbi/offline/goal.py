@@ -29,7 +29,7 @@ _ORDERS = re.compile(
     r"(?:please |then )?(?P<verb>[a-z]+)\b",
     re.IGNORECASE,
 )
-_LEADS = frozenset(["go", "get", "see", "look", "read", "leave"])
+_LEADS = frozenset(["sort", "group", "filter", "go", "get", "see", "look", "read", "leave"])
 #: orders to change something that are no names of buttons
 _DOES = frozenset(
     [
@@ -63,7 +63,7 @@ class Goal:
 
     @cached_property
     def words(self) -> frozenset[str]:
-        plain = _RENEWS.sub(r"changed \1", mask(self.text))
+        plain = _RENEWS.sub(r"changed \1", mask(_MAKES.sub("create", self.text)))
         said = frozenset(words(plain))
         return said | {"create"} if self.makes else said
 

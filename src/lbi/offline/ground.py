@@ -25,6 +25,8 @@ from lbi.offline.lexical import SYNONYMS, contains_phrase, labels, stem, words
 from lbi.offline.situation import Move, Situation, click, enter, fill, finish, path
 
 RESULT = "the result that says most of it"
+NAMED = "its name is in the instruction"
+WHOLE = 1.0  # score of an element whose whole name stands in the instruction
 #: searches in one episode, at most
 SEARCHES = 3
 #: words of an instruction that are hardly ever what to search for
@@ -55,7 +57,7 @@ def ground(here: Situation) -> Move:
         return finish(here, "the page tells", told.text)
     if here.history and here.history[-1].reason == RESULT:
         return finish(here, "this is what was searched for")
-    seeks = here.goal.question or {stem("find"), stem("open")} <= here.goal.words
+    seeks = here.goal.question or here.goal.visits
     if seeks and (result := _best_result(here)):
         return click(result), RESULT
     if _just_sent(here):
@@ -70,11 +72,13 @@ def ground(here: Situation) -> Move:
             button = _best_button(here, form)
             if button is not None:
                 return click(button), "the form is filled"
-    element = _best_element(here)
-    if element is not None:
-        return click(element), "its name is in the instruction"
+    score, element = _best_element(here)
+    if element is not None and (score >= WHOLE or not seeks):
+        return click(element), NAMED
     if (seeks or not here.goal.changes) and not (told and told.text) and (move := search(here, frozenset())):
         return move
+    if element is not None:
+        return click(element), NAMED
     return finish(here, "nothing here is named by the instruction")
 
 
@@ -185,8 +189,8 @@ def _best_button(here: Situation, form: Form) -> Element | None:
     return max(free, key=score, default=None)
 
 
-def _best_element(here: Situation) -> Element | None:
-    """The link or button whose name the instruction (or what the documents say of it) mentions most completely."""
+def _best_element(here: Situation) -> tuple[float, Element | None]:
+    """(score, element): what is called most like the instruction or what the documents say of it."""
     best: tuple[float, Element | None] = (0.45, None)
     for element in here.page.elements:
         if here.goal.question and element.role != "link":
@@ -204,7 +208,7 @@ def _best_element(here: Situation) -> Element | None:
         score = _name_score(element, here)
         if score > best[0]:
             best = (score, element)
-    return find(here.page, best[1].role, best[1].name, here.about) if best[1] else None
+    return best[0], find(here.page, best[1].role, best[1].name, here.about) if best[1] else None
 
 
 def _name_score(element: Element, here: Situation) -> float:

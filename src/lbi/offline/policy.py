@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 from lbi.contracts import Fields
 from lbi.environments.snapshot import Element
+from lbi.offline.atlas import UNKNOWN
 from lbi.offline.forms import (
     CHOICE_ROLES,
     TOGGLE_ROLES,
@@ -35,12 +36,13 @@ from lbi.offline.lesson import Lesson, Operation
 from lbi.offline.lexical import SYNONYMS, labels, words
 from lbi.offline.places import Thing, place, thing_in
 from lbi.offline.rank import CLOSE_ENOUGH, CLOSE_TO_ANSWER, rank
-from lbi.offline.seek import LIKELY, SURE, seek
+from lbi.offline.seek import LIKELY, SURE, asked, seek
 from lbi.offline.situation import Move, Situation, click, enter, fill, finish, goto, guidance, path
 from lbi.records import Action, Step
 
 #: share of the best lesson's score that another must have to take its place
 NEAR_THE_BEST = 0.7
+ENOUGH = 0.4  # share of what is asked for that the page must say to which an example leads
 BESIDE = 2  # words of the goal that must stand beside a link that is one of many
 #: how the reason for the last step of an example ends
 LAST = "and that is the last step"
@@ -107,7 +109,11 @@ def _elsewhere(here: Situation, lesson: Lesson) -> bool:
         return True
     said = here.atlas.says(lesson.address(url))
     names = [v for v in here.goal.values if v.kind in ("quoted", "name") and set(words(v.text))]
-    return any(not set(words(v.text)) & said for v in names)
+    if any(not set(words(v.text)) & said for v in names):
+        return True
+    wanted, rarity = asked(here), here.atlas.rarity
+    told = sum(rarity.get(word, 0.0) for word in wanted & said)
+    return told < ENOUGH * sum(rarity.get(word, UNKNOWN) for word in wanted)
 
 
 def _failed(here: Situation, move: Move) -> bool:
@@ -193,7 +199,8 @@ def _by_link(here: Situation, lesson: Lesson) -> Move | None:
     if not links or any(here.pressed(e) for e in links):
         return None
     element = find(here.page, links[0].role, links[0].name, here.about)
-    if element is None or len(surroundings(here.page, element, links) & here.about) < BESIDE:
+    telling = here.about - lesson.vocabulary - set(words(lesson.shown.example.instruction))
+    if element is None or len(surroundings(here.page, element, links) & telling) < BESIDE:
         return None
     return click(element), "the one beside what is asked for"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lbi.offline.answers import answer
-from lbi.offline.forms import PRESS_WORDS, TEXT_ROLES, assign, forms, holds, is_shy
+from lbi.offline.forms import TEXT_ROLES, assign, forms, holds, usable
 from lbi.offline.lexical import stem, words
 from lbi.offline.situation import Move, Situation, click, enter, finish, goto, path
 
@@ -16,6 +16,8 @@ LOOKS = 3
 #: share of what is asked for that a page has to say: with it alone, and rather than nothing
 SURE = 0.6
 LIKELY = 0.5
+#: what buttons say that apply a choice; a page that shows itself anew at once needs none
+_APPLY = frozenset(["apply", "update", "go", "show", "filter", "sort", "submit", "ok", "search", "refresh"])
 #: words of an instruction that say how it wants to be answered, not what it is about
 _MANNER = frozenset(words("open find search page answer give form tell name called show list"))
 
@@ -43,7 +45,8 @@ def seek(here: Situation, enough: float) -> Move | None:
         if score < enough:
             return None
         if path(url) not in looked and not _acts(url):
-            return goto(url), SOUGHT
+            link = next((e for e in here.page.elements if e.role == "link" and e.url == url and usable(e)), None)
+            return (click(link) if link else goto(url)), SOUGHT
     return None
 
 
@@ -55,8 +58,12 @@ def adjust(here: Situation) -> Move | None:
             done = here.pressed(filling.field) or here.has_filled(filling.field)
             if not done and not holds(filling.field, filling.value):
                 return enter(filling), SOUGHT
-        button = next((e for e in form.buttons if set(words(e.name)) & PRESS_WORDS and not is_shy(e.name)), None)
-        if button is not None and any(here.has_filled(e) for e in own):
+        button = next((e for e in form.buttons if e.name.strip().lower() in _APPLY), None)
+        if (
+            button is not None
+            and any(here.has_filled(e) for e in own)
+            and here.history[-1].observation.url == here.page.url
+        ):
             return click(button), APPLIED
     return None
 

@@ -141,7 +141,9 @@ def _by_name(goal: Goal, known: dict[Thing, set[str]], said: set[str]) -> Thing 
             for bare in variants(name):
                 own = {w for w in labels(bare) if not w.isdigit()}
                 hits = own & spoken
-                phrase = len(bare) > 1 and contains_phrase(goal.text, bare) and _names(bare, thing, goal)
+                if not _names(bare, thing, goal):
+                    continue
+                phrase = len(bare) > 1 and contains_phrase(goal.text, bare)
                 rare = hits - said
                 # one word of several may stand in the instruction for anything
                 told = len(rare) > 1 or (bool(rare) and rare == own - said)
