@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes .venv and finds or installs a browser: `scripts/setup.sh` to use lbi, `scripts/setup.sh dev` to test it too.
+# Makes .venv and finds or installs a browser and a sandbox: `scripts/setup.sh` to use lbi, `scripts/setup.sh dev` to test it too.
 # Quick when nothing has changed since the last time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -83,6 +83,16 @@ get_browser() {
     has_browser || fail "no Chromium. Install one: \`$venv/bin/playwright install chromium\` or, as root, \`apt-get install chromium\`"
 }
 
+# commands of an agent that works on a repository run in it; all else does without
+get_sandbox() {
+    [ "$(uname -s)" != Linux ] || command -v bwrap >/dev/null && return
+    if may_apt; then
+        apt_install bubblewrap || true
+        command -v bwrap >/dev/null && return
+    fi
+    say "no bubblewrap found: \`lbi run --repo\` needs it (\`apt-get install bubblewrap\`), Podman or Docker"
+}
+
 # what the state of .venv depends on; setup for development also serves to use
 wanted="$(cat pyproject.toml scripts/setup.sh src/lbi/__init__.py | cksum | cut -d' ' -f1)"
 known="$(cat "$stamp" 2>/dev/null || true)"
@@ -92,5 +102,6 @@ fi
 make_venv "$(find_python)"
 install_package
 get_browser
+get_sandbox
 echo "$wanted $extras" >"$stamp"
 say "done"

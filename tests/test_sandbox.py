@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,15 @@ async def sandbox(source: Path, request: pytest.FixtureRequest) -> AsyncIterator
     assert kept.overlay or request.param == "copy"
     yield kept
     await kept.close()
+
+
+def image(engine: str) -> str:
+    """Of an image with bash, find and tar that the engine has here; nothing is fetched for a test."""
+    name = os.environ.get("LBI_TEST_IMAGE", "localhost/lbi-test")
+    command = [engine, "image", "inspect", name]
+    if shutil.which(engine) is None or subprocess.run(command, capture_output=True, timeout=60).returncode:
+        pytest.skip(f"no {engine} runs here that has the image {name} (LBI_TEST_IMAGE)")
+    return name
 
 
 async def test_the_shell_remembers_its_folder_and_its_variables(sandbox: Sandbox) -> None:
@@ -156,6 +166,27 @@ async def test_a_folder_that_is_removed_and_made_anew_holds_only_what_is_new(san
     await sandbox.restore(there)
     assert (await sandbox.run("ls src")).output == "fresh.py\n"
     assert await sandbox.diff() == diff
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["podman", "docker"])
+async def test_a_container_is_a_sandbox_of_the_same_kind(source: Path, engine: str) -> None:
+    async with open_sandbox(source, backend=f"{engine}:{await asyncio.to_thread(image, engine)}") as sandbox:
+        pristine = await sandbox.digest()
+        done = await sandbox.run("cd src; export MARK=1; echo new > new.py; rm empty.py; pwd; exit 4")
+        assert (done.exit_code, done.output, done.ended) == (4, "/repo/src\n", "exited")
+        assert (await sandbox.run("sleep 60", wall_seconds=2)).ended == "time"
+        await sandbox.upload("src/up.bin", b"\0up")
+        assert await sandbox.download("/repo/src/up.bin") == b"\0up"
+        with pytest.raises(FileNotFoundError):
+            await sandbox.download("absent")
+        diff, there = await sandbox.diff(), await sandbox.snapshot()
+        assert [name for name in ("src/new.py", "src/up.bin", "src/empty.py") if f"b/{name}" not in diff] == []
+        assert "README" not in diff
+        await sandbox.reset()
+        assert await sandbox.digest() == pristine
+        await sandbox.restore(there)
+        assert await sandbox.diff() == diff
 
 
 @needs_bubblewrap
@@ -280,8 +311,6 @@ def test_the_deepest_gitignore_decides(tmp_path: Path) -> None:
 @needs_bubblewrap
 def test_all_of_it_also_as_a_user_without_privileges() -> None:
     """The attacks and these tests once more, where root runs them; for anybody else, they are that already."""
-    import os
-
     if os.geteuid() != 0:
         pytest.skip("this is no root, so the other tests have shown it")
     here = Path(__file__).parent

@@ -60,7 +60,8 @@ class ContainerSandbox:
             ended = await _read(process, output, wall)
             if ended != "exited":
                 await self._stop_all()
-                process.kill()
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
             code = await process.wait()
             folder = (await self._inside("cat /lbi/folder")).decode(errors="replace").strip()
         return Completed(
@@ -156,12 +157,13 @@ async def start(
     if shutil.which(engine) is None:
         raise UserError(f"{engine} is not installed; install it, or set the sandbox's backend to auto")
     sizes = {WORKDIR: limits.disk_bytes, "/tmp": limits.disk_bytes, "/home/agent": limits.disk_bytes, STATE: 1 << 20}
-    arguments = ["run", "-d", "--rm", "--init", "--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
+    arguments = ["run", "-d", "--rm", "--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
     arguments += [
         "--read-only",
         f"--pids-limit={limits.processes}",
         f"--memory={limits.memory_bytes + limits.disk_bytes}",
     ]
+    arguments += ["--ulimit=nofile=4096:4096", "--ulimit=nproc=4096:4096", "--ulimit=core=0:0"]
     for place, size in sizes.items():
         arguments += ["--tmpfs", f"{place}:rw,exec,nosuid,nodev,size={size},mode=1777"]
     for bind in (f"{source}:/lbi-source:ro", *(f"{bind}:{bind}:ro" for bind in binds)):
