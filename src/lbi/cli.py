@@ -194,7 +194,9 @@ def report(
 @_command
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
-    format: Annotated[str, typer.Option("--format", "-f", help="trl, openai, sharegpt, jsonl or parquet; or predictions.")],
+    format: Annotated[
+        str, typer.Option("--format", "-f", help="trl, openai, sharegpt, jsonl or parquet; or predictions.")
+    ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder.", show_default="RUN/export-FORMAT")] = None,
     tier: Annotated[
         str, typer.Option(help="Only examples that earned this or more: unverified, committee, replayed, checked.")
@@ -206,7 +208,7 @@ def export(
 ) -> int:
     """Write the examples of a run as a training set.
 
-    With predictions: the patches that each arm handed in for a benchmark of repositories, as SWE-bench's tools read them.
+    With predictions: the patches that each arm handed in for a benchmark of repositories, in SWE-bench's format.
     """
     from lbi.commands.export import export
 
