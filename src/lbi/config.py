@@ -225,7 +225,7 @@ def _put(raw: dict[str, Any], dotted: str, value: Any, where: str) -> None:
 def _anchor(raw: dict[str, Any], base: Path) -> None:
     for key in ("application", "benchmark"):
         value = raw.get(key, "")
-        if isinstance(value, str) and value.endswith(".toml"):
+        if isinstance(value, str) and value.endswith((".toml", ".json", ".jsonl", ".parquet")):
             raw[key] = str((base / value).resolve())
     shell = raw.get("shell", {})
     if isinstance(shell, dict) and isinstance(folder := shell.get("repository"), str) and folder:

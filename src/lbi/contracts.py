@@ -45,6 +45,15 @@ class Environment(Protocol):
 
 
 @runtime_checkable
+class Submits(Protocol):
+    """An environment whose episodes hand in more than an answer. Kept with the result, never scored as it stands."""
+
+    async def submission(self) -> str:
+        """Such as a patch; "" where this environment has no such thing."""
+        ...
+
+
+@runtime_checkable
 class World(Protocol):
     """What the workers share (a browser, an application's pristine state); opens one environment per worker."""
 

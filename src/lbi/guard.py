@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -55,6 +55,11 @@ class Guarded:
 
     async def score(self, task: Task, answer: str) -> tuple[float, str]:
         return await _within(self._environment.score(task, answer), self._limits.score, "score")
+
+    async def submission(self) -> str:
+        """What the episode hands in besides its answer, such as a patch; "" where there is no such thing."""
+        submitted: Callable[[], Awaitable[str]] | None = getattr(self._environment, "submission", None)
+        return "" if submitted is None else await _within(submitted(), self._limits.score, "hand in")
 
     async def close(self) -> None:
         with contextlib.suppress(EnvironmentFailure):  # it is given up either way

@@ -75,6 +75,15 @@ class Check(Record):
     url: str = ""  # regular expression the final page's address must match
     shows: tuple[str, ...] = ()  # each must be readable on the final page
     command: tuple[str, ...] = ()  # must exit with 0; run in the application's state folder
+    tests: tuple[str, ...] = ()  # of a repository: each must pass, and none that passed before may fail
+
+    @model_serializer(mode="wrap")
+    def _without_no_tests(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Only repositories have tests, and the id of any other task should not depend on saying so."""
+        said: dict[str, Any] = handler(self)
+        if not self.tests:
+            said.pop("tests", None)
+        return said
 
 
 class Task(Record):
@@ -90,6 +99,15 @@ class Task(Record):
     check: Check | None = None
     gold: tuple[str, ...] = ()  # actions in grounded form that solve it
     start_url: str = ""  # where the episode begins; empty = the environment's own start page
+    date: str = ""  # ISO date that it is of: nothing that is known only since may be shown; empty = no matter
+
+    @model_serializer(mode="wrap")
+    def _without_no_date(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Most tasks have no date, and their ids should not depend on saying so."""
+        said: dict[str, Any] = handler(self)
+        if not self.date:
+            said.pop("date", None)
+        return said
 
 
 class Observation(Record):
@@ -276,3 +294,12 @@ class Result(Record):
     fault: Fault = ""  # environment or harness: excluded from the arm's rate and counted apart
     reason: str = ""
     trajectory: str = ""  # id
+    submission: str = ""  # what was handed in besides the answer: the patch of a repository
+
+    @model_serializer(mode="wrap")
+    def _without_no_submission(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Only repositories have one."""
+        said: dict[str, Any] = handler(self)
+        if not self.submission:
+            said.pop("submission", None)
+        return said
