@@ -101,7 +101,8 @@ def _write_weights(file: Path, tokens: int) -> None:
 
 def missing() -> str:
     """Why `transformers serve` cannot be started here; empty = it can."""
-    lacking = [name for name in ("torch", "transformers", "fastapi", "uvicorn") if importlib.util.find_spec(name) is None]
+    needed = ("torch", "transformers", "fastapi", "uvicorn")
+    lacking = [name for name in needed if importlib.util.find_spec(name) is None]
     if not lacking:
         return ""
     return f"no {', '.join(lacking)} here: scripts/setup.sh installs them where there is a CPU build of torch"

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lbi.documents import DocumentSource
 from lbi.errors import UserError
 from lbi.prices import Price
+from lbi.prompts import PARTS_OF_A_RUN, Limits, Part
 
 Data = Literal["none", "forward", "backward", "composed", "shuffled"]
 
@@ -36,6 +37,14 @@ class Models(Section):
     judges: tuple[str, ...] = ()
     base_url: str = ""
     """Address of an OpenAI-compatible server."""
+    structured: tuple[Part, ...] | None = None
+    """Who replies in JSON by a schema that the provider enforces: propose, act, query, label, judge. Where nothing is
+    said, all do at the providers' own endpoints, and none at a server of one's own. A model that takes no schema is
+    asked in the prompts' own form."""
+    images: tuple[Part, ...] = PARTS_OF_A_RUN
+    """Who is shown the screenshots that there are; a model that takes no images must not be."""
+    image_side: int = Field(default=1280, ge=64, le=2000)
+    """Pixels of the longer side of a screenshot, as it is sent; larger ones are made smaller."""
     embeddings: str = ""
     """Model of an OpenAI-compatible /v1/embeddings endpoint for the query; empty = BM25."""
     embeddings_url: str = ""
@@ -151,6 +160,16 @@ class Config(Section):
     retrieval: Retrieval = Retrieval()
     evaluation: Evaluation = Evaluation()
     web: Web = Web()
+
+    @property
+    def limits(self) -> Limits:
+        """What the prompts of the run's models may hold, and in which form they reply."""
+        return Limits(
+            differences=self.labelling.differences,
+            structured=self.models.structured,
+            images=self.models.images,
+            image_side=self.models.image_side,
+        )
 
     def identity(self) -> dict[str, Any]:
         """What decides the meaning of the records: everything but workers and budget."""

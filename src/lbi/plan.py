@@ -161,7 +161,7 @@ def _row(stage: str, role: Role, model: str, calls: int, asked: int, said: int |
 
 def _limits(config: Config) -> Limits:
     """What bounds the prompts of the run's own models."""
-    return Limits(differences=config.labelling.differences)
+    return config.limits
 
 
 def _tokens(role: Role, fields: Fields, limits: Limits = DEFAULT_LIMITS) -> int:

@@ -15,7 +15,6 @@ from lbi.gate import Gate
 from lbi.models import open_model
 from lbi.prices import Prices
 from lbi.progress import Seen
-from lbi.prompts import Limits
 from lbi.store import RunFolder
 
 
@@ -39,7 +38,7 @@ class Workshop:
             inner = open_model(
                 spec,
                 base_url=self.config.models.base_url if spec.startswith("openai:") else "",
-                limits=Limits(differences=self.config.labelling.differences),
+                limits=self.config.limits,
                 load_image=self.run.load_image,
                 priced=self.prices.overrides,
             )

@@ -63,7 +63,7 @@ def open_model(
     module = plugins.load(__name__, provider)
     if base_url and urlsplit(base_url).scheme not in ("http", "https"):
         raise UserError(f'the address "{base_url}" of a model server must begin with http:// or https://')
-    shown = (limits or Limits()).model_copy(update={} if load_image else {"images": False})
+    shown = (limits or Limits()).model_copy(update={} if load_image else {"images": ()})
     settings = Settings(base_url or "", timeout, shown, load_image, dict(options or {}), priced)
     model: Model = module.create(name, settings)
     return model

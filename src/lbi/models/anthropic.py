@@ -8,6 +8,9 @@ from lbi.contracts import Message, Model, Reply, Request
 from lbi.errors import FailureKind
 from lbi.models import THINKING_TOKENS, Settings
 from lbi.models._provider import (
+    Form,
+    Prompt,
+    Schema,
     Temperature,
     api_key,
     billed,
@@ -20,7 +23,6 @@ from lbi.models._provider import (
     turns,
 )
 from lbi.models._wire import Answered, Json, Wire
-from lbi.prompts import render
 from lbi.records import Usage
 
 _URL = "https://api.anthropic.com"
@@ -49,20 +51,22 @@ class Anthropic:
         self._model, self._settings = name, settings
         address = (settings.base_url or _URL).rstrip("/").removesuffix("/v1")
         self._wire = Wire(self.name, address, {"x-api-key": key, "anthropic-version": _VERSION}, settings, key)
-        self._temperature = Temperature()
+        self._temperature, self._form = Temperature(), Form(settings.limits)
 
     async def complete(self, request: Request) -> Reply:
-        body = self._body(render(request, self._settings.limits), request)
-        found = await self._temperature.send(
-            lambda given: self._wire.post("/v1/messages", {**body, **given, **self._settings.options}),
-            request.temperature,
-        )
-        return self._reply(found)
+        async def send(prompt: Prompt, schema: Schema | None) -> Answered:
+            return await self._temperature.send(
+                lambda given: self._wire.post("/v1/messages", self._body(prompt, schema, given, request)),
+                request.temperature,
+            )
 
-    def _body(self, prompt: tuple[Message, ...], request: Request) -> Json:
+        return self._reply(await self._form.send(send, request))
+
+    def _body(self, prompt: Prompt, schema: Schema | None, given: Json, request: Request) -> Json:
         system, messages = self._conversation(prompt, request.reused)
         room = request.max_tokens + (0 if self.endpoint else THINKING_TOKENS)
-        return {"model": self._model, "system": system, "messages": messages, "max_tokens": room}
+        body = {"model": self._model, "system": system, "messages": messages, "max_tokens": room}
+        return {**body, **given, **_form(schema), **self._settings.options}
 
     def _conversation(self, messages: tuple[Message, ...], reused: bool) -> tuple[Any, Any]:
         """The system blocks, and the turns. What comes before the last message is the prefix worth keeping."""
@@ -112,3 +116,7 @@ class Anthropic:
 
     async def close(self) -> None:
         await self._wire.close()
+
+
+def _form(schema: Schema | None) -> Json:
+    return {} if schema is None else {"output_config": {"format": {"type": "json_schema", "schema": schema[1]}}}

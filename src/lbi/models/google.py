@@ -8,6 +8,9 @@ from lbi.contracts import Message, Model, Reply, Request
 from lbi.errors import FailureKind, ModelError
 from lbi.models import THINKING_TOKENS, Settings
 from lbi.models._provider import (
+    Form,
+    Prompt,
+    Schema,
     Temperature,
     api_key,
     billed,
@@ -21,7 +24,6 @@ from lbi.models._provider import (
     turns,
 )
 from lbi.models._wire import Answered, Json, Wire
-from lbi.prompts import render
 from lbi.records import Usage
 
 _URL = "https://generativelanguage.googleapis.com/v1beta"
@@ -45,19 +47,23 @@ class Google:
         self.name, self.endpoint, self.limits = f"google:{name}", settings.base_url, settings.limits
         self._path, self._settings = f"/models/{name}:generateContent", settings
         self._wire = Wire(self.name, settings.base_url or _URL, {"x-goog-api-key": key}, settings, key)
-        self._temperature = Temperature()
+        self._temperature, self._form = Temperature(), Form(settings.limits)
 
     async def complete(self, request: Request) -> Reply:
-        body = self._body(render(request, self._settings.limits))
+        async def send(prompt: Prompt, schema: Schema | None) -> Answered:
+            return await self._temperature.send(
+                lambda given: self._wire.post(self._path, self._body(prompt, schema, given, request)),
+                request.temperature,
+            )
+
+        return self._reply(await self._form.send(send, request))
+
+    def _body(self, prompt: Prompt, schema: Schema | None, given: Json, request: Request) -> Json:
         room = request.max_tokens + (0 if self.endpoint else THINKING_TOKENS)
+        generation = {"generationConfig": {"maxOutputTokens": room, **given, **_form(schema)}}
+        return {**self._conversation(prompt), **generation, **self._settings.options}
 
-        async def send(given: dict[str, float]) -> Answered:
-            generation = {"generationConfig": {"maxOutputTokens": room, **given}}
-            return await self._wire.post(self._path, {**body, **generation, **self._settings.options})
-
-        return self._reply(await self._temperature.send(send, request.temperature))
-
-    def _body(self, prompt: tuple[Message, ...]) -> Json:
+    def _conversation(self, prompt: Prompt) -> Json:
         system: list[Json] = []
         contents: list[Json] = []
         for role, messages in turns(prompt):
@@ -105,6 +111,20 @@ def _stop(reason: Any) -> FailureKind | None:
     if reason in _WHOLE:
         return None
     return "truncated" if reason == "MAX_TOKENS" else "refused"
+
+
+def _form(schema: Schema | None) -> Json:
+    return {} if schema is None else {"responseMimeType": "application/json", "responseSchema": _known(schema[1])}
+
+
+def _known(schema: Json) -> Json:
+    """A schema without the one word of ours that Google's kind of schema does not have."""
+    return {
+        key: {name: _known(each) for name, each in value.items()} if key == "properties"
+        else _known(value) if key == "items" else value
+        for key, value in schema.items()
+        if key != "additionalProperties"
+    }  # fmt: skip
 
 
 def _texts(parts: Any) -> list[str]:

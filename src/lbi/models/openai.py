@@ -8,6 +8,9 @@ from lbi.contracts import Message, Model, Reply, Request
 from lbi.errors import FailureKind
 from lbi.models import THINKING_TOKENS, Settings
 from lbi.models._provider import (
+    Form,
+    Prompt,
+    Schema,
     Temperature,
     api_key,
     billed,
@@ -20,7 +23,6 @@ from lbi.models._provider import (
     turns,
 )
 from lbi.models._wire import Answered, Json, Wire
-from lbi.prompts import render
 from lbi.records import Usage
 
 _URL = "https://api.openai.com/v1"
@@ -43,21 +45,24 @@ class OpenAI:
         self._model, self._settings = name, settings
         headers = {"authorization": f"Bearer {key}"}
         self._wire = Wire(self.name, settings.base_url or _URL, headers, settings, key)
-        self._temperature = Temperature()
+        self._temperature, self._form = Temperature(), Form(settings.limits)
 
     async def complete(self, request: Request) -> Reply:
-        body = self._body(render(request, self._settings.limits), request)
-        found = await self._temperature.send(
-            lambda given: self._wire.post("/chat/completions", {**body, **given, **self._settings.options}),
-            request.temperature,
-        )
-        return self._reply(found, request)
+        async def send(prompt: Prompt, schema: Schema | None) -> Answered:
+            return await self._temperature.send(
+                lambda given: self._wire.post("/chat/completions", self._body(prompt, schema, given, request)),
+                request.temperature,
+            )
 
-    def _body(self, prompt: tuple[Message, ...], request: Request) -> Json:
+        return self._reply(await self._form.send(send, request), request)
+
+    def _body(self, prompt: Prompt, schema: Schema | None, given: Json, request: Request) -> Json:
         room = {"max_completion_tokens": request.max_tokens + THINKING_TOKENS}
         if self.endpoint:
             room = {"max_tokens": request.max_tokens}  # the older name is the one that all servers know
-        return {"model": self._model, "messages": [self._turn(role, parts) for role, parts in turns(prompt)], **room}
+        messages = [self._turn(role, parts) for role, parts in turns(prompt)]
+        body = {"model": self._model, "messages": messages, **room, **given, **_form(schema)}
+        return {**body, **self._settings.options}
 
     def _turn(self, role: str, parts: list[Message]) -> Json:
         text = "\n\n".join(part.content for part in parts)
@@ -94,6 +99,13 @@ class OpenAI:
 
     async def close(self) -> None:
         await self._wire.close()
+
+
+def _form(schema: Schema | None) -> Json:
+    if schema is None:
+        return {}
+    name, said = schema
+    return {"response_format": {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": said}}}
 
 
 def _stop(reason: object, refusal: bool, usage: Usage, request: Request) -> FailureKind | None:
