@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 from lbi.contracts import Message, Model, Reply, Request
 from lbi.errors import BudgetExceeded, ModelBusy, ModelError, UserError
 from lbi.gate import Gate
-from lbi.models import THINKING_TOKENS
+from lbi.models import IMAGE_TOKENS, THINKING_TOKENS
 from lbi.prices import Prices
 from lbi.prompts import DEFAULT_LIMITS, Limits, estimate_tokens, render
 from lbi.records import Usage
@@ -76,6 +76,7 @@ class Wrapped:
         self.free = is_free(model)
         self.endpoint = endpoint_of(model)
         self.limits = limits_of(model)
+        self.image_tokens = image_tokens_of(model)
         self.close = model.close
         self._complete = complete
 
@@ -95,6 +96,12 @@ def endpoint_of(model: Model) -> str:
 def limits_of(model: Model) -> Limits:
     found = getattr(model, "limits", DEFAULT_LIMITS)
     return found if isinstance(found, Limits) else DEFAULT_LIMITS
+
+
+def image_tokens_of(model: Model) -> Callable[[str], int]:
+    """By the hash of an image: about how many tokens it is billed as."""
+    found: Callable[[str], int] = getattr(model, "image_tokens", lambda image: IMAGE_TOKENS)
+    return found
 
 
 def wrapped(
@@ -151,7 +158,7 @@ def _counted(model: Model, request: Request, reply: Reply) -> Usage:
     """The usage of a reply, estimated where a server states none: what is not counted would cost nothing."""
     if is_free(model) or reply.usage.input_tokens or reply.usage.output_tokens:
         return reply.usage
-    asked, said = _estimated_input(render(request, limits_of(model))), estimate_tokens(reply.text)
+    asked, said = _estimated_input(model, request), estimate_tokens(reply.text)
     return reply.usage.model_copy(update={"input_tokens": asked, "output_tokens": said})
 
 
@@ -248,14 +255,17 @@ def _estimate(model: Model, request: Request, prices: Prices) -> float:
 
     Whether the prompt is written to the provider's cache is the provider's choice, so the dearer of the two counts.
     """
-    asked = 2 * _estimated_input(render(request, limits_of(model)))
+    asked = 2 * _estimated_input(model, request)
     usage = Usage(calls=1, input_tokens=asked, output_tokens=request.max_tokens + THINKING_TOKENS)
     written = usage.model_copy(update={"written_tokens": asked})
     return max(prices.cost(model.name, each, endpoint_of(model)) or 0.0 for each in (usage, written))
 
 
-def _estimated_input(messages: tuple[Message, ...]) -> int:
-    return sum(estimate_tokens(message.content) + 8 + 1500 * len(message.images) for message in messages)
+def _estimated_input(model: Model, request: Request) -> int:
+    """Four bytes a token, and images by the rule of their provider."""
+    messages, of_image = render(request, limits_of(model)), image_tokens_of(model)
+    shown = sum(of_image(image) for message in messages for image in message.images)
+    return shown + sum(estimate_tokens(message.content) + 8 for message in messages)
 
 
 # patience
@@ -278,7 +288,7 @@ def retried(
     way = (gate or Gate(model.name, clock=clock, sleep=sleep)).way(model.name)
 
     async def complete(request: Request) -> Reply:
-        tokens = _estimated_input(render(request, limits_of(model)))
+        tokens = _estimated_input(model, request)
 
         async def once(tries: Tries) -> Reply:
             while True:
@@ -313,7 +323,7 @@ def cached(model: Model, calls: CallStore, meters: MeterStore) -> Model:
 
     async def complete(request: Request) -> Reply:
         messages = render(request, limits_of(model))
-        key = call_key(model.name, request, messages)
+        key = call_key(model.name, request, messages, limits_of(model).image_side)
         async with asking.setdefault(key, asyncio.Lock()):
             known = calls.get_call(key)
             if known is not None:
@@ -331,8 +341,13 @@ def cached(model: Model, calls: CallStore, meters: MeterStore) -> Model:
     return Wrapped(model, complete)
 
 
-def call_key(model: str, request: Request, messages: tuple[Message, ...]) -> str:
-    """Hash of everything that decides a reply; with ``sample``, several samples of one prompt are several calls."""
+def call_key(model: str, request: Request, messages: tuple[Message, ...], image_side: int = 0) -> str:
+    """Hash of everything that decides a reply; with ``sample``, several samples of one prompt are several calls.
+
+    Images count by their hash and, where there are some, by the size to which they are cut down.
+    """
     turns = [(message.role, message.content, message.images) for message in messages]
-    asked = [model, request.temperature, request.max_tokens, request.sample, turns]
+    asked: list[Any] = [model, request.temperature, request.max_tokens, request.sample, turns]
+    if any(message.images for message in messages):
+        asked.append(image_side)
     return hashlib.blake2b(json.dumps(asked).encode(), digest_size=16).hexdigest()

@@ -7,11 +7,13 @@ import difflib
 import os
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from itertools import groupby
 from typing import Any, TypeVar
 
 from lbi.contracts import Message, Request
 from lbi.errors import FailureKind, ModelError, UserError
+from lbi.images import Size, scaled, scaled_size, size_of
 from lbi.models import Settings, is_loopback
 from lbi.prices import known_models
 from lbi.prompts import PARTS_OF_A_RUN, Limits, render
@@ -126,11 +128,26 @@ def turns(messages: tuple[Message, ...]) -> list[tuple[str, list[Message]]]:
     return [(role, list(group)) for role, group in groupby(messages, key=lambda message: message.role)]
 
 
-def image_data(name: str, settings: Settings) -> str:
-    """A PNG of the run in base64."""
-    if settings.load_image is None:
-        raise ValueError(f"the prompt holds the image {name}, and the model was opened without load_image")
-    return b64encode(settings.load_image(name)).decode()
+class Pictures:
+    """The run's PNGs as they are sent, and about how many tokens each is by the provider's ``rule``."""
+
+    def __init__(self, settings: Settings, rule: Callable[[Size], int]) -> None:
+        self._load, self._side, self._rule = settings.load_image, settings.limits.image_side, rule
+        # the pages of an episode are sent again with every further step
+        self.data = lru_cache(maxsize=64)(self._data)
+        self.tokens = lru_cache(maxsize=10_000)(self._tokens)
+
+    def _loaded(self, name: str) -> bytes:
+        if self._load is None:
+            raise ValueError(f"the prompt holds the image {name}, and the model was opened without load_image")
+        return self._load(name)
+
+    def _data(self, name: str) -> str:
+        """In base64."""
+        return b64encode(scaled(self._loaded(name), self._side, name)).decode()
+
+    def _tokens(self, name: str) -> int:
+        return self._rule(scaled_size(size_of(self._loaded(name), name), self._side))
 
 
 def billed(*, asked: Any, said: Any, cached: Any = 0, written: Any = 0, seconds: float) -> Usage:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+from math import ceil
 from typing import Any
 
 from lbi.contracts import Message, Model, Reply, Request
 from lbi.errors import FailureKind
+from lbi.images import Size
 from lbi.models import THINKING_TOKENS, Settings
 from lbi.models._provider import (
     Form,
+    Pictures,
     Prompt,
     Schema,
     Temperature,
@@ -17,7 +21,6 @@ from lbi.models._provider import (
     check_name,
     checked_text,
     count,
-    image_data,
     located,
     table,
     turns,
@@ -41,6 +44,12 @@ def create(name: str, settings: Settings) -> Model:
     return Anthropic(name, settings, api_key("anthropic", settings, "ANTHROPIC_API_KEY"))
 
 
+def image_tokens(name: str, size: Size) -> int:
+    """What Anthropic documents: patches of 28 pixels, for earlier models a token for 750 pixels; the more of both."""
+    width, height = size
+    return max(ceil(width / 28) * ceil(height / 28), ceil(width * height / 750))
+
+
 class Anthropic:
     """One model behind one pool of connections."""
 
@@ -52,6 +61,8 @@ class Anthropic:
         address = (settings.base_url or _URL).rstrip("/").removesuffix("/v1")
         self._wire = Wire(self.name, address, {"x-api-key": key, "anthropic-version": _VERSION}, settings, key)
         self._temperature, self._form = Temperature(), Form(settings.limits)
+        self._pictures = Pictures(settings, partial(image_tokens, name))
+        self.image_tokens = self._pictures.tokens
 
     async def complete(self, request: Request) -> Reply:
         async def send(prompt: Prompt, schema: Schema | None) -> Answered:
@@ -86,7 +97,7 @@ class Anthropic:
     def _blocks(self, message: Message, marked: bool) -> list[dict[str, Any]]:
         blocks: list[dict[str, Any]] = []
         for image in message.images:
-            source = {"type": "base64", "media_type": "image/png", "data": image_data(image, self._settings)}
+            source = {"type": "base64", "media_type": "image/png", "data": self._pictures.data(image)}
             blocks.append({"type": "image", "source": source})
         blocks.append({"type": "text", "text": message.content})
         if marked:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+from math import ceil
 from typing import Any
 
 from lbi.contracts import Message, Model, Reply, Request
 from lbi.errors import FailureKind, ModelError
+from lbi.images import Size
 from lbi.models import THINKING_TOKENS, Settings
 from lbi.models._provider import (
     Form,
+    Pictures,
     Prompt,
     Schema,
     Temperature,
@@ -18,7 +22,6 @@ from lbi.models._provider import (
     checked_text,
     count,
     first,
-    image_data,
     located,
     table,
     turns,
@@ -27,6 +30,7 @@ from lbi.models._wire import Answered, Json, Wire
 from lbi.records import Usage
 
 _URL = "https://generativelanguage.googleapis.com/v1beta"
+_TILED = ("gemini-1", "gemini-2")
 _WHOLE = (None, "STOP", "FINISH_REASON_UNSPECIFIED")
 #: not the content's fault, and another try may end well
 _STUMBLED = ("OTHER", "MALFORMED_FUNCTION_CALL")
@@ -36,6 +40,16 @@ def create(name: str, settings: Settings) -> Model:
     settings = located(settings, "GOOGLE_GEMINI_BASE_URL")
     check_name(name, "google", settings)
     return Google(name, settings, api_key("google", settings, "GEMINI_API_KEY", "GOOGLE_API_KEY"))
+
+
+def image_tokens(name: str, size: Size) -> int:
+    """What Google documents: 258 tokens for each tile up to Gemini 2.5, and later 1,120 for an image of any size."""
+    if not name.startswith(_TILED):
+        return 1120
+    if max(size) <= 384:
+        return 258
+    unit = min(768, max(256, min(size) // 1.5))
+    return 258 * ceil(size[0] / unit) * ceil(size[1] / unit)
 
 
 class Google:
@@ -48,6 +62,8 @@ class Google:
         self._path, self._settings = f"/models/{name}:generateContent", settings
         self._wire = Wire(self.name, settings.base_url or _URL, {"x-goog-api-key": key}, settings, key)
         self._temperature, self._form = Temperature(), Form(settings.limits)
+        self._pictures = Pictures(settings, partial(image_tokens, name))
+        self.image_tokens = self._pictures.tokens
 
     async def complete(self, request: Request) -> Reply:
         async def send(prompt: Prompt, schema: Schema | None) -> Answered:
@@ -76,8 +92,7 @@ class Google:
 
     def _parts(self, message: Message) -> list[Json]:
         images = [
-            {"inlineData": {"mimeType": "image/png", "data": image_data(image, self._settings)}}
-            for image in message.images
+            {"inlineData": {"mimeType": "image/png", "data": self._pictures.data(image)}} for image in message.images
         ]
         return [*images, {"text": message.content}]
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+from math import ceil
 from typing import Any
 
 from lbi.contracts import Message, Model, Reply, Request
 from lbi.errors import FailureKind
+from lbi.images import Size, scaled_size
 from lbi.models import THINKING_TOKENS, Settings
 from lbi.models._provider import (
     Form,
+    Pictures,
     Prompt,
     Schema,
     Temperature,
@@ -17,7 +21,6 @@ from lbi.models._provider import (
     check_name,
     checked_text,
     first,
-    image_data,
     located,
     table,
     turns,
@@ -26,6 +29,16 @@ from lbi.models._wire import Answered, Json, Wire
 from lbi.records import Usage
 
 _URL = "https://api.openai.com/v1"
+#: beginnings of names, more telling ones first: tokens of an image, and of each of its tiles
+_TILES = (("gpt-4o-mini", 2833, 5667), ("gpt-4o", 85, 170), ("o1", 75, 150), ("o3", 75, 150))
+#: ... and tokens per patch
+_PATCHES = (
+    ("gpt-4.1-mini", 1.62),
+    ("gpt-4.1-nano", 2.46),
+    ("gpt-5-mini", 1.62),
+    ("gpt-5-nano", 2.46),
+    ("o4-mini", 1.72),
+)
 _STOPS: dict[str, FailureKind] = {"length": "truncated", "content_filter": "refused"}
 
 
@@ -33,6 +46,32 @@ def create(name: str, settings: Settings) -> Model:
     settings = located(settings, "OPENAI_BASE_URL")
     check_name(name, "openai", settings)
     return OpenAI(name, settings, api_key("openai", settings, "OPENAI_API_KEY"))
+
+
+def image_tokens(name: str, size: Size) -> int:
+    """What OpenAI documents: 512-pixel tiles for some models, 32-pixel patches for others.
+
+    Of a model that is in neither list, the dearer of the two.
+    """
+    bare = name.rpartition("/")[2]
+    for begins, base, tile in _TILES:
+        if bare.startswith(begins):
+            return base + tile * _tiles(size)
+    for begins, times in _PATCHES:
+        if bare.startswith(begins):
+            return ceil(times * _patches(size))
+    return max(85 + 170 * _tiles(size), ceil(1.2 * _patches(size)))
+
+
+def _tiles(size: Size) -> int:
+    """Of the image fitted into 2,048 pixels and then made smaller until its shorter side has 768."""
+    width, height = scaled_size(size, 2048)
+    shrink = min(1.0, 768 / min(width, height))
+    return ceil(width * shrink / 512) * ceil(height * shrink / 512)
+
+
+def _patches(size: Size) -> int:
+    return min(1536, ceil(size[0] / 32) * ceil(size[1] / 32))
 
 
 class OpenAI:
@@ -46,6 +85,8 @@ class OpenAI:
         headers = {"authorization": f"Bearer {key}"}
         self._wire = Wire(self.name, settings.base_url or _URL, headers, settings, key)
         self._temperature, self._form = Temperature(), Form(settings.limits)
+        self._pictures = Pictures(settings, partial(image_tokens, name))
+        self.image_tokens = self._pictures.tokens
 
     async def complete(self, request: Request) -> Reply:
         async def send(prompt: Prompt, schema: Schema | None) -> Answered:
@@ -70,7 +111,7 @@ class OpenAI:
         if not images:
             return {"role": role, "content": text}
         shown = [
-            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{image_data(image, self._settings)}"}}
+            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{self._pictures.data(image)}"}}
             for image in images
         ]
         return {"role": role, "content": [{"type": "text", "text": text}, *shown]}
