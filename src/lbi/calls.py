@@ -8,11 +8,12 @@ import json
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
-from lbi.contracts import Message, Model, Reply, Request
+from lbi.batches import WAITING, Desk
+from lbi.contracts import Batches, Message, Model, Reply, Request
 from lbi.errors import BudgetExceeded, ModelBusy, ModelError, UserError
 from lbi.gate import Gate
 from lbi.models import IMAGE_TOKENS, THINKING_TOKENS
@@ -93,6 +94,12 @@ def endpoint_of(model: Model) -> str:
     return str(getattr(model, "endpoint", ""))
 
 
+def batches_of(model: Model) -> Batches | None:
+    """The provider's batch interface, where it has one."""
+    found = getattr(model, "batches", None)
+    return found if isinstance(found, Batches) else None
+
+
 def limits_of(model: Model) -> Limits:
     found = getattr(model, "limits", DEFAULT_LIMITS)
     return found if isinstance(found, Limits) else DEFAULT_LIMITS
@@ -113,18 +120,22 @@ def wrapped(
     budget: Budget | None = None,
     retry: Retry | None = None,
     gate: Gate | None = None,
+    desk: Desk | None = None,
+    waiting: Collection[str] = (),
 ) -> Model:
     """All wrappers in the order that makes sense: hits cost nothing, and every attempt is metered.
 
     Money is set aside once for all attempts of a call and before the gate: who waits for money holds no place there,
     and its wait is no silence of the provider's. A free model is only metered. ``gate`` is shared by all models of one
-    provider.
+    provider, ``desk`` takes the calls of who is ``waiting`` (label, judge) to the provider's batches.
     Raises UserError for a budget with a model whose price is unknown.
     """
     inner = metered(model, meters, prices)
     if is_free(model):
         return inner
     inner = retried(inner, retry or Retry(), gate)
+    if desk is not None and waiting:
+        inner = batched(inner, metered(_Rows(model, desk), meters, prices, share=desk.share), desk, waiting)
     if budget is not None:
         inner = budgeted(inner, budget, prices)
     return cached(inner, calls, meters)
@@ -133,8 +144,10 @@ def wrapped(
 # money
 
 
-def metered(model: Model, meters: MeterStore, prices: Prices) -> Model:
+def metered(model: Model, meters: MeterStore, prices: Prices, share: float = 1.0) -> Model:
     """Prices each call and adds it up per stage and role, also a call whose reply could not be used.
+
+    ``share`` is what of the usual price the call costs.
 
     Meters: calls, failures, input_tokens, output_tokens, cached_tokens, written_tokens, seconds, cost (US dollars),
     unpriced (calls whose cost is unknown and therefore no part of ``cost``).
@@ -144,10 +157,10 @@ def metered(model: Model, meters: MeterStore, prices: Prices) -> Model:
         try:
             reply = await model.complete(request)
         except ModelError as error:
-            error.usage = _priced(model, error.usage, prices)
+            error.usage = _priced(model, error.usage, prices, share)
             _add(meters, request, error.usage, failures=1)
             raise
-        usage = _priced(model, _counted(model, request, reply), prices)
+        usage = _priced(model, _counted(model, request, reply), prices, share)
         _add(meters, request, usage)
         return reply.model_copy(update={"usage": usage})
 
@@ -162,11 +175,12 @@ def _counted(model: Model, request: Request, reply: Reply) -> Usage:
     return reply.usage.model_copy(update={"input_tokens": asked, "output_tokens": said})
 
 
-def _priced(model: Model, usage: Usage, prices: Prices) -> Usage:
+def _priced(model: Model, usage: Usage, prices: Prices, share: float) -> Usage:
     if is_free(model) or not usage.calls:
         cost: float | None = 0.0
     else:
         cost = prices.cost(model.name, usage, endpoint_of(model))
+        cost = None if cost is None else cost * share
     return usage.model_copy(update={"cost": cost})
 
 
@@ -268,6 +282,47 @@ def _estimated_input(model: Model, request: Request) -> int:
     return shown + sum(estimate_tokens(message.content) + 8 for message in messages)
 
 
+# batches
+
+
+class _Rows(Wrapped):
+    """A model whose calls are rows of batches."""
+
+    def __init__(self, model: Model, desk: Desk) -> None:
+        async def complete(request: Request) -> Reply:
+            return await desk.ask(_key(model, request), request)
+
+        super().__init__(model, complete)
+
+
+def batched(direct: Model, rows: Model, desk: Desk, waiting: Collection[str]) -> Model:
+    """Calls that can wait go into batches; what is asked once more, and what a batch did not carry out, goes directly.
+
+    So does a row that the provider rejects: on the direct way it is found out which settings the model takes.
+    """
+
+    async def complete(request: Request) -> Reply:
+        if request.extra or WAITING.get(request.stage) not in waiting:
+            return await direct.complete(request)
+        try:
+            return await rows.complete(request)
+        except ModelBusy:
+            return await direct.complete(request)
+        except ModelError as error:
+            if error.kind != "bad request":
+                raise
+            return await direct.complete(request)
+
+    both = Wrapped(direct, complete)
+
+    async def close() -> None:
+        await desk.close()
+        await direct.close()
+
+    both.close = close
+    return both
+
+
 # patience
 
 
@@ -323,7 +378,7 @@ def cached(model: Model, calls: CallStore, meters: MeterStore) -> Model:
 
     async def complete(request: Request) -> Reply:
         messages = render(request, limits_of(model))
-        key = call_key(model.name, request, messages, limits_of(model).image_side)
+        key = _key(model, request)
         async with asking.setdefault(key, asyncio.Lock()):
             known = calls.get_call(key)
             if known is not None:
@@ -339,6 +394,11 @@ def cached(model: Model, calls: CallStore, meters: MeterStore) -> Model:
             return reply
 
     return Wrapped(model, complete)
+
+
+def _key(model: Model, request: Request) -> str:
+    limits = limits_of(model)
+    return call_key(model.name, request, render(request, limits), limits.image_side)
 
 
 def call_key(model: str, request: Request, messages: tuple[Message, ...], image_side: int = 0) -> str:

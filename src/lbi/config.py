@@ -48,6 +48,9 @@ class Models(Section):
     embeddings: str = ""
     """Model of an OpenAI-compatible /v1/embeddings endpoint for the query; empty = BM25."""
     embeddings_url: str = ""
+    batch: tuple[Literal["label", "judge"], ...] = ()
+    """Whose calls wait for the provider's batch interface, which is half the price and may take a day. Of the judges',
+    those that filter examples do."""
     prices: dict[str, Price] = Field(default_factory=dict)
     """US dollars per million tokens by model, as ``[input, output]`` or with cached and written input, a date and a
     source as a table; wins over the price list."""
@@ -70,7 +73,7 @@ class Synthesis(Section):
     """Who attempts the tasks; empty = ``explore`` for the offline model, ``react`` for a language model."""
     step_limit: int = 18
     spans_per_trajectory: int = 12
-    """Budget of labelled spans; the plan takes the most informative ones."""
+    """With ``labelling.spans = "informative"``: so many spans are labelled, those that add most."""
     kinds: tuple[Literal["abstract", "summary"], ...] = ("abstract",)
     filters: tuple[str, ...] = ("repeat", "loop", "net_effect", "committee", "replay")
     compose: int = 60
@@ -80,8 +83,9 @@ class Synthesis(Section):
 class Labelling(Section):
     """How spans are labelled. All of it saves tokens, and each can be switched off (docs/labelling.md)."""
 
-    spans: Literal["informative", "all"] = "informative"
-    """``informative`` = those that add most, at most ``synthesis.spans_per_trajectory``; ``all`` = every i < j."""
+    spans: Literal["informative", "all"] = "all"
+    """``all`` = every i < j; ``informative`` = those that add most, at most ``synthesis.spans_per_trajectory``: a
+    smaller bill, of which each example bears more."""
     whole: bool = True
     """Labellers are shown the whole trajectory and told which spans are meant, so all its requests begin alike; without
     it, only the pages from the first to the last that are asked about."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Literal
 
-from lbi.calls import Budget, endpoint_of, is_free, wrapped
+from lbi.batches import Desk
+from lbi.calls import Budget, batches_of, endpoint_of, is_free, wrapped
 from lbi.config import Config
 from lbi.contracts import Model, World
 from lbi.embed import Embedder
@@ -44,7 +46,14 @@ class Workshop:
             )
             store = self.run.store
             self._models[spec] = wrapped(
-                inner, calls=store, meters=store, prices=self.prices, budget=self.budget, gate=self._gate(inner)
+                inner,
+                calls=store,
+                meters=store,
+                prices=self.prices,
+                budget=self.budget,
+                gate=self._gate(inner),
+                desk=self._desk(inner),
+                waiting=self.config.models.batch,
             )
             self._note_price(inner)
         return self._models[spec]
@@ -53,6 +62,15 @@ class Workshop:
         """One for all models of a provider at one address."""
         name = " at ".join(filter(None, (model.name.partition(":")[0], endpoint_of(model))))
         return self._gates.setdefault(name, Gate(name, say=self.progress.say))
+
+    def _desk(self, model: Model) -> Desk | None:
+        batches = batches_of(model)
+        return Desk(model.name, batches, self.run.store, say=self.progress.say) if batches is not None else None
+
+    def waits(self, part: Literal["label", "judge"]) -> bool:
+        """Whether a part's calls go to a provider's batches; then as many as there are should be asked at once."""
+        models = [self.role("label")] if part == "label" else self.judges
+        return part in self.config.models.batch and not all(is_free(model) for model in models)
 
     def _note_price(self, model: Model) -> None:
         """What the run's money was counted with stays in its folder, one row for each day and price."""
