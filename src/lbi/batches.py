@@ -109,7 +109,7 @@ class Desk:
         self._timer = asyncio.get_running_loop().call_later(wait, self._send_all)
 
     def _send_all(self) -> None:
-        new, self._new = self._new, []
+        new, self._new = [key for key in self._new if key in self._asked], []
         for at in range(0, len(new), self._batches.most):
             some = new[at : at + self._batches.most]
             self._start(self._sent(some), some)
@@ -200,7 +200,7 @@ class Desk:
             except ModelError as error:
                 if error.kind in HOPELESS:
                     raise ModelUnavailable(
-                        f"{error}; mend that or leave models.batch away, then start the same command again: it continues"
+                        f"{error}; mend that or leave models.batch away, then start the same command again"
                     ) from error
                 raise
             await self._sleep(wait)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from lbi.batches import Desk
+from lbi.batches import Desk, Rhythm
 from lbi.calls import Budget, batches_of, endpoint_of, is_free, wrapped
 from lbi.config import Config
 from lbi.contracts import Model, World
@@ -31,6 +31,7 @@ class Workshop:
     prices: Prices
     budget: Budget | None = None
     embedder: Embedder | None = None
+    rhythm: Rhythm | None = None  # of batches; None = the usual one
     _models: dict[str, Model] = field(default_factory=dict)
     _gates: dict[str, Gate] = field(default_factory=dict)
 
@@ -65,7 +66,7 @@ class Workshop:
 
     def _desk(self, model: Model) -> Desk | None:
         batches = batches_of(model)
-        return Desk(model.name, batches, self.run.store, say=self.progress.say) if batches is not None else None
+        return Desk(model.name, batches, self.run.store, rhythm=self.rhythm, say=self.progress.say) if batches else None
 
     def waits(self, part: Literal["label", "judge"]) -> bool:
         """Whether a part's calls go to a provider's batches; then as many as there are should be asked at once."""
