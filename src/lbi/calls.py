@@ -25,6 +25,10 @@ from lbi.retry import Retry, Tries, tried, within
 Complete = Callable[[Request], Coroutine[Any, Any, Reply]]
 
 
+#: calls that begin in one turn of the event loop
+_AT_ONCE = 16
+
+
 class CallStore(Protocol):
     """Where calls are kept; the run's store is one."""
 
@@ -375,8 +379,13 @@ def cached(model: Model, calls: CallStore, meters: MeterStore) -> Model:
     counts it under ``hits`` and nothing else. The same question asked twice at once is sent once.
     """
     asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+    begin = asyncio.Semaphore(_AT_ONCE)
 
     async def complete(request: Request) -> Reply:
+        # of a thousand calls that come at once, the first are on their way before the last is rendered: the server
+        # works meanwhile, and the replies come back one after the other too, and not all in one moment
+        async with begin:
+            await asyncio.sleep(0)
         messages = render(request, limits_of(model))
         key = _key(model, request)
         async with asking.setdefault(key, asyncio.Lock()):
