@@ -249,7 +249,8 @@ def child(provider: str, server: ModelServer, folder: Path) -> subprocess.Popen[
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
 
 
-async def until(true: Callable[[], bool], limit: float = 30.0) -> None:
+async def until(true: Callable[[], bool], limit: float = 300.0) -> None:
+    """Wait for what another process does, on a machine that may be busy with anything."""
     start = time.monotonic()
     while not true():
         assert time.monotonic() - start < limit, "it did not come to that"
@@ -260,7 +261,8 @@ async def until(true: Callable[[], bool], limit: float = 30.0) -> None:
 async def test_a_process_that_is_killed_pays_nothing_twice(provider: str, when: str, tmp_path: Path) -> None:
     async with ModelServer(said) as server:
         office = server.office
-        office.latency, office.slow = 2.0, 5.0 if when.startswith("before") else 0.0
+        # as long as it takes until it is killed, however slow the machine is
+        office.latency, office.slow = 0.1 if when.startswith("when") else 1e6, 1e6 if when.startswith("before") else 0.0
         first = child(provider, server, tmp_path)
         try:
             await until(lambda: len(office.batches) == 1)
@@ -280,6 +282,7 @@ async def test_a_process_that_is_killed_pays_nothing_twice(provider: str, when: 
                 assert (sent.name == "") == when.startswith("before")
                 assert len(sent.keys) == 6
                 assert run.store.meters() == {}
+        office.latency = office.slow = 0.0
         second = child(provider, server, tmp_path)
         out = await asyncio.to_thread(second.communicate)
     assert eval(out[0]) == [f"about Task {at}" for at in range(6)]
