@@ -190,7 +190,7 @@ def _best_button(here: Situation, form: Form) -> Element | None:
 
 
 def _best_element(here: Situation) -> tuple[float, Element | None]:
-    """(score, element): the link or button whose name the instruction, or what the documents say of it, says most of."""
+    """(score, element): what is called most like the instruction or what the documents say of it."""
     best: tuple[float, Element | None] = (0.45, None)
     for element in here.page.elements:
         if here.goal.question and element.role != "link":

@@ -43,7 +43,7 @@ WEIGHTS = {
     "leads": 1.0,
     "destroys": -0.35,  # it deletes and the goal does not, or the other way round
     "old": -0.3,  # the goal wants something new, and it changes what is there
-    "fresh": -0.2,  # it creates something, and the goal does not
+    "fresh": -0.3,  # it creates something, and the goal does not
     "other": -0.2,  # its verbs are others than the goal's
     "stray": -0.25,  # the goal says nothing of the kind of thing that it creates or changes
     "reachable": -0.05,  # the goal's thing is not known, but perhaps to be found by a link or a search
