@@ -48,12 +48,38 @@ make_venv() {
 install_package() {
     local what="."
     [ -n "$extras" ] && what=".[$extras]"
-    say "installing the package${extras:+ for development}"
+    say "installing the package${extras:+ with $extras}"
     if command -v uv >/dev/null; then
         uv pip install -q --python "$venv/bin/python" -e "$what"
     else
         "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-input -e "$what"
     fi
+}
+
+# For tests that ask a real model server. Plain `torch` is a build for CUDA on most systems, several GB with what it
+# needs: which build would come is asked first, and only one for the CPU is taken. Without it those tests are skipped.
+torch=torch==2.13.0
+get_torch() {
+    "$venv/bin/python" -c 'import torch' 2>/dev/null && return
+    local would
+    if ! would="$("$venv/bin/python" -m pip install -q --disable-pip-version-check --no-input --only-binary :all: \
+        --dry-run --report - "$torch" 2>/dev/null)"; then
+        say "no $torch for this Python here"
+        return 1
+    fi
+    if grep -qiE '"name": "(nvidia|cuda|triton)' <<<"$would"; then
+        say "$torch would bring CUDA, several GB; to have its tests too, install a build for the CPU into $venv"
+        return 1
+    fi
+    "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-input --no-compile "$torch"
+}
+
+install_model_server() {
+    if ! get_torch; then
+        say "tests marked serve will be skipped"
+        return
+    fi
+    extras="dev,serve" install_package
 }
 
 has_browser() {
@@ -101,6 +127,7 @@ if [ -x "$venv/bin/lbi" ] && { [ "$known" = "$wanted dev" ] || [ "$known" = "$wa
 fi
 make_venv "$(find_python)"
 install_package
+if [ "$extras" = dev ]; then install_model_server; fi
 get_browser
 get_sandbox
 echo "$wanted $extras" >"$stamp"

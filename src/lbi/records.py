@@ -195,6 +195,15 @@ class Left(NamedTuple):
     resets_in: float  # seconds until all of it is there again
 
 
+class Sent(NamedTuple):
+    """A batch of calls at a provider: its mark is ours, its name the provider's, "" until that has arrived."""
+
+    mark: str
+    name: str
+    keys: list[str]  # of the calls
+    created: float  # Unix time in seconds
+
+
 class Step(Record):
     """One turn: what was seen, why, and what was done."""
 

@@ -14,7 +14,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ import zstandard
 
 from lbi.contracts import Reply
 from lbi.errors import UserError
-from lbi.records import Record, Usage, digest_of
+from lbi.records import Record, Sent, Usage, digest_of
 
 R = TypeVar("R", bound=Record)
 
@@ -37,6 +37,8 @@ CREATE TABLE IF NOT EXISTS call(
 CREATE TABLE IF NOT EXISTS failed_call(
   key TEXT PRIMARY KEY, role TEXT, stage TEXT, model TEXT, messages BLOB, message TEXT, usage TEXT, attempts INTEGER,
   created REAL);
+CREATE TABLE IF NOT EXISTS batch(
+  mark TEXT PRIMARY KEY, model TEXT, name TEXT, keys BLOB, ended INTEGER, created REAL);
 CREATE TABLE IF NOT EXISTS meter(stage TEXT, name TEXT, value REAL, PRIMARY KEY(stage, name)) WITHOUT ROWID;
 """
 
@@ -141,7 +143,7 @@ def _binding(config: dict[str, Any]) -> dict[str, Any]:
     models = config.get("models")
     if not isinstance(models, dict):
         return config
-    return {**config, "models": {key: value for key, value in models.items() if key != "prices"}}
+    return {**config, "models": {key: value for key, value in models.items() if key not in ("prices", "batch")}}
 
 
 def write_atomically(file: Path, content: bytes) -> None:
@@ -303,6 +305,34 @@ class Store:
             before, attempts = (Usage.model_validate_json(found[0]), found[1]) if found else (Usage(), 0)
             row = (key, role, stage, model, packed, message, (before + usage).model_dump_json(), attempts + 1)
             db.execute("INSERT OR REPLACE INTO failed_call VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, time.time()))
+
+    # batches of calls that wait at a provider
+
+    def begin_batch(self, mark: str, model: str, keys: Sequence[str]) -> None:
+        """What is about to be sent; whether it arrives nobody knows yet."""
+        packed = self._pack.compress(json.dumps(list(keys)).encode())
+        with self._transaction() as db:
+            db.execute("INSERT INTO batch VALUES(?, ?, '', ?, 0, ?)", (mark, model, packed, time.time()))
+
+    def name_batch(self, mark: str, name: str) -> None:
+        with self._transaction() as db:
+            db.execute("UPDATE batch SET name = ? WHERE mark = ?", (name, mark))
+
+    def end_batch(self, mark: str) -> None:
+        """Nothing is to be had from it any more."""
+        with self._transaction() as db:
+            db.execute("UPDATE batch SET ended = 1 WHERE mark = ?", (mark,))
+
+    def batch_names(self) -> set[str]:
+        return {row[0] for row in self._rows("SELECT name FROM batch WHERE name != ''")}
+
+    def open_batches(self, model: str) -> list[Sent]:
+        """Those that have not ended, oldest first."""
+        sql = "SELECT mark, name, keys, created FROM batch WHERE model = ? AND NOT ended ORDER BY created, mark"
+        return [
+            Sent(mark=mark, name=name, keys=json.loads(self._unpack.decompress(keys)), created=created)
+            for mark, name, keys, created in self._rows(sql, (model,))
+        ]
 
     # meters: calls, tokens, money and seconds per stage
 

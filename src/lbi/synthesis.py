@@ -118,7 +118,8 @@ async def construct_examples(shop: Workshop, trajectories: Sequence[Trajectory],
     store, config = shop.run.store, shop.config.synthesis
     checks = filters.open_filters([name for name in config.filters if name != REPLAY], _filter_parts(shop))
     known = store.keys("example")
-    gate = asyncio.Semaphore(PARALLEL_CALLS)
+    waiting = shop.waits("label") or shop.waits("judge")  # a batch holds what is asked at once
+    gate = asyncio.Semaphore(max(1, len(trajectories)) if waiting else PARALLEL_CALLS)
     with shop.progress.stage(f"label (seed {seed})", len(trajectories)) as stage:
 
         async def one(trajectory: Trajectory) -> None:
@@ -135,17 +136,19 @@ async def construct_examples(shop: Workshop, trajectories: Sequence[Trajectory],
 
 def _filter_parts(shop: Workshop) -> filters.Parts:
     judges = shop.judges if "committee" in shop.config.synthesis.filters else ()
-    return filters.Parts(judges=judges, reused=shop.config.labelling.ordered)
+    return filters.Parts(judges=judges, reused=shop.config.labelling.ordered and not shop.waits("judge"))
 
 
 async def _labelled(shop: Workshop, trajectory: Trajectory, seed: int, known: Collection[str]) -> list[Example]:
     """The labels of the planned spans that have no row yet; a failure is recorded under the label's own key."""
     config, made = shop.config, []
+    # in a batch nothing is finished before the rest is sent
+    how = config.labelling.model_copy(update={"ordered": False}) if shop.waits("label") else config.labelling
     spans = planned(trajectory, config.labelling, config.synthesis.spans_per_trajectory, seed)
     for kind in config.synthesis.kinds:
         missing = [(i, j) for i, j in spans if _key(seed, trajectory, kind, i, j) not in known]
         model = shop.role("label")
-        found = await label_spans(model, trajectory, kind, spans, config.labelling, missing=missing)
+        found = await label_spans(model, trajectory, kind, spans, how, missing=missing)
         for (i, j), said in sorted(found.items()):
             if isinstance(said, Example):
                 made.append(said)
@@ -158,12 +161,19 @@ async def _store_filtered(
     shop: Workshop, checks: Sequence[Filter], made: Sequence[Example], trajectory: Trajectory, seed: int
 ) -> None:
     """Dropped examples are kept too, with the reason; what could not be judged is a failure and tried again later."""
-    rows = []
-    for example in made:
+    rows: list[tuple[str, Example]] = []
+
+    async def one(example: Example) -> None:
         try:
             rows.append((_key_of(seed, example), await filters.apply(checks, example, trajectory)))
         except (ModelError, ParseError) as error:
             shop.run.store.fail("example", _key_of(seed, example), _boundary(error), str(error))
+
+    if shop.waits("judge"):
+        await _gather(one(example) for example in made)
+    else:
+        for example in made:  # one after the other, so that prompt caches know what spans begin with
+            await one(example)
     shop.run.store.put_many("example", rows)
 
 
