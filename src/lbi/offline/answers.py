@@ -37,7 +37,8 @@ def answer(goal: Goal, page: Page) -> Answer | None:
     """The best answer to the question, or None if the page tells nothing that the question asks for."""
     counting = re.search(r"\bhow many\b|\bnumber of\b|\bcount\b", goal.text.lower())
     if counting:
-        return _cell(goal, page) or _count(goal, page)
+        cell = _cell(goal, page)
+        return cell if cell and re.fullmatch(r"[\d.,]+", cell.text) else _count(goal, page)
     if re.search(r"\bpercent(?:age)?\b|\bshare\b", goal.text.lower()) and (share := _share(page)):
         return share
     if _WHICH_PAGE.match(goal.text.strip()) and page.title:

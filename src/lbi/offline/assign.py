@@ -14,6 +14,7 @@ from lbi.offline.lexical import STOP, SYNONYMS, Value, contains_phrase, labels, 
 PHRASE = 8  # words of a value that nothing marks as one
 LOOSE = 0.55  # score of an option that is said without its field: "make it a blocker"
 LOOSE_LENGTH = 3
+NEARLY = 0.6  # share of the words of a switch's name that must be said
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,11 @@ def assign(
         best = step
     texts = max(best.values(), key=lambda item: item[0])[1]
     taken = {filling.used.start for filling in texts if filling.used}
-    choices = _choices(instruction, [v for v in open_values if v.start not in taken], fields, known, frame)
     spare = _phrases(instruction, fields, known, {f.field.ref for f in texts})
+    spare += _put_on(instruction, fields, {f.field.ref for f in (*texts, *spare)})
+    entered = {f.value.lower() for f in spare}
+    choices = _choices(instruction, [v for v in open_values if v.start not in taken], fields, known, frame)
+    choices = [choice for choice in choices if choice.value.lower() not in entered]
     return sorted((*texts, *choices, *spare), key=lambda filling: _position(filling.field, fields))
 
 
@@ -128,8 +132,10 @@ def _choices(
                 if score > 0:
                     scored.append((score, index, Filling(field, option, _value_of(option, given))))
         elif field.role in TOGGLE_ROLES and named and (field.role, field.name) not in frame:
-            literally = contains_phrase(instruction, field.name.strip(" :*"))
-            if literally or (named <= wanted and (field.role, field.name) in known):
+            # a radio button "create" is no answer to "create a lamp": what is to be done anyway says nothing of how
+            literally = contains_phrase(instruction, field.name.strip(" :*")) and stem(field.name) != "create"
+            nearly = len(named & wanted) > 1 and len(named & wanted) / len(named) >= NEARLY
+            if literally or nearly or (named <= wanted and (field.role, field.name) in known):
                 scored.append((0.5 + literally, index, Filling(field, "")))
     chosen: list[Filling] = []
     options: set[str] = set()
@@ -166,7 +172,20 @@ def _option_score(option: str, instruction: str, given: list[Value], near: bool,
     return 1.0 * near + 0.5 * known + 0.1 * min(len(option), 10) if near or known else 0.0
 
 
-_AFTER = r"(?:\s+(?:to|as|is|of|be|should be|should say|reading|saying|with the text)|\s*[:=])?\s+"
+_AFTER = r"(?:\s+(?:to|as|is|of|be|contains|containing|should be|should say|reading|saying|with the text)|\s*[:=])?\s+"
+
+
+def _put_on(instruction: str, fields: Collection[Element], filled: set[str]) -> list[Filling]:
+    """A single word that is put into a field by its name: "put jane on its Cc", "add rust to the keywords"."""
+    found = []
+    for field in fields:
+        name = title(field.name)
+        if field.role in TEXT_ROLES and field.ref not in filled and name and field.name.strip():
+            pattern = rf"([\w.@-]+) (?:on|to|in|into|as) (?:its |the |their |his |her )?{re.escape(name)}\b"
+            match = re.search(pattern, unquoted(instruction), re.IGNORECASE)
+            if match and words(match[1]) and stem(match[1]) not in SYNONYMS.values():
+                found.append(Filling(field, match[1]))
+    return found
 
 
 def _phrases(

@@ -20,7 +20,7 @@ _MAKES = re.compile(
 )
 #: "a new name", "a different owner": something that is there is to change
 _RENEWS = re.compile(
-    r"\b(?:new|other|different|better) (name|title|summary|subject|description|owner|text|value|date|colou?r)\b",
+    r"\b(?:new|other|different|better) (?:\w+ )?(name|title|summary|subject|description|owner|text|date|colou?r)\b",
     re.IGNORECASE,
 )
 #: where an order begins: at the beginning, after a stop or a comma, after "and" or a polite phrase

@@ -11,11 +11,12 @@ from lbi.offline.assign import assign, holds
 from lbi.offline.forms import PRESS_WORDS, SHY_WORDS, TEXT_ROLES, Form, find, form_of, forms, is_empty, usable
 from lbi.offline.goal import FILLING, page_of
 from lbi.offline.lexical import SYNONYMS, contains_phrase, labels, stem, words
-from lbi.offline.situation import Move, Situation, click, enter, fill, finish, path
+from lbi.offline.situation import Move, Situation, click, enter, fill, finish, goto, path
 
 RESULT = "the result that says most of it"
 NAMED = "its name is in the instruction"
 WHOLE = 1.0  # score of an element whose whole name stands in the instruction
+LOOKS = 3  # results of a search that are looked at, at most
 #: searches in one episode, at most
 SEARCHES = 3
 #: words of an instruction that are hardly ever what to search for
@@ -45,7 +46,8 @@ def ground(here: Situation) -> Move:
     if told and told.sure and here.history:
         return finish(here, "the page tells", told.text)
     if here.history and here.history[-1].reason == RESULT:
-        return finish(here, "this is what was searched for")
+        other = _next_result(here) if here.goal.question and not (told and told.text) else None
+        return other or finish(here, "this is what was searched for")
     seeks = here.goal.question or here.goal.visits
     if seeks and (result := _best_result(here)):
         return click(result), RESULT
@@ -115,6 +117,25 @@ def _base(word: str) -> str:
     return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 4 else word
 
 
+def _next_result(here: Situation) -> Move | None:
+    """Another page that the search found, where this one tells nothing."""
+    looked = {path(step.observation.url) for step in here.history} | {path(here.page.url)}
+    results = [step for step in here.history if step.reason == RESULT]
+    if len(results) >= LOOKS:
+        return None
+    found = page_of(results[0].observation)
+    links = [e for e in found.elements if e.role == "link" and e.url.startswith("/") and path(e.url) not in looked]
+    before = {e.url for step in here.history if step is not results[0] for e in page_of(step.observation).elements}
+    scored = [(_result_score(here, found, e), e.url) for e in links if e.url not in before]
+    best = max(scored, default=(0.0, ""), key=lambda item: item[0])
+    return (goto(best[1]), RESULT) if best[0] > 0 else None
+
+
+def _result_score(here: Situation, page: Page, element: Element) -> float:
+    near = {w for line, text in page.by_line if 0 <= line - element.line <= 3 for w in words(text)}
+    return len(set(words(element.name)) & here.about) + 0.5 * len(near & here.about)
+
+
 def _best_result(here: Situation) -> Element | None:
     """After a search: the link of the page's own that shares most words with the goal."""
     sent = [step.action for step in here.history[-2:]]
@@ -124,8 +145,7 @@ def _best_result(here: Situation) -> Element | None:
     best: tuple[float, Element | None] = (0.0, None)
     for element in here.page.elements:
         if element.role == "link" and element.url.startswith("/") and (element.name, element.url) not in before:
-            near = {w for line, text in here.page.by_line if 0 <= line - element.line <= 3 for w in words(text)}
-            score = len(set(words(element.name)) & here.about) + 0.5 * len(near & here.about)
+            score = _result_score(here, here.page, element)
             if score > best[0]:
                 best = (score, element)
     return best[1]

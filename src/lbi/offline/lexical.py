@@ -65,6 +65,8 @@ _NUMBER = re.compile(r"(?<![\w.])#?(\d+(?:\.\d+)*)(?![\w])")
 _NAME = re.compile(
     r"(?<![\w./#-])(?:[A-Za-z][\w.]*(?:[-_/@.+][\w.]+)+|[A-Za-z]+\d+\w*|[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]+)+|[A-Z]{2,})(?!\w)"
 )
+#: "Pier 4", but neither "Ticket 4" at the beginning of a sentence nor "the Ticket 4"
+_PLACED = re.compile(r"(?<![.!?:]\s)(?<!^)(?<!\w)(?<!the )[A-Z][a-z]+ \d+(?![\w.]\d)")
 _CAPITAL = re.compile(r"(?<![.!?:]\s)(?<!^)(?<!\w)[A-Z][a-z]+(?:\s+[A-Z][a-z]+)*")
 
 ValueKind = Literal["quoted", "date", "number", "name"]
@@ -133,6 +135,8 @@ def values(instruction: str) -> tuple[Value, ...]:
         add(match[1], "quoted", *match.span(1))
     for match in _DATE.finditer(instruction):
         add(match[0], "date", *match.span())
+    for match in _PLACED.finditer(instruction):
+        add(match[0], "name", *match.span())
     for match in _NUMBER.finditer(instruction):
         add(match[1], "number", *match.span())
     for match in _MARKED.finditer(instruction):

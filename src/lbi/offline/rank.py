@@ -46,6 +46,7 @@ WEIGHTS = {
     "old": -0.3,  # the goal wants something new, and it changes what is there
     "fresh": -0.3,  # it creates something, and the goal does not
     "other": -0.2,  # its verbs are others than the goal's
+    "idle": -0.3,  # it sends a form with nothing entered, and its button does not say what for
     "stray": -0.25,  # the goal says nothing of the kind of thing that it creates or changes
     "reachable": -0.05,  # the goal's thing is not known, but perhaps to be found by a link or a search
     "missing": -0.18,  # the goal's thing is not known
@@ -128,8 +129,15 @@ def features(lesson: Lesson, goal: Goal, weight: dict[str, float], named: Collec
     for name, group in lesson.offers.items():
         values[name] = trust * share(rest & group)
         rest -= group
+    values["idle"] = float(goal.changes and _idle(lesson))
     values["stray"] = float(_stray(lesson, goal, thing))
     return values | _verbs(lesson, head, goal) | _places(lesson, goal, named, trust)
+
+
+def _idle(lesson: Lesson) -> bool:
+    last = lesson.operations[-1]
+    said = {word.lower() for word in re.findall(r"[A-Za-z]+", last.commit.name)}
+    return not last.visit and not last.run and said <= COMMIT
 
 
 def _stray(lesson: Lesson, goal: Goal, thing: Collection[str]) -> bool:

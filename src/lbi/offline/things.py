@@ -61,10 +61,20 @@ def _under(page: Page, prefix: tuple[str, ...], numbered: bool) -> list[tuple[st
     key = ("under", prefix, numbered)
     if key not in page.memo:
         # below a section that goes by a name stand other things: /colours/red is no name for "colours"
-        links = ((url, name) for url, name in _links(page) if numbered or len(parts_of(url)) == len(prefix) + 1)
+        links = (
+            (url, name)
+            for url, name in _links(page)
+            if (numbered or len(parts_of(url)) == len(prefix) + 1) and not _is_view(url, page.url)
+        )
         things = ((thing_in(url, prefix, numbered=numbered), name) for url, name in links if _tells(name))
         page.memo[key] = [(thing.id, thing.slug, name) for thing, name in things if thing is not None]
     return cast("list[tuple[str, str, str]]", page.memo[key])
+
+
+def _is_view(url: str, here: str) -> bool:
+    """Whether a link shows the same page otherwise, as the head of a column that sorts: its name is not the page's."""
+    path, _, query = url.partition("?")
+    return bool(query) and path == here.partition("?")[0].partition("#")[0]
 
 
 def homes(about: Thing, pages: Iterable[Page]) -> set[tuple[str, ...]]:
@@ -113,7 +123,7 @@ def plain_name(name: str) -> str:
 @lru_cache(maxsize=50_000)
 def variants(name: str) -> tuple[str, ...]:
     """A name, and without what often stands around one: "#7: lamp: Tall one (new)" -> "Tall one"."""
-    bare = plain_name(name)
+    bare = re.sub(r"^[{(\[]\d+[})\]]\s+|\s+[{(\[]\d+[})\]]$", "", plain_name(name))
     parts = bare.split(": ")
     tails = [": ".join(parts[at:]) for at in range(len(parts))]
     return tuple(dict.fromkeys(form for tail in tails for form in (tail, re.sub(r"\s+\([^()]*\)$", "", tail)) if form))
