@@ -62,7 +62,7 @@ async def _attempt(
 
     async def one(environment: Environment, task: Task) -> None:
         trajectory = await rollout(environment, agent, task, shop.config.synthesis.step_limit, attempt)
-        store.put("trajectory", keys[task.id], trajectory)
+        await store.put("trajectory", keys[task.id], trajectory)
         advance(1)
 
     await in_parallel(

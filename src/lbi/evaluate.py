@@ -124,7 +124,7 @@ async def evaluate(
                 trajectory = await rollout(environment, agents[attempt.arm_name], attempt.task, limit, seed)
                 result = await _score(shop, environment, attempt, trajectory)
                 store.put("episode", attempt.key, trajectory)
-                store.put("result", attempt.key, result)
+                await store.put("result", attempt.key, result)
                 stage.advance()
 
             def failed(attempt: Attempt, error: EnvironmentFailure, last: bool) -> None:

@@ -67,7 +67,7 @@ async def propose_tasks(shop: Workshop, documents: Sequence[Document], actions: 
                     store.fail("task", document.id, _boundary(error), str(error))
                     stage.fail()
                     return
-                store.put_many("task", [(f"{document.id}/{index}", task) for index, task in enumerate(found)])
+                await store.put_many("task", [(f"{document.id}/{index}", task) for index, task in enumerate(found)])
                 tasks[document.id] = found
                 show()
 
@@ -164,7 +164,7 @@ async def _store_filtered(
             rows.append((_key_of(seed, example), await filters.apply(checks, example, trajectory)))
         except (ModelError, ParseError) as error:
             shop.run.store.fail("example", _key_of(seed, example), _boundary(error), str(error))
-    shop.run.store.put_many("example", rows)
+    await shop.run.store.put_many("example", rows)
 
 
 def _key(seed: int, trajectory: Trajectory, kind: str, i: int, j: int) -> str:
@@ -192,7 +192,7 @@ async def verify_by_replay(shop: Workshop, trajectories: Sequence[Trajectory], s
 
         async def one(environment: Environment, trajectory: Trajectory) -> None:
             known[trajectory.id] = await replay(environment, trajectory)
-            store.put(REPLAY, f"{seed}/{trajectory.id}", known[trajectory.id])
+            await store.put(REPLAY, f"{seed}/{trajectory.id}", known[trajectory.id])
             stage.advance()
 
         await in_parallel(
@@ -214,7 +214,7 @@ async def verify_by_replay(shop: Workshop, trajectories: Sequence[Trajectory], s
                     example.model_copy(update={"verdicts": (*example.verdicts, verdict), "tier": tier}),
                 )
             )
-    store.put_many("example", rows)
+    await store.put_many("example", rows)
 
 
 async def compose_examples(shop: Workshop, trajectories: Sequence[Trajectory], seed: int) -> list[Trajectory]:
@@ -238,7 +238,7 @@ async def compose_examples(shop: Workshop, trajectories: Sequence[Trajectory], s
                 example = example_of(candidate, trajectory)
                 store.put("composition", keys[candidate.id], trajectory)
                 store.put("example", _key_of(seed, example), example)
-            store.put("candidate", keys[candidate.id], candidate)
+            await store.put("candidate", keys[candidate.id], candidate)
             stage.advance()
 
         await in_parallel(
