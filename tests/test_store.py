@@ -199,7 +199,7 @@ def test_a_second_process_is_refused_with_the_first_ones_number(tmp_path):
     with start(HOLDER, tmp_path / "run") as process:
         assert process.stdout is not None
         process.stdout.readline()
-        with pytest.raises(UserError, match=f"in use by process {process.pid}; "):
+        with pytest.raises(UserError, match=f"in use by process {process.pid} on {os.uname().nodename}; "):
             RunFolder(tmp_path / "run", {})
         RunFolder(tmp_path / "run", writing=False).close()
         process.kill()
@@ -209,7 +209,7 @@ def test_a_second_process_is_refused_with_the_first_ones_number(tmp_path):
 def test_a_folder_can_be_opened_again_after_it_was_closed_or_refused(tmp_path):
     with RunFolder(tmp_path, {"a": 1}) as folder:
         folder.store.put("task", "k", task())
-        with pytest.raises(UserError, match=f"process {os.getpid()};"):
+        with pytest.raises(UserError, match=f"process {os.getpid()} on "):
             RunFolder(tmp_path)
     for config in ({"a": 2}, {"a": 2}):
         with pytest.raises(UserError, match="another config"):

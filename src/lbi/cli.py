@@ -96,6 +96,10 @@ DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the resolved config and what it would cost; do nothing.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")]
+Progress = Annotated[
+    str, typer.Option("--progress", help="bar, lines, json (an object per line on stderr), none.", show_default=False)
+]
+Join = Annotated[bool, typer.Option("--join", help="Work on a run together with the process that works on it.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
@@ -112,14 +116,20 @@ def run(
     dry_run: DryRun = False,
     json: Json = False,
     quiet: Quiet = False,
+    progress: Progress = "auto",
+    join: Join = False,
 ) -> int:
     """Learn from documents and measure on held-out tasks.
 
     Documents, tasks, attempts, examples, results, report. Stopped or killed, the same command continues where it was.
     """
-    from lbi.commands.run import Wanted, run
+    from lbi.commands.run import How, Wanted, run
 
-    return run(Wanted(config, out, model, base_url, budget, seeds, workers, set_ or []), "", dry_run, json, quiet)
+    return run(
+        Wanted(config, out, model, base_url, budget, seeds, workers, set_ or []),
+        "",
+        How(dry_run, json, quiet, progress, join),
+    )
 
 
 @_command
@@ -135,12 +145,14 @@ def synthesize(
     dry_run: DryRun = False,
     json: Json = False,
     quiet: Quiet = False,
+    progress: Progress = "auto",
+    join: Join = False,
 ) -> int:
     """Learn only: stop when the examples are made."""
-    from lbi.commands.run import Wanted, run
+    from lbi.commands.run import How, Wanted, run
 
     wanted = Wanted(config, out, model, base_url, budget, seeds, workers, set_ or [])
-    return run(wanted, "synthesis", dry_run, json, quiet)
+    return run(wanted, "synthesis", How(dry_run, json, quiet, progress, join))
 
 
 @_command
@@ -158,15 +170,17 @@ def evaluate(
     dry_run: DryRun = False,
     json: Json = False,
     quiet: Quiet = False,
+    progress: Progress = "auto",
+    join: Join = False,
 ) -> int:
     """Measure only, with the examples that a run has.
 
     With --out, the examples are copied there first, and other tasks, arms or models may be chosen.
     """
-    from lbi.commands.run import Wanted, run
+    from lbi.commands.run import How, Wanted, run
 
     wanted = Wanted(config, out, model, base_url, budget, seeds, workers, set_ or [])
-    return run(wanted, "evaluation", dry_run, json, quiet)
+    return run(wanted, "evaluation", How(dry_run, json, quiet, progress, join))
 
 
 @_command

@@ -141,6 +141,12 @@ class Store:
         rows = self._rows("SELECT key, body FROM record WHERE kind = ? ORDER BY key", (kind,))
         return [(key, self._record(body, type_)) for key, body in rows]
 
+    def under(self, kind: str, prefix: str, type_: type[R]) -> list[tuple[str, R]]:
+        """As ``all``, of the keys that begin with ``prefix``."""
+        sql = "SELECT key, body FROM record WHERE kind = ? AND key >= ? AND key < ? ORDER BY key"
+        rows = self._rows(sql, (kind, prefix, prefix + "\U0010ffff"))
+        return [(key, self._record(body, type_)) for key, body in rows]
+
     def _record(self, packed: bytes, type_: type[R]) -> R:
         body = json.loads(self._unpack.decompress(packed))
         return type_.model_validate(self._unfold(body))

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +19,28 @@ from lbi.errors import UserError
 from lbi.rows import Store
 
 __all__ = ["RunFolder", "Store", "write_atomically"]
+LET_IN = 30.0  # seconds that a process which joins waits for the first one to be ready for it
 
 
 class RunFolder:
     """One run on disk. Refuses a second process, and a config other than the one it was started with.
 
-    ``config`` holds the parts of the resolved config that decide what the records mean; None = take it as it is.
+    ``config`` holds the parts of the resolved config that decide what the records mean; None = take it as it is. With
+    ``joining``, a second process is let in; it has to claim its work (lbi.claims). ``alone`` says whether this one is.
     """
 
-    def __init__(self, path: Path, config: dict[str, Any] | None = None, *, writing: bool = True) -> None:
+    def __init__(
+        self, path: Path, config: dict[str, Any] | None = None, *, writing: bool = True, joining: bool = False
+    ) -> None:
         self.path = path
-        self._lock: int | None = None
+        self.alone = True
+        self._locks: list[int] = []
         if not writing and not (path / "run.db").is_file():
             raise UserError(f"no run in {path}: there is no run.db; `lbi run CONFIG --out {path}` makes one")
         try:
             path.mkdir(parents=True, exist_ok=True)
             if writing:
-                self._take_lock()
+                self._take_lock(joining)
             self.store = Store(path / "run.db", writing=writing)
             if config is not None:
                 self._remember(config)
@@ -52,19 +58,46 @@ class RunFolder:
             self._release()
             raise
 
-    def _take_lock(self) -> None:
-        self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    def _take_lock(self, joining: bool) -> None:
+        """The first process holds ``lock``, those that join it share ``lock.joined``; a dead process holds nothing.
+
+        Until the first one lets others in it holds ``lock.joined`` for itself.
+        """
+        first = self._locked("lock", fcntl.LOCK_EX)
+        if first and self._locked("lock.joined", fcntl.LOCK_EX):
+            return
+        self.alone = False
+        until = time.monotonic() + LET_IN
+        while joining:
+            if self._locked("lock.joined", fcntl.LOCK_SH):
+                return
+            joining = time.monotonic() < until
+            time.sleep(0.1)
+        raise UserError(
+            f"the run folder {self.path} is in use by process {self._holder('lock.joined' if first else 'lock')}; "
+            "wait for it, choose another --out, or work on it together with --join"
+        )
+
+    def let_in(self, *, joined: bool) -> None:
+        """From now on others may join; ``joined`` says that this process would have joined them."""
+        if self.alone:
+            fcntl.flock(self._locks[-1], fcntl.LOCK_SH if joined else fcntl.LOCK_UN)
+
+    def _locked(self, name: str, how: int) -> bool:
+        lock = os.open(self.path / name, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, how | fcntl.LOCK_NB)
         except BlockingIOError:
-            pid = os.read(self._lock, 32).decode().strip()
-            os.close(self._lock)
-            self._lock = None
-            raise UserError(
-                f"the run folder {self.path} is in use by process {pid}; wait for it, or choose another --out"
-            ) from None
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+            os.close(lock)
+            return False
+        self._locks.append(lock)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()} on {os.uname().nodename}\n".encode(), 0)
+        return True
+
+    def _holder(self, name: str) -> str:
+        """Such as "4711 on myhost"."""
+        return (self.path / name).read_text().strip()
 
     def _remember(self, config: dict[str, Any]) -> None:
         file = self.path / "config.json"
@@ -104,9 +137,8 @@ class RunFolder:
         self._release()
 
     def _release(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        while self._locks:
+            os.close(self._locks.pop())
 
     def __enter__(self) -> RunFolder:
         return self
