@@ -82,7 +82,7 @@ def test_a_text_that_looks_like_json_stays_a_text(store, text):
 
 def test_one_page_seen_often_is_stored_once(store, tmp_path):
     store.put("trajectory", "a", trajectory(PAGE, PAGE.model_copy(update={"url": "/b"}), PAGE))
-    store.put("trajectory", "b", trajectory(PAGE))
+    store.put("trajectory", "b", trajectory(PAGE)).wait()
     with closing(sqlite3.connect(tmp_path / "run.db")) as db:
         assert db.execute("SELECT count(*) FROM text").fetchone() == (1,)
     found = store.get("trajectory", "a", Trajectory)
