@@ -278,7 +278,7 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
 
 
 def test_a_database_that_cannot_be_written_says_that_nothing_is_lost(tmp_path, store):
-    store.put("task", "k", task())
+    store.put("task", "k", task()).wait()
     reader = Store(tmp_path / "run.db", writing=False)
     with pytest.raises(UserError, match="nothing finished is lost"):
         reader.put("task", "l", task()).wait()

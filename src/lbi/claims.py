@@ -116,21 +116,26 @@ class Claims:
             self._store.write(lambda db: _set(db, place, self._worker, ""))
 
     @contextlib.asynccontextmanager
-    async def turn(self, place: Place) -> AsyncIterator[bool]:
-        """Wait for one's turn at work: True = do it now, False = it was done or given up by another process."""
-        state = await self.take(place)
-        while state == "theirs":
+    async def turn(self, place: Place, gate: asyncio.Semaphore | None = None) -> AsyncIterator[bool]:
+        """Wait for one's turn at work: True = do it now, False = it was done or given up by another process.
+
+        The gate is held while this process does the work, and not while it waits for another one.
+        """
+        while True:
+            async with gate or contextlib.nullcontext():
+                state = await self.take(place)
+                if state == "mine":
+                    try:
+                        yield True
+                    except BaseException:
+                        self.free(place)
+                        raise
+                    self.done(place)
+                    return
+            if state == "done":
+                yield False
+                return
             await asyncio.sleep(POLL)
-            state = await self.take(place)
-        if state == "done":
-            yield False
-            return
-        try:
-            yield True
-        except BaseException:
-            self.free(place)
-            raise
-        self.done(place)
 
     def _forget(self, place: Place) -> None:
         with self._guard:

@@ -27,7 +27,7 @@ async def learn(shop: Workshop, tasks: Sequence[Task], seed: int) -> list[Trajec
         async with asyncio.TaskGroup() as group:
             attempts = group.create_task(_attempted(shop, tasks, seed, attempted))
             label = labeller(shop, seed, labels)
-            group.create_task(_passed(attempted, label, labelled, PARALLEL_CALLS))
+            group.create_task(_passed(attempted, label, labelled, 2 * PARALLEL_CALLS))
             group.create_task(_replayed(shop, seed, labelled))
     return [found for trajectory in attempts.result() if (found := await without_idle(shop, trajectory, seed)).steps]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from lbi import filters
@@ -113,26 +113,21 @@ async def without_idle(shop: Workshop, trajectory: Trajectory, seed: int) -> Tra
 
 async def construct_examples(shop: Workshop, trajectories: Sequence[Trajectory], seed: int) -> None:
     """Backward construction and the forward baseline for every trajectory, through all filters but the replay."""
-    gate = asyncio.Semaphore(PARALLEL_CALLS)
     with shop.progress.stage(f"label (seed {seed})", len(trajectories)) as stage:
         label = labeller(shop, seed, stage)
-
-        async def one(trajectory: Trajectory) -> None:
-            async with gate:
-                await label(trajectory)
-
-        await _gather(one(trajectory) for trajectory in trajectories)
+        await _gather(label(trajectory) for trajectory in trajectories)
 
 
-def labeller(shop: Workshop, seed: int, stage: Stage) -> Onward:
+def labeller(shop: Workshop, seed: int, stage: Stage) -> Callable[[Trajectory], Coroutine[Any, Any, None]]:
     """Trajectory -> its examples, filtered and stored; what is stored already is not made again."""
     names = [name for name in shop.config.synthesis.filters if name != REPLAY]
     checks = filters.open_filters(names, _filter_parts(shop))
+    gate = asyncio.Semaphore(PARALLEL_CALLS)
 
     async def label(trajectory: Trajectory) -> None:
-        with stage.working():
-            async with shop.turn(Place("label", f"{seed}/{trajectory.id}")) as mine:
-                if mine:
+        async with shop.turn(Place("label", f"{seed}/{trajectory.id}"), gate) as mine:
+            if mine:
+                with stage.working():
                     known = {key for key, _ in _examples_of(shop, trajectory, seed)}
                     made = await _labelled(shop, trajectory, seed, known, stage)
                     forward = forward_example(trajectory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -57,13 +58,14 @@ class Workshop:
         return found if self._pool is None else {"environments": self._pool.busy.share(), **found}
 
     @contextlib.asynccontextmanager
-    async def turn(self, place: Place) -> AsyncIterator[bool]:
-        """Work without an environment: False where another process has done it."""
-        if self.claims is None:
-            yield True
+    async def turn(self, place: Place, gate: asyncio.Semaphore | None = None) -> AsyncIterator[bool]:
+        """Work without an environment, through ``gate``: False where another process has done it."""
+        if self.claims is not None:
+            async with self.claims.turn(place, gate) as mine:
+                yield mine
             return
-        async with self.claims.turn(place) as mine:
-            yield mine
+        async with gate or contextlib.nullcontext():
+            yield True
 
     @property
     def index_folder(self) -> Path:

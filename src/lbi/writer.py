@@ -58,7 +58,7 @@ class Writer:
         self._queue: queue.SimpleQueue[Written[Any] | None] = queue.SimpleQueue()
         self._state = threading.Condition()
         self._submitted = self._finished = 0
-        self._unheard: BaseException | None = None
+        self._failed: queue.SimpleQueue[Written[Any]] = queue.SimpleQueue()  # nobody had waited for them
         self._closed = False
         self._at_work: list[Written[Any]] = []
         self._thread = threading.Thread(target=self._run, name="lbi-writer", daemon=True)
@@ -94,9 +94,11 @@ class Writer:
         self._complain()
 
     def _complain(self) -> None:
-        error, self._unheard = self._unheard, None
-        if error is not None:
-            raise error
+        with contextlib.suppress(queue.Empty):
+            while True:
+                written = self._failed.get_nowait()
+                if not written.heeded:
+                    written.wait()
 
     def _run(self) -> None:
         try:
@@ -187,4 +189,4 @@ class Writer:
             return
         written.done.set_exception(error)
         if not written.heeded:
-            self._unheard = error
+            self._failed.put(written)
