@@ -83,6 +83,7 @@ class Setting:
     cache: str
     folder: Path
     latency: float
+    spread: float
     extra: tuple[str, ...] = ()
 
     def start(self, out: Path, url: str) -> subprocess.Popen[str]:
@@ -260,7 +261,7 @@ class Marks:
         return found
 
 
-def disturbed(setting: Setting, target: str, kills: int, whole: float, chance: random.Random, counts: Counts) -> Path:
+def disturbed(setting: Setting, target: str, kills: int, chance: random.Random, counts: Counts) -> Path:
     """One run from its first start to its end, with kills on the way."""
     out = setting.folder / f"{target}-{counts.runs:02d}"
     counts.runs += 1
@@ -268,7 +269,7 @@ def disturbed(setting: Setting, target: str, kills: int, whole: float, chance: r
     with served(setting, out) as (server, url):
         process = setting.start(out, url)
         for _ in range(kills):
-            pause = time.monotonic() + chance.uniform(0.1, 1.0) * (0.8 * whole if target == "lbi" else whole / kills)
+            pause = time.monotonic() + chance.uniform(0.2, setting.spread)
             while process.poll() is None and time.monotonic() < pause:
                 time.sleep(0.01)
             if process.poll() is not None:
@@ -330,10 +331,10 @@ def faults(content: dict[str, dict[str, Any]], expected: dict[str, dict[str, Any
     return sum(row["fault"] != wanted.get(key) for key, row in content["result"].items())
 
 
-def measure(setting: Setting, target: str, points: int, seed: int, whole: float, expected: Any) -> Counts:
+def measure(setting: Setting, target: str, points: int, seed: int, expected: Any) -> Counts:
     counts, chance, began = Counts(), random.Random(f"{target}/{seed}"), time.monotonic()
     while counts.points < points:
-        out = disturbed(setting, target, min(KILLS_PER_RUN, points - counts.points), whole, chance, counts)
+        out = disturbed(setting, target, min(KILLS_PER_RUN, points - counts.points), chance, counts)
         content = content_of(out)
         same = content == expected
         counts.equal += same
@@ -363,6 +364,7 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--latency", type=float, default=0.05, help="seconds that a call takes")
+    parser.add_argument("--spread", type=float, default=8.0, help="seconds of work before a kill, at most")
     parser.add_argument("--config", type=Path, help="another application's config")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the config")
     parser.add_argument("--keep", type=Path, help="folder for the runs")
@@ -371,7 +373,9 @@ def main() -> None:
         folder = given.keep or Path(place)
         config = given.config or write_larder(Path(place) / "app")
         extra = tuple(part for each in given.set for part in ("--set", each))
-        setting = Setting(config, "" if given.config else str(Path(place) / "cache"), folder, given.latency, extra)
+        setting = Setting(
+            config, "" if given.config else str(Path(place) / "cache"), folder, given.latency, given.spread, extra
+        )
         out, whole = undisturbed(setting)
         expected = content_of(out)
         sizes = ", ".join(f"{len(rows)} {kind}s" for kind, rows in expected.items())
@@ -382,7 +386,7 @@ def main() -> None:
         )
         print(f"{'':<12}" + "".join(f"{name:>10}" for name in COLUMNS), flush=True)
         for target in given.target or TARGETS:
-            counts = measure(setting, target, given.points, given.seed, whole, expected)
+            counts = measure(setting, target, given.points, given.seed, expected)
             print(shown(target, counts), flush=True)
             for line in counts.said:
                 print(f"  {line}", flush=True)

@@ -14,6 +14,7 @@ from lbi.contracts import Agent, Environment, Learner
 from lbi.progress import Stage
 from lbi.records import Task, Trajectory, digest_of
 from lbi.rollout import rollout
+from lbi.telemetry import AGENT, TASK
 from lbi.workshop import Workshop
 
 ROUND = 8  # roll-outs between which an exploring agent learns; fixed, so that the number of workers changes nothing
@@ -80,7 +81,7 @@ class _Round:
         store, key = self._shop.run.store, f"{self._seed}/{task.id}/{self._attempt}"
 
         async def work(environment: Environment) -> None:
-            with self._stage.working():
+            with self._stage.working("roll-out", {AGENT: self._agent.name, TASK: task.id}):
                 limit = self._shop.config.synthesis.step_limit
                 trajectory = await rollout(environment, self._agent, task, limit, self._attempt)
                 await store.put("trajectory", key, trajectory)

@@ -100,6 +100,9 @@ Progress = Annotated[
     str, typer.Option("--progress", help="bar, lines, json (an object per line on stderr), none.", show_default=False)
 ]
 Join = Annotated[bool, typer.Option("--join", help="Work on a run together with the process that works on it.")]
+Otel = Annotated[
+    bool, typer.Option("--otel", help="Send traces and metrics to OTEL_EXPORTER_OTLP_ENDPOINT (extra: otel).")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
@@ -118,6 +121,7 @@ def run(
     quiet: Quiet = False,
     progress: Progress = "auto",
     join: Join = False,
+    otel: Otel = False,
 ) -> int:
     """Learn from documents and measure on held-out tasks.
 
@@ -147,12 +151,13 @@ def synthesize(
     quiet: Quiet = False,
     progress: Progress = "auto",
     join: Join = False,
+    otel: Otel = False,
 ) -> int:
     """Learn only: stop when the examples are made."""
     from lbi.commands.run import How, Wanted, run
 
     wanted = Wanted(config, out, model, base_url, budget, seeds, workers, set_ or [])
-    return run(wanted, "synthesis", How(dry_run, json, quiet, progress, join))
+    return run(wanted, "synthesis", How(dry_run, json, quiet, progress, join, otel))
 
 
 @_command
@@ -172,6 +177,7 @@ def evaluate(
     quiet: Quiet = False,
     progress: Progress = "auto",
     join: Join = False,
+    otel: Otel = False,
 ) -> int:
     """Measure only, with the examples that a run has.
 
@@ -180,7 +186,7 @@ def evaluate(
     from lbi.commands.run import How, Wanted, run
 
     wanted = Wanted(config, out, model, base_url, budget, seeds, workers, set_ or [])
-    return run(wanted, "evaluation", How(dry_run, json, quiet, progress, join))
+    return run(wanted, "evaluation", How(dry_run, json, quiet, progress, join, otel))
 
 
 @_command

@@ -22,6 +22,7 @@ from lbi.progress import Stage
 from lbi.records import Document, Example, Fault, Result, Task, Trajectory, Usage
 from lbi.retrieve import ExampleIndex
 from lbi.rollout import rollout
+from lbi.telemetry import AGENT, TASK
 from lbi.workshop import Workshop
 
 #: which kinds of examples an arm's data are made of
@@ -140,7 +141,7 @@ async def _episode(shop: Workshop, attempt: Attempt, agent: Agent, stage: Stage)
     note = shop.failing("result", attempt.key, stage)
 
     async def work(environment: Environment) -> None:
-        with stage.working():
+        with stage.working("roll-out", {AGENT: agent.name, TASK: attempt.key}):
             limit = round(config.evaluation.step_limit * attempt.arm.step_factor)
             trajectory = await rollout(environment, agent, attempt.task, limit, attempt.seed)
             result = await _score(shop, environment, attempt, trajectory)

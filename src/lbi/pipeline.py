@@ -29,6 +29,7 @@ from lbi.statistics import success
 from lbi.store import RunFolder, write_atomically
 from lbi.stream import learn
 from lbi.synthesis import compose_examples, propose_tasks, read_documents, seeded_examples
+from lbi.telemetry import RUN, Nowhere, Telemetry, span, used
 from lbi.workshop import Workshop, money_spent
 from lbi.worlds import open_world, own_documents
 
@@ -47,7 +48,14 @@ class Ended:
 
 
 async def run(
-    config: Config, out: Path, console: Console, *, progress: Form = "auto", only: Only = "", join: bool = False
+    config: Config,
+    out: Path,
+    console: Console,
+    *,
+    progress: Form = "auto",
+    only: Only = "",
+    join: bool = False,
+    telemetry: Telemetry | None = None,
 ) -> Ended:
     """Run or continue a run. Everything finished is taken from the folder; the rest is done.
 
@@ -73,7 +81,8 @@ async def run(
             embedder=_embedder(config, folder),
         )
         try:
-            results = await _stages(shop, only)
+            with used(telemetry or Nowhere()), span("run", {RUN: config.name}):
+                results = await _stages(shop, only)
         except BaseException:
             # what stopped the run says more than what may now keep its report from being written
             with contextlib.suppress(OSError, UserError):

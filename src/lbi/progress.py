@@ -25,6 +25,8 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from lbi.telemetry import STAGE, Attributes, Span, span
+
 EVERY = 10.0  # seconds between lines without a terminal
 MONEY_EVERY = 0.5  # seconds between looks at what the run has cost
 Form = Literal["auto", "bar", "lines", "json", "none"]
@@ -42,6 +44,7 @@ class Stage:
     done: int = 0
     known: int = 0  # part of ``done`` that an earlier process did, or another one
     in_flight: int = 0
+    span: Span | None = None
     failures: Counter[str] = field(default_factory=Counter)  # by kind: environment, model, parse
 
     def advance(self, count: int = 1) -> None:
@@ -63,11 +66,12 @@ class Stage:
         self.report(self)
 
     @contextlib.contextmanager
-    def working(self) -> Iterator[None]:
-        """One piece of the work is in flight."""
+    def working(self, name: str = "work", attributes: Attributes | None = None) -> Iterator[Span]:
+        """One piece of the work is in flight; a span of that name below the stage's."""
         self.in_flight += 1
         try:
-            yield
+            with span(name, attributes, parent=self.span) as opened:
+                yield opened
         finally:
             self.in_flight -= 1
 
@@ -130,7 +134,7 @@ class Seen:
         began = time.monotonic()
         show = self._bar(name, total) if self._form == "bar" and not self.quiet else self._lines(name, total)
         try:
-            with show as stage:
+            with show as stage, span(name, {STAGE: name}, current=False) as stage.span:
                 yield stage
         finally:
             self.times[name] = self.times.get(name, 0.0) + time.monotonic() - began

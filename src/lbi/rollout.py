@@ -10,6 +10,7 @@ from lbi.contracts import Agent, Environment, World
 from lbi.errors import EnvironmentFailure, ModelBusy, ModelError, ParseError
 from lbi.pool import ATTEMPTS, Pool
 from lbi.records import Observation, Step, StopReason, Task, Trajectory
+from lbi.telemetry import ACTION, STEP, span
 
 __all__ = ["ATTEMPTS", "in_parallel", "rollout"]
 T = TypeVar("T")
@@ -37,14 +38,17 @@ async def rollout(environment: Environment, agent: Agent, task: Task, step_limit
             error=error,
         )
 
-    for _ in range(step_limit):
-        try:
-            decision = await agent.act(task, tuple(steps), observation, environment.actions)
-        except ModelBusy as error:  # a provider that is out of order says nothing of the agent
-            raise EnvironmentFailure(f"the model's provider failed: {error}") from error
-        except (ModelError, ParseError) as error:
-            return ended("model_failure", observation, error=str(error))
-        outcome = await environment.step(decision.action)
+    for number in range(1, step_limit + 1):
+        with span("step", {STEP: number}) as now:
+            try:
+                decision = await agent.act(task, tuple(steps), observation, environment.actions)
+            except ModelBusy as error:  # a provider that is out of order says nothing of the agent
+                raise EnvironmentFailure(f"the model's provider failed: {error}") from error
+            except (ModelError, ParseError) as error:
+                now.fail(type(error).__name__)
+                return ended("model_failure", observation, error=str(error))
+            outcome = await environment.step(decision.action)
+            now.set({ACTION: outcome.action.kind or "unreadable"})
         steps.append(
             Step(
                 observation=observation,

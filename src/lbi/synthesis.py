@@ -23,6 +23,7 @@ from lbi.labelling import label_spans, planned
 from lbi.progress import Stage
 from lbi.propose import in_turns, propose, take_turns
 from lbi.records import Document, Example, Task, Tier, Trajectory
+from lbi.telemetry import TASK
 from lbi.workshop import Workshop
 
 REPLAY = "replay"
@@ -63,9 +64,10 @@ async def propose_tasks(shop: Workshop, documents: Sequence[Document], actions: 
         async def one(document: Document, gate: asyncio.Semaphore) -> None:
             async with gate:
                 try:
-                    found, _ = await propose(
-                        shop.role("propose"), document, each, environment=shop.world.name, actions=actions
-                    )
+                    with stage.working("propose"):
+                        found, _ = await propose(
+                            shop.role("propose"), document, each, environment=shop.world.name, actions=actions
+                        )
                 except (ModelError, ParseError) as error:
                     store.fail("task", document.id, _boundary(error), str(error))
                     stage.fail(_boundary(error))
@@ -127,7 +129,7 @@ def labeller(shop: Workshop, seed: int, stage: Stage) -> Callable[[Trajectory], 
     async def label(trajectory: Trajectory) -> None:
         async with shop.turn(Place("label", f"{seed}/{trajectory.id}"), gate) as mine:
             if mine:
-                with stage.working():
+                with stage.working("label", {TASK: trajectory.task.id}):
                     known = {key for key, _ in _examples_of(shop, trajectory, seed)}
                     made = await _labelled(shop, trajectory, seed, known, stage)
                     forward = forward_example(trajectory)
@@ -204,7 +206,7 @@ def replayer(shop: Workshop, seed: int, stage: Stage) -> Onward:
         stage.expect(1)
 
         async def work(environment: Environment) -> None:
-            with stage.working():
+            with stage.working("replay", {TASK: trajectory.task.id}):
                 await store.put(REPLAY, key, await replay(environment, trajectory))
 
         found = store.get(REPLAY, key, Replayed)
@@ -256,7 +258,7 @@ async def compose_examples(shop: Workshop, trajectories: Sequence[Trajectory], s
             key = keys[candidate.id]
 
             async def work(environment: Environment) -> None:
-                with stage.working():
+                with stage.working("compose"):
                     await _compose(shop, environment, candidate, seed, key)
 
             failed = shop.failing("candidate", key, stage)

@@ -24,6 +24,7 @@ from lbi.pipeline import Ended, Only
 from lbi.pipeline import run as run_pipeline
 from lbi.progress import FORMS, Form
 from lbi.store import RunFolder
+from lbi.telemetry import open_telemetry
 
 __all__ = ["How", "Wanted", "run"]
 
@@ -37,6 +38,7 @@ class How:
     quiet: bool = False
     progress: str = "auto"
     join: bool = False
+    otel: bool = False
 
     def form(self) -> Form:
         """Of the progress. Raises UserError for one that there is not."""
@@ -64,7 +66,7 @@ def run(wanted: Wanted, only: Only, how: How) -> int:
     if only == "evaluation" and wanted.source is not None and out.resolve() != wanted.source.resolve():
         _copy_examples(wanted.source, out)
     FOLDER.set(out)
-    ended = _carried_out(config, out, form, only, how.join)
+    ended = _carried_out(config, out, form, only, how)
     with RunFolder(out, writing=False) as folder:
         found = summary(folder, ended)
     if as_json:
@@ -77,12 +79,18 @@ def run(wanted: Wanted, only: Only, how: How) -> int:
     return 0
 
 
-def _carried_out(config: Config, out: Path, form: Form, only: Only, join: bool) -> Ended:
+def _carried_out(config: Config, out: Path, form: Form, only: Only, how: How) -> Ended:
     console = Console(stderr=True)
     if form not in ("none", "json"):
         console.print(f"Run folder {out}; the same command continues it at any time.", soft_wrap=True, highlight=False)
     _keep_log(out)
-    return asyncio.run(run_pipeline(config, out, console, progress=form, only=only, join=join))
+    telemetry = open_telemetry(how.otel)
+    try:
+        return asyncio.run(
+            run_pipeline(config, out, console, progress=form, only=only, join=how.join, telemetry=telemetry)
+        )
+    finally:
+        telemetry.close()
 
 
 def _keep_log(out: Path) -> None:
