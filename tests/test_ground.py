@@ -127,3 +127,13 @@ def test_of_two_options_that_are_named_the_new_one_is_chosen():
 def test_a_row_is_read_cell_by_cell():
     page = page_of(observed("/x", "X", 'row: checkbox [e1] | link "hall" [e2] -> /rooms/hall | 3 m'))
     assert row_of(page, page.elements[0]) == ["hall", "3 m"]
+
+
+def test_a_row_over_several_lines_is_read_to_its_end():
+    page = page_of(
+        observed(
+            "/", "T", "row", '  checkbox ""', '  link "red" -> /red', "row", '  checkbox ""', '  link "blue" -> /b'
+        )
+    )
+    boxes = [element for element in page.elements if element.role == "checkbox"]
+    assert [row_of(page, box) for box in boxes] == [["red"], ["blue"]]

@@ -68,7 +68,7 @@ def test_a_thing_is_taken_from_an_address_under_its_kind():
 
 
 def test_things_of_one_kind_are_told_by_the_links_to_them():
-    found = directory(Thing(("lamps",), "5"), pages(), ())
+    found = directory(Thing(("lamps",), "5"), pages())
     assert {thing.id for thing in found} == {"8"}  # "#7" and "edit" are no names
     assert found[Thing(("lamps",), "8", "tall-lamp")] == {"Tall lamp"}
 
@@ -78,8 +78,11 @@ def test_a_page_about_the_same_number_lends_its_names_to_another_kind_of_page():
     about = Thing(("lamps", "switch"), "3")
     assert homes(about, [lamp]) == set()
     there = page_of(observed("/lamps/3", "Red lamp", 'link "Switch it" -> /lamps/switch/3'))
-    found = directory(about, pages(there), [lamp])
+    found = directory(about, [*pages(there), lamp])
     assert {thing.id: names for thing, names in found.items()}["8"] == {"Tall lamp"}
+
+
+ABOUT = Thing(("lamps",), "5")
 
 
 @pytest.mark.parametrize(
@@ -94,15 +97,15 @@ def test_a_page_about_the_same_number_lends_its_names_to_another_kind_of_page():
     ],
 )
 def test_the_instruction_names_a_thing_by_number_name_or_most_of_its_name(instruction, expected):
-    found = resolve(Goal(instruction), Thing(("lamps",), "5"), pages(), (), {"paint", "lamp"})
+    found = resolve(Goal(instruction), ABOUT, directory(ABOUT, pages()), {"paint", "lamp"})
     assert (found.id if found else None) == expected
 
 
 def test_two_things_that_are_named_alike_are_not_guessed_between():
     twins = page_of(observed("/l", "L", 'link "Tall red lamp" -> /lamps/1', 'link "Tall blue lamp" -> /lamps/2'))
     about = Thing(("lamps",), "5")
-    assert resolve(Goal("Paint the tall lamp"), about, [twins], (), {"paint", "lamp"}) is None
-    found = resolve(Goal("Paint the tall lamp, the blue one"), about, [twins], (), {"paint", "lamp"})
+    assert resolve(Goal("Paint the tall lamp"), about, directory(about, [twins]), {"paint", "lamp"}) is None
+    found = resolve(Goal("Paint the tall lamp, the blue one"), about, directory(about, [twins]), {"paint", "lamp"})
     assert found == Thing(("lamps",), "2")
 
 

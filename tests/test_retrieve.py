@@ -65,6 +65,20 @@ def told(shown: tuple[Shown, ...]) -> list[tuple[str, int, str]]:
     return [(each.example.instruction, each.at, each.why) for each in shown]
 
 
+def test_by_content_come_examples_from_the_pages_that_say_what_the_task_says(index):
+    """Though their instructions say nothing of it."""
+    task = Task(instruction="bring a new title and body to the form", environment="desk")
+    assert index.search(task, NOWHERE, "", m1=0, m2=0) == ()
+    found = index.search(task, NOWHERE, "", m1=0, m2=0, m3=1)
+    assert [each.why for each in found] == ["content"]
+    page = found[0].trajectory.observations[found[0].at]
+    assert "Title" in page.text
+    # what was found before is not found again, and there are never more than asked for
+    both = index.search(task, NOWHERE, "note", m1=0, m2=4, m3=3)
+    assert len({each.example.id for each in both}) == len(both)
+    assert sum(each.why == "content" for each in both) <= 3
+
+
 def test_exact_matches_come_first_and_the_instruction_orders_them(index, eggs):
     start = eggs.observations[0]
     found = told(index.search(TASK, start, "", m1=2, m2=0))

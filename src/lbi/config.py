@@ -89,6 +89,8 @@ class Retrieval(Section):
 
     m1: int = 5
     m2: int = 5
+    m3: int = 0
+    """By the content of the pages that they were carried out on; not in the paper."""
     documents: int = 5
 
 

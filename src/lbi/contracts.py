@@ -62,7 +62,7 @@ class Shown(Record):
     example: Example
     trajectory: Trajectory
     at: int  # index of the matched observation, start <= at <= end
-    why: Literal["observation", "query"]
+    why: Literal["observation", "query", "content"]
 
 
 class Fields(Record):

@@ -183,6 +183,7 @@ async def _agent(
         documents=documents,
         m1=config.retrieval.m1,
         m2=config.retrieval.m2,
+        m3=config.retrieval.m3,
         top_documents=config.retrieval.documents,
         sample=attempt.seed,
         stage=f"evaluate: {attempt.arm_name}",

@@ -141,7 +141,7 @@ def _evaluate(config: Config, arm: Arm, episodes: int, documents: Sequence[Docum
     limit = round(config.evaluation.step_limit * arm.step_factor)
     known: dict[str, tuple[Shown, ...] | tuple[Document, ...]] = {}
     if arm.data != "none":
-        known["examples"] = tuple([_SHOWN] * (config.retrieval.m1 + config.retrieval.m2))
+        known["examples"] = tuple([_SHOWN] * (config.retrieval.m1 + config.retrieval.m2 + config.retrieval.m3))
     if arm.agent == "rag":
         known["documents"] = tuple(documents[: config.retrieval.documents])
     stage = f"evaluate: {arm.name}"

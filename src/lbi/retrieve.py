@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 FORMAT = 3
 PAGES = 16  # similar observations that are looked at, at most
 RRF = 60  # of reciprocal rank fusion
+OF_A_PAGE = 3  # examples by the content of one page, at most
 ALIKE = 2  # examples that ask for the same with other values, at most, of each of the two searches
 CACHED = 512  # trajectories kept in memory
 _MARKS = re.compile(r"^(?:URL|Title):|<time>|<id>", re.MULTILINE)
@@ -107,10 +108,13 @@ class ExampleIndex:
         *,
         m1: int = 5,
         m2: int = 5,
+        m3: int = 0,
         exclude: Collection[str] = (),
         vector: Vectors | None = None,
     ) -> tuple[Shown, ...]:
-        """At most ``m1`` examples by the observation, then at most ``m2`` others by the query; the best first.
+        """At most ``m1`` examples by the observation, ``m2`` others by the query, ``m3`` by content; the best first.
+
+        By content: what was done on the pages that say most of what the instruction says, whatever it was called.
 
         Never shown: examples of the task itself or of its document, and those that ``exclude`` names by the id of
         a document, task, trajectory or example they come from. ``vector`` is the embedded query.
@@ -120,8 +124,10 @@ class ExampleIndex:
         by_page = self._by_observation(task.instruction, observation, m1, without, seen)
         rows = self._by_query(query, m2, without, seen, vector)
         by_query = zip(rows, self._nearest(rows, observation), strict=True)
+        by_content = self._by_content(task.instruction, m3, without, seen)
         shown = [self._shown(row, at, "observation") for row, at in by_page]
-        return (*shown, *(self._shown(row, at, "query") for row, at in by_query))
+        shown += [self._shown(row, at, "query") for row, at in by_query]
+        return (*shown, *(self._shown(row, at, "content") for row, at in by_content))
 
     # by observation
 
@@ -183,6 +189,28 @@ class ExampleIndex:
         scores[observation_key(observation)] = float("inf")
         return [_best_place(pairs, scores) for pairs in places]
 
+    # by content
+
+    def _by_content(self, instruction: str, count: int, without: set[str], seen: set[str]) -> list[tuple[int, int]]:
+        """(row, at) of examples that ended with a step on a page that says most of the instruction; failing that,
+        of such as came by it. Few of each page, as the page says nothing of which is meant."""
+        found: list[tuple[int, int]] = []
+        for key in [_signed(row) for row, _ in self._observations.best(instruction, PAGES)] if count > 0 else []:
+            if len(found) >= count:
+                break
+
+            def ranked(limit: int, key: int = key) -> list[int]:
+                rows = [row for row, _ in self._instructions.best(instruction, limit, keys=[key], without=without)]
+                return sorted(rows, key=lambda row: self._at(row, key) != self._end(row))
+
+            rows = self._distinct(ranked, min(OF_A_PAGE, count - len(found)), seen)
+            found += [(row, self._at(row, key)) for row in rows]
+        return found
+
+    def _end(self, row: int) -> int:
+        """Where an example's last step was taken."""
+        return int(self._one("SELECT max(at) FROM place WHERE row = ?", row))
+
     # parts
 
     def _distinct(self, ranked: Callable[[int], list[int]], count: int, seen: set[str]) -> list[int]:
@@ -210,7 +238,7 @@ class ExampleIndex:
         found = {row: ({said, done}, asked_) for row, said, done, asked_ in self._db.execute(sql, (json.dumps(rows),))}
         return [found[row] for row in rows]
 
-    def _shown(self, row: int, at: int, why: Literal["observation", "query"]) -> Shown:
+    def _shown(self, row: int, at: int, why: Literal["observation", "query", "content"]) -> Shown:
         body, trajectory = self._db.execute("SELECT body, trajectory FROM example WHERE row = ?", (row,)).fetchone()
         example = Example.model_validate_json(body)
         return Shown(example=example, trajectory=self._trajectory(trajectory), at=at, why=why)

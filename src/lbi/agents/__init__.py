@@ -31,6 +31,8 @@ class Parts:
     """At most so many examples by the observation."""
     m2: int = 5
     """At most so many more by the query; 0 = no query is written."""
+    m3: int = 0
+    """At most so many more from pages that say most of what the instruction says."""
     ask_query: bool = True
     """False = the instruction is the query, which costs no call."""
     top_documents: int = 5

@@ -31,7 +31,9 @@ class Icl:
         query, usage = await self._query(task, history, observation)
         try:
             vector = (await parts.embedder.embed([query]))[0] if parts.embedder and query else None
-            examples = self._index.search(task, observation, query, m1=parts.m1, m2=parts.m2, vector=vector)
+            examples = self._index.search(
+                task, observation, query, m1=parts.m1, m2=parts.m2, m3=parts.m3, vector=vector
+            )
             fields = Fields(task=task, history=history, observation=observation, actions=actions, examples=examples)
             decision = await decide(parts, fields)
         except (ModelError, ParseError) as error:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from lbi.environments.snapshot import Page
+from lbi.offline.forms import CHOICE_ROLES, TEXT_ROLES, called
 from lbi.offline.goal import Goal
 from lbi.offline.lexical import contains_phrase, labels, stem, words
 
@@ -14,6 +15,12 @@ _PERSON = re.compile(
 )
 
 
+_MOST = re.compile(
+    r"\b(?:most|largest|highest|biggest|longest|greatest|fewest|least|lowest|smallest|shortest|cheapest)\b",
+    re.IGNORECASE,
+)
+_LEAST = frozenset(["fewest", "least", "lowest", "smallest", "shortest", "cheapest"])
+_WHICH_PAGE = re.compile(r"(?:on |in )?(?:which|what) (?:\w+ )?(?:page|article|document)\b", re.IGNORECASE)
 _MOMENT = re.compile(r"\bwhen\b|\b(?:which|what) (?:day|date)\b", re.IGNORECASE)
 _DATE = re.compile(
     r"\d{4}-\d\d-\d\d|\d{1,2}/\d{1,2}/\d{2,4}|\d{1,2}\.? [A-Z][a-z]{2,8}(?: '?\d{2,4})?|[A-Z][a-z]{2,8} \d{1,2}, \d{4}"
@@ -31,6 +38,12 @@ def answer(goal: Goal, page: Page) -> Answer | None:
     counting = re.search(r"\bhow many\b|\bnumber of\b|\bcount\b", goal.text.lower())
     if counting:
         return _cell(goal, page) or _count(goal, page)
+    if re.search(r"\bpercent(?:age)?\b|\bshare\b", goal.text.lower()) and (share := _share(page)):
+        return share
+    if _WHICH_PAGE.match(goal.text.strip()) and page.title:
+        return Answer(re.split(r"\s+[–—|·]\s+|\s+-\s+", page.title)[0], False)
+    if extreme := _extreme(goal, page):
+        return extreme
     if _PERSON.match(goal.text.strip()) and (name := _who(goal, page)):
         return _cell(goal, page) or _field(goal, page) or name
     if _MOMENT.search(goal.text) and (day := _day(goal, page)):
@@ -49,7 +62,8 @@ def _field(goal: Goal, page: Page) -> Answer | None:
     if re.search(r"\bwhen\b|\bdate\b", goal.text.lower()):
         asked |= {"due", "date", "tim"}
     best: tuple[float, str] = (0.0, "")
-    for name, value in page.pairs:
+    shown = ((called(e), e.value) for e in page.elements if e.role in TEXT_ROLES | CHOICE_ROLES and e.value)
+    for name, value in (*page.pairs, *shown):
         named = set(labels(name))
         if named and value.strip():
             score = len(named & asked) / len(named)
@@ -90,13 +104,46 @@ def _count(goal: Goal, page: Page) -> Answer | None:
 def _day(goal: Goal, page: Page) -> Answer | None:
     """The date in the line that shares most with the question; without its time where a day is asked for."""
     best: tuple[float, str] = (0.0, "")
-    for line in (*(f"{name} {value}" for name, value in page.pairs), *page.texts):
+    fields = [f"{called(e)} {e.beside} {e.value}" for e in page.elements if e.role in TEXT_ROLES and e.value]
+    for line in (*(f"{name} {value}" for name, value in page.pairs), *fields, *page.texts):
         found = _DATE.search(line)
         if found is not None:
             score = len(set(words(line)) & goal.words) + 0.5
             if score > best[0]:
                 best = (score, found[0])
     return Answer(best[1], best[0] >= 1.5) if best[1] else None
+
+
+def _share(page: Page) -> Answer | None:
+    """The percentage that the page gives, if it gives one."""
+    found = {match[0] for line in page.texts for match in re.finditer(r"(?<![\w.])\d+(?:[.,]\d+)? ?%", line)}
+    return Answer(found.pop(), True) if len(found) == 1 else None
+
+
+def _extreme(goal: Goal, page: Page) -> Answer | None:
+    """Of a table the row with the most or the least of something: its cell under the column that is asked for."""
+    found = _MOST.search(goal.text)
+    if found is None:
+        return None
+    asked = _asked(goal)
+    for header, rows in page.tables:
+        numbers = [
+            index for index in range(len(header)) if rows and all(_number(row, index) is not None for row in rows)
+        ]
+        wanted = [i for i, name in enumerate(header) if i not in numbers and set(labels(name)) & asked]
+        if not numbers or not wanted or len(rows) < 2:
+            continue
+        by = max(numbers, key=lambda index: (len(set(labels(header[index])) & asked), index))
+        least = found[0].lower() in _LEAST
+        row = (min if least else max)(rows, key=lambda row: _number(row, by) or 0.0)
+        return Answer(row[wanted[0]].strip(), True)
+    return None
+
+
+def _number(row: tuple[str, ...], index: int) -> float | None:
+    cell = row[index].strip() if index < len(row) else ""
+    match = re.fullmatch(r"#?(\d+(?:[.,]\d+)?)\s*(?:%|[A-Za-z]{0,3})", cell)
+    return float(match[1].replace(",", ".")) if match else None
 
 
 def _who(goal: Goal, page: Page) -> Answer | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from lbi.environments.snapshot import Element, Page
-from lbi.offline.lexical import Value, contains_phrase, labels, stem, words
+from lbi.offline.lexical import STOP, SYNONYMS, Value, contains_phrase, labels, stem, unquoted, words
 
 TEXT_ROLES = frozenset({"textbox", "searchbox", "spinbutton"})
 CHOICE_ROLES = frozenset({"combobox", "listbox"})
@@ -16,6 +17,8 @@ FIELD_ROLES = TEXT_ROLES | CHOICE_ROLES | TOGGLE_ROLES
 Key = tuple[str, str]  # role and name of an element
 PHRASE = 8  # words of a value that nothing marks as one
 WORDY = 4  # words of a name; what has more is advice: "You may use *stars* for bold here"
+LOOSE = 0.55  # score of an option that is said without its field: "make it a blocker"
+LOOSE_LENGTH = 3
 APART = 5  # lines between a form's last button and one that is no part of it
 #: what sends a form off, and what does not
 PRESS_WORDS = frozenset(words("create add save apply submit update change post send ok confirm search go"))
@@ -62,13 +65,18 @@ def usable(element: Element) -> bool:
     return bool(element.ref) and "disabled" not in element.states
 
 
+def is_locked(element: Element) -> bool:
+    """Whether a field can be used as soon as the radio button or check box beside it is chosen."""
+    return bool(element.ref and element.beside) and element.role in FIELD_ROLES - TOGGLE_ROLES and not usable(element)
+
+
 def forms(page: Page) -> list[Form]:
     """In reading order: fields gather until buttons come; the next field, or a good distance, opens a new form."""
     found: list[Form] = []
     fields: list[Element] = []
     buttons: list[Element] = []
     for element in page.elements:
-        if not usable(element):
+        if not usable(element) and not is_locked(element):
             continue
         if buttons and element.line - buttons[-1].line > APART:
             found.append(Form(tuple(fields), tuple(buttons)))
@@ -123,10 +131,33 @@ def surroundings(page: Page, element: Element, same: Collection[Element]) -> set
 
 
 def row_of(page: Page, element: Element) -> list[str]:
-    """What stands on the element's line, cell by cell, names of other elements as text."""
-    line = next((text for number, text in page.by_line if number == element.line), "")
-    cells = re.sub(r"^\s*row:", "", line).split("|")
-    bare = [re.sub(r"\s*\[e\d+\](?: \([a-z, ]+\))?(?: -> \S+)?", "", cell).strip() for cell in cells]
+    """What stands in the element's row, cell by cell, names of other elements as text.
+
+    A row is one line, or a line "row" with those under it that are further in.
+    """
+    lines = dict(page.by_line)
+    own = lines.get(element.line, "")
+    if own.lstrip().startswith("row"):
+        return _cells(re.sub(r"^\s*row:", "", own).split("|"))
+    head = element.line - 1
+    while head in lines and _indent(lines[head]) >= _indent(own):
+        head -= 1
+    if lines.get(head, "").strip() != "row":
+        return _cells(own.split("|"))
+    under = []
+    at = head + 1
+    while at in lines and _indent(lines[at]) > _indent(lines[head]):
+        under.append(lines[at])
+        at += 1
+    return _cells(under)
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _cells(parts: Iterable[str]) -> list[str]:
+    bare = [re.sub(r"\s*\[e\d+\](?: \([a-z, ]+\))?(?: -> \S+)?", "", part).strip() for part in parts]
     named = [re.sub(r"^[a-z]+(?= \")", "", cell).strip().strip('"') for cell in bare]
     return [cell for cell in named if cell and cell not in ("checkbox", "radio")]
 
@@ -155,6 +186,7 @@ def assign(
     names = [set(labels(title(field.name))) for field in fields]
     # "put jane on the Cc list": a name of a field is no value for it
     open_values = [v for v in given if v.kind != "name" or set(labels(v.text)) not in names][:8]
+    called_ = [set(labels(called(field))) for field in fields if field.role in TEXT_ROLES]
     best: dict[int, tuple[float, list[Filling]]] = {0: (0.0, [])}
     for field in fields:
         if field.role not in TEXT_ROLES:
@@ -163,6 +195,9 @@ def assign(
         for used, (total, chosen) in best.items():
             for index, value in enumerate(open_values):
                 score = text_score(value, field, known, frame) - 1.0 * (value.text.lower() in named)
+                own = set(labels(called(field)))
+                if any(set(value.before) & other and not set(value.before) & own for other in called_):
+                    score -= 1.2  # another field is named right before it
                 if used & (1 << index) or score <= 0:
                     continue
                 key = used | (1 << index)
@@ -225,12 +260,16 @@ def _choices(
     """Options and switches that the instruction names; each value of it is used for one field only."""
     scored: list[tuple[float, int, Filling]] = []
     wanted = set(labels(instruction))
+    plain = unquoted(instruction)
+    times = Counter(_bare(option).lower() for field in fields for option in set(field.options))
     for index, field in enumerate(fields):
         named = set(labels(title(field.name)))
         near = bool(named) and len(named & wanted) / len(named) >= 0.5
         if field.role in CHOICE_ROLES:
             for option in field.options:
                 score = _option_score(option, instruction, given, near, (field.role, field.name) in known)
+                if not score and (field.role, field.name) not in frame and times[_bare(option).lower()] == 1:
+                    score = LOOSE * (_tells(option) and contains_phrase(plain, _bare(option)))
                 score -= 1.0 * holds(field, option)  # "from red to blue": what it shows is what it was
                 if score > 0:
                     scored.append((score, index, Filling(field, option, _value_of(option, given))))
@@ -248,6 +287,12 @@ def _choices(
                 options.add(filling.value.lower())
             chosen.append(filling)
     return chosen
+
+
+def _tells(option: str) -> bool:
+    """Whether an option is a word that hardly stands in an instruction for anything else."""
+    bare = _bare(option).lower()
+    return len(bare) > LOOSE_LENGTH and bare not in STOP and bare not in SYNONYMS
 
 
 def _value_of(option: str, given: list[Value]) -> Value | None:

@@ -12,8 +12,45 @@ from lbi.records import Observation
 
 FILLING = frozenset({"fill", "select"})
 #: "open a ticket", "report a defect": they ask for something new
-_MAKES = re.compile(r"\b(?:open|report|raise|file|enter|start|write) (?:a|an|another|one more)\b", re.IGNORECASE)
-_CHANGES = frozenset({"create", "change", "delete", "save"})
+_MAKES = re.compile(
+    r"\b(?:open|report|raise|file|enter|start|write|create|add|register|insert|publish|set up|make|we need|i need)"
+    r" (?:up )?(?:(?:this|it) as )?(?:a|an|another|one more)(?: new)?\b(?! comment| note| link| bullet| line)"
+    r"|\b(?:create|add|register|set up) (?:the |two |three )?new\b|^(?:please )?(?:enter|register) the\b",
+    re.IGNORECASE,
+)
+#: "a new name", "a different owner": something that is there is to change
+_RENEWS = re.compile(
+    r"\b(?:new|other|different|better) (name|title|summary|subject|description|owner|text|value|date|colou?r)\b",
+    re.IGNORECASE,
+)
+#: where an order begins: at the beginning, after a stop or a comma, after "and" or a polite phrase
+_ORDERS = re.compile(
+    r"(?:^|[.!?:;,]\s+|\band\s+)(?:please |then |kindly )?(?:(?:i|we) (?:would like|want|need) to |(?:can|could) you )?"
+    r"(?:please |then )?(?P<verb>[a-z]+)\b",
+    re.IGNORECASE,
+)
+_LEADS = frozenset(["sort", "group", "filter", "go", "get", "see", "look", "read", "leave"])
+#: orders to change something that are no names of buttons
+_DOES = frozenset(
+    [
+        "give",
+        "plan",
+        "make",
+        "mark",
+        "move",
+        "reopen",
+        "raise",
+        "lower",
+        "correct",
+        "hand",
+        "write",
+        "append",
+        "replace",
+        "pin",
+        "lock",
+    ]
+)
+_CHANGES = frozenset({"create", "change", "delete", "save", "comment", "close"})
 
 
 def page_of(observation: Observation) -> Page:
@@ -26,8 +63,14 @@ class Goal:
 
     @cached_property
     def words(self) -> frozenset[str]:
-        said = frozenset(words(mask(self.text)))
-        return said | {"create"} if _MAKES.search(self.text) else said
+        plain = _RENEWS.sub(r"changed \1", mask(_MAKES.sub("create", self.text)))
+        said = frozenset(words(plain))
+        return said | {"create"} if self.makes else said
+
+    @cached_property
+    def makes(self) -> bool:
+        """Whether something is to come into being that was not there."""
+        return _MAKES.search(self.text) is not None
 
     @cached_property
     def values(self) -> tuple[Value, ...]:
@@ -35,15 +78,25 @@ class Goal:
 
     @cached_property
     def question(self) -> bool:
-        return is_question(self.text)
+        return is_question(self.text) and not self._shown
 
     @cached_property
     def visits(self) -> bool:
         """Whether it asks to be brought somewhere or shown something, and for nothing to be changed."""
-        asked = [stem(word) for word in re.findall(r"[A-Za-z]+", self.text)[:8]]
-        if _MAKES.search(self.text):
+        if self.question or _MAKES.search(self.text):
             return False
-        return not self.question and "open" in asked and not _CHANGES & set(asked)
+        return self._shown and not any(stem(verb) in _CHANGES or verb in _DOES for verb, _ in self._orders)
+
+    @cached_property
+    def _orders(self) -> list[tuple[str, int]]:
+        """What seem to be orders, as they are said, and where."""
+        return [(match[1].lower(), match.start(1)) for match in _ORDERS.finditer(self.text)]
+
+    @cached_property
+    def _shown(self) -> bool:
+        """Whether its last order is to show something: "Which are late? Open the list." is answered by the list."""
+        orders = [at for verb, at in self._orders if stem(verb) in ("open", "find") or verb in _LEADS]
+        return bool(orders) and self.text.rfind("?") < orders[-1]
 
     @cached_property
     def changes(self) -> bool:

@@ -20,13 +20,34 @@ from lbi.offline.forms import (
     is_empty,
     usable,
 )
-from lbi.offline.goal import FILLING, Goal, page_of
+from lbi.offline.goal import FILLING, page_of
 from lbi.offline.lexical import SYNONYMS, contains_phrase, labels, stem, words
 from lbi.offline.situation import Move, Situation, click, enter, fill, finish, path
 
 RESULT = "the result that says most of it"
+NAMED = "its name is in the instruction"
+WHOLE = 1.0  # score of an element whose whole name stands in the instruction
 #: searches in one episode, at most
-SEARCHES = 2
+SEARCHES = 3
+#: words of an instruction that are hardly ever what to search for
+MANNER = frozenset(
+    [
+        "give",
+        "form",
+        "answer",
+        "tell",
+        "according",
+        "exactly",
+        "please",
+        "whether",
+        "still",
+        "already",
+        "other",
+        "same",
+        "first",
+        "last",
+    ]
+)
 PRESSABLE = ("link", "button", "tab", "menuitem")
 
 
@@ -36,7 +57,7 @@ def ground(here: Situation) -> Move:
         return finish(here, "the page tells", told.text)
     if here.history and here.history[-1].reason == RESULT:
         return finish(here, "this is what was searched for")
-    seeks = here.goal.question or {stem("find"), stem("open")} <= here.goal.words
+    seeks = here.goal.question or here.goal.visits
     if seeks and (result := _best_result(here)):
         return click(result), RESULT
     if _just_sent(here):
@@ -51,11 +72,13 @@ def ground(here: Situation) -> Move:
             button = _best_button(here, form)
             if button is not None:
                 return click(button), "the form is filled"
-    element = _best_element(here)
-    if element is not None:
-        return click(element), "its name is in the instruction"
+    score, element = _best_element(here)
+    if element is not None and (score >= WHOLE or not seeks):
+        return click(element), NAMED
     if (seeks or not here.goal.changes) and not (told and told.text) and (move := search(here, frozenset())):
         return move
+    if element is not None:
+        return click(element), NAMED
     return finish(here, "nothing here is named by the instruction")
 
 
@@ -75,7 +98,7 @@ def search(here: Situation, said: Collection[str], entered: Collection[str] = ()
         found = (e for e in here.page.elements if e.role in ("link", "button") and _searches(e.name) and usable(e))
         opener = next(found, None)
         return (click(opener), "the search") if opener and not here.pressed(opener) else None
-    for text in _terms(here.goal, said, entered):
+    for text in _terms(here, said, entered):
         if not any(reason.endswith(f"search for {text}") for reason in sent):
             return (f'press({box.ref}, "Enter")' if holds(box, text) else fill(box, text)), f"search for {text}"
     return None
@@ -85,15 +108,22 @@ def _searches(name: str) -> bool:
     return set(labels(name)) == {stem("search")}
 
 
-def _terms(goal: Goal, said: Collection[str], entered: Collection[str]) -> list[str]:
-    """What to search for: quoted names and names, then the longest words that say which, not what to do."""
+def _terms(here: Situation, said: Collection[str], entered: Collection[str]) -> list[str]:
+    """What to search for: quoted names and names, then words that say which, not what to do; the rarest first."""
+    goal, rarity = here.goal, here.atlas.rarity
     named = [v.text for v in goal.values if v.kind in ("quoted", "name") and v.text not in entered]
     plain = goal.text
-    for text in entered:
+    for text in (*entered, *named):
         plain = plain.replace(text, " ")
     rest = [w for w in re.findall(r"[^\W\d_]{4,}", plain) if words(w) and not set(words(w)) & set(said)]
-    rest = [w for w in rest if w.lower() not in SYNONYMS]
-    return [*named[:2], *sorted(dict.fromkeys(rest), key=len, reverse=True)[:2]]
+    rest = [w for w in rest if stem(w) not in SYNONYMS.values() and w.lower() not in MANNER]
+    rest.sort(key=lambda w: (-rarity.get(stem(w), 1.0), -len(w)))
+    return [*named[:2], *dict.fromkeys(_base(w) for w in rest)][:SEARCHES]
+
+
+def _base(word: str) -> str:
+    """Without the ending of the plural, as searches look for parts of words."""
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 4 else word
 
 
 def _best_result(here: Situation) -> Element | None:
@@ -159,8 +189,8 @@ def _best_button(here: Situation, form: Form) -> Element | None:
     return max(free, key=score, default=None)
 
 
-def _best_element(here: Situation) -> Element | None:
-    """The link or button whose name the instruction (or what the documents say of it) mentions most completely."""
+def _best_element(here: Situation) -> tuple[float, Element | None]:
+    """(score, element): what is called most like the instruction or what the documents say of it."""
     best: tuple[float, Element | None] = (0.45, None)
     for element in here.page.elements:
         if here.goal.question and element.role != "link":
@@ -178,7 +208,7 @@ def _best_element(here: Situation) -> Element | None:
         score = _name_score(element, here)
         if score > best[0]:
             best = (score, element)
-    return find(here.page, best[1].role, best[1].name, here.about) if best[1] else None
+    return best[0], find(here.page, best[1].role, best[1].name, here.about) if best[1] else None
 
 
 def _name_score(element: Element, here: Situation) -> float:

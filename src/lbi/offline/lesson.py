@@ -17,7 +17,7 @@ from lbi.offline.forms import TOGGLE_ROLES, Form, called, find, form_of
 from lbi.offline.goal import FILLING, Goal, is_visit, page_of
 from lbi.offline.lexical import labels, mask, words
 from lbi.offline.places import Thing, segments, swap, thing_in, thing_of
-from lbi.offline.things import directory, plain_name, resolve
+from lbi.offline.things import FAMILIAR, directory, plain_name, resolve
 from lbi.records import Action, Observation, Step, Trajectory
 
 PAGES = 12  # pages of an example's trajectory beside its own that are looked at for names of things
@@ -101,7 +101,8 @@ class Lesson:
 
     shown: Shown
     goal: Goal
-    seen: Sequence[Page] = ()  # pages of this episode, the current one first
+    seen: Sequence[Page] = ()  # pages that are known beside its own
+    directories: dict[Thing, dict[Thing, set[str]]] = dataclasses.field(default_factory=dict)  # shared by lessons
     done: int = dataclasses.field(init=False, default=0)  # operations carried out already
 
     @property
@@ -153,7 +154,7 @@ class Lesson:
         """Names of the goal's thing."""
         if self.about is None or self.instead is None:
             return frozenset()
-        known = directory(self.about, self.pages, self.seen)
+        known = self._directory(self.about)
         return frozenset(name for thing, names in known.items() if thing.id == self.instead.id for name in names)
 
     @cached_property
@@ -164,6 +165,11 @@ class Lesson:
     def missing(self) -> bool:
         """Whether it is about a thing, and the goal's is not to be found."""
         return self.about is not None and self.instead is None
+
+    @property
+    def unknown(self) -> bool:
+        """Whether its things go by names, the names of several are known, and the goal says none of them."""
+        return self.about is not None and not self.about.id.isdigit() and len(self._directory(self.about)) >= FAMILIAR
 
     @cached_property
     def reachable(self) -> bool:
@@ -183,7 +189,17 @@ class Lesson:
         return list(dict.fromkeys(found))
 
     def counterpart(self, about: Thing) -> Thing | None:
-        return resolve(self.goal, about, self.pages, self.seen, self._said)
+        return resolve(self.goal, about, self._directory(about), self._said)
+
+    def _directory(self, about: Thing) -> dict[Thing, set[str]]:
+        """Things of the kind, with their names."""
+        kind = about if about.id.isdigit() else Thing(about.prefix, "")
+        if kind not in self.directories:
+            self.directories[kind] = directory(about, self.seen)
+        known = {thing: set(names) for thing, names in self.directories[kind].items()}
+        for thing, names in directory(about, self.pages).items():
+            known.setdefault(thing, set()).update(names)
+        return known
 
     @cached_property
     def _said(self) -> frozenset[str]:
@@ -241,17 +257,21 @@ class Lesson:
         return count
 
     @cached_property
+    def offers(self) -> dict[str, frozenset[str]]:
+        """Words of its forms by where they stand: names of fields, options, headings above them."""
+        forms = [operation.form for operation in self.operations if operation.form]
+        fields = [field for form in forms for field in form.fields]
+        headings = [heading for operation in self.operations for heading in page_of(operation.where).headings[-3:]]
+        return {
+            "names": frozenset(word for field in fields for word in labels(called(field))),
+            "options": frozenset(w for field in fields for option in field.options[:40] for w in words(option)),
+            "headings": frozenset(word for heading in headings for word in words(mask(heading))),
+        }
+
+    @cached_property
     def vocabulary(self) -> frozenset[str]:
         """Words of the forms it fills: names of fields and buttons, options, headings of the page."""
-        said: set[str] = set()
-        for operation in self.operations:
-            page = page_of(operation.where)
-            form = operation.form
-            for field in form.fields if form else ():
-                said |= set(labels(called(field)))
-                said |= {word for option in field.options[:40] for word in words(option)}
-            said |= {word for heading in page.headings[-3:] for word in words(mask(heading))}
-        return frozenset(said)
+        return frozenset().union(*self.offers.values())
 
 
 def _plain(url: str) -> str:

@@ -48,7 +48,7 @@ SYNONYMS: Mapping[str, str] = {
         ("news",),  # no plural of "new"
         ("user", "account", "member", "person"),
         ("name", "title", "call", "subject", "summary", "headline"),
-        ("description", "text", "content", "body", "message", "detail", "say", "contain", "read"),
+        ("description", "text", "content", "body", "message", "detail", "say", "contain", "read", "mention"),
         ("owner", "assignee", "responsible", "own"),
     )
     for word in group
@@ -152,6 +152,11 @@ def _with_context(value: Value, instruction: str, others: Iterable[Value]) -> Va
     return Value(value.text, value.kind, value.start, value.end, before, after)
 
 
+def unquoted(text: str) -> str:
+    """The text without what stands in quotation marks or after a colon."""
+    return _AFTER_COLON.sub(" ", _QUOTED.sub(" ", text))
+
+
 def mask(text: str) -> str:
     """The text without its quoted values, dates, numbers and coined names: what it asks for, not of what."""
     for pattern in (_QUOTED, _DATE, _NUMBER, _NAME):
@@ -175,7 +180,9 @@ def is_question(text: str) -> bool:
         r"|(?:please )?(?:report|check) (?:how|what|which|who|when|where|whether|if|the number)\b"
     )
     sentences = re.split(r"(?<=[.!?])\s+", plain)
-    return re.match(asking, plain) is not None or any(sentence.endswith("?") for sentence in sentences)
+    polite = r"(?:please )?(?:can|could|would|will) you\b"  # asks to do something, not to tell
+    asked = [s for s in sentences if s.endswith("?") and (not re.match(polite, s) or re.search(r"\btell\b", s))]
+    return re.match(asking, plain) is not None or bool(asked)
 
 
 def overlap(wanted: Iterable[str], offered: Iterable[str]) -> float:

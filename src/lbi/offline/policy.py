@@ -10,9 +10,11 @@ import itertools
 import json
 import re
 from collections.abc import Sequence
+from urllib.parse import parse_qsl
 
 from lbi.contracts import Fields
 from lbi.environments.snapshot import Element
+from lbi.offline.atlas import UNKNOWN
 from lbi.offline.forms import (
     CHOICE_ROLES,
     TOGGLE_ROLES,
@@ -25,19 +27,23 @@ from lbi.offline.forms import (
     holds,
     is_empty,
     row_of,
+    surroundings,
     usable,
 )
 from lbi.offline.goal import Goal, page_of
 from lbi.offline.ground import ground, search
 from lbi.offline.lesson import Lesson, Operation
 from lbi.offline.lexical import SYNONYMS, labels, words
-from lbi.offline.places import place, thing_in
+from lbi.offline.places import Thing, place, thing_in
 from lbi.offline.rank import CLOSE_ENOUGH, CLOSE_TO_ANSWER, rank
+from lbi.offline.seek import LIKELY, SURE, asked, seek
 from lbi.offline.situation import Move, Situation, click, enter, fill, finish, goto, guidance, path
 from lbi.records import Action, Step
 
 #: share of the best lesson's score that another must have to take its place
 NEAR_THE_BEST = 0.7
+ENOUGH = 0.4  # share of what is asked for that the page must say to which an example leads
+BESIDE = 2  # words of the goal that must stand beside a link that is one of many
 #: how the reason for the last step of an example ends
 LAST = "and that is the last step"
 
@@ -54,24 +60,60 @@ def act(fields: Fields) -> Move:
         observation=fields.observation,
         history=fields.history,
         documents=guidance(goal, sentences),
+        examples=fields.examples,
     )
-    if here.history and here.history[-1].reason.endswith(LAST) and not here.observation.error:
-        return finish(here, "the example was carried out")
+    shows = goal.question or goal.visits
+    ended = here.history[-1].reason.endswith(LAST) if here.history and not here.observation.error else False
+    if ended and shows:
+        return ground(here)
     if goal.question and here.history and _is_about(here):
         return ground(here)
-    lessons = [Lesson(shown, goal, here.seen) for shown in fields.examples]
+    if shows and (found := seek(here, LIKELY if goal.question else SURE)):
+        return found
+    known, directories = tuple(here.atlas.pages.values()), dict[Thing, dict[Thing, set[str]]]()
+    lessons = [Lesson(shown, goal, known, directories) for shown in fields.examples]
     for lesson in lessons:
         lesson.done = lesson.carried_out(here.history, here.observation)
+    if ended and any(lesson.changes and lesson.id in here.history[-1].reason for lesson in lessons):
+        return finish(here, "the example was carried out")
+    lessons = [lesson for lesson in lessons if not _spent(here, lesson)]
     ranked = rank(lessons, goal, here.named)
     best = ranked[0][0] if ranked else 0.0
     for score, lesson in _in_order(ranked, here.history):
         needed = CLOSE_TO_ANSWER if goal.question and lesson.instead is None else CLOSE_ENOUGH
         needed = max(needed, NEAR_THE_BEST * best)  # where the best cannot be followed, not just anything is
-        if score >= needed and not (lesson.changes and (goal.question or goal.visits)):
+        if score >= needed and not (shows and (_acts(lesson) or _elsewhere(here, lesson))):
             move = follow(here, lesson)
             if move is not None and not _failed(here, move):
                 return move[0], f"following {lesson.id}: {move[1]}"
+    if shows and (found := seek(here, LIKELY)):
+        return found
     return ground(here)
+
+
+def _acts(lesson: Lesson) -> bool:
+    """Whether it does more than lead somewhere or look something up."""
+    return lesson.changes or not all(operation.visit or operation.run for operation in lesson.operations)
+
+
+def _spent(here: Situation, lesson: Lesson) -> bool:
+    """Whether it was carried out to its end already, and what is wanted was not done by that: it only opened a form."""
+    return any(s.reason.startswith(f"following {lesson.id}") and s.reason.endswith(LAST) for s in here.history)
+
+
+def _elsewhere(here: Situation, lesson: Lesson) -> bool:
+    """Whether it leads to something else: to another view of a page than the goal asks for, or without its names."""
+    url = lesson.operations[-1].url
+    views = {word for _, value in parse_qsl(url.partition("?")[2].partition("#")[0]) for word in words(value)}
+    if any(word.isalpha() and word not in here.about for word in views):
+        return True
+    said = here.atlas.says(lesson.address(url))
+    names = [v for v in here.goal.values if v.kind in ("quoted", "name") and set(words(v.text))]
+    if any(not set(words(v.text)) & said for v in names):
+        return True
+    wanted, rarity = asked(here), here.atlas.rarity
+    told = sum(rarity.get(word, 0.0) for word in wanted & said)
+    return told < ENOUGH * sum(rarity.get(word, UNKNOWN) for word in wanted)
 
 
 def _failed(here: Situation, move: Move) -> bool:
@@ -157,7 +199,10 @@ def _by_link(here: Situation, lesson: Lesson) -> Move | None:
     if not links or any(here.pressed(e) for e in links):
         return None
     element = find(here.page, links[0].role, links[0].name, here.about)
-    return (click(element), "the one beside what is asked for") if element else None
+    telling = here.about - lesson.vocabulary - set(words(lesson.shown.example.instruction))
+    if element is None or len(surroundings(here.page, element, links) & telling) < BESIDE:
+        return None
+    return click(element), "the one beside what is asked for"
 
 
 def _is_its_name(link: Element, lesson: Lesson) -> bool:
@@ -222,8 +267,18 @@ def _fill(here: Situation, lesson: Lesson, operation: Operation) -> Move | None:
     frame = here.frame - known.keys()
     for filling in assign(here.goal.text, values, form.fields, known, frame, here.named):
         if not holds(filling.field, filling.value) and not here.has_filled(filling.field):
-            return enter(filling), "a value of the instruction"
+            return _unlock(here, filling.field) or (enter(filling), "a value of the instruction")
     return _unmarked(here, lesson, operation) or _required(here, form, known) or _toggle(here, operation, form)
+
+
+def _unlock(here: Situation, field: Element) -> Move | None:
+    """Choose what stands beside the field, without which it cannot be used or does not count."""
+    beside = [
+        e for e in here.page.elements if e.name == field.beside and e.role in TOGGLE_ROLES and e.line < field.line
+    ]
+    if not beside or field.line - beside[-1].line > 1 or beside[-1].has("checked"):
+        return None
+    return None if here.pressed(beside[-1]) else (click(beside[-1]), "what its field needs")
 
 
 def _unmarked(here: Situation, lesson: Lesson, operation: Operation) -> Move | None:
@@ -235,6 +290,7 @@ def _unmarked(here: Situation, lesson: Lesson, operation: Operation) -> Move | N
     tokens = re.findall(r"[^\W_][\w.-]*", here.goal.text)
     for before, token in itertools.pairwise(tokens):
         fresh = not set(labels(token)) & (lesson.vocabulary | kinds) and words(token) and token.lower() not in SYNONYMS
+        fresh = fresh and token.lower() not in ("without", "but", "not", "no")
         if fresh and (set(labels(before)) & kinds or before.lower() == "as"):
             return fill(typed[0], token.rstrip(".-")), "the word that says which"
     return None

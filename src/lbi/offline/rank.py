@@ -11,6 +11,7 @@ from lbi.offline.forms import CHOICE_ROLES, assign, called
 from lbi.offline.goal import Goal, page_of
 from lbi.offline.lesson import Lesson
 from lbi.offline.lexical import contains_phrase, is_question, labels, mask, words
+from lbi.offline.places import place
 
 #: a lesson that explains less of the goal than this teaches nothing about it
 CLOSE_ENOUGH = 0.33
@@ -22,57 +23,139 @@ COMMIT = frozenset(["save", "submit", "apply", "publish", "update", "ok", "confi
 FILLERS = frozenset(labels("with via chosen in on of what and text from the into"))
 #: what is done, by the first word of its group of synonyms: one is not another
 VERBS = frozenset(words("create change delete close find comment"))
+#: names of fields whose options are kinds of what the form is about
+TYPES = frozenset(words("type kind category sort"))
 UNKNOWN = 0.25  # weight of a word of the goal that no lesson has a word for
+BLIND = 0.1  # how far what a form offers counts where its instruction says nothing of the goal
+
+#: what speaks for a lesson, and how much
+WEIGHTS = {
+    "said": 0.65,  # share of the goal's words that its instruction says, beside fields
+    "said_fields": 0.55,  # ... that are names of fields in its instruction
+    "about": 0.5,  # ... that are the name of the goal's thing, of its kind
+    "names": 0.45,  # ... that are names of other fields of its forms
+    "options": 0.4,  # ... that are options of its forms
+    "headings": 0.3,  # ... that stand above its forms
+    "precision": 0.25,  # share of its instruction's words that the goal says
+    "literal": 0.1,  # ... as they are: "delete" for "delete", not for "remove"
+    "button": 0.1,  # whether the goal says the whole name of its button
+    "fields": 0.2,  # fields that the goal calls by their names as they are, two at most
+    "leads": 1.0,
+    "destroys": -0.35,  # it deletes and the goal does not, or the other way round
+    "old": -0.3,  # the goal wants something new, and it changes what is there
+    "fresh": -0.3,  # it creates something, and the goal does not
+    "other": -0.2,  # its verbs are others than the goal's
+    "stray": -0.25,  # the goal says nothing of the kind of thing that it creates or changes
+    "reachable": -0.05,  # the goal's thing is not known, but perhaps to be found by a link or a search
+    "missing": -0.18,  # the goal's thing is not known
+    "unknown": -0.25,  # its things go by names, several are known, and the goal says none of them
+    "found": 0.12,  # the goal's thing is known
+    "named": -0.1,  # the goal names something that exists, and it is about nothing that exists
+    "placed": 0.25,  # share of the goal's values that its forms have a place for
+    "homeless": -0.2,  # number of the goal's values that they have no place for
+    "untyped": 0.08,  # ... if there is something to type in it
+    "empty": -0.04,  # operations with something to enter, though the goal has no values
+    "long": -0.15,  # operations beyond the first
+}
 
 
 def rank(lessons: Sequence[Lesson], goal: Goal, named: Collection[str] = ()) -> list[tuple[float, Lesson]]:
     """Lessons by score, the best first; ``named`` are values that are names of things seen."""
     usable = [lesson for lesson in lessons if lesson.operations]
-    known = Counter(word for lesson in usable for word in _label(lesson))
-    offered = {word for lesson in usable for word in lesson.vocabulary}
-    asked = goal.words | frozenset(labels(mask(goal.text))) - FILLERS
-    weight = {
-        word: 1 / (1 + math.log(1 + known[word])) if known[word] or word in offered else UNKNOWN
-        for word in asked
-        if word in goal.words or known[word]
-    }
+    weight = weights(usable, goal)
     scored = [(score(lesson, goal, weight, named), lesson) for lesson in usable]
     scored.sort(key=lambda item: (-item[0], len(item[1].operations), item[1].id))
     return scored
 
 
-def _label(lesson: Lesson) -> frozenset[str]:
-    """Words of its instruction without its values, and without a button's name that only says that a form is sent."""
+def weights(lessons: Sequence[Lesson], goal: Goal) -> dict[str, float]:
+    """Words of the goal, and how much each tells: the fewer lessons have it, the more."""
+    known = Counter(word for lesson in lessons for word in set().union(*label_words(lesson)))
+    offered = {word for lesson in lessons for word in lesson.vocabulary}
+    asked = goal.words | frozenset(labels(mask(goal.text))) - FILLERS
+    return {
+        word: 1 / (1 + math.log(1 + known[word])) if known[word] or word in offered else UNKNOWN
+        for word in asked
+        if word in goal.words or known[word]
+    }
+
+
+def label_words(lesson: Lesson) -> tuple[frozenset[str], frozenset[str]]:
+    """Words of its instruction without its values and without a button's name that only says that a form is sent:
+    those of what is done and where, and those of the fields that are entered."""
     text = mask(lesson.shown.example.instruction)
     if lesson.everywhere:  # where its form was used says nothing
         text = re.split(r" (?:on|in) ", text, maxsplit=1)[0]
-    button = re.split(r" \(| with | on | in ", text, maxsplit=1)[0]
+    entered = re.search(r" with (.*?)(?= (?:on|in) [^,]*$|$)", text)
+    rest = text[: entered.start()] + text[entered.end() :] if entered else text
+    button = re.split(r" \(| on | in ", rest, maxsplit=1)[0]
     if {word.lower() for word in re.findall(r"[A-Za-z]+", button)} <= COMMIT:
-        text = text[len(button) :]
-    return frozenset(labels(text)) - FILLERS
+        rest = rest[len(button) :]
+    head = frozenset(labels(rest)) - FILLERS
+    return head, (frozenset(labels(entered[1])) - FILLERS - head if entered else frozenset())
 
 
 def score(lesson: Lesson, goal: Goal, weight: dict[str, float], named: Collection[str]) -> float:
-    """About 0..1.3: the share of the goal explained, whether its values find a place, and what is done too much."""
-    label = _label(lesson)
-    thing = _thing_words(lesson, goal) - label
-    asked = [word for word in weight if word not in thing]
-    total = sum(weight[word] for word in asked) or 1.0
-    said = sum(weight[word] for word in asked if word in label) / total
-    offered = sum(weight[word] for word in asked if word not in label and word in lesson.vocabulary) / total
-    core = (label - lesson.vocabulary) | (label & weight.keys())
-    precision = len(core & weight.keys()) / len(core) if core else 0.0
+    """About 0..1.3: what speaks for a lesson less what speaks against it."""
+    return sum(WEIGHTS[name] * value for name, value in features(lesson, goal, weight, named).items())
+
+
+def features(lesson: Lesson, goal: Goal, weight: dict[str, float], named: Collection[str]) -> dict[str, float]:
+    """By the names of ``WEIGHTS``; what is 0 may be left out."""
+    head, entered = label_words(lesson)
+    thing = _thing_words(lesson, goal) - head - entered
+    total = sum(weight.values()) or 1.0
+
+    def share(group: Collection[str]) -> float:
+        return sum(weight[word] for word in group if word in weight) / total
+
+    said, said_fields, about = share(head), share(entered), share(thing)
     # what a form offers speaks for an example only as far as its instruction does
-    trust = said
-    result = 0.65 * said + trust * 0.6 * offered + 0.25 * precision + 0.1 * _literal(lesson, goal)
-    result += trust * 0.2 * min(_fields_said(lesson, goal), 2)
-    result += _kind(lesson, goal)
-    verbs = label & VERBS
-    other = bool(verbs and goal.words & VERBS and not verbs & goal.words)
-    result -= 0.2 * (other or "delete" in verbs - goal.words)
-    places = _places(lesson, goal, named)
-    result += trust * places if places > 0 else places
-    return result - 0.15 * (len(lesson.operations) - 1)
+    trust = min(1.0, BLIND + said + said_fields)
+    rest = weight.keys() - head - entered - thing
+    values = {
+        "said": said,
+        "said_fields": said_fields,
+        "about": about,
+        "precision": len(head & weight.keys()) / len(head) if head else 0.0,
+        "literal": _literal(lesson, goal),
+        "button": float(_whole(lesson, goal)),
+        "fields": trust * min(_fields_said(lesson, goal), 2),
+        "leads": _kind(lesson, goal),
+        "long": len(lesson.operations) - 1.0,
+    }
+    for name, group in lesson.offers.items():
+        values[name] = trust * share(rest & group)
+        rest -= group
+    values["stray"] = float(_stray(lesson, goal, thing))
+    return values | _verbs(lesson, head, goal) | _places(lesson, goal, named, trust)
+
+
+def _stray(lesson: Lesson, goal: Goal, thing: Collection[str]) -> bool:
+    """Whether it is about another kind of thing, by place, title and button, or a type that its form has."""
+    if not lesson.changes or lesson.everywhere or thing:
+        return False
+    operation = lesson.operations[-1]
+    page = page_of(operation.where)
+    where = place(operation.where.url, lesson.about).split()[-1:]
+    own = re.split(r"\s+[–—|·]\s+|\s+-\s+", page.title)[0]
+    kinds = set(words(" ".join([*where, mask(own), operation.commit.name]))) - COMMIT - VERBS
+    for field in operation.form.fields if operation.form else ():
+        if set(labels(called(field))) & TYPES:
+            kinds |= {word for option in field.options for word in words(option)}
+    return bool(kinds) and not kinds & goal.words
+
+
+def _verbs(lesson: Lesson, head: frozenset[str], goal: Goal) -> dict[str, float]:
+    """What is done must be what is asked for: to create something, to change it and to delete it are three things."""
+    verbs, asked = head & VERBS, goal.words & VERBS
+    if ("delete" in verbs) != ("delete" in asked) and not goal.question:
+        return {"destroys": 1.0}
+    if goal.makes and lesson.about is not None and "create" not in verbs and not lesson.visit:
+        return {"old": 1.0}
+    if "create" in verbs - asked and goal.changes and not goal.makes and lesson.changes:
+        return {"fresh": 1.0}
+    return {"other": float(bool(verbs and asked and not verbs & asked))}
 
 
 def _fields_said(lesson: Lesson, goal: Goal) -> int:
@@ -90,9 +173,12 @@ def _literal(lesson: Lesson, goal: Goal) -> float:
     """Share of the label's words that the goal says as they are: "delete" for "delete", not for "remove"."""
     own = set(re.findall(r"[a-z]{3,}", mask(lesson.shown.example.instruction).lower())) - FILLERS
     said = set(re.findall(r"[a-z]{3,}", goal.text.lower()))
+    return len(own & said) / len(own) if own else 0.0
+
+
+def _whole(lesson: Lesson, goal: Goal) -> bool:
     pressed = set(re.findall(r"[a-z]{3,}", lesson.operations[-1].commit.name.lower()))
-    whole = len(pressed) > 1 and pressed <= said
-    return (len(own & said) / len(own) if own else 0.0) + whole
+    return len(pressed) > 1 and pressed <= set(re.findall(r"[a-z]{3,}", goal.text.lower()))
 
 
 def _kind(lesson: Lesson, goal: Goal) -> float:
@@ -104,7 +190,7 @@ def _kind(lesson: Lesson, goal: Goal) -> float:
         )
     if not goal.changes:
         return -0.3 if lesson.changes or lesson.visit else 0.0
-    return -0.3 if lesson.visit else 0.05 * lesson.changes
+    return -0.3 if lesson.visit else 0.05 if lesson.changes else -0.1
 
 
 def _thing_words(lesson: Lesson, goal: Goal) -> set[str]:
@@ -115,18 +201,13 @@ def _thing_words(lesson: Lesson, goal: Goal) -> set[str]:
     return own | {word for name in lesson.called for word in words(name)}
 
 
-def _places(lesson: Lesson, goal: Goal, named: Collection[str]) -> float:
-    """Values of the goal that the lesson has a field, option or thing for; one that has none counts against it."""
-    result = (
-        (-0.05 if lesson.reachable else -0.18)
-        if lesson.missing
-        else 0.12
-        if lesson.instead is not None
-        else -0.1 * bool(named)
-    )
+def _places(lesson: Lesson, goal: Goal, named: Collection[str], trust: float) -> dict[str, float]:
+    """Whether the goal's thing is known, and whether its values find a field, an option or a thing."""
+    result = _things(lesson, named)
     values = [v for v in goal.values if v.kind in ("quoted", "date")]
     if not values:
-        return result - 0.04 * sum(len(operation.run) > 0 for operation in lesson.operations) * (not goal.question)
+        entering = sum(len(operation.run) > 0 for operation in lesson.operations)
+        return result | {"empty": float(entering * (not goal.question))}
     used: set[int] = set()
     for operation in lesson.operations:
         form = operation.form
@@ -144,7 +225,14 @@ def _places(lesson: Lesson, goal: Goal, named: Collection[str]) -> float:
         v.start for v in values if contains_phrase(mask(label), v.text) or contains_phrase(_headings(lesson), v.text)
     }
     texts = any(action.kind == "fill" for operation in lesson.operations for action in operation.run)
-    return result + 0.25 * len(used) / len(values) - (0.12 if texts else 0.2) * (len(values) - len(used))
+    homeless = float(len(values) - len(used))
+    return result | {"placed": trust * len(used) / len(values), "homeless": homeless, "untyped": homeless * texts}
+
+
+def _things(lesson: Lesson, named: Collection[str]) -> dict[str, float]:
+    if lesson.missing:
+        return {"reachable" if lesson.reachable else "missing": 1.0, "unknown": float(lesson.unknown)}
+    return {"found": 1.0} if lesson.instead is not None else {"named": float(bool(named))}
 
 
 def _asked(goal: Goal, name: str) -> bool:

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from lbi.contracts import Shown
 from lbi.environments.snapshot import Element, Page
 from lbi.offline.answers import answer
+from lbi.offline.atlas import Atlas
 from lbi.offline.forms import FIELD_ROLES, TOGGLE_ROLES, Filling, Key
 from lbi.offline.goal import FILLING, Goal, page_of
 from lbi.offline.lexical import Value, words
+from lbi.offline.things import variants
 from lbi.records import Observation, Step
 
 Move = tuple[str, str]  # action, reason
@@ -24,6 +27,7 @@ class Situation:
     observation: Observation
     history: tuple[Step, ...]
     documents: frozenset[str]  # words of the documents' sentences about the goal
+    examples: tuple[Shown, ...] = ()
 
     @cached_property
     def seen(self) -> tuple[Page, ...]:
@@ -31,6 +35,10 @@ class Situation:
         pages = {page.url: page for page in (page_of(step.observation) for step in self.history)}
         pages.pop(self.page.url, None)
         return (self.page, *reversed(pages.values()))
+
+    @cached_property
+    def atlas(self) -> Atlas:
+        return Atlas.of(self.examples, self.seen)
 
     @cached_property
     def frame(self) -> frozenset[Key]:
@@ -77,8 +85,8 @@ class Situation:
 
     @cached_property
     def named(self) -> frozenset[str]:
-        """Values of the goal by which a link was called on some page seen: names of things that exist."""
-        links = {e.name.strip().lower() for page in self.seen for e in page.elements if e.role == "link"}
+        """Values of the goal by which a link is called on some page known: names of things that exist."""
+        links = {form.lower() for names in self.atlas.names.values() for name in names for form in variants(name)}
         return frozenset(v.text.lower() for v in self.goal.values if v.kind == "quoted" and v.text.lower() in links)
 
     def free_values(self) -> list[Value]:

@@ -13,24 +13,23 @@ from lbi.offline.goal import Goal
 from lbi.offline.lexical import STOP, SYNONYMS, contains_phrase, labels, words
 from lbi.offline.places import Thing, parts_of, thing_in
 
+FAMILIAR = 3  # things of a kind that are known, from which on a name that none of them has is no name of one
 NAMED = 0.5  # share of a name's words that must be said
 SURE = 0.5  # weight of the words of a name that are said, one that only this name has being worth 1
 AHEAD = 1.3  # how much better the best must be than the second best
 
 
-def resolve(goal: Goal, about: Thing, own: Sequence[Page], seen: Sequence[Page], said: Collection[str]) -> Thing | None:
+def resolve(goal: Goal, about: Thing, known: dict[Thing, set[str]], said: Collection[str]) -> Thing | None:
     """What the goal names where an example has its thing; None = nothing that would fit.
 
-    ``own`` are the example's pages, ``seen`` those of the current episode, ``said`` words that the goal uses otherwise.
+    ``known`` are things of its kind with their names, ``said`` words that the goal uses otherwise.
     """
     if about.id.isdigit() and (number := _number(goal, about)):
         return Thing(about.prefix, number)
-    known = directory(about, own, seen)
-    return (
-        _by_name(goal, known, set(said))
-        or _by_id(goal, about)
-        or (None if about.id.isdigit() else _by_value(goal, about))
-    )
+    found = _by_name(goal, known, set(said)) or _by_id(goal, about)
+    if found is not None or about.id.isdigit() or (len(known) >= FAMILIAR and not goal.makes):
+        return found  # where several are known, one that is not among them is not there
+    return _by_value(goal, about)
 
 
 def _number(goal: Goal, about: Thing) -> str:
@@ -43,9 +42,8 @@ def _number(goal: Goal, about: Thing) -> str:
     return ""
 
 
-def directory(about: Thing, own: Iterable[Page], seen: Iterable[Page]) -> dict[Thing, set[str]]:
+def directory(about: Thing, pages: Sequence[Page]) -> dict[Thing, set[str]]:
     """Things of one kind -> the names of the links that lead to them, or to another page about the same thing."""
-    pages = [*own, *seen]
     found: dict[Thing, set[str]] = {}
     leads: dict[str, set[str]] = {}  # name -> ids of the things it leads to
     for prefix in sorted({about.prefix, *homes(about, pages)}):
@@ -62,7 +60,9 @@ def _under(page: Page, prefix: tuple[str, ...], numbered: bool) -> list[tuple[st
     """Id and readable part of each thing under a prefix that the page links to, and the link's name if it tells."""
     key = ("under", prefix, numbered)
     if key not in page.memo:
-        things = ((thing_in(url, prefix, numbered=numbered), name) for url, name in _links(page) if _tells(name))
+        # below a section that goes by a name stand other things: /colours/red is no name for "colours"
+        links = ((url, name) for url, name in _links(page) if numbered or len(parts_of(url)) == len(prefix) + 1)
+        things = ((thing_in(url, prefix, numbered=numbered), name) for url, name in links if _tells(name))
         page.memo[key] = [(thing.id, thing.slug, name) for thing, name in things if thing is not None]
     return cast("list[tuple[str, str, str]]", page.memo[key])
 
@@ -141,9 +141,13 @@ def _by_name(goal: Goal, known: dict[Thing, set[str]], said: set[str]) -> Thing 
             for bare in variants(name):
                 own = {w for w in labels(bare) if not w.isdigit()}
                 hits = own & spoken
+                if not _names(bare, thing, goal):
+                    continue
                 phrase = len(bare) > 1 and contains_phrase(goal.text, bare)
                 rare = hits - said
-                if phrase or (rare and len(hits) / len(own) >= NAMED):
+                # one word of several may stand in the instruction for anything
+                told = len(rare) > 1 or (bool(rare) and rare == own - said)
+                if phrase or (told and len(hits) / len(own) >= NAMED):
                     value = sum(1 / common[w] for w in rare) + 0.1 * len(hits) + (0.5 + 0.01 * len(bare)) * phrase
                     best, whole = max((best, whole), (value, phrase))
         if best:
@@ -154,6 +158,13 @@ def _by_name(goal: Goal, known: dict[Thing, set[str]], said: set[str]) -> Thing 
     if len(scores) > 1 and not scores[0][1] and scores[0][0] < AHEAD * scores[1][0]:
         return None
     return scores[0][2]
+
+
+def _names(name: str, thing: Thing, goal: Goal) -> bool:
+    """Whether a name that is said means the thing: a link "tickets" may well lead to help on tickets."""
+    if not name.islower() or " " in name or any(value.text.lower() == name for value in goal.values):
+        return True
+    return re.sub(r"\W", "", name) in (re.sub(r"\W", "", thing.id.lower()), re.sub(r"\W", "", thing.slug.lower()))
 
 
 def _by_value(goal: Goal, about: Thing) -> Thing | None:
