@@ -32,7 +32,7 @@ from lbi.store import RunFolder
 async def main():
     joining = sys.argv[2] == "join"
     with RunFolder(Path(sys.argv[1]), {}, joining=joining) as folder:
-        claims = Claims(folder.store, beat=0.1, lease=1.0)
+        claims = Claims(folder.store, beat=0.1, lease=float(sys.argv[3]))
         await claims.enter(alone=folder.alone)
         folder.let_in(joined=joining)
         print("in", flush=True)
@@ -54,7 +54,7 @@ asyncio.run(main())
 """
 
 
-Start = Callable[[str], "subprocess.Popen[str]"]
+Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
@@ -62,8 +62,8 @@ def worker(tmp_path: Path) -> Iterator[Start]:
     """Starts processes on one run folder, each "alone" or to "join", and ends those that are left."""
     running: list[subprocess.Popen[str]] = []
 
-    def start(how: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", WORKER, str(tmp_path / "run"), how]
+    def start(how: str, lease: float = 60.0) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", WORKER, str(tmp_path / "run"), how, str(lease)]
         pipe = subprocess.PIPE
         running.append(subprocess.Popen(command, env=environ(), stdout=pipe, stderr=pipe, text=True))
         return running[-1]
@@ -147,9 +147,9 @@ def test_while_one_that_joined_is_at_work_nobody_starts_alone_and_another_may_jo
 
 
 def test_a_process_that_stood_still_is_told_so_and_its_work_was_taken_over(tmp_path, worker):
-    one = worker("alone")
+    one = worker("alone", 8.0)
     first_line(one)
-    two = worker("join")
+    two = worker("join", 8.0)
     first_line(two)
     os.kill(one.pid, signal.SIGSTOP)
     go(tmp_path)

@@ -21,7 +21,9 @@ from lbi.errors import UserError
 from lbi.rows import Store
 
 BEAT = 1.0  # seconds between heartbeats
-LEASE = 15.0  # seconds without one after which a claim may be taken over
+LEASE = (
+    60.0  # seconds without one after which a claim may be taken over; of a process that is known to be dead, at once
+)
 POLL = 0.25  # seconds after which work that another process does is looked at again
 State = Literal["mine", "theirs", "done"]
 UNRECORDED = ("stage", "label")  # kinds of work that no single record shows to be done
@@ -204,8 +206,24 @@ def _knows(db: sqlite3.Connection, worker: int, newest: int) -> None:
 
 def _known(db: sqlite3.Connection, worker: int, lease: float) -> bool:
     """Whether all that live have written down what they hold since this one came."""
-    sql = "SELECT count(*) FROM worker WHERE number < ? AND knows < ? AND seen > ?"
-    return not db.execute(sql, (worker, worker, time.time() - lease)).fetchone()[0]
+    rows = db.execute("SELECT number FROM worker WHERE number < ? AND knows < ?", (worker, worker)).fetchall()
+    return not any(_lives(db, number, lease) for (number,) in rows)
+
+
+def _lives(db: sqlite3.Connection, worker: int, lease: float) -> bool:
+    """Whether its heart beats; of a process on this machine, whether it is there at all."""
+    sql = "SELECT pid, host FROM worker WHERE number = ? AND seen > ?"
+    found = db.execute(sql, (worker, time.time() - lease)).fetchone()
+    if found is None:
+        return False
+    if found[1] == os.uname().nodename:
+        try:
+            os.kill(found[0], 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+    return True
 
 
 def _write_down(db: sqlite3.Connection, worker: int, held: dict[Place, str], newest: int) -> None:
@@ -220,10 +238,8 @@ def _take(db: sqlite3.Connection, place: Place, worker: int, lease: float) -> St
     found = db.execute("SELECT worker, state FROM claim WHERE kind = ? AND key = ?", place).fetchone()
     if found is not None and found[1] in ("done", "given up"):
         return "done"
-    if found is not None and found[0] != worker:
-        alive = db.execute("SELECT 1 FROM worker WHERE number = ? AND seen > ?", (found[0], time.time() - lease))
-        if alive.fetchone():
-            return "theirs"
+    if found is not None and found[0] != worker and _lives(db, found[0], lease):
+        return "theirs"
     db.execute("INSERT OR REPLACE INTO claim VALUES(?, ?, ?, 'held')", (*place, worker))
     return "mine"
 
