@@ -7,7 +7,7 @@ help:
 	@echo "make demo    set up, then learn Trac from its handbook and measure: a table, and runs/demo/report.html"
 	@echo "make test    set up for development, then all checks and all tests"
 	@echo "make check   lint, format, types and the fast tests"
-	@echo "make bench   speed of the command line, of retrieval, of the web environment and of model calls"
+	@echo "make bench   speed of the command line, of retrieval, of the web environment, of model calls and of sandboxes"
 	@echo "make clean   remove the virtual environment and caches; runs/ stays"
 
 setup:
@@ -33,6 +33,7 @@ bench: setup-dev
 	$(PYTHON) benchmarks/retrieve.py
 	$(PYTHON) benchmarks/web.py
 	$(PYTHON) benchmarks/engine.py
+	$(PYTHON) benchmarks/sandbox.py
 
 clean:
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

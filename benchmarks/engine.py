@@ -147,23 +147,25 @@ async def litellm(url: str, flight: int) -> Any:
 
 async def measured(side: str, url: str, load: Load) -> dict[str, Any]:
     """Workers that each do the next call as soon as their last one is answered."""
-    left, seen = iter(range(load.calls)), 0
+    left, seen, first = iter(range(load.calls)), 0, 0.0
     memory: list[int] = []
     async with globals()[side](url, load.flight) as call:
         await call(-1)  # loads what is loaded at the first call
 
         async def worker() -> None:
-            nonlocal seen
+            nonlocal seen, first
             for at in left:
                 await call(at)
                 seen += 1
+                first = time.perf_counter() - start if seen == load.flight else first
                 if seen % max(1, load.calls // 10) == 0:
                     memory.append(resident())
 
         before, start = cpu(), time.perf_counter()
         await asyncio.gather(*(worker() for _ in range(load.flight)))
         wall, used = time.perf_counter() - start, cpu() - before
-    return {"rate": load.calls / wall, "cpu": 1000 * used / load.calls, "memory": memory}
+    lost = {"first": first - load.latency, "in all": wall - load.calls / load.ideal}
+    return {"rate": load.calls / wall, "cpu": 1000 * used / load.calls, "memory": memory, "lost": lost}
 
 
 def cpu() -> float:
@@ -217,8 +219,11 @@ def rates() -> None:
 
 
 def many() -> None:
+    """Ideal: every worker's next call begins when its last one is answered, and all first ones at the start."""
     announce(MANY)
-    run("lbi", MANY)
+    print(f"  load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    lost = run("lbi", MANY)["lost"]
+    print(f"  lost: {lost['first']:.1f} s in the first {MANY.flight:,} calls, {lost['in all']:.1f} s in all")
 
 
 def memory() -> None:

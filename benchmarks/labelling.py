@@ -52,8 +52,8 @@ LEVERS: dict[str, dict[str, Any]] = {
     "c: differences": {"differences": True},
     "d: informative spans": {"spans": "informative"},
     "a + b + c, not whole": {"ordered": True, "together": TOGETHER, "differences": True},
-    "a + b + c": {"ordered": True, "whole": True, "together": TOGETHER, "differences": True},
-    "all, the default": Labelling().model_dump(),
+    "a + b + c, the default": Labelling().model_dump(),
+    "all four": {**Labelling().model_dump(), "spans": "informative"},
 }
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes .venv and finds or installs a browser: `scripts/setup.sh` to use lbi, `scripts/setup.sh dev` to test it too.
+# Makes .venv and finds or installs a browser and a sandbox: `scripts/setup.sh` to use lbi, `scripts/setup.sh dev` to test it too.
 # Quick when nothing has changed since the last time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -48,12 +48,38 @@ make_venv() {
 install_package() {
     local what="."
     [ -n "$extras" ] && what=".[$extras]"
-    say "installing the package${extras:+ for development}"
+    say "installing the package${extras:+ with $extras}"
     if command -v uv >/dev/null; then
         uv pip install -q --python "$venv/bin/python" -e "$what"
     else
         "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-input -e "$what"
     fi
+}
+
+# For tests that ask a real model server. Plain `torch` is a build for CUDA on most systems, several GB with what it
+# needs: which build would come is asked first, and only one for the CPU is taken. Without it those tests are skipped.
+torch=torch==2.13.0
+get_torch() {
+    "$venv/bin/python" -c 'import torch' 2>/dev/null && return
+    local would
+    if ! would="$("$venv/bin/python" -m pip install -q --disable-pip-version-check --no-input --only-binary :all: \
+        --dry-run --report - "$torch" 2>/dev/null)"; then
+        say "no $torch for this Python here"
+        return 1
+    fi
+    if grep -qiE '"name": "(nvidia|cuda|triton)' <<<"$would"; then
+        say "$torch would bring CUDA, several GB; to have its tests too, install a build for the CPU into $venv"
+        return 1
+    fi
+    "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-input --no-compile "$torch"
+}
+
+install_model_server() {
+    if ! get_torch; then
+        say "tests marked serve will be skipped"
+        return
+    fi
+    extras="dev,serve" install_package
 }
 
 has_browser() {
@@ -83,6 +109,16 @@ get_browser() {
     has_browser || fail "no Chromium. Install one: \`$venv/bin/playwright install chromium\` or, as root, \`apt-get install chromium\`"
 }
 
+# commands of an agent that works on a repository run in it; all else does without
+get_sandbox() {
+    [ "$(uname -s)" != Linux ] || command -v bwrap >/dev/null && return
+    if may_apt; then
+        apt_install bubblewrap || true
+        command -v bwrap >/dev/null && return
+    fi
+    say "no bubblewrap found: \`lbi run --repo\` needs it (\`apt-get install bubblewrap\`), Podman or Docker"
+}
+
 # what the state of .venv depends on; setup for development also serves to use
 wanted="$(cat pyproject.toml scripts/setup.sh src/lbi/__init__.py | cksum | cut -d' ' -f1)"
 known="$(cat "$stamp" 2>/dev/null || true)"
@@ -91,6 +127,8 @@ if [ -x "$venv/bin/lbi" ] && { [ "$known" = "$wanted dev" ] || [ "$known" = "$wa
 fi
 make_venv "$(find_python)"
 install_package
+if [ "$extras" = dev ]; then install_model_server; fi
 get_browser
+get_sandbox
 echo "$wanted $extras" >"$stamp"
 say "done"

@@ -122,6 +122,9 @@ step_limit = 6
 spans_per_trajectory = 4
 compose = 2
 
+[labelling]
+spans = "informative"
+
 [evaluation]
 step_limit = 5
 arms = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,11 @@ from larder import write_larder
 from lbi.benchmark import load_benchmark, shipped_benchmarks
 from lbi.environments.actions import parse_action
 from lbi.errors import UserError
+from lbi.leakage import moment
 from lbi.records import Check
 
+WEB = [name for name in shipped_benchmarks() if load_benchmark(name).environment == "web"]
+REPOSITORIES = [name for name in shipped_benchmarks() if load_benchmark(name).environment == "repository"]
 TASK = '[[task]]\nname = "{name}"\ninstruction = "Do it"\ncheck = {{ answer = ["1"] }}\n'
 
 
@@ -25,7 +29,7 @@ def complaint(tmp_path: Path, content: str) -> str:
     return str(raised.value)
 
 
-@pytest.mark.parametrize("name", shipped_benchmarks())
+@pytest.mark.parametrize("name", WEB)
 def test_every_shipped_benchmark_has_checked_tasks_with_readable_solutions(name):
     benchmark = load_benchmark(name)
     assert benchmark.name == name
@@ -34,6 +38,18 @@ def test_every_shipped_benchmark_has_checked_tasks_with_readable_solutions(name)
         assert task.category
         assert task.level in (1, 2, 3)
         assert [parse_action(action).kind for action in task.gold][-1] == "finish"
+
+
+@pytest.mark.parametrize("name", REPOSITORIES)
+def test_a_benchmark_of_repositories_has_tests_as_checks_and_the_date_of_each_base(name):
+    benchmark = load_benchmark(name)
+    assert (benchmark.name, benchmark.application) == (name, name)
+    for task in benchmark.tasks("repository"):
+        assert task.check is not None
+        assert task.check.tests
+        assert not task.gold
+        assert moment(task.date) is not None
+        assert "TODO" not in task.instruction
 
 
 @pytest.mark.parametrize("name", shipped_benchmarks())
@@ -47,6 +63,15 @@ def test_a_file_of_ones_own_is_read(tmp_path):
     tasks = load_benchmark(str(tmp_path / "app" / "tasks.toml")).tasks("web")
     assert [task.name for task in tasks] == ["store-flour", "count"]
     assert tasks[1].check == Check(answer=("2",))
+
+
+def test_a_data_set_of_instances_is_a_benchmark_too(tmp_path):
+    row = {"instance_id": "a__b-1", "repo": "a/b", "base_commit": "c0", "problem_statement": "It is broken."}
+    row |= {"FAIL_TO_PASS": '["t.py::test_x"]', "PASS_TO_PASS": "[]", "created_at": "2024-01-02T03:04:05Z"}
+    (tmp_path / "data.jsonl").write_text(json.dumps(row))
+    (task,) = load_benchmark(str(tmp_path / "data.jsonl")).tasks("repository")
+    assert (task.name, task.instruction, task.category) == ("a__b-1", "It is broken.", "b")
+    assert (task.check, task.date) == (Check(tests=("t.py::test_x",)), "2024-01-02T03:04:05Z")
 
 
 def test_a_name_that_is_neither_shipped_nor_a_file_is_answered_with_those_there_are():

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from lamps import observed
 from lbi.environments.snapshot import Page
-from lbi.offline.forms import assign, find, form_of, forms, holds
+from lbi.offline.assign import assign, holds
+from lbi.offline.forms import find, form_of, forms
 from lbi.offline.goal import page_of
 from lbi.offline.lexical import values
 

@@ -6,7 +6,8 @@ import pytest
 
 from lamps import asked, observed
 from lbi.offline.answers import answer
-from lbi.offline.forms import Form, assign, called, forms, row_of
+from lbi.offline.assign import assign
+from lbi.offline.forms import Form, called, forms, row_of
 from lbi.offline.goal import Goal, page_of
 from lbi.offline.lexical import is_question
 from lbi.offline.policy import act

@@ -26,7 +26,7 @@ Opened = Callable[..., AbstractAsyncContextManager[tuple[Model, ModelServer]]]
 KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "google": "GEMINI_API_KEY"}
 TASK = Task(instruction="Close ticket 7", environment="web")
 REQUEST = Request(role="query", fields=Fields(task=TASK, observation=Observation(text="button [e1]", image="cafe")))
-PNG = b"\x89PNG not really"
+PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==")
 
 
 @pytest.fixture(params=sorted(KEYS))

@@ -224,7 +224,7 @@ def test_no_documents_are_shown_without_room() -> None:
 def test_screenshots_are_attached_unless_the_model_is_shown_none() -> None:
     request = Request(role="act", fields=fields(observation=page(2, image="cafe")))
     assert render(request)[-1].images == ("cafe",)
-    assert render(request, Limits(images=False))[-1].images == ()
+    assert render(request, Limits(images=()))[-1].images == ()
 
 
 # spans

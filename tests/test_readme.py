@@ -53,9 +53,9 @@ def test_every_block_of_toml_parses() -> None:
         tomllib.loads(block)
 
 
-@pytest.mark.parametrize("command", sorted(set(re.findall(r"^lbi (\w+)", README, flags=re.MULTILINE))))
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"^lbi ((?:tasks )?\w+)", README, flags=re.MULTILINE))))
 def test_every_command_exists_with_the_options_shown(command: str) -> None:
-    said = lbi(command, "--help").stdout
+    said = lbi(*command.split(), "--help").stdout
     assert f"lbi {command}" in said
     for line in re.findall(rf"^lbi {command}\b(.*)$", README, flags=re.MULTILINE):
         for option in re.findall(r"(--[\w-]+)", line.split("#")[0]):

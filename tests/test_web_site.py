@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
+import re
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -14,13 +16,17 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import pytest_asyncio
 
-from lbi.contracts import Environment, Outcome
+from lbi.contracts import Environment, Fields, Outcome, Request
 from lbi.environments import perform
 from lbi.environments.application import Application, Login, Policy
 from lbi.environments.web import WebEnvironment, WebWorld
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
+from lbi.images import size_of
+from lbi.models import open_model
+from lbi.prompts import Limits
 from lbi.records import Check, Observation, Task
 from lbi.store import RunFolder
+from lbi.testing.model_server import ModelServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -444,6 +450,26 @@ async def test_screenshots_are_handed_over(site: str) -> None:
         assert kept[0].startswith(b"\x89PNG")
     finally:
         await world.close()
+    await _shown_to_a_model(seen, kept[0])
+
+
+async def _shown_to_a_model(seen: Observation, screenshot: bytes) -> None:
+    """Every provider's request carries the real screenshot, half as large as it was taken."""
+    task = Task(instruction="look", environment="site")
+    for provider in ("anthropic", "google", "openai"):
+        async with ModelServer() as server:
+            model = open_model(
+                f"{provider}:some",
+                base_url=server.url_of(provider),
+                limits=Limits(image_side=640),
+                load_image={"hash": screenshot}.__getitem__,
+            )
+            await model.complete(Request(role="act", fields=Fields(task=task, observation=seen)))
+            await model.close()
+        (asked,) = server.requests
+        (found,) = re.findall(r"iVBORw0KGgo[\w+/=]+", json.dumps(asked))
+        assert size_of(screenshot, "taken") == (1280, 900)
+        assert size_of(base64.b64decode(found), "sent") == (640, 450)
 
 
 async def test_a_page_that_is_a_picture_answers_like_any_other(web: WebEnvironment) -> None:

@@ -16,6 +16,7 @@ from lbi.records import Task, Trajectory, digest_of
 from lbi.rollout import rollout
 from lbi.telemetry import AGENT, TASK
 from lbi.workshop import Workshop
+from lbi.worlds import explorer_of
 
 ROUND = 8  # roll-outs between which an exploring agent learns; fixed, so that the number of workers changes nothing
 AGAIN = 0.7  # temperature of further attempts: at 0, a model would do what it did before
@@ -56,7 +57,7 @@ def _rounds(tasks: Sequence[Task], size: int) -> list[Sequence[Task]]:
 
 
 def _agent(shop: Workshop, seed: int, attempt: int) -> Agent:
-    name = shop.config.synthesis.agent or ("explore" if shop.offline else "react")
+    name = shop.config.synthesis.agent or (explorer_of(shop.config) if shop.offline else "react")
     sample = int(digest_of([seed, attempt])[:8], 16) if attempt else seed
     parts = Parts(model=shop.role("act"), sample=sample, temperature=AGAIN if attempt else 0.0, stage="attempt")
     return open_agent(name, parts)

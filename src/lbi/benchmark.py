@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lbi.config import explain
 from lbi.errors import UserError
 from lbi.records import Check, Task
+from lbi.swe.instance import ENDINGS as DATA_SETS
+from lbi.swe.instance import Instance, load_instances
+from lbi.swe.recipes import draft, parse_recipes
 
 
 class HeldOut(BaseModel):
@@ -26,6 +30,7 @@ class HeldOut(BaseModel):
     level: int = Field(default=0, ge=0, le=3)
     gold: tuple[str, ...] = ()
     start_url: str = ""
+    date: str = ""
 
 
 class Benchmark(BaseModel):
@@ -34,6 +39,8 @@ class Benchmark(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
+    environment: str = "web"
+    """Family of environments that its tasks are done in."""
     application: str = ""
     task: tuple[HeldOut, ...] = Field(min_length=1)
 
@@ -47,22 +54,18 @@ def shipped_benchmarks() -> tuple[str, ...]:
 
 
 def load_benchmark(name_or_path: str) -> Benchmark:
-    """A shipped benchmark by name, or the user's own by path. Raises UserError."""
-    if name_or_path in shipped_benchmarks():
-        text = (resources.files("lbi.benchmarks") / f"{name_or_path}.toml").read_text()
-    else:
-        path = Path(name_or_path).expanduser()
-        if not path.is_file():
-            raise UserError(
-                f"no benchmark {name_or_path!r}: neither a file nor one of those shipped "
-                f"({', '.join(shipped_benchmarks())})"
-            )
-        try:
-            text = path.read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"cannot read the benchmark {path}: {error}") from None
+    """A shipped benchmark by name, or the user's own by path. Raises UserError.
+
+    Instances of repositories with bugs are held-out tasks too: a file of recipes, or a data set of SWE-bench's format.
+    """
+    if Path(name_or_path).suffix in DATA_SETS:
+        return _of_repositories(load_instances(Path(name_or_path).expanduser()), name_or_path)
+    text = _text(name_or_path)
     try:
         raw: dict[str, Any] = tomllib.loads(text)
+        if "instance" in raw:
+            recipes = parse_recipes(text, f"benchmark {name_or_path}")
+            return _of_repositories([draft(recipe) for recipe in recipes.instance], name_or_path, recipes.name)
         benchmark = Benchmark.model_validate(raw)
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"benchmark {name_or_path}: {error}") from None
@@ -73,3 +76,37 @@ def load_benchmark(name_or_path: str) -> Benchmark:
     if twice:
         raise UserError(f"benchmark {name_or_path}: the name {twice[0]!r} is used twice; each task needs its own")
     return benchmark
+
+
+def _text(name_or_path: str) -> str:
+    if name_or_path in shipped_benchmarks():
+        return (resources.files("lbi.benchmarks") / f"{name_or_path}.toml").read_text("utf-8")
+    path = Path(name_or_path).expanduser()
+    if not path.is_file():
+        raise UserError(
+            f"no benchmark {name_or_path!r}: neither a file nor one of those shipped "
+            f"({', '.join(shipped_benchmarks())})"
+        )
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the benchmark {path}: {error}") from None
+
+
+def _of_repositories(instances: Sequence[Instance], name_or_path: str, name: str = "") -> Benchmark:
+    """What is asked for is the problem statement, and the check is that the instance's tests pass."""
+    return Benchmark(
+        name=name or Path(name_or_path).stem,
+        environment="repository",
+        application=name_or_path,
+        task=tuple(
+            HeldOut(
+                name=instance.instance_id,
+                instruction=instance.problem_statement or instance.instance_id,
+                category=instance.repo.rstrip("/").rpartition("/")[2],
+                check=Check(tests=instance.fail_to_pass),
+                date=instance.created_at,
+            )
+            for instance in instances
+        ),
+    )

@@ -8,20 +8,25 @@ import json
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
-from lbi.contracts import Message, Model, Reply, Request
+from lbi.batches import WAITING, Desk
+from lbi.contracts import Batches, Message, Model, Reply, Request
 from lbi.errors import BudgetExceeded, ModelBusy, ModelError, UserError
 from lbi.gate import Gate
-from lbi.models import THINKING_TOKENS
+from lbi.models import IMAGE_TOKENS, THINKING_TOKENS
 from lbi.prices import Prices
 from lbi.prompts import DEFAULT_LIMITS, Limits, estimate_tokens, render
 from lbi.records import Usage
 from lbi.retry import Retry, Tries, tried, within
 
 Complete = Callable[[Request], Coroutine[Any, Any, Reply]]
+
+
+#: calls that begin in one turn of the event loop
+_AT_ONCE = 16
 
 
 class CallStore(Protocol):
@@ -80,6 +85,7 @@ class Wrapped:
         self.free = is_free(model)
         self.endpoint = endpoint_of(model)
         self.limits = limits_of(model)
+        self.image_tokens = image_tokens_of(model)
         self.close = model.close
         self._complete = complete
 
@@ -96,9 +102,21 @@ def endpoint_of(model: Model) -> str:
     return str(getattr(model, "endpoint", ""))
 
 
+def batches_of(model: Model) -> Batches | None:
+    """The provider's batch interface, where it has one."""
+    found = getattr(model, "batches", None)
+    return found if isinstance(found, Batches) else None
+
+
 def limits_of(model: Model) -> Limits:
     found = getattr(model, "limits", DEFAULT_LIMITS)
     return found if isinstance(found, Limits) else DEFAULT_LIMITS
+
+
+def image_tokens_of(model: Model) -> Callable[[str], int]:
+    """By the hash of an image: about how many tokens it is billed as."""
+    found: Callable[[str], int] = getattr(model, "image_tokens", lambda image: IMAGE_TOKENS)
+    return found
 
 
 def wrapped(
@@ -110,18 +128,22 @@ def wrapped(
     budget: Budget | None = None,
     retry: Retry | None = None,
     gate: Gate | None = None,
+    desk: Desk | None = None,
+    waiting: Collection[str] = (),
 ) -> Model:
     """All wrappers in the order that makes sense: hits cost nothing, and every attempt is metered.
 
     Money is set aside once for all attempts of a call and before the gate: who waits for money holds no place there,
     and its wait is no silence of the provider's. A free model is only metered. ``gate`` is shared by all models of one
-    provider.
+    provider, ``desk`` takes the calls of who is ``waiting`` (label, judge) to the provider's batches.
     Raises UserError for a budget with a model whose price is unknown.
     """
     inner = metered(model, meters, prices)
     if is_free(model):
         return inner
     inner = retried(inner, retry or Retry(), gate)
+    if desk is not None and waiting:
+        inner = batched(inner, metered(_Rows(model, desk), meters, prices, share=desk.share), desk, waiting)
     if budget is not None:
         inner = budgeted(inner, budget, prices)
     return cached(inner, calls, meters)
@@ -130,8 +152,10 @@ def wrapped(
 # money
 
 
-def metered(model: Model, meters: MeterStore, prices: Prices) -> Model:
+def metered(model: Model, meters: MeterStore, prices: Prices, share: float = 1.0) -> Model:
     """Prices each call and adds it up per stage and role, also a call whose reply could not be used.
+
+    ``share`` is what of the usual price the call costs.
 
     Meters: calls, failures, input_tokens, output_tokens, cached_tokens, written_tokens, seconds, cost (US dollars),
     unpriced (calls whose cost is unknown and therefore no part of ``cost``).
@@ -141,10 +165,10 @@ def metered(model: Model, meters: MeterStore, prices: Prices) -> Model:
         try:
             reply = await model.complete(request)
         except ModelError as error:
-            error.usage = _priced(model, error.usage, prices)
+            error.usage = _priced(model, error.usage, prices, share)
             _add(meters, request, error.usage, failures=1)
             raise
-        usage = _priced(model, _counted(model, request, reply), prices)
+        usage = _priced(model, _counted(model, request, reply), prices, share)
         _add(meters, request, usage)
         return reply.model_copy(update={"usage": usage})
 
@@ -155,15 +179,16 @@ def _counted(model: Model, request: Request, reply: Reply) -> Usage:
     """The usage of a reply, estimated where a server states none: what is not counted would cost nothing."""
     if is_free(model) or reply.usage.input_tokens or reply.usage.output_tokens:
         return reply.usage
-    asked, said = _estimated_input(render(request, limits_of(model))), estimate_tokens(reply.text)
+    asked, said = _estimated_input(model, request), estimate_tokens(reply.text)
     return reply.usage.model_copy(update={"input_tokens": asked, "output_tokens": said})
 
 
-def _priced(model: Model, usage: Usage, prices: Prices) -> Usage:
+def _priced(model: Model, usage: Usage, prices: Prices, share: float) -> Usage:
     if is_free(model) or not usage.calls:
         cost: float | None = 0.0
     else:
         cost = prices.cost(model.name, usage, endpoint_of(model))
+        cost = None if cost is None else cost * share
     return usage.model_copy(update={"cost": cost})
 
 
@@ -252,14 +277,58 @@ def _estimate(model: Model, request: Request, prices: Prices) -> float:
 
     Whether the prompt is written to the provider's cache is the provider's choice, so the dearer of the two counts.
     """
-    asked = 2 * _estimated_input(render(request, limits_of(model)))
+    asked = 2 * _estimated_input(model, request)
     usage = Usage(calls=1, input_tokens=asked, output_tokens=request.max_tokens + THINKING_TOKENS)
     written = usage.model_copy(update={"written_tokens": asked})
     return max(prices.cost(model.name, each, endpoint_of(model)) or 0.0 for each in (usage, written))
 
 
-def _estimated_input(messages: tuple[Message, ...]) -> int:
-    return sum(estimate_tokens(message.content) + 8 + 1500 * len(message.images) for message in messages)
+def _estimated_input(model: Model, request: Request) -> int:
+    """Four bytes a token, and images by the rule of their provider."""
+    messages, of_image = render(request, limits_of(model)), image_tokens_of(model)
+    shown = sum(of_image(image) for message in messages for image in message.images)
+    return shown + sum(estimate_tokens(message.content) + 8 for message in messages)
+
+
+# batches
+
+
+class _Rows(Wrapped):
+    """A model whose calls are rows of batches."""
+
+    def __init__(self, model: Model, desk: Desk) -> None:
+        async def complete(request: Request) -> Reply:
+            return await desk.ask(_key(model, request), request)
+
+        super().__init__(model, complete)
+
+
+def batched(direct: Model, rows: Model, desk: Desk, waiting: Collection[str]) -> Model:
+    """Calls that can wait go into batches; what is asked once more, and what a batch did not carry out, goes directly.
+
+    So does a row that the provider rejects: on the direct way it is found out which settings the model takes.
+    """
+
+    async def complete(request: Request) -> Reply:
+        if request.extra or WAITING.get(request.stage) not in waiting:
+            return await direct.complete(request)
+        try:
+            return await rows.complete(request)
+        except ModelBusy:
+            return await direct.complete(request)
+        except ModelError as error:
+            if error.kind != "bad request":
+                raise
+            return await direct.complete(request)
+
+    both = Wrapped(direct, complete)
+
+    async def close() -> None:
+        await desk.close()
+        await direct.close()
+
+    both.close = close
+    return both
 
 
 # patience
@@ -282,7 +351,7 @@ def retried(
     way = (gate or Gate(model.name, clock=clock, sleep=sleep)).way(model.name)
 
     async def complete(request: Request) -> Reply:
-        tokens = _estimated_input(render(request, limits_of(model)))
+        tokens = _estimated_input(model, request)
 
         async def once(tries: Tries) -> Reply:
             while True:
@@ -314,10 +383,15 @@ def cached(model: Model, calls: CallStore, meters: MeterStore) -> Model:
     counts it under ``hits`` and nothing else. The same question asked twice at once is sent once.
     """
     asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+    begin = asyncio.Semaphore(_AT_ONCE)
 
     async def complete(request: Request) -> Reply:
+        # of a thousand calls that come at once, the first are on their way before the last is rendered: the server
+        # works meanwhile, and the replies come back one after the other too, and not all in one moment
+        async with begin:
+            await asyncio.sleep(0)
         messages = render(request, limits_of(model))
-        key = call_key(model.name, request, messages)
+        key = _key(model, request)
         async with asking.setdefault(key, asyncio.Lock()):
             known = calls.get_call(key)
             if known is not None:
@@ -335,8 +409,18 @@ def cached(model: Model, calls: CallStore, meters: MeterStore) -> Model:
     return Wrapped(model, complete)
 
 
-def call_key(model: str, request: Request, messages: tuple[Message, ...]) -> str:
-    """Hash of everything that decides a reply; with ``sample``, several samples of one prompt are several calls."""
+def _key(model: Model, request: Request) -> str:
+    limits = limits_of(model)
+    return call_key(model.name, request, render(request, limits), limits.image_side)
+
+
+def call_key(model: str, request: Request, messages: tuple[Message, ...], image_side: int = 0) -> str:
+    """Hash of everything that decides a reply; with ``sample``, several samples of one prompt are several calls.
+
+    Images count by their hash and, where there are some, by the size to which they are cut down.
+    """
     turns = [(message.role, message.content, message.images) for message in messages]
-    asked = [model, request.temperature, request.max_tokens, request.sample, turns]
+    asked: list[Any] = [model, request.temperature, request.max_tokens, request.sample, turns]
+    if any(message.images for message in messages):
+        asked.append(image_side)
     return hashlib.blake2b(json.dumps(asked).encode(), digest_size=16).hexdigest()

@@ -31,7 +31,7 @@ def main() -> None:
     app(prog_name="lbi")
 
 
-def _command(function: Callable[P, int]) -> Callable[P, int]:
+def _command(function: Callable[P, int], of: typer.Typer = app) -> Callable[P, int]:
     """Register a command whose errors end the process as they should."""
 
     @functools.wraps(function)
@@ -50,7 +50,7 @@ def _command(function: Callable[P, int]) -> Callable[P, int]:
             _end(*explained(error))
         raise typer.Exit(code)
 
-    app.command(function.__name__.rstrip("_"))(guarded)
+    of.command(function.__name__.rstrip("_"))(guarded)
     return guarded
 
 
@@ -103,6 +103,8 @@ Join = Annotated[bool, typer.Option("--join", help="Work on a run together with 
 Otel = Annotated[
     bool, typer.Option("--otel", help="Send traces and metrics to OTEL_EXPORTER_OTLP_ENDPOINT (extra: otel).")
 ]
+Repo = Annotated[Path | None, typer.Option("--repo", help="Learn a repository of your own; needs no config file.")]
+Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run a repository's commands without a sandbox.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
@@ -116,6 +118,8 @@ def run(
     seeds: Seeds = "",
     workers: Workers = 0,
     set_: Set = None,
+    repo: Repo = None,
+    unsafe: Unsafe = False,
     dry_run: DryRun = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -129,11 +133,8 @@ def run(
     """
     from lbi.commands.run import How, Wanted, run
 
-    return run(
-        Wanted(config, out, model, base_url, budget, seeds, workers, set_ or []),
-        "",
-        How(dry_run, json, quiet, progress, join),
-    )
+    wanted = Wanted(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe)
+    return run(wanted, "", How(dry_run, json, quiet, progress, join, otel))
 
 
 @_command
@@ -146,6 +147,8 @@ def synthesize(
     seeds: Seeds = "",
     workers: Workers = 0,
     set_: Set = None,
+    repo: Repo = None,
+    unsafe: Unsafe = False,
     dry_run: DryRun = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -156,7 +159,7 @@ def synthesize(
     """Learn only: stop when the examples are made."""
     from lbi.commands.run import How, Wanted, run
 
-    wanted = Wanted(config, out, model, base_url, budget, seeds, workers, set_ or [])
+    wanted = Wanted(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe)
     return run(wanted, "synthesis", How(dry_run, json, quiet, progress, join, otel))
 
 
@@ -207,7 +210,9 @@ def report(
 @_command
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
-    format: Annotated[str, typer.Option("--format", "-f", help="trl, openai, sharegpt, jsonl or parquet.")],
+    format: Annotated[
+        str, typer.Option("--format", "-f", help="trl, openai, sharegpt, jsonl or parquet; or predictions.")
+    ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder.", show_default="RUN/export-FORMAT")] = None,
     tier: Annotated[
         str, typer.Option(help="Only examples that earned this or more: unverified, committee, replayed, checked.")
@@ -217,7 +222,10 @@ def export(
     validation: Annotated[float, typer.Option(help="Share of the documents that is held back.")] = 0.1,
     json: Json = False,
 ) -> int:
-    """Write the examples of a run as a training set."""
+    """Write the examples of a run as a training set.
+
+    With predictions: the patches that each arm handed in for a benchmark of repositories, in SWE-bench's format.
+    """
     from lbi.commands.export import export
 
     return export(run, format, out, tier, kinds, seeds, validation, json)
@@ -294,3 +302,69 @@ def init(
     from lbi.commands.init import init
 
     return init(url, docs, out, tasks, force)
+
+
+@_command
+def grade(
+    instances: Annotated[
+        str, typer.Argument(help="Shipped benchmark, file of recipes, or a data set of SWE-bench's format.")
+    ],
+    predictions: Annotated[
+        Path, typer.Option("--predictions", "-p", help="JSON or JSON Lines, as SWE-bench's tools write them.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File of grades.", show_default="PREDICTIONS.grades.json")
+    ] = None,
+    official: Annotated[
+        bool, typer.Option("--official", help="Have the official package read each log too (362 MB the first time).")
+    ] = False,
+    workers: Annotated[int, typer.Option("--workers", "-w", min=1, max=64, help="Sandboxes at a time.")] = 2,
+    unsafe: Annotated[bool, typer.Option("--unsafe", help="Run without a sandbox, on a copy.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Grade patches: do the tests that failed pass, and those that passed still?
+
+    Each in a fresh sandbox. What was graded before is not graded again. Exits with 1 if a patch could not be graded.
+    """
+    from lbi.commands.grade import grade_predictions
+
+    return grade_predictions(instances, predictions, out, official, workers, unsafe, json, quiet)
+
+
+tasks_ = typer.Typer(name="tasks", help="Make tasks.", no_args_is_help=True)
+app.add_typer(tasks_)
+
+
+@functools.partial(_command, of=tasks_)
+def mutate(
+    repository: Annotated[Path, typer.Argument(help="Folder of a repository with pytest tests.", metavar="REPO")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File of tasks to write.")] = Path("mutations.jsonl"),
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="So many tasks.")] = 20,
+    limit: Annotated[int, typer.Option(min=0, help="Try at most so many mutations; 0 = all.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the order in which mutations are tried.")] = 0,
+    only: Annotated[list[str] | None, typer.Option(help="File or folder to mutate; may be repeated.")] = None,
+    tests: Annotated[list[str] | None, typer.Option(help="File or folder of tests; may be repeated.")] = None,
+    python: Annotated[
+        Path | None, typer.Option(help="Interpreter with what it needs.", show_default="REPO/.venv's, else a fresh one")
+    ] = None,
+    with_: Annotated[
+        list[str] | None, typer.Option("--with", help="Requirement of the fresh interpreter; may be repeated.")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", "-w", min=1, max=64, help="Sandboxes at a time.")] = 2,
+    seconds: Annotated[float, typer.Option(min=1, help="At most, for all tests of the repository as it is.")] = 300.0,
+    unsafe: Annotated[bool, typer.Option("--unsafe", help="Run without a sandbox, on a copy.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Put bugs into a repository on purpose: tasks whose solution is known.
+
+    Only those that break a test which passed before; the repository itself is not written to. Stopped or killed, the
+    same command continues where it was.
+    """
+    from lbi.commands.mutate import Wanted, mutate
+
+    wanted = Wanted(
+        repository, out, count, limit, seed, only or [], tests or [], python, with_ or [], workers, seconds, unsafe
+    )
+    return mutate(wanted, json, quiet)

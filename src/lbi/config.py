@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lbi.documents import DocumentSource
 from lbi.errors import UserError
 from lbi.prices import Price
+from lbi.prompts import PARTS_OF_A_RUN, Limits, Part
 
 Data = Literal["none", "forward", "backward", "composed", "shuffled"]
 
@@ -36,9 +37,20 @@ class Models(Section):
     judges: tuple[str, ...] = ()
     base_url: str = ""
     """Address of an OpenAI-compatible server."""
+    structured: tuple[Part, ...] | None = None
+    """Who replies in JSON by a schema that the provider enforces: propose, act, query, label, judge. Where nothing is
+    said, all do at the providers' own endpoints, and none at a server of one's own. A model that takes no schema is
+    asked in the prompts' own form."""
+    images: tuple[Part, ...] = PARTS_OF_A_RUN
+    """Who is shown the screenshots that there are; a model that takes no images must not be."""
+    image_side: int = Field(default=1280, ge=64, le=2000)
+    """Pixels of the longer side of a screenshot, as it is sent; larger ones are made smaller."""
     embeddings: str = ""
     """Model of an OpenAI-compatible /v1/embeddings endpoint for the query; empty = BM25."""
     embeddings_url: str = ""
+    batch: tuple[Literal["label", "judge"], ...] = ()
+    """Whose calls wait for the provider's batch interface, which is half the price and may take a day. Of the judges',
+    those that filter examples do."""
     prices: dict[str, Price] = Field(default_factory=dict)
     """US dollars per million tokens by model, as ``[input, output]`` or with cached and written input, a date and a
     source as a table; wins over the price list."""
@@ -58,10 +70,11 @@ class Synthesis(Section):
     """So many roll-outs per seed. Tasks are proposed from as many sections as that takes, taken in turns over the
     documents; where there are fewer tasks, they are attempted again with another sample."""
     agent: str = ""
-    """Who attempts the tasks; empty = ``explore`` for the offline model, ``react`` for a language model."""
+    """Who attempts the tasks; empty = who explores such environments for the offline model, ``react`` for a language
+    model."""
     step_limit: int = 18
     spans_per_trajectory: int = 12
-    """Budget of labelled spans; the plan takes the most informative ones."""
+    """With ``labelling.spans = "informative"``: so many spans are labelled, those that add most."""
     kinds: tuple[Literal["abstract", "summary"], ...] = ("abstract",)
     filters: tuple[str, ...] = ("repeat", "loop", "net_effect", "committee", "replay")
     compose: int = 60
@@ -71,8 +84,9 @@ class Synthesis(Section):
 class Labelling(Section):
     """How spans are labelled. All of it saves tokens, and each can be switched off (docs/labelling.md)."""
 
-    spans: Literal["informative", "all"] = "informative"
-    """``informative`` = those that add most, at most ``synthesis.spans_per_trajectory``; ``all`` = every i < j."""
+    spans: Literal["informative", "all"] = "all"
+    """``all`` = every i < j; ``informative`` = those that add most, at most ``synthesis.spans_per_trajectory``: a
+    smaller bill, of which each example bears more."""
     whole: bool = True
     """Labellers are shown the whole trajectory and told which spans are meant, so all its requests begin alike; without
     it, only the pages from the first to the last that are asked about."""
@@ -133,6 +147,30 @@ class Web(Section):
     screenshots: bool = False
 
 
+class Shell(Section):
+    """Options of the environment ``shell``: a repository, and what its sandbox is like."""
+
+    repository: str = ""
+    """Folder of the repository; it is never written to."""
+    backend: str = "auto"
+    """``auto`` and ``bubblewrap`` (this machine), ``podman:IMAGE`` or ``docker:IMAGE``."""
+    unsafe: bool = False
+    """Run commands on this machine without any sandbox, on a copy."""
+    seconds: float = Field(default=60.0, gt=0)
+    """Of one command."""
+    memory: int = Field(default=2048, gt=0)
+    """MiB, of all processes of an episode together."""
+    disk: int = Field(default=1024, gt=0)
+    """MiB that an episode may write; they are kept in memory."""
+    processes: int = Field(default=256, gt=0)
+    output: int = Field(default=10_000, gt=100)
+    """Characters of output that are shown; of more, the middle is left out."""
+    binds: tuple[str, ...] = ()
+    """Folders of this machine that are visible inside, read-only: tools, the Python of a virtual environment."""
+    env: dict[str, str] = Field(default_factory=dict)
+    """Variables of the shell; none of this process's own are passed on."""
+
+
 class Config(Section):
     """The whole run."""
 
@@ -153,6 +191,17 @@ class Config(Section):
     retrieval: Retrieval = Retrieval()
     evaluation: Evaluation = Evaluation()
     web: Web = Web()
+    shell: Shell = Shell()
+
+    @property
+    def limits(self) -> Limits:
+        """What the prompts of the run's models may hold, and in which form they reply."""
+        return Limits(
+            differences=self.labelling.differences,
+            structured=self.models.structured,
+            images=self.models.images,
+            image_side=self.models.image_side,
+        )
 
     def identity(self) -> dict[str, Any]:
         """What decides the meaning of the records: everything but workers and budget."""
@@ -199,8 +248,11 @@ def _put(raw: dict[str, Any], dotted: str, value: Any, where: str) -> None:
 def _anchor(raw: dict[str, Any], base: Path) -> None:
     for key in ("application", "benchmark"):
         value = raw.get(key, "")
-        if isinstance(value, str) and value.endswith(".toml"):
+        if isinstance(value, str) and value.endswith((".toml", ".json", ".jsonl", ".parquet")):
             raw[key] = str((base / value).resolve())
+    shell = raw.get("shell", {})
+    if isinstance(shell, dict) and isinstance(folder := shell.get("repository"), str) and folder:
+        shell["repository"] = str((base / Path(folder).expanduser()).resolve())
     sources = raw.get("documents", [])
     for source in sources if isinstance(sources, list) else []:
         path = source.get("path", "") if isinstance(source, dict) else ""

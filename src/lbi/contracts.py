@@ -5,7 +5,7 @@ Whoever meets a protocol is a plug-in and lives in one file of the folder with t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from lbi.records import Action, Document, Example, Left, Observation, Record, Step, Task, Trajectory, Usage, Verdict
@@ -43,6 +43,15 @@ class Environment(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Submits(Protocol):
+    """An environment whose episodes hand in more than an answer. Kept with the result, never scored as it stands."""
+
+    async def submission(self) -> str:
+        """Such as a patch; "" where this environment has no such thing."""
+        ...
 
 
 @runtime_checkable
@@ -121,6 +130,37 @@ class Reply(Record):
     model: str
     usage: Usage = Usage()
     left: tuple[Left, ...] = ()  # of the provider's rate limits; read by the gate, stored nowhere
+
+
+@runtime_checkable
+class Batches(Protocol):
+    """A provider's interface for calls that can wait: many in one file, at a share of the price.
+
+    Every method raises ModelBusy (try again) or ModelError (for good). Names of calls are at most 64 characters of
+    a-z, 0-9 and "-", and no two of a batch are alike.
+    """
+
+    share: float  # of the usual price that a call costs
+    most: int  # calls in one batch
+
+    async def submit(self, calls: Sequence[tuple[str, Request]], mark: str) -> str:
+        """Send a batch of named calls, and return its name at the provider. ``mark`` is for ``find``."""
+        ...
+
+    async def find(self, mark: str, calls: int, since: float, known: Collection[str]) -> str:
+        """The batch of so many calls that was sent with a mark at or after a time (Unix, in seconds), or "".
+
+        For a batch whose name got lost on the way here; it is none of those that are ``known``.
+        """
+        ...
+
+    async def fetch(self, batch: str) -> dict[str, Any] | None:
+        """What became of the calls of a batch, by their names, or None while it is in work. It may lack some."""
+        ...
+
+    def read(self, row: Any, request: Request) -> Reply:
+        """The reply in a part of what ``fetch`` returned. Raises ModelBusy for a call that was not carried out."""
+        ...
 
 
 @runtime_checkable

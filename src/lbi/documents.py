@@ -36,11 +36,15 @@ class DocumentSource(BaseModel):
     licence: str = ""
     date: str = ""
     """ISO date or commit, where the documents themselves state none."""
+    code: bool = False
+    """The folder is a repository: its Python files are read too, and each file is of the date of its last commit."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> DocumentSource:
         if bool(self.path) == bool(self.text):
             raise ValueError("documents need either a path (file, folder or URL) or a text")
+        if self.code and (not self.path or "://" in self.path):
+            raise ValueError("code = true is for the folder of a repository in path")
         if self.format and self.format not in formats():
             raise ValueError(f"unknown document format {self.format!r}; known: {', '.join(formats())}")
         return self
@@ -79,8 +83,10 @@ def read_corpus(
     documents: dict[str, Document] = {}
     skipped: list[Skipped] = []
     for source in sources:
+        dates = _dates(source)
         for raw in _raws(source, timeout):
-            found = raw if isinstance(raw, Skipped) else _documents(raw, source, longest, shortest)
+            date = dates.get(raw.name.partition("/")[2], "") if dates and isinstance(raw, Raw) else source.date
+            found = raw if isinstance(raw, Skipped) else _documents(raw, source, date, longest, shortest)
             if isinstance(found, Skipped):
                 skipped.append(found)
             else:
@@ -88,7 +94,16 @@ def read_corpus(
     return Corpus(documents=tuple(documents.values()), skipped=tuple(skipped))
 
 
-def _documents(raw: Raw, source: DocumentSource, longest: int, shortest: int) -> list[Document] | Skipped:
+def _dates(source: DocumentSource) -> dict[str, str]:
+    """Of a repository's files by path, where the source has no date of its own."""
+    if not source.code or source.date:
+        return {}
+    from lbi.repository import file_dates
+
+    return file_dates(Path(source.path).expanduser())
+
+
+def _documents(raw: Raw, source: DocumentSource, date: str, longest: int, shortest: int) -> list[Document] | Skipped:
     try:
         text = decode(raw)
         page = _reader_of(raw, text, source.format).read(text)
@@ -105,7 +120,7 @@ def _documents(raw: Raw, source: DocumentSource, longest: int, shortest: int) ->
             title=source.title or page.title or _stem(raw.name),
             headings=section.headings,
             licence=source.licence,
-            date=_iso(page.date) or source.date,
+            date=date if source.code else _iso(page.date) or date,
         )
         for section in sections
         if (text := trimmed(section.text))
@@ -145,4 +160,5 @@ def _reader_of(raw: Raw, text: str, name: str) -> _Reader:
 def _raws(source: DocumentSource, timeout: float) -> Iterable[Raw | Skipped]:
     if source.text:
         return [Raw(name=source.title or "text", content=source.text.encode("utf-8", "replace"))]
-    return raws(source.path, any_ending=bool(source.format), timeout=timeout)
+    also = (".py",) if source.code else ()
+    return raws(source.path, any_ending=bool(source.format), also=also, timeout=timeout)

@@ -16,8 +16,9 @@ from lbi.agents import Parts, open_agent
 from lbi.backward import without_duplicates
 from lbi.claims import Place
 from lbi.config import Arm, Data
-from lbi.contracts import Agent, Environment, Fields, Request
+from lbi.contracts import Agent, Environment, Fields, Request, Submits
 from lbi.errors import EnvironmentFailure, ModelError, ParseError, ScoreError
+from lbi.leakage import example_dates, latest
 from lbi.progress import Stage
 from lbi.records import Document, Example, Fault, Result, Task, Trajectory, Usage
 from lbi.retrieve import ExampleIndex
@@ -167,20 +168,23 @@ async def _agent(
     """An arm's agent with the arm's index; indexes are built once and shared."""
     arm, config = attempt.arm, shop.config
     place = (arm.data, attempt.share)
+    chosen = examples_for(arm.data, examples, attempt.seed, attempt.share) if arm.data != "none" else []
+    dates = _dates(arm.data, chosen, examples, documents)
     if arm.data != "none" and place not in indexes:
-        chosen = examples_for(arm.data, examples, attempt.seed, attempt.share)
         folder = shop.index_folder / f"{arm.data}-{attempt.seed}-{attempt.share:g}"
         trajectories = {trajectory.id: trajectory for _, trajectory in chosen}
         vectors = None
         if shop.embedder is not None and chosen:
             vectors = await shop.embedder.embed([example.instruction for example, _ in chosen])
-        indexes[place] = ExampleIndex.build(folder, [example for example, _ in chosen], trajectories, vectors)
+        plain = [example for example, _ in chosen]
+        indexes[place] = ExampleIndex.build(folder, plain, trajectories, vectors, dates)
     parts = Parts(
         model=shop.role("act"),
         query_model=shop.role("query"),
         index=indexes.get(place),
         embedder=shop.embedder,
         documents=documents,
+        dates=set(dates.values()),
         m1=config.retrieval.m1,
         m2=config.retrieval.m2,
         m3=config.retrieval.m3,
@@ -189,6 +193,22 @@ async def _agent(
         stage=f"evaluate: {attempt.arm_name}",
     )
     return open_agent(arm.agent, parts)
+
+
+def _dates(
+    data: Data,
+    chosen: Sequence[tuple[Example, Trajectory]],
+    examples: Sequence[tuple[Example, Trajectory]],
+    documents: Sequence[Document],
+) -> dict[str, str]:
+    """Id of an arm's example -> the date of what it comes from; with another's label, the later of both."""
+    dates = example_dates([*examples, *chosen], documents)
+    if data == "shuffled":
+        labels: dict[str, list[str]] = {}
+        for example, _ in examples:
+            labels.setdefault(example.instruction, []).append(dates[example.id])
+        dates |= {e.id: latest([dates[e.id], *labels.get(e.instruction, [])]) for e, _ in chosen}
+    return {example.id: dates[example.id] for example, _ in chosen}
 
 
 async def _score(shop: Workshop, environment: Environment, attempt: Attempt, trajectory: Trajectory) -> Result:
@@ -204,7 +224,8 @@ async def _score(shop: Workshop, environment: Environment, attempt: Attempt, tra
         score, reason = await environment.score(attempt.task, trajectory.answer)
     except ScoreError as error:
         return _result(attempt, trajectory, 0.0, "harness", str(error))
-    return _result(attempt, trajectory, score, "", reason)
+    submitted = await environment.submission() if isinstance(environment, Submits) else ""
+    return _result(attempt, trajectory, score, "", reason).model_copy(update={"submission": submitted})
 
 
 async def _judged(shop: Workshop, trajectory: Trajectory) -> tuple[float, str]:

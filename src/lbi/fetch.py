@@ -56,12 +56,15 @@ class Raw:
     charset: str = ""
 
 
-def raws(path: str, *, any_ending: bool, timeout: float) -> Iterator[Raw | Skipped]:
-    """What a file, a folder or an http(s) address holds, in order; without ``any_ending`` only likely documents."""
+def raws(path: str, *, any_ending: bool, timeout: float, also: tuple[str, ...] = ()) -> Iterator[Raw | Skipped]:
+    """What a file, a folder or an http(s) address holds, in order; without ``any_ending`` only likely documents.
+
+    ``also`` are endings that count as documents besides.
+    """
     if "://" in path:
         yield _fetch(path, timeout)
     else:
-        yield from _local(Path(path).expanduser(), any_ending)
+        yield from _local(Path(path).expanduser(), any_ending, also)
 
 
 def decode(raw: Raw) -> str:
@@ -94,14 +97,14 @@ def _declared(content: bytes) -> str:
 # files and folders
 
 
-def _local(path: Path, any_ending: bool) -> Iterator[Raw | Skipped]:
+def _local(path: Path, any_ending: bool, also: tuple[str, ...]) -> Iterator[Raw | Skipped]:
     """A file, or all files below a folder in order of their names. Names do not tell where on this machine they lie."""
     if path.is_dir():
         for file, problem in _walk(path):
             name = f"{path.resolve().name}/{file.relative_to(path).as_posix()}"
             if problem:
                 yield Skipped(source=name, reason=problem)
-            elif not any_ending and file.suffix.lower() in _NO_DOCUMENTS:
+            elif not any_ending and file.suffix.lower() in _NO_DOCUMENTS.difference(also):
                 yield Skipped(source=name, reason=f"not a document by its ending {file.suffix}")
             else:
                 yield _load(file, name)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -30,8 +30,11 @@ class Limits:
 
 
 async def open_guarded(world: World, limits: Limits | None = None) -> Environment:
-    """Open an environment of a world, guarded. Raises EnvironmentFailure when it takes too long."""
-    chosen = limits or Limits()
+    """Open an environment of a world, guarded. Raises EnvironmentFailure when it takes too long.
+
+    A world whose steps may take long says so by ``patience``, which are such limits.
+    """
+    chosen = limits or getattr(world, "patience", None) or Limits()
     return Guarded(await _within(world.open(), chosen.open, "open"), chosen)
 
 
@@ -52,6 +55,11 @@ class Guarded:
 
     async def score(self, task: Task, answer: str) -> tuple[float, str]:
         return await _within(self._environment.score(task, answer), self._limits.score, "score")
+
+    async def submission(self) -> str:
+        """What the episode hands in besides its answer, such as a patch; "" where there is no such thing."""
+        submitted: Callable[[], Awaitable[str]] | None = getattr(self._environment, "submission", None)
+        return "" if submitted is None else await _within(submitted(), self._limits.score, "hand in")
 
     async def close(self) -> None:
         with contextlib.suppress(EnvironmentFailure):  # it is given up either way

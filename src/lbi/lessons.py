@@ -98,7 +98,7 @@ def _prompt(lesson: Lesson, at: int, actions: str, room: int) -> tuple[Message, 
     first = lesson.example.start
     attempts = [(first, pages) for pages in _ROOMS] + [(start, 0) for start in range(first + 1, at + 1)]
     for start, pages in attempts:
-        prompt = _rendered(lesson, start, at, actions, Limits(history=pages, images=False))
+        prompt = _rendered(lesson, start, at, actions, Limits(history=pages, images=()))
         if sum(len(message.content) for message in prompt) <= room:
             return prompt
     return None

@@ -42,6 +42,13 @@ _UUID = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?!
 # a digit and sixteen places, so that neither words nor short commit hashes, which are content, are taken for tokens
 _HEX = re.compile(r"\b(?=[a-f]*\d)[0-9a-f]{16,}\b", re.IGNORECASE)
 _RANDOM = re.compile(r"\b(?=[\w-]*[a-z])(?=[\w-]*[A-Z])(?=(?:[\w-]*\d){3})[\w-]{24,}")
+#: what differs between two runs of one program: addresses in memory, names of temporary files, processes, durations
+_MEMORY = re.compile(r"\b0x[0-9a-f]{6,16}\b", re.IGNORECASE)
+_TEMPORARY = re.compile(
+    r"(?<![\w.])(?:/private)?(?:/var)?/tmp/(?:tmp[\w.]{5,}|pytest-of-\w+/pytest-\d+|[\w.-]*\d{3,}[\w.-]*)"
+)
+_PROCESS = re.compile(r"\b(pid|process)([ =:#]{1,2})\d+\b|^\[\d+\] \d+$", re.IGNORECASE | re.MULTILINE)
+_DURATION = re.compile(r"(?<![\w.])(?:\d+m)?\d+\.\d+\s?(?:[mµun]?s|sec(?:ond)?s?)\b")
 _NAMED = re.compile(r"(\b\w*(?:token|nonce|csrf|xsrf)\w*\s?=\s?)[^\s&\"'<>]+", re.IGNORECASE)
 _VOLATILE = re.compile(
     r"token|nonce|csrf|xsrf|sess(?:ion)?_?id|^(?:_+|sid|session|ts|timestamp|cache_?bust(?:er)?|cb|rnd|rand)$|^utm_",
@@ -94,7 +101,9 @@ def mask(text: str) -> str:
         text = _NAMED.sub(r"\1<id>", text)
     if not _MAYBE_TIME.search(text):  # most lines of a page; the rest costs ten times as much
         return text
-    for pattern in (_UUID, _HEX, _RANDOM):
+    text = _PROCESS.sub(lambda found: f"{found[1]}{found[2]}<id>" if found[1] else "<id>", text)
+    text = _DURATION.sub("<time>", _TEMPORARY.sub("<temporary>", text))
+    for pattern in (_UUID, _HEX, _RANDOM, _MEMORY):
         text = pattern.sub("<id>", text)
     return _TIMES_IN_A_ROW.sub("<time>", _TIME.sub("<time>", text))
 

@@ -1,5 +1,7 @@
 """Reply -> value: one parser per prompt, and the one re-ask after a reply that could not be read.
 
+Each reads the prompt's own form and the JSON of lbi.schemas alike, so what was asked for decides nothing here.
+
 "REASON: the form is filled\nACTION: click(e12)" -> ("the form is filled", "click(e12)")
 """
 
@@ -96,14 +98,22 @@ def propose(reply: str) -> list[tuple[str, str]]:
 
 
 def act(reply: str) -> tuple[str, str]:
-    """(reason, action) from a REASON and an ACTION line; of several actions the first, as only one can be taken."""
+    """(reason, action) from a REASON and an ACTION line, or an object of both.
+
+    Of several actions the first is taken, as only one can be.
+    """
     text = _said(reply)
+    if (given := _object(text)) and isinstance(given.get("action"), str):
+        reason, action = given.get("reason") or "", _first_call(given["action"])
+        if not action:
+            raise ParseError('the "action" is none of the form name(...), such as click(e12)', reply)
+        return " ".join(str(reason).split()), action
     labelled = re.search(r"^[\s*#>`-]*ACTION\b[\s*]*:[ \t*]*(.*)", text, flags=re.IGNORECASE | re.MULTILINE | re.DOTALL)
     if labelled is None:
         raise ParseError('expected a line "ACTION: ..." and found none', reply)
     action = _first_call(labelled[1])
     if not action:
-        raise ParseError("the ACTION line holds no action of the form name(...), such as click(e12)", reply)
+        raise ParseError("the ACTION line holds no action of the form name(...)", reply)
     reason = re.sub(r"^[\s*#>`-]*REASON\b[\s*]*:[\s*]*", "", text[: labelled.start()], flags=re.IGNORECASE)
     return " ".join(reason.strip(" `*\n").split()), action
 
@@ -135,6 +145,9 @@ def each(one: Parser[str], names: Sequence[str]) -> Parser[Parts]:
         found = _json(reply, "{")
         if not isinstance(found, dict):
             raise ParseError('expected one JSON object such as {"0-1": "...", "0-3": "..."} and found none', reply)
+        rows = found.get("labels")
+        if isinstance(rows, list):
+            found = {row.get("span"): row.get("text") for row in rows if isinstance(row, dict)}
         said = {"-".join(re.findall(r"\d+", str(key))): text for key, text in found.items()}
         return {name: _part(one, said.get(name), reply) for name in names}
 
@@ -187,6 +200,17 @@ def _json(reply: str, opening: str) -> Any | None:
     return None
 
 
+def _object(text: str) -> dict[str, Any]:
+    """A reply that is one JSON object and nothing else; of any other, an empty one."""
+    if not text.startswith("{"):
+        return {}
+    try:
+        found = json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return {}
+    return json.loads(sound(json.dumps(found, ensure_ascii=False))) if isinstance(found, dict) else {}
+
+
 def _pairs(items: Any, reply: str) -> list[tuple[str, str]]:
     """Tasks without an instruction make the whole list unreadable: a shorter list would hide that."""
     pairs = []
@@ -215,10 +239,13 @@ def _first_call(text: str) -> str:
     while at < len(text):
         char = text[at]
         if quote:
-            at += char == "\\"
-            quote = "" if char == quote else quote
+            if char == "\\":
+                at += 1
+            elif text.startswith(quote, at):
+                at, quote = at + len(quote) - 1, ""
         elif char in "\"'":
-            quote = char
+            quote = char * 3 if text.startswith(char * 3, at) else char  # of three, one alone ends nothing
+            at += len(quote) - 1
         else:
             depth += (char == "(") - (char == ")")
             if depth == 0:
@@ -228,8 +255,13 @@ def _first_call(text: str) -> str:
 
 
 def _plain(reply: str, labels: tuple[str, ...]) -> str:
-    """A reply that is nothing but text, freed of fences, of a label before it and of quotes around it."""
+    """A reply that is nothing but text, freed of fences, of a label before it and of quotes around it.
+
+    An object with the text under one of the labels is that text.
+    """
     text = re.sub(r"^```\w*\s*\n(.*?)\n?```$", r"\1", _said(reply), flags=re.DOTALL).strip()
+    given = _object(text)
+    text = next((said for label in labels if isinstance(said := given.get(label), str)), text)
     names = "|".join(re.escape(label) for label in labels)
     text = re.sub(rf"^[*#\s]*(?:{names})[*\s]*:[*\s]*", "", text, flags=re.IGNORECASE)
     text = _unquoted(text)

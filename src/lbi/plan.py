@@ -13,13 +13,16 @@ from dataclasses import dataclass
 from lbi.backward import all_spans, role_of
 from lbi.config import Arm, Config
 from lbi.contracts import Fields, Request, Role, Shown
+from lbi.images import scaled_size
 from lbi.labelling import calls_of
+from lbi.models import image_tokens
 from lbi.pipeline import held_out_sections, tasks_wanted
-from lbi.prompts import DEFAULT_LIMITS, Limits, estimate_tokens, render
+from lbi.prompts import estimate_tokens, render
 from lbi.propose import in_turns
 from lbi.records import Action, Document, Example, Observation, Record, Step, Task, Trajectory
 
 PAGE = 6_000  # characters of a usual page, as an observation
+SCREENSHOT = (1280, 900)  # pixels of a usual screenshot
 SPAN = 3  # actions of a usual example
 #: tokens of a usual reply, without what a model may think before it
 REPLY: dict[Role, int] = {"propose": 70, "act": 60, "query": 25, "abstract": 40, "summarise": 80, "judge": 120}
@@ -88,9 +91,10 @@ def plan(config: Config, documents: Sequence[Document], benchmark_tasks: int, ac
 
 def _propose(config: Config, documents: Sequence[Document], actions: str) -> Planned:
     count = config.synthesis.tasks_per_document
-    asked = sum(_tokens("propose", Fields(document=each, count=count, actions=actions)) for each in documents)
+    model = config.models.of("propose")
+    asked = [Fields(document=each, count=count, actions=actions) for each in documents]
     said = REPLY["propose"] * count * len(documents)
-    return _row("propose", "propose", config.models.of("propose"), len(documents), asked, said)
+    return _row("propose", "propose", model, len(documents), _tokens(config, model, "propose", asked), said)
 
 
 def _attempt(config: Config, work: Counts, actions: str) -> list[Planned]:
@@ -99,7 +103,7 @@ def _attempt(config: Config, work: Counts, actions: str) -> list[Planned]:
     if agent in CALL_FREE:
         return []
     limit = config.synthesis.step_limit
-    asked = sum(_tokens("act", _at_step(at, actions)) for at in range(limit))
+    asked = _tokens(config, model, "act", [_at_step(at, actions) for at in range(limit)])
     return [_row("attempt", "act", model, work.rollouts * limit, work.rollouts * asked)]
 
 
@@ -107,10 +111,10 @@ def _label(config: Config, work: Counts) -> list[Planned]:
     rows = []
     for kind in config.synthesis.kinds:
         role = role_of(kind)
-        asked = [_tokens(role, fields, _limits(config)) for fields in _label_calls(config)]
+        model, asked = config.models.of(role), _label_calls(config)
         said = REPLY[role] * work.labels
-        calls = work.rollouts * len(asked)
-        rows.append(_row("label", role, config.models.of(role), calls, work.rollouts * sum(asked), said))
+        tokens = work.rollouts * _tokens(config, model, role, asked)
+        rows.append(_row("label", role, model, work.rollouts * len(asked), tokens, said))
     if "committee" in config.synthesis.filters:
         # of each roll-out, the example under its own task is judged too
         rows += _judge(config, "filter", work.labels * len(config.synthesis.kinds) + work.rollouts, SPAN)
@@ -133,8 +137,10 @@ def _label_calls(config: Config) -> list[Fields]:
 
 def _judge(config: Config, stage: str, times: int, length: int) -> list[Planned]:
     fields = Fields(trajectory=_trajectory(length), start=0, end=length, instruction=_TASK.instruction)
-    asked = times * _tokens("judge", fields, _limits(config))
-    return [_row(stage, "judge", model, times, asked) for model in config.models.judges or (config.models.default,)]
+    return [
+        _row(stage, "judge", model, times, times * _tokens(config, model, "judge", [fields]))
+        for model in config.models.judges or (config.models.default,)
+    ]
 
 
 def _evaluate(config: Config, arm: Arm, episodes: int, documents: Sequence[Document], actions: str) -> list[Planned]:
@@ -146,11 +152,13 @@ def _evaluate(config: Config, arm: Arm, episodes: int, documents: Sequence[Docum
         known["documents"] = tuple(documents[: config.retrieval.documents])
     stage = f"evaluate: {arm.name}"
     steps = [_at_step(at, actions).model_copy(update=known) for at in range(limit)]
-    asked = episodes * sum(_tokens("act", fields) for fields in steps)
-    rows = [_row(stage, "act", config.models.of("act"), episodes * limit, asked)]
+    model = config.models.of("act")
+    asked = episodes * _tokens(config, model, "act", steps)
+    rows = [_row(stage, "act", model, episodes * limit, asked)]
     if arm.data != "none" and config.retrieval.m2 > 0:
-        asked = episodes * sum(_tokens("query", fields) for fields in steps)
-        rows.append(_row(stage, "query", config.models.of("query"), episodes * limit, asked))
+        model = config.models.of("query")
+        asked = episodes * _tokens(config, model, "query", steps)
+        rows.append(_row(stage, "query", model, episodes * limit, asked))
     return rows
 
 
@@ -159,13 +167,12 @@ def _row(stage: str, role: Role, model: str, calls: int, asked: int, said: int |
     return Planned(stage=stage, role=role, model=model, calls=calls, input_tokens=asked, output_tokens=replies)
 
 
-def _limits(config: Config) -> Limits:
-    """What bounds the prompts of the run's own models."""
-    return Limits(differences=config.labelling.differences)
-
-
-def _tokens(role: Role, fields: Fields, limits: Limits = DEFAULT_LIMITS) -> int:
-    return sum(estimate_tokens(message.content) for message in render(Request(role=role, fields=fields), limits))
+def _tokens(config: Config, model: str, role: Role, asked: Sequence[Fields]) -> int:
+    """Of prompts as a model of the run is sent them, with the screenshots that there will be."""
+    limits = config.limits if config.web.screenshots else config.limits.model_copy(update={"images": ()})
+    image = image_tokens(model, scaled_size(SCREENSHOT, limits.image_side))
+    messages = [message for fields in asked for message in render(Request(role=role, fields=fields), limits)]
+    return sum(estimate_tokens(message.content) + image * len(message.images) for message in messages)
 
 
 # what nobody has seen yet, in its usual size
@@ -175,7 +182,9 @@ _TASK = Task(instruction="Do what the page before asks for, with the values that
 
 def _page(number: int) -> Observation:
     line = f'link "An element of page {number}" [e12] -> /an/address\n'
-    return Observation(text=(line * (PAGE // len(line) + 1))[:PAGE], url=f"/page/{number}", title=f"Page {number}")
+    return Observation(
+        image="any", text=(line * (PAGE // len(line) + 1))[:PAGE], url=f"/page/{number}", title=f"Page {number}"
+    )
 
 
 def _step(number: int) -> Step:

@@ -78,6 +78,15 @@ class Check(Record):
     url: str = ""  # regular expression the final page's address must match
     shows: tuple[str, ...] = ()  # each must be readable on the final page
     command: tuple[str, ...] = ()  # must exit with 0; run in the application's state folder
+    tests: tuple[str, ...] = ()  # of a repository: each must pass, and none that passed before may fail
+
+    @model_serializer(mode="wrap")
+    def _without_no_tests(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Only repositories have tests, and the id of any other task should not depend on saying so."""
+        said: dict[str, Any] = handler(self)
+        if not self.tests:
+            said.pop("tests", None)
+        return said
 
 
 class Task(Record):
@@ -93,6 +102,15 @@ class Task(Record):
     check: Check | None = None
     gold: tuple[str, ...] = ()  # actions in grounded form that solve it
     start_url: str = ""  # where the episode begins; empty = the environment's own start page
+    date: str = ""  # ISO date that it is of: nothing that is known only since may be shown; empty = no matter
+
+    @model_serializer(mode="wrap")
+    def _without_no_date(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Most tasks have no date, and their ids should not depend on saying so."""
+        said: dict[str, Any] = handler(self)
+        if not self.date:
+            said.pop("date", None)
+        return said
 
 
 class Observation(Record):
@@ -106,19 +124,28 @@ class Observation(Record):
     image: str = ""  # hash of a PNG in the run's blobs
 
 
+#: kinds of actions that point at what a page shows, and are written in another way to mean it on another day
+POINTING = frozenset({"click", "fill", "select", "press", "goto", "back", "scroll", "finish"})
+
+
 class Action(Record):
     """What the model wrote, and the grounded form, which still means something on another day."""
 
     text: str  # as written: click(e12)
-    kind: str = ""  # click, fill, select, press, goto, back, scroll, finish; "" = could not be read
+    kind: str = ""  # click, fill, goto, ..., or run, view, ..., finish: the environment's; "" = could not be read
     role: str = ""  # of the element it hit: button
-    name: str = ""  # of the element it hit: Create ticket
+    name: str = ""  # of the element it hit: Create ticket; of a file, its path
     nth: int = 0  # which of the elements with this role and name
-    value: str = ""  # text filled, option chosen, key pressed, address, answer
+    value: str = ""  # text filled, option chosen, key pressed, address, command, answer
 
     @property
     def grounded(self) -> str:
-        """The action in a form that can be replayed on another page load: click('button "Create ticket"')."""
+        """The action in a form that can be replayed on another page load: click('button "Create ticket"').
+
+        An environment whose actions point at nothing that comes and goes writes them in this form from the beginning.
+        """
+        if self.kind and self.kind not in POINTING:
+            return self.text
         if self.kind in ("goto", "finish", "scroll") or (self.kind == "press" and not self.role):
             return f"{self.kind}({json.dumps(self.value, ensure_ascii=False)})"
         if self.kind == "back" or not self.kind:
@@ -169,6 +196,15 @@ class Left(NamedTuple):
     limit: float | None
     remaining: float
     resets_in: float  # seconds until all of it is there again
+
+
+class Sent(NamedTuple):
+    """A batch of calls at a provider: its mark is ours, its name the provider's, "" until that has arrived."""
+
+    mark: str
+    name: str
+    keys: list[str]  # of the calls
+    created: float  # Unix time in seconds
 
 
 class Step(Record):
@@ -277,3 +313,12 @@ class Result(Record):
     fault: Fault = ""  # environment or harness: excluded from the arm's rate and counted apart
     reason: str = ""
     trajectory: str = ""  # id
+    submission: str = ""  # what was handed in besides the answer: the patch of a repository
+
+    @model_serializer(mode="wrap")
+    def _without_no_submission(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Only repositories have one."""
+        said: dict[str, Any] = handler(self)
+        if not self.submission:
+            said.pop("submission", None)
+        return said

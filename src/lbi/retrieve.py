@@ -28,6 +28,7 @@ import zstandard
 from lbi.bm25 import Entry, TextIndex
 from lbi.contracts import Shown
 from lbi.errors import UserError
+from lbi.leakage import tag
 from lbi.normalise import normalise, observation_key
 from lbi.records import Example, Observation, Task, Trajectory, digest_of
 from lbi.store import write_atomically
@@ -35,13 +36,13 @@ from lbi.store import write_atomically
 if TYPE_CHECKING:
     from lbi.embed import Vectors
 
-FORMAT = 3
+FORMAT = 4
 PAGES = 16  # similar observations that are looked at, at most
 RRF = 60  # of reciprocal rank fusion
 OF_A_PAGE = 3  # examples by the content of one page, at most
 ALIKE = 2  # examples that ask for the same with other values, at most, of each of the two searches
 CACHED = 512  # trajectories kept in memory
-_MARKS = re.compile(r"^(?:URL|Title):|<time>|<id>", re.MULTILINE)
+_MARKS = re.compile(r"^(?:URL|Title):|<time>|<id>|<temporary>", re.MULTILINE)
 
 SCHEMA = """
 CREATE TABLE example(row INTEGER PRIMARY KEY, trajectory TEXT, said TEXT, done TEXT, asked TEXT, body TEXT);
@@ -71,18 +72,21 @@ class ExampleIndex:
         examples: Sequence[Example],
         trajectories: Mapping[str, Trajectory],
         vectors: Vectors | None = None,
+        dates: Mapping[str, str] | None = None,
     ) -> ExampleIndex:
         """Index the examples in the folder ``path`` and open it.
 
         Readers see the former build until this one is complete; one that holds exactly this already is kept.
         ``vectors``: one row of length 1 per example, in the order of ``examples``, for dense retrieval as well.
+        ``dates``: of examples by their ids, for searches that exclude some by ``lbi.leakage.tag``.
         """
         order = sorted({example.id: at for at, example in enumerate(examples)}.items())
         ordered = [examples[at] for _, at in order]
         chosen = None if vectors is None else vectors[[at for _, at in order]]
-        name = _name(ordered, chosen)
+        dated = {example.id: (dates or {}).get(example.id, "") for example in ordered}
+        name = _name(ordered, chosen, dated)
         if _current(path) != name:
-            _write(path, name, ordered, trajectories, chosen)
+            _write(path, name, ordered, trajectories, chosen, dated)
         return cls(path / name)
 
     @classmethod
@@ -117,7 +121,7 @@ class ExampleIndex:
         By content: what was done on the pages that say most of what the instruction says, whatever it was called.
 
         Never shown: examples of the task itself or of its document, and those that ``exclude`` names by the id of
-        a document, task, trajectory or example they come from. ``vector`` is the embedded query.
+        a document, task, trajectory or example they come from, or by a date's tag. ``vector`` is the embedded query.
         """
         without = {task.id, task.document, *exclude} - {""}
         seen: set[str] = set()
@@ -297,10 +301,11 @@ def _signed(row: int) -> int:
 # writing
 
 
-def _name(examples: Sequence[Example], vectors: Vectors | None) -> str:
+def _name(examples: Sequence[Example], vectors: Vectors | None, dates: Mapping[str, str]) -> str:
     """The name of a build: a hash of all that is in it."""
     bodies = [[example.id, example.tier, example.model_dump(mode="json")["verdicts"]] for example in examples]
-    return digest_of([FORMAT, bodies, None if vectors is None else hashlib.blake2b(vectors.tobytes()).hexdigest()])
+    dense = None if vectors is None else hashlib.blake2b(vectors.tobytes()).hexdigest()
+    return digest_of([FORMAT, bodies, dense, dates])
 
 
 def _current(path: Path) -> str:
@@ -314,6 +319,7 @@ def _write(
     examples: Sequence[Example],
     trajectories: Mapping[str, Trajectory],
     vectors: Vectors | None,
+    dates: Mapping[str, str],
 ) -> None:
     """Write a build beside the one that counts, then let it count and remove what does not any more."""
     part = path / f".{os.getpid()}.part"
@@ -321,7 +327,7 @@ def _write(
     for folder in ("instructions", "observations"):
         (part / folder).mkdir(parents=True)
     texts = _write_database(part / "examples.db", examples, trajectories)
-    TextIndex.build(_instructions(examples, trajectories), part / "instructions")
+    TextIndex.build(_instructions(examples, trajectories, dates), part / "instructions")
     TextIndex.build((Entry(key % (1 << 64), text, keys=[key]) for key, text in texts), part / "observations")
     if vectors is not None:
         import numpy
@@ -335,11 +341,14 @@ def _write(
             shutil.rmtree(other, ignore_errors=True)
 
 
-def _instructions(examples: Sequence[Example], trajectories: Mapping[str, Trajectory]) -> Iterator[Entry]:
+def _instructions(
+    examples: Sequence[Example], trajectories: Mapping[str, Trajectory], dates: Mapping[str, str]
+) -> Iterator[Entry]:
     for row, example in enumerate(examples):
         trajectory = trajectories[example.trajectory]
         keys = {observation_key(seen) for seen in trajectory.observations[example.start : example.end]}
-        yield Entry(row, example.instruction, keys, lineage(example, trajectory))
+        tags = lineage(example, trajectory) | {tag(dates[example.id])}
+        yield Entry(row, example.instruction, keys, tags)
 
 
 def _write_database(

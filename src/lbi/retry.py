@@ -13,7 +13,7 @@ from lbi.records import Record, Usage
 
 T = TypeVar("T")
 #: what no other call of this model could get round either
-_HOPELESS: tuple[FailureKind, ...] = ("authentication", "unknown model", "no money")
+HOPELESS: tuple[FailureKind, ...] = ("authentication", "unknown model", "no money")
 
 
 class Retry(Record):
@@ -83,7 +83,7 @@ async def tried(
             wait = tries.failed(error)
         except ModelError as error:
             error.usage = tries.lost + error.usage
-            if error.kind in _HOPELESS:
+            if error.kind in HOPELESS:
                 raise ModelUnavailable(
                     f"{error}; mend that, then start the same command again: it continues"
                 ) from error

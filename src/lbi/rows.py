@@ -11,14 +11,14 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import zstandard
 
 from lbi.contracts import Reply
-from lbi.records import Record, Usage, digest_of
+from lbi.records import Record, Sent, Usage, digest_of
 from lbi.writer import Writer, Written
 
 R = TypeVar("R", bound=Record)
@@ -36,6 +36,8 @@ CREATE TABLE IF NOT EXISTS call(
 CREATE TABLE IF NOT EXISTS failed_call(
   key TEXT PRIMARY KEY, role TEXT, stage TEXT, model TEXT, messages BLOB, message TEXT, usage TEXT, attempts INTEGER,
   created REAL);
+CREATE TABLE IF NOT EXISTS batch(
+  mark TEXT PRIMARY KEY, model TEXT, name TEXT, keys BLOB, ended INTEGER, created REAL);
 CREATE TABLE IF NOT EXISTS meter(stage TEXT, name TEXT, value REAL, PRIMARY KEY(stage, name)) WITHOUT ROWID;
 """
 
@@ -237,6 +239,36 @@ class Store:
             db.execute("INSERT OR REPLACE INTO failed_call VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
         return self.write(work)
+
+    # batches of calls that wait at a provider; there are few, and what is known of one is on the disk at once
+
+    def begin_batch(self, mark: str, model: str, keys: Sequence[str]) -> None:
+        """What is about to be sent; whether it arrives nobody knows yet."""
+        created = time.time()
+
+        def work(db: sqlite3.Connection) -> None:
+            packed = self._pack.compress(json.dumps(list(keys)).encode())
+            db.execute("INSERT INTO batch VALUES(?, ?, '', ?, 0, ?)", (mark, model, packed, created))
+
+        self.write(work).wait()
+
+    def name_batch(self, mark: str, name: str) -> None:
+        self.write(lambda db: db.execute("UPDATE batch SET name = ? WHERE mark = ?", (name, mark))).wait()
+
+    def end_batch(self, mark: str) -> None:
+        """Nothing is to be had from it any more."""
+        self.write(lambda db: db.execute("UPDATE batch SET ended = 1 WHERE mark = ?", (mark,))).wait()
+
+    def batch_names(self) -> set[str]:
+        return {row[0] for row in self._rows("SELECT name FROM batch WHERE name != ''")}
+
+    def open_batches(self, model: str) -> list[Sent]:
+        """Those that have not ended, oldest first."""
+        sql = "SELECT mark, name, keys, created FROM batch WHERE model = ? AND NOT ended ORDER BY created, mark"
+        return [
+            Sent(mark=mark, name=name, keys=json.loads(self._unpack.decompress(keys)), created=created)
+            for mark, name, keys, created in self._rows(sql, (model,))
+        ]
 
     # meters: calls, tokens, money and seconds per stage
 

@@ -152,7 +152,7 @@ def _binding(config: dict[str, Any]) -> dict[str, Any]:
     models = config.get("models")
     if not isinstance(models, dict):
         return config
-    return {**config, "models": {key: value for key, value in models.items() if key != "prices"}}
+    return {**config, "models": {key: value for key, value in models.items() if key not in ("prices", "batch")}}
 
 
 def write_atomically(file: Path, content: bytes) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from lbi.attempt import attempt_tasks
 from lbi.records import Task, Trajectory
-from lbi.synthesis import PARALLEL_CALLS, labeller, replayer, replays, without_idle
+from lbi.synthesis import labeller, labels_at_once, replayer, replays, without_idle
 from lbi.workshop import Workshop
 
 WAITING = 16  # trajectories in a queue
@@ -27,7 +27,7 @@ async def learn(shop: Workshop, tasks: Sequence[Task], seed: int) -> list[Trajec
         async with asyncio.TaskGroup() as group:
             attempts = group.create_task(_attempted(shop, tasks, seed, attempted))
             label = labeller(shop, seed, labels)
-            group.create_task(_passed(attempted, label, labelled, 2 * PARALLEL_CALLS))
+            group.create_task(_passed(attempted, label, labelled, 2 * labels_at_once(shop)))
             group.create_task(_replayed(shop, seed, labelled))
     return [found for trajectory in attempts.result() if (found := await without_idle(shop, trajectory, seed)).steps]
 

@@ -124,7 +124,7 @@ def labeller(shop: Workshop, seed: int, stage: Stage) -> Callable[[Trajectory], 
     """Trajectory -> its examples, filtered and stored; what is stored already is not made again."""
     names = [name for name in shop.config.synthesis.filters if name != REPLAY]
     checks = filters.open_filters(names, _filter_parts(shop))
-    gate = asyncio.Semaphore(PARALLEL_CALLS)
+    gate = asyncio.Semaphore(labels_at_once(shop))
 
     async def label(trajectory: Trajectory) -> None:
         async with shop.turn(Place("label", f"{seed}/{trajectory.id}"), gate) as mine:
@@ -141,13 +141,19 @@ def labeller(shop: Workshop, seed: int, stage: Stage) -> Callable[[Trajectory], 
     return label
 
 
+def labels_at_once(shop: Workshop) -> int:
+    """Trajectories: a batch of a provider's holds what is asked at once."""
+    waiting = shop.waits("label") or shop.waits("judge")
+    return max(PARALLEL_CALLS, shop.config.synthesis.rollouts) if waiting else PARALLEL_CALLS
+
+
 def _examples_of(shop: Workshop, trajectory: Trajectory, seed: int) -> list[tuple[str, Example]]:
     return shop.run.store.under("example", f"{seed}/{trajectory.id}/", Example)
 
 
 def _filter_parts(shop: Workshop) -> filters.Parts:
     judges = shop.judges if "committee" in shop.config.synthesis.filters else ()
-    return filters.Parts(judges=judges, reused=shop.config.labelling.ordered)
+    return filters.Parts(judges=judges, reused=shop.config.labelling.ordered and not shop.waits("judge"))
 
 
 async def _labelled(
@@ -155,11 +161,13 @@ async def _labelled(
 ) -> list[Example]:
     """The labels of the planned spans that have no row yet; a failure is recorded under the label's own key."""
     config, made = shop.config, []
+    # in a batch nothing is finished before the rest is sent
+    how = config.labelling.model_copy(update={"ordered": False}) if shop.waits("label") else config.labelling
     spans = planned(trajectory, config.labelling, config.synthesis.spans_per_trajectory, seed)
     for kind in config.synthesis.kinds:
         missing = [(i, j) for i, j in spans if _key(seed, trajectory, kind, i, j) not in known]
         model = shop.role("label")
-        found = await label_spans(model, trajectory, kind, spans, config.labelling, missing=missing)
+        found = await label_spans(model, trajectory, kind, spans, how, missing=missing)
         for (i, j), said in sorted(found.items()):
             if isinstance(said, Example):
                 made.append(said)
@@ -173,13 +181,20 @@ async def _store_filtered(
     shop: Workshop, checks: Sequence[Filter], made: Sequence[Example], trajectory: Trajectory, seed: int, stage: Stage
 ) -> None:
     """Dropped examples are kept too, with the reason; what could not be judged is a failure and tried again later."""
-    rows = []
-    for example in made:
+    rows: list[tuple[str, Example]] = []
+
+    async def one(example: Example) -> None:
         try:
             rows.append((_key_of(seed, example), await filters.apply(checks, example, trajectory)))
         except (ModelError, ParseError) as error:
             shop.run.store.fail("example", _key_of(seed, example), _boundary(error), str(error))
             stage.fail(_boundary(error))
+
+    if shop.waits("judge"):
+        await _gather(one(example) for example in made)
+    else:
+        for example in made:  # one after the other, so that prompt caches know what spans begin with
+            await one(example)
     await shop.run.store.put_many("example", rows)
 
 

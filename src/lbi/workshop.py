@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
+from lbi.batches import Desk, Rhythm
 from lbi.busy import Busy, Share
-from lbi.calls import Budget, endpoint_of, is_free, wrapped
+from lbi.calls import Budget, batches_of, endpoint_of, is_free, wrapped
 from lbi.claims import Claims, Place
 from lbi.config import Config
 from lbi.contracts import Model, World
@@ -23,7 +25,6 @@ from lbi.models import open_model
 from lbi.pool import Failed, Pool
 from lbi.prices import Prices
 from lbi.progress import Seen, Stage
-from lbi.prompts import Limits
 from lbi.store import RunFolder
 from lbi.watch import watched
 
@@ -42,6 +43,7 @@ class Workshop:
     claims: Claims | None = None  # None = no other process can join
     models_busy: Busy = field(default_factory=Busy)
     _pool: Pool | None = None
+    rhythm: Rhythm | None = None  # of batches; None = the usual one
     _models: dict[str, Model] = field(default_factory=dict)
     _gates: dict[str, Gate] = field(default_factory=dict)
 
@@ -75,19 +77,23 @@ class Workshop:
     def model(self, spec: str) -> Model:
         """The model of a config's ``provider:name``, opened once and wrapped (cached, retried, metered, budgeted)."""
         if spec not in self._models:
-            inner = watched(
-                open_model(
-                    spec,
-                    base_url=self.config.models.base_url if spec.startswith("openai:") else "",
-                    limits=Limits(differences=self.config.labelling.differences),
-                    load_image=self.run.load_image,
-                    priced=self.prices.overrides,
-                ),
-                self.models_busy,
+            inner = open_model(
+                spec,
+                base_url=self.config.models.base_url if spec.startswith("openai:") else "",
+                limits=self.config.limits,
+                load_image=self.run.load_image,
+                priced=self.prices.overrides,
             )
             store = self.run.store
             self._models[spec] = wrapped(
-                inner, calls=store, meters=store, prices=self.prices, budget=self.budget, gate=self._gate(inner)
+                watched(inner, self.models_busy),
+                calls=store,
+                meters=store,
+                prices=self.prices,
+                budget=self.budget,
+                gate=self._gate(inner),
+                desk=self._desk(inner),
+                waiting=self.config.models.batch,
             )
             self._note_price(inner)
         return self._models[spec]
@@ -96,6 +102,15 @@ class Workshop:
         """One for all models of a provider at one address."""
         name = " at ".join(filter(None, (model.name.partition(":")[0], endpoint_of(model))))
         return self._gates.setdefault(name, Gate(name, say=self.progress.say))
+
+    def _desk(self, model: Model) -> Desk | None:
+        batches = batches_of(model)
+        return Desk(model.name, batches, self.run.store, rhythm=self.rhythm, say=self.progress.say) if batches else None
+
+    def waits(self, part: Literal["label", "judge"]) -> bool:
+        """Whether a part's calls go to a provider's batches; then as many as there are should be asked at once."""
+        models = [self.role("label")] if part == "label" else self.judges
+        return part in self.config.models.batch and not all(is_free(model) for model in models)
 
     def _note_price(self, model: Model) -> None:
         """What the run's money was counted with stays in its folder, one row for each day and price."""

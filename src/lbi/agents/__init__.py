@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,8 @@ class Parts:
     embedder: Embedder | None = None
     """Embeds the queries, for an index that holds vectors."""
     documents: Sequence[Document] = ()
+    dates: Collection[str] = ()
+    """All dates that examples in the index are of, for tasks that have one themselves (lbi.leakage)."""
     m1: int = 5
     """At most so many examples by the observation."""
     m2: int = 5

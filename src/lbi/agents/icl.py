@@ -7,6 +7,7 @@ from lbi.agents import Parts
 from lbi.agents.react import decide
 from lbi.contracts import Decision, Fields
 from lbi.errors import ModelError, ParseError, UserError
+from lbi.leakage import too_late
 from lbi.records import Observation, Step, Task, Usage
 from lbi.retrieve import ExampleIndex
 
@@ -31,8 +32,9 @@ class Icl:
         query, usage = await self._query(task, history, observation)
         try:
             vector = (await parts.embedder.embed([query]))[0] if parts.embedder and query else None
+            late = too_late(parts.dates, task.date)
             examples = self._index.search(
-                task, observation, query, m1=parts.m1, m2=parts.m2, m3=parts.m3, vector=vector
+                task, observation, query, m1=parts.m1, m2=parts.m2, m3=parts.m3, exclude=late, vector=vector
             )
             fields = Fields(task=task, history=history, observation=observation, actions=actions, examples=examples)
             decision = await decide(parts, fields)

@@ -7,6 +7,7 @@ from lbi.agents.react import decide
 from lbi.bm25 import Entry, TextIndex
 from lbi.contracts import Decision, Fields
 from lbi.errors import UserError
+from lbi.leakage import tag, too_late
 from lbi.records import Document, Observation, Step, Task
 
 MOST = 50  # documents at most, as in the paper
@@ -28,7 +29,10 @@ class Rag:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._documents = sorted(parts.documents, key=lambda document: document.id)
-        self._index = TextIndex.build(Entry(row, _text(document)) for row, document in enumerate(self._documents))
+        self._dates = {document.date for document in self._documents}
+        self._index = TextIndex.build(
+            Entry(row, _text(document), tags=(tag(document.date),)) for row, document in enumerate(self._documents)
+        )
 
     async def act(self, task: Task, history: tuple[Step, ...], observation: Observation, actions: str) -> Decision:
         fields = Fields(
@@ -36,13 +40,13 @@ class Rag:
             history=history,
             observation=observation,
             actions=actions,
-            documents=self.documents(task.instruction),
+            documents=self.documents(task.instruction, task.date),
         )
         return await decide(self._parts, fields)
 
-    def documents(self, instruction: str) -> tuple[Document, ...]:
-        """The passages shown for an instruction, best first."""
-        found = self._index.best(instruction, self._parts.top_documents)
+    def documents(self, instruction: str, date: str = "") -> tuple[Document, ...]:
+        """The passages shown for an instruction, best first; for one of a date, none that is later (lbi.leakage)."""
+        found = self._index.best(instruction, self._parts.top_documents, without=too_late(self._dates, date))
         return tuple(self._documents[row] for row, _ in found)
 
 

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lbi.benchmark import load_benchmark, shipped_benchmarks
+from lbi.commands.instances import WAYS, check_instances
 from lbi.commands.preflight import check_config, models_of
 from lbi.commands.trials import Row, check_benchmark
 from lbi.config import Config, load_config
@@ -20,7 +21,7 @@ from lbi.documents import read_corpus
 from lbi.environments.application import shipped_applications
 from lbi.errors import LbiError, UserError
 from lbi.records import Task
-from lbi.worlds import open_world, own_documents
+from lbi.worlds import described, open_world, own_documents
 
 
 def check(what: str, name: str, task: str, workers: int, as_json: bool, quiet: bool) -> int:
@@ -44,14 +45,20 @@ async def _checked(what: str, name: str, task: str, workers: int, quiet: bool) -
     if what == "config":
         return [await _row(f"config {_named(what, name)}", _config(Path(name)))]
     if what == "benchmark":
-        return await check_benchmark(_named(what, name), task, workers, quiet)
+        return await _benchmark(_named(what, name), task, workers, quiet)
     if what != "all":
         raise UserError(f"cannot check {what!r}; choose browser, application, benchmark, config or all")
     rows = [await _row("browser", check_browser())]
     rows += [await _row(f"application {each}", check_application(each)) for each in shipped_applications()]
     for each in shipped_benchmarks():
-        rows += await check_benchmark(each, task, workers, quiet)
+        rows += await _benchmark(each, task, workers, quiet)
     return rows
+
+
+async def _benchmark(name: str, task: str, workers: int, quiet: bool) -> list[Row]:
+    if load_benchmark(name).environment == "repository":
+        return await check_instances(name, task, workers, quiet)
+    return await check_benchmark(name, task, workers, quiet)
 
 
 def _named(what: str, name: str) -> str:
@@ -121,7 +128,7 @@ async def _config(file: Path) -> str:
     held_out = len(load_benchmark(config.benchmark).task) if config.benchmark else 0
     tasks = f"{held_out} held-out tasks" if held_out else "no held-out tasks, so synthesised ones stand in"
     models = ", ".join(models_of(config))
-    return f"{config.application or config.url}; {tasks}; {len(config.evaluation.arms)} arms; models: {models}"
+    return f"{described(config)}; {tasks}; {len(config.evaluation.arms)} arms; models: {models}"
 
 
 def _table(rows: list[Row]) -> Table:
@@ -129,11 +136,12 @@ def _table(rows: list[Row]) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("", no_wrap=True)
     table.add_column("checked", no_wrap=True)
-    for name in ("gold", "nothing") if of_tasks else ():
-        table.add_column(name, justify="right")
+    ways = [way for way in WAYS if any(way in row for row in rows)] if of_tasks else []
+    for way in ways:
+        table.add_column(way, justify="right")
     table.add_column("found")
     for row in rows:
-        scores = (score(row.get("gold")), score(row.get("nothing"))) if of_tasks else ()
+        scores = [score(row.get(way)) for way in ways]
         table.add_row("ok" if row["passed"] else "FAILED", row["what"], *scores, escape(row["found"]))
     return table
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import get_args
 
@@ -12,8 +14,9 @@ from lbi.config import resolve
 from lbi.errors import UserError
 from lbi.export import write_export
 from lbi.lessons import Lesson
-from lbi.records import TIERS, Document, Example, Kind, Tier, Trajectory, Verdict
+from lbi.records import TIERS, Document, Example, Kind, Result, Tier, Trajectory, Verdict
 from lbi.store import RunFolder
+from lbi.swe.predictions import Prediction, write_predictions
 from lbi.worlds import actions_of
 
 NOT_ASKED_FOR = Verdict(filter="export", keep=False, reason="of another kind, tier or seed than asked for")
@@ -22,8 +25,10 @@ NOT_ASKED_FOR = Verdict(filter="export", keep=False, reason="of another kind, ti
 def export(
     run: Path, fmt: str, out: Path | None, tier: str, kinds: str, seeds: str, validation: float, as_json: bool
 ) -> int:
-    """Write train.*, validation.* and export.json."""
+    """Write train.*, validation.* and export.json; of predictions, a file per arm and seed."""
     folder = out or run / f"export-{fmt}"
+    if fmt == "predictions":
+        return _predictions(run, folder, set(numbers(seeds)) if seeds else None, as_json)
     with RunFolder(run, writing=False) as opened:
         lessons = _lessons(opened, _tier(tier), _kinds(kinds), set(numbers(seeds)) if seeds else None)
         report = write_export(lessons, fmt, folder, actions=_actions(opened), split=validation)
@@ -37,6 +42,27 @@ def export(
     for reason, count in report.left_out.items():
         console.print(f"left out: {count} ({reason})", highlight=False)
     console.print(f"Written to {folder}: {', '.join(report.files)}, export.json", soft_wrap=True, highlight=False)
+    return 0
+
+
+def _predictions(run: Path, folder: Path, seeds: set[int] | None, as_json: bool) -> int:
+    """What the agents of each arm handed in for the held-out tasks, in the official format."""
+    with RunFolder(run, writing=False) as opened:
+        results = [result for _, result in opened.store.all("result", Result)]
+    files: dict[str, list[Prediction]] = {}
+    for result in results:
+        if not result.fault and (seeds is None or result.seed in seeds):
+            name = re.sub(r"[^\w.-]+", "-", f"{result.arm}-{result.seed}")
+            row = Prediction(instance_id=result.task, model_name_or_path=name, model_patch=result.submission)
+            files.setdefault(f"{name}.jsonl", []).append(row)
+    if not files:
+        raise UserError(f"{run} has no results of held-out tasks to write; `lbi run` or `lbi evaluate` makes them")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, predictions in files.items():
+        write_predictions(folder / name, sorted(predictions, key=lambda each: each.instance_id))
+    counts = {name: len(predictions) for name, predictions in sorted(files.items())}
+    said = ", ".join(f"{name} ({count})" for name, count in counts.items())
+    print(json.dumps(counts, indent=2) if as_json else f"Written to {folder}: {said}")
     return 0
 
 

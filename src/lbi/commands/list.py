@@ -84,7 +84,7 @@ def _is_config(file: Path) -> bool:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
         return False
-    named = tables.get("application") or tables.get("url")
+    named = tables.get("application") or tables.get("url") or tables.get("environment")
     return isinstance(named, str) and not {"task", "start"} & tables.keys()
 
 

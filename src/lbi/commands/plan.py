@@ -11,8 +11,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from lbi.batches import WAITING
 from lbi.benchmark import load_benchmark
-from lbi.calls import endpoint_of, is_free
+from lbi.calls import batches_of, endpoint_of, is_free
 from lbi.commands.preflight import base_url, check_config
 from lbi.config import Config
 from lbi.documents import Corpus, read_corpus
@@ -85,19 +86,22 @@ async def _notes(config: Config) -> list[str]:
 
 async def _priced(config: Config, row: Planned) -> Planned:
     prices = Prices(config.models.prices)
-    name, endpoint, free = row.model, base_url(config, row.model), False
+    name, endpoint, free, share = row.model, base_url(config, row.model), False, 1.0
     try:
         model = open_model(row.model, base_url=endpoint, priced=prices.overrides)
     except UserError:
         pass  # no key, perhaps: the price is known all the same
     else:
         name, endpoint, free = model.name, endpoint_of(model), is_free(model)
+        batches = batches_of(model)
+        if batches is not None and WAITING.get(row.stage) in config.models.batch:
+            share = batches.share
         await model.close()
     usage = Usage(calls=row.calls, input_tokens=row.input_tokens, output_tokens=row.output_tokens)
     # asked for one call, since prices may depend on how long a prompt is
     each = Usage(calls=1, input_tokens=usage.input_tokens // row.calls, output_tokens=usage.output_tokens // row.calls)
     cost = 0.0 if free else prices.cost(name, each, endpoint)
-    return row.model_copy(update={"cost": None if cost is None else cost * row.calls})
+    return row.model_copy(update={"cost": None if cost is None else cost * row.calls * share})
 
 
 def _print(found: dict[str, Any], out: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from lbi import plugins
 from lbi.benchmark import load_benchmark
-from lbi.calls import Budget, MemoryCalls, wrapped
+from lbi.calls import Budget, MemoryCalls, batches_of, is_free, wrapped
 from lbi.config import Config
+from lbi.contracts import Model
 from lbi.errors import UserError
 from lbi.models import open_model
 from lbi.prices import Prices
@@ -54,8 +55,17 @@ async def _check_models(config: Config) -> None:
         model = open_model(spec, base_url=base_url(config, spec), priced=prices.overrides)
         try:
             wrapped(model, calls=nowhere, meters=nowhere, prices=prices, budget=budget)
+            _check_batches(config, spec, model)
         finally:
             await model.close()
+
+
+def _check_batches(config: Config, spec: str, model: Model) -> None:
+    """Who is to wait for a batch must have somewhere to wait."""
+    asked = {"label": [config.models.of("abstract")], "judge": config.models.judges or [config.models.default]}
+    for part in config.models.batch:
+        if spec in asked[part] and not is_free(model) and batches_of(model) is None:
+            raise UserError(f'models.batch holds "{part}", and {spec} has no batch interface here; leave it out')
 
 
 def base_url(config: Config, spec: str) -> str:

@@ -28,6 +28,8 @@ class Wanted:
     seeds: str = ""
     workers: int = 0
     settings: list[str] | tuple[str, ...] = ()
+    repo: Path | None = None
+    unsafe: bool = False
 
     @property
     def continues(self) -> bool:
@@ -42,6 +44,9 @@ def configured(wanted: Wanted) -> tuple[Config, Path]:
         with RunFolder(wanted.source, writing=False) as folder:
             config = resolve(folder.config, str(wanted.source / "config.json"), overrides)
         return config, wanted.out or wanted.source
+    if wanted.source is None and wanted.repo is not None:  # a repository needs no config file
+        name = wanted.repo.resolve().name
+        return resolve({"name": name}, "--repo", overrides), wanted.out or Path("runs") / name
     file = _file(wanted.source)
     config = load_config(file, overrides)
     name = config.name if config.name != Config.model_fields["name"].default else file.stem
@@ -59,6 +64,13 @@ def _file(source: Path | None) -> Path:
 
 def _overrides(wanted: Wanted) -> dict[str, Any]:
     found: dict[str, Any] = dict(_setting(text) for text in wanted.settings)
+    if wanted.repo is not None:
+        if not wanted.repo.is_dir():
+            raise UserError(f"no folder {wanted.repo}; --repo takes the folder of a repository")
+        found["environment"] = "shell"
+        found["shell.repository"] = str(wanted.repo.resolve())
+    if wanted.unsafe:
+        found["shell.unsafe"] = True
     if wanted.model:
         found["models.default"] = wanted.model
     if wanted.base_url:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lbi.records import sound
+from lbi.environments.arguments import Argument, arguments, unescape
 
 KINDS = ("click", "fill", "select", "press", "goto", "back", "scroll", "finish")
 ACTIONS = """\
+At each step you see the page as text: one line per element, with a reference such as [e12] behind those you can act on.
+References of earlier pages are no longer valid.
+
 click(e12)                click an element; check boxes and radio buttons too
 fill(e12, "text")         replace the text of a text box
 select(e12, "option")     choose an option of a combobox or list box by its label
@@ -24,8 +27,6 @@ finish("answer")          end the task; the answer may be empty"""
 _CALL = re.compile(r"(?<![\w.])(" + "|".join(KINDS) + r")\s*\(")
 _REF = re.compile(r"\[?((?:f\d+)?e\d+)\]?\Z")
 _GROUNDED = re.compile(r'(\w+)(?:\s+("(?:[^"\\]|\\.)*"))?(?:\s*#(\d+))?\Z', re.S)
-_CLOSING = {'"': '"', "'": "'", "“": "”", "‘": "’", "`": "`"}
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "f": "\f"}
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,6 @@ class UnreadableAction(ValueError):
     """The message is one line for the model."""
 
 
-@dataclass(frozen=True)
-class _Argument:
-    text: str
-    quoted: bool
-
-
 def parse_action(text: str) -> Call:
     """Read the first action in ``text``; prose before it ("Action: ..."), code fences and back-ticks are skipped.
 
@@ -68,7 +63,7 @@ def parse_action(text: str) -> Call:
         if bare:
             return Call(bare[1])
         raise UnreadableAction(f"no action found; write one of: {', '.join(KINDS)}, as in click(e12)")
-    return _build(found[1], _arguments(text, found.end()))
+    return _build(found[1], arguments(text, found.end()))
 
 
 def parse_target(text: str) -> Target | None:
@@ -79,12 +74,12 @@ def parse_target(text: str) -> Target | None:
     grounded = _GROUNDED.match(text)
     if grounded is None or not (grounded[2] or grounded[3]):
         return None
-    name = _unescape(grounded[2][1:-1]) if grounded[2] else ""
+    name = unescape(grounded[2][1:-1]) if grounded[2] else ""
     return Target(role=grounded[1], name=name, nth=int(grounded[3] or 0))
 
 
-def _build(kind: str, arguments: list[_Argument]) -> Call:
-    texts = [argument.text for argument in arguments]
+def _build(kind: str, given: list[Argument]) -> Call:
+    texts = [argument.text for argument in given]
     if kind in ("goto", "scroll", "finish", "back"):
         value = ", ".join(texts)
         if kind == "goto" and not value:
@@ -111,67 +106,3 @@ def _not_empty(kind: str, value: str) -> str:
     if not value.strip():
         raise UnreadableAction(f"{kind} needs a key, such as Enter")
     return value.strip()
-
-
-def _arguments(text: str, at: int) -> list[_Argument]:
-    found: list[_Argument] = []
-    while True:
-        while at < len(text) and text[at] in " \t\r\n,":
-            at += 1
-        if at >= len(text) or text[at] == ")":
-            return found
-        if text[at] in _CLOSING:
-            argument, at = _quoted(text, at)
-        else:
-            argument, at = _unquoted(text, at, first=not found)
-        found.append(argument)
-
-
-def _quoted(text: str, at: int) -> tuple[_Argument, int]:
-    closing = _CLOSING[text[at]]
-    end = at + 1
-    while end < len(text):
-        if text[end] == "\\":
-            end += 2
-        elif text[end] == closing and _ends_argument(text, end + 1):
-            return _Argument(_unescape(text[at + 1 : end]), True), end + 1
-        else:
-            end += 1
-    # the closing quote was forgotten: everything up to the last bracket is meant
-    rest = text[at + 1 :].rstrip(" `\n")
-    return _Argument(_unescape(rest.removesuffix(")").removesuffix(closing)), True), len(text)
-
-
-def _ends_argument(text: str, at: int) -> bool:
-    """A quote inside the text ('it's here') is not followed by a comma, a bracket or the end."""
-    rest = text[at:].lstrip()
-    return not rest or rest[0] in ",)"
-
-
-def _unquoted(text: str, at: int, first: bool) -> tuple[_Argument, int]:
-    """``e12``, ``button "Create, or not" #2``, or a value whose quotes were forgotten."""
-    if first and (grounded := re.compile(r'\w+\s+"(?:[^"\\]|\\.)*"(?:\s*#\d+)?').match(text, at)):
-        return _Argument(grounded[0], False), grounded.end()
-    if first and (ref := re.compile(r"\[?\w+\]?(?=\s*[,)])").match(text, at)):
-        return _Argument(ref[0], False), ref.end()
-    line_end = text.find("\n", at)
-    line_end = len(text) if line_end < 0 else line_end
-    bracket = text.rfind(")", at, line_end)
-    end = bracket if bracket >= 0 else line_end
-    return _Argument(text[at:end].strip(), False), end
-
-
-def _unescape(text: str) -> str:
-    """Backslash escapes of JSON and Python; an unknown one keeps its backslash (a Windows path, a regex)."""
-
-    def one(match: re.Match[str]) -> str:
-        code = match[1]
-        if code[0] == "u" and len(code) == 5:
-            return chr(int(code[1:], 16))
-        if code in _ESCAPES:
-            return _ESCAPES[code]
-        return code if code in "\"'\\/`“”‘’" else match[0]
-
-    joined = re.sub(r"\\(u[0-9a-fA-F]{4}|.)", one, text, flags=re.S)
-    # JSON writes characters beyond the basic plane as two surrogates
-    return sound(joined)

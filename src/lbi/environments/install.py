@@ -47,7 +47,7 @@ def install(application: Application, cache: Path | None = None) -> Installed:
     cache = cache or default_cache()
     python, packages = _interpreter(application, cache)
     pristine = cache / f"{application.name}-state-{_state_key(application)}"
-    with _made(pristine) as folder:
+    with made(pristine) as folder:
         if folder is not None:
             _prepare(application, python, folder)
     return Installed(python, packages, pristine / "state")
@@ -63,7 +63,7 @@ def _interpreter(application: Application, cache: Path) -> tuple[str, str]:
     if application.requirements:
         key = digest_of([application.requirements, sys.version_info[:2], sys.prefix])
         venv = cache / f"{application.name}-venv-{key}"
-        with _made(venv) as folder:
+        with made(venv) as folder:
             if folder is not None:
                 _build_venv(application, folder)
         python = str(venv / "bin" / "python")
@@ -73,7 +73,7 @@ def _interpreter(application: Application, cache: Path) -> tuple[str, str]:
 
 
 @contextmanager
-def _made(folder: Path) -> Iterator[Path | None]:
+def made(folder: Path) -> Iterator[Path | None]:
     """Yields the empty folder if it has to be made, under a lock between processes; None if it is there."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     marker = folder / "made"

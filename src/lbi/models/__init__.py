@@ -1,7 +1,8 @@
 """``provider:name`` -> a model that is ready to be asked: one provider per file of this folder.
 
 A provider's file has ``create(name, settings) -> Model``; a new one is found by being here. Its model may say
-``free = True`` (no key, no money: nothing is cached, metered or budgeted), ``endpoint`` and ``limits``.
+``free = True`` (no key, no money: nothing is cached, metered or budgeted), ``endpoint``, ``limits`` and
+``image_tokens(hash)``; the file may have ``image_tokens(name, size)``, for the plan.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from lbi.prompts import Limits
 FORBID_VARIABLE = "LBI_FORBID_PAID_REQUESTS"
 #: tokens that a model of the provider's own endpoint may spend on thoughts, on top of those of its reply
 THINKING_TOKENS = 4096
+#: ... and for an image, where nothing is known of it
+IMAGE_TOKENS = 1500
 _forbidding = 0
 
 
@@ -63,10 +66,17 @@ def open_model(
     module = plugins.load(__name__, provider)
     if base_url and urlsplit(base_url).scheme not in ("http", "https"):
         raise UserError(f'the address "{base_url}" of a model server must begin with http:// or https://')
-    shown = (limits or Limits()).model_copy(update={} if load_image else {"images": False})
+    shown = (limits or Limits()).model_copy(update={} if load_image else {"images": ()})
     settings = Settings(base_url or "", timeout, shown, load_image, dict(options or {}), priced)
     model: Model = module.create(name, settings)
     return model
+
+
+def image_tokens(spec: str, size: tuple[int, int]) -> int:
+    """About how many tokens a model is billed for an image of a size, by the rule that its provider documents."""
+    provider, _, name = spec.partition(":")
+    rule = getattr(plugins.load(__name__, provider), "image_tokens", None)
+    return int(rule(name, size)) if rule else IMAGE_TOKENS
 
 
 def providers() -> tuple[str, ...]:

@@ -7,24 +7,38 @@ import difflib
 import os
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from itertools import groupby
 from typing import Any, TypeVar
 
-from lbi.contracts import Message
+from lbi.contracts import Message, Request
 from lbi.errors import FailureKind, ModelError, UserError
+from lbi.images import Size, scaled, scaled_size, size_of
 from lbi.models import Settings, is_loopback
 from lbi.prices import known_models
+from lbi.prompts import PARTS_OF_A_RUN, Limits, render
 from lbi.records import Usage
+from lbi.schemas import schema_of
 
 T = TypeVar("T")
 
+Prompt = tuple[Message, ...]
+Schema = tuple[str, dict[str, Any]]  # its name, and what it says
+
 NO_KEY = "none"
+#: what an error says that is about the form of the reply
+_SCHEMA_WORDS = ("schema", "response_format", "output_config", "structured", "responsemimetype", "response_mime_type")
 
 
 def located(settings: Settings, variable: str) -> Settings:
-    """The settings with the server's address from the environment, where the config names none."""
-    address = settings.base_url or os.environ.get(variable, "").strip()
-    return dataclasses.replace(settings, base_url=address)
+    """The settings with the server's address from the environment, where the config names none.
+
+    Where they leave it open, replies are structured at the provider's own endpoint: of other servers nothing is known.
+    """
+    address, limits = settings.base_url or os.environ.get(variable, "").strip(), settings.limits
+    if limits.structured is None:
+        limits = limits.model_copy(update={"structured": () if address else PARTS_OF_A_RUN})
+    return dataclasses.replace(settings, base_url=address, limits=limits)
 
 
 def api_key(provider: str, settings: Settings, *variables: str) -> str:
@@ -58,16 +72,45 @@ class Temperature:
     def __init__(self) -> None:
         self._taken = True
 
+    def given(self, temperature: float) -> dict[str, float]:
+        """What is sent, as far as it is known by now."""
+        return {"temperature": temperature} if self._taken else {}
+
     async def send(self, send: Callable[[dict[str, float]], Awaitable[T]], temperature: float) -> T:
         """Send with the temperature, and once more without it where it is rejected; remembered from then on."""
         with_it = self._taken
         try:
-            return await send({"temperature": temperature} if with_it else {})
+            return await send(self.given(temperature))
         except ModelError as error:
             if not (with_it and error.kind == "bad request" and "temperature" in str(error).lower()):
                 raise
         self._taken = False
         return await send({})
+
+
+class Form:
+    """Whether a model takes a schema for its reply: older ones, and many servers, answer 400 to one."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._with, self._taken = limits, True
+        self._without = limits.model_copy(update={"structured": ()})
+
+    async def send(self, send: Callable[[Prompt, Schema | None], Awaitable[T]], request: Request) -> T:
+        """Send the prompt with its schema, and once more in its own form where that is rejected; remembered."""
+        prompt, schema = self.given(request)
+        try:
+            return await send(prompt, schema)
+        except ModelError as error:
+            about = any(word in str(error).lower() for word in _SCHEMA_WORDS)
+            if not (schema and about and error.kind == "bad request"):
+                raise
+        self._taken = False
+        return await send(*self.given(request))
+
+    def given(self, request: Request) -> tuple[Prompt, Schema | None]:
+        """The prompt and the schema that are sent, as far as it is known by now."""
+        limits = self._with if self._taken else self._without
+        return render(request, limits), schema_of(request, limits)
 
 
 def checked_text(text: str, stop: FailureKind | None, name: str, usage: Usage) -> str:
@@ -85,11 +128,26 @@ def turns(messages: tuple[Message, ...]) -> list[tuple[str, list[Message]]]:
     return [(role, list(group)) for role, group in groupby(messages, key=lambda message: message.role)]
 
 
-def image_data(name: str, settings: Settings) -> str:
-    """A PNG of the run in base64."""
-    if settings.load_image is None:
-        raise ValueError(f"the prompt holds the image {name}, and the model was opened without load_image")
-    return b64encode(settings.load_image(name)).decode()
+class Pictures:
+    """The run's PNGs as they are sent, and about how many tokens each is by the provider's ``rule``."""
+
+    def __init__(self, settings: Settings, rule: Callable[[Size], int]) -> None:
+        self._load, self._side, self._rule = settings.load_image, settings.limits.image_side, rule
+        # the pages of an episode are sent again with every further step
+        self.data = lru_cache(maxsize=64)(self._data)
+        self.tokens = lru_cache(maxsize=10_000)(self._tokens)
+
+    def _loaded(self, name: str) -> bytes:
+        if self._load is None:
+            raise ValueError(f"the prompt holds the image {name}, and the model was opened without load_image")
+        return self._load(name)
+
+    def _data(self, name: str) -> str:
+        """In base64."""
+        return b64encode(scaled(self._loaded(name), self._side, name)).decode()
+
+    def _tokens(self, name: str) -> int:
+        return self._rule(scaled_size(size_of(self._loaded(name), name), self._side))
 
 
 def billed(*, asked: Any, said: Any, cached: Any = 0, written: Any = 0, seconds: float) -> Usage:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from lbi.errors import ModelBusy, UserError
+from lbi.errors import ModelBusy, ModelError, UserError
 from lbi.models import Settings, check_allowed, is_loopback
 from lbi.models._failures import failure, failure_inside
 from lbi.models._left import left
@@ -42,19 +42,51 @@ class Wire:
             raise UserError(f'the address "{url}" of a model server must begin with http:// or https://')
         self.url = url.rstrip("/")
         self._name, self._timeout, self._key = name, settings.timeout, key
-        self._headers = {**headers, "content-type": "application/json"}
+        self._headers = dict(headers)
         self._session: ClientSession | None = None
 
     async def post(self, path: str, body: Json) -> Answered:
         """Raises ModelBusy and ModelError by name; a reply that arrives as anything but a JSON object is none."""
+        return await self._asked("POST", path, json.dumps(body).encode())
+
+    async def get(self, path: str) -> Answered:
+        """As ``post``."""
+        return await self._asked("GET", path, None)
+
+    async def upload(self, path: str, fields: Mapping[str, str], file: bytes) -> Answered:
+        """Post a form with a file of JSON lines, its field called "file". As ``post``."""
+        import aiohttp
+
+        form = aiohttp.FormData(fields)
+        form.add_field("file", file, filename="calls.jsonl", content_type="application/jsonl")
+        return await self._asked("POST", path, form)
+
+    async def lines(self, path: str) -> list[Json]:
+        """The objects of a file of JSON lines. Raises as ``post``."""
+        status, headers, said = await self._sent("GET", path, None)
+        if status != 200:
+            self._read(status, headers, said)
+        try:
+            found = [json.loads(line) for line in said.splitlines() if line.strip()]
+        except ValueError:
+            raise self.malformed(_shown(said)) from None
+        return [each for each in found if isinstance(each, dict)]
+
+    async def _asked(self, method: str, path: str, data: Any) -> Answered:
+        start = time.monotonic()
+        status, headers, said = await self._sent(method, path, data)
+        return Answered(self._read(status, headers, said), left(headers), time.monotonic() - start)
+
+    async def _sent(self, method: str, path: str, data: Any) -> tuple[int, Mapping[str, str], bytes]:
         import aiohttp
 
         check_allowed(self.url)
-        start = time.monotonic()
+        # a form says itself what it is, with the mark that parts it
+        headers = {"content-type": "application/json"} if isinstance(data, bytes) else {}
         try:
-            sent = json.dumps(body).encode()
-            async with self._opened().post(self.url + path, data=sent, allow_redirects=False) as response:
-                status, headers, said = response.status, response.headers, await response.read()
+            request = self._opened().request(method, self.url + path, data=data, headers=headers, allow_redirects=False)
+            async with request as response:
+                return response.status, response.headers, await response.read()
         except TimeoutError as error:
             raise ModelBusy(
                 f"{self._name}: timeout: no whole reply within {self._timeout:g} s", kind="timeout"
@@ -63,7 +95,6 @@ class Wire:
             raise ModelBusy(f"{self._name}: cut off: the reply broke off in the middle", kind="cut off") from error
         except (aiohttp.ClientError, OSError) as error:
             raise ModelBusy(f"{self._name}: connection: {_because(error)}", kind="connection") from error
-        return Answered(self._read(status, headers, said), left(headers), time.monotonic() - start)
 
     def _read(self, status: int, headers: Mapping[str, str], said: bytes) -> Json:
         try:
@@ -78,6 +109,10 @@ class Wire:
         if error is not None:
             raise error
         return body
+
+    def failed(self, status: int, body: Any) -> ModelError:
+        """The failure of one call of a batch."""
+        return failure(status, body, {}, self._name, self._key)
 
     def malformed(self, said: object) -> ModelBusy:
         """The failure of a reply that holds no answer."""

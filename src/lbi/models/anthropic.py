@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from functools import partial
+from math import ceil
 from typing import Any
 
 from lbi.contracts import Message, Model, Reply, Request
 from lbi.errors import FailureKind
+from lbi.images import Size
 from lbi.models import THINKING_TOKENS, Settings
+from lbi.models._batches import AnthropicBatches
 from lbi.models._provider import (
+    Form,
+    Pictures,
+    Prompt,
+    Schema,
     Temperature,
     api_key,
     billed,
     check_name,
     checked_text,
     count,
-    image_data,
     located,
     table,
     turns,
 )
 from lbi.models._wire import Answered, Json, Wire
-from lbi.prompts import render
 from lbi.records import Usage
 
 _URL = "https://api.anthropic.com"
@@ -39,6 +45,12 @@ def create(name: str, settings: Settings) -> Model:
     return Anthropic(name, settings, api_key("anthropic", settings, "ANTHROPIC_API_KEY"))
 
 
+def image_tokens(name: str, size: Size) -> int:
+    """What Anthropic documents: patches of 28 pixels, for earlier models a token for 750 pixels; the more of both."""
+    width, height = size
+    return max(ceil(width / 28) * ceil(height / 28), ceil(width * height / 750))
+
+
 class Anthropic:
     """One model behind one pool of connections."""
 
@@ -49,20 +61,29 @@ class Anthropic:
         self._model, self._settings = name, settings
         address = (settings.base_url or _URL).rstrip("/").removesuffix("/v1")
         self._wire = Wire(self.name, address, {"x-api-key": key, "anthropic-version": _VERSION}, settings, key)
-        self._temperature = Temperature()
+        self._temperature, self._form = Temperature(), Form(settings.limits)
+        self._pictures = Pictures(settings, partial(image_tokens, name))
+        self.image_tokens = self._pictures.tokens
+        self.batches = AnthropicBatches(self._wire, self._now, lambda found, request: self._reply(found))
 
     async def complete(self, request: Request) -> Reply:
-        body = self._body(render(request, self._settings.limits), request)
-        found = await self._temperature.send(
-            lambda given: self._wire.post("/v1/messages", {**body, **given, **self._settings.options}),
-            request.temperature,
-        )
-        return self._reply(found)
+        async def send(prompt: Prompt, schema: Schema | None) -> Answered:
+            return await self._temperature.send(
+                lambda given: self._wire.post("/v1/messages", self._body(prompt, schema, given, request)),
+                request.temperature,
+            )
 
-    def _body(self, prompt: tuple[Message, ...], request: Request) -> Json:
+        return self._reply(await self._form.send(send, request))
+
+    def _now(self, request: Request) -> Json:
+        """The body of a request as far as it is known by now what the model takes."""
+        return self._body(*self._form.given(request), self._temperature.given(request.temperature), request)
+
+    def _body(self, prompt: Prompt, schema: Schema | None, given: Json, request: Request) -> Json:
         system, messages = self._conversation(prompt, request.reused)
         room = request.max_tokens + (0 if self.endpoint else THINKING_TOKENS)
-        return {"model": self._model, "system": system, "messages": messages, "max_tokens": room}
+        body = {"model": self._model, "system": system, "messages": messages, "max_tokens": room}
+        return {**body, **given, **_form(schema), **self._settings.options}
 
     def _conversation(self, messages: tuple[Message, ...], reused: bool) -> tuple[Any, Any]:
         """The system blocks, and the turns. What comes before the last message is the prefix worth keeping."""
@@ -82,7 +103,7 @@ class Anthropic:
     def _blocks(self, message: Message, marked: bool) -> list[dict[str, Any]]:
         blocks: list[dict[str, Any]] = []
         for image in message.images:
-            source = {"type": "base64", "media_type": "image/png", "data": image_data(image, self._settings)}
+            source = {"type": "base64", "media_type": "image/png", "data": self._pictures.data(image)}
             blocks.append({"type": "image", "source": source})
         blocks.append({"type": "text", "text": message.content})
         if marked:
@@ -112,3 +133,7 @@ class Anthropic:
 
     async def close(self) -> None:
         await self._wire.close()
+
+
+def _form(schema: Schema | None) -> Json:
+    return {} if schema is None else {"output_config": {"format": {"type": "json_schema", "schema": schema[1]}}}

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+from math import ceil
 from typing import Any
 
 from lbi.contracts import Message, Model, Reply, Request
 from lbi.errors import FailureKind, ModelError
+from lbi.images import Size
 from lbi.models import THINKING_TOKENS, Settings
 from lbi.models._provider import (
+    Form,
+    Pictures,
+    Prompt,
+    Schema,
     Temperature,
     api_key,
     billed,
@@ -15,16 +22,15 @@ from lbi.models._provider import (
     checked_text,
     count,
     first,
-    image_data,
     located,
     table,
     turns,
 )
 from lbi.models._wire import Answered, Json, Wire
-from lbi.prompts import render
 from lbi.records import Usage
 
 _URL = "https://generativelanguage.googleapis.com/v1beta"
+_TILED = ("gemini-1", "gemini-2")
 _WHOLE = (None, "STOP", "FINISH_REASON_UNSPECIFIED")
 #: not the content's fault, and another try may end well
 _STUMBLED = ("OTHER", "MALFORMED_FUNCTION_CALL")
@@ -36,6 +42,16 @@ def create(name: str, settings: Settings) -> Model:
     return Google(name, settings, api_key("google", settings, "GEMINI_API_KEY", "GOOGLE_API_KEY"))
 
 
+def image_tokens(name: str, size: Size) -> int:
+    """What Google documents: 258 tokens for each tile up to Gemini 2.5, and later 1,120 for an image of any size."""
+    if not name.startswith(_TILED):
+        return 1120
+    if max(size) <= 384:
+        return 258
+    unit = min(768, max(256, min(size) // 1.5))
+    return 258 * ceil(size[0] / unit) * ceil(size[1] / unit)
+
+
 class Google:
     """One model behind one pool of connections."""
 
@@ -45,19 +61,25 @@ class Google:
         self.name, self.endpoint, self.limits = f"google:{name}", settings.base_url, settings.limits
         self._path, self._settings = f"/models/{name}:generateContent", settings
         self._wire = Wire(self.name, settings.base_url or _URL, {"x-goog-api-key": key}, settings, key)
-        self._temperature = Temperature()
+        self._temperature, self._form = Temperature(), Form(settings.limits)
+        self._pictures = Pictures(settings, partial(image_tokens, name))
+        self.image_tokens = self._pictures.tokens
 
     async def complete(self, request: Request) -> Reply:
-        body = self._body(render(request, self._settings.limits))
+        async def send(prompt: Prompt, schema: Schema | None) -> Answered:
+            return await self._temperature.send(
+                lambda given: self._wire.post(self._path, self._body(prompt, schema, given, request)),
+                request.temperature,
+            )
+
+        return self._reply(await self._form.send(send, request))
+
+    def _body(self, prompt: Prompt, schema: Schema | None, given: Json, request: Request) -> Json:
         room = request.max_tokens + (0 if self.endpoint else THINKING_TOKENS)
+        generation = {"generationConfig": {"maxOutputTokens": room, **given, **_form(schema)}}
+        return {**self._conversation(prompt), **generation, **self._settings.options}
 
-        async def send(given: dict[str, float]) -> Answered:
-            generation = {"generationConfig": {"maxOutputTokens": room, **given}}
-            return await self._wire.post(self._path, {**body, **generation, **self._settings.options})
-
-        return self._reply(await self._temperature.send(send, request.temperature))
-
-    def _body(self, prompt: tuple[Message, ...]) -> Json:
+    def _conversation(self, prompt: Prompt) -> Json:
         system: list[Json] = []
         contents: list[Json] = []
         for role, messages in turns(prompt):
@@ -70,8 +92,7 @@ class Google:
 
     def _parts(self, message: Message) -> list[Json]:
         images = [
-            {"inlineData": {"mimeType": "image/png", "data": image_data(image, self._settings)}}
-            for image in message.images
+            {"inlineData": {"mimeType": "image/png", "data": self._pictures.data(image)}} for image in message.images
         ]
         return [*images, {"text": message.content}]
 
@@ -105,6 +126,20 @@ def _stop(reason: Any) -> FailureKind | None:
     if reason in _WHOLE:
         return None
     return "truncated" if reason == "MAX_TOKENS" else "refused"
+
+
+def _form(schema: Schema | None) -> Json:
+    return {} if schema is None else {"responseMimeType": "application/json", "responseSchema": _known(schema[1])}
+
+
+def _known(schema: Json) -> Json:
+    """A schema without the one word of ours that Google's kind of schema does not have."""
+    return {
+        key: {name: _known(each) for name, each in value.items()} if key == "properties"
+        else _known(value) if key == "items" else value
+        for key, value in schema.items()
+        if key != "additionalProperties"
+    }  # fmt: skip
 
 
 def _texts(parts: Any) -> list[str]:

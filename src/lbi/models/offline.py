@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from lbi.contracts import Fields, Reply, Request
 from lbi.errors import ModelError
-from lbi.offline import labels, policy
+from lbi.offline import commands, labels, policy
 from lbi.offline.lexical import SYNONYMS, values, widened, words
 from lbi.records import Trajectory, Usage
 
@@ -66,7 +66,7 @@ def _tells(sentence: str) -> float:
 
 
 def _act(fields: Fields) -> str:
-    action, reason = policy.act(fields)
+    action, reason = commands.act(fields) if commands.applies(fields) else policy.act(fields)
     return f"REASON: {reason}\nACTION: {action}"
 
 
@@ -76,11 +76,11 @@ def _query(fields: Fields) -> str:
 
 
 def _abstract(fields: Fields) -> str:
-    return _labels(labels.abstract, fields)
+    return _labels(commands.abstract if commands.applies(fields) else labels.abstract, fields)
 
 
 def _summarise(fields: Fields) -> str:
-    return _labels(labels.summary, fields)
+    return _labels(commands.summary if commands.applies(fields) else labels.summary, fields)
 
 
 def _labels(label: Callable[[Trajectory, int, int], str], fields: Fields) -> str:
@@ -100,15 +100,20 @@ def _judge(fields: Fields) -> str:
     done += " ".join(["", *(f"{o.title} {o.text}" for o in seen), seen[-1].url]).lower()
     missing = [v.text for v in values(fields.instruction) if v.kind == "quoted" and not _said(v.text, done)]
     failed = [o.error for o in seen[1:] if o.error]
+    idle = all(s.action.kind in ("finish", "") and not s.action.value for s in steps)
     acts = [(s.observation.url, s.action.grounded) for s in steps]
     vote = {
-        "reason": f"not done: {', '.join(missing)}" if missing else (failed[0] if failed else "every value was used"),
-        "aligned": not missing and bool(words(fields.instruction)),
+        "reason": f"not done: {', '.join(missing)}" if missing else _reason(idle, failed),
+        "aligned": not missing and not idle and bool(words(fields.instruction)),
         "coherent": not failed,
         "natural": len(set(acts)) == len(acts),
         "reasonable": len(steps) <= 20 and not any(a.kind == "back" for a in (s.action for s in steps)),
     }
     return json.dumps(vote, ensure_ascii=False)
+
+
+def _reason(idle: bool, failed: list[str]) -> str:
+    return "nothing was done" if idle else (failed[0] if failed else "every value was used")
 
 
 def _said(value: str, text: str) -> bool:

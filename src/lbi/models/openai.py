@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+from functools import partial
+from math import ceil
 from typing import Any
 
 from lbi.contracts import Message, Model, Reply, Request
 from lbi.errors import FailureKind
+from lbi.images import Size, scaled_size
 from lbi.models import THINKING_TOKENS, Settings
+from lbi.models._batches import OpenAIBatches
 from lbi.models._provider import (
+    Form,
+    Pictures,
+    Prompt,
+    Schema,
     Temperature,
     api_key,
     billed,
     check_name,
     checked_text,
     first,
-    image_data,
     located,
     table,
     turns,
 )
 from lbi.models._wire import Answered, Json, Wire
-from lbi.prompts import render
 from lbi.records import Usage
 
 _URL = "https://api.openai.com/v1"
+#: beginnings of names, more telling ones first: tokens of an image, and of each of its tiles
+_TILES = (("gpt-4o-mini", 2833, 5667), ("gpt-4o", 85, 170), ("o1", 75, 150), ("o3", 75, 150))
+#: ... and tokens per patch
+_PATCHES = (
+    ("gpt-4.1-mini", 1.62),
+    ("gpt-4.1-nano", 2.46),
+    ("gpt-5-mini", 1.62),
+    ("gpt-5-nano", 2.46),
+    ("o4-mini", 1.72),
+)
 _STOPS: dict[str, FailureKind] = {"length": "truncated", "content_filter": "refused"}
 
 
@@ -31,6 +47,32 @@ def create(name: str, settings: Settings) -> Model:
     settings = located(settings, "OPENAI_BASE_URL")
     check_name(name, "openai", settings)
     return OpenAI(name, settings, api_key("openai", settings, "OPENAI_API_KEY"))
+
+
+def image_tokens(name: str, size: Size) -> int:
+    """What OpenAI documents: 512-pixel tiles for some models, 32-pixel patches for others.
+
+    Of a model that is in neither list, the dearer of the two.
+    """
+    bare = name.rpartition("/")[2]
+    for begins, base, tile in _TILES:
+        if bare.startswith(begins):
+            return base + tile * _tiles(size)
+    for begins, times in _PATCHES:
+        if bare.startswith(begins):
+            return ceil(times * _patches(size))
+    return max(85 + 170 * _tiles(size), ceil(1.2 * _patches(size)))
+
+
+def _tiles(size: Size) -> int:
+    """Of the image fitted into 2,048 pixels and then made smaller until its shorter side has 768."""
+    width, height = scaled_size(size, 2048)
+    shrink = min(1.0, 768 / min(width, height))
+    return ceil(width * shrink / 512) * ceil(height * shrink / 512)
+
+
+def _patches(size: Size) -> int:
+    return min(1536, ceil(size[0] / 32) * ceil(size[1] / 32))
 
 
 class OpenAI:
@@ -43,21 +85,31 @@ class OpenAI:
         self._model, self._settings = name, settings
         headers = {"authorization": f"Bearer {key}"}
         self._wire = Wire(self.name, settings.base_url or _URL, headers, settings, key)
-        self._temperature = Temperature()
+        self._temperature, self._form = Temperature(), Form(settings.limits)
+        self._pictures = Pictures(settings, partial(image_tokens, name))
+        self.image_tokens = self._pictures.tokens
+        self.batches = OpenAIBatches(self._wire, self._now, self._reply)
 
     async def complete(self, request: Request) -> Reply:
-        body = self._body(render(request, self._settings.limits), request)
-        found = await self._temperature.send(
-            lambda given: self._wire.post("/chat/completions", {**body, **given, **self._settings.options}),
-            request.temperature,
-        )
-        return self._reply(found, request)
+        async def send(prompt: Prompt, schema: Schema | None) -> Answered:
+            return await self._temperature.send(
+                lambda given: self._wire.post("/chat/completions", self._body(prompt, schema, given, request)),
+                request.temperature,
+            )
 
-    def _body(self, prompt: tuple[Message, ...], request: Request) -> Json:
+        return self._reply(await self._form.send(send, request), request)
+
+    def _now(self, request: Request) -> Json:
+        """The body of a request as far as it is known by now what the model takes."""
+        return self._body(*self._form.given(request), self._temperature.given(request.temperature), request)
+
+    def _body(self, prompt: Prompt, schema: Schema | None, given: Json, request: Request) -> Json:
         room = {"max_completion_tokens": request.max_tokens + THINKING_TOKENS}
         if self.endpoint:
             room = {"max_tokens": request.max_tokens}  # the older name is the one that all servers know
-        return {"model": self._model, "messages": [self._turn(role, parts) for role, parts in turns(prompt)], **room}
+        messages = [self._turn(role, parts) for role, parts in turns(prompt)]
+        body = {"model": self._model, "messages": messages, **room, **given, **_form(schema)}
+        return {**body, **self._settings.options}
 
     def _turn(self, role: str, parts: list[Message]) -> Json:
         text = "\n\n".join(part.content for part in parts)
@@ -65,7 +117,7 @@ class OpenAI:
         if not images:
             return {"role": role, "content": text}
         shown = [
-            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{image_data(image, self._settings)}"}}
+            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{self._pictures.data(image)}"}}
             for image in images
         ]
         return {"role": role, "content": [{"type": "text", "text": text}, *shown]}
@@ -94,6 +146,13 @@ class OpenAI:
 
     async def close(self) -> None:
         await self._wire.close()
+
+
+def _form(schema: Schema | None) -> Json:
+    if schema is None:
+        return {}
+    name, said = schema
+    return {"response_format": {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": said}}}
 
 
 def _stop(reason: object, refusal: bool, usage: Usage, request: Request) -> FailureKind | None:

@@ -7,19 +7,8 @@ from collections.abc import Collection
 
 from lbi.environments.snapshot import Element, Page
 from lbi.offline.answers import answer
-from lbi.offline.forms import (
-    PRESS_WORDS,
-    SHY_WORDS,
-    TEXT_ROLES,
-    Form,
-    assign,
-    find,
-    form_of,
-    forms,
-    holds,
-    is_empty,
-    usable,
-)
+from lbi.offline.assign import assign, holds
+from lbi.offline.forms import PRESS_WORDS, SHY_WORDS, TEXT_ROLES, Form, find, form_of, forms, is_empty, usable
 from lbi.offline.goal import FILLING, page_of
 from lbi.offline.lexical import SYNONYMS, contains_phrase, labels, stem, words
 from lbi.offline.situation import Move, Situation, click, enter, fill, finish, path

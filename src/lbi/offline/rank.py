@@ -7,7 +7,8 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from lbi.offline.forms import CHOICE_ROLES, assign, called
+from lbi.offline.assign import assign
+from lbi.offline.forms import CHOICE_ROLES, called
 from lbi.offline.goal import Goal, page_of
 from lbi.offline.lesson import Lesson
 from lbi.offline.lexical import contains_phrase, is_question, labels, mask, words

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from lbi.offline.answers import answer
-from lbi.offline.forms import TEXT_ROLES, assign, forms, holds, usable
+from lbi.offline.assign import assign, holds
+from lbi.offline.forms import TEXT_ROLES, forms, usable
 from lbi.offline.lexical import stem, words
 from lbi.offline.situation import Move, Situation, click, enter, finish, goto, path
 

@@ -10,8 +10,9 @@ from functools import cached_property
 from lbi.contracts import Shown
 from lbi.environments.snapshot import Element, Page
 from lbi.offline.answers import answer
+from lbi.offline.assign import Filling
 from lbi.offline.atlas import Atlas
-from lbi.offline.forms import FIELD_ROLES, TOGGLE_ROLES, Filling, Key
+from lbi.offline.forms import FIELD_ROLES, TOGGLE_ROLES, Key
 from lbi.offline.goal import FILLING, Goal, page_of
 from lbi.offline.lexical import Value, words
 from lbi.offline.things import variants

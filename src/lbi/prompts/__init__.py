@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from lbi.contracts import Fields, Message, Request, Role, Shown
 from lbi.differences import shortest, without_references
@@ -29,6 +29,16 @@ PARTS: dict[str, tuple[str, ...]] = {
 }
 
 
+#: who asks a model, as a config names them
+Part = Literal["propose", "act", "query", "label", "judge"]
+PARTS_OF_A_RUN: tuple[Part, ...] = get_args(Part)
+
+
+def part_of(role: Role) -> Part:
+    """Labels of both kinds are one part of a run."""
+    return "label" if role == "abstract" or role == "summarise" else role
+
+
 class Limits(Record):
     """How much of what a prompt may hold, in characters (four are about one token)."""
 
@@ -39,7 +49,16 @@ class Limits(Record):
     labelled: int = 6_000  # each page of a trajectory that is labelled or judged
     differences: bool = True  # of such a page that resembles an earlier one, only what changed
     document: int = 24_000  # the section that tasks are proposed from
-    images: bool = True  # show screenshots where observations have them
+    images: tuple[Part, ...] = PARTS_OF_A_RUN  # who is shown the screenshots that observations have
+    image_side: int = 1280  # pixels of a screenshot's longer side, as it is sent
+    structured: tuple[Part, ...] | None = ()  # who replies by lbi.schemas; None = the provider decides
+
+
+LabelRole = Literal["abstract", "summarise"]
+
+
+def is_structured(role: Role, limits: Limits) -> bool:
+    return part_of(role) in (limits.structured or ())
 
 
 DEFAULT_LIMITS = Limits()
@@ -93,6 +112,11 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def on_one_line(text: str) -> str:
+    """An action without line breaks; its blanks may be those of a program, and stay."""
+    return " ".join(text.splitlines())
+
+
 @cache
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -104,7 +128,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,  # the files do not change while we run, and looking whether they did takes its time
     )
-    environment.filters.update(fence=fence, one_line=one_line)
+    environment.filters.update(fence=fence, one_line=one_line, on_one_line=on_one_line)
     return environment
 
 
@@ -114,9 +138,9 @@ def _block(name: str, block: str, **values: Any) -> str:
     return text.encode(errors="replace").decode()  # half an emoji, as pages have them, cannot be sent
 
 
-def _system(name: str, **values: Any) -> Message:
+def _system(name: str, structured: bool = False, **values: Any) -> Message:
     rule = _block("rule", "user", opening="<untrusted ...>", closing="</untrusted>")
-    return Message(role="system", content=_block(name, "system", untrusted_rule=rule, **values))
+    return Message(role="system", content=_block(name, "system", untrusted_rule=rule, structured=structured, **values))
 
 
 def _user(name: str, images: tuple[str, ...] = (), **values: Any) -> Message:
@@ -140,16 +164,18 @@ def _propose(fields: Fields, limits: Limits) -> tuple[Message, ...]:
         headings=list(document.headings),
         text=cut(document.text, limits.document),
         count=fields.count or 1,
+        structured=is_structured("propose", limits),
     )
     return _system("propose", actions=fields.actions), asked
 
 
 def _act(fields: Fields, limits: Limits) -> tuple[Message, ...]:
-    return (_system("act", actions=fields.actions), *_knowledge(fields, limits), _situation("act", fields, limits))
+    system = _system("act", is_structured("act", limits), actions=fields.actions)
+    return (system, *_knowledge(fields, limits), _situation("act", fields, limits))
 
 
 def _query(fields: Fields, limits: Limits) -> tuple[Message, ...]:
-    return _system("query"), _situation("query", fields, limits)
+    return _system("query", is_structured("query", limits)), _situation("query", fields, limits)
 
 
 def _abstract(fields: Fields, limits: Limits) -> tuple[Message, ...]:
@@ -160,10 +186,11 @@ def _summarise(fields: Fields, limits: Limits) -> tuple[Message, ...]:
     return _label("summarise", fields, limits)
 
 
-def _label(role: str, fields: Fields, limits: Limits) -> tuple[Message, ...]:
+def _label(role: LabelRole, fields: Fields, limits: Limits) -> tuple[Message, ...]:
     """One span, which is all that is shown, or several of what is shown."""
     name = f"{role}_spans" if fields.spans else role
-    return _system(name), *_span(role, fields, limits), _user(name, spans=fields.span_names)
+    system = _system(name, is_structured(role, limits))
+    return system, *_span(role, fields, limits), _user(name, spans=fields.span_names)
 
 
 def _judge(fields: Fields, limits: Limits) -> tuple[Message, ...]:
@@ -196,16 +223,17 @@ def _place(observation: Observation) -> str:
     return one_line(" ".join(named) or observation.text[:80])
 
 
-def _images(observation: Observation, limits: Limits) -> tuple[str, ...]:
-    return (observation.image,) if observation.image and limits.images else ()
+def _images(role: Role, observation: Observation, limits: Limits) -> tuple[str, ...]:
+    return (observation.image,) if observation.image and part_of(role) in limits.images else ()
 
 
-def _situation(role: str, fields: Fields, limits: Limits) -> Message:
+def _situation(role: Literal["act", "query"], fields: Fields, limits: Limits) -> Message:
     task = _need(fields.task, role, "task")
     observation: Observation = _need(fields.observation, role, "observation")
     return _user(
         role,
-        images=_images(observation, limits),
+        images=_images(role, observation, limits),
+        structured=is_structured(role, limits),
         objective=task.instruction.strip(),
         history=_history(fields.history, limits.history),
         page=_page(observation, limits.observation),
@@ -226,7 +254,7 @@ def _history(steps: tuple[Step, ...], room: int) -> list[dict[str, str]]:
     return shown[::-1]
 
 
-def _span(role: str, fields: Fields, limits: Limits) -> list[Message]:
+def _span(role: Role, fields: Fields, limits: Limits) -> list[Message]:
     """One message per observation of the span, with the action that led to it before it.
 
     Spans with one start then agree message by message, which is what providers' prompt caches go by.
@@ -243,7 +271,7 @@ def _span(role: str, fields: Fields, limits: Limits) -> list[Message]:
         earlier.append((observation, text))
         action = trajectory.actions[at - 1].grounded if number else ""
         content = _step_content(number, page, action)
-        messages.append(Message(role="user", content=content, images=_images(observation, limits)))
+        messages.append(Message(role="user", content=content, images=_images(role, observation, limits)))
     return messages
 
 
@@ -326,7 +354,7 @@ def _example_at(shown: Shown, text_limit: int, near: int, reach: int) -> str:
             {
                 "number": at - example.start,
                 "page": _page(shown.trajectory.observations[at], text, error=at > example.start),
-                "action": one_line(shown.trajectory.actions[at].grounded) if at < example.end else "",
+                "action": on_one_line(shown.trajectory.actions[at].grounded) if at < example.end else "",
                 "matched": at == shown.at,
                 "last": at == example.end,
             }

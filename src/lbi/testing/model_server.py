@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lbi.testing.batch_office import Office
 from lbi.testing.improvised import improvised, journalled
 from lbi.testing.wire_formats import CONTEXT_TOO_LONG, FORMATS, NO_TEMPERATURE, Answer, Flaw, Format, Json
 
@@ -41,6 +42,10 @@ class ModelServer:
     served: int = 0  # requests that arrived
     most_at_once: int = 0  # requests that were being answered at the same time
     url: str = ""
+    office: Office = field(init=False)  # its batches
+
+    def __post_init__(self) -> None:
+        self.office = Office(self.next)
 
     @property
     def openai_url(self) -> str:
@@ -79,6 +84,8 @@ class ModelServer:
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         from aiohttp import web
 
+        if self.office.knows(request):
+            return await self.office.serve(request)
         form = _format_of(request.path)
         if form is None or request.method != "POST":
             return web.json_response({"error": {"message": f"nothing is at {request.path}"}}, status=404)
@@ -89,11 +96,11 @@ class ModelServer:
             asked: Json = {**json.loads(await request.read()), "headers": dict(request.headers), "path": request.path}
             if self.keep:
                 self.requests.append(asked)
-            return await self._answered(request, self._next(asked), asked, form)
+            return await self._answered(request, self.next(asked), asked, form)
         finally:
             self._open -= 1
 
-    def _next(self, asked: Json) -> Answer:
+    def next(self, asked: Json) -> Answer:
         if callable(self.script):
             found = self.script(asked)
         else:

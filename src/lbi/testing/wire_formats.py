@@ -25,6 +25,7 @@ Flaw = Literal[
     "cut_stream",  # ... of a body that is sent in chunks
     "stall",  # the answer begins and never ends
     "hang",  # the answer never begins
+    "expired",  # of a batch: the call was not carried out in time
 ]
 
 _OPENAI_ERRORS = {

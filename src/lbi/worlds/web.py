@@ -10,7 +10,9 @@ from lbi.environments.actions import ACTIONS
 from lbi.environments.web import WebWorld
 from lbi.errors import UserError
 
-__all__ = ["ACTIONS", "create", "documents"]
+__all__ = ["ACTIONS", "EXPLORER", "create", "documents"]
+
+EXPLORER = "explore"
 
 
 def create(config: Config, save_image: Callable[[bytes], str]) -> WebWorld:

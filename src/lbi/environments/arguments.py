@@ -1,0 +1,92 @@
+"""Text of a call after its bracket -> its arguments: ``e12, "two\\nlines")`` -> ("e12", "two<line feed>lines").
+
+Scanned by hand and forgiving, as models forget quotes and brackets; nothing is evaluated.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from lbi.records import sound
+
+_CLOSING = {'"': '"', "'": "'", "“": "”", "‘": "’", "`": "`"}
+_TRIPLE = re.compile(r'("""|\'\'\')(.*?)\1(?=\s*[,)]|\s*\Z)', re.S)
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "f": "\f"}
+
+
+@dataclass(frozen=True)
+class Argument:
+    text: str
+    quoted: bool
+
+
+def arguments(text: str, at: int) -> list[Argument]:
+    """What stands between the bracket before ``at`` and the one that closes it, as far as that can be told."""
+    found: list[Argument] = []
+    while True:
+        while at < len(text) and text[at] in " \t\r\n,":
+            at += 1
+        if at >= len(text) or text[at] == ")":
+            return found
+        if triple := _TRIPLE.match(text, at):
+            found.append(Argument(unescape(triple[2]), True))
+            at = triple.end()
+            continue
+        if text[at] in _CLOSING:
+            argument, at = _quoted(text, at)
+        else:
+            argument, at = _unquoted(text, at, first=not found)
+        found.append(argument)
+
+
+def _quoted(text: str, at: int) -> tuple[Argument, int]:
+    closing = _CLOSING[text[at]]
+    end = at + 1
+    while end < len(text):
+        if text[end] == "\\":
+            end += 2
+        elif text[end] == closing and _ends_argument(text, end + 1):
+            return Argument(unescape(text[at + 1 : end]), True), end + 1
+        else:
+            end += 1
+    # the closing quote was forgotten: everything up to the last bracket is meant
+    rest = text[at + 1 :].rstrip(" `\n")
+    return Argument(unescape(rest.removesuffix(")").removesuffix(closing)), True), len(text)
+
+
+def _ends_argument(text: str, at: int) -> bool:
+    """A quote inside the text ('it's here') is not followed by a comma, a bracket or the end."""
+    rest = text[at:].lstrip()
+    return not rest or rest[0] in ",)"
+
+
+def _unquoted(text: str, at: int, first: bool) -> tuple[Argument, int]:
+    """``e12``, ``button "Create, or not" #2``, or a value whose quotes were forgotten."""
+    if first and (grounded := re.compile(r'\w+\s+"(?:[^"\\]|\\.)*"(?:\s*#\d+)?').match(text, at)):
+        return Argument(grounded[0], False), grounded.end()
+    if first and (ref := re.compile(r"\[?\w+\]?(?=\s*[,)])").match(text, at)):
+        return Argument(ref[0], False), ref.end()
+    if number := re.compile(r"\d+(?=\s*[,)])").match(text, at):
+        return Argument(number[0], False), number.end()
+    line_end = text.find("\n", at)
+    line_end = len(text) if line_end < 0 else line_end
+    bracket = text.rfind(")", at, line_end)
+    end = bracket if bracket >= 0 else line_end
+    return Argument(text[at:end].strip(), False), end
+
+
+def unescape(text: str) -> str:
+    """Backslash escapes of JSON and Python; an unknown one keeps its backslash (a Windows path, a regex)."""
+
+    def one(match: re.Match[str]) -> str:
+        code = match[1]
+        if code[0] == "u" and len(code) == 5:
+            return chr(int(code[1:], 16))
+        if code in _ESCAPES:
+            return _ESCAPES[code]
+        return code if code in "\"'\\/`“”‘’" else match[0]
+
+    joined = re.sub(r"\\(u[0-9a-fA-F]{4}|.)", one, text, flags=re.S)
+    # JSON writes characters beyond the basic plane as two surrogates
+    return sound(joined)

@@ -1,0 +1,124 @@
+"""The batch interfaces of OpenAI and Anthropic: named calls -> one file of them -> what became of each, a day later.
+
+Each gives half of the usual price for it. A call that expired, or that was called off, was not carried out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from lbi.contracts import Reply, Request
+from lbi.errors import ModelBusy, ModelError
+from lbi.models._provider import table
+from lbi.models._wire import Answered, Json, Wire
+
+SHARE = 0.5
+_SLACK = 60.0  # seconds that a provider's clock may be behind ours
+Body = Callable[[Request], Json]  # what a call of its own would post
+Read = Callable[[Answered, Request], Reply]  # and how its answer is read
+
+
+class OpenAIBatches:
+    """A file of calls, and a batch that names it. Its mark is a part of the batch's metadata."""
+
+    share, most = SHARE, 20_000
+
+    def __init__(self, wire: Wire, body: Body, read: Read) -> None:
+        self._wire, self._body, self._read = wire, body, read
+
+    async def submit(self, calls: Sequence[tuple[str, Request]], mark: str) -> str:
+        path = "/v1/chat/completions"
+        rows = [{"custom_id": name, "method": "POST", "url": path, "body": self._body(asked)} for name, asked in calls]
+        file = "\n".join(json.dumps(row) for row in rows).encode()
+        uploaded = await self._wire.upload("/files", {"purpose": "batch"}, file)
+        asked = {"endpoint": path, "completion_window": "24h", "metadata": {"mark": mark}}
+        found = await self._wire.post("/batches", {**asked, "input_file_id": _id(self._wire, uploaded)})
+        return _id(self._wire, found)
+
+    async def find(self, mark: str, calls: int, since: float, known: Collection[str]) -> str:
+        found = await self._wire.get("/batches?limit=100")
+        return next((str(each["id"]) for each in _listed(found) if table(each.get("metadata")).get("mark") == mark), "")
+
+    async def fetch(self, batch: str) -> dict[str, Json] | None:
+        said = (await self._wire.get(f"/batches/{batch}")).body
+        status = said.get("status")
+        if status not in ("completed", "failed", "expired", "cancelled"):
+            return None
+        if status == "failed":
+            why = json.dumps(table(said.get("errors")).get("data") or said.get("errors"))
+            raise ModelError(f"the batch {batch} was not accepted: {why[:300]}", kind="failed")
+        files = [said[part] for part in ("output_file_id", "error_file_id") if said.get(part)]
+        rows = [row for file in files for row in await self._wire.lines(f"/files/{file}/content")]
+        return {str(row.get("custom_id")): row for row in rows}
+
+    def read(self, row: Json, request: Request) -> Reply:
+        answer, error = table(row.get("response")), row.get("error")
+        if error or not answer:
+            raise _not_carried_out(row.get("custom_id"), error)
+        if answer.get("status_code") != 200:
+            raise self._wire.failed(int(answer.get("status_code") or 500), answer.get("body"))
+        return self._read(Answered(table(answer.get("body")), (), 0.0), request)
+
+
+class AnthropicBatches:
+    """The calls themselves. A batch has no mark: a lost one is known by its time and its size."""
+
+    share, most = SHARE, 10_000
+
+    def __init__(self, wire: Wire, body: Body, read: Read) -> None:
+        self._wire, self._body, self._read = wire, body, read
+
+    async def submit(self, calls: Sequence[tuple[str, Request]], mark: str) -> str:
+        rows = [{"custom_id": name, "params": self._body(asked)} for name, asked in calls]
+        return _id(self._wire, await self._wire.post("/v1/messages/batches", {"requests": rows}))
+
+    async def find(self, mark: str, calls: int, since: float, known: Collection[str]) -> str:
+        for each in _listed(await self._wire.get("/v1/messages/batches?limit=100")):
+            size = sum(table(each.get("request_counts")).values())
+            if size == calls and _time(each.get("created_at")) >= since - _SLACK and each["id"] not in known:
+                return str(each["id"])
+        return ""
+
+    async def fetch(self, batch: str) -> dict[str, Json] | None:
+        said = (await self._wire.get(f"/v1/messages/batches/{batch}")).body
+        if said.get("processing_status") != "ended":
+            return None
+        # by its own address: the one in the reply may be anybody's, and the key goes with the request
+        rows = await self._wire.lines(f"/v1/messages/batches/{batch}/results")
+        return {str(row.get("custom_id")): row for row in rows}
+
+    def read(self, row: Json, request: Request) -> Reply:
+        result = table(row.get("result"))
+        if result.get("type") == "succeeded":
+            return self._read(Answered(table(result.get("message")), (), 0.0), request)
+        if result.get("type") != "errored":
+            raise _not_carried_out(row.get("custom_id"), result.get("type"))
+        error = table(result.get("error"))
+        kind = table(error.get("error")).get("type")
+        raise self._wire.failed(400 if kind == "invalid_request_error" else 500, error)
+
+
+def _not_carried_out(name: object, why: Any) -> ModelBusy:
+    return ModelBusy(f"the call {name} of a batch was not carried out ({json.dumps(why)[:200]})", kind="failed")
+
+
+def _id(wire: Wire, found: Answered) -> str:
+    name = found.body.get("id")
+    if not isinstance(name, str) or not name:
+        raise wire.malformed(found.body)
+    return name
+
+
+def _listed(found: Answered) -> list[Json]:
+    data = found.body.get("data")
+    return [table(each) for each in data if table(each).get("id")] if isinstance(data, list) else []
+
+
+def _time(said: Any) -> float:
+    try:
+        return datetime.fromisoformat(str(said)).timestamp()
+    except ValueError:
+        return 0.0

@@ -1,0 +1,194 @@
+"""What changed in a folder -> a patch that ``git apply`` takes, and its digest. Needs no git.
+
+diff --git a/greet.py b/greet.py
+index 3b18e51...c5d95fa... 100644
+--- a/greet.py
++++ b/greet.py
+@@ -1 +1 @@
+-hello
++good morning
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import difflib
+import hashlib
+import zlib
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lbi.records import digest_of
+
+CONTEXT = 3
+#: of lines that differ in one place; of more, all old ones are taken out and all new ones put in, which is quick
+MOST_LINES = 5000
+LINK = 0o120000
+MOST_BYTES = 16 * 1024 * 1024  # of a file; of a larger one a patch says only that it differs
+Content = Callable[[str, bool], Awaitable[bytes]]  # path, whether the pristine one
+
+
+@dataclass(frozen=True)
+class Side:
+    """A file as it was or is."""
+
+    mode: int  # as git knows them: 100644, 100755, 120000 (octal)
+    size: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Change:
+    path: str
+    old: Side | None
+    new: Side | None
+
+    @classmethod
+    def read(cls, path: str, old: Sequence[Any] | None, new: Sequence[Any] | None) -> Change:
+        return cls(path, Side(*old) if old else None, Side(*new) if new else None)
+
+
+def digest_of_changes(changes: Iterable[Change]) -> str:
+    """The same for the same files, however they came about."""
+    return digest_of([[c.path, [c.new.mode, c.new.digest] if c.new else None] for c in changes])
+
+
+async def patch(changes: Sequence[Change], content: Content) -> str:
+    """One patch of all changes, in the order of their paths."""
+    parts = []
+    for change in changes:
+        old = await content(change.path, True) if _small(change.old) else b""
+        new = await content(change.path, False) if _small(change.new) else b""
+        parts.append(await asyncio.to_thread(_one, change, old, new))
+    return "".join(parts)
+
+
+def _small(side: Side | None) -> bool:
+    return side is not None and side.size <= MOST_BYTES
+
+
+def _one(change: Change, old: bytes, new: bytes) -> str:
+    before, after = change.old, change.new
+    if before and after and (before.mode == LINK) != (after.mode == LINK):  # a link is no changed file
+        return _one(Change(change.path, before, None), old, b"") + _one(Change(change.path, None, after), b"", new)
+    here, there = _quoted("a/" + change.path), _quoted("b/" + change.path)
+    lines = [f"diff --git {here} {there}", *_modes(before, after)]
+    if old == new and before and after:
+        return "\n".join(lines) + "\n"
+    same = f" {after.mode:o}" if before and after and before.mode == after.mode else ""
+    lines.append(f"index {_blob(old, before)}..{_blob(new, after)}{same}")
+    if max(change.old.size if change.old else 0, change.new.size if change.new else 0) > MOST_BYTES:
+        return "\n".join(lines) + f"\nBinary files {here} and {there} differ\n"
+    old_text, new_text = _text(old), _text(new)
+    if old_text is None or new_text is None:
+        return "\n".join(lines) + "\n" + "".join(_binary(new)) + "".join(_binary(old, first=False))
+    if not old and not new:  # an empty file came or went
+        return "\n".join(lines) + "\n"
+    lines.append(f"--- {_tabbed(here) if before else '/dev/null'}")
+    lines.append(f"+++ {_tabbed(there) if after else '/dev/null'}")
+    return "\n".join(lines) + "\n" + "".join(_hunks(_lines(old_text), _lines(new_text)))
+
+
+def _modes(before: Side | None, after: Side | None) -> list[str]:
+    if before is None and after is not None:
+        return [f"new file mode {after.mode:o}"]
+    if after is None and before is not None:
+        return [f"deleted file mode {before.mode:o}"]
+    if before and after and before.mode != after.mode:
+        return [f"old mode {before.mode:o}", f"new mode {after.mode:o}"]
+    return []
+
+
+def _blob(content: bytes, side: Side | None) -> str:
+    """Git's name of a content; it wants it in full to apply what is no text."""
+    if side is None:
+        return "0" * 40
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def _text(content: bytes) -> str | None:
+    if b"\0" in content:
+        return None
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _lines(text: str) -> list[str]:
+    """With their ends; only a line feed ends one."""
+    return [line + "\n" for line in text.split("\n")[:-1]] + ([text.rpartition("\n")[2]] if text[-1:] != "\n" else [])
+
+
+def _hunks(old: list[str], new: list[str]) -> Iterator[str]:
+    old, new = [line for line in old if line], [line for line in new if line]
+    for group in _groups(old, new):
+        first, last = group[0], group[-1]
+        yield f"@@ -{_range(first[1], last[2])} +{_range(first[3], last[4])} @@\n"
+        for tag, a, b, c, d in group:
+            if tag == "equal":
+                yield from (_marked(" ", line) for line in old[a:b])
+                continue
+            yield from (_marked("-", line) for line in old[a:b])
+            yield from (_marked("+", line) for line in new[c:d])
+
+
+def _groups(old: list[str], new: list[str]) -> Iterable[Sequence[tuple[str, int, int, int, int]]]:
+    head = _common(old, new)
+    tail = _common(old[head:][::-1], new[head:][::-1])
+    if max(len(old), len(new)) - head - tail <= MOST_LINES:
+        return difflib.SequenceMatcher(None, old, new).get_grouped_opcodes(CONTEXT)
+    before, after = min(head, CONTEXT), min(tail, CONTEXT)
+    end_old, end_new = len(old) - tail, len(new) - tail
+    return [
+        [
+            ("equal", head - before, head, head - before, head),
+            ("replace", head, end_old, head, end_new),
+            ("equal", end_old, end_old + after, end_new, end_new + after),
+        ]
+    ]
+
+
+def _common(one: Sequence[str], other: Sequence[str]) -> int:
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+
+
+def _range(start: int, stop: int) -> str:
+    count = stop - start
+    if count == 1:
+        return str(start + 1)
+    return f"{start + 1 if count else start},{count}"
+
+
+def _marked(mark: str, line: str) -> str:
+    return mark + line if line.endswith("\n") else f"{mark}{line}\n\\ No newline at end of file\n"
+
+
+def _binary(content: bytes, *, first: bool = True) -> Iterator[str]:
+    """Git's own form of what is no text: deflated, in lines of 52 bytes, each after its length."""
+    if first:
+        yield "GIT binary patch\n"
+    yield f"literal {len(content)}\n"
+    packed = zlib.compress(content)
+    for at in range(0, len(packed), 52):
+        chunk = packed[at : at + 52]
+        length = chr(ord("A") + len(chunk) - 1) if len(chunk) <= 26 else chr(ord("a") + len(chunk) - 27)
+        yield length + base64.b85encode(chunk, pad=True).decode() + "\n"
+    yield "\n"
+
+
+def _quoted(path: str) -> str:
+    """As git writes names with quotes, backslashes or control characters."""
+    if not any(char in '"\\' or ord(char) < 32 or ord(char) == 127 or "\udc80" <= char <= "\udcff" for char in path):
+        return path
+    plain = {34: '\\"', 92: "\\\\", 9: "\\t", 10: "\\n", 13: "\\r"}
+    raw = path.encode("utf-8", "surrogateescape")
+    return '"' + "".join(plain.get(b) or (chr(b) if 32 <= b < 127 else f"\\{b:03o}") for b in raw) + '"'
+
+
+def _tabbed(name: str) -> str:
+    """A name with blanks ends with a tab, or a date would be looked for after the blank."""
+    return name + "\t" if " " in name and not name.startswith('"') else name

@@ -1,0 +1,142 @@
+"""A data set of SWE-bench's format (Parquet, JSON, JSON Lines) -> instances: Instance(instance_id="a__b-17", ...)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator
+
+from lbi.config import explain
+from lbi.errors import UserError
+from lbi.records import Record
+
+OPTIONAL = ("image", "eval_script", "log_parser", "eval_type", "mutation")  # columns that are left out where empty
+ENDINGS = (".parquet", ".jsonl", ".json")
+
+
+class Mutated(Record):
+    """How a bug that was made on purpose gets into the folder ``repo``, and how that repository's tests are run."""
+
+    patch: str
+    operator: str
+    function: str
+    line: int
+    python: str
+    tests: tuple[str, ...] = ()
+
+
+class Instance(Record):
+    """One bug of one repository. The names are those of the official data sets, in small letters.
+
+    ``created_at`` is an ISO date: nothing later than it may be shown to an agent that is measured on this instance.
+    ``patch`` and ``test_patch`` are unified diffs with ``a/`` and ``b/`` before their paths.
+    """
+
+    instance_id: str = Field(min_length=1)
+    repo: str
+    base_commit: str
+    problem_statement: str
+    patch: str = ""
+    test_patch: str = ""
+    fail_to_pass: tuple[str, ...] = ()
+    pass_to_pass: tuple[str, ...] = ()
+    created_at: str = ""
+    version: str = ""
+    environment_setup_commit: str = ""
+    hints_text: str = ""
+    image: str = ""
+    """Container image of its repository, in the official files of today; so are the next three."""
+    eval_script: str = ""
+    log_parser: str = ""
+    eval_type: str = ""
+    mutation: Mutated | None = None
+    """Where the bug was made on purpose; official files have none."""
+
+    @field_validator("fail_to_pass", "pass_to_pass", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        """Some of the official files hold the tests as a list, others as the JSON of one."""
+        return json.loads(value) if isinstance(value, str) else value
+
+    @field_validator("created_at", mode="before")
+    @classmethod
+    def _dated(cls, value: Any) -> Any:
+        """Parquet has moments where JSON has text."""
+        return value.isoformat() if hasattr(value, "isoformat") else value
+
+    def official(self) -> dict[str, Any]:
+        """A row as the official files have it."""
+        row = self.model_dump(mode="json")
+        for name in ("fail_to_pass", "pass_to_pass"):
+            row[name.upper()] = row.pop(name)
+        return {name: value for name, value in row.items() if name not in OPTIONAL or value}
+
+
+def load_instances(file: Path) -> list[Instance]:
+    """All instances of a file, or of a folder of such files as a hub's snapshot has them. Raises UserError."""
+    files = _files(file)
+    instances = [_instance(row, f"{each}: row {number}") for each in files for number, row in enumerate(_rows(each), 1)]
+    if not instances:
+        raise UserError(f"{file} holds no instances")
+    names = [instance.instance_id for instance in instances]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"{file}: the instance {twice[0]!r} is there twice; name one file instead of the folder")
+    return instances
+
+
+def write_instances(file: Path, instances: Iterable[Instance]) -> None:
+    """JSON Lines that this and the official tools can read."""
+    lines = [json.dumps(instance.official(), ensure_ascii=False) + "\n" for instance in instances]
+    file.write_text("".join(lines), encoding="utf-8")
+
+
+def _files(place: Path) -> list[Path]:
+    if place.is_dir():
+        found = sorted(each for each in place.rglob("*") if each.suffix in ENDINGS and not each.name.startswith("."))
+        test = [each for each in found if each.name.startswith("test")]  # beside the dev and train parts
+        return test or found
+    if not place.is_file():
+        raise UserError(f"no instances at {place}: neither a file nor a folder of {', '.join(ENDINGS)} files")
+    if place.suffix not in ENDINGS:
+        raise UserError(f"cannot read instances from {place}: its name should end with one of {', '.join(ENDINGS)}")
+    return [place]
+
+
+def _rows(file: Path) -> Iterator[Mapping[str, Any]]:
+    try:
+        if file.suffix == ".parquet":
+            yield from _parquet(file)
+        elif file.suffix == ".jsonl":
+            yield from (json.loads(line) for line in file.read_text("utf-8").split("\n") if line.strip())
+        else:
+            whole = json.loads(file.read_text("utf-8"))
+            yield from whole.values() if isinstance(whole, dict) and "instance_id" not in whole else _as_list(whole)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read instances from {file}: {error}") from None
+
+
+def _as_list(whole: Any) -> list[Any]:
+    return whole if isinstance(whole, list) else [whole]
+
+
+def _parquet(file: Path) -> list[dict[str, Any]]:
+    try:
+        import pyarrow.parquet
+    except ImportError:
+        raise UserError(f"reading {file} needs pyarrow: pip install 'learn-by-interact[parquet]'") from None
+    rows: list[dict[str, Any]] = pyarrow.parquet.read_table(file).to_pylist()
+    return rows
+
+
+def _instance(row: Any, where: str) -> Instance:
+    """Columns that other tools keep beside the official ones are left out."""
+    if not isinstance(row, Mapping):
+        raise UserError(f"{where}: an instance is a table of names and values, not {type(row).__name__}")
+    small = {str(name).lower(): value for name, value in row.items() if value is not None}
+    try:
+        return Instance.model_validate({name: small[name] for name in Instance.model_fields if name in small})
+    except ValidationError as error:
+        raise UserError(f"{where}: {explain(error, Instance)}") from None

@@ -1,0 +1,55 @@
+"""The shipped instances for real: sources and interpreters from the package index, tests in sandboxes."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from larder import command, environ, lbi
+from lbi.benchmark import load_benchmark, shipped_benchmarks
+from sandboxes import needs_bubblewrap
+
+pytestmark = [pytest.mark.slow, needs_bubblewrap]
+REPOSITORIES = [name for name in shipped_benchmarks() if load_benchmark(name).environment == "repository"]
+#: of each benchmark, in CI; `lbi check benchmark NAME` tries all
+PART = 4
+
+
+def part_of(name: str) -> list[str]:
+    """Some instances, the same in every run."""
+    return random.Random(0).sample([task.name for task in load_benchmark(name).task], PART)
+
+
+@pytest.mark.parametrize(("name", "task"), [(name, task) for name in REPOSITORIES for task in part_of(name)])
+def test_the_fix_of_an_instance_resolves_it_and_nothing_and_a_wrong_patch_do_not(name: str, task: str) -> None:
+    done = lbi("check", "benchmark", name, "--task", task, "--json", "-q")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    (row,) = json.loads(done.stdout)
+    assert (row["task"], row["gold"], row["nothing"], row["wrong"]) == (task, 1.0, 0.0, 0.0)
+
+
+def test_the_official_package_agrees_with_our_grades(tmp_path: Path) -> None:
+    name = REPOSITORIES[0]
+    one, other = part_of(name)[:2]
+    # the fix is worked out from archives, which this process may not download
+    code = (
+        "import sys; from pathlib import Path; from lbi.swe.shelf import open_shelf\n"
+        "from lbi.swe.predictions import Prediction, write_predictions\n"
+        "shelf = open_shelf(sys.argv[1]); fix = shelf.build(sys.argv[2]).instance.patch\n"
+        "pairs = {sys.argv[2]: fix, sys.argv[3]: ''}\n"
+        "write_predictions(Path(sys.argv[4]), [Prediction(instance_id=i, model_patch=p) for i, p in pairs.items()])\n"
+    )
+    file = tmp_path / "predictions.json"
+    arguments = [command()[0], "-c", code, name, one, other, str(file)]
+    subprocess.run(arguments, check=True, timeout=300, env=environ(), capture_output=True)
+    done = lbi("grade", name, "--predictions", file, "--official", "--json")
+    assert done.returncode == 0, done.stderr[-3000:]
+    grades = json.loads(done.stdout)["grades"]
+    assert {key: (row["resolved"], row["official"]) for key, row in grades.items()} == {
+        one: (True, True),
+        other: (False, False),
+    }
