@@ -35,6 +35,7 @@ HEAVY = {
     "markdown_it",
     "mcp",
     "openai",
+    "opentelemetry",
     "playwright",
     "pyarrow",
     "ray",

@@ -25,6 +25,7 @@ from lbi.errors import BudgetExceeded, EnvironmentFailure, ModelUnavailable, Use
 from lbi.prices import Price
 from lbi.records import Document, Example, Task
 from lbi.store import RunFolder
+from lbi.writer import Writer
 
 HEAVY = {"pydantic", "rich", "jinja2", "numpy", "playwright", "openai", "anthropic", "tantivy", "docutils", "bs4"}
 
@@ -272,9 +273,13 @@ def test_a_full_disk_is_said_and_loses_nothing(started: Path, tmp_path: Path) ->
     assert (started / "report.html").read_bytes() == before
     assert not list(started.glob("*.part"))
     with RunFolder(started) as folder:
-        folder.store._db.execute("PRAGMA max_page_count = 1")
+        folder.store.flush()
+        assert folder.store._writer is None
+        database = folder.store._connected()
+        database.execute("PRAGMA max_page_count = 1")
+        folder.store._writer = Writer(database)
         with pytest.raises(UserError, match=r"database or disk is full.*nothing finished is lost"):
-            folder.store.put("document", "00001", Document(text=os.urandom(9000).hex(), source="b.md"))
+            folder.store.put("document", "00001", Document(text=os.urandom(9000).hex(), source="b.md")).wait()
         assert folder.store.count("document") == 1
 
 

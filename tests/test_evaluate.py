@@ -154,7 +154,9 @@ async def test_no_task_is_shown_an_example_of_its_own_document(folder, examples)
 
 async def test_a_broken_environment_is_tried_again_and_leaves_no_trace(folder, examples):
     world = LampWorld(broken=2)
-    results = await evaluate(shop_of(folder, world), [PAINT], 0, examples, [])
+    shop = shop_of(folder, world)
+    results = await evaluate(shop, [PAINT], 0, examples, [])
+    await shop.close()
     assert [result.fault for result in results] == ["", ""]
     assert by_key(results)["backward", "paint"].score == 1.0
     assert folder.store.failures() == []

@@ -200,7 +200,7 @@ def test_a_run_folder_takes_one_process_at_a_time_and_one_config(
         refused = larder.lbi("run", larder.config, "--out", out)
         assert refused.returncode == 2
         assert refused.stderr.splitlines()[-1].startswith(
-            f"lbi: the run folder {out} is in use by process {process.pid};"
+            f"lbi: the run folder {out} is in use by process {process.pid} on {os.uname().nodename};"
         )
     other = larder.lbi("run", larder.config, "--out", undisturbed[0], "--set", "synthesis.rollouts=5")
     assert (other.returncode, other.stdout) == (2, "")

@@ -74,7 +74,7 @@ def test_what_was_put_comes_back_as_it_was(store, one, other, third):
 def test_a_text_that_looks_like_json_stays_a_text(store, text):
     store.put("task", "k", task(text))
     store.put("document", "k", Document(text=text, source=text, headings=(text,)))
-    store.put_call("k", "act", "s", text, text, Reply(text=text, model=text))
+    store.put_call("k", "act", "s", text, text, Reply(text=text, model=text)).wait()
     assert store.get("task", "k", Task) == task(text)
     assert store.get("document", "k", Document) == Document(text=text, source=text, headings=(text,))
     assert store.get_call("k") == Reply(text=text, model=text)
@@ -82,7 +82,7 @@ def test_a_text_that_looks_like_json_stays_a_text(store, text):
 
 def test_one_page_seen_often_is_stored_once(store, tmp_path):
     store.put("trajectory", "a", trajectory(PAGE, PAGE.model_copy(update={"url": "/b"}), PAGE))
-    store.put("trajectory", "b", trajectory(PAGE))
+    store.put("trajectory", "b", trajectory(PAGE)).wait()
     with closing(sqlite3.connect(tmp_path / "run.db")) as db:
         assert db.execute("SELECT count(*) FROM text").fetchone() == (1,)
     found = store.get("trajectory", "a", Trajectory)
@@ -120,7 +120,7 @@ def test_several_rows_are_written_together_or_not_at_all(store):
 
 
 def test_a_failure_is_counted_and_gone_with_success(store):
-    assert [store.fail("task", "k", "model", said) for said in ("one", "two")] == [1, 2]
+    assert [store.fail("task", "k", "model", said).wait() for said in ("one", "two")] == [1, 2]
     store.fail("example", "k", "parse", "what?")
     assert store.failures("task") == [
         {"kind": "task", "key": "k", "boundary": "model", "message": "two", "attempts": 2}
@@ -131,8 +131,8 @@ def test_a_failure_is_counted_and_gone_with_success(store):
 
 def test_a_call_is_kept_as_it_was_first_answered(store):
     usage = Usage(calls=1, input_tokens=3, cost=None, seconds=0.5)
-    store.put_call("k", "act", "s", "m", "[]", Reply(text="first", model="m", usage=usage))
-    store.put_call("k", "act", "s", "m", "[]", Reply(text="second", model="m"))
+    store.put_call("k", "act", "s", "m", "[]", Reply(text="first", model="m", usage=usage)).wait()
+    store.put_call("k", "act", "s", "m", "[]", Reply(text="second", model="m")).wait()
     assert store.get_call("k") == Reply(text="first", model="m", usage=usage)
     assert store.get_call("other") is None
     assert not store.empty
@@ -156,7 +156,7 @@ store = RunFolder(Path(sys.argv[1]), {"name": "killed"}).store
 for n in range(100_000):
     page = Observation(text=f"page {n} " * 200, digest="d")
     task = Task(instruction=str(n), environment="x")
-    store.put("trajectory", f"{n:06d}", Trajectory(task=task, agent="a", last=page, stop="done"))
+    store.put("trajectory", f"{n:06d}", Trajectory(task=task, agent="a", last=page, stop="done")).wait()
     print(n, flush=True)
 """
 
@@ -199,7 +199,7 @@ def test_a_second_process_is_refused_with_the_first_ones_number(tmp_path):
     with start(HOLDER, tmp_path / "run") as process:
         assert process.stdout is not None
         process.stdout.readline()
-        with pytest.raises(UserError, match=f"in use by process {process.pid}; "):
+        with pytest.raises(UserError, match=f"in use by process {process.pid} on {os.uname().nodename}; "):
             RunFolder(tmp_path / "run", {})
         RunFolder(tmp_path / "run", writing=False).close()
         process.kill()
@@ -209,7 +209,7 @@ def test_a_second_process_is_refused_with_the_first_ones_number(tmp_path):
 def test_a_folder_can_be_opened_again_after_it_was_closed_or_refused(tmp_path):
     with RunFolder(tmp_path, {"a": 1}) as folder:
         folder.store.put("task", "k", task())
-        with pytest.raises(UserError, match=f"process {os.getpid()};"):
+        with pytest.raises(UserError, match=f"process {os.getpid()} on "):
             RunFolder(tmp_path)
     for config in ({"a": 2}, {"a": 2}):
         with pytest.raises(UserError, match="another config"):
@@ -278,12 +278,12 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
 
 
 def test_a_database_that_cannot_be_written_says_that_nothing_is_lost(tmp_path, store):
-    store.put("task", "k", task())
+    store.put("task", "k", task()).wait()
     reader = Store(tmp_path / "run.db", writing=False)
     with pytest.raises(UserError, match="nothing finished is lost"):
-        reader.put("task", "l", task())
+        reader.put("task", "l", task()).wait()
     with pytest.raises(UserError, match="cannot be written"):
-        reader.fail("task", "l", "model", "x")
+        reader.fail("task", "l", "model", "x").wait()
     assert reader.keys("task") == {"k"}
     reader.close()
 

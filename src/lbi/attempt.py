@@ -5,37 +5,49 @@ A trajectory is stored under seed/task/attempt: "0/m3f9c2d1a0b4e5f6/0" is the fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 
 from lbi.agents import Parts, open_agent
-from lbi.contracts import Agent, Environment
+from lbi.claims import Place
+from lbi.contracts import Agent, Environment, Learner
+from lbi.progress import Stage
 from lbi.records import Task, Trajectory, digest_of
-from lbi.rollout import in_parallel, rollout
+from lbi.rollout import rollout
+from lbi.telemetry import AGENT, TASK
 from lbi.workshop import Workshop
 from lbi.worlds import explorer_of
 
 ROUND = 8  # roll-outs between which an exploring agent learns; fixed, so that the number of workers changes nothing
 AGAIN = 0.7  # temperature of further attempts: at 0, a model would do what it did before
+Onward = Callable[[Trajectory], Awaitable[None]]
 
 
-async def attempt_tasks(shop: Workshop, tasks: Sequence[Task], seed: int) -> list[Trajectory]:
-    """As many roll-outs as the config asks for, over and over the tasks; whether they succeed does not matter."""
+async def nowhere(trajectory: Trajectory) -> None:
+    """For whoever wants all trajectories at the end only."""
+
+
+async def attempt_tasks(shop: Workshop, tasks: Sequence[Task], seed: int, onward: Onward = nowhere) -> list[Trajectory]:
+    """As many roll-outs as the config asks for, over and over the tasks; whether they succeed does not matter.
+
+    Each trajectory goes ``onward`` as soon as it is there. While that waits, no more than a few others are begun.
+    """
     agent = _agent(shop, seed, 0)
-    learn, prepare = getattr(agent, "learn", None), getattr(agent, "prepare", None)
+    learner = agent if isinstance(agent, Learner) else None
     found: list[Trajectory] = []
     rollouts = shop.config.synthesis.rollouts if tasks else 0
     with shop.progress.stage(f"attempt (seed {seed})", rollouts) as stage:
         for attempt, start in enumerate(range(0, rollouts, max(len(tasks), 1))):
-            if attempt and not learn:
+            if attempt and learner is None:
                 agent = _agent(shop, seed, attempt)
             turn = tasks[: rollouts - start]
             # no task is twice in a round: an agent that learns tells its attempts apart by what it has learned
-            for some in _rounds(turn, ROUND if learn else len(turn)):
-                if prepare:
-                    prepare(some)
-                trajectories = await _attempt(shop, agent, some, seed, attempt, stage.advance)
-                if learn:
-                    learn(trajectories)
+            for some in _rounds(turn, ROUND if learner else len(turn)):
+                if learner is not None:
+                    learner.prepare(some)
+                trajectories = await _Round(shop, agent, seed, attempt, stage, onward).attempt(some)
+                if learner is not None:
+                    learner.learn(trajectories)
                 found += trajectories
     return found
 
@@ -51,27 +63,37 @@ def _agent(shop: Workshop, seed: int, attempt: int) -> Agent:
     return open_agent(name, parts)
 
 
-async def _attempt(
-    shop: Workshop, agent: Agent, tasks: Sequence[Task], seed: int, attempt: int, advance: Callable[[int], None]
-) -> list[Trajectory]:
-    """One round: what is stored is taken as it is, the rest is run."""
-    store = shop.run.store
-    keys = {task.id: f"{seed}/{task.id}/{attempt}" for task in tasks}
-    known = store.keys("trajectory")
-    todo = [task for task in tasks if keys[task.id] not in known]
-    advance(len(tasks) - len(todo))
+class _Round:
+    """What is stored is taken as it is, the rest is run."""
 
-    async def one(environment: Environment, task: Task) -> None:
-        trajectory = await rollout(environment, agent, task, shop.config.synthesis.step_limit, attempt)
-        store.put("trajectory", keys[task.id], trajectory)
-        advance(1)
+    def __init__(self, shop: Workshop, agent: Agent, seed: int, attempt: int, stage: Stage, onward: Onward) -> None:
+        self._shop, self._agent, self._stage, self._onward = shop, agent, stage, onward
+        self._seed, self._attempt = seed, attempt
+        self._gate = asyncio.Semaphore(max(ROUND, 2 * shop.config.workers))
 
-    await in_parallel(
-        shop.world,
-        todo,
-        one,
-        workers=shop.config.workers,
-        failed=shop.on_failure("trajectory", lambda task: keys[getattr(task, "id", "")]),
-    )
-    found = [store.get("trajectory", keys[task.id], Trajectory) for task in tasks]
-    return [trajectory for trajectory in found if trajectory is not None]
+    async def attempt(self, tasks: Sequence[Task]) -> list[Trajectory]:
+        known = self._shop.run.store.keys("trajectory")
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(self._one(task, known)) for task in tasks]
+        return [trajectory for one in running if (trajectory := one.result()) is not None]
+
+    async def _one(self, task: Task, known: set[str]) -> Trajectory | None:
+        """None if the infrastructure failed for good, which is recorded."""
+        store, key = self._shop.run.store, f"{self._seed}/{task.id}/{self._attempt}"
+
+        async def work(environment: Environment) -> None:
+            with self._stage.working("roll-out", {AGENT: self._agent.name, TASK: task.id}):
+                limit = self._shop.config.synthesis.step_limit
+                trajectory = await rollout(environment, self._agent, task, limit, self._attempt)
+                await store.put("trajectory", key, trajectory)
+
+        async with self._gate:
+            if key not in known:
+                failed = self._shop.failing("trajectory", key, self._stage)
+                await self._shop.pool.do(work, failed=failed, place=Place("trajectory", key))
+            trajectory = store.get("trajectory", key, Trajectory)
+            if trajectory is None:
+                return None
+            (self._stage.have if key in known else self._stage.advance)(1)
+            await self._onward(trajectory)
+            return trajectory

@@ -34,17 +34,21 @@ class CallStore(Protocol):
 
     def get_call(self, key: str) -> Reply | None: ...
 
-    def put_call(self, key: str, role: str, stage: str, model: str, messages_json: str, reply: Reply) -> None: ...
+    def put_call(
+        self, key: str, role: str, stage: str, model: str, messages_json: str, reply: Reply
+    ) -> Awaitable[None]: ...
 
     def fail_call(
         self, key: str, role: str, stage: str, model: str, messages_json: str, message: str, usage: Usage
-    ) -> None: ...
+    ) -> Awaitable[None]: ...
 
 
 class MeterStore(Protocol):
     """Where meters are kept; the run's store is one."""
 
-    def add(self, stage: str, **amounts: float) -> None: ...
+    def add(self, stage: str, **amounts: float) -> object:
+        """Nobody waits for it: what is written later is acknowledged later."""
+        ...
 
 
 class MemoryCalls:
@@ -58,11 +62,11 @@ class MemoryCalls:
     def get_call(self, key: str) -> Reply | None:
         return self.calls.get(key)
 
-    def put_call(self, key: str, role: str, stage: str, model: str, messages_json: str, reply: Reply) -> None:
+    async def put_call(self, key: str, role: str, stage: str, model: str, messages_json: str, reply: Reply) -> None:
         self.calls.setdefault(key, reply)
         self.failed.pop(key, None)
 
-    def fail_call(
+    async def fail_call(
         self, key: str, role: str, stage: str, model: str, messages_json: str, message: str, usage: Usage
     ) -> None:
         self.failed[key] = message
@@ -397,9 +401,9 @@ def cached(model: Model, calls: CallStore, meters: MeterStore) -> Model:
             try:
                 reply = await model.complete(request)
             except ModelError as error:
-                calls.fail_call(key, request.role, request.stage, model.name, said, str(error), error.usage)
+                await calls.fail_call(key, request.role, request.stage, model.name, said, str(error), error.usage)
                 raise
-            calls.put_call(key, request.role, request.stage, model.name, said, reply)
+            await calls.put_call(key, request.role, request.stage, model.name, said, reply)
             return reply
 
     return Wrapped(model, complete)

@@ -96,6 +96,13 @@ DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the resolved config and what it would cost; do nothing.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")]
+Progress = Annotated[
+    str, typer.Option("--progress", help="bar, lines, json (an object per line on stderr), none.", show_default=False)
+]
+Join = Annotated[bool, typer.Option("--join", help="Work on a run together with the process that works on it.")]
+Otel = Annotated[
+    bool, typer.Option("--otel", help="Send traces and metrics to OTEL_EXPORTER_OTLP_ENDPOINT (extra: otel).")
+]
 Repo = Annotated[Path | None, typer.Option("--repo", help="Learn a repository of your own; needs no config file.")]
 Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run a repository's commands without a sandbox.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
@@ -116,15 +123,18 @@ def run(
     dry_run: DryRun = False,
     json: Json = False,
     quiet: Quiet = False,
+    progress: Progress = "auto",
+    join: Join = False,
+    otel: Otel = False,
 ) -> int:
     """Learn from documents and measure on held-out tasks.
 
     Documents, tasks, attempts, examples, results, report. Stopped or killed, the same command continues where it was.
     """
-    from lbi.commands.run import Wanted, run
+    from lbi.commands.run import How, Wanted, run
 
     wanted = Wanted(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe)
-    return run(wanted, "", dry_run, json, quiet)
+    return run(wanted, "", How(dry_run, json, quiet, progress, join, otel))
 
 
 @_command
@@ -142,12 +152,15 @@ def synthesize(
     dry_run: DryRun = False,
     json: Json = False,
     quiet: Quiet = False,
+    progress: Progress = "auto",
+    join: Join = False,
+    otel: Otel = False,
 ) -> int:
     """Learn only: stop when the examples are made."""
-    from lbi.commands.run import Wanted, run
+    from lbi.commands.run import How, Wanted, run
 
     wanted = Wanted(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe)
-    return run(wanted, "synthesis", dry_run, json, quiet)
+    return run(wanted, "synthesis", How(dry_run, json, quiet, progress, join, otel))
 
 
 @_command
@@ -165,15 +178,18 @@ def evaluate(
     dry_run: DryRun = False,
     json: Json = False,
     quiet: Quiet = False,
+    progress: Progress = "auto",
+    join: Join = False,
+    otel: Otel = False,
 ) -> int:
     """Measure only, with the examples that a run has.
 
     With --out, the examples are copied there first, and other tasks, arms or models may be chosen.
     """
-    from lbi.commands.run import Wanted, run
+    from lbi.commands.run import How, Wanted, run
 
     wanted = Wanted(config, out, model, base_url, budget, seeds, workers, set_ or [])
-    return run(wanted, "evaluation", dry_run, json, quiet)
+    return run(wanted, "evaluation", How(dry_run, json, quiet, progress, join, otel))
 
 
 @_command

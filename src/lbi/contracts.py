@@ -5,7 +5,7 @@ Whoever meets a protocol is a plug-in and lives in one file of the folder with t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from lbi.records import Action, Document, Example, Left, Observation, Record, Step, Task, Trajectory, Usage, Verdict
@@ -190,6 +190,18 @@ class Agent(Protocol):
     name: str
 
     async def act(self, task: Task, history: tuple[Step, ...], observation: Observation, actions: str) -> Decision: ...
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """An agent that learns between rounds of roll-outs, and within none: who finishes first changes nothing.
+
+    ``prepare`` is told the tasks of a round before it, ``learn`` its trajectories after it, in the order of the tasks.
+    """
+
+    def prepare(self, tasks: Sequence[Task]) -> None: ...
+
+    def learn(self, trajectories: Iterable[Trajectory]) -> None: ...
 
 
 @runtime_checkable

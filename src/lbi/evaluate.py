@@ -6,6 +6,7 @@ while the environment is still open. A failure of environment or harness is reco
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +14,16 @@ from dataclasses import dataclass
 from lbi import parse
 from lbi.agents import Parts, open_agent
 from lbi.backward import without_duplicates
+from lbi.claims import Place
 from lbi.config import Arm, Data
 from lbi.contracts import Agent, Environment, Fields, Request, Submits
 from lbi.errors import EnvironmentFailure, ModelError, ParseError, ScoreError
 from lbi.leakage import example_dates, latest
+from lbi.progress import Stage
 from lbi.records import Document, Example, Fault, Result, Task, Trajectory, Usage
 from lbi.retrieve import ExampleIndex
-from lbi.rollout import in_parallel, rollout
+from lbi.rollout import rollout
+from lbi.telemetry import AGENT, TASK
 from lbi.workshop import Workshop
 
 #: which kinds of examples an arm's data are made of
@@ -118,27 +122,40 @@ async def evaluate(
     }
     try:
         with shop.progress.stage(f"evaluate (seed {seed})", len(attempts)) as stage:
-            stage.advance(len(attempts) - len(todo))
+            stage.have(len(attempts) - len(todo))
 
-            async def one(environment: Environment, attempt: Attempt) -> None:
-                limit = round(config.evaluation.step_limit * attempt.arm.step_factor)
-                trajectory = await rollout(environment, agents[attempt.arm_name], attempt.task, limit, seed)
-                result = await _score(shop, environment, attempt, trajectory)
-                store.put("episode", attempt.key, trajectory)
-                store.put("result", attempt.key, result)
-                stage.advance()
+            async def one(attempt: Attempt) -> None:
+                agent = agents[attempt.arm_name]
+                await _episode(shop, attempt, agent, stage)
 
-            def failed(attempt: Attempt, error: EnvironmentFailure, last: bool) -> None:
-                store.fail("result", attempt.key, "environment", str(error))
-                if last:
-                    store.put("result", attempt.key, _result(attempt, None, 0.0, "environment", str(error)))
-                    stage.fail()
-
-            await in_parallel(shop.world, todo, one, workers=config.workers, failed=failed)
+            async with asyncio.TaskGroup() as group:
+                for attempt in todo:
+                    group.create_task(one(attempt))
     finally:
         for index in indexes.values():
             index.close()
     return [result for attempt in attempts if (result := store.get("result", attempt.key, Result)) is not None]
+
+
+async def _episode(shop: Workshop, attempt: Attempt, agent: Agent, stage: Stage) -> None:
+    store, config = shop.run.store, shop.config
+    note = shop.failing("result", attempt.key, stage)
+
+    async def work(environment: Environment) -> None:
+        with stage.working("roll-out", {AGENT: agent.name, TASK: attempt.key}):
+            limit = round(config.evaluation.step_limit * attempt.arm.step_factor)
+            trajectory = await rollout(environment, agent, attempt.task, limit, attempt.seed)
+            result = await _score(shop, environment, attempt, trajectory)
+            store.put("episode", attempt.key, trajectory)
+            await store.put("result", attempt.key, result)
+
+    def failed(error: EnvironmentFailure, last: bool) -> None:
+        note(error, last)
+        if last:
+            store.put("result", attempt.key, _result(attempt, None, 0.0, "environment", str(error)))
+
+    await shop.pool.do(work, failed=failed, place=Place("result", attempt.key))
+    stage.advance()
 
 
 async def _agent(
@@ -154,7 +171,7 @@ async def _agent(
     chosen = examples_for(arm.data, examples, attempt.seed, attempt.share) if arm.data != "none" else []
     dates = _dates(arm.data, chosen, examples, documents)
     if arm.data != "none" and place not in indexes:
-        folder = shop.run.path / "index" / f"{arm.data}-{attempt.seed}-{attempt.share:g}"
+        folder = shop.index_folder / f"{arm.data}-{attempt.seed}-{attempt.share:g}"
         trajectories = {trajectory.id: trajectory for _, trajectory in chosen}
         vectors = None
         if shop.embedder is not None and chosen:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,9 @@ from typing import Any, Literal
 
 from rich.console import Console
 
-from lbi.attempt import attempt_tasks
 from lbi.benchmark import load_benchmark
 from lbi.calls import Budget
+from lbi.claims import Claims, Place
 from lbi.config import Config
 from lbi.contamination import nearest
 from lbi.contracts import Environment
@@ -21,21 +22,14 @@ from lbi.embed import Embedder, open_embedder
 from lbi.errors import EnvironmentFailure, UserError
 from lbi.evaluate import evaluate, examples_for, stratified
 from lbi.prices import Prices
-from lbi.progress import Seen
+from lbi.progress import Form, Seen
 from lbi.records import Document, Example, Result, Task, Trajectory
 from lbi.report import write_report
-from lbi.rollout import in_parallel
 from lbi.statistics import success
 from lbi.store import RunFolder, write_atomically
-from lbi.synthesis import (
-    compose_examples,
-    construct_examples,
-    propose_tasks,
-    read_documents,
-    seeded_examples,
-    verify_by_replay,
-    without_idle,
-)
+from lbi.stream import learn
+from lbi.synthesis import compose_examples, propose_tasks, read_documents, seeded_examples
+from lbi.telemetry import RUN, Nowhere, Telemetry, span, used
 from lbi.workshop import Workshop, money_spent
 from lbi.worlds import open_world, own_documents
 
@@ -53,36 +47,62 @@ class Ended:
     times: dict[str, float]  # seconds per stage of this process
 
 
-async def run(config: Config, out: Path, console: Console, *, quiet: bool = False, only: Only = "") -> Ended:
-    """Run or continue a run. Everything finished is taken from the folder; the rest is done."""
+async def run(
+    config: Config,
+    out: Path,
+    console: Console,
+    *,
+    progress: Form = "auto",
+    only: Only = "",
+    join: bool = False,
+    telemetry: Telemetry | None = None,
+) -> Ended:
+    """Run or continue a run. Everything finished is taken from the folder; the rest is done.
+
+    With ``join``, together with the process that works on it already, if there is one.
+    """
+    if join and config.models.budget is not None:
+        raise UserError("a run with a budget takes one process, as only that one knows what it has under way")
+    began = time.monotonic()
     prices = Prices(config.models.prices)
-    with RunFolder(out, config.identity()) as folder:
-        progress = Seen(console, quiet=quiet, money=lambda: money_spent(folder))
+    with RunFolder(out, config.identity(), joining=join) as folder:
+        seen = Seen(console, form=progress, money=lambda: money_spent(folder))
+        claims = Claims(folder.store)
+        await claims.enter(alone=folder.alone)
+        folder.let_in(joined=join)
         shop = Workshop(
             run=folder,
             config=config,
-            progress=progress,
+            progress=seen,
+            claims=claims,
             world=open_world(config, folder.save_image),
             prices=prices,
             budget=Budget(config.models.budget, money_spent(folder)) if config.models.budget is not None else None,
             embedder=_embedder(config, folder),
         )
         try:
-            results = await _stages(shop, only)
+            with used(telemetry or Nowhere()), span("run", {RUN: config.name}):
+                results = await _stages(shop, only)
         except BaseException:
             # what stopped the run says more than what may now keep its report from being written
             with contextlib.suppress(OSError, UserError):
-                _write_down(folder, progress)
+                _write_down(shop)
             raise
         finally:
             await shop.close()
-        return Ended(tuple(results), _write_down(folder, progress), progress.times)
+            with contextlib.suppress(UserError):
+                await claims.leave()
+        times = {**seen.times, "in all": time.monotonic() - began}
+        return Ended(tuple(results), _write_down(shop), times)
 
 
-def _write_down(folder: RunFolder, progress: Seen) -> Path:
-    """The times of this process's stages, and the report."""
-    for name, seconds in progress.times.items():
-        folder.store.add(name, seconds=seconds)
+def _write_down(shop: Workshop) -> Path:
+    """The times of this process's stages, how busy its resources were, and the report."""
+    folder, store = shop.run, shop.run.store
+    for name, seconds in shop.progress.times.items():
+        store.add(name, seconds=seconds)
+    for name, share in shop.shares().items():
+        store.add(f"busy: {name}", **share._asdict())
     return write_report(folder)
 
 
@@ -118,24 +138,26 @@ async def _proposed(shop: Workshop) -> tuple[Sequence[Document], list[Task]]:
         sources = (*await own_documents(shop.config, shop.world), *shop.config.documents)
         stage.advance()
     documents = read_documents(shop, sources).documents
-    return documents, await propose_tasks(shop, documents, actions, tasks_wanted(shop.config))
+    async with shop.turn(
+        Place("stage", "propose")
+    ) as mine:  # one process asks, as a section may answer otherwise again
+        return documents, await propose_tasks(shop, documents, actions, tasks_wanted(shop.config) if mine else 0)
 
 
 async def _tried_out(shop: Workshop) -> str:
     """The actions. A site, a browser or a log-in that does not work ends the run here, before any call is paid for."""
     actions = ""
 
-    async def one(environment: Environment, task: Task) -> None:
+    async def one(environment: Environment) -> None:
         nonlocal actions
-        await environment.reset(task)
+        await environment.reset(Task(instruction="", environment=shop.world.name))
         actions = environment.actions
 
-    def failed(task: Task, error: EnvironmentFailure, last: bool) -> None:
+    def failed(error: EnvironmentFailure, last: bool) -> None:
         if last:
             raise error
 
-    start = Task(instruction="", environment=shop.world.name)
-    await in_parallel(shop.world, [start], one, workers=1, failed=failed)
+    await shop.pool.do(one, failed=failed)
     return actions
 
 
@@ -195,9 +217,7 @@ def _split(shop: Workshop, proposed: Sequence[Task]) -> tuple[list[Task], list[T
 
 async def synthesize(shop: Workshop, tasks: Sequence[Task], seed: int) -> list[tuple[Example, Trajectory]]:
     """One seed's examples, kept and dropped, with their trajectories."""
-    trajectories = without_idle(shop, await attempt_tasks(shop, tasks, seed), seed)
-    await construct_examples(shop, trajectories, seed)
-    await verify_by_replay(shop, trajectories, seed)
+    trajectories = await learn(shop, tasks, seed)
     composed = await compose_examples(shop, trajectories, seed)
     by_id = {trajectory.id: trajectory for trajectory in (*trajectories, *composed)}
     return [(e, by_id[e.trajectory]) for _, e in seeded_examples(shop, seed) if e.trajectory in by_id]

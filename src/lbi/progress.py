@@ -1,17 +1,36 @@
-"""Live progress per stage: done / total, rate, time left, money so far; now and then a line where is no terminal."""
+"""Live progress per stage: done, rate, in flight, failures by kind, time left, money. Stages may overlap.
+
+A terminal shows bars; elsewhere a line now and then, or one JSON object per line:
+{"stage": "label (seed 0)", "done": 3, "total": 8, "in_flight": 2, "failures": {"model": 1}, "rate": 0.4, ...}
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from lbi.telemetry import STAGE, Attributes, Span, span
 
 EVERY = 10.0  # seconds between lines without a terminal
+MONEY_EVERY = 0.5  # seconds between looks at what the run has cost
+Form = Literal["auto", "bar", "lines", "json", "none"]
+FORMS: tuple[Form, ...] = ("auto", "bar", "lines", "json", "none")
 
 
 @dataclass
@@ -23,68 +42,124 @@ class Stage:
     started: float
     report: Callable[[Stage], None]
     done: int = 0
-    failed: int = 0
-    notes: dict[str, float] = field(default_factory=dict)
+    known: int = 0  # part of ``done`` that an earlier process did, or another one
+    in_flight: int = 0
+    span: Span | None = None
+    failures: Counter[str] = field(default_factory=Counter)  # by kind: environment, model, parse
 
     def advance(self, count: int = 1) -> None:
         self.done += count
         self.report(self)
 
-    def fail(self) -> None:
-        self.failed += 1
+    def have(self, count: int) -> None:
+        """So much was done before: it says nothing of the rate."""
+        self.known += count
+        self.advance(count)
+
+    def expect(self, count: int) -> None:
+        """So much more is to be done than was known before."""
+        self.total += count
         self.report(self)
 
+    def fail(self, kind: str = "failed") -> None:
+        self.failures[kind] += 1
+        self.report(self)
+
+    @contextlib.contextmanager
+    def working(self, name: str = "work", attributes: Attributes | None = None) -> Iterator[Span]:
+        """One piece of the work is in flight; a span of that name below the stage's."""
+        self.in_flight += 1
+        try:
+            with span(name, attributes, parent=self.span) as opened:
+                yield opened
+        finally:
+            self.in_flight -= 1
+
+    @property
+    def failed(self) -> int:
+        return sum(self.failures.values())
+
     def rate(self, now: float) -> float:
-        """Done per second."""
-        return self.done / max(now - self.started, 1e-6)
+        """Done per second, by this process."""
+        return (self.done - self.known) / max(now - self.started, 1e-6)
+
+    def left(self, now: float) -> float | None:
+        """Seconds to the end at this rate; None while nobody can know."""
+        if self.done >= self.total:
+            return 0.0
+        rate = self.rate(now)
+        return (self.total - self.done) / rate if rate > 0 else None
 
 
 class Seen:
     """Shows stages and remembers how long each took."""
 
-    def __init__(self, console: Console, *, quiet: bool = False, money: Callable[[], float] = lambda: 0.0) -> None:
+    def __init__(
+        self,
+        console: Console,
+        *,
+        quiet: bool = False,
+        money: Callable[[], float] = lambda: 0.0,
+        form: Form = "auto",
+    ) -> None:
         self.console = console
-        self.quiet = quiet
-        self.money = money
+        self.quiet = quiet or form == "none"
         self.times: dict[str, float] = {}
+        self._form = ("bar" if console.is_terminal else "lines") if form == "auto" else form
+        self._look = money
+        self._money, self._looked = 0.0, float("-inf")
+        self._bars: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def money(self) -> float:
+        """US dollars, as of the last look."""
+        now = time.monotonic()
+        if now - self._looked >= MONEY_EVERY:
+            self._money, self._looked = self._look(), now
+        return self._money
 
     def say(self, text: str) -> None:
         """A line that matters beyond the stage, such as that a provider does not answer; also kept in the run's log."""
         logging.getLogger(__name__).warning("%s", text)
-        if not self.quiet:
-            self.console.print(text, highlight=False, markup=False)
+        if self.quiet:
+            return
+        if self._form == "json":
+            self._print(json.dumps({"said": text}, ensure_ascii=False))
+        else:
+            self._print(text)
 
     @contextlib.contextmanager
     def stage(self, name: str, total: int) -> Iterator[Stage]:
         """One stage, from its first piece of work to its last."""
-        shown = self._bar(name, total) if self.console.is_terminal and not self.quiet else self._lines(name, total)
-        started = time.monotonic()
+        began = time.monotonic()
+        show = self._bar(name, total) if self._form == "bar" and not self.quiet else self._lines(name, total)
         try:
-            with shown as stage:
+            with show as stage, span(name, {STAGE: name}, current=False) as stage.span:
                 yield stage
         finally:
-            self.times[name] = self.times.get(name, 0.0) + time.monotonic() - started
+            self.times[name] = self.times.get(name, 0.0) + time.monotonic() - began
 
     @contextlib.contextmanager
     def _bar(self, name: str, total: int) -> Iterator[Stage]:
-        columns = (
-            TextColumn("{task.description:<14}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[money]}"),
-        )
-        with Progress(*columns, console=self.console) as progress:
-            task = progress.add_task(name, total=total, rate="", money="")
+        """A bar among those of the other stages that are open; the last one to end takes the display down."""
+        if self._bars is None:
+            self._bars = Progress(*_columns(), console=self.console)
+            self._bars.start()
+        bars = self._bars
+        task = self._tasks[name] = bars.add_task(name, total=total, said="")
 
-            def report(stage: Stage) -> None:
-                rate = f"{stage.rate(time.monotonic()):.1f}/s" + (f", {stage.failed} failed" if stage.failed else "")
-                progress.update(task, completed=stage.done, rate=rate, money=f"${self.money():.2f}")
+        def report(stage: Stage) -> None:
+            bars.update(task, completed=stage.done, total=stage.total, said=_said(stage, self.money()))
 
-            yield Stage(name, total, time.monotonic(), report)
+        stage = Stage(name, total, time.monotonic(), report)
+        try:
+            yield stage
+        finally:
+            report(stage)
+            del self._tasks[name]
+            if not self._tasks:
+                bars.stop()
+                self._bars = None
 
     @contextlib.contextmanager
     def _lines(self, name: str, total: int) -> Iterator[Stage]:
@@ -95,18 +170,72 @@ class Seen:
             now = time.monotonic()
             if now - last >= EVERY and not self.quiet:
                 last = now
-                self.console.print(self._line(stage, now), highlight=False)
+                self._print(self._line(stage, now, ended=False))
 
         stage = Stage(name, total, time.monotonic(), report)
-        yield stage
-        if not self.quiet:
-            self.console.print(self._line(stage, time.monotonic()), highlight=False)
+        try:
+            yield stage
+        finally:
+            if not self.quiet:
+                self._print(self._line(stage, time.monotonic(), ended=True))
 
-    def _line(self, stage: Stage, now: float) -> str:
-        rate = stage.rate(now)
-        left = (stage.total - stage.done) / rate if rate > 0 else 0.0
-        failed = f", {stage.failed} failed" if stage.failed else ""
+    def _line(self, stage: Stage, now: float, *, ended: bool) -> str:
+        if self._form == "json":
+            return json.dumps(_object(stage, now, self.money(), ended), ensure_ascii=False)
+        failed = f", {stage.failed} failed ({_kinds(stage)})" if stage.failed else ""
+        flight = f", {stage.in_flight} in flight" if stage.in_flight and not ended else ""
+        left = stage.left(now)
+        rest = "" if ended else f", {'?' if left is None else f'{left:.0f}'} s left"
         return (
-            f"{stage.name:<14} {stage.done}/{stage.total}{failed}  {rate:.1f}/s  "
-            f"{now - stage.started:.0f} s, {left:.0f} s left  ${self.money():.2f}"
+            f"{stage.name:<14} {stage.done}/{stage.total}{failed}{flight}  {stage.rate(now):.1f}/s  "
+            f"{now - stage.started:.0f} s{rest}  ${self.money():.2f}"
         )
+
+    def _print(self, line: str) -> None:
+        self.console.print(line, highlight=False, markup=False, soft_wrap=self._form == "json")
+
+
+def _columns() -> tuple[Any, ...]:
+    return (
+        TextColumn("{task.description:<18}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[said]}"),
+    )
+
+
+def _said(stage: Stage, money: float) -> str:
+    """What stands beside a bar."""
+    now = time.monotonic()
+    left = stage.left(now)
+    parts = [f"{stage.rate(now):.1f}/s", f"${money:.2f}"]
+    if left:
+        parts.insert(1, f"{left:.0f} s left")
+    if stage.in_flight:
+        parts.insert(1, f"{stage.in_flight} in flight")
+    if stage.failed:
+        parts.append(f"{stage.failed} failed ({_kinds(stage)})")
+    return ", ".join(parts)
+
+
+def _kinds(stage: Stage) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(stage.failures.items()))
+
+
+def _object(stage: Stage, now: float, money: float, ended: bool) -> dict[str, Any]:
+    """Times in seconds, money in US dollars; ``left`` is null while nobody can know."""
+    left = stage.left(now)
+    return {
+        "stage": stage.name,
+        "done": stage.done,
+        "total": stage.total,
+        "known": stage.known,
+        "in_flight": stage.in_flight,
+        "failures": dict(stage.failures),
+        "rate": round(stage.rate(now), 3),
+        "seconds": round(now - stage.started, 2),
+        "left": None if left is None else round(left, 1),
+        "money": round(money, 6),
+        "ended": ended,
+    }

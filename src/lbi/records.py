@@ -44,7 +44,10 @@ class Record(BaseModel):
 
     @cached_property
     def id(self) -> str:
-        return digest_of([type(self).__name__, self.model_dump(mode="json", exclude=set(self.not_identity))])
+        return digest_of([type(self).__name__, self._identity()])
+
+    def _identity(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", exclude=set(self.not_identity))
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy with other values, and without what was worked out from the old ones (its id, for one)."""
@@ -225,6 +228,13 @@ class Trajectory(Record):
     stop: StopReason
     answer: str = ""
     error: str = ""  # of a failure of model or environment
+
+    def _identity(self) -> dict[str, Any]:
+        """What the steps took is no part of it: a call that is answered from the store costs nothing and no time."""
+        said = super()._identity()
+        for step in said["steps"]:
+            step["usage"] = Usage().model_dump(mode="json")
+        return said
 
     @cached_property
     def observations(self) -> tuple[Observation, ...]:

@@ -8,12 +8,12 @@ from typing import TypeVar
 
 from lbi.contracts import Agent, Environment, World
 from lbi.errors import EnvironmentFailure, ModelBusy, ModelError, ParseError
-from lbi.guard import open_guarded
+from lbi.pool import ATTEMPTS, Pool
 from lbi.records import Observation, Step, StopReason, Task, Trajectory
+from lbi.telemetry import ACTION, STEP, span
 
+__all__ = ["ATTEMPTS", "in_parallel", "rollout"]
 T = TypeVar("T")
-#: a job that fails because of the infrastructure is tried so often
-ATTEMPTS = 3
 
 
 async def rollout(environment: Environment, agent: Agent, task: Task, step_limit: int, attempt: int = 0) -> Trajectory:
@@ -38,14 +38,17 @@ async def rollout(environment: Environment, agent: Agent, task: Task, step_limit
             error=error,
         )
 
-    for _ in range(step_limit):
-        try:
-            decision = await agent.act(task, tuple(steps), observation, environment.actions)
-        except ModelBusy as error:  # a provider that is out of order says nothing of the agent
-            raise EnvironmentFailure(f"the model's provider failed: {error}") from error
-        except (ModelError, ParseError) as error:
-            return ended("model_failure", observation, error=str(error))
-        outcome = await environment.step(decision.action)
+    for number in range(1, step_limit + 1):
+        with span("step", {STEP: number}) as now:
+            try:
+                decision = await agent.act(task, tuple(steps), observation, environment.actions)
+            except ModelBusy as error:  # a provider that is out of order says nothing of the agent
+                raise EnvironmentFailure(f"the model's provider failed: {error}") from error
+            except (ModelError, ParseError) as error:
+                now.fail(type(error).__name__)
+                return ended("model_failure", observation, error=str(error))
+            outcome = await environment.step(decision.action)
+            now.set({ACTION: outcome.action.kind or "unreadable"})
         steps.append(
             Step(
                 observation=observation,
@@ -69,40 +72,19 @@ async def in_parallel(
     workers: int,
     failed: Callable[[T, EnvironmentFailure, bool], None],
 ) -> None:
-    """Do the jobs on ``workers`` environments of their own.
+    """Do the jobs on ``workers`` environments of their own, which are closed afterwards (lbi.pool).
 
-    An environment that failed is closed and a fresh one opened; the job is tried again, up to ATTEMPTS times in all.
-    ``failed(job, error, last)`` is told of each failure.
+    ``failed(job, error, last)`` is told of each failure of the infrastructure.
     """
-    queue: asyncio.Queue[tuple[T, int]] = asyncio.Queue()
-    for job in jobs:
-        queue.put_nowait((job, 1))
-    async with asyncio.TaskGroup() as group:
-        for _ in range(min(workers, queue.qsize())):
-            group.create_task(_worker(world, queue, work, failed))
-
-
-async def _worker(
-    world: World,
-    queue: asyncio.Queue[tuple[T, int]],
-    work: Callable[[Environment, T], Awaitable[None]],
-    failed: Callable[[T, EnvironmentFailure, bool], None],
-) -> None:
-    environment: Environment | None = None
+    pool = Pool(world, workers)
     try:
-        while not queue.empty():
-            job, attempt = queue.get_nowait()
-            try:
-                environment = environment or await open_guarded(world)
-                await work(environment, job)
-            except EnvironmentFailure as error:
-                last = attempt >= ATTEMPTS
-                failed(job, error, last)
-                if not last:
-                    queue.put_nowait((job, attempt + 1))
-                if environment is not None:
-                    await environment.close()
-                    environment = None
+        async with asyncio.TaskGroup() as group:
+            for job in jobs:
+                group.create_task(
+                    pool.do(
+                        lambda environment, job=job: work(environment, job),  # type: ignore[misc]
+                        failed=lambda error, last, job=job: failed(job, error, last),  # type: ignore[misc]
+                    )
+                )
     finally:
-        if environment is not None:
-            await environment.close()
+        await pool.close()

@@ -1,4 +1,4 @@
-"""Documents -> tasks -> trajectories -> examples, one stage after the other, each resumable on its own.
+"""Documents -> tasks, trajectories -> examples: the parts of synthesis, each resumable on its own (lbi.stream).
 
 Everything is stored under the key of the work that it is the outcome of; a stage does what has no row yet.
 """
@@ -7,24 +7,28 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from lbi import filters
+from lbi.attempt import Onward
 from lbi.backward import forward_example, without_idle_steps
+from lbi.claims import Place
 from lbi.compose import Composed, candidates, example_of, verify
 from lbi.contracts import Environment, Filter
 from lbi.documents import Corpus, DocumentSource, read_corpus
 from lbi.errors import ModelError, ParseError, UserError
 from lbi.filters.replay import Replayed, replay
 from lbi.labelling import label_spans, planned
+from lbi.progress import Stage
 from lbi.propose import in_turns, propose, take_turns
 from lbi.records import Document, Example, Task, Tier, Trajectory
-from lbi.rollout import in_parallel
+from lbi.telemetry import TASK
 from lbi.workshop import Workshop
 
 REPLAY = "replay"
 PARALLEL_CALLS = 16
+LATER = 1  # replays wait for roll-outs: the next round of these cannot begin before the last one is done
 
 
 def read_documents(shop: Workshop, sources: Sequence[DocumentSource]) -> Corpus:
@@ -60,14 +64,15 @@ async def propose_tasks(shop: Workshop, documents: Sequence[Document], actions: 
         async def one(document: Document, gate: asyncio.Semaphore) -> None:
             async with gate:
                 try:
-                    found, _ = await propose(
-                        shop.role("propose"), document, each, environment=shop.world.name, actions=actions
-                    )
+                    with stage.working("propose"):
+                        found, _ = await propose(
+                            shop.role("propose"), document, each, environment=shop.world.name, actions=actions
+                        )
                 except (ModelError, ParseError) as error:
                     store.fail("task", document.id, _boundary(error), str(error))
-                    stage.fail()
+                    stage.fail(_boundary(error))
                     return
-                store.put_many("task", [(f"{document.id}/{index}", task) for index, task in enumerate(found)])
+                await store.put_many("task", [(f"{document.id}/{index}", task) for index, task in enumerate(found)])
                 tasks[document.id] = found
                 show()
 
@@ -99,39 +104,51 @@ def _boundary(error: ModelError | ParseError) -> str:
     return "parse" if isinstance(error, ParseError) else "model"
 
 
-def without_idle(shop: Workshop, trajectories: Sequence[Trajectory], seed: int) -> list[Trajectory]:
-    """The trajectories as examples are made of them; what differs from the roll-out is stored beside it."""
-    store = shop.run.store
-    found = [without_idle_steps(trajectory) for trajectory in trajectories]
-    known = store.keys("trimmed")
-    rows = [
-        (f"{seed}/{new.task.id}/{new.attempt}", new)
-        for new, old in zip(found, trajectories, strict=True)
-        if new is not old
-    ]
-    store.put_many("trimmed", [row for row in rows if row[0] not in known])
-    return [trajectory for trajectory in found if trajectory.steps]
+async def without_idle(shop: Workshop, trajectory: Trajectory, seed: int) -> Trajectory:
+    """The trajectory as examples are made of it; what differs from the roll-out is stored beside it."""
+    found = without_idle_steps(trajectory)
+    key = f"{seed}/{found.task.id}/{found.attempt}"
+    if found is not trajectory and shop.run.store.get("trimmed", key, Trajectory) != found:
+        await shop.run.store.put("trimmed", key, found)
+    return found
 
 
 async def construct_examples(shop: Workshop, trajectories: Sequence[Trajectory], seed: int) -> None:
     """Backward construction and the forward baseline for every trajectory, through all filters but the replay."""
-    store, config = shop.run.store, shop.config.synthesis
-    checks = filters.open_filters([name for name in config.filters if name != REPLAY], _filter_parts(shop))
-    known = store.keys("example")
-    waiting = shop.waits("label") or shop.waits("judge")  # a batch holds what is asked at once
-    gate = asyncio.Semaphore(max(1, len(trajectories)) if waiting else PARALLEL_CALLS)
     with shop.progress.stage(f"label (seed {seed})", len(trajectories)) as stage:
+        label = labeller(shop, seed, stage)
+        await _gather(label(trajectory) for trajectory in trajectories)
 
-        async def one(trajectory: Trajectory) -> None:
-            async with gate:
-                made = await _labelled(shop, trajectory, seed, known)
-                forward = forward_example(trajectory)
-                if forward is not None and _key_of(seed, forward) not in known:
-                    made.append(forward)
-                await _store_filtered(shop, checks, made, trajectory, seed)
-            stage.advance()
 
-        await _gather(one(trajectory) for trajectory in trajectories)
+def labeller(shop: Workshop, seed: int, stage: Stage) -> Callable[[Trajectory], Coroutine[Any, Any, None]]:
+    """Trajectory -> its examples, filtered and stored; what is stored already is not made again."""
+    names = [name for name in shop.config.synthesis.filters if name != REPLAY]
+    checks = filters.open_filters(names, _filter_parts(shop))
+    gate = asyncio.Semaphore(labels_at_once(shop))
+
+    async def label(trajectory: Trajectory) -> None:
+        async with shop.turn(Place("label", f"{seed}/{trajectory.id}"), gate) as mine:
+            if mine:
+                with stage.working("label", {TASK: trajectory.task.id}):
+                    known = {key for key, _ in _examples_of(shop, trajectory, seed)}
+                    made = await _labelled(shop, trajectory, seed, known, stage)
+                    forward = forward_example(trajectory)
+                    if forward is not None and _key_of(seed, forward) not in known:
+                        made.append(forward)
+                    await _store_filtered(shop, checks, made, trajectory, seed, stage)
+        stage.advance()
+
+    return label
+
+
+def labels_at_once(shop: Workshop) -> int:
+    """Trajectories: a batch of a provider's holds what is asked at once."""
+    waiting = shop.waits("label") or shop.waits("judge")
+    return max(PARALLEL_CALLS, shop.config.synthesis.rollouts) if waiting else PARALLEL_CALLS
+
+
+def _examples_of(shop: Workshop, trajectory: Trajectory, seed: int) -> list[tuple[str, Example]]:
+    return shop.run.store.under("example", f"{seed}/{trajectory.id}/", Example)
 
 
 def _filter_parts(shop: Workshop) -> filters.Parts:
@@ -139,7 +156,9 @@ def _filter_parts(shop: Workshop) -> filters.Parts:
     return filters.Parts(judges=judges, reused=shop.config.labelling.ordered and not shop.waits("judge"))
 
 
-async def _labelled(shop: Workshop, trajectory: Trajectory, seed: int, known: Collection[str]) -> list[Example]:
+async def _labelled(
+    shop: Workshop, trajectory: Trajectory, seed: int, known: Collection[str], stage: Stage
+) -> list[Example]:
     """The labels of the planned spans that have no row yet; a failure is recorded under the label's own key."""
     config, made = shop.config, []
     # in a batch nothing is finished before the rest is sent
@@ -154,11 +173,12 @@ async def _labelled(shop: Workshop, trajectory: Trajectory, seed: int, known: Co
                 made.append(said)
             else:
                 shop.run.store.fail("example", _key(seed, trajectory, kind, i, j), _boundary(said), str(said))
+                stage.fail(_boundary(said))
     return made
 
 
 async def _store_filtered(
-    shop: Workshop, checks: Sequence[Filter], made: Sequence[Example], trajectory: Trajectory, seed: int
+    shop: Workshop, checks: Sequence[Filter], made: Sequence[Example], trajectory: Trajectory, seed: int, stage: Stage
 ) -> None:
     """Dropped examples are kept too, with the reason; what could not be judged is a failure and tried again later."""
     rows: list[tuple[str, Example]] = []
@@ -168,13 +188,14 @@ async def _store_filtered(
             rows.append((_key_of(seed, example), await filters.apply(checks, example, trajectory)))
         except (ModelError, ParseError) as error:
             shop.run.store.fail("example", _key_of(seed, example), _boundary(error), str(error))
+            stage.fail(_boundary(error))
 
     if shop.waits("judge"):
         await _gather(one(example) for example in made)
     else:
         for example in made:  # one after the other, so that prompt caches know what spans begin with
             await one(example)
-    shop.run.store.put_many("example", rows)
+    await shop.run.store.put_many("example", rows)
 
 
 def _key(seed: int, trajectory: Trajectory, kind: str, i: int, j: int) -> str:
@@ -185,46 +206,52 @@ def _key_of(seed: int, example: Example) -> str:
     return f"{seed}/{example.trajectory}/{example.kind}/{example.start:03d}-{example.end:03d}"
 
 
-async def verify_by_replay(shop: Workshop, trajectories: Sequence[Trajectory], seed: int) -> None:
-    """Repeat each trajectory that has kept examples, once, and judge its examples by it.
+def replays(shop: Workshop) -> bool:
+    """Whether examples are verified by replay; without going back to a first state there is nothing to repeat."""
+    return REPLAY in shop.config.synthesis.filters and shop.restores
 
-    Where the environment cannot go back to its first state, there is nothing to repeat, and the tier stays as it is.
-    """
-    if REPLAY not in shop.config.synthesis.filters or not shop.restores:
-        return
-    store = shop.run.store
-    by_id = {trajectory.id: trajectory for trajectory in trajectories}
-    open_ = [e for _, e in seeded_examples(shop, seed) if e.kept and e.trajectory in by_id and not _replayed(e)]
-    todo = {example.trajectory for example in open_}
-    known = {name: found for name in todo if (found := store.get(REPLAY, f"{seed}/{name}", Replayed))}
-    with shop.progress.stage(f"replay (seed {seed})", len(todo)) as stage:
-        stage.advance(len(known))
 
-        async def one(environment: Environment, trajectory: Trajectory) -> None:
-            known[trajectory.id] = await replay(environment, trajectory)
-            store.put(REPLAY, f"{seed}/{trajectory.id}", known[trajectory.id])
+def replayer(shop: Workshop, seed: int, stage: Stage) -> Onward:
+    """Trajectory -> repeated once if it has kept examples, and these judged by it."""
+
+    async def verify(trajectory: Trajectory) -> None:
+        if not _unverified(shop, trajectory, seed):
+            return
+        store, key = shop.run.store, f"{seed}/{trajectory.id}"
+        stage.expect(1)
+
+        async def work(environment: Environment) -> None:
+            with stage.working("replay", {TASK: trajectory.task.id}):
+                await store.put(REPLAY, key, await replay(environment, trajectory))
+
+        found = store.get(REPLAY, key, Replayed)
+        if found is None:
+            failed = shop.failing(REPLAY, key, stage)
+            await shop.pool.do(work, failed=failed, place=Place(REPLAY, key), urgency=LATER)
+            found = store.get(REPLAY, key, Replayed)
+        if found is not None:
+            await _judge(shop, trajectory, seed, found)
             stage.advance()
 
-        await in_parallel(
-            shop.world,
-            [by_id[name] for name in sorted(todo - set(known))],
-            one,
-            workers=shop.config.workers,
-            failed=shop.on_failure(REPLAY, lambda job: f"{seed}/{getattr(job, 'id', '')}"),
-        )
-    (check,) = filters.open_filters([REPLAY], filters.Parts(replays=known))
+    return verify
+
+
+def _unverified(shop: Workshop, trajectory: Trajectory, seed: int) -> list[Example]:
+    return [e for _, e in _examples_of(shop, trajectory, seed) if e.kept and e.kind != "composed" and not _replayed(e)]
+
+
+async def _judge(shop: Workshop, trajectory: Trajectory, seed: int, replayed: Replayed) -> None:
+    """The verdict of the replay on the kept examples of a trajectory."""
+    (check,) = filters.open_filters([REPLAY], filters.Parts(replays={trajectory.id: replayed}))
     rows = []
-    for example in open_:
-        if example.trajectory in known:
-            verdict = await check.judge(example, by_id[example.trajectory])
-            tier = "replayed" if verdict.keep else example.tier
-            rows.append(
-                (
-                    _key_of(seed, example),
-                    example.model_copy(update={"verdicts": (*example.verdicts, verdict), "tier": tier}),
-                )
-            )
-    store.put_many("example", rows)
+    for example in _unverified(shop, trajectory, seed):
+        verdict = await check.judge(example, trajectory)
+        update = {
+            "verdicts": (*example.verdicts, verdict),
+            "tier": "replayed" if verdict.keep else example.tier,
+        }
+        rows.append((_key_of(seed, example), example.model_copy(update=update)))
+    await shop.run.store.put_many("example", rows)
 
 
 async def compose_examples(shop: Workshop, trajectories: Sequence[Trajectory], seed: int) -> list[Trajectory]:
@@ -240,25 +267,30 @@ async def compose_examples(shop: Workshop, trajectories: Sequence[Trajectory], s
     done = store.keys("candidate")
     with shop.progress.stage(f"compose (seed {seed})", len(wanted)) as stage:
         todo = [candidate for candidate in wanted if keys[candidate.id] not in done]
-        stage.advance(len(wanted) - len(todo))
+        stage.have(len(wanted) - len(todo))
 
-        async def one(environment: Environment, candidate: Composed) -> None:
-            trajectory = await verify(environment, candidate)
-            if trajectory is not None:
-                example = example_of(candidate, trajectory)
-                store.put("composition", keys[candidate.id], trajectory)
-                store.put("example", _key_of(seed, example), example)
-            store.put("candidate", keys[candidate.id], candidate)
+        async def one(candidate: Composed) -> None:
+            key = keys[candidate.id]
+
+            async def work(environment: Environment) -> None:
+                with stage.working("compose"):
+                    await _compose(shop, environment, candidate, seed, key)
+
+            failed = shop.failing("candidate", key, stage)
+            await shop.pool.do(work, failed=failed, place=Place("candidate", key))
             stage.advance()
 
-        await in_parallel(
-            shop.world,
-            todo,
-            one,
-            workers=shop.config.workers,
-            failed=shop.on_failure("candidate", lambda job: f"{seed}/{getattr(job, 'id', '')}"),
-        )
+        await _gather(one(candidate) for candidate in todo)
     return [t for key, t in store.all("composition", Trajectory) if key.startswith(f"{seed}/")]
+
+
+async def _compose(shop: Workshop, environment: Environment, candidate: Composed, seed: int, key: str) -> None:
+    trajectory = await verify(environment, candidate)
+    if trajectory is not None:
+        example = example_of(candidate, trajectory)
+        shop.run.store.put("composition", key, trajectory)
+        shop.run.store.put("example", _key_of(seed, example), example)
+    await shop.run.store.put("candidate", key, candidate)
 
 
 def _replayed(example: Example) -> bool:
@@ -267,7 +299,7 @@ def _replayed(example: Example) -> bool:
 
 def seeded_examples(shop: Workshop, seed: int) -> list[tuple[str, Example]]:
     """All examples of one seed, dropped ones too."""
-    return [(key, e) for key, e in shop.run.store.all("example", Example) if key.startswith(f"{seed}/")]
+    return shop.run.store.under("example", f"{seed}/", Example)
 
 
 async def _gather(work: Iterable[Coroutine[Any, Any, None]]) -> None:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import contextlib
+import os
+import shutil
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 from lbi.batches import Desk, Rhythm
+from lbi.busy import Busy, Share
 from lbi.calls import Budget, batches_of, endpoint_of, is_free, wrapped
+from lbi.claims import Claims, Place
 from lbi.config import Config
 from lbi.contracts import Model, World
 from lbi.embed import Embedder
 from lbi.errors import EnvironmentFailure
 from lbi.gate import Gate
 from lbi.models import open_model
+from lbi.pool import Failed, Pool
 from lbi.prices import Prices
-from lbi.progress import Seen
+from lbi.progress import Seen, Stage
 from lbi.store import RunFolder
+from lbi.watch import watched
 
 
 @dataclass
@@ -31,9 +40,39 @@ class Workshop:
     prices: Prices
     budget: Budget | None = None
     embedder: Embedder | None = None
+    claims: Claims | None = None  # None = no other process can join
+    models_busy: Busy = field(default_factory=Busy)
+    _pool: Pool | None = None
     rhythm: Rhythm | None = None  # of batches; None = the usual one
     _models: dict[str, Model] = field(default_factory=dict)
     _gates: dict[str, Gate] = field(default_factory=dict)
+
+    @property
+    def pool(self) -> Pool:
+        """The environments of the run; stages that overlap share them."""
+        if self._pool is None:
+            self._pool = Pool(self.world, self.config.workers, claims=self.claims)
+        return self._pool
+
+    def shares(self) -> dict[str, Share]:
+        """How busy the environments and the models were."""
+        found = {"models": self.models_busy.share()}
+        return found if self._pool is None else {"environments": self._pool.busy.share(), **found}
+
+    @contextlib.asynccontextmanager
+    async def turn(self, place: Place, gate: asyncio.Semaphore | None = None) -> AsyncIterator[bool]:
+        """Work without an environment, through ``gate``: False where another process has done it."""
+        if self.claims is not None:
+            async with self.claims.turn(place, gate) as mine:
+                yield mine
+            return
+        async with gate or contextlib.nullcontext():
+            yield True
+
+    @property
+    def index_folder(self) -> Path:
+        """Where the indexes of this process are built."""
+        return self.run.path / ("index" if self.run.alone else f"index-{os.getpid()}")
 
     def model(self, spec: str) -> Model:
         """The model of a config's ``provider:name``, opened once and wrapped (cached, retried, metered, budgeted)."""
@@ -47,7 +86,7 @@ class Workshop:
             )
             store = self.run.store
             self._models[spec] = wrapped(
-                inner,
+                watched(inner, self.models_busy),
                 calls=store,
                 meters=store,
                 prices=self.prices,
@@ -97,20 +136,25 @@ class Workshop:
         """Whether every episode begins with the same state; without that, a replay says nothing."""
         return bool(getattr(self.world, "restores", True))
 
-    def on_failure(self, kind: str, key: Callable[[object], str]) -> Callable[[object, EnvironmentFailure, bool], None]:
-        """Record failures of the infrastructure under the key of the work; they are never the agent's."""
+    def failing(self, kind: str, key: str, stage: Stage) -> Failed:
+        """Records failures of the infrastructure under the key of the work; they are never the agent's."""
 
-        def failed(job: object, error: EnvironmentFailure, last: bool) -> None:
-            self.run.store.fail(kind, key(job), "environment", str(error))
+        def failed(error: EnvironmentFailure, last: bool) -> None:
+            self.run.store.fail(kind, key, "environment", str(error))
+            stage.fail("environment")
 
         return failed
 
     async def close(self) -> None:
+        if self._pool is not None:
+            await self._pool.close()
         for model in self._models.values():
             await model.close()
         if self.embedder is not None:
             await self.embedder.close()
         await self.world.close()
+        if not self.run.alone:
+            shutil.rmtree(self.index_folder, ignore_errors=True)
 
 
 def money_spent(run: RunFolder) -> float:

@@ -8,6 +8,8 @@ import json
 import logging
 import shutil
 import sqlite3
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -20,13 +22,39 @@ from lbi.config import Config
 from lbi.errors import UserError
 from lbi.pipeline import Ended, Only
 from lbi.pipeline import run as run_pipeline
+from lbi.progress import FORMS, Form
 from lbi.store import RunFolder
+from lbi.telemetry import open_telemetry
 
-__all__ = ["Wanted", "run"]
+__all__ = ["How", "Wanted", "run"]
 
 
-def run(wanted: Wanted, only: Only, dry_run: bool, as_json: bool, quiet: bool) -> int:
+@dataclass(frozen=True)
+class How:
+    """What was said of the way in which a command is to work."""
+
+    dry_run: bool = False
+    as_json: bool = False
+    quiet: bool = False
+    progress: str = "auto"
+    join: bool = False
+    otel: bool = False
+
+    def form(self) -> Form:
+        """Of the progress. Raises UserError for one that there is not."""
+        if self.progress not in FORMS:
+            raise UserError(f"there is no progress {self.progress!r}; choose one of {', '.join(FORMS)}")
+        if self.quiet:
+            return "none"
+        if self.progress == "auto" and self.as_json and not sys.stderr.isatty():
+            return "json"
+        return next(form for form in FORMS if form == self.progress)
+
+
+def run(wanted: Wanted, only: Only, how: How) -> int:
     """Everything that the three commands share. The answer goes to stdout, progress to stderr."""
+    dry_run, as_json = how.dry_run, how.as_json
+    form = how.form()
     if only == "evaluation" and not wanted.continues:
         raise UserError(f"{wanted.source} is no run folder; `lbi evaluate` measures with the examples of a run")
     config, out = configured(wanted)
@@ -38,7 +66,7 @@ def run(wanted: Wanted, only: Only, dry_run: bool, as_json: bool, quiet: bool) -
     if only == "evaluation" and wanted.source is not None and out.resolve() != wanted.source.resolve():
         _copy_examples(wanted.source, out)
     FOLDER.set(out)
-    ended = _carried_out(config, out, quiet, only)
+    ended = _carried_out(config, out, form, only, how)
     with RunFolder(out, writing=False) as folder:
         found = summary(folder, ended)
     if as_json:
@@ -51,12 +79,18 @@ def run(wanted: Wanted, only: Only, dry_run: bool, as_json: bool, quiet: bool) -
     return 0
 
 
-def _carried_out(config: Config, out: Path, quiet: bool, only: Only) -> Ended:
+def _carried_out(config: Config, out: Path, form: Form, only: Only, how: How) -> Ended:
     console = Console(stderr=True)
-    if not quiet:
+    if form not in ("none", "json"):
         console.print(f"Run folder {out}; the same command continues it at any time.", soft_wrap=True, highlight=False)
     _keep_log(out)
-    return asyncio.run(run_pipeline(config, out, console, quiet=quiet, only=only))
+    telemetry = open_telemetry(how.otel)
+    try:
+        return asyncio.run(
+            run_pipeline(config, out, console, progress=form, only=only, join=how.join, telemetry=telemetry)
+        )
+    finally:
+        telemetry.close()
 
 
 def _keep_log(out: Path) -> None:

@@ -11,7 +11,7 @@ from lbi.pipeline import Ended
 from lbi.prices import Price
 from lbi.records import Usage
 from lbi.report import evaluation
-from lbi.report.counts import funnel
+from lbi.report.counts import busy, funnel
 from lbi.report.gather import Gathered, gather
 from lbi.report.words import count, decimal, duration, money, percent, signed
 from lbi.store import RunFolder
@@ -32,6 +32,7 @@ def summary(folder: RunFolder, ended: Ended | None = None) -> dict[str, Any]:
         "funnel": {band.label: band.total for band in funnel(run)},
         "failures": _failures(run),
         "seconds": {stage: round(seconds, 2) for stage, seconds in (ended.times if ended else {}).items()},
+        "busy": busy(run.meters),
         "calls": int(sum(meter["calls"] for meter in calls)),
         "tokens": int(sum(meter.get("input_tokens", 0) + meter.get("output_tokens", 0) for meter in calls)),
         "money": money_spent(folder),
@@ -175,8 +176,10 @@ def print_times(console: Console, found: dict[str, Any]) -> None:
     seconds = found["seconds"]
     if not seconds:
         return
-    line = ", ".join(f"{stage} {duration(spent)}" for stage, spent in seconds.items())
-    console.print(f"Time: {line}; in all {duration(sum(seconds.values()))}", highlight=False)
+    line = ", ".join(f"{stage} {duration(spent)}" for stage, spent in seconds.items() if stage != "in all")
+    console.print(f"Time: {line}; in all {duration(seconds['in all'])} (stages overlap)", highlight=False)
+    for name, said in found["busy"].items():
+        console.print(f"{name.capitalize()} at work: {said}", highlight=False)
     spent = f"{count(found['calls'])} calls, {count(found['tokens'])} tokens, {money(found['money'])}"
     unpriced = found["calls_without_price"]
     console.print(f"Models: {spent}" + (f" and {count(unpriced)} calls of unknown price" if unpriced else ""))

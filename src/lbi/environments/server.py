@@ -62,7 +62,10 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        """Start, on the port it had before if there was one. Raises UserError if it dies or stays silent."""
+        """Start, on the port it had before if there was one. Raises UserError if it dies or stays silent.
+
+        A server that somebody killed says nothing of its configuration: that is an EnvironmentFailure.
+        """
         died = False
         for attempt in range(ATTEMPTS):
             # another process may take a free port before the server does; then it dies and the next port is tried
@@ -72,7 +75,10 @@ class Server:
             if await self._answers(port):
                 return
             died = self._process is not None and self._process.poll() is not None
+            killed = died and self._process is not None and self._process.returncode == -signal.SIGKILL
             await asyncio.to_thread(self.stop)
+            if killed:
+                raise EnvironmentFailure(f"the server {self._shown()} was killed while it started")
             if not (died and self._port_was_taken(port)):
                 break
         raise UserError(self._why_silent(died))

@@ -11,6 +11,7 @@ from lbi.filters.replay import Replayed
 from lbi.records import TIERS, Example, Vote
 from lbi.report.charts import Band, Part
 from lbi.report.gather import Gathered
+from lbi.report.words import decimal, percent
 
 STOPS = {
     "done": "s1",
@@ -169,3 +170,19 @@ def _tasks(run: Gathered, tried: set[str]) -> Band:
     return Band(
         "tasks proposed", len(run.tasks), "", (Part("attempted", attempted, "s1"), Part("not attempted", idle, "rest"))
     )
+
+
+def busy(meters: dict[str, dict[str, float]]) -> dict[str, str]:
+    """What the run's resources did: environments -> "63% of what they could, 97% of the time at least one"."""
+    found = {}
+    for stage, meter in sorted(meters.items()):
+        label, _, name = stage.partition("busy: ")
+        elapsed = meter.get("elapsed", 0.0)
+        if label or not name or not elapsed:
+            continue
+        some = percent(meter["some"] / elapsed)
+        if meter["possible"]:
+            found[name] = f"{percent(meter['used'] / meter['possible'])} of what they could, {some} of the time any"
+        else:
+            found[name] = f"{some} of the time, {decimal(meter['used'] / elapsed)} calls at once on average"
+    return found

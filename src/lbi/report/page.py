@@ -123,7 +123,7 @@ def _context(run: Gathered, pages: Pages) -> dict[str, Any]:
             "agreement": counts.agreement(run.examples, run.replays),
             "replays": len(run.replays),
         },
-        "times": _times(run.meters),
+        "times": [*_times(run.meters), *_busy(run.meters)],
         "stages": _stages(run.meters),
         "models": [(role, _model(model), calls) for role, model, calls in run.models],
         "contamination": _contamination(run),
@@ -224,9 +224,14 @@ def _times(meters: dict[str, dict[str, float]]) -> list[tuple[str, str]]:
     return [(stage, duration(plain[stage])) for stage in sorted(plain, key=_place)]
 
 
+def _busy(meters: dict[str, dict[str, float]]) -> list[tuple[str, str]]:
+    """How much of the time the environments and the models were at work."""
+    return [(f"{name} at work", said) for name, said in counts.busy(meters).items()]
+
+
 def _stages(meters: dict[str, dict[str, float]]) -> dict[str, Any]:
     """Everything else that was metered, a row per stage and role."""
-    metered = {stage: meter for stage, meter in meters.items() if set(meter) != {"seconds"}}
+    metered = {stage: meter for stage, meter in meters.items() if "calls" in meter or "hits" in meter}
     present = {name for meter in metered.values() for name, value in meter.items() if value or name == "cost"}
     names = [name for name in METERS if name in present] + sorted(present - set(METERS))
     sums = {name: sum(meter.get(name, 0.0) for meter in metered.values()) for name in present}

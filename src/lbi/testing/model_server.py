@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lbi.testing.batch_office import Office
+from lbi.testing.improvised import improvised, journalled
 from lbi.testing.wire_formats import CONTEXT_TOO_LONG, FORMATS, NO_TEMPERATURE, Answer, Flaw, Format, Json
 
 if TYPE_CHECKING:
@@ -169,9 +170,9 @@ def _read(file: Path) -> list[Answer]:
     return [Answer(each) if isinstance(each, str) else Answer(**each) for each in found]
 
 
-async def serve(answers: Iterable[Answer], port: int) -> None:
+async def serve(script: Script, port: int) -> None:
     """Serve until cancelled; the first line printed is the address."""
-    async with ModelServer(list(answers), keep=False, port=port) as server:
+    async with ModelServer(script, keep=False, port=port) as server:
         print(server.url, flush=True)
         await asyncio.Event().wait()
 
@@ -181,11 +182,17 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0 = a free one, which is printed")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
     parser.add_argument("--answers", type=Path, help="JSON lines: a reply, or an object of Answer's fields")
+    parser.add_argument("--improvise", action="store_true", help="replies that fit our prompts, by their hash")
+    parser.add_argument("--journal", type=Path, help="file for a line per request that arrived: the hash of its turns")
     given = parser.parse_args()
     answers = _read(given.answers) if given.answers else [Answer()]
-    slowed = [replace(answer, latency=answer.latency or given.latency) for answer in answers]
+    script: Script = [replace(answer, latency=answer.latency or given.latency) for answer in answers]
+    if given.improvise:
+        script = improvised(given.latency)
+    if given.journal and callable(script):
+        script = journalled(script, given.journal)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(slowed, given.port))
+        asyncio.run(serve(script, given.port))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,118 @@
+"""Work -> environments: as many at a time as there are workers, the urgent first, each on an environment of its own.
+
+An environment that failed is closed and a fresh one opened; the work is tried again, up to ATTEMPTS times in all.
+Environments stay open between stages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from lbi.busy import Busy
+from lbi.claims import POLL, Claims, Place
+from lbi.contracts import Environment, World
+from lbi.errors import EnvironmentFailure
+from lbi.guard import open_guarded
+
+#: a job that fails because of the infrastructure is tried so often
+ATTEMPTS = 3
+Work = Callable[[Environment], Awaitable[None]]
+Failed = Callable[[EnvironmentFailure, bool], None]
+
+
+@dataclass
+class _Slot:
+    """A place for one environment, which is opened when it is first needed."""
+
+    environment: Environment | None = None
+
+
+class Pool:
+    """Environments of a world at work. Whoever opens it closes it."""
+
+    def __init__(self, world: World, workers: int, *, claims: Claims | None = None, busy: Busy | None = None) -> None:
+        self._world, self._claims = world, claims
+        self.busy = busy or Busy(workers)
+        self._unused = workers
+        self._free: list[_Slot] = []
+        self._all: list[_Slot] = []
+        self._waiting: list[tuple[int, int, asyncio.Future[_Slot]]] = []  # a heap: (urgency, number, whoever waits)
+        self._count = 0
+
+    async def do(self, work: Work, *, failed: Failed, place: Place | None = None, urgency: int = 0) -> None:
+        """Have ``work`` done; returns when it is, whether here or by another process, or when it is given up.
+
+        Lower ``urgency`` comes first. ``failed(error, last)`` is told of each failure of the infrastructure.
+        Raises what else the work raises.
+        """
+        attempt = 1
+        while True:
+            slot = await self._acquire(urgency)
+            try:
+                state = await self._claims.take(place) if self._claims and place and attempt == 1 else "mine"
+                error = await self._tried(slot, work, place) if state == "mine" else None
+            finally:
+                self._release(slot)
+            if state == "theirs":
+                await asyncio.sleep(POLL)
+            elif error is None:
+                return
+            else:
+                failed(error, attempt >= ATTEMPTS)
+                attempt += 1
+                if attempt > ATTEMPTS:
+                    if self._claims and place:
+                        self._claims.give_up(place)
+                    return
+
+    async def close(self) -> None:
+        """Close the environments; harmless when done before."""
+        slots, self._all, self._free = self._all, [], []
+        await asyncio.gather(*(slot.environment.close() for slot in slots if slot.environment is not None))
+
+    async def _tried(self, slot: _Slot, work: Work, place: Place | None) -> EnvironmentFailure | None:
+        """Nothing if the work is done; the failure, if the infrastructure failed."""
+        try:
+            with self.busy.use():
+                slot.environment = slot.environment or await open_guarded(self._world)
+                await work(slot.environment)
+        except EnvironmentFailure as error:
+            environment, slot.environment = slot.environment, None
+            if environment is not None:
+                await environment.close()
+            return error
+        except BaseException:
+            if self._claims and place:
+                self._claims.free(place)
+            raise
+        if self._claims and place:
+            self._claims.done(place)
+        return None
+
+    async def _acquire(self, urgency: int) -> _Slot:
+        if self._free:
+            return self._free.pop()
+        if self._unused:
+            self._unused -= 1
+            self._all.append(_Slot())
+            return self._all[-1]
+        self._count += 1
+        turn: asyncio.Future[_Slot] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (urgency, self._count, turn))
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._release(turn.result())
+            raise
+
+    def _release(self, slot: _Slot) -> None:
+        while self._waiting:
+            _, _, turn = heapq.heappop(self._waiting)
+            if not turn.done():
+                turn.set_result(slot)
+                return
+        self._free.append(slot)
