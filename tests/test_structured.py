@@ -179,7 +179,7 @@ async def test_a_model_that_takes_no_schema_is_asked_in_the_prompts_own_form_fro
         assert (await parse.ask(model, request, parser))[0] == meant
         assert (await parse.ask(model, request, parser))[0] == meant
     assert [schema_sent(asked) is None for asked in server.requests] == [False, True, True]
-    assert ["ACTION: click" in prompt_sent(asked) for asked in server.requests] == [False, True, True]
+    assert ["ACTION: " in prompt_sent(asked) for asked in server.requests] == [False, True, True]
 
 
 async def test_another_bad_request_is_not_blamed_on_the_schema(provider: str) -> None:
