@@ -97,7 +97,13 @@ def test_list_names_every_plug_in_with_a_line_of_its_own() -> None:
     assert set(found) == {"applications", "benchmarks", "agents", "filters", "models", "environments", "configs"}
     for kind, rows in found.items():
         assert kind == "configs" or (rows and all(row["name"] and row["description"] for row in rows)), kind
-    assert [row["name"] for row in answer("list", "agents", here=True)] == ["explore", "icl", "rag", "react", "try_commands"]
+    assert [row["name"] for row in answer("list", "agents", here=True)] == [
+        "explore",
+        "icl",
+        "rag",
+        "react",
+        "try_commands",
+    ]
     assert "did you mean agents?" in refused("list", "agent")
 
 
