@@ -273,8 +273,9 @@ async def test_a_process_that_is_killed_pays_nothing_twice(provider: str, when: 
                 first.kill()
             out = await asyncio.to_thread(first.communicate)
         if when.startswith("when"):  # as if it had been killed after two of its six
-            with RunFolder(tmp_path) as run, run.store._transaction() as db:
-                db.execute("DELETE FROM call WHERE key IN (SELECT key FROM call ORDER BY key LIMIT 4)")
+            four = "DELETE FROM call WHERE key IN (SELECT key FROM call ORDER BY key LIMIT 4)"
+            with RunFolder(tmp_path) as run:
+                run.store.write(lambda db: db.execute(four)).wait()
         else:
             assert out[0] == ""
             with RunFolder(tmp_path) as run:
