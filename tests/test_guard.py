@@ -66,6 +66,28 @@ async def test_a_call_that_never_returns_is_a_failure_of_the_environment():
             await call
 
 
+async def test_a_call_to_what_is_gone_has_little_time_left_and_may_still_end_by_itself():
+    gone = asyncio.Event()
+
+    class Bottomless(Tar):
+        lost = staticmethod(gone.wait)
+
+        async def score(self, task: Task, answer: str) -> tuple[float, str]:
+            await gone.wait()
+            return 0.5, "just in time"
+
+    class World(TarWorld):
+        async def open(self) -> Environment:
+            return Bottomless()
+
+    environment = await open_guarded(World("open"), Limits(lost=0.05))
+    asyncio.get_running_loop().call_later(0.1, gone.set)
+    score = asyncio.create_task(environment.score(TASK, ""))
+    with pytest.raises(EnvironmentFailure, match="did not step within 0 s"):
+        await asyncio.wait_for(environment.step("back()"), 10)
+    assert await score == (0.5, "just in time")
+
+
 async def test_an_environment_that_does_not_close_is_given_up():
     environment = await open_guarded(TarWorld("open"), SHORT)
     await asyncio.wait_for(environment.close(), 5)

@@ -85,6 +85,15 @@ class SharedBrowser:
         self._lock = asyncio.Lock()
         self._driver: Playwright | None = None
         self._browser: Browser | None = None
+        self._loss = asyncio.Event()
+
+    async def lost(self) -> None:
+        """Return when a browser that runs now, or is started from now on, has ended."""
+        await self._loss.wait()
+
+    def _lose(self, _: Browser) -> None:
+        loss, self._loss = self._loss, asyncio.Event()
+        loss.set()
 
     async def context(self, **options: Any) -> BrowserContext:
         """A new context. Raises EnvironmentFailure if the browser cannot be started, UserError if there is none."""
@@ -128,6 +137,10 @@ class SharedBrowser:
     async def _launch(self, driver: Playwright) -> Browser:
         path = find_chromium(driver.chromium.executable_path, self._headless)
         try:
-            return await driver.chromium.launch(executable_path=path or None, args=self._flags, headless=self._headless)
+            browser = await driver.chromium.launch(
+                executable_path=path or None, args=self._flags, headless=self._headless
+            )
         except PlaywrightError as error:
             raise EnvironmentFailure(f"{path or 'Chromium'} does not start: {str(error)[:2000]}") from error
+        browser.on("disconnected", self._lose)
+        return browser

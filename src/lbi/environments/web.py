@@ -153,6 +153,10 @@ class WebEnvironment:
             raise ScoreError(f"task {task.name or task.id} has no check")
         return await evaluate(task.check, answer, self._last.url, _readable(self._last), self._backend)
 
+    async def lost(self) -> None:
+        """Return when the browser has ended: a call that was under way then need not ever return."""
+        await self._world.browser.lost()
+
     async def close(self) -> None:
         """Close the context, stop the server; harmless when done before."""
         session, self._session = self._session, None
