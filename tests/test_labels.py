@@ -7,7 +7,9 @@ import pytest
 from lamps import click, fill, select, walk
 from lbi import parse
 from lbi.contracts import Fields, Request
+from lbi.environments.snapshot import parse_observation
 from lbi.models.offline import OfflineModel
+from lbi.offline.forms import column_of, row_of
 from lbi.offline.labels import abstract, summary
 from lbi.offline.lexical import is_question, values
 from lbi.records import Trajectory
@@ -113,3 +115,28 @@ async def test_the_model_rejects_a_label_that_names_what_was_not_done(painted):
     vote = parse.vote("offline")((await OfflineModel().complete(Request(role="judge", fields=fields))).text)
     assert not vote.aligned
     assert "purple" in vote.reason
+
+
+TABLE = """columns: checkbox "All" [e1] | Name | Usual | Order
+row
+  checkbox [e2]
+  link "red" [e3] -> /colours/red
+  radio [e4]
+  combobox [e5]: "1" of "1" | "2"
+row
+  checkbox [e6]
+  link "blue" [e7] -> /colours/blue
+  radio [e8] (checked)
+  combobox [e9]: "2" of "2" | "1"
+row: x | grey [e10] | radio [e11]
+"""
+
+
+def test_a_choice_in_a_table_is_told_by_its_row_and_column():
+    page = parse_observation(TABLE)
+    found = {e.ref: (column_of(page, e), row_of(page, e)[0]) for e in page.elements if e.role != "link"}
+    assert found["e4"] == ("Usual", "red")
+    assert found["e8"] == ("Usual", "blue")
+    assert found["e9"] == ("Order", "blue")
+    assert found["e6"] == ("", "blue")  # the switch for all rows is no name of a column
+    assert found["e11"] == ("Usual", "x")

@@ -306,3 +306,13 @@ def test_vectors_find_what_shares_no_word(tmp_path, eggs, milk, examples):
     excluded = dense.search(TASK, NOWHERE, "qqq", m1=0, m2=4, vector=vectors[0], exclude=["d1"])
     assert {each.trajectory.id for each in excluded} == {milk.id}
     dense.close()
+
+
+async def test_of_examples_that_end_in_the_same_way_the_best_is_shown(tmp_path, milk):
+    runs = [await walk(f"note {n}", NOTES, NEW, title(word), SAVE) for n, word in enumerate(("Eggs", "Ham", "Rice"))]
+    said = ("Make a note of rice", "Make a note of ham, please", "Write down that eggs are wanted")
+    made = [example(run, text, 0, 4) for run, text in zip(runs, said, strict=True)]
+    other = example(milk, "Delete the note", 0, 3)
+    index = ExampleIndex.build(tmp_path, [*made, other], {run.id: run for run in (*runs, milk)})
+    found = [shown.example.instruction for shown in index.search(TASK, NOWHERE, "make a note", m1=0, m2=5)]
+    assert found == ["Make a note of rice", "Delete the note"]

@@ -263,3 +263,12 @@ def test_every_element_that_is_written_is_read_back(nodes: list[Node]) -> None:
 def test_no_text_makes_the_reader_fail(text: str) -> None:
     parse_observation(text)
     compact(parse_aria(f"- generic [ref=e1]:\n  - {text}"))
+
+
+def test_a_text_of_several_lines_keeps_them():
+    tree = '- textbox "Plan" [ref=e1]: one two three\n- textbox "Other" [ref=e2]: four'
+    text, _ = compact(parse_aria(tree), typed=["one two\n three\n"])
+    plan, other = parse_observation(text).elements
+    assert plan.value == "one two\n three\n"
+    assert other.value == "four"
+    assert len(text.splitlines()) == 2

@@ -19,6 +19,7 @@ import pytest_asyncio
 from lbi.contracts import Environment, Fields, Outcome, Request
 from lbi.environments import perform
 from lbi.environments.application import Application, Login, Policy
+from lbi.environments.snapshot import parse_observation
 from lbi.environments.web import WebEnvironment, WebWorld
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.images import size_of
@@ -46,6 +47,8 @@ PAGES = {
       <select name="kind" aria-label="Kind"><option>defect<option selected>task</select>
       <input type="radio" name="way" value="a" checked> by land <input type="radio" name="way" value="b"> by sea
       <input name="off" aria-label="Off" disabled value="no"> <button>Send</button></form>""",
+    "/text": """<title>Text</title><textarea aria-label="Plan">one
+  * two</textarea> <textarea aria-label="Note">three</textarea>""",
     "/dialog": """<title>Dialogs</title><p id="out">nothing</p>
       <button onclick="alert('Mind the gap')">Warn</button>
       <button onclick="out.textContent = confirm('Really?') ? 'confirmed' : 'kept'">Ask</button>
@@ -206,6 +209,13 @@ async def test_what_cannot_be_done_is_an_observation(web: WebEnvironment, action
     assert outcome.observation.text == before.text
     assert not outcome.done
     assert not (await web.step('press("Tab")')).observation.error
+
+
+async def test_a_text_of_several_lines_is_seen_and_left_with_its_lines(web: WebEnvironment) -> None:
+    plan, note = parse_observation((await web.reset(task("/text"))).text).elements
+    assert (plan.value, note.value) == ("one\n  * two", "three")
+    seen = await does(web, f"fill({plan.ref}, {json.dumps(plan.value + chr(10) + '  * three')})")
+    assert parse_observation(seen.text).elements[0].value == "one\n  * two\n  * three"
 
 
 async def test_a_covered_button_is_an_error_and_no_wait_for_ever(web: WebEnvironment) -> None:

@@ -36,16 +36,19 @@ from lbi.store import write_atomically
 if TYPE_CHECKING:
     from lbi.embed import Vectors
 
-FORMAT = 4
+FORMAT = 5
 PAGES = 16  # similar observations that are looked at, at most
 RRF = 60  # of reciprocal rank fusion
 OF_A_PAGE = 3  # examples by the content of one page, at most
 ALIKE = 2  # examples that ask for the same with other values, at most, of each of the two searches
+OF_AN_END = 1  # ... that end with the same action on the same kind of page
 CACHED = 512  # trajectories kept in memory
 _MARKS = re.compile(r"^(?:URL|Title):|<time>|<id>|<temporary>", re.MULTILINE)
 
 SCHEMA = """
-CREATE TABLE example(row INTEGER PRIMARY KEY, trajectory TEXT, said TEXT, done TEXT, asked TEXT, body TEXT);
+CREATE TABLE example(
+    row INTEGER PRIMARY KEY, trajectory TEXT, said TEXT, done TEXT, asked TEXT, ends TEXT, body TEXT
+);
 CREATE TABLE trajectory(id TEXT PRIMARY KEY, body BLOB) WITHOUT ROWID;
 CREATE TABLE place(row INTEGER, at INTEGER, key INTEGER, PRIMARY KEY(row, at)) WITHOUT ROWID;
 CREATE INDEX place_key ON place(key, row, at);
@@ -225,21 +228,24 @@ class ExampleIndex:
             fresh: list[int] = []
             marks = set(seen)
             alike: Counter[str] = Counter()
-            for row, (mine, asked_) in zip(rows, self._marks(rows), strict=True):
-                if len(fresh) < count and not marks & mine and alike[asked_] < ALIKE:
+            for row, (mine, asked_, ends) in zip(rows, self._marks(rows), strict=True):
+                if len(fresh) == count:
+                    break
+                if not marks & mine and alike[asked_] < ALIKE and alike[ends] < OF_AN_END:
                     fresh.append(row)
                     marks |= mine
-                    alike[asked_] += 1
+                    alike.update((asked_, ends))
             if len(fresh) == count or len(rows) < limit:
                 seen |= marks
                 return fresh
             limit *= 4
         return []
 
-    def _marks(self, rows: list[int]) -> list[tuple[set[str], str]]:
-        """For each row the marks that it shares with those that would add nothing to it, and what it asks for."""
-        sql = "SELECT row, said, done, asked FROM example WHERE row IN (SELECT value FROM json_each(?))"
-        found = {row: ({said, done}, asked_) for row, said, done, asked_ in self._db.execute(sql, (json.dumps(rows),))}
+    def _marks(self, rows: list[int]) -> list[tuple[set[str], str, str]]:
+        """For each row the marks that it shares with those that would add nothing to it, what it asks for, and how
+        it ends."""
+        sql = "SELECT row, said, done, asked, ends FROM example WHERE row IN (SELECT value FROM json_each(?))"
+        found = {row: ({said, done}, *kinds) for row, said, done, *kinds in self._db.execute(sql, (json.dumps(rows),))}
         return [found[row] for row in rows]
 
     def _shown(self, row: int, at: int, why: Literal["observation", "query", "content"]) -> Shown:
@@ -362,8 +368,9 @@ def _write_database(
         for row, example in enumerate(examples):
             trajectory = trajectories[example.trajectory]
             said, done = _marks(example, trajectory)
-            values = (row, trajectory.id, said, done, asked(example.instruction), example.model_dump_json())
-            db.execute("INSERT INTO example VALUES(?, ?, ?, ?, ?, ?)", values)
+            kinds = (asked(example.instruction), _end(example, trajectory))
+            values = (row, trajectory.id, said, done, *kinds, example.model_dump_json())
+            db.execute("INSERT INTO example VALUES(?, ?, ?, ?, ?, ?, ?)", values)
             for at in range(example.start, example.end):
                 seen = trajectory.observations[at]
                 key = observation_key(seen)
@@ -381,6 +388,13 @@ def _marks(example: Example, trajectory: Trajectory) -> tuple[str, str]:
     instruction = " ".join(example.instruction.casefold().split())
     actions = [action.grounded for action in trajectory.actions[example.start : example.end]]
     return digest_of([instruction, trajectory.id]), digest_of([instruction, actions])
+
+
+def _end(example: Example, trajectory: Trajectory) -> str:
+    """The kind of its last step: the action, and the page without what says which one of its kind it is."""
+    step = trajectory.steps[example.end - 1]
+    page = re.sub(r"\d+", "0", step.observation.url.split("?")[0].split("#")[0])
+    return digest_of([step.action.grounded, page])
 
 
 def _load_vectors(file: Path) -> Vectors | None:

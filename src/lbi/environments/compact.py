@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from urllib.parse import urlsplit, urlunsplit
 
 from lbi.environments.aria import Node, fold
@@ -31,8 +32,9 @@ _KEPT_UNNAMED = frozenset({"dialog", "alertdialog", "alert", "iframe", "menu", "
 class Compact:
     """Turns one tree into blocks; ``refs`` maps the new references to Playwright's."""
 
-    def __init__(self, origin: str) -> None:
+    def __init__(self, origin: str, typed: Collection[str] = ()) -> None:
         self.origin = origin
+        self._typed = {" ".join(value.split()): value for value in typed}
         self.refs: dict[str, str] = {}
 
     def blocks(self, nodes: list[Node]) -> list[Block]:
@@ -194,14 +196,26 @@ class Compact:
         line = f"{_head(node.role, name)} [{ref}]"
         line += f" ({', '.join(states)})" if states else ""
         if node.role in FIELDS:
-            return line + _value_of(node)
+            return line + self._value(node)
         return line + (f" -> {_address(node.url, self.origin)}" if node.url else "")
 
+    def _value(self, node: Node) -> str:
+        options = _options_of(node)
+        if options:
+            return _choice(options)
+        value = node.text() if node.children else ""
+        return f": {_shown(self._typed.get(' '.join(value.split()), value))}" if value.strip() else ""
 
-def compact(tree: Node, origin: str = "", limit: int = 12_000) -> tuple[str, dict[str, str]]:
-    """The lines of a page, and the map from their references to the tree's. ``origin``: scheme and host of the site."""
+
+def compact(
+    tree: Node, origin: str = "", limit: int = 12_000, typed: Collection[str] = ()
+) -> tuple[str, dict[str, str]]:
+    """The lines of a page, and the map from their references to the tree's. ``origin``: scheme and host of the site.
+
+    ``typed``: what text boxes of several lines hold; the tree has it in one line, and who edits it needs the lines.
+    """
     label_fields(tree)
-    writer = Compact(origin)
+    writer = Compact(origin, typed)
     blocks = _without_repeats(writer._terms(tree.children))
     shorten(blocks, limit)
     return "\n".join(lines_of(blocks)), writer.refs
@@ -284,11 +298,7 @@ def _options_of(node: Node) -> list[Node]:
     return found
 
 
-def _value_of(node: Node) -> str:
-    options = _options_of(node)
-    if not options:
-        value = node.text() if node.children else ""
-        return f": {_shown(value)}" if value.strip() else ""
+def _choice(options: list[Node]) -> str:
     names = [fold(option.name or option.text()) for option in options]
     chosen = [name for name, option in zip(names, options, strict=True) if "selected" in option.attributes]
     ordered = [*chosen, *(name for name in names if name not in chosen)]

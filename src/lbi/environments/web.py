@@ -27,7 +27,7 @@ from lbi.environments.folder import OwnFolder, remove_leftovers
 from lbi.environments.login import LogIn
 from lbi.environments.perform import Refused, TimedOut, find, open_address, perform
 from lbi.environments.policy import Gate, path_of
-from lbi.environments.session import Session
+from lbi.environments.session import Moving, Session
 from lbi.environments.snapshot import Element, Page, parse_observation
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.records import Action, Observation, Task, sound
@@ -35,6 +35,7 @@ from lbi.records import Action, Observation, Task, sound
 VIEWPORT = {"width": 1280, "height": 900}
 MAX_CHARS = 12_000
 LOOKS = 5
+_TYPED = "[...document.querySelectorAll('textarea')].map(box => box.value).filter(text => text.trim().includes('\\n'))"
 
 
 class WebWorld:
@@ -288,7 +289,8 @@ class WebEnvironment:
     async def _observe(self, error: str = "") -> Observation:
         session = self._opened()
         origin = self._gate.origin
-        text, self._refs = compact(parse_aria(await self._aria(session)), origin, self._world.max_chars)
+        tree = parse_aria(await self._aria(session))
+        text, self._refs = compact(tree, origin, self._world.max_chars, await self._typed(session))
         tab = session.tab
         path = _path(tab.url, origin)
         notes = [f"note: {' '.join(note.split())}" for note in session.drain_notes()]
@@ -302,6 +304,14 @@ class WebEnvironment:
             image=await self._image(session),
         )
         return self._last
+
+    async def _typed(self, session: Session) -> list[str]:
+        """What the page's text boxes of several lines hold, if it is several lines."""
+        try:
+            found = await session.evaluate(_TYPED)
+        except Moving:
+            return []
+        return [value for value in found or [] if isinstance(value, str)]
 
     async def _aria(self, session: Session) -> str:
         """Playwright's view of the page; taken again if the document was replaced meanwhile."""

@@ -72,7 +72,8 @@ def _act(fields: Fields) -> str:
 
 def _query(fields: Fields) -> str:
     assert fields.task is not None
-    return " ".join(widened(fields.task.instruction).split()) or fields.task.instruction
+    instruction = policy.part(fields)[0] or fields.task.instruction
+    return " ".join(widened(instruction).split()) or instruction
 
 
 def _abstract(fields: Fields) -> str:

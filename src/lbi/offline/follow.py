@@ -10,33 +10,45 @@ from lbi.environments.snapshot import Element
 from lbi.offline.assign import Filling, assign, holds
 from lbi.offline.forms import (
     CHOICE_ROLES,
+    PRESS_WORDS,
     TOGGLE_ROLES,
     Form,
     called,
     find,
     form_of,
     is_empty,
+    is_shy,
     row_of,
     surroundings,
     usable,
 )
-from lbi.offline.ground import search
+from lbi.offline.ground import best_button, search
 from lbi.offline.lesson import Lesson, Operation
 from lbi.offline.lexical import SYNONYMS, labels, words
 from lbi.offline.places import place, thing_in
+from lbi.offline.revise import revision, unused
 from lbi.offline.situation import Move, Situation, click, enter, fill, finish, goto, path
 from lbi.records import Action
 
 BESIDE = 2  # words of the goal that must stand beside a link that is one of many
 #: how the reason for the last step of an example ends
 LAST = "and that is the last step"
+#: how the reason for a step to the page of an example begins
+WAY = "the way to"
+
+
+def is_at(here: Situation, lesson: Lesson) -> bool:
+    """Whether the page is the one where the example goes on."""
+    return lesson.current is not None and _at(here, lesson, lesson.current)
 
 
 def follow(here: Situation, lesson: Lesson) -> Move | None:
     """The next step of its operation: to its page, what opens its form, its fields, its press; None = it cannot."""
     operation = lesson.current
     if operation is None:
-        return finish(here, "the example is complete")
+        left = lesson.operations[-1]  # a form that was only filled
+        unsent = here.goal.changes and not lesson.changes and left.run
+        return (_send(here, lesson, left) if unsent else None) or finish(here, "the example is complete")
     if not _at(here, lesson, operation):
         return _approach(here, lesson, operation)
     if operation.visit:
@@ -81,9 +93,9 @@ def _go(here: Situation, url: str) -> Move | None:
     wanted = url.split("#")[0]
     for element in here.page.elements:
         if element.role == "link" and element.url == wanted and not here.pressed(element) and usable(element):
-            return click(element), f"the way to {wanted}"
+            return click(element), f"{WAY} {wanted}"
     action = goto(wanted)
-    return None if here.tried(action) else (action, f"the way to {wanted}")
+    return None if here.tried(action) else (action, f"{WAY} {wanted}")
 
 
 def _by_link(here: Situation, lesson: Lesson) -> Move | None:
@@ -158,9 +170,11 @@ def _fill(here: Situation, lesson: Lesson, operation: Operation) -> Move | None:
     form = _form(here, lesson, operation)
     if form is None:
         return None
+    if here.goal.changes and (move := revision(here, form)):
+        return move
     known = {(a.role, a.name): lesson.name(a.value) for a in operation.run}
     thing = lesson.instead.id if lesson.instead else ""
-    values = [v for v in here.free_values() if not thing or v.text not in (thing, f"#{thing}")]
+    values = [v for v in unused(here, form, here.free_values()) if not thing or v.text not in (thing, f"#{thing}")]
     values = [v for v in values if not lesson.names_thing(v.text)]
     frame = here.frame - known.keys()
     for filling in assign(here.goal.text, values, form.fields, known, frame, here.named):
@@ -246,6 +260,8 @@ def _press(here: Situation, lesson: Lesson, operation: Operation) -> Move | None
         return None  # an empty form says nothing that anybody wanted
     last = lesson.done + 1 == len(lesson.operations)
     reason = f"as in the example, {LAST}" if last else "as in the example"
+    if here.goal.changes and operation.run and not operation.changes and (move := _send(here, lesson, operation)):
+        return move
     if own.kind == "finish":
         return finish(here, "the example is complete")
     if own.kind == "press" and not own.role:
@@ -256,5 +272,14 @@ def _press(here: Situation, lesson: Lesson, operation: Operation) -> Move | None
     if own.kind == "press":
         return f"press({element.ref}, {json.dumps(own.value)})", reason
     if own.kind in ("fill", "select"):
-        return None if here.has_filled(element) else (enter(Filling(element, own.value)), reason)
+        return None  # what it entered was nobody's wish
     return click(element), reason
+
+
+def _send(here: Situation, lesson: Lesson, operation: Operation) -> Move | None:
+    """Where the example filled a form and left it: the button that sends the form."""
+    form = _form(here, lesson, operation)
+    button = best_button(here, form) if form and here.filled else None
+    if button is None or is_shy(button.name) or not set(words(button.name)) & PRESS_WORDS:
+        return None
+    return click(button), f"sends the form that the example filled, {LAST}"

@@ -139,6 +139,27 @@ def row_of(page: Page, element: Element) -> list[str]:
     return _cells(under)
 
 
+def column_of(page: Page, element: Element) -> str:
+    """The name of the column of a table that an element stands in; "" if it stands in none."""
+    lines = dict(page.by_line)
+    own = lines.get(element.line, "")
+    if own.lstrip().startswith("row:"):
+        cells, head = [f"[{element.ref}]" in cell for cell in own.split("|")], element.line
+    else:
+        head = element.line - 1
+        while head in lines and _indent(lines[head]) >= _indent(own):
+            head -= 1
+        under = [line for line, text in page.by_line if head < line and _indent(text) == _indent(own)]
+        if lines.get(head, "").strip() != "row":
+            return ""
+        cells = [line == element.line for line in under]
+    above = [text for line, text in page.by_line if line < head and text.lstrip().startswith("columns:")]
+    names = above[-1].lstrip().removeprefix("columns:").split("|") if above else []
+    at = cells.index(True) if True in cells else len(names)
+    # a switch in the heading is one for all rows, and says nothing of the column
+    return next(iter(_cells(names[at : at + 1])), "") if not re.match(r"\s*checkbox", "".join(names[at:])) else ""
+
+
 def _indent(line: str) -> int:
     return len(line) - len(line.lstrip())
 

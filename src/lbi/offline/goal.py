@@ -29,6 +29,8 @@ _ORDERS = re.compile(
     r"(?:please |then )?(?P<verb>[a-z]+)\b",
     re.IGNORECASE,
 )
+#: "take it off the list" does not want to be taken anywhere
+_TAKES_OFF = re.compile(r"\btake\b[^.!?]*\b(?:off|away|out)\b", re.IGNORECASE)
 _LEADS = frozenset(["sort", "group", "filter", "go", "get", "see", "look", "read", "leave"])
 #: orders to change something that are no names of buttons
 _DOES = frozenset(
@@ -83,9 +85,20 @@ class Goal:
     @cached_property
     def visits(self) -> bool:
         """Whether it asks to be brought somewhere or shown something, and for nothing to be changed."""
-        if self.question or _MAKES.search(self.text):
+        if self.question or _MAKES.search(self.text) or _TAKES_OFF.search(self.text):
             return False
-        return self._shown and not any(stem(verb) in _CHANGES or verb in _DOES for verb, _ in self._orders)
+        return self._shown and not self.orders_change
+
+    @cached_property
+    def orders_change(self) -> bool:
+        """Whether an order in it is to change something."""
+        return self.last_change >= 0
+
+    @cached_property
+    def last_change(self) -> int:
+        """Where its last order to change something stands; -1 if there is none."""
+        orders = [at for verb, at in self._orders if stem(verb) in _CHANGES or verb in _DOES]
+        return max([*orders, *(match.start() for match in _TAKES_OFF.finditer(self.text))], default=-1)
 
     @cached_property
     def _orders(self) -> list[tuple[str, int]]:

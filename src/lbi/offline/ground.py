@@ -11,9 +11,11 @@ from lbi.offline.assign import assign, holds
 from lbi.offline.forms import PRESS_WORDS, SHY_WORDS, TEXT_ROLES, Form, find, form_of, forms, is_empty, usable
 from lbi.offline.goal import FILLING, page_of
 from lbi.offline.lexical import SYNONYMS, contains_phrase, labels, stem, words
+from lbi.offline.revise import edits, revision, unused
 from lbi.offline.situation import Move, Situation, click, enter, fill, finish, goto, path
 
 RESULT = "the result that says most of it"
+FILLED = "the form is filled"
 NAMED = "its name is in the instruction"
 WHOLE = 1.0  # score of an element whose whole name stands in the instruction
 LOOKS = 3  # results of a search that are looked at, at most
@@ -56,13 +58,17 @@ def ground(here: Situation) -> Move:
     if _arrived(here):
         return finish(here, "this is what was asked for")
     for form in sorted(_to_fill(here), key=lambda form: -_form_score(here, form)):
-        for filling in assign(here.goal.text, here.free_values(), form.fields, {}, here.frame, here.named):
+        if here.goal.changes and (move := revision(here, form)):
+            return move
+        for filling in assign(
+            here.goal.text, unused(here, form, here.free_values()), form.fields, {}, here.frame, here.named
+        ):
             if not holds(filling.field, filling.value) and not here.has_filled(filling.field):
                 return enter(filling), "a value of the instruction"
         if any(here.has_filled(e) for e in form.fields):
-            button = _best_button(here, form)
+            button = best_button(here, form)
             if button is not None:
-                return click(button), "the form is filled"
+                return click(button), FILLED
     score, element = _best_element(here)
     if element is not None and (score >= WHOLE or not seeks):
         return click(element), NAMED
@@ -187,7 +193,9 @@ def _just_sent(here: Situation) -> bool:
     )
 
 
-def _best_button(here: Situation, form: Form) -> Element | None:
+def best_button(here: Situation, form: Form) -> Element | None:
+    """What sends a form, or does with it what the goal says."""
+
     def score(element: Element) -> float:
         named = set(words(element.name))
         return (
@@ -225,7 +233,8 @@ def _name_score(element: Element, here: Situation) -> float:
     if not named or not re.search(r"[^\W\d_]{2}|#\d", element.name):
         return 0.0
     said = any(_names(element.name, value.text) for value in here.goal.values)
-    hits = len(named) if said else len(named & here.goal.words)
+    asked = here.goal.words | {"change"} if edits(here.goal) else here.goal.words
+    hits = len(named) if said else len(named & asked)
     guided = len(named & here.documents) / len(named)
     shy = bool(named & SHY_WORDS - here.goal.words)
     return hits / len(named) + 0.1 * hits + 0.3 * guided - 0.5 * shy

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from lbi.environments.snapshot import Page
-from lbi.offline.forms import TOGGLE_ROLES, called, row_of, title
+from lbi.offline.forms import TOGGLE_ROLES, called, column_of, row_of, title
 from lbi.offline.goal import FILLING, page_of
 from lbi.offline.places import Thing, place, segments, thing_of
 from lbi.records import Observation, Step, Trajectory
@@ -76,8 +76,10 @@ def _setting(step: Step) -> str:
     name = _clean(called(element) if element else title(action.name))
     if action.role not in TOGGLE_ROLES:
         return f'{name or "text"} "{_value(action.value)}"'
-    row = row_of(page, element)[:1] if element and not action.name.strip() else []
-    return f'"{_clean(row[0])}" chosen' if row else f"{name} chosen"
+    if element is None or action.name.strip():
+        return f"{name} chosen"
+    row, column = row_of(page, element)[:1], _clean(column_of(page, element))
+    return " ".join(filter(None, [column, f'"{_clean(row[0])}"' if row else "", "chosen"]))
 
 
 def _button(pressed: Sequence[Step], filled: Sequence[Step]) -> str:

@@ -7,16 +7,16 @@ values; without one it grounds the instruction's words in the names on the page 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
 from lbi.contracts import Fields
 from lbi.offline.atlas import UNKNOWN
-from lbi.offline.follow import LAST, follow
+from lbi.offline.follow import LAST, WAY, follow, is_at
 from lbi.offline.goal import Goal, page_of
-from lbi.offline.ground import ground
+from lbi.offline.ground import FILLED, ground
 from lbi.offline.lesson import Lesson
 from lbi.offline.lexical import words
+from lbi.offline.parts import kinds_of, over, parts
 from lbi.offline.places import Thing
 from lbi.offline.rank import CLOSE_ENOUGH, CLOSE_TO_ANSWER, rank
 from lbi.offline.seek import LIKELY, SURE, asked, seek
@@ -29,16 +29,36 @@ ENOUGH = 0.4  # share of what is asked for that the page must say to which an ex
 
 
 def act(fields: Fields) -> Move:
-    """The next action and why."""
+    """The next action and why: of the first part of the instruction that is not done."""
     assert fields.task is not None
     assert fields.observation is not None
-    goal = Goal(fields.task.instruction)
+    instruction, history = part(fields)
+    if not instruction:
+        return 'finish("")', "all of it was carried out"
+    return _act(fields, instruction, history)
+
+
+def part(fields: Fields) -> tuple[str, tuple[Step, ...]]:
+    """The part of the instruction that comes now, and what was done for it; ("", ()) if nothing is left."""
+    assert fields.task is not None
+    wanted = parts(fields.task.instruction, kinds_of(fields))
+    if len(wanted) == 1 or fields.observation is None:
+        return wanted[0], fields.history
+    done = over(fields.history, (LAST, FILLED), fields.observation)
+    if len(done) >= len(wanted):
+        return "", ()
+    return wanted[len(done)], fields.history[done[-1] if done else 0 :]
+
+
+def _act(fields: Fields, instruction: str, history: tuple[Step, ...]) -> Move:
+    assert fields.observation is not None
+    goal = Goal(instruction)
     sentences = [s for document in fields.documents for s in re.split(r"(?<=[.!?])\s+|\n+", document.text)]
     here = Situation(
         goal=goal,
         page=page_of(fields.observation),
         observation=fields.observation,
-        history=fields.history,
+        history=history,
         documents=guidance(goal, sentences),
         examples=fields.examples,
     )
@@ -54,12 +74,13 @@ def act(fields: Fields) -> Move:
     lessons = [Lesson(shown, goal, known, directories) for shown in fields.examples]
     for lesson in lessons:
         lesson.done = lesson.carried_out(here.history, here.observation)
-    if ended and any(lesson.changes and lesson.id in here.history[-1].reason for lesson in lessons):
+    changed = ended and here.history[-1].observation.digest != here.observation.digest
+    if changed or (ended and any(lesson.changes and lesson.id in here.history[-1].reason for lesson in lessons)):
         return finish(here, "the example was carried out")
     lessons = [lesson for lesson in lessons if not _spent(here, lesson)]
     ranked = rank(lessons, goal, here.named)
     best = ranked[0][0] if ranked else 0.0
-    for score, lesson in _in_order(ranked, here.history):
+    for score, lesson in _in_order(here, ranked):
         needed = CLOSE_TO_ANSWER if goal.question and lesson.instead is None else CLOSE_ENOUGH
         needed = max(needed, NEAR_THE_BEST * best)  # where the best cannot be followed, not just anything is
         if score >= needed and not (shows and (_acts(lesson) or _elsewhere(here, lesson))):
@@ -107,8 +128,14 @@ def _is_about(here: Situation) -> bool:
     return any(len(v.text) > 2 and v.kind != "number" and v.text.lower() in title for v in here.goal.values)
 
 
-def _in_order(ranked: list[tuple[float, Lesson]], history: Sequence[Step]) -> list[tuple[float, Lesson]]:
-    """The lesson that the last step followed comes first: half of one and half of another is neither."""
-    last = re.match(r"following (\w+):", history[-1].reason) if history else None
-    current = last[1] if last else ""
-    return sorted(ranked, key=lambda item: item[1].id != current)
+def _in_order(here: Situation, ranked: list[tuple[float, Lesson]]) -> list[tuple[float, Lesson]]:
+    """The lesson that the last step followed comes first: half of one and half of another is neither.
+
+    Where it is shown no more, as others that say the same have taken its place: those that go on from here."""
+    last = re.match(r"following (\w+): (.*)", here.history[-1].reason) if here.history else None
+    if last is None:
+        return ranked
+    if any(lesson.id == last[1] for _, lesson in ranked):
+        return sorted(ranked, key=lambda item: item[1].id != last[1])
+    led = last[2].startswith(WAY)
+    return sorted(ranked, key=lambda item: not (led and is_at(here, item[1])))

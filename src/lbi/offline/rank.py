@@ -13,6 +13,7 @@ from lbi.offline.goal import Goal, page_of
 from lbi.offline.lesson import Lesson
 from lbi.offline.lexical import contains_phrase, is_question, labels, mask, words
 from lbi.offline.places import place
+from lbi.offline.revise import edits, has_text
 
 #: a lesson that explains less of the goal than this teaches nothing about it
 CLOSE_ENOUGH = 0.33
@@ -48,6 +49,7 @@ WEIGHTS = {
     "other": -0.2,  # its verbs are others than the goal's
     "idle": -0.3,  # it sends a form with nothing entered, and its button does not say what for
     "stray": -0.25,  # the goal says nothing of the kind of thing that it creates or changes
+    "text": 0.5,  # the goal speaks of a part of a text, and its form holds one, of a thing that is known
     "reachable": -0.05,  # the goal's thing is not known, but perhaps to be found by a link or a search
     "missing": -0.18,  # the goal's thing is not known
     "unknown": -0.25,  # its things go by names, several are known, and the goal says none of them
@@ -130,8 +132,14 @@ def features(lesson: Lesson, goal: Goal, weight: dict[str, float], named: Collec
         values[name] = trust * share(rest & group)
         rest -= group
     values["idle"] = float(goal.changes and _idle(lesson))
+    values["text"] = float(edits(goal) and lesson.instead is not None and _holds_text(lesson))
     values["stray"] = float(_stray(lesson, goal, thing))
     return values | _verbs(lesson, head, goal) | _places(lesson, goal, named, trust)
+
+
+def _holds_text(lesson: Lesson) -> bool:
+    form = lesson.operations[-1].form
+    return lesson.changes and form is not None and any(has_text(field) for field in form.fields)
 
 
 def _idle(lesson: Lesson) -> bool:
