@@ -39,6 +39,28 @@ def assigned(instruction: str, *known: str, where: Page = LAMP) -> dict[str, str
     return {filling.field.name: filling.value for filling in found}
 
 
+CHOSEN = page('textbox "Name:": lamp', 'textbox "Note": old', 'checkbox "Urgent" (checked)', 'button "Save"')
+
+
+@pytest.mark.parametrize(
+    ("instruction", "expected"),
+    [
+        ("The lamp is not urgent any more.", {"Urgent": "off"}),
+        ("It was marked as urgent by mistake.", {"Urgent": "off"}),
+        ("Make it urgent.", {"Urgent": ""}),
+        ("Clear the note of the lamp.", {"Note": ""}),
+        ("Note that the lamp is red.", {}),
+    ],
+)
+def test_what_is_there_can_be_taken_away(instruction, expected):
+    assert assigned(instruction, where=CHOSEN) == expected
+
+
+def test_what_is_not_chosen_need_not_be_taken_away():
+    assert assigned("The lamp is not urgent.") == {}
+    assert [holds(e, "off") for e in LAMP.elements if e.name == "Urgent"] == [True]
+
+
 def test_fields_belong_to_the_buttons_that_follow_them():
     found = [([e.name for e in form.fields], [e.name for e in form.buttons]) for form in forms(LAMP)]
     assert found == [

@@ -36,7 +36,7 @@ from lbi.store import write_atomically
 if TYPE_CHECKING:
     from lbi.embed import Vectors
 
-FORMAT = 5
+FORMAT = 6
 PAGES = 16  # similar observations that are looked at, at most
 RRF = 60  # of reciprocal rank fusion
 OF_A_PAGE = 3  # examples by the content of one page, at most
@@ -83,9 +83,11 @@ class ExampleIndex:
         ``vectors``: one row of length 1 per example, in the order of ``examples``, for dense retrieval as well.
         ``dates``: of examples by their ids, for searches that exclude some by ``lbi.leakage.tag``.
         """
-        order = sorted({example.id: at for at, example in enumerate(examples)}.items())
-        ordered = [examples[at] for _, at in order]
-        chosen = None if vectors is None else vectors[[at for _, at in order]]
+        once = {example.id: at for at, example in enumerate(examples)}
+        # of examples that fit as well, the one with fewer steps comes first: it has less in it that was not asked for
+        order = sorted(once.values(), key=lambda at: (examples[at].end - examples[at].start, examples[at].id))
+        ordered = [examples[at] for at in order]
+        chosen = None if vectors is None else vectors[order]
         dated = {example.id: (dates or {}).get(example.id, "") for example in ordered}
         name = _name(ordered, chosen, dated)
         if _current(path) != name:

@@ -14,6 +14,7 @@ from lbi.offline.lexical import STOP, SYNONYMS, Value, contains_phrase, labels, 
 PHRASE = 8  # words of a value that nothing marks as one
 LOOSE = 0.55  # score of an option that is said without its field: "make it a blocker"
 LOOSE_LENGTH = 3
+OFF = "off"  # value of a switch that is not to be chosen
 NEARLY = 0.6  # share of the words of a switch's name that must be said
 
 
@@ -29,7 +30,7 @@ class Filling:
 def holds(element: Element, value: str) -> bool:
     """Whether the field shows this value already."""
     if element.role in TOGGLE_ROLES:
-        return "checked" in element.states
+        return ("checked" in element.states) != (value == OFF)
     shown = " ".join(element.value.split()).lower()
     return shown == " ".join(value.split()).lower()
 
@@ -72,6 +73,7 @@ def assign(
     taken = {filling.used.start for filling in texts if filling.used}
     spare = _phrases(instruction, fields, known, {f.field.ref for f in texts})
     spare += _put_on(instruction, fields, {f.field.ref for f in (*texts, *spare)})
+    spare += _emptied(instruction, fields, {f.field.ref for f in (*texts, *spare)})
     entered = {f.value.lower() for f in spare}
     choices = _choices(instruction, [v for v in open_values if v.start not in taken], fields, known, frame)
     choices = [choice for choice in choices if choice.value.lower() not in entered]
@@ -136,7 +138,9 @@ def _choices(
             literally = contains_phrase(instruction, field.name.strip(" :*")) and stem(field.name) != "create"
             nearly = len(named & wanted) > 1 and len(named & wanted) / len(named) >= NEARLY
             if literally or nearly or (named <= wanted and (field.role, field.name) in known):
-                scored.append((0.5 + literally, index, Filling(field, "")))
+                off = field.role != "radio" and _denied(instruction, named)
+                if not off or "checked" in field.states:
+                    scored.append((0.5 + literally, index, Filling(field, OFF if off else "")))
     chosen: list[Filling] = []
     options: set[str] = set()
     taken: set[int] = set()
@@ -147,6 +151,37 @@ def _choices(
                 options.add(filling.value.lower())
             chosen.append(filling)
     return chosen
+
+
+_NOT = re.compile(
+    r"\b(?:not|no longer|uncheck|untick|unmark|clear|hide|without|leave out|exclude|omit|except"
+    r"|(?:switch|turn|take|leave)\b[^.!?]*\b(?:off|away|out)|remove)\b",
+    re.IGNORECASE,
+)
+_UNDONE = re.compile(r"\b(?:undo|by mistake|revert|wrongly)\b", re.IGNORECASE)
+
+
+def _denied(instruction: str, named: set[str]) -> bool:
+    """Whether what it says of a switch is that it is not to be chosen."""
+    said = [s for s in re.split(r"(?<=[.!?])\s+", instruction) if named & set(labels(s))]
+    return any(_NOT.search(s) for s in said) or _UNDONE.search(instruction) is not None
+
+
+def _emptied(instruction: str, fields: Collection[Element], filled: set[str]) -> list[Filling]:
+    """Fields that are to hold nothing: "clear the keywords", "take away its deadline"."""
+    found = []
+    for field in fields:
+        name = called(field)
+        blank = "" if field.role in TEXT_ROLES else next((o for o in field.options if not re.search(r"\w", o)), None)
+        # what stands beside a switch is cleared with it
+        if not name or field.ref in filled or field.role in TOGGLE_ROLES or field.beside or blank is None:
+            continue
+        clear = (
+            rf"\b(?:clear|empty|take away|remove|delete|erase|blank)(?: out)? (?:its |the |their )?{re.escape(name)}\b"
+        )
+        if re.search(clear, unquoted(instruction), re.IGNORECASE) and field.value.strip():
+            found.append(Filling(field, blank))
+    return found
 
 
 def _tells(option: str) -> bool:

@@ -11,30 +11,38 @@ from collections.abc import Sequence
 from lbi.environments.snapshot import Page
 from lbi.offline.forms import TOGGLE_ROLES, called, column_of, row_of, title
 from lbi.offline.goal import FILLING, page_of
+from lbi.offline.lesson import Operation, operations
 from lbi.offline.places import Thing, place, segments, thing_of
-from lbi.records import Observation, Step, Trajectory
+from lbi.records import Action, Observation, Step, Trajectory
 
 MAX_FIELDS = 8
+MAX_CHANGES = 3  # the last ones
 MAX_WAY = 30  # characters of a link's name; longer ones are titles of things
 
 
 def abstract(trajectory: Trajectory, start: int, end: int) -> str:
-    """A task that the span completes; values and things are quoted, names of controls are not."""
-    steps = trajectory.steps[start:end]
-    observations = trajectory.observations[start : end + 1]
+    """A task that the span completes; values and things are quoted, names of controls are not.
+
+    What was changed counts, each change with what was entered for it: a form that was filled and left came to nothing.
+    """
     pages = [page_of(observation) for observation in trajectory.observations[: end + 1]]
-    filled = [step for step in steps if step.action.kind in FILLING or step.action.role in TOGGLE_ROLES]
-    pressed = [step for step in steps if step.action.kind in ("click", "press") and step not in filled]
-    if filled:
-        where = _where(filled[0].observation, pages)
-        settings = ", ".join(_setting(step) for step in _last_of_each(filled))
-        way = _way(trajectory, trajectory.steps.index(filled[-1], start))
-        return f"{_button(pressed, filled) or 'Fill in'}{way} with {settings} {where}"
-    changed = observations[-1].digest != observations[-2].digest
-    if pressed and (changed or pressed[-1].action.role == "button"):
-        way = _way(trajectory, trajectory.steps.index(pressed[-1], start))
-        return f"{_clean(pressed[-1].action.name)}{way} {_where(pressed[-1].observation, pages)}"
-    return _visit(observations[-1], pages, steps)
+    found = operations(trajectory, start, end)
+    done = [operation for operation in found if operation.changes] or found[-1:]
+    said = [_operation(trajectory, start, end, operation, pages) for operation in done[-MAX_CHANGES:]]
+    return ", then ".join(dict.fromkeys(said))
+
+
+def _operation(trajectory: Trajectory, start: int, end: int, operation: Operation, pages: Sequence[Page]) -> str:
+    commit = operation.commit
+    left = commit.role == "link" and _path(operation.where.url) != _path(operation.after.url)
+    way = _way(trajectory, operation.at)
+    if operation.run and (operation.changes or not left):
+        page = page_of(operation.where)
+        settings = ", ".join(_setting(action, page) for action in _last_of_each(operation.run))
+        return f"{_button(commit)}{way} with {settings} {_where(operation.where, pages)}"
+    if operation.changes or commit.role == "button":
+        return f"{_clean(commit.name)}{way} {_where(operation.where, pages)}"
+    return _visit(trajectory.observations[end], pages, trajectory.steps[start:end])
 
 
 def _way(trajectory: Trajectory, at: int) -> str:
@@ -64,14 +72,13 @@ def _is_home(url: str) -> bool:
     return (len(parts) == 2 or (len(parts) == 3 and "-" in parts[2])) and parts[1].isdigit()
 
 
-def _last_of_each(filled: Sequence[Step]) -> list[Step]:
+def _last_of_each(filled: Sequence[Action]) -> list[Action]:
     """A field that was filled twice holds what it was given last."""
-    named = {(step.action.role, step.action.name, step.action.nth): step for step in filled}
+    named = {(action.role, action.name, action.nth): action for action in filled}
     return list(named.values())[:MAX_FIELDS]
 
 
-def _setting(step: Step) -> str:
-    action, page = step.action, page_of(step.observation)
+def _setting(action: Action, page: Page) -> str:
     element = page.find(action.role, action.name, action.nth)
     name = _clean(called(element) if element else title(action.name))
     if action.role not in TOGGLE_ROLES:
@@ -82,12 +89,15 @@ def _setting(step: Step) -> str:
     return " ".join(filter(None, [column, f'"{_clean(row[0])}"' if row else "", "chosen"]))
 
 
-def _button(pressed: Sequence[Step], filled: Sequence[Step]) -> str:
-    last = filled[-1]
-    after = [step for step in pressed if step.action.name and step.action.role != "link"] or pressed[-1:]
-    if after:
-        return _clean(after[-1].action.name)
-    return "Submit" if any(step.action.kind == "press" for step in pressed) or last.action.kind == "press" else ""
+def _button(commit: Action) -> str:
+    """What was pressed; a form may be sent by a key, and may be left as it is."""
+    if commit.kind == "press":
+        return "Submit"
+    return _clean(commit.name) if commit.kind == "click" and commit.role not in TOGGLE_ROLES else "Fill in"
+
+
+def _path(url: str) -> str:
+    return url.split("#")[0]
 
 
 def _where(observation: Observation, pages: Sequence[Page]) -> str:

@@ -32,6 +32,7 @@ class Operation:
     after: Observation
     run: tuple[Action, ...]
     opened: tuple[Action, ...]
+    at: int = 0  # index of the press in its trajectory
 
     @property
     def changes(self) -> bool:
@@ -84,7 +85,7 @@ def _operation(trajectory: Trajectory, at: int) -> Operation:
         else:
             break
     # what was clicked on the page before had its own page; a click that led here opened nothing
-    return Operation(last.action, last.observation, trajectory.observations[at + 1], tuple(run), tuple(opened))
+    return Operation(last.action, last.observation, trajectory.observations[at + 1], tuple(run), tuple(opened), at)
 
 
 def _enters(step: Step) -> bool:
@@ -112,7 +113,9 @@ class Lesson:
     @cached_property
     def operations(self) -> tuple[Operation, ...]:
         example = self.shown.example
-        return operations(self.shown.trajectory, example.start, example.end)
+        found = operations(self.shown.trajectory, example.start, example.end)
+        # where something was changed, its instruction says nothing of how it went on after that
+        return tuple(o for o in found if o.changes) or found[-1:]
 
     @cached_property
     def visit(self) -> bool:
