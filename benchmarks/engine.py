@@ -96,8 +96,9 @@ async def wire(url: str, flight: int) -> Any:
 
 @contextlib.asynccontextmanager
 async def lbi(url: str, flight: int) -> Any:
-    from lbi.calls import Budget, wrapped
+    from lbi.calls import wrapped
     from lbi.models import open_model
+    from lbi.money import Budget
     from lbi.prices import Prices
     from lbi.store import RunFolder
 

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from desk import HELP, HOME, MILK, NEW, NOTES, SAVE, title, walk
 from lbi.batches import Desk, Rhythm
-from lbi.calls import Budget, batches_of, wrapped
+from lbi.calls import wrapped
 from lbi.commands.plan import _priced
 from lbi.commands.preflight import check_config
 from lbi.config import Config, resolve
@@ -26,6 +26,7 @@ from lbi.contracts import Fields, Model, Request
 from lbi.errors import ModelError, ModelUnavailable, UserError
 from lbi.models import open_model
 from lbi.models.offline import OfflineModel
+from lbi.money import Budget
 from lbi.plan import Planned
 from lbi.prices import Price, Prices
 from lbi.progress import Seen
@@ -36,6 +37,7 @@ from lbi.synthesis import construct_examples
 from lbi.testing.model_server import Answer, ModelServer
 from lbi.testing.wire_formats import Json
 from lbi.workshop import Workshop
+from lbi.wrap import batches_of
 
 QUICK = Rhythm(gather=0.05, first=0.02, longest=0.1, patience=5.0)
 PRICE = {"m": Price(input=1.0, output=2.0)}

@@ -12,28 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbi import parse
-from lbi.calls import (
-    Budget,
-    MemoryCalls,
-    Retry,
-    budgeted,
-    cached,
-    call_key,
-    metered,
-    parse_budget,
-    retried,
-    wrapped,
-)
+from lbi.calls import Retry, cached, call_key, retried, wrapped
 from lbi.contracts import Fields, Message, Model, Reply, Request
 from lbi.errors import BudgetExceeded, ModelBusy, ModelError, ParseError, UserError
 from lbi.gate import Gate
 from lbi.models import open_model
 from lbi.models.scripted import Scripted
+from lbi.money import Budget, budgeted, metered, parse_budget
 from lbi.prices import Price, Prices
 from lbi.prompts import render
 from lbi.records import Observation, Task, Usage
 from lbi.store import RunFolder
 from lbi.testing.model_server import Answer, ModelServer
+from lbi.wrap import MemoryCalls
 
 REQUEST = Request(
     role="act",

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from larder import answer, lbi_here
-from lbi.calls import cached, metered
+from lbi.calls import cached
 from lbi.commands.calls import masked
 from lbi.contracts import Fields, Reply, Request
 from lbi.errors import ModelError
 from lbi.models.scripted import Scripted
+from lbi.money import metered
 from lbi.prices import Prices
 from lbi.records import Observation, Task, Usage
 from lbi.store import RunFolder

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -120,6 +120,7 @@ def test_no_text_is_lost_or_said_twice_and_every_section_is_found_in_the_origina
 
 
 @given(st.text(alphabet="ab .\n`~", max_size=400), st.integers(10, 60))
+@example("``````````  ````", 10)  # blanks between a piece and its rest count too
 @settings(max_examples=150, deadline=None)
 def test_the_pieces_of_a_text_are_the_text_and_are_not_too_long(text: str, longest: int) -> None:
     pieces = split(text, longest, shortest=5)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from lbi.breaker import Pause
-from lbi.calls import MemoryCalls, retried, wrapped
+from lbi.calls import retried, wrapped
 from lbi.contracts import Fields, Model, Reply, Request
 from lbi.errors import FailureKind, ModelBusy, ModelError, ModelUnavailable
 from lbi.gate import Gate
@@ -20,6 +20,7 @@ from lbi.prices import Prices
 from lbi.records import Left, Observation, Task
 from lbi.retry import Retry
 from lbi.testing.model_server import Answer, ModelServer
+from lbi.wrap import MemoryCalls
 
 REQUEST = Request(
     role="act", fields=Fields(task=Task(instruction="Go", environment="web"), observation=Observation(text="a"))

@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from lbi.calls import Budget, MemoryCalls, call_key, wrapped
+from lbi.calls import call_key, wrapped
 from lbi.config import resolve
 from lbi.contracts import Fields, Request
 from lbi.errors import UserError
 from lbi.images import scaled, scaled_size, size_of
 from lbi.models import image_tokens, open_model
+from lbi.money import Budget
 from lbi.plan import plan
 from lbi.prices import Prices
 from lbi.prompts import Limits, Part, render
@@ -27,6 +28,7 @@ from lbi.records import Document, Observation, Task
 from lbi.store import RunFolder
 from lbi.testing.model_server import Answer, ModelServer
 from lbi.testing.wire_formats import Json
+from lbi.wrap import MemoryCalls
 
 PROVIDERS = ("anthropic", "google", "openai")
 TASK = Task(instruction="Close ticket 7", environment="web")

@@ -21,7 +21,7 @@ from rich.console import Console
 from desk import HELP, HOME, MILK, NEW, NOTES, SAVE, title, walk
 from lbi import parse
 from lbi.backward import all_spans
-from lbi.calls import Budget, MemoryCalls, budgeted, cached
+from lbi.calls import cached
 from lbi.config import Config, Labelling, Synthesis
 from lbi.contracts import Model, Reply, Request
 from lbi.errors import BudgetExceeded, ModelBusy, ModelError, ParseError
@@ -29,6 +29,7 @@ from lbi.labelling import Labels, calls_of, label_spans, planned
 from lbi.models.offline import _ROLES as OFFLINE
 from lbi.models.offline import OfflineModel
 from lbi.models.scripted import Scripted
+from lbi.money import Budget, budgeted
 from lbi.plan import plan
 from lbi.prices import Prices
 from lbi.progress import Seen
@@ -37,6 +38,7 @@ from lbi.records import Document, Example, Trajectory, Usage
 from lbi.store import RunFolder
 from lbi.synthesis import construct_examples
 from lbi.workshop import Workshop
+from lbi.wrap import MemoryCalls
 
 WAYS = [
     Labelling(whole=whole, together=together, ordered=ordered)

@@ -6,117 +6,23 @@ import asyncio
 import hashlib
 import json
 import random
-import re
 import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any
 from weakref import WeakValueDictionary
 
 from lbi.batches import WAITING, Desk
-from lbi.contracts import Batches, Message, Model, Reply, Request
-from lbi.errors import BudgetExceeded, ModelBusy, ModelError, UserError
+from lbi.contracts import Message, Model, Reply, Request
+from lbi.errors import ModelBusy, ModelError
 from lbi.gate import Gate
-from lbi.models import IMAGE_TOKENS, THINKING_TOKENS
+from lbi.money import Budget, budgeted, estimated_input, metered
 from lbi.prices import Prices
-from lbi.prompts import DEFAULT_LIMITS, Limits, estimate_tokens, render
-from lbi.records import Usage
+from lbi.prompts import render
 from lbi.retry import Retry, Tries, tried, within
-
-Complete = Callable[[Request], Coroutine[Any, Any, Reply]]
-
+from lbi.wrap import CallStore, MeterStore, Wrapped, is_free, limits_of
 
 #: calls that begin in one turn of the event loop
 _AT_ONCE = 16
-
-
-class CallStore(Protocol):
-    """Where calls are kept; the run's store is one."""
-
-    def get_call(self, key: str) -> Reply | None: ...
-
-    def put_call(
-        self, key: str, role: str, stage: str, model: str, messages_json: str, reply: Reply
-    ) -> Awaitable[None]: ...
-
-    def fail_call(
-        self, key: str, role: str, stage: str, model: str, messages_json: str, message: str, usage: Usage
-    ) -> Awaitable[None]: ...
-
-
-class MeterStore(Protocol):
-    """Where meters are kept; the run's store is one."""
-
-    def add(self, stage: str, **amounts: float) -> object:
-        """Nobody waits for it: what is written later is acknowledged later."""
-        ...
-
-
-class MemoryCalls:
-    """Calls and meters for as long as the process lives: for tests, and for runs that keep nothing."""
-
-    def __init__(self) -> None:
-        self.calls: dict[str, Reply] = {}
-        self.failed: dict[str, str] = {}
-        self.meters: dict[str, dict[str, float]] = {}
-
-    def get_call(self, key: str) -> Reply | None:
-        return self.calls.get(key)
-
-    async def put_call(self, key: str, role: str, stage: str, model: str, messages_json: str, reply: Reply) -> None:
-        self.calls.setdefault(key, reply)
-        self.failed.pop(key, None)
-
-    async def fail_call(
-        self, key: str, role: str, stage: str, model: str, messages_json: str, message: str, usage: Usage
-    ) -> None:
-        self.failed[key] = message
-
-    def add(self, stage: str, **amounts: float) -> None:
-        meter = self.meters.setdefault(stage, {})
-        for name, amount in amounts.items():
-            meter[name] = meter.get(name, 0.0) + amount
-
-
-class Wrapped:
-    """A model whose calls take another way; everything else is the model's own."""
-
-    def __init__(self, model: Model, complete: Complete) -> None:
-        self.name = model.name
-        self.free = is_free(model)
-        self.endpoint = endpoint_of(model)
-        self.limits = limits_of(model)
-        self.image_tokens = image_tokens_of(model)
-        self.close = model.close
-        self._complete = complete
-
-    async def complete(self, request: Request) -> Reply:
-        return await self._complete(request)
-
-
-def is_free(model: Model) -> bool:
-    return bool(getattr(model, "free", False))
-
-
-def endpoint_of(model: Model) -> str:
-    """The address of a server that is not the provider's own."""
-    return str(getattr(model, "endpoint", ""))
-
-
-def batches_of(model: Model) -> Batches | None:
-    """The provider's batch interface, where it has one."""
-    found = getattr(model, "batches", None)
-    return found if isinstance(found, Batches) else None
-
-
-def limits_of(model: Model) -> Limits:
-    found = getattr(model, "limits", DEFAULT_LIMITS)
-    return found if isinstance(found, Limits) else DEFAULT_LIMITS
-
-
-def image_tokens_of(model: Model) -> Callable[[str], int]:
-    """By the hash of an image: about how many tokens it is billed as."""
-    found: Callable[[str], int] = getattr(model, "image_tokens", lambda image: IMAGE_TOKENS)
-    return found
 
 
 def wrapped(
@@ -147,147 +53,6 @@ def wrapped(
     if budget is not None:
         inner = budgeted(inner, budget, prices)
     return cached(inner, calls, meters)
-
-
-# money
-
-
-def metered(model: Model, meters: MeterStore, prices: Prices, share: float = 1.0) -> Model:
-    """Prices each call and adds it up per stage and role, also a call whose reply could not be used.
-
-    ``share`` is what of the usual price the call costs.
-
-    Meters: calls, failures, input_tokens, output_tokens, cached_tokens, written_tokens, seconds, cost (US dollars),
-    unpriced (calls whose cost is unknown and therefore no part of ``cost``).
-    """
-
-    async def complete(request: Request) -> Reply:
-        try:
-            reply = await model.complete(request)
-        except ModelError as error:
-            error.usage = _priced(model, error.usage, prices, share)
-            _add(meters, request, error.usage, failures=1)
-            raise
-        usage = _priced(model, _counted(model, request, reply), prices, share)
-        _add(meters, request, usage)
-        return reply.model_copy(update={"usage": usage})
-
-    return Wrapped(model, complete)
-
-
-def _counted(model: Model, request: Request, reply: Reply) -> Usage:
-    """The usage of a reply, estimated where a server states none: what is not counted would cost nothing."""
-    if is_free(model) or reply.usage.input_tokens or reply.usage.output_tokens:
-        return reply.usage
-    asked, said = _estimated_input(model, request), estimate_tokens(reply.text)
-    return reply.usage.model_copy(update={"input_tokens": asked, "output_tokens": said})
-
-
-def _priced(model: Model, usage: Usage, prices: Prices, share: float) -> Usage:
-    if is_free(model) or not usage.calls:
-        cost: float | None = 0.0
-    else:
-        cost = prices.cost(model.name, usage, endpoint_of(model))
-        cost = None if cost is None else cost * share
-    return usage.model_copy(update={"cost": cost})
-
-
-def _add(meters: MeterStore, request: Request, usage: Usage, failures: int = 0) -> None:
-    meters.add(
-        f"{request.stage or 'other'}/{request.role}",
-        calls=usage.calls,
-        failures=failures,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cached_tokens=usage.cached_tokens,
-        written_tokens=usage.written_tokens,
-        seconds=usage.seconds,
-        cost=usage.cost or 0.0,
-        unpriced=0 if usage.cost is not None else usage.calls,
-    )
-
-
-def parse_budget(text: str) -> float:
-    """US dollars of ``20usd``, ``$20`` or ``20``."""
-    found = re.fullmatch(r"\s*\$?\s*(\d+(?:\.\d+)?)\s*(?:usd|\$)?\s*", text, flags=re.IGNORECASE)
-    if found is None:
-        raise UserError(f'cannot read the budget "{text}"; write it in US dollars, such as 20usd')
-    return float(found[1])
-
-
-class Budget:
-    """Dollars that may be spent by all models of a run together. ``spent`` is what earlier processes of it spent."""
-
-    def __init__(self, limit: float, spent: float = 0.0) -> None:
-        self.limit = limit
-        self.spent = spent
-        self._in_flight: list[float] = []  # estimates; a running sum would drift away from 0
-        self._changed = asyncio.Event()
-
-    async def reserve(self, estimate: float) -> None:
-        """Set money aside for a call, waiting for calls in flight where they may turn out cheaper than estimated.
-
-        Raises BudgetExceeded only when none is in flight any more: what ends the run must not throw away replies that
-        are paid for.
-        """
-        while self.spent + sum(self._in_flight) + estimate > self.limit:
-            if not self._in_flight:
-                raise BudgetExceeded(
-                    f"the budget of {self.limit:.2f} USD is used up: {self.spent:.4f} are spent and the next call may "
-                    f"cost {estimate:.4f}; continue the run with a higher --budget"
-                )
-            await self._changed.wait()
-        self._in_flight.append(estimate)
-
-    def settle(self, estimate: float, paid: float) -> None:
-        """Put what a call really cost in place of its estimate."""
-        self._in_flight.remove(estimate)
-        self.spent += paid
-        self._changed.set()
-        self._changed = asyncio.Event()
-
-
-def budgeted(model: Model, budget: Budget, prices: Prices) -> Model:
-    """Starts no call that could take the spending beyond the budget; calls in flight count with their estimate."""
-    if not prices.knows(model.name, endpoint_of(model)):
-        raise UserError(
-            f"there is a budget, and the price of {model.name} is unknown; give it under [models.prices] as "
-            f'"{model.name}" = [input, output] in US dollars per million tokens, or leave the budget away'
-        )
-
-    async def complete(request: Request) -> Reply:
-        estimate = _estimate(model, request, prices)
-        await budget.reserve(estimate)
-        paid = estimate  # until something else is known; of a cancelled call nothing ever is
-        try:
-            reply = await model.complete(request)
-            paid = estimate if reply.usage.cost is None else reply.usage.cost
-        except ModelError as error:
-            paid = error.usage.cost or 0.0
-            raise
-        finally:
-            budget.settle(estimate, paid)
-        return reply
-
-    return Wrapped(model, complete)
-
-
-def _estimate(model: Model, request: Request, prices: Prices) -> float:
-    """The most that a call may cost, within reason: two bytes a token, and a reply that uses all its room.
-
-    Whether the prompt is written to the provider's cache is the provider's choice, so the dearer of the two counts.
-    """
-    asked = 2 * _estimated_input(model, request)
-    usage = Usage(calls=1, input_tokens=asked, output_tokens=request.max_tokens + THINKING_TOKENS)
-    written = usage.model_copy(update={"written_tokens": asked})
-    return max(prices.cost(model.name, each, endpoint_of(model)) or 0.0 for each in (usage, written))
-
-
-def _estimated_input(model: Model, request: Request) -> int:
-    """Four bytes a token, and images by the rule of their provider."""
-    messages, of_image = render(request, limits_of(model)), image_tokens_of(model)
-    shown = sum(of_image(image) for message in messages for image in message.images)
-    return shown + sum(estimate_tokens(message.content) + 8 for message in messages)
 
 
 # batches
@@ -351,7 +116,7 @@ def retried(
     way = (gate or Gate(model.name, clock=clock, sleep=sleep)).way(model.name)
 
     async def complete(request: Request) -> Reply:
-        tokens = _estimated_input(model, request)
+        tokens = estimated_input(model, request)
 
         async def once(tries: Tries) -> Reply:
             while True:

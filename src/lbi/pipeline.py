@@ -13,7 +13,6 @@ from typing import Any, Literal
 from rich.console import Console
 
 from lbi.benchmark import load_benchmark
-from lbi.calls import Budget
 from lbi.claims import Claims, Place
 from lbi.config import Config
 from lbi.contamination import nearest
@@ -21,6 +20,7 @@ from lbi.contracts import Environment
 from lbi.embed import Embedder, open_embedder
 from lbi.errors import EnvironmentFailure, UserError
 from lbi.evaluate import evaluate, examples_for, stratified
+from lbi.money import Budget
 from lbi.prices import Prices
 from lbi.progress import Form, Seen
 from lbi.records import Document, Example, Result, Task, Trajectory

@@ -98,7 +98,7 @@ def split(text: str, longest: int = LONGEST, shortest: int = SHORTEST) -> list[s
             pieces.append(current)
             current = ""
         current += part
-    if pieces and len(current.strip()) < shortest:
+    if pieces and len(current.strip()) < shortest and len((pieces[-1] + current).strip()) <= longest + shortest:
         pieces[-1] += current
         return pieces
     return [*pieces, current]

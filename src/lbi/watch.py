@@ -6,10 +6,10 @@ import time
 
 from lbi import telemetry as t
 from lbi.busy import Busy
-from lbi.calls import Wrapped
 from lbi.contracts import Model, Reply, Request
 from lbi.errors import ModelError
 from lbi.records import Usage
+from lbi.wrap import Wrapped
 
 
 def watched(model: Model, busy: Busy) -> Model:

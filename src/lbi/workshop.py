@@ -14,7 +14,7 @@ from typing import Literal
 
 from lbi.batches import Desk, Rhythm
 from lbi.busy import Busy, Share
-from lbi.calls import Budget, batches_of, endpoint_of, is_free, wrapped
+from lbi.calls import wrapped
 from lbi.claims import Claims, Place
 from lbi.config import Config
 from lbi.contracts import Model, World
@@ -22,11 +22,13 @@ from lbi.embed import Embedder
 from lbi.errors import EnvironmentFailure
 from lbi.gate import Gate
 from lbi.models import open_model
+from lbi.money import Budget
 from lbi.pool import Failed, Pool
 from lbi.prices import Prices
 from lbi.progress import Seen, Stage
 from lbi.store import RunFolder
 from lbi.watch import watched
+from lbi.wrap import batches_of, endpoint_of, is_free
 
 
 @dataclass

@@ -13,7 +13,6 @@ from rich.table import Table
 
 from lbi.batches import WAITING
 from lbi.benchmark import load_benchmark
-from lbi.calls import batches_of, endpoint_of, is_free
 from lbi.commands.preflight import base_url, check_config
 from lbi.config import Config
 from lbi.documents import Corpus, read_corpus
@@ -25,6 +24,7 @@ from lbi.prices import Prices
 from lbi.records import Usage
 from lbi.report.words import count, money
 from lbi.worlds import actions_of, open_world, own_documents
+from lbi.wrap import batches_of, endpoint_of, is_free
 
 STAGES: dict[Only, tuple[str, ...]] = {
     "": ("",),

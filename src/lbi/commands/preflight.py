@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from lbi import plugins
 from lbi.benchmark import load_benchmark
-from lbi.calls import Budget, MemoryCalls, batches_of, is_free, wrapped
+from lbi.calls import wrapped
 from lbi.config import Config
 from lbi.contracts import Model
 from lbi.errors import UserError
 from lbi.models import open_model
+from lbi.money import Budget
 from lbi.prices import Prices
 from lbi.worlds import open_world
+from lbi.wrap import MemoryCalls, batches_of, is_free
 
 
 def models_of(config: Config) -> list[str]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lbi.calls import parse_budget
 from lbi.config import Config, load_config, resolve
 from lbi.errors import UserError
+from lbi.money import parse_budget
 from lbi.store import RunFolder
 
 DEFAULT = Path("lbi.toml")

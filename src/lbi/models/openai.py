@@ -133,7 +133,7 @@ class OpenAI:
         return Reply(text=text, model=self.name, usage=usage, left=found.left)
 
     def _usage(self, found: Answered) -> Usage:
-        """What the server states; a server that states nothing has its tokens estimated by ``lbi.calls.metered``."""
+        """What the server states; a server that states nothing has its tokens estimated by ``lbi.money.metered``."""
         said = table(found.body.get("usage"))
         details = table(said.get("prompt_tokens_details"))
         return billed(
