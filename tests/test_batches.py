@@ -259,6 +259,7 @@ async def until(true: Callable[[], bool], limit: float = 300.0) -> None:
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before its name has arrived", "while it is in work", "when some replies are stored"])
 async def test_a_process_that_is_killed_pays_nothing_twice(provider: str, when: str, tmp_path: Path) -> None:
     async with ModelServer(said) as server:

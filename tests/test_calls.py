@@ -478,6 +478,7 @@ def _failing_now_and_then() -> Iterator[Answer]:
         yield chance.choice([*faults, Answer(GOOD), Answer(GOOD), Answer("unreadable")])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
 async def test_many_calls_through_a_bad_server_end_well_and_the_books_balance(provider: str) -> None:
     answers, store, budget = _failing_now_and_then(), MemoryCalls(), Budget(5)

@@ -146,6 +146,7 @@ def test_while_one_that_joined_is_at_work_nobody_starts_alone_and_another_may_jo
         assert folder.alone, "nobody is there to be joined"
 
 
+@pytest.mark.slow
 def test_a_process_that_stood_still_is_told_so_and_its_work_was_taken_over(tmp_path, worker):
     one = worker("alone", 8.0)
     first_line(one)

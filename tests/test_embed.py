@@ -11,6 +11,7 @@ from aiohttp import web
 from lbi.embed import BATCH, Embedder, open_embedder, unit
 from lbi.errors import ModelBusy, ModelError, UserError
 from lbi.records import Usage
+from lbi.retry import Retry
 
 
 class Server:
@@ -100,7 +101,7 @@ async def test_a_failure_is_raised_and_nothing_is_remembered(server, tmp_path, s
 
 
 async def test_a_server_that_is_gone_is_busy():
-    embedder = open_embedder("m", base_url="http://127.0.0.1:9/v1")
+    embedder = open_embedder("m", base_url="http://127.0.0.1:9/v1", retry=Retry(attempts=3, first=0.01))
     with pytest.raises(ModelBusy):
         await embedder.embed(["a"])
     await embedder.close()

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from lamps import Lamps, LampWorld, click, fill, observed, walk
 from lbi.agents import Parts, open_agent
-from lbi.agents.explore import WORTH, Aim, Explorer
+from lbi.agents.explore import WORTH, Aim, Explorer, Moment
 from lbi.environments.actions import parse_action
+from lbi.environments.snapshot import parse_observation
 from lbi.models.offline import OfflineModel
 from lbi.offline.coverage import Coverage
 from lbi.offline.goal import page_of
@@ -199,6 +200,28 @@ def test_fields_that_come_to_light_are_known_to_be_behind_what_was_clicked():
 
 def on_form(*boxes: str) -> Observation:
     return observed("/new", "New lamp", *boxes, 'button "Create"')
+
+
+LOCKED = """URL: /colours
+Title: Colours
+columns: Name | Usual
+row
+  checkbox [e1]
+  link "red" [e2] -> /colours/red
+  radio [e3] (checked)
+row
+  checkbox [e4]
+  link "blue" [e5] -> /colours/blue
+  radio [e6]
+button "Apply" [e7] (disabled)
+button "Remove selected" [e8] (disabled)"""
+
+
+@pytest.mark.parametrize(("button", "ticked"), [("Apply", "click(e6)"), ("Remove selected", "click(e4)")])
+def test_a_locked_button_waits_for_what_it_is_about(button, ticked):
+    now = Moment(TASKS[0], (), Observation(text=LOCKED, url="/colours"), parse_observation(LOCKED), random.Random(1))
+    locked = next(e for e in now.page.elements if e.name == button)
+    assert Explorer()._begin(now, locked) == (ticked, f"unlock: {button}")
 
 
 async def test_a_refused_form_is_completed_and_sent_again():

@@ -73,6 +73,7 @@ async def test_the_fix_resolves_and_less_or_more_than_it_does_not(built: Built) 
     )
 
 
+@pytest.mark.slow
 async def test_tests_are_those_of_the_instance_whatever_a_patch_makes_of_them(built: Built) -> None:
     cheated = await grade(built, change(built, "tests/test_till.py", "== 9.0", "== 10.0"))
     assert (cheated.resolved, cheated.still_failing) == (False, (BROKEN,))
@@ -95,6 +96,7 @@ async def test_what_the_tested_program_prints_is_no_result(built: Built) -> None
     assert not (await grade(built, change(built, "src/till.py", '"""A till."""', shouts))).resolved
 
 
+@pytest.mark.slow
 async def test_a_benchmark_is_proven_three_ways(tasks: Path) -> None:
     (row,) = await check_instances(str(tasks), "", 1, quiet=True)
     assert (row["passed"], row["gold"], row["nothing"], row["wrong"]) == (True, 1.0, 0.0, 0.0)
@@ -151,6 +153,7 @@ async def test_an_episode_is_scored_by_what_it_leaves_in_the_repository(tasks: P
         await world.close()
 
 
+@pytest.mark.slow
 def test_a_run_of_the_offline_model_ends_and_hands_in_what_it_left(tasks: Path, tmp_path: Path) -> None:
     config = tmp_path / "run.toml"
     config.write_text(

@@ -9,8 +9,10 @@ from lbi.offline.answers import answer
 from lbi.offline.assign import assign
 from lbi.offline.forms import Form, called, forms, row_of
 from lbi.offline.goal import Goal, page_of
+from lbi.offline.ground import search
 from lbi.offline.lexical import is_question
 from lbi.offline.policy import act
+from lbi.offline.situation import Situation
 from lbi.records import Action, Observation, Step
 
 BOX = 'textbox "Search"'
@@ -138,3 +140,49 @@ def test_a_row_over_several_lines_is_read_to_its_end():
     )
     boxes = [element for element in page.elements if element.role == "checkbox"]
     assert [row_of(page, box) for box in boxes] == [["red"], ["blue"]]
+
+
+BERTHS = page_of(
+    observed(
+        "/berths",
+        "Berths",
+        "row: Harbour | Berths | Contact | Since",
+        "row: Aarhus | 42 | Ida | 17 March 2025",
+        "row: Brest | 65 | Yann | 2 April 2025",
+        "text: All figures are estimates",
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ("Who is the contact in Brest?", "Yann"),  # no line says that the first row has the names of the columns
+        ("How many berths do Aarhus and Brest have together?", "107"),
+        ("How many berths does Aarhus have?", "42"),
+        ("Which harbour was added on 2025-04-02?", "Brest"),
+        ("Which harbour has the most berths?", "Brest"),
+    ],
+)
+def test_a_table_whose_columns_are_not_marked_is_read(question, told):
+    found = answer(Goal(question), BERTHS)
+    assert found is not None
+    assert found.text == told
+
+
+def test_rows_with_numbers_above_them_have_no_names_of_columns():
+    page = page_of(observed("/x", "X", "row: 1 | red", "row: 2 | blue"))
+    found = answer(Goal("Which colour is called blue?"), page)
+    assert found is None or not found.sure
+
+
+def test_what_is_searched_for_is_no_form_of_an_answer_and_no_short_mark():
+    goal = Goal("Who is on the Cc of the ticket about oars, and since when (YYYY-MM-DD)?")
+    page = page_of(observed("/", "Start", 'textbox "Search"', 'button "Search"'))
+    here = Situation(goal=goal, page=page, observation=observed("/", "Start"), history=(), documents=frozenset())
+    reasons = set()
+    for said in ((), ("ticket",), ("ticket", "sinc")):
+        _, reason = search(here, said) or ("", "")
+        reasons.add(reason)
+    assert "search for oar" in reasons
+    assert not reasons & {"search for Cc", "search for YYYY-MM-DD"}

@@ -91,6 +91,7 @@ def test_an_instruction_names_tests_and_never_the_change() -> None:
     assert "test_8" not in said
 
 
+@pytest.mark.slow
 @needs_bubblewrap
 async def test_what_passes_is_known_and_each_mutation_is_told_by_what_it_breaks(tmp_path: Path) -> None:
     repository = write_till(tmp_path / "shop")
@@ -107,6 +108,7 @@ async def test_what_passes_is_known_and_each_mutation_is_told_by_what_it_breaks(
     assert again.broken == boundary.broken, "the sandbox was not put back"
 
 
+@pytest.mark.slow
 @needs_bubblewrap
 async def test_a_mutation_that_never_ends_is_stopped_and_is_no_task(tmp_path: Path) -> None:
     repository = write_till(tmp_path / "shop")
@@ -130,6 +132,7 @@ async def test_a_repository_whose_tests_all_fail_is_refused(tmp_path: Path) -> N
         await baseline(ground_of(repository))
 
 
+@pytest.mark.slow
 @needs_bubblewrap
 def test_the_command_writes_tasks_and_nothing_in_the_repository(tmp_path: Path, python: str) -> None:
     repository = write_till(tmp_path / "shop")
@@ -152,6 +155,7 @@ def test_the_command_writes_tasks_and_nothing_in_the_repository(tmp_path: Path, 
         assert contents(twin) == pristine
 
 
+@pytest.mark.slow
 @needs_bubblewrap
 def test_a_run_that_was_killed_goes_on_and_comes_to_the_same(tmp_path: Path, python: str) -> None:
     repository = write_till(tmp_path / "shop")

@@ -329,6 +329,7 @@ def test_what_does_not_fit_is_left_out_and_counted(full: RunFolder, monkeypatch:
     assert targets == set(data)
 
 
+@pytest.mark.slow
 def test_300_trajectories_of_10_steps_stay_below_15_megabytes(run: RunFolder) -> None:
     words = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(3000)]
     for number in range(300):

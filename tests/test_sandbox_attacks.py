@@ -67,6 +67,7 @@ async def test_a_memory_bomb_is_stopped(sandbox: Sandbox) -> None:
     await still_works(sandbox)
 
 
+@pytest.mark.slow
 async def test_memory_of_many_processes_counts_together(sandbox: Sandbox) -> None:
     one = "import time; held = b'x' * (100 << 20); time.sleep(4)"
     done = await sandbox.run(f'for i in 1 2 3 4 5 6; do python3 -c "{one}" & done; wait', wall_seconds=15)
@@ -94,6 +95,7 @@ async def test_a_gigabyte_of_output_is_neither_kept_nor_waited_for(sandbox: Sand
     await still_works(sandbox)
 
 
+@pytest.mark.slow
 async def test_time_on_the_clock_and_on_the_processor_is_limited(sandbox: Sandbox) -> None:
     slept = await sandbox.run("echo first; sleep 60", wall_seconds=0.5)
     assert (slept.ended, slept.exit_code, slept.output) == ("time", None, "first\n")

@@ -41,6 +41,7 @@ def open_embedder(
     cache: Path | None = None,
     timeout: float = 60.0,
     spent: Callable[[Usage], None] = lambda usage: None,
+    retry: Retry | None = None,
 ) -> Embedder:
     """An embedder for ``model`` at an OpenAI-compatible server; ``spent`` is told the usage of every request.
 
@@ -48,17 +49,17 @@ def open_embedder(
     """
     if not model:
         raise UserError("no model for embeddings: set models.embeddings, or leave models.embeddings_url out too")
-    remote = Remote(model, Settings(base_url=base_url, timeout=timeout), spent)
+    remote = Remote(model, Settings(base_url=base_url, timeout=timeout), spent, retry or Retry())
     return Cached(remote, cache) if cache is not None else remote
 
 
 class Remote:
     """A model behind /v1/embeddings."""
 
-    def __init__(self, model: str, settings: Settings, spent: Callable[[Usage], None]) -> None:
+    def __init__(self, model: str, settings: Settings, spent: Callable[[Usage], None], retry: Retry) -> None:
         key = api_key("openai", settings, "OPENAI_API_KEY")
         self.name = f"openai:{model}@{settings.base_url}"
-        self._model, self._spent = model, spent
+        self._model, self._spent, self._retry = model, spent, retry
         self._wire = Wire(self.name, settings.base_url or _URL, {"authorization": f"Bearer {key}"}, settings, key)
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
@@ -70,7 +71,7 @@ class Remote:
         asked = [text if text.strip() else "(empty)" for text in texts]  # servers refuse an empty text
         # floats, as some compatible servers do not know base64
         body = {"model": self._model, "input": asked, "encoding_format": "float"}
-        found, _ = await tried(lambda tries: self._wire.post("/embeddings", body), Retry())
+        found, _ = await tried(lambda tries: self._wire.post("/embeddings", body), self._retry)
         tokens = count(table(found.body.get("usage")).get("prompt_tokens"))
         self._spent(Usage(calls=1, input_tokens=tokens, cost=None, seconds=found.seconds))
         rows = found.body.get("data")

@@ -41,6 +41,7 @@ ASIDE = 2  # things tried on the page that an aim led to
 DETOUR = 4  # steps to an aim by links; then its address is typed
 MOST = 5  # fields filled at once
 WORTH = 1.0  # what is wanted less is not tried
+DELETES = frozenset(words("delete remove"))
 EAGER = 1.8  # nor, on the way to something else, what is wanted less than this
 
 
@@ -242,9 +243,13 @@ class Explorer:
 
     @staticmethod
     def _tick(now: Moment, button: Element) -> tuple[str, str]:
-        """A button that is locked may wait for a row to be chosen: the nearest above it, as the first may be all."""
+        """A button that is locked may wait for a row to be chosen: the nearest above it, as the first may be all.
+
+        Where one row of all can be marked, what does not delete waits for that."""
         ticks = [e for e in now.page.elements if e.role in TOGGLE_ROLES and usable(e) and e.line < button.line]
         free = [e for e in ticks if "checked" not in e.states and e.role == "checkbox"]
+        marks = [e for e in ticks if "checked" not in e.states and e.role == "radio" and not e.name.strip()]
+        free = marks if marks and not set(words(button.name)) & DELETES else free
         if not free or (now.history and now.history[-1].reason == f"unlock: {button.name}"):
             return 'scroll("down")', f"press: {button.name}"
         return f"click({free[-1].ref})", f"unlock: {button.name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 from dataclasses import dataclass
 
@@ -19,12 +20,16 @@ _MOST = re.compile(
     r"\b(?:most|largest|highest|biggest|longest|greatest|fewest|least|lowest|smallest|shortest|cheapest)\b",
     re.IGNORECASE,
 )
+_MONTHS = {name.lower(): at for at, name in enumerate(calendar.month_abbr)}
 _LEAST = frozenset(["fewest", "least", "lowest", "smallest", "shortest", "cheapest"])
 _WHICH_PAGE = re.compile(r"(?:on |in )?(?:which|what) (?:\w+ )?(?:page|article|document)\b", re.IGNORECASE)
 _MOMENT = re.compile(r"\bwhen\b|\b(?:which|what) (?:day|date)\b", re.IGNORECASE)
 _DATE = re.compile(
     r"\d{4}-\d\d-\d\d|\d{1,2}/\d{1,2}/\d{2,4}|\d{1,2}\.? [A-Z][a-z]{2,8}(?: '?\d{2,4})?|[A-Z][a-z]{2,8} \d{1,2}, \d{4}"
 )
+
+
+Table = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]  # names of columns, rows of cells
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ def answer(goal: Goal, page: Page) -> Answer | None:
     """The best answer to the question, or None if the page tells nothing that the question asks for."""
     counting = re.search(r"\bhow many\b|\bnumber of\b|\bcount\b", goal.text.lower())
     if counting:
-        cell = _cell(goal, page)
+        cell = _sum(goal, page) or _cell(goal, page)
         return cell if cell and re.fullmatch(r"[\d.,]+", cell.text) else _count(goal, page)
     if re.search(r"\bpercent(?:age)?\b|\bshare\b", goal.text.lower()) and (share := _share(page)):
         return share
@@ -76,7 +81,7 @@ def _field(goal: Goal, page: Page) -> Answer | None:
 def _cell(goal: Goal, page: Page) -> Answer | None:
     """The cell in the row that holds a value of the question, under the column that it asks for."""
     asked = _asked(goal)
-    for header, rows in page.tables:
+    for header, rows in _tables(page):
         columns = [(len(set(labels(name)) & asked), index) for index, name in enumerate(header) if name.strip()]
         if not columns:
             continue
@@ -86,6 +91,60 @@ def _cell(goal: Goal, page: Page) -> Answer | None:
             named = [cell for cell in row if len(cell) > 3 and contains_phrase(goal.text, cell)]
             if (about or named) and column < len(row) and row[column].strip():
                 return Answer(row[column].strip(), True)
+    return _of_day(goal, page)
+
+
+def _of_day(goal: Goal, page: Page) -> Answer | None:
+    """What the only row with the day of the question is about, however the day is written there."""
+    days = {iso for match in _DATE.finditer(goal.text) if (iso := _iso(match[0]))}
+    if len(days) != 1 or _MOMENT.search(goal.text):
+        return None
+    day = days.pop()
+    for _, rows in _tables(page):
+        found = [row for row in rows if any(_iso(match[0]) == day for c in row for match in _DATE.finditer(c))]
+        cells = [cell for cell in found[0] if re.search(r"\w", cell)] if len(found) == 1 else []
+        if cells and not _DATE.match(cells[0]):
+            return Answer(cells[0].strip(), True)
+    return None
+
+
+def _iso(text: str) -> str:
+    """A day as 2025-03-17; "" for what does not say which."""
+    if re.match(r"\d{4}-\d\d-\d\d", text):
+        return text[:10]
+    plain = re.sub(r"[.,]", " ", text)
+    match = re.fullmatch(r"\s*(?:(\d{1,2})\s+([A-Z][a-z]+)|([A-Z][a-z]+)\s+(\d{1,2}))\s+(\d{4})\s*", plain)
+    month = _MONTHS.get((match[2] or match[3])[:3].lower(), 0) if match else 0
+    return f"{match[5]}-{month:02d}-{int(match[1] or match[4]):02d}" if match and month else ""
+
+
+def _tables(page: Page) -> list[Table]:
+    """Tables with the names of their columns; where a page does not mark these, the first row has them."""
+    found: list[Table] = []
+    rows: list[tuple[str, ...]] = []
+    headed = False
+    for _, text in (*page.by_line, (0, "")):
+        line = text.strip()
+        if line.startswith("row:"):
+            rows.append(tuple(cell.strip() for cell in line.removeprefix("row:").split("|")))
+            continue
+        if len(rows) > 1 and not headed and not any(re.search(r"\d", cell) for cell in rows[0]):
+            found.append((rows[0], tuple(rows[1:])))
+        rows, headed = [], line.startswith("columns:")
+    return [*page.tables, *found]
+
+
+def _sum(goal: Goal, page: Page) -> Answer | None:
+    """What the rows that the question names have together."""
+    if not re.search(r"\b(?:together|altogether|in total|combined|sum)\b", goal.text, re.IGNORECASE):
+        return None
+    asked = _asked(goal)
+    for header, rows in _tables(page):
+        meant = [row for row in rows if any(len(c) > 2 and contains_phrase(goal.text, c) for c in row)]
+        for at, name in enumerate(header):
+            numbers = [_number(row, at) for row in meant]
+            if len(meant) > 1 and set(labels(name)) & asked and None not in numbers:
+                return Answer(f"{sum(number or 0.0 for number in numbers):g}", True)
     return None
 
 
@@ -127,7 +186,7 @@ def _extreme(goal: Goal, page: Page) -> Answer | None:
     if found is None:
         return None
     asked = _asked(goal)
-    for header, rows in page.tables:
+    for header, rows in _tables(page):
         numbers = [
             index for index in range(len(header)) if rows and all(_number(row, index) is not None for row in rows)
         ]

@@ -40,6 +40,8 @@ MANNER = frozenset(
         "last",
     ]
 )
+#: how an answer is to be written, "YYYY-MM-DD"
+_PATTERN = re.compile(r"[YMDHS/:. -]+")
 PRESSABLE = ("link", "button", "tab", "menuitem")
 
 
@@ -109,8 +111,9 @@ def _terms(here: Situation, said: Collection[str], entered: Collection[str]) -> 
     """What to search for: quoted names and names, then words that say which, not what to do; the rarest first."""
     goal, rarity = here.goal, here.atlas.rarity
     named = [v.text for v in goal.values if v.kind in ("quoted", "name") and v.text not in entered]
+    named = [text for text in named if len(text) > 2 and not _PATTERN.fullmatch(text)]
     plain = goal.text
-    for text in (*entered, *named):
+    for text in (*entered, *(v.text for v in goal.values if v.kind in ("quoted", "name"))):
         plain = plain.replace(text, " ")
     rest = [w for w in re.findall(r"[^\W\d_]{4,}", plain) if words(w) and not set(words(w)) & set(said)]
     rest = [w for w in rest if stem(w) not in SYNONYMS.values() and w.lower() not in MANNER]
@@ -131,8 +134,9 @@ def _next_result(here: Situation) -> Move | None:
         return None
     found = page_of(results[0].observation)
     links = [e for e in found.elements if e.role == "link" and e.url.startswith("/") and path(e.url) not in looked]
-    before = {e.url for step in here.history if step is not results[0] for e in page_of(step.observation).elements}
-    scored = [(_result_score(here, found, e), e.url) for e in links if e.url not in before]
+    others = [page_of(step.observation) for step in here.history if step is not results[0]]
+    before = {(e.name, e.url) for page in others for e in page.elements}
+    scored = [(_result_score(here, found, e), e.url) for e in links if (e.name, e.url) not in before]
     best = max(scored, default=(0.0, ""), key=lambda item: item[0])
     return (goto(best[1]), RESULT) if best[0] > 0 else None
 
