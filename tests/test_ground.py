@@ -184,5 +184,5 @@ def test_what_is_searched_for_is_no_form_of_an_answer_and_no_short_mark():
     for said in ((), ("ticket",), ("ticket", "sinc")):
         _, reason = search(here, said) or ("", "")
         reasons.add(reason)
-    assert "search for oar" in reasons
+    assert "search for oars" in reasons
     assert not reasons & {"search for Cc", "search for YYYY-MM-DD"}
