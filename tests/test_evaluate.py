@@ -17,6 +17,7 @@ from lbi.config import Arm, resolve
 from lbi.errors import BudgetExceeded, ModelError
 from lbi.evaluate import KINDS, Attempt, evaluate, examples_for, stratified
 from lbi.models.scripted import Scripted
+from lbi.pipeline import _split
 from lbi.prices import Prices
 from lbi.progress import Seen
 from lbi.records import Action, Check, Example, Observation, Result, Step, Task, Trajectory, Verdict
@@ -228,6 +229,18 @@ async def test_without_a_check_the_committee_decides_together(folder, votes, sco
     [result] = await evaluate(shop, [PAINT.model_copy(update={"check": None})], 0, [], [])
     assert (result.score, result.fault) == (score, "")
     assert ": so" in result.reason
+
+
+def test_that_all_tasks_are_held_out_and_none_is_left_to_learn_from_is_said(folder):
+    shop = shop_of(folder)
+    shop.progress = Seen(said := Console(file=StringIO(), width=500), form="lines")
+    only = [Task(instruction=f"Look at lamp {at}", environment="lamps", document="a", quote="lamp") for at in range(3)]
+    assert _split(shop, only)[1] == []
+    assert "nothing is left to learn from" in said.file.getvalue()
+    both = [*only, Task(instruction="Look at a room", environment="lamps", document="b", quote="room")]
+    shop.progress = Seen(said := Console(file=StringIO(), width=500), form="lines")
+    assert _split(shop, both)[1]
+    assert "learn" not in said.file.getvalue()
 
 
 async def test_a_judge_that_fails_is_the_harnesss_fault(folder):

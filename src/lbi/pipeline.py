@@ -35,6 +35,10 @@ from lbi.worlds import open_world, own_documents
 
 #: of the proposed tasks, when there is no benchmark
 HELD_OUT_SHARE = 0.2
+NOTHING_TO_LEARN = (
+    "all tasks come from {} section of the documents and are held out to measure with, so nothing is left to learn "
+    "from: give more documents, or held-out tasks of your own (a benchmark file)"
+)
 Only = Literal["", "synthesis", "evaluation"]
 
 
@@ -209,6 +213,8 @@ def _split(shop: Workshop, proposed: Sequence[Task]) -> tuple[list[Task], list[T
             t.model_copy(update={"name": t.id, "category": "synthesised"}) for t in proposed if t.document in apart
         ]
         tasks = [task for task in proposed if task.document not in apart]
+        if not tasks:
+            shop.progress.say(NOTHING_TO_LEARN.format(len(documents)))
     held_out = stratified(held_out, config.evaluation.tasks)
     known = store.keys("heldout")
     store.put_many("heldout", [(task.name, task) for task in held_out if task.name not in known])
