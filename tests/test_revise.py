@@ -33,6 +33,11 @@ def swapped(old: str, new: str) -> str:
         ('The plan should say "Friday" instead of "Monday".', swapped("Monday", "Friday")),
         ("At most 6 people are allowed by the plan page; raise that to 8.", swapped("6", "8")),
         ("Raise the number of oars to paint on the plan page to 14.", swapped("12", "14")),
+        ("No more than 9 people can come now. Correct the plan page.", swapped("6", "9")),
+        (
+            'We do not sail on Monday any more, correct this on the plan page ("We sail on Sunday.").',
+            swapped("Monday", "Sunday"),
+        ),
         ("Take the sentence about the dinghy off the plan.", swapped(" The dinghy leaks.", "")),
         ("Remove the bullet about the winch from the plan.", swapped(" * oil the winch\n", "")),
         ('Add the bullet "buy rope" to the list.', swapped("oars\n", "oars\n * buy rope\n")),

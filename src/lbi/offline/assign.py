@@ -15,6 +15,7 @@ PHRASE = 8  # words of a value that nothing marks as one
 LOOSE = 0.55  # score of an option that is said without its field: "make it a blocker"
 LOOSE_LENGTH = 3
 OFF = "off"  # value of a switch that is not to be chosen
+ONESELF = frozenset(labels("email e-mail username password"))
 NEARLY = 0.6  # share of the words of a switch's name that must be said
 
 
@@ -88,6 +89,7 @@ def text_score(value: Value, field: Element, known: Mapping[Key, str], frame: Co
     """How well a value suits a text box; not above 0 = it does not."""
     key = (field.role, field.name)
     names = set(labels(called(field))) | set(labels(field.group))
+    own = bool(names & ONESELF) and "@" not in value.text  # who writes is hardly ever a part of what is written
     near = max((1.0 - 0.2 * i for i, word in enumerate(value.before) if word in names), default=0.0)
     near = max(near, 0.6 if value.after and value.after[0] in names else 0.0)
     score = 2.0 * near - 0.9
@@ -98,6 +100,7 @@ def text_score(value: Value, field: Element, known: Mapping[Key, str], frame: Co
         score += 0.9 + (0.4 if _shape(known[key]) == _shape(value.text) else 0.0)
     if key in frame and key not in known:
         score -= 1.5
+    score -= 1.5 * (own and near < 1.0)
     dated = (
         bool(re.search(r"\b(date|due|until|deadline|time)\b", called(field).lower())) or _shape(field.value) == "date"
     )

@@ -38,7 +38,7 @@ class Atlas:
     def of(cls, examples: Sequence[Shown], seen: Sequence[Page] = ()) -> Atlas:
         pages: dict[str, Page] = {}
         for trajectory in {shown.trajectory.id: shown.trajectory for shown in examples}.values():
-            for url, page in _pristine(trajectory.id, _Hidden(trajectory)):
+            for url, page in _pristine(trajectory.id, Unhashed(trajectory)):
                 pages.setdefault(url, page)
         pages.update((page.url.split("#")[0], page) for page in reversed(seen))
         return cls(pages)
@@ -125,21 +125,21 @@ def variants_of(name: str) -> set[str]:
     return {form.lower() for form in variants(name)}
 
 
-class _Hidden:
+class Unhashed:
     """A trajectory that a cache tells from others by the id beside it."""
 
     def __init__(self, trajectory: Trajectory) -> None:
         self.trajectory = trajectory
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Hidden)
+        return isinstance(other, Unhashed)
 
     def __hash__(self) -> int:
         return 0
 
 
 @lru_cache(maxsize=1024)
-def _pristine(id_: str, hidden: _Hidden) -> tuple[tuple[str, Page], ...]:
+def _pristine(id_: str, hidden: Unhashed) -> tuple[tuple[str, Page], ...]:
     seen = hidden.trajectory.observations
     kept = {o.url.split("#")[0]: o for o in seen if o.digest == seen[0].digest and not o.error and o.url}
     return tuple((url, page_of(o)) for url, o in list(kept.items())[:PAGES])

@@ -7,6 +7,7 @@ anew: by the address of that page with the goal's thing in place of the example'
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -163,6 +164,18 @@ class Lesson:
     @cached_property
     def instead(self) -> Thing | None:
         return self.counterpart(self.about) if self.about else None
+
+    @cached_property
+    def pointed(self) -> bool:
+        """Whether the goal points at a thing of this kind by number: "lamp 5", or "#5" where lamps are called so."""
+        about = self.about
+        if about is None or not about.id.isdigit():
+            return False
+        kind = {word for part in about.prefix for word in words(part)}
+        numbers = [value for value in self.goal.values if value.kind == "number" and value.text.isdigit()]
+        marked = any(self.goal.text[value.start] == "#" for value in numbers)
+        called = marked and any(re.match(r"#\d", name) for names in self._directory(about).values() for name in names)
+        return called or any(kind & set(value.before[:1]) for value in numbers)
 
     @property
     def missing(self) -> bool:

@@ -49,6 +49,8 @@ WEIGHTS = {
     "other": -0.2,  # its verbs are others than the goal's
     "idle": -0.3,  # it sends a form with nothing entered, and its button does not say what for
     "stray": -0.25,  # the goal says nothing of the kind of thing that it creates or changes
+    "pointed": 0.25,  # the goal points at a thing of its kind by its number
+    "astray": -0.4,  # ... at a thing of another kind
     "text": 0.5,  # the goal speaks of a part of a text, and its form holds one, of a thing that is known
     "reachable": -0.05,  # the goal's thing is not known, but perhaps to be found by a link or a search
     "missing": -0.18,  # the goal's thing is not known
@@ -67,9 +69,17 @@ def rank(lessons: Sequence[Lesson], goal: Goal, named: Collection[str] = ()) -> 
     """Lessons by score, the best first; ``named`` are values that are names of things seen."""
     usable = [lesson for lesson in lessons if lesson.operations]
     weight = weights(usable, goal)
-    scored = [(score(lesson, goal, weight, named), lesson) for lesson in usable]
+    # what is to be made has no number yet: one that the goal says is that of something else
+    pointed = {lesson.about.prefix for lesson in usable if lesson.about and not goal.makes and lesson.pointed}
+    scored = [(score(lesson, goal, weight, named) + _aim(lesson, pointed), lesson) for lesson in usable]
     scored.sort(key=lambda item: (-item[0], len(item[1].operations), item[1].id))
     return scored
+
+
+def _aim(lesson: Lesson, pointed: Collection[tuple[str, ...]]) -> float:
+    if not pointed:
+        return 0.0
+    return WEIGHTS["pointed" if lesson.about is not None and lesson.about.prefix in pointed else "astray"]
 
 
 def weights(lessons: Sequence[Lesson], goal: Goal) -> dict[str, float]:

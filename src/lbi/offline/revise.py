@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from lbi.environments.snapshot import Element
 from lbi.offline.forms import TEXT_ROLES, Form
 from lbi.offline.goal import Goal
-from lbi.offline.lexical import Value, words
+from lbi.offline.lexical import Value, labels, words
 from lbi.offline.situation import Move, Situation, fill
 
 LONG = 6  # words of what a box holds that is a text, not a value
 SHARED = 2  # words that a line must share with the goal to be the one that is meant
+LIKE = 3  # words of a sentence that can be like another
+NEARLY = 0.5  # share of their words that such sentences have in common
 _TO = re.compile(r"(?:^|\s)(?:to|by|with|into|becomes?|is now|are now|now|->)(?:\s+(?:the|a|an|say|read))?\s*$", re.I)
 _NOT = re.compile(r"\b(?:instead of|rather than|not|in place of|replaces)\s+(?:the |a |an )?$", re.I)
 _TAKES = re.compile(r"\b(?:remove|delete|take|strike|drop|cross|cut|erase)\b", re.I)
@@ -80,7 +82,8 @@ class _Swap:
 def _replaced(goal: Goal, text: str) -> str | None:
     found = _swaps(goal, text)
     for swap in found:
-        text = re.sub(rf"(?<!\w){re.escape(swap.old)}(?!\w)", swap.new.replace("\\", r"\\"), text, count=1)
+        start, end = r"(?<!\w)" if swap.old[0].isalnum() else "", r"(?!\w)" if swap.old[-1].isalnum() else ""
+        text = re.sub(f"{start}{re.escape(swap.old)}{end}", swap.new.replace("\\", r"\\"), text, count=1)
     return text if found else None
 
 
@@ -92,8 +95,10 @@ def _swaps(goal: Goal, text: str) -> list[_Swap]:
         a, b = ([v for v in group if v.kind in ("number", "date")] for group in (there, new))
         if len(a) == len(b) == 1 and a[0].kind == b[0].kind:
             found = [_Swap(a[0].text, b[0].text)]
-    if not found and len(b := [v for v in new if v.kind == "number"]) == 1 and (old := _number(goal, text, b[0])):
-        found = [_Swap(old, b[0].text)]
+    if not found and len(b := [v for v in new if v.kind == "number"]) == 1:
+        found = _number(goal, text, b[0])
+    if not found and not _ADDS.search(goal.text):
+        found = [_Swap(old, v.text) for v in new if v.kind == "quoted" and (old := _like(v.text, text))]
     return list({swap.old: swap for swap in found}.values())
 
 
@@ -111,13 +116,31 @@ def _swapped(goal: Goal, a: Value, b: Value) -> bool:
     return _NOT.search(said[b.end : a.start].rstrip("\"'“‘")) is not None
 
 
-def _number(goal: Goal, text: str, new: Value) -> str:
-    """The only number of the line that says most of what the goal says."""
-    if not re.search(r"\b(?:to|at|is now|are now|by)\s+$", goal.text[: new.start]):
+def _number(goal: Goal, text: str, new: Value) -> list[_Swap]:
+    """In the line that says most of what the goal says: another number in place of the only one there."""
+    line = _line(goal, text.split("\n")) or ""
+    mark = _MARK.match(line)
+    rest = line[mark.end() :] if mark else line
+    numbers = re.findall(r"(?<![\w.])\d+(?:[.,]\d+)*(?!\w)", rest)
+    said = re.search(r"\b(?:to|at|is now|are now|by)\s+$", goal.text[: new.start]) or edits(goal)
+    if len(numbers) != 1 or not said:
+        return []
+    return [_Swap(rest, re.sub(rf"(?<![\w.]){re.escape(numbers[0])}(?!\w)", new.text, rest, count=1))]
+
+
+def _like(said: str, text: str) -> str:
+    """The sentence or line that says nearly the same: what "Prices have two decimals." is to replace."""
+    wanted = set(labels(said))
+    scored = []
+    for line in text.split("\n"):
+        for part in _SENTENCE.split(line):
+            own = set(labels(part))
+            if len(wanted) >= LIKE and not _is_heading(part) and own:
+                scored.append((len(own & wanted) / len(own | wanted), part))
+    scored.sort(key=lambda item: -item[0])
+    if not scored or scored[0][0] < NEARLY or (len(scored) > 1 and scored[0][0] == scored[1][0]):
         return ""
-    line = _line(goal, text.split("\n"))
-    numbers = re.findall(r"(?<![\w.])\d+(?:[.,]\d+)*(?!\w)", line) if line else []
-    return numbers[0] if len(numbers) == 1 else ""
+    return scored[0][1]
 
 
 # taking out
