@@ -25,7 +25,9 @@ def opened() -> Shown:
     write = Action(text='fill(e2, "x")', kind="fill", role="textbox", name="Note", value="x")
     steps = (Step(observation=seen(FOLDED, 1), action=click), Step(observation=seen(OPEN, 1), action=write))
     task = Task(instruction="look", environment="jobs")
-    return shown(Trajectory(task=task, agent="t", steps=steps, last=seen(OPEN, 1), stop="done"), 'Fill in with Note "x"')
+    return shown(
+        Trajectory(task=task, agent="t", steps=steps, last=seen(OPEN, 1), stop="done"), 'Fill in with Note "x"'
+    )
 
 
 def at(instruction: str, text: str, *examples: Shown, history: tuple[Step, ...] = ()) -> Situation:

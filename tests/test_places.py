@@ -141,3 +141,18 @@ def test_a_swap_changes_the_thing_and_nothing_else_and_can_be_undone(prefix, one
     assert segments(swapped)[2:] == segments(url)[2:]
     assert segments(swap(swapped, new, old)) == segments(url)
     assert swap(url, old, old) == url
+
+
+PLANS = {Thing(("plans",), name): {name} for name in ("Anchor", "Breakwater", "Break")}
+
+
+@pytest.mark.parametrize(
+    ("instruction", "meant"),
+    [
+        ("Anchor is done; what is left of it moves to Breakwater.", "Anchor"),
+        ("Add a line to Break in the same way as it is done for Breakwater.", "Break"),
+        ("Breakwater is late.", "Breakwater"),
+    ],
+)
+def test_of_several_names_that_are_said_the_first_is_meant(instruction, meant):
+    assert resolve(Goal(instruction), Thing(("plans",), "Clipper"), PLANS, ()) == Thing(("plans",), meant)

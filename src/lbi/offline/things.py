@@ -16,6 +16,7 @@ from lbi.offline.places import Thing, parts_of, thing_in
 FAMILIAR = 3  # things of a kind that are known, from which on a name that none of them has is no name of one
 NAMED = 0.5  # share of a name's words that must be said
 SURE = 0.5  # weight of the words of a name that are said, one that only this name has being worth 1
+NEARLY = 0.8  # share of the best name's worth that another must have to be meant as well
 AHEAD = 1.3  # how much better the best must be than the second best
 
 
@@ -140,7 +141,8 @@ def _by_id(goal: Goal, about: Thing) -> Thing | None:
 def _by_name(goal: Goal, known: dict[Thing, set[str]], said: set[str]) -> Thing | None:
     """The thing whose name the goal says word by word, or most of whose name it says, rare words counting more.
 
-    Of names that are said as they are the longest wins; between two that are about as much alike there is no guess.
+    Of names that are said as they are the first wins, as what comes later is where to, or like what; a name within
+    another is none of its own. Between two that are about as much alike there is no guess.
     """
     spoken = set(words(goal.text)) | set(labels(goal.text))
     common = Counter(w for names in known.values() for w in {w for name in names for w in labels(plain_name(name))})
@@ -167,7 +169,21 @@ def _by_name(goal: Goal, known: dict[Thing, set[str]], said: set[str]) -> Thing 
         return None
     if len(scores) > 1 and not scores[0][1] and scores[0][0] < AHEAD * scores[1][0]:
         return None
-    return scores[0][2]
+    return _first(goal, known, [(value, thing) for value, whole, thing in scores if whole]) or scores[0][2]
+
+
+def _first(goal: Goal, known: dict[Thing, set[str]], said: list[tuple[float, Thing]]) -> Thing | None:
+    """Of things whose names are said the one that is said first."""
+    text = goal.text.lower()
+    spans: list[tuple[int, int, Thing]] = []
+    for value, thing in said:
+        if value < NEARLY * said[0][0]:
+            continue
+        names = {bare.lower() for name in known[thing] for bare in variants(name) if len(bare) > 1}
+        found = [m.span() for bare in names for m in re.finditer(rf"(?<!\w){re.escape(bare)}(?!\w)", text)]
+        spans += [(start, -end, thing) for start, end in found]
+    outer = [s for s in spans if not any(o[0] <= s[0] and -s[1] <= -o[1] and o[:2] != s[:2] for o in spans)]
+    return min(outer, key=lambda span: (span[:2], span[2].id))[2] if outer else None
 
 
 def _names(name: str, thing: Thing, goal: Goal) -> bool:
