@@ -9,7 +9,7 @@ from lbi.offline.answers import answer
 from lbi.offline.assign import assign
 from lbi.offline.forms import Form, called, forms, row_of
 from lbi.offline.goal import Goal, page_of
-from lbi.offline.ground import search
+from lbi.offline.ground import ground, search
 from lbi.offline.lexical import is_question
 from lbi.offline.policy import act
 from lbi.offline.situation import Situation
@@ -186,3 +186,29 @@ def test_what_is_searched_for_is_no_form_of_an_answer_and_no_short_mark():
         reasons.add(reason)
     assert "search for oars" in reasons
     assert not reasons & {"search for Cc", "search for YYYY-MM-DD"}
+
+
+@pytest.mark.parametrize(("url", "told"), [("/tickets/22", "22"), ("/tickets", None), ("/search?q=oars&page=2", None)])
+def test_the_number_of_the_one_thing_that_is_asked_for_is_its_own(url, told):
+    page = page_of(observed(url, "Found", "text: 4 results for oars"))
+    found = answer(Goal("In some ticket oars are mentioned. What is the number of the ticket?"), page)
+    assert (found.text if found else None) == told
+
+
+def test_the_number_of_things_is_counted():
+    page = page_of(observed("/tickets/22", "Found", "text: 4 tickets found"))
+    found = answer(Goal("What is the number of the open tickets?"), page)
+    assert found is not None
+    assert found.text == "4"
+
+
+def test_what_is_written_somewhere_is_searched_for_before_links_are_followed():
+    page = page_of(observed("/", "Start", 'textbox "Search"', 'button "Search"', 'link "Wiki page" -> /wiki'))
+    goal = Goal("Which wiki page says something about kroner?")
+    here = Situation(goal=goal, page=page, observation=observed("/", "Start"), history=(), documents=frozenset())
+    assert ground(here)[1].startswith("search for ")
+
+
+def test_to_leave_a_note_is_to_change_something():
+    assert Goal('Leave a note on lamp 5: "Too bright."').changes
+    assert not Goal("Leave the closed ones out and show me the list.").orders_change

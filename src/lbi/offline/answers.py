@@ -10,6 +10,7 @@ from lbi.environments.snapshot import Page
 from lbi.offline.forms import CHOICE_ROLES, TEXT_ROLES, called
 from lbi.offline.goal import Goal
 from lbi.offline.lexical import contains_phrase, labels, stem, words
+from lbi.offline.places import segments
 
 _PERSON = re.compile(
     r"(who|whose|which (user|person|member|author))\b|.*[.?!] which (user|person|member)\b", re.IGNORECASE
@@ -23,6 +24,12 @@ _MOST = re.compile(
 _MONTHS = {name.lower(): at for at, name in enumerate(calendar.month_abbr)}
 _LEAST = frozenset(["fewest", "least", "lowest", "smallest", "shortest", "cheapest"])
 _WHICH_PAGE = re.compile(r"(?:on |in )?(?:which|what) (?:\w+ )?(?:page|article|document)\b", re.IGNORECASE)
+_ITS_NUMBER = re.compile(
+    r"\b(?:what|which|tell|give)\b.*\bnumber of (?:the|that|this) [a-z]+(?<!s)"
+    r"(?=\s*[?.,;]|\s+(?:that|which|where|in)\b|\s*$)"
+    r"|\b(?:what|which) [a-z]+ number\b",
+    re.IGNORECASE,
+)
 _MOMENT = re.compile(r"\bwhen\b|\b(?:which|what) (?:day|date)\b", re.IGNORECASE)
 _DATE = re.compile(
     r"\d{4}-\d\d-\d\d|\d{1,2}/\d{1,2}/\d{2,4}|\d{1,2}\.? [A-Z][a-z]{2,8}(?: '?\d{2,4})?|[A-Z][a-z]{2,8} \d{1,2}, \d{4}"
@@ -40,6 +47,8 @@ class Answer:
 
 def answer(goal: Goal, page: Page) -> Answer | None:
     """The best answer to the question, or None if the page tells nothing that the question asks for."""
+    if _ITS_NUMBER.search(goal.text):
+        return _own_number(page)
     counting = re.search(r"\bhow many\b|\bnumber of\b|\bcount\b", goal.text.lower())
     if counting:
         cell = _sum(goal, page) or _cell(goal, page)
@@ -55,6 +64,12 @@ def answer(goal: Goal, page: Page) -> Answer | None:
     if _MOMENT.search(goal.text) and (day := _day(goal, page)):
         return day
     return _cell(goal, page) or _field(goal, page) or _line(goal, page)
+
+
+def _own_number(page: Page) -> Answer | None:
+    """The number by which the page's own thing goes."""
+    parts = segments(page.url.split("?")[0])
+    return Answer(parts[-1], False) if len(parts) > 1 and parts[-1].isdigit() else None
 
 
 def _asked(goal: Goal) -> set[str]:

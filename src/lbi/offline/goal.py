@@ -31,6 +31,8 @@ _ORDERS = re.compile(
 )
 #: "take it off the list" does not want to be taken anywhere
 _TAKES_OFF = re.compile(r"\btake\b[^.!?]*\b(?:off|away|out)\b", re.IGNORECASE)
+#: "leave a note on it"
+_LEAVES = re.compile(r"\bleave (?:a|an|the|this|your) (?:\w+ )?(?:note|comment|remark|message)\b", re.IGNORECASE)
 _LEADS = frozenset(["sort", "group", "filter", "go", "get", "see", "look", "read", "leave"])
 #: orders to change something that are no names of buttons
 _DOES = frozenset(
@@ -85,7 +87,7 @@ class Goal:
     @cached_property
     def visits(self) -> bool:
         """Whether it asks to be brought somewhere or shown something, and for nothing to be changed."""
-        if self.question or _MAKES.search(self.text) or _TAKES_OFF.search(self.text):
+        if self.question or any(said.search(self.text) for said in (_MAKES, _TAKES_OFF, _LEAVES)):
             return False
         return self._shown and not self.orders_change
 
@@ -98,7 +100,8 @@ class Goal:
     def last_change(self) -> int:
         """Where its last order to change something stands; -1 if there is none."""
         orders = [at for verb, at in self._orders if stem(verb) in _CHANGES or verb in _DOES]
-        return max([*orders, *(match.start() for match in _TAKES_OFF.finditer(self.text))], default=-1)
+        said = [match.start() for pattern in (_TAKES_OFF, _LEAVES) for match in pattern.finditer(self.text)]
+        return max([*orders, *said], default=-1)
 
     @cached_property
     def _orders(self) -> list[tuple[str, int]]:

@@ -38,10 +38,19 @@ MANNER = frozenset(
         "same",
         "first",
         "last",
+        "somewhere",
+        "something",
+        "somebody",
+        "someone",
+        "must",
     ]
 )
 #: how an answer is to be written, "YYYY-MM-DD"
 _PATTERN = re.compile(r"[YMDHS/:. -]+")
+#: what is sought stands in a text, and not in the name of anything
+_SOMEWHERE = re.compile(
+    r"\b(?:some(?:where|thing|body|one)|mention(?:s|ed)?|speaks?|says?|wrote|written|appears?)\b", re.I
+)
 PRESSABLE = ("link", "button", "tab", "menuitem")
 
 
@@ -71,6 +80,8 @@ def ground(here: Situation) -> Move:
             button = best_button(here, form)
             if button is not None:
                 return click(button), FILLED
+    if seeks and _SOMEWHERE.search(here.goal.text) and (move := search(here, frozenset())):
+        return move
     score, element = _best_element(here)
     if element is not None and (score >= WHOLE or not seeks):
         return click(element), NAMED
