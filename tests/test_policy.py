@@ -14,8 +14,11 @@ from lbi.contracts import Decision, Request, Shown
 from lbi.environments.actions import parse_action
 from lbi.environments.snapshot import parse_observation
 from lbi.models.offline import OfflineModel
+from lbi.offline.goal import Goal
 from lbi.offline.labels import abstract, summary
+from lbi.offline.lesson import Lesson
 from lbi.offline.policy import act
+from lbi.offline.rank import rank, score, weights
 from lbi.records import Action, Document, Observation, Step, Task, Trajectory
 from lbi.rollout import rollout
 
@@ -103,9 +106,6 @@ async def test_where_the_goals_thing_is_not_to_be_found_the_examples_own_thing_i
     assert (lamps.lamps[8].colour, lamps.lamps[9].colour) == ("white", "brown")
 
 
-@pytest.mark.xfail(
-    reason="after a dead end the goal's words lead to the example's own lamp, where its steps still hold"
-)
 async def test_where_the_goals_number_leads_nowhere_the_examples_own_thing_is_left_alone(painted):
     for start_url in ("/", "/lamps", "/new"):
         lamps, _ = await carried_out('Set the colour of lamp 99 to "blue" and save it', painted, start_url=start_url)
@@ -123,6 +123,15 @@ async def test_a_thing_with_a_name_is_replaced_too():
 async def test_a_thing_with_a_name_is_replaced_though_the_example_begins_on_its_page(noted):
     lamps, _ = await carried_out('Keep the note "bright" for the room attic', noted, start_url="/rooms")
     assert lamps.notes["hall"] == ""
+
+
+async def test_what_is_pointed_at_by_its_number_counts_more_than_words(painted, noted):
+    goal = Goal('Keep the note on lamp 9 as "dusty" as it is on rooms.')
+    lessons = [Lesson(noted, goal), Lesson(painted, goal)]
+    assert [lesson.pointed for lesson in lessons] == [False, True]
+    scores = {lesson.id: worth for worth, lesson in rank(lessons, goal)}
+    bare = {lesson.id: score(lesson, goal, weights(lessons, goal), ()) for lesson in lessons}
+    assert scores[painted.example.id] - bare[painted.example.id] > 0 > scores[noted.example.id] - bare[noted.example.id]
 
 
 # values and fields

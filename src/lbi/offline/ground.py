@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Collection
 
@@ -11,6 +12,7 @@ from lbi.offline.assign import assign, holds
 from lbi.offline.forms import PRESS_WORDS, SHY_WORDS, TEXT_ROLES, Form, find, form_of, forms, is_empty, usable
 from lbi.offline.goal import FILLING, page_of
 from lbi.offline.lexical import SYNONYMS, contains_phrase, labels, stem, words
+from lbi.offline.places import segments
 from lbi.offline.revise import edits, revision, unused
 from lbi.offline.situation import Move, Situation, click, enter, fill, finish, goto, path
 
@@ -176,12 +178,24 @@ def _best_result(here: Situation) -> Element | None:
 
 
 def _to_fill(here: Situation) -> list[Form]:
-    """A question changes nothing: for it only the forms that stand on every page (a search) may be used."""
-    if not here.goal.question:
+    """A question changes nothing: for it only the forms that stand on every page (a search) may be used, and so it is
+    on the page of another thing than the goal's."""
+    if not here.goal.question and not _of_another(here):
         return forms(here.page)
     return [
         form for form in forms(here.page) if form.fields and all((e.role, e.name) in here.frame for e in form.fields)
     ]
+
+
+def _of_another(here: Situation) -> bool:
+    """Whether the page is about a thing of the kind that the goal points at by a number, and with another number."""
+    parts = segments(here.page.url.split("?")[0])
+    for kind, number in itertools.pairwise(parts):
+        named = set(words(kind)) if number.isdigit() else set()
+        meant = [v.text for v in here.goal.values if v.kind == "number" and named & set(v.before[:1])]
+        if meant and number not in meant:
+            return True
+    return False
 
 
 def _form_score(here: Situation, form: Form) -> float:
@@ -224,10 +238,13 @@ def best_button(here: Situation, form: Form) -> Element | None:
 def _best_element(here: Situation) -> tuple[float, Element | None]:
     """(score, element): what is called most like the instruction or what the documents say of it."""
     best: tuple[float, Element | None] = (0.45, None)
+    another = _of_another(here)
     for element in here.page.elements:
         if here.goal.question and element.role != "link":
             continue  # looking something up changes nothing
         if element.role not in PRESSABLE or not usable(element) or here.pressed(element):
+            continue
+        if element.role == "button" and another:
             continue
         if element.role == "button" and _is_empty_form(here.page, element):
             continue
