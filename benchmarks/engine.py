@@ -1,7 +1,7 @@
 """How many model calls one process keeps in flight, beside Inspect AI's model layer and litellm, in one run.
 
     pip install -e .[bench]             the two others; without them only ours is measured
-    pip install -U openai               ... whose wishes for this package contradict each other; both work with a new one
+    pip install -U openai               ... whose wishes for it contradict each other; both work with a new one
     python benchmarks/engine.py         rates: 500 in flight at 1 s, all sides; many: 1,000 in flight at 10 s, ours;
                                         memory: 100,000 calls, ours
     python benchmarks/engine.py rates   only that part
