@@ -31,6 +31,7 @@ OF_A_PAGE = 3  # examples by the content of one page, at most
 ALIKE = 2  # examples that ask for the same with other values, at most, of each of the two searches
 OF_AN_END = 1  # ... that end with the same action on the same kind of page
 CACHED = 512  # trajectories kept in memory
+READ = 4096  # ... and examples
 
 
 class ExampleIndex:
@@ -45,6 +46,7 @@ class ExampleIndex:
         self._vectors = _load_vectors(folder / "vectors.npy")
         self._unpack = zstandard.ZstdDecompressor()
         self._trajectories: dict[str, Trajectory] = {}
+        self._examples: dict[int, Example] = {}
 
     @classmethod
     def build(
@@ -215,23 +217,29 @@ class ExampleIndex:
         return [found[row] for row in rows]
 
     def _shown(self, row: int, at: int, why: Literal["observation", "query", "content"]) -> Shown:
-        body, trajectory = self._db.execute("SELECT body, trajectory FROM example WHERE row = ?", (row,)).fetchone()
-        example = Example.model_validate_json(body)
-        return Shown(example=example, trajectory=self._trajectory(trajectory), at=at, why=why)
+        if row not in self._examples:
+            _make_room(self._examples, READ)
+            self._examples[row] = Example.model_validate_json(self._one("SELECT body FROM example WHERE row = ?", row))
+        example = self._examples[row]
+        return Shown(example=example, trajectory=self._trajectory(example.trajectory), at=at, why=why)
 
     def _trajectory(self, id_: str) -> Trajectory:
         found = self._trajectories.get(id_)
         if found is None:
             packed = self._one("SELECT body FROM trajectory WHERE id = ?", id_)
             found = Trajectory.model_validate_json(self._unpack.decompress(packed))
-            if len(self._trajectories) >= CACHED:
-                del self._trajectories[next(iter(self._trajectories))]
+            _make_room(self._trajectories, CACHED)
             self._trajectories[id_] = found
         return found
 
     def _one(self, sql: str, *values: object) -> Any:
         value: Any = self._db.execute(sql, values).fetchone()[0]
         return value
+
+
+def _make_room(kept: dict[Any, Any], most: int) -> None:
+    if len(kept) >= most:
+        del kept[next(iter(kept))]
 
 
 def fuse(*rankings: Sequence[int]) -> list[int]:
