@@ -12,7 +12,7 @@ from functools import lru_cache
 from lbi.contracts import Shown
 from lbi.environments.snapshot import Element, Page
 from lbi.offline.assign import Filling, assign
-from lbi.offline.forms import FIELD_ROLES, TOGGLE_ROLES, Key, find, usable
+from lbi.offline.forms import FIELD_ROLES, TOGGLE_ROLES, Key, find, is_locked, usable
 from lbi.offline.goal import page_of
 from lbi.offline.memo import Unhashed
 from lbi.offline.situation import Move, Situation, click
@@ -70,7 +70,7 @@ def _folds(id_: str, hidden: Unhashed[Trajectory]) -> tuple[tuple[Fold, tuple[El
 
 
 def _fields(page: Page) -> list[Element]:
-    return [element for element in page.elements if element.role in FIELD_ROLES and usable(element)]
+    return [e for e in page.elements if (e.role in FIELD_ROLES and usable(e)) or is_locked(e)]
 
 
 def _bare(url: str) -> str:

@@ -71,8 +71,9 @@ def _at(here: Situation, lesson: Lesson, operation: Operation) -> bool:
         return _present(here, lesson, operation)  # a later operation goes on where the one before led
     if lesson.missing:
         return lesson.like(here.page.url) and _came_by_link(here)
-    return path(here.page.url) == path(lesson.address(operation.url)) and (
-        _query(here.page.url) == _query(operation.url) or _present(here, lesson, operation)
+    place = lesson.place_of(operation)
+    return path(here.page.url) == path(place) and (
+        _query(here.page.url) == _query(place) or _present(here, lesson, operation)
     )
 
 
@@ -86,7 +87,7 @@ def _came_by_link(here: Situation) -> bool:
 
 def _approach(here: Situation, lesson: Lesson, operation: Operation) -> Move | None:
     if not lesson.missing:
-        return _go(here, lesson.address(operation.url))
+        return _go(here, lesson.place_of(operation))
     return _by_link(here, lesson) or _to_parent(here, lesson) or _search(here, lesson)
 
 
