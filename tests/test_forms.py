@@ -100,6 +100,10 @@ def test_each_value_goes_to_the_field_that_it_is_named_with(instruction, expecte
     assert "Search" not in assigned(instruction)
 
 
+def test_a_field_that_is_named_right_after_a_value_is_not_outdone_by_a_word_before_it():
+    assert assigned('By the colour, put "Desk light" in the name', "Name:")["Name:"] == "Desk light"
+
+
 def test_what_can_be_chosen_is_not_typed():
     assert assigned('It goes to "attic"', "Name:") == {"Room": "attic"}
     assert assigned('Its name "attic" is new', "Name:")["Name:"] == "attic"

@@ -63,8 +63,9 @@ def assign(
             for index, value in enumerate(open_values):
                 score = text_score(value, field, known, frame) - 1.0 * (value.text.lower() in named)
                 own = set(labels(called(field)))
-                if any(set(value.before) & other and not set(value.before) & own for other in called_):
-                    score -= 1.2  # another field is named right before it
+                beside = {*value.before, *value.after[:1]}
+                if any(set(value.before) & other and not beside & own for other in called_):
+                    score -= 1.2  # another field is named right before it, and this one is not
                 if value.text.lower() in options and not set(value.before[:1]) & own:
                     score -= 1.0  # it can be chosen
                 if used & (1 << index) or score <= 0:
