@@ -123,7 +123,7 @@ class KeptSandbox:
 
 
 _ADVICE = (
-    "this user may not make namespaces here. Use Podman or Docker (sandbox.backend), or start as root; "
+    "this user may not make namespaces here. Use Podman or Docker (shell.backend), or start as root; "
     "--unsafe runs commands without any sandbox"
 )
 
@@ -164,11 +164,10 @@ async def start(
         "base": base,
         "overlay": overlay,
     }
-    try:
+    async with contextlib.AsyncExitStack() as unless_it_opens:
+        unless_it_opens.push_async_callback(sandbox.close)
         await sandbox.begin(wanted)
-    except BaseException:
-        await sandbox.close()
-        raise
+        unless_it_opens.pop_all()
     return sandbox
 
 
