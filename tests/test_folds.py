@@ -57,6 +57,16 @@ def test_it_is_opened_only_for_what_the_instruction_says(opened, instruction, te
     )
 
 
+def test_what_has_to_be_unlocked_counts_as_what_is_behind_a_fold():
+    click = Action(text="click(e1)", kind="click", role="link", name="Details")
+    unlocks = FOLDED + '\nradio "give to" [e4]\ncombobox "new owner" [e5] (disabled): "ann" of "ann" | "bert"'
+    steps = (Step(observation=seen(FOLDED, 1), action=click),)
+    task = Task(instruction="look", environment="jobs")
+    lesson = shown(Trajectory(task=task, agent="t", steps=steps, last=seen(unlocks, 1), stop="done"), "Open job 1")
+    here = at("Hand job 7 to bert.", FOLDED, lesson)
+    assert unfold(here, here.examples) == ("click(e1)", "opens a field for what the instruction says")
+
+
 def test_it_is_opened_once(opened):
     click = Action(text="click(e1)", kind="click", role="link", name="Details")
     here = at("Job 7 is large.", FOLDED, opened, history=(Step(observation=seen(FOLDED, 7), action=click),))

@@ -24,9 +24,10 @@ from lbi.offline.forms import (
     usable,
 )
 from lbi.offline.ground import best_button, search
-from lbi.offline.lesson import Lesson, Operation
+from lbi.offline.lesson import Lesson
 from lbi.offline.lexical import SYNONYMS, labels, words
 from lbi.offline.places import place, thing_in
+from lbi.offline.procedure import Operation
 from lbi.offline.revise import revision, unused
 from lbi.offline.situation import Move, Situation, click, enter, fill, finish, goto, path
 from lbi.records import Action
@@ -70,8 +71,9 @@ def _at(here: Situation, lesson: Lesson, operation: Operation) -> bool:
         return _present(here, lesson, operation)  # a later operation goes on where the one before led
     if lesson.missing:
         return lesson.like(here.page.url) and _came_by_link(here)
-    return path(here.page.url) == path(lesson.address(operation.url)) and (
-        _query(here.page.url) == _query(operation.url) or _present(here, lesson, operation)
+    place = lesson.place_of(operation)
+    return path(here.page.url) == path(place) and (
+        _query(here.page.url) == _query(place) or _present(here, lesson, operation)
     )
 
 
@@ -85,7 +87,7 @@ def _came_by_link(here: Situation) -> bool:
 
 def _approach(here: Situation, lesson: Lesson, operation: Operation) -> Move | None:
     if not lesson.missing:
-        return _go(here, lesson.address(operation.url))
+        return _go(here, lesson.place_of(operation))
     return _by_link(here, lesson) or _to_parent(here, lesson) or _search(here, lesson)
 
 
