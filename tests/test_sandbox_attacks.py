@@ -122,9 +122,9 @@ async def test_a_gigabyte_of_output_is_neither_kept_nor_waited_for(sandbox: Sand
 async def test_time_on_the_clock_and_on_the_processor_is_limited(sandbox: Sandbox) -> None:
     slept = await sandbox.run("echo first; sleep 60", wall_seconds=0.5)
     assert (slept.ended, slept.exit_code, slept.output) == ("time", None, "first\n")
-    burnt = await sandbox.run("for i in 1 2 3 4; do (while :; do :; done) & done; wait", wall_seconds=60)
+    burnt = await sandbox.run("for i in 1 2 3 4; do (while :; do :; done) & done; wait", wall_seconds=500)
     assert burnt.ended == "time"
-    assert burnt.seconds < 30
+    assert burnt.seconds < 250, "it is the processor's time that ended it, which a busy machine hands out slowly"
     await still_works(sandbox)
 
 
