@@ -125,7 +125,7 @@ def _choices(
 ) -> list[Filling]:
     """Options and switches that the instruction names; each value of it is used for one field only."""
     scored: list[tuple[float, int, Filling]] = []
-    wanted = set(labels(instruction))
+    wanted = set(labels(_AT_THE_END.sub("", instruction)))
     plain = unquoted(instruction)
     times = Counter(_bare(option).lower() for field in fields for option in set(field.options))
     for index, field in enumerate(fields):
@@ -159,6 +159,7 @@ def _choices(
     return chosen
 
 
+_AT_THE_END = re.compile(r"\b(?:at|to|in) the (?:very )?end\b", re.IGNORECASE)  # nothing is to be ended
 _NOT = re.compile(
     r"\b(?:not|no longer|uncheck|untick|unmark|clear|hide|without|leave out|exclude|omit|except"
     r"|(?:switch|turn|take|leave)\b[^.!?]*\b(?:off|away|out)|remove)\b",

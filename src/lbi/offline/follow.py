@@ -8,7 +8,7 @@ import re
 
 from lbi.environments.snapshot import Element
 from lbi.offline.assign import Filling, assign, holds
-from lbi.offline.folds import unfold
+from lbi.offline.folds import unfold, unfold_for
 from lbi.offline.forms import (
     CHOICE_ROLES,
     PRESS_WORDS,
@@ -182,7 +182,8 @@ def _fill(here: Situation, lesson: Lesson, operation: Operation) -> Move | None:
     frame = here.frame - known.keys()
     for filling in assign(here.goal.text, values, form.fields, known, frame, here.named):
         if not holds(filling.field, filling.value) and not here.has_filled(filling.field):
-            return _unlock(here, filling.field) or (enter(filling), "a value of the instruction")
+            better = unfold_for(here, filling, form.fields, known, frame) if here.goal.changes else None
+            return better or _unlock(here, filling.field) or (enter(filling), "a value of the instruction")
     if here.goal.changes and (move := unfold(here, here.examples)):
         return move
     return _unmarked(here, lesson, operation) or _required(here, form, known) or _toggle(here, operation, form)

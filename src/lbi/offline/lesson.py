@@ -124,7 +124,8 @@ class Lesson:
         wanted = [a for a in (*operation.run, operation.commit) if a.role and a.role not in TOGGLE_ROLES]
         if not best or not operation.run or operation.visit:
             return operation.url
-        said = {pair for pair in best if set(words(" ".join(pair))) & self.goal.words}
+        goal = set(re.findall(r"[a-z]+", self.goal.text.lower()))  # as it stands there: a reply is not any comment
+        said = {pair for pair in best if goal & set(re.findall(r"[a-z]+", " ".join(pair).lower()))}
         for page in (*self.procedure.pages, *self.seen):
             fewer = _parameters(page.url)
             if not said <= fewer < best or not self._is_place(page.url, operation.url):
