@@ -1,9 +1,10 @@
 """How long a sandbox takes to start, for a command, to be reset and compared, beside what people use instead.
 
-    python benchmarks/sandbox.py [--files 2000] [--repeat 10] [--image IMAGE]
+    python benchmarks/sandbox.py [--files 2000] [--repeat 10] [--image IMAGE] [--only podman worktree]
 
-Beside it: a plain process in a plain copy of the repository, a git worktree, and Podman or Docker where an engine and
-the image are there. Prints milliseconds (the median, and the least in brackets) and ratios to the sandbox.
+Beside it: the same without a sandbox (`--unsafe`, which copies), a plain process in a plain copy, a git worktree, and
+Podman or Docker where an engine is there, with an image of this machine's own programs unless another is named. Prints
+milliseconds (the median, and the least in brackets) and ratios to the sandbox.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from lbi.errors import UserError
 from lbi.sandbox import open_sandbox
+from small_image import NAME, build
 
 WHO = ("-c", "user.name=bench", "-c", "user.email=bench@example.org")
 Times = dict[str, list[float]]
@@ -99,18 +101,29 @@ async def _run(command: list[str], folder: Path) -> None:
         raise SystemExit(f"{command} failed")
 
 
-async def measured(source: Path, work: Path, repeat: int, image: str) -> dict[str, Times]:
+async def measured(source: Path, work: Path, repeat: int, image: str, only: list[str]) -> dict[str, Times]:
+    """Row by row; the sandbox itself is always measured, as the ratios are to it."""
     found = {"sandbox": await sandboxed(source, repeat, "bubblewrap")}
-    found["no sandbox (--unsafe)"] = await sandboxed(source, repeat, "auto", unsafe=True)
-    found["copy and process"] = await copied(source, repeat, work)
-    found["git worktree"] = await worktree(source, repeat, work)
-    for engine in ("podman", "docker"):
-        backend = f"{engine}:{image}" if image else engine
+    beside: dict[str, Callable[[], Awaitable[Times]]] = {
+        "unsafe": lambda: sandboxed(source, repeat, "auto", unsafe=True),
+        "copy": lambda: copied(source, repeat, work),
+        "worktree": lambda: worktree(source, repeat, work),
+        "podman": lambda: contained(source, repeat, "podman", image),
+        "docker": lambda: contained(source, repeat, "docker", image),
+    }
+    for name in only or beside:
         try:
-            found[engine] = await sandboxed(source, max(repeat // 3, 1), backend)
+            found[name] = await beside[name]()
         except UserError as error:
-            print(f"{engine}: left out: {error}")
+            print(f"{name}: left out: {error}")
     return found
+
+
+async def contained(source: Path, repeat: int, engine: str, image: str) -> Times:
+    """A third as often: a command takes half a second and more."""
+    if not image and not build(engine):
+        raise UserError("it is not installed, or made no image")
+    return await sandboxed(source, max(repeat // 3, 1), f"{engine}:{image or NAME}")
 
 
 def show(found: dict[str, Times]) -> None:
@@ -129,11 +142,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=2000)
     parser.add_argument("--repeat", type=int, default=10)
-    parser.add_argument("--image", default="", help="for Podman and Docker")
+    parser.add_argument("--image", default="", help="of Podman and Docker; one is made without it")
+    rows = ("unsafe", "copy", "worktree", "podman", "docker")
+    parser.add_argument("--only", nargs="+", choices=rows, default=[], help="rows beside the sandbox")
     said = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         source = made(Path(folder) / "repository", said.files)
-        found = asyncio.run(measured(source, Path(folder), said.repeat, said.image))
+        found = asyncio.run(measured(source, Path(folder), said.repeat, said.image, said.only))
     load = os.getloadavg()[0]
     print(f"{said.files} files, {said.repeat} times, {os.cpu_count()} cores, load {load:.1f} while this ran")
     show(found)

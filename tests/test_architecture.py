@@ -32,6 +32,7 @@ HEAVY = {
     "docutils",
     "faiss",
     "genai_prices",
+    "huggingface_hub",
     "markdown_it",
     "mcp",
     "openai",

@@ -1,6 +1,7 @@
 """What hostile code tries in the sandbox, and that each ends as an observation with the host untouched.
 
-Run as root here, and as a user without privileges by test_sandbox_as_user.py.
+Run as root where root runs them, and then once more as a user without privileges by test_sandbox.py. No test may change
+the host, whatever holes there are: what is written there is what was there, and no sandbox is attacked that is open.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import contextlib
 import os
 import socket
 import textwrap
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,29 @@ def source(tmp_path: Path) -> Path:
 @pytest.fixture
 async def sandbox(source: Path) -> AsyncIterator[Sandbox]:
     async with open_sandbox(source, limits=LIMITS) as opened:
+        # asked without touching any of it, so that a cage with a hole is found before something goes through
+        done = await opened.run(
+            "for p in / /usr /etc /dev /proc/sys/kernel/core_pattern; do test -w $p && echo $p; done"
+        )
+        assert done.output == "", "the sandbox is open, so it is not attacked"
         yield opened
+
+
+def host() -> dict[str, str]:
+    """What a hole would change first: settings of the kernel, and the modes of devices and programs."""
+    names = ("core_pattern", "modprobe", "hostname", "domainname", "sysrq", "panic", "randomize_va_space")
+    files = [Path("/proc/sys/kernel", name) for name in names] + [Path("/proc/sys/vm/swappiness")]
+    said = {str(file): file.read_text() for file in files if os.access(file, os.R_OK)}
+    places = ("/", "/usr", "/etc", "/dev", "/dev/null", "/dev/zero", "/usr/bin/env")
+    return said | {place: oct(os.stat(place).st_mode) for place in places}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def the_host_stays_as_it_is() -> Iterator[None]:
+    before = host()
+    assert "/proc/sys/kernel/core_pattern" in before
+    yield
+    assert host() == before
 
 
 async def still_works(sandbox: Sandbox) -> None:
@@ -99,9 +122,9 @@ async def test_a_gigabyte_of_output_is_neither_kept_nor_waited_for(sandbox: Sand
 async def test_time_on_the_clock_and_on_the_processor_is_limited(sandbox: Sandbox) -> None:
     slept = await sandbox.run("echo first; sleep 60", wall_seconds=0.5)
     assert (slept.ended, slept.exit_code, slept.output) == ("time", None, "first\n")
-    burnt = await sandbox.run("for i in 1 2 3 4; do (while :; do :; done) & done; wait", wall_seconds=60)
+    burnt = await sandbox.run("for i in 1 2 3 4; do (while :; do :; done) & done; wait", wall_seconds=500)
     assert burnt.ended == "time"
-    assert burnt.seconds < 30
+    assert burnt.seconds < 250, "it is the processor's time that ended it, which a busy machine hands out slowly"
     await still_works(sandbox)
 
 
@@ -215,8 +238,9 @@ async def test_devices_cannot_be_made_nor_mounts_nor_namespaces(sandbox: Sandbox
         "unshare -m true",
         "nsenter -t 1 -m true",
         "chroot / true",
-        "hostname taken",
-        "date -s 2001-01-01",
+        # what is so already, so that a hole would do no harm
+        "hostname $(cat /proc/sys/kernel/hostname)",
+        "date -s @$(date +%s)",
     ):
         done = await sandbox.run(command)
         assert done.exit_code != 0, command

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lbi.config import explain
 from lbi.errors import UserError
 from lbi.records import Check, Task
+from lbi.swe.hub import fetched, is_on_hub
 from lbi.swe.instance import ENDINGS as DATA_SETS
 from lbi.swe.instance import Instance, load_instances
 from lbi.swe.recipes import draft, parse_recipes
@@ -56,8 +57,11 @@ def shipped_benchmarks() -> tuple[str, ...]:
 def load_benchmark(name_or_path: str) -> Benchmark:
     """A shipped benchmark by name, or the user's own by path. Raises UserError.
 
-    Instances of repositories with bugs are held-out tasks too: a file of recipes, or a data set of SWE-bench's format.
+    Instances of repositories with bugs are held-out tasks too: a file of recipes, or a data set of SWE-bench's format
+    by path or on a hub.
     """
+    if is_on_hub(name_or_path):
+        return _of_repositories(load_instances(fetched(name_or_path)), name_or_path)
     if Path(name_or_path).suffix in DATA_SETS:
         return _of_repositories(load_instances(Path(name_or_path).expanduser()), name_or_path)
     text = _text(name_or_path)

@@ -38,10 +38,10 @@ def grade_predictions(
         out = out or file.with_suffix(".grades.json")
         progress = Seen(Console(stderr=True), quiet=quiet or as_json)
         rows = _known(out, predictions, official)
-        todo = [each for each in predictions if each.instance_id not in rows]
-        ours = [each for each in todo if not _comes_as_image(shelf, each)]
+        left = [each for each in predictions if each.instance_id not in rows]
+        ours = [each for each in left if not _comes_as_image(shelf, each)]
         asyncio.run(_grade(shelf, ours, rows, out, official, workers, unsafe, progress))
-        theirs = [each for each in todo if _comes_as_image(shelf, each)]
+        theirs = [each for each in left if _comes_as_image(shelf, each)]
         if theirs:
             _in_images(shelf, theirs, rows, out, workers)
     finally:
@@ -72,7 +72,7 @@ def _known(out: Path, predictions: list[Prediction], official: bool) -> Rows:
 
 async def _grade(
     shelf: Shelf,
-    todo: list[Prediction],
+    left: list[Prediction],
     rows: Rows,
     out: Path,
     official: bool,
@@ -81,7 +81,7 @@ async def _grade(
     progress: Seen,
 ) -> None:
     turn = asyncio.Semaphore(workers)
-    with progress.stage("grade", len(todo)) as stage:
+    with progress.stage("grade", len(left)) as stage:
 
         async def one(prediction: Prediction) -> None:
             async with turn:
@@ -90,7 +90,7 @@ async def _grade(
                 stage.advance()
 
         async with asyncio.TaskGroup() as group:
-            for prediction in todo:
+            for prediction in left:
                 group.create_task(one(prediction))
 
 
@@ -115,9 +115,9 @@ async def _row(shelf: Shelf, prediction: Prediction, official: bool, unsafe: boo
     return row
 
 
-def _in_images(shelf: Shelf, todo: list[Prediction], rows: Rows, out: Path, workers: int) -> None:
-    resolved = run_official([shelf.instances[each.instance_id] for each in todo], todo, workers)
-    for each in todo:
+def _in_images(shelf: Shelf, left: list[Prediction], rows: Rows, out: Path, workers: int) -> None:
+    resolved = run_official([shelf.instances[each.instance_id] for each in left], left, workers)
+    for each in left:
         found = resolved.get(each.instance_id)
         reason = "" if found is not None else "not graded, the official harness left no report"
         rows[each.instance_id] = {"patch": digest_of(each.model_patch), "resolved": found, "reason": reason}
@@ -146,7 +146,7 @@ def _print(rows: Rows, predictions: list[Prediction], instances: int, out: Path,
         verdicts = [said[row["resolved"]], name, *([said[row.get("official")]] if officially else [])]
         table.add_row(*verdicts, escape(row["reason"]))
     Console().print(table)
-    left = instances - len(chosen)
+    none = instances - len(chosen)
     print(
-        f"{counts['resolved']} of {len(chosen)} predictions resolve their instance; {left} instances without one; {out}"
+        f"{counts['resolved']} of {len(chosen)} predictions resolve their instance; {none} instances without one; {out}"
     )

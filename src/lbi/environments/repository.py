@@ -28,12 +28,16 @@ class RepositoryWorld:
 
     restores = True
 
-    def __init__(self, shelf: Shelf, setting: Callable[[Built], Setting], *, unsafe: bool, seconds: float) -> None:
-        """``setting`` says how an instance's repository is opened; ``seconds`` is the limit of one command in it."""
+    def __init__(
+        self, shelf: Shelf, setting: Callable[[Built], Setting], *, backend: str, unsafe: bool, seconds: float
+    ) -> None:
+        """``setting`` says how an instance's repository is opened, ``backend`` and ``unsafe`` where it is graded;
+        ``seconds`` is the limit of one command in it.
+        """
         self.name = shelf.name
         self.shelf = shelf
         self.setting = setting
-        self.unsafe = unsafe
+        self.backend, self.unsafe = backend, unsafe
         self.patience = Patience(reset=BUILDING, step=seconds + 60, score=LIMITS.wall_seconds + BUILDING)
         self._of_document: dict[str, str] = {}
         self._open: list[RepositoryEnvironment] = []
@@ -113,7 +117,7 @@ class RepositoryEnvironment:
             built = await asyncio.to_thread(self._world.shelf.build, task.name)
         except UserError as error:
             raise ScoreError(str(error)) from None
-        found = await grade(built, patch, unsafe=self._world.unsafe)
+        found = await grade(built, patch, backend=self._world.backend, unsafe=self._world.unsafe)
         return (1.0, "the tests pass") if found.resolved else (0.0, found.reason)
 
     async def close(self) -> None:

@@ -51,12 +51,13 @@ class Keeper:
             # what is written is kept in memory, and its limit is another one
             memory = limits["memory_bytes"] + limits["disk_bytes"]
             self.group = groups.Group.make(memory, limits["processes"] + 2)  # bubblewrap itself, and its reaper
+        opened = False
         try:
             self._open(wanted, handle, base)
-        except BaseException:
-            if self.group:
+            opened = True
+        finally:
+            if self.group and not opened:
                 self.group.remove()
-            raise
 
     def _open(self, wanted: Said, handle: int, base: str) -> None:
         limits, binds = wanted["limits"], tuple(wanted["binds"])

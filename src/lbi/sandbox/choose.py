@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -60,7 +61,7 @@ def bubblewrap() -> str:
         else "bubblewrap is there on Linux only; use Podman or Docker"
     )
     raise UserError(
-        f"commands of an agent are not run without a sandbox: {how}, or set sandbox.backend to podman:IMAGE or "
+        f"commands of an agent are not run without a sandbox: {how}, or set shell.backend to podman:IMAGE or "
         "docker:IMAGE, or say --unsafe to run them on this machine as they are"
     )
 
@@ -70,11 +71,10 @@ async def _unsafe(source: Path, limits: Limits, env: dict[str, str]) -> Opened:
     from lbi.sandbox.kept import start
 
     folder = OwnFolder("unsafe")
-    try:
+    with ExitStack() as unless_it_opens:
+        unless_it_opens.callback(folder.remove)
         opened = await start(source, limits, (), env, "", base=str(folder.path))
-    except BaseException:
-        folder.remove()
-        raise
+        unless_it_opens.pop_all()
     opened.backend = "none"
     return _WithFolder(opened, folder)
 

@@ -175,11 +175,10 @@ async def start(
         why = output.decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
         raise UserError(f"{engine} did not start a container of {image}: {why[0]}")
     sandbox = ContainerSandbox(engine, output.decode().strip().splitlines()[-1], source, limits)
-    try:
+    async with contextlib.AsyncExitStack() as unless_it_opens:
+        unless_it_opens.push_async_callback(sandbox.close)
         await sandbox.reset()
-    except BaseException:
-        await sandbox.close()
-        raise
+        unless_it_opens.pop_all()
     return sandbox
 
 

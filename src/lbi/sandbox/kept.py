@@ -19,6 +19,7 @@ from lbi.sandbox.patch import Change, digest_of_changes, patch
 WORKDIR = "/repo"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"PATH": PATH, "HOME": "/home/agent", "LANG": "C.UTF-8", "TZ": "UTC", "TERM": "dumb", "PAGER": "cat"}
+STARTING = 600.0  # seconds, as where there is no overlay a large repository is copied; a dead keeper shows at once
 GRACE = 30.0  # seconds in which a keeper answers beyond what its command may take
 CODE = "import sys; sys.path.append({root!r}); from lbi.keeper.main import main; main({handle})"
 
@@ -81,7 +82,7 @@ class KeptSandbox:
 
     async def begin(self, wanted: Said) -> None:
         """Say what is wanted. Raises UserError where this machine cannot make it."""
-        said, _ = await self._exchange(wanted, b"", GRACE)
+        said, _ = await self._exchange(wanted, b"", STARTING)
         if "failed" in said:
             raise UserError(f"no sandbox over {wanted['source']}: {said['failed']}; {_ADVICE}")
         self.workdir, self.overlay, self.grouped = said["workdir"], said["overlay"], said["group"]
@@ -123,7 +124,7 @@ class KeptSandbox:
 
 
 _ADVICE = (
-    "this user may not make namespaces here. Use Podman or Docker (sandbox.backend), or start as root; "
+    "this user may not make namespaces here. Use Podman or Docker (shell.backend), or start as root; "
     "--unsafe runs commands without any sandbox"
 )
 
@@ -164,11 +165,10 @@ async def start(
         "base": base,
         "overlay": overlay,
     }
-    try:
+    async with contextlib.AsyncExitStack() as unless_it_opens:
+        unless_it_opens.push_async_callback(sandbox.close)
         await sandbox.begin(wanted)
-    except BaseException:
-        await sandbox.close()
-        raise
+        unless_it_opens.pop_all()
     return sandbox
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,14 +91,13 @@ def patched(built: Built, patch: str) -> tempfile.TemporaryDirectory[str]:
     """
     scratch: tempfile.TemporaryDirectory[str] = tempfile.TemporaryDirectory(prefix="lbi-graded-")
     folder = Path(scratch.name) / "repository"
-    try:
+    with ExitStack() as unless_it_applies:
+        unless_it_applies.callback(scratch.cleanup)
         shutil.copytree(built.tree, folder, symlinks=True)
         apply(patch, folder)
         for path, content in built.tests.items():
             _put(folder / path, content)
-    except BaseException:
-        scratch.cleanup()
-        raise
+        unless_it_applies.pop_all()
     return scratch
 
 

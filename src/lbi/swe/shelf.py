@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lbi.errors import UserError
 from lbi.swe.build import Built, build, build_mutated
+from lbi.swe.hub import fetched, is_on_hub
 from lbi.swe.instance import ENDINGS, Instance, load_instances
 from lbi.swe.recipes import Recipe, Recipes, draft, parse_recipes
 
@@ -60,7 +61,12 @@ class Shelf:
 
 
 def open_shelf(place: str, cache: Path | None = None) -> Shelf:
-    """A shipped file of recipes by name, somebody's own by path, or a data set by path. Raises UserError."""
+    """A shipped file of recipes by name, somebody's own by path, or a data set by path or on a hub.
+
+    Raises UserError.
+    """
+    if is_on_hub(place):
+        return Shelf(place, load_instances(fetched(place)), {}, cache)
     path = Path(place).expanduser()
     if path.is_dir() or path.suffix in ENDINGS:
         return Shelf(place, load_instances(path), {}, cache)

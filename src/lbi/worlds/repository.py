@@ -38,10 +38,10 @@ def create(config: Config, save_image: Callable[[bytes], str]) -> RepositoryWorl
     )
 
     def setting(built: Built) -> Setting:
-        plain = Setting(repository=built.tree, limits=limits, unsafe=said.unsafe, max_chars=said.output)
+        plain = Setting(built.tree, said.backend, limits, unsafe=said.unsafe, max_chars=said.output)
         return replace(plain, binds=built.binds, env={**variables(built, WORKDIR), **said.env})
 
-    return RepositoryWorld(open_shelf(place), setting, unsafe=said.unsafe, seconds=said.seconds)
+    return RepositoryWorld(open_shelf(place), setting, backend=said.backend, unsafe=said.unsafe, seconds=said.seconds)
 
 
 async def documents(world: RepositoryWorld) -> tuple[DocumentSource, ...]:
