@@ -258,8 +258,14 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
             RunFolder(place)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
 def test_a_read_only_folder_is_named(tmp_path):
+    if os.geteuid() == 0:  # nothing is read-only for root
+        again = [sys.executable, str(Path(__file__).parent / "as_user.py"), "-m", "pytest", "-p", "no:cacheprovider"]
+        done = subprocess.run([*again, f"{__file__}::test_a_read_only_folder_is_named"], capture_output=True, text=True)
+        if done.returncode and "namespace" in done.stderr:
+            pytest.skip("root may make no namespaces here")
+        assert "1 passed" in done.stdout, done.stdout[-3000:] + done.stderr[-2000:]
+        return
     tmp_path.chmod(0o500)
     try:
         for place in (tmp_path, tmp_path / "run"):
