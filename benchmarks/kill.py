@@ -204,11 +204,11 @@ def descendants(pid: int) -> list[tuple[int, str]]:
                 continue
             lines[int(entry.name)] = line.replace(b"\0", b" ").decode("utf-8", "replace")
             parents.setdefault(parent, []).append(int(entry.name))
-    found, todo = [], [pid]
-    while todo:
-        for child in parents.get(todo.pop(), []):
+    found, above = [], [pid]
+    while above:
+        for child in parents.get(above.pop(), []):
             found.append((child, lines[child]))
-            todo.append(child)
+            above.append(child)
     return found
 
 

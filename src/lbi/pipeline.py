@@ -88,7 +88,8 @@ async def run(
             with used(telemetry or Nowhere()), span("run", {RUN: config.name}):
                 results = await _stages(shop, only)
         except BaseException:
-            # what stopped the run says more than what may now keep its report from being written
+            # however it ended, interrupted by hand too, its report shows what there is; what stopped the run says more
+            # than what may now keep that from being written
             with contextlib.suppress(OSError, UserError):
                 _write_down(shop)
             raise
