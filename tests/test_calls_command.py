@@ -123,6 +123,18 @@ def test_the_table_names_what_it_leaves_out(run: Path) -> None:
     assert "No such call is stored" in lbi_here("calls", run, "--role", "judge").stdout
 
 
+def test_the_table_is_whole_where_it_is_read_by_a_program_and_loses_no_letter_where_it_is_narrow(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = lbi_here("calls", run, "--stage", "evaluate").stdout
+    assert "evaluate: baseline" in said
+    assert "scripted:test" in said
+    assert "cached" in said
+    assert "failure" not in said.splitlines()[0]  # nothing failed there
+    monkeypatch.setenv("COLUMNS", "70")
+    assert "…" not in lbi_here("calls", run).stdout
+
+
 def test_what_is_not_there_is_named_in_one_line(run: Path, tmp_path: Path) -> None:
     for arguments, part in (
         ((tmp_path / "none",), "no run in"),

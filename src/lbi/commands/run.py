@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lbi.commands import FOLDER
+from lbi.commands import FOLDER, open_console
 from lbi.commands.preflight import check_config
 from lbi.commands.settings import Wanted, configured
 from lbi.commands.tables import print_summary, print_times, summary
@@ -72,7 +72,7 @@ def run(wanted: Wanted, only: Only, how: How) -> int:
     if as_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
     else:
-        console = Console(soft_wrap=False)
+        console = open_console()
         print_summary(console, found)
         print_times(console, found)
         console.print(f"Report: {ended.report}", soft_wrap=True, highlight=False)
