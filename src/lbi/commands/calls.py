@@ -19,6 +19,7 @@ from rich.table import Table
 from lbi.commands import open_console
 from lbi.errors import UserError
 from lbi.report.words import count, money
+from lbi.rows import address
 from lbi.store import RunFolder
 
 ORDERS = {
@@ -68,7 +69,7 @@ def calls(run: Path, call: str, wanted: Wanted, as_json: bool) -> int:
 
 @contextmanager
 def _opened(run: Path) -> Iterator[sqlite3.Connection]:
-    db = sqlite3.connect(f"{(run / 'run.db').resolve().as_uri()}?mode=ro", uri=True)
+    db = sqlite3.connect(address(run / "run.db"), uri=True)
     db.row_factory = sqlite3.Row
     try:
         yield db

@@ -23,6 +23,7 @@ from lbi.errors import UserError
 from lbi.pipeline import Ended, Only
 from lbi.pipeline import run as run_pipeline
 from lbi.progress import FORMS, Form
+from lbi.rows import address
 from lbi.store import RunFolder
 from lbi.telemetry import open_telemetry
 
@@ -119,7 +120,7 @@ def _copy_examples(source: Path, out: Path) -> None:
 
 def _back_up(source: Path, target: Path) -> None:
     target.unlink(missing_ok=True)
-    reading, writing = sqlite3.connect(f"file:{source}?mode=ro", uri=True), sqlite3.connect(target)
+    reading, writing = sqlite3.connect(address(source), uri=True), sqlite3.connect(target)
     try:
         reading.backup(writing)
         writing.execute("DELETE FROM record WHERE kind IN ('result', 'episode', 'heldout')")

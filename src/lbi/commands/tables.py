@@ -138,10 +138,18 @@ def _table_of_arms(found: dict[str, Any]) -> Table:
 
 
 def _table_of_stages(found: dict[str, Any]) -> Table:
-    columns = ("calls", "not sent again", "tokens in", "from cache", "to cache", "out", "$")
-    table = _table("What the models took", "stage/role", *columns)
+    columns = {
+        "calls": "calls",
+        "hits": "not sent again",
+        "input_tokens": "tokens in",
+        "cached_tokens": "from cache",
+        "written_tokens": "to cache",
+        "output_tokens": "out",
+    }
+    # what there was none of would take the room of what there was
+    numbers = {key: name for key, name in columns.items() if any(row[key] for row in found["stages"])}
+    table = _table("What the models took", "stage/role", *numbers.values(), "$")
     for row in found["stages"]:
-        numbers = ("calls", "hits", "input_tokens", "cached_tokens", "written_tokens", "output_tokens")
         cost = _dollars(None if row["calls_without_price"] else row["money"])
         table.add_row(row["stage"], *(count(row[number]) for number in numbers), cost)
     each = found["per_kept_example"]
