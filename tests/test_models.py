@@ -125,7 +125,7 @@ async def test_a_slow_reply_is_a_reply_within_the_timeout_and_busy_beyond_it(ope
         reply = await model.complete(REQUEST)
         assert (reply.text, reply.usage.seconds > 0.29) == ("late", True)
     async with opened([Answer("late", latency=5.0)], timeout=0.2) as (model, _):
-        with pytest.raises(ModelBusy, match="timeout: no whole reply within 0.2 s"):
+        with pytest.raises(ModelBusy, match=r"timeout: no whole reply within 0\.2 s"):
             await model.complete(REQUEST)
 
 
