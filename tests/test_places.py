@@ -12,7 +12,7 @@ from lamps import observed
 from lbi.environments.snapshot import Page
 from lbi.offline.goal import Goal, page_of
 from lbi.offline.places import Thing, place, segments, swap, thing_in, thing_of
-from lbi.offline.things import directory, homes, resolve
+from lbi.offline.things import Known, directory, homes
 
 ROOMS = page_of(
     observed(
@@ -97,16 +97,28 @@ ABOUT = Thing(("lamps",), "5")
     ],
 )
 def test_the_instruction_names_a_thing_by_number_name_or_most_of_its_name(instruction, expected):
-    found = resolve(Goal(instruction), ABOUT, directory(ABOUT, pages()), {"paint", "lamp"})
+    found = Known(Goal(instruction), directory(ABOUT, pages())).counterpart(ABOUT, {"paint", "lamp"})
     assert (found.id if found else None) == expected
 
 
 def test_two_things_that_are_named_alike_are_not_guessed_between():
     twins = page_of(observed("/l", "L", 'link "Tall red lamp" -> /lamps/1', 'link "Tall blue lamp" -> /lamps/2'))
-    about = Thing(("lamps",), "5")
-    assert resolve(Goal("Paint the tall lamp"), about, directory(about, [twins]), {"paint", "lamp"}) is None
-    found = resolve(Goal("Paint the tall lamp, the blue one"), about, directory(about, [twins]), {"paint", "lamp"})
+    known = directory(ABOUT, [twins])
+    assert Known(Goal("Paint the tall lamp"), known).counterpart(ABOUT, {"paint", "lamp"}) is None
+    found = Known(Goal("Paint the tall lamp, the blue one"), known).counterpart(ABOUT, {"paint", "lamp"})
     assert found == Thing(("lamps",), "2")
+
+
+@pytest.mark.parametrize("instruction", ["Paint the tall lamp", "Paint the tall blue lamp", "Paint the wide one", "Go"])
+def test_what_is_known_beside_counts_as_if_it_had_been_known_at_once(instruction):
+    lamps = {name: Thing(("lamps",), str(at)) for at, name in enumerate(("Tall red lamp", "Tall blue lamp", "Wide"))}
+    first = {thing: {name} for name, thing in list(lamps.items())[:2]}
+    more = {lamps["Tall blue lamp"]: {"Tall blue lamp", "Bluebird"}, lamps["Wide"]: {"Wide"}}
+    known, once = Known(Goal(instruction), first), Known(Goal(instruction), {**first, **more})
+    assert known.beside(first) is known
+    assert known.beside(more).names == once.names
+    assert known.beside(more).common == once.common
+    assert known.beside(more).counterpart(ABOUT, {"paint"}) == once.counterpart(ABOUT, {"paint"})
 
 
 def test_a_place_is_the_words_of_an_address_without_its_thing():
@@ -155,4 +167,4 @@ PLANS = {Thing(("plans",), name): {name} for name in ("Anchor", "Breakwater", "B
     ],
 )
 def test_of_several_names_that_are_said_the_first_is_meant(instruction, meant):
-    assert resolve(Goal(instruction), Thing(("plans",), "Clipper"), PLANS, ()) == Thing(("plans",), meant)
+    assert Known(Goal(instruction), PLANS).counterpart(Thing(("plans",), "Clipper"), ()) == Thing(("plans",), meant)

@@ -1,58 +1,37 @@
 """Task, observation and query -> the examples to show at this step (paper, sec. 2.4 and Algorithm 2).
 
 First examples in which the current observation occurs (exactly, then by BM25), then examples whose instruction fits the
-query. An index is a folder of its own and needs nothing else to be read:
-
-    current                 the name of the build that counts
-    4be1.../examples.db     examples, their trajectories, and where each observation occurs
-    4be1.../instructions/   BM25 over the instructions
-    4be1.../observations/   BM25 over the distinct observations
+query. ``lbi.indexing`` writes what is searched.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import re
-import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import zstandard
 
-from lbi.bm25 import Entry, TextIndex
+from lbi.bm25 import TextIndex
 from lbi.contracts import Shown
 from lbi.errors import UserError
-from lbi.leakage import tag
-from lbi.normalise import normalise, observation_key
-from lbi.records import Example, Observation, Task, Trajectory, digest_of
-from lbi.store import write_atomically
+from lbi.indexing import current, searchable, write_index
+from lbi.normalise import observation_key
+from lbi.records import Example, Observation, Task, Trajectory
 
 if TYPE_CHECKING:
     from lbi.embed import Vectors
 
-FORMAT = 6
 PAGES = 16  # similar observations that are looked at, at most
 RRF = 60  # of reciprocal rank fusion
 OF_A_PAGE = 3  # examples by the content of one page, at most
 ALIKE = 2  # examples that ask for the same with other values, at most, of each of the two searches
 OF_AN_END = 1  # ... that end with the same action on the same kind of page
 CACHED = 512  # trajectories kept in memory
-_MARKS = re.compile(r"^(?:URL|Title):|<time>|<id>|<temporary>", re.MULTILINE)
-
-SCHEMA = """
-CREATE TABLE example(
-    row INTEGER PRIMARY KEY, trajectory TEXT, said TEXT, done TEXT, asked TEXT, ends TEXT, body TEXT
-);
-CREATE TABLE trajectory(id TEXT PRIMARY KEY, body BLOB) WITHOUT ROWID;
-CREATE TABLE place(row INTEGER, at INTEGER, key INTEGER, PRIMARY KEY(row, at)) WITHOUT ROWID;
-CREATE INDEX place_key ON place(key, row, at);
-"""
+READ = 4096  # ... and examples
 
 
 class ExampleIndex:
@@ -67,6 +46,7 @@ class ExampleIndex:
         self._vectors = _load_vectors(folder / "vectors.npy")
         self._unpack = zstandard.ZstdDecompressor()
         self._trajectories: dict[str, Trajectory] = {}
+        self._examples: dict[int, Example] = {}
 
     @classmethod
     def build(
@@ -77,28 +57,14 @@ class ExampleIndex:
         vectors: Vectors | None = None,
         dates: Mapping[str, str] | None = None,
     ) -> ExampleIndex:
-        """Index the examples in the folder ``path`` and open it.
-
-        Readers see the former build until this one is complete; one that holds exactly this already is kept.
-        ``vectors``: one row of length 1 per example, in the order of ``examples``, for dense retrieval as well.
-        ``dates``: of examples by their ids, for searches that exclude some by ``lbi.leakage.tag``.
-        """
-        once = {example.id: at for at, example in enumerate(examples)}
-        # of examples that fit as well, the one with fewer steps comes first: it has less in it that was not asked for
-        order = sorted(once.values(), key=lambda at: (examples[at].end - examples[at].start, examples[at].id))
-        ordered = [examples[at] for at in order]
-        chosen = None if vectors is None else vectors[order]
-        dated = {example.id: (dates or {}).get(example.id, "") for example in ordered}
-        name = _name(ordered, chosen, dated)
-        if _current(path) != name:
-            _write(path, name, ordered, trajectories, chosen, dated)
-        return cls(path / name)
+        """Index the examples in the folder ``path``, as ``lbi.indexing.write_index`` does, and open it."""
+        return cls(path / write_index(path, examples, trajectories, vectors, dates))
 
     @classmethod
     def open(cls, path: Path) -> ExampleIndex:
         """Open the index in a folder. Raises UserError if there is none."""
         for _ in range(3):  # a build may put another one in its place between reading its name and opening it
-            name = _current(path)
+            name = current(path)
             if name and (path / name).is_dir():
                 return cls(path / name)
         raise UserError(f"no index of examples in {path}; `lbi run` makes one")
@@ -160,7 +126,7 @@ class ExampleIndex:
         """The key of the observation, then those of similar ones, which cost a search and are made when asked for."""
         same = observation_key(observation)
         yield same
-        for row, _ in self._observations.best(_searchable(observation), PAGES):
+        for row, _ in self._observations.best(searchable(observation), PAGES):
             if (key := _signed(row)) != same:
                 yield key
 
@@ -193,7 +159,7 @@ class ExampleIndex:
         keys = {key for pairs in places for _, key in pairs}
         scores: dict[int, float] = {}
         if keys:
-            hits = self._observations.best(_searchable(observation), len(keys), keys=keys)
+            hits = self._observations.best(searchable(observation), len(keys), keys=keys)
             scores = {_signed(row): score for row, score in hits}
         scores[observation_key(observation)] = float("inf")
         return [_best_place(pairs, scores) for pairs in places]
@@ -251,17 +217,18 @@ class ExampleIndex:
         return [found[row] for row in rows]
 
     def _shown(self, row: int, at: int, why: Literal["observation", "query", "content"]) -> Shown:
-        body, trajectory = self._db.execute("SELECT body, trajectory FROM example WHERE row = ?", (row,)).fetchone()
-        example = Example.model_validate_json(body)
-        return Shown(example=example, trajectory=self._trajectory(trajectory), at=at, why=why)
+        if row not in self._examples:
+            _make_room(self._examples, READ)
+            self._examples[row] = Example.model_validate_json(self._one("SELECT body FROM example WHERE row = ?", row))
+        example = self._examples[row]
+        return Shown(example=example, trajectory=self._trajectory(example.trajectory), at=at, why=why)
 
     def _trajectory(self, id_: str) -> Trajectory:
         found = self._trajectories.get(id_)
         if found is None:
             packed = self._one("SELECT body FROM trajectory WHERE id = ?", id_)
             found = Trajectory.model_validate_json(self._unpack.decompress(packed))
-            if len(self._trajectories) >= CACHED:
-                del self._trajectories[next(iter(self._trajectories))]
+            _make_room(self._trajectories, CACHED)
             self._trajectories[id_] = found
         return found
 
@@ -270,9 +237,9 @@ class ExampleIndex:
         return value
 
 
-def asked(instruction: str) -> str:
-    """What an instruction asks for whatever its values: 'Open lamp "3"' and 'Open lamp "4"' ask for the same."""
-    return digest_of(re.sub(r"\"[^\"]*\"|'[^']*'|\d+", "", instruction).split())
+def _make_room(kept: dict[Any, Any], most: int) -> None:
+    if len(kept) >= most:
+        del kept[next(iter(kept))]
 
 
 def fuse(*rankings: Sequence[int]) -> list[int]:
@@ -284,119 +251,15 @@ def fuse(*rankings: Sequence[int]) -> list[int]:
     return sorted(scores, key=lambda row: (-scores[row], row))
 
 
-def lineage(example: Example, trajectory: Trajectory) -> set[str]:
-    """Ids of everything an example comes from; a join of two examples has two documents."""
-    ids = {example.id, example.document, *example.parents}
-    return (ids | {trajectory.id, trajectory.task.id, trajectory.task.document}) - {""}
-
-
 def _best_place(pairs: Sequence[tuple[int, int]], scores: Mapping[int, float]) -> int:
     best = max(scores.get(key, 0.0) for _, key in pairs)
     alike = [at for at, key in pairs if scores.get(key, 0.0) == best]
     return max(alike) if best > 0 else min(alike)
 
 
-def _searchable(observation: Observation) -> str:
-    """What of an observation is compared word by word: all but the marks that every one has."""
-    return _MARKS.sub(" ", normalise(observation))
-
-
 def _signed(row: int) -> int:
     """The key of an observation, from its row, which cannot be negative."""
     return row - (1 << 64) if row >= 1 << 63 else row
-
-
-# writing
-
-
-def _name(examples: Sequence[Example], vectors: Vectors | None, dates: Mapping[str, str]) -> str:
-    """The name of a build: a hash of all that is in it."""
-    bodies = [[example.id, example.tier, example.model_dump(mode="json")["verdicts"]] for example in examples]
-    dense = None if vectors is None else hashlib.blake2b(vectors.tobytes()).hexdigest()
-    return digest_of([FORMAT, bodies, dense, dates])
-
-
-def _current(path: Path) -> str:
-    file = path / "current"
-    return file.read_text().strip() if file.is_file() else ""
-
-
-def _write(
-    path: Path,
-    name: str,
-    examples: Sequence[Example],
-    trajectories: Mapping[str, Trajectory],
-    vectors: Vectors | None,
-    dates: Mapping[str, str],
-) -> None:
-    """Write a build beside the one that counts, then let it count and remove what does not any more."""
-    part = path / f".{os.getpid()}.part"
-    shutil.rmtree(part, ignore_errors=True)
-    for folder in ("instructions", "observations"):
-        (part / folder).mkdir(parents=True)
-    texts = _write_database(part / "examples.db", examples, trajectories)
-    TextIndex.build(_instructions(examples, trajectories, dates), part / "instructions")
-    TextIndex.build((Entry(key % (1 << 64), text, keys=[key]) for key, text in texts), part / "observations")
-    if vectors is not None:
-        import numpy
-
-        numpy.save(part / "vectors.npy", vectors)
-    shutil.rmtree(path / name, ignore_errors=True)
-    part.rename(path / name)
-    write_atomically(path / "current", name.encode())
-    for other in path.iterdir():
-        if other.is_dir() and other.name != name:
-            shutil.rmtree(other, ignore_errors=True)
-
-
-def _instructions(
-    examples: Sequence[Example], trajectories: Mapping[str, Trajectory], dates: Mapping[str, str]
-) -> Iterator[Entry]:
-    for row, example in enumerate(examples):
-        trajectory = trajectories[example.trajectory]
-        keys = {observation_key(seen) for seen in trajectory.observations[example.start : example.end]}
-        tags = lineage(example, trajectory) | {tag(dates[example.id])}
-        yield Entry(row, example.instruction, keys, tags)
-
-
-def _write_database(
-    file: Path, examples: Sequence[Example], trajectories: Mapping[str, Trajectory]
-) -> list[tuple[int, str]]:
-    """Write the examples; return (key, text) of each distinct observation that an action follows."""
-    pack = zstandard.ZstdCompressor(level=3)
-    texts: dict[int, Observation] = {}
-    with closing(sqlite3.connect(file)) as db:
-        db.executescript(SCHEMA)
-        for row, example in enumerate(examples):
-            trajectory = trajectories[example.trajectory]
-            said, done = _marks(example, trajectory)
-            kinds = (asked(example.instruction), _end(example, trajectory))
-            values = (row, trajectory.id, said, done, *kinds, example.model_dump_json())
-            db.execute("INSERT INTO example VALUES(?, ?, ?, ?, ?, ?, ?)", values)
-            for at in range(example.start, example.end):
-                seen = trajectory.observations[at]
-                key = observation_key(seen)
-                texts.setdefault(key, seen)
-                db.execute("INSERT INTO place VALUES(?, ?, ?)", (row, at, key))
-        for id_ in sorted({example.trajectory for example in examples}):
-            body = pack.compress(trajectories[id_].model_dump_json().encode())
-            db.execute("INSERT INTO trajectory VALUES(?, ?)", (id_, body))
-        db.commit()
-    return [(key, _searchable(texts[key])) for key in sorted(texts)]
-
-
-def _marks(example: Example, trajectory: Trajectory) -> tuple[str, str]:
-    """Two examples say the same if their instruction is the same, and their trajectory or what was done."""
-    instruction = " ".join(example.instruction.casefold().split())
-    actions = [action.grounded for action in trajectory.actions[example.start : example.end]]
-    return digest_of([instruction, trajectory.id]), digest_of([instruction, actions])
-
-
-def _end(example: Example, trajectory: Trajectory) -> str:
-    """The kind of its last step: the action, and the page without what says which one of its kind it is."""
-    step = trajectory.steps[example.end - 1]
-    page = re.sub(r"\d+", "0", step.observation.url.split("?")[0].split("#")[0])
-    return digest_of([step.action.grounded, page])
 
 
 def _load_vectors(file: Path) -> Vectors | None:

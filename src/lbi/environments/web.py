@@ -35,6 +35,7 @@ from lbi.records import Action, Observation, Task, sound
 VIEWPORT = {"width": 1280, "height": 900}
 MAX_CHARS = 12_000
 LOOKS = 5
+LAST_BREATH = 5  # tenths of a second in which a server that breaks off may still end
 _TYPED = "[...document.querySelectorAll('textarea')].map(box => box.value).filter(text => text.trim().includes('\\n'))"
 
 
@@ -237,7 +238,7 @@ class WebEnvironment:
         await open_address(session, url)
         await session.settle()
         if session.page.url.startswith("chrome-error:") or session.refused:
-            self._backend.check()
+            await self._blame()
             raise EnvironmentFailure(session.refused or f"{self._told(url)} could not be opened")
 
     # -- steps -------------------------------------------------------------------------------------------------------
@@ -261,11 +262,17 @@ class WebEnvironment:
             self._late = isinstance(refused, TimedOut)
             error = self._told(str(refused))
         except EnvironmentFailure:
-            self._backend.check()  # says more, if it was the server
+            await self._blame()
             raise
         await session.settle()
         error = await self._come_back(session, before) or error
         return await self._observe(error)
+
+    async def _blame(self) -> None:
+        """Raise the server's failure, which says more, if it is what failed; it may be on its way out just now."""
+        for _ in range(LAST_BREATH):
+            self._backend.check()
+            await asyncio.sleep(0.1)
 
     async def _come_back(self, session: Session, before: str) -> str:
         """Undo a navigation to where one may not be."""

@@ -17,15 +17,15 @@ from lbi.contracts import Shown
 from lbi.environments.snapshot import Page
 from lbi.offline.goal import page_of
 from lbi.offline.lexical import words
+from lbi.offline.memo import Unhashed
 from lbi.offline.places import segments
 from lbi.offline.things import variants
 from lbi.records import Trajectory
 
 NAMED = 0.35  # for a page that is called by a value of the instruction
 BODY = 0.6  # weight of a word of a page's text, one of its name being worth 1
-#: pages that are kept of one trajectory, at most
 UNKNOWN = 0.5  # weight of a word that no page says
-PAGES = 24
+PAGES = 24  # kept of one trajectory, at most
 
 
 @dataclass(frozen=True)
@@ -125,22 +125,9 @@ def variants_of(name: str) -> set[str]:
     return {form.lower() for form in variants(name)}
 
 
-class Unhashed:
-    """A trajectory that a cache tells from others by the id beside it."""
-
-    def __init__(self, trajectory: Trajectory) -> None:
-        self.trajectory = trajectory
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Unhashed)
-
-    def __hash__(self) -> int:
-        return 0
-
-
 @lru_cache(maxsize=1024)
-def _pristine(id_: str, hidden: Unhashed) -> tuple[tuple[str, Page], ...]:
-    seen = hidden.trajectory.observations
+def _pristine(id_: str, hidden: Unhashed[Trajectory]) -> tuple[tuple[str, Page], ...]:
+    seen = hidden.value.observations
     kept = {o.url.split("#")[0]: o for o in seen if o.digest == seen[0].digest and not o.error and o.url}
     return tuple((url, page_of(o)) for url, o in list(kept.items())[:PAGES])
 

@@ -12,10 +12,11 @@ from functools import lru_cache
 from lbi.contracts import Shown
 from lbi.environments.snapshot import Element, Page
 from lbi.offline.assign import Filling, assign
-from lbi.offline.atlas import Unhashed
 from lbi.offline.forms import FIELD_ROLES, TOGGLE_ROLES, Key, find, usable
 from lbi.offline.goal import page_of
+from lbi.offline.memo import Unhashed
 from lbi.offline.situation import Move, Situation, click
+from lbi.records import Trajectory
 
 Fold = tuple[str, Key]  # kind of page, and what was clicked on it
 
@@ -52,8 +53,8 @@ def folds(shown: Sequence[Shown]) -> dict[Fold, tuple[Element, ...]]:
 
 
 @lru_cache(maxsize=1024)
-def _folds(id_: str, hidden: Unhashed) -> tuple[tuple[Fold, tuple[Element, ...]], ...]:
-    trajectory = hidden.trajectory
+def _folds(id_: str, hidden: Unhashed[Trajectory]) -> tuple[tuple[Fold, tuple[Element, ...]], ...]:
+    trajectory = hidden.value
     found = []
     for step, after in zip(trajectory.steps, trajectory.observations[1:], strict=True):
         before, action = step.observation, step.action

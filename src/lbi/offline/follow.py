@@ -24,9 +24,10 @@ from lbi.offline.forms import (
     usable,
 )
 from lbi.offline.ground import best_button, search
-from lbi.offline.lesson import Lesson, Operation
+from lbi.offline.lesson import Lesson
 from lbi.offline.lexical import SYNONYMS, labels, words
 from lbi.offline.places import place, thing_in
+from lbi.offline.procedure import Operation
 from lbi.offline.revise import revision, unused
 from lbi.offline.situation import Move, Situation, click, enter, fill, finish, goto, path
 from lbi.records import Action

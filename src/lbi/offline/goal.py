@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lbi.environments.snapshot import Page, parse_observation
-from lbi.offline.lexical import Value, is_question, mask, stem, values, words
+from lbi.offline.lexical import Value, is_question, labels, mask, stem, values, words
 from lbi.records import Observation
 
 FILLING = frozenset({"fill", "select"})
@@ -64,6 +64,11 @@ def page_of(observation: Observation) -> Page:
 @dataclass(frozen=True)
 class Goal:
     text: str
+
+    @cached_property
+    def spoken(self) -> frozenset[str]:
+        """All words of it, with those that names of fields have."""
+        return frozenset(words(self.text)) | frozenset(labels(self.text))
 
     @cached_property
     def words(self) -> frozenset[str]:

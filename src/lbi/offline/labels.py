@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from lbi.environments.snapshot import Page
 from lbi.offline.forms import TOGGLE_ROLES, called, column_of, row_of, title
 from lbi.offline.goal import FILLING, page_of
-from lbi.offline.lesson import Operation, operations
 from lbi.offline.places import Thing, place, segments, thing_of
+from lbi.offline.procedure import Operation, operations
 from lbi.records import Action, Observation, Step, Trajectory
 
 MAX_FIELDS = 8

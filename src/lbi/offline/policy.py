@@ -21,6 +21,7 @@ from lbi.offline.places import Thing
 from lbi.offline.rank import CLOSE_ENOUGH, CLOSE_TO_ANSWER, rank
 from lbi.offline.seek import LIKELY, SURE, asked, seek
 from lbi.offline.situation import Move, Situation, finish, guidance
+from lbi.offline.things import Known
 from lbi.records import Step
 
 #: share of the best lesson's score that another must have to take its place
@@ -70,8 +71,8 @@ def _act(fields: Fields, instruction: str, history: tuple[Step, ...]) -> Move:
         return ground(here)
     if shows and (found := seek(here, LIKELY if goal.question else SURE)):
         return found
-    known, directories = tuple(here.atlas.pages.values()), dict[Thing, dict[Thing, set[str]]]()
-    lessons = [Lesson(shown, goal, known, directories) for shown in fields.examples]
+    pages, kinds = tuple(here.atlas.pages.values()), dict[Thing, Known]()
+    lessons = [Lesson(shown, goal, pages, kinds) for shown in fields.examples]
     for lesson in lessons:
         lesson.done = lesson.carried_out(here.history, here.observation)
     changed = ended and here.history[-1].observation.digest != here.observation.digest

@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 
 from lbi.offline.assign import assign
 from lbi.offline.forms import CHOICE_ROLES, called
@@ -95,10 +96,15 @@ def weights(lessons: Sequence[Lesson], goal: Goal) -> dict[str, float]:
 
 
 def label_words(lesson: Lesson) -> tuple[frozenset[str], frozenset[str]]:
-    """Words of its instruction without its values and without a button's name that only says that a form is sent:
+    return _label_words(lesson.shown.example.instruction, lesson.everywhere)
+
+
+@lru_cache(maxsize=8192)
+def _label_words(instruction: str, everywhere: bool) -> tuple[frozenset[str], frozenset[str]]:
+    """Words of an instruction without its values and without a button's name that only says that a form is sent:
     those of what is done and where, and those of the fields that are entered."""
-    text = mask(lesson.shown.example.instruction)
-    if lesson.everywhere:  # where its form was used says nothing
+    text = mask(instruction)
+    if everywhere:  # where its form was used says nothing
         text = re.split(r" (?:on|in) ", text, maxsplit=1)[0]
     entered = re.search(r" with (.*?)(?= (?:on|in) [^,]*$|$)", text)
     rest = text[: entered.start()] + text[entered.end() :] if entered else text

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import cast
 
 from lbi.environments.snapshot import Page
@@ -20,17 +21,60 @@ NEARLY = 0.8  # share of the best name's worth that another must have to be mean
 AHEAD = 1.3  # how much better the best must be than the second best
 
 
-def resolve(goal: Goal, about: Thing, known: dict[Thing, set[str]], said: Collection[str]) -> Thing | None:
-    """What the goal names where an example has its thing; None = nothing that would fit.
+@dataclass(frozen=True)
+class Mention:
+    """A name of a thing of which an instruction says something."""
 
-    ``known`` are things of its kind with their names, ``said`` words that the goal uses otherwise.
-    """
-    if about.id.isdigit() and (number := _number(goal, about)):
-        return Thing(about.prefix, number)
-    found = _by_name(goal, known, set(said)) or _by_id(goal, about)
-    if found is not None or about.id.isdigit() or (len(known) >= FAMILIAR and not goal.makes):
-        return found  # where several are known, one that is not among them is not there
-    return _by_value(goal, about)
+    thing: Thing
+    own: frozenset[str]  # words of the name
+    hits: frozenset[str]  # those that are said
+    length: int  # of the name
+    whole: bool  # whether it is said as it is
+
+
+class Known:
+    """Things of one kind with their names, and which of them a goal speaks of."""
+
+    def __init__(self, goal: Goal, names: Mapping[Thing, Set[str]]) -> None:
+        self.goal, self.names = goal, names
+
+    @cached_property
+    def mentions(self) -> tuple[Mention, ...]:
+        return tuple(m for thing, names in self.names.items() for m in _mentions(self.goal, thing, names))
+
+    @cached_property
+    def common(self) -> Counter[str]:
+        """Word -> how many things have it in a name."""
+        return Counter(word for names in self.names.values() for word in _words_of(names))
+
+    def beside(self, more: Mapping[Thing, Set[str]]) -> Known:
+        """With what else is known. What was worked out for these is not worked out again."""
+        new = {
+            thing: names | self.names.get(thing, set())
+            for thing, names in more.items()
+            if not names <= self.names.get(thing, set())
+        }
+        if not new:
+            return self
+        found = Known(self.goal, {**self.names, **new})
+        fresh = (m for thing, names in new.items() for m in _mentions(self.goal, thing, names))
+        found.mentions = (*(m for m in self.mentions if m.thing not in new), *fresh)
+        found.common = Counter(self.common)
+        for thing, names in new.items():
+            found.common.update(_words_of(names) - _words_of(self.names.get(thing, set())))
+        return found
+
+    def counterpart(self, about: Thing, said: Collection[str]) -> Thing | None:
+        """What the goal names where an example has its thing; None = nothing that would fit.
+
+        ``said`` are words that the goal uses otherwise.
+        """
+        if about.id.isdigit() and (number := _number(self.goal, about)):
+            return Thing(about.prefix, number)
+        found = _by_name(self, frozenset(said)) or _by_id(self.goal, about)
+        if found is not None or about.id.isdigit() or (len(self.names) >= FAMILIAR and not self.goal.makes):
+            return found  # where several are known, one that is not among them is not there
+        return _by_value(self.goal, about)
 
 
 def _number(goal: Goal, about: Thing) -> str:
@@ -138,41 +182,45 @@ def _by_id(goal: Goal, about: Thing) -> Thing | None:
     return about if not about.id.isdigit() and own and own <= set(words(goal.text)) else None
 
 
-def _by_name(goal: Goal, known: dict[Thing, set[str]], said: set[str]) -> Thing | None:
+def _by_name(known: Known, said: frozenset[str]) -> Thing | None:
     """The thing whose name the goal says word by word, or most of whose name it says, rare words counting more.
 
     Of names that are said as they are the first wins, as what comes later is where to, or like what; a name within
     another is none of its own. Between two that are about as much alike there is no guess.
     """
-    spoken = set(words(goal.text)) | set(labels(goal.text))
-    common = Counter(w for names in known.values() for w in {w for name in names for w in labels(plain_name(name))})
-    scores: list[tuple[float, bool, Thing]] = []
-    for thing, names in known.items():
-        best, whole = 0.0, False
-        for name in names:
-            for bare in variants(name):
-                own = {w for w in labels(bare) if not w.isdigit()}
-                hits = own & spoken
-                if not _names(bare, thing, goal):
-                    continue
-                phrase = len(bare) > 1 and contains_phrase(goal.text, bare)
-                rare = hits - said
-                # one word of several may stand in the instruction for anything
-                told = len(rare) > 1 or (bool(rare) and rare == own - said)
-                if phrase or (told and len(hits) / len(own) >= NAMED):
-                    value = sum(1 / common[w] for w in rare) + 0.1 * len(hits) + (0.5 + 0.01 * len(bare)) * phrase
-                    best, whole = max((best, whole), (value, phrase))
-        if best:
-            scores.append((best, whole, thing))
+    best: dict[Thing, tuple[float, bool]] = {}
+    for mention in known.mentions:
+        rare = mention.hits - said
+        # one word of several may stand in the instruction for anything
+        told = len(rare) > 1 or (bool(rare) and rare == mention.own - said)
+        if mention.whole or (told and len(mention.hits) / len(mention.own) >= NAMED):
+            value = sum(1 / known.common[word] for word in rare) + 0.1 * len(mention.hits)
+            value += (0.5 + 0.01 * mention.length) * mention.whole
+            best[mention.thing] = max(best.get(mention.thing, (0.0, False)), (value, mention.whole))
+    scores = [(value, whole, thing) for thing, (value, whole) in best.items() if value]
     scores.sort(key=lambda item: (-item[0], item[2].prefix, item[2].id))
     if not scores or (not scores[0][1] and scores[0][0] < SURE):
         return None
     if len(scores) > 1 and not scores[0][1] and scores[0][0] < AHEAD * scores[1][0]:
         return None
-    return _first(goal, known, [(value, thing) for value, whole, thing in scores if whole]) or scores[0][2]
+    named = [(value, thing) for value, whole, thing in scores if whole]
+    return _first(known.goal, known.names, named) or scores[0][2]
 
 
-def _first(goal: Goal, known: dict[Thing, set[str]], said: list[tuple[float, Thing]]) -> Thing | None:
+def _mentions(goal: Goal, thing: Thing, names: Set[str]) -> Iterator[Mention]:
+    for bare in (bare for name in names for bare in variants(name)):
+        own = frozenset(word for word in labels(bare) if not word.isdigit())
+        hits = own & goal.spoken
+        whole = len(bare) > 1 and contains_phrase(goal.text, bare)
+        if (hits or whole) and _names(bare, thing, goal):
+            yield Mention(thing, own, hits, len(bare), whole)
+
+
+def _words_of(names: Set[str]) -> set[str]:
+    return {word for name in names for word in labels(plain_name(name))}
+
+
+def _first(goal: Goal, known: Mapping[Thing, Set[str]], said: list[tuple[float, Thing]]) -> Thing | None:
     """Of things whose names are said the one that is said first."""
     text = goal.text.lower()
     spans: list[tuple[int, int, Thing]] = []
