@@ -3,8 +3,8 @@
     python benchmarks/levers.py FOLDER [--config configs/spirit.toml] [--rollouts 12] [--tasks 12] [--compose 6]
 
 One run with the levers as they are by default (`on`) and one with all of them off (`off`), the naive method; all spans
-are labelled in both. `off` starts from a copy of the attempts of `on`: its labels, verdicts, replays, compositions and
-episodes are made anew. Compared are the examples (ids, texts, verdicts) and the episodes by the benchmark's own checks.
+are labelled in both. `off` starts from a copy of the attempts of `on` and of their replays, which know nothing of
+labels: its labels, verdicts, compositions and episodes are made anew. Compared are the examples (ids, texts, verdicts) and the episodes by the benchmark's own checks.
 The folder keeps both runs; what it has is not done again.
 """
 
@@ -28,8 +28,8 @@ from lbi.store import RunFolder
 OFF: dict[str, Any] = {"whole": False, "together": 1, "differences": False, "ordered": False}
 ON = {key: value for key, value in Labelling().model_dump().items() if key in OFF}
 ARMS = [{"name": "baseline", "agent": "react"}, {"name": "backward", "agent": "icl", "data": "backward"}]
-#: what follows the attempts
-LATER = ("example", "replay", "candidate", "composition", "episode", "result")
+#: what follows the attempts and their replays
+LATER = ("example", "candidate", "composition", "episode", "result")
 
 
 def run(config: Path, out: Path, levers: dict[str, Any], more: dict[str, Any]) -> None:
