@@ -4,7 +4,8 @@
 
 One run with the levers as they are by default (`on`) and one with all of them off (`off`), the naive method; all spans
 are labelled in both. `off` starts from a copy of the attempts of `on` and of their replays, which know nothing of
-labels: its labels, verdicts, compositions and episodes are made anew. Compared are the examples (ids, texts, verdicts) and the episodes by the benchmark's own checks.
+labels: its labels, verdicts, compositions and episodes are made anew. Compared are the examples (ids, texts, verdicts)
+and the episodes by the benchmark's own checks.
 The folder keeps both runs; what it has is not done again.
 """
 
