@@ -59,10 +59,13 @@ def attempts_of(one: Path, other: Path) -> None:
 
 
 def found(out: Path) -> tuple[dict[str, Example], dict[str, Result]]:
-    """Examples and results by their keys."""
+    """Constructed examples and results by their keys. Composed ones hang on how their replays went."""
     with RunFolder(out, writing=False) as folder:
-        print(f"{out.name}: {folder.config['labelling']}")
-        return dict(folder.store.all("example", Example)), dict(folder.store.all("result", Result))
+        examples = dict(folder.store.all("example", Example))
+        composed = sum(example.kind == "composed" for example in examples.values())
+        print(f"{out.name}: {folder.config['labelling']}; {composed} composed examples")
+        made = {key: example for key, example in examples.items() if example.kind != "composed"}
+        return made, dict(folder.store.all("result", Result))
 
 
 def compare(one: Path, other: Path) -> None:
