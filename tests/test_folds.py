@@ -6,8 +6,10 @@ import pytest
 
 from lamps import shown
 from lbi.contracts import Shown
-from lbi.offline.folds import folds, unfold
+from lbi.offline.assign import Filling
+from lbi.offline.folds import OPENS, folds, unfold, unfold_for
 from lbi.offline.goal import Goal, page_of
+from lbi.offline.lexical import Value
 from lbi.offline.situation import Situation
 from lbi.records import Action, Observation, Step, Task, Trajectory
 
@@ -52,9 +54,26 @@ def test_a_fold_is_what_was_clicked_and_the_fields_behind_it(opened):
 )
 def test_it_is_opened_only_for_what_the_instruction_says(opened, instruction, text, opens):
     here = at(instruction, text, opened)
-    assert unfold(here, here.examples) == (
-        ("click(e1)", "opens a field for what the instruction says") if opens else None
-    )
+    assert unfold(here, here.examples) == (("click(e1)", OPENS) if opens else None)
+
+
+def test_what_has_to_be_unlocked_counts_as_what_is_behind_a_fold():
+    click = Action(text="click(e1)", kind="click", role="link", name="Details")
+    unlocks = FOLDED + '\nradio "give to" [e4]\ncombobox "new owner" [e5] (disabled): "ann" of "ann" | "bert"'
+    steps = (Step(observation=seen(FOLDED, 1), action=click),)
+    task = Task(instruction="look", environment="jobs")
+    lesson = shown(Trajectory(task=task, agent="t", steps=steps, last=seen(unlocks, 1), stop="done"), "Open job 1")
+    here = at("Hand job 7 to bert.", FOLDED, lesson)
+    assert unfold(here, here.examples) == ("click(e1)", OPENS)
+
+
+def test_a_field_behind_a_fold_is_opened_if_it_suits_a_value_better_than_the_one_that_is_seen(opened):
+    here = at("Job 7 is to be Large.", FOLDED, opened)
+    note = next(element for element in here.page.elements if element.name == "Note")
+    value = Value("Large", "name", 15, 20)
+    assert unfold_for(here, Filling(note, "Large", value), [note], {}, ()) == ("click(e1)", OPENS)
+    other = Value("Tuesday", "name", 15, 22)
+    assert unfold_for(here, Filling(note, "Tuesday", other), [note], {}, ()) is None
 
 
 def test_it_is_opened_once(opened):

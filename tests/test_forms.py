@@ -100,6 +100,11 @@ def test_each_value_goes_to_the_field_that_it_is_named_with(instruction, expecte
     assert "Search" not in assigned(instruction)
 
 
+def test_what_can_be_chosen_is_not_typed():
+    assert assigned('It goes to "attic"', "Name:") == {"Room": "attic"}
+    assert assigned('Its name "attic" is new', "Name:")["Name:"] == "attic"
+
+
 def test_a_value_without_a_field_name_goes_where_the_example_put_one():
     assert assigned('Make "Desk light"', "Name:") == {"Name:": "Desk light"}
     assert assigned('Make "Desk light"', "Colour") == {"Colour": "Desk light"}

@@ -202,6 +202,28 @@ def test_the_number_of_things_is_counted():
     assert found.text == "4"
 
 
+def test_how_much_a_search_found_is_no_answer():
+    found = page_of(observed("/search?q=hours", "Search", "text: 1 matches", "text: Cancel 72 hours before you sail."))
+    goal = Goal("How many hours before sailing can one cancel?")
+    told = answer(goal, found, found=True)
+    assert told is not None
+    assert (told.text, told.sure) == ("72", True)
+    nothing = answer(goal, page_of(observed("/search?q=hours", "Search", "text: 20 matches")), found=True)
+    assert nothing is None or not nothing.sure
+
+
+def test_what_was_typed_to_search_for_is_sent_whatever_else_is_known_by_then():
+    page = page_of(observed("/", "Start", 'textbox "Search": kroner', 'button "Search"', "text: crowns crowns"))
+    typed = Step(
+        observation=observed("/", "Start"),
+        action=Action(text='fill(e1, "kroner")', kind="fill", role="textbox", name="Search", value="kroner"),
+        reason="search for kroner",
+    )
+    goal = Goal("Which page says something about crowns and kroner?")
+    here = Situation(goal=goal, page=page, observation=observed("/", "Start"), history=(typed,), documents=frozenset())
+    assert search(here, frozenset()) == ('press(e1, "Enter")', "search for kroner")
+
+
 def test_what_is_written_somewhere_is_searched_for_before_links_are_followed():
     page = page_of(observed("/", "Start", 'textbox "Search"', 'button "Search"', 'link "Wiki page" -> /wiki'))
     goal = Goal("Which wiki page says something about kroner?")

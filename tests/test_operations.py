@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
 from lamps import asked, click, fill, observed, shown, walk
 from lbi.contracts import Shown
 from lbi.offline.goal import Goal, page_of
 from lbi.offline.lesson import Lesson
+from lbi.offline.places import Thing
 from lbi.offline.policy import act
 from lbi.offline.procedure import operations
 from lbi.offline.rank import rank
@@ -141,3 +144,53 @@ async def test_a_lesson_that_explains_more_of_the_goal_comes_first():
         assert best.operations[0].commit.name == first
         assert best.instead is not None
         assert best.instead.id == "9"
+
+
+# where it is carried out
+
+BOX = ('textbox "Comment"', 'button "Send"')
+
+
+@pytest.fixture
+def replied() -> Shown:
+    """A comment written on lamp 7 while an answer was begun, and the page of lamp 8 without one."""
+    start = observed("/lamps", "Lamps", 'link "Lamp 8" -> /lamps/8', digest="1")
+    plain = observed("/lamps/8", "Lamp 8", 'link "Lamp 7" -> /lamps/7', *BOX, digest="1")
+    begun = observed("/lamps/7?replyto=description", "Lamp 7", *BOX, digest="1")
+    after = observed("/lamps/7", "Lamp 7", *BOX, digest="2")
+    ways = (pressed("link", "Lamp 8"), pressed("link", "Lamp 7"))
+    actions = (*ways, pressed("textbox", "Comment", "fill", "dusty"), pressed("button", "Send"))
+    trajectory = trail(start, plain, begun, begun, after, actions=actions)
+    return shown(trajectory, 'Send with Comment "dusty" on lamps "7"', 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("instruction", "url"),
+    [
+        ('Add the comment "bright" to lamp 9.', "/lamps/9"),
+        ('Answer the description of lamp 9 with the comment "bright".', "/lamps/9?replyto=description"),
+    ],
+)
+def test_what_an_address_says_beside_its_page_is_left_out_unless_the_goal_speaks_of_it(replied, instruction, url):
+    lesson = Lesson(replied, Goal(instruction))
+    assert lesson.place_of(lesson.operations[0]) == url
+
+
+def test_an_address_whose_form_was_never_seen_without_its_parameters_is_kept(replied):
+    first, second, *rest = replied.trajectory.steps
+    bare = second.observation.model_copy(update={"text": "URL: /lamps/8\nTitle: Lamp 8"})
+    last = replied.trajectory.last.model_copy(update={"text": "URL: /lamps/7\nTitle: Lamp 7"})
+    steps = (first, second.model_copy(update={"observation": bare}), *rest)
+    trajectory = replied.trajectory.model_copy(update={"steps": steps, "last": last})
+    lesson = Lesson(shown(trajectory, replied.example.instruction, 2, 4), Goal('Add the comment "bright" to lamp 9.'))
+    assert lesson.place_of(lesson.operations[0]) == "/lamps/9?replyto=description"
+
+
+def test_the_name_of_the_examples_own_thing_is_no_word_of_what_is_done():
+    page = observed("/plans/Anchor", "Plan Anchor", 'textbox "Note"', 'button "Save"', digest="1")
+    plans = observed("/plans", "Plans", 'link "Anchor" -> /plans/Anchor', 'link "Driftwood" -> /plans/Driftwood')
+    actions = (pressed("link", "Anchor"), pressed("textbox", "Note", "fill", "x"), pressed("button", "Save"))
+    trajectory = trail(plans, page, page, page.model_copy(update={"digest": "2"}), actions=actions)
+    lesson = shown(trajectory, 'Save (Anchor) with Note "x" on plans "Anchor"', 1, 3)
+    goal = Goal('Anchor is done, note "late" on it; the rest goes to Driftwood.')
+    assert Lesson(lesson, goal).instead == Thing(("plans",), "Anchor")

@@ -51,6 +51,12 @@ def test_only_what_is_meant_is_changed(instruction, text):
     assert revised(Goal(instruction), PLAN) == text
 
 
+def test_numerals_in_words_are_exchanged():
+    text = "It seats nine people."
+    assert revised(Goal("The boat has to seat ten people, not nine."), text) == "It seats ten people."
+    assert revised(Goal("The boat is wide, not nine."), text) is None
+
+
 @pytest.mark.parametrize(
     "instruction",
     [

@@ -30,6 +30,8 @@ _ITS_NUMBER = re.compile(
     r"|\b(?:what|which) [a-z]+ number\b",
     re.IGNORECASE,
 )
+_COUNTED = re.compile(r"\b(?:how many|number of) ((?:\w+ ){0,1}\w+)", re.IGNORECASE)
+_AMOUNT = frozenset(words("matches results found items total"))
 _MOMENT = re.compile(r"\bwhen\b|\b(?:which|what) (?:day|date)\b", re.IGNORECASE)
 _DATE = re.compile(
     r"\d{4}-\d\d-\d\d|\d{1,2}/\d{1,2}/\d{2,4}|\d{1,2}\.? [A-Z][a-z]{2,8}(?: '?\d{2,4})?|[A-Z][a-z]{2,8} \d{1,2}, \d{4}"
@@ -45,14 +47,17 @@ class Answer:
     sure: bool  # the words of the question lead to it, not only its place on the page
 
 
-def answer(goal: Goal, page: Page) -> Answer | None:
-    """The best answer to the question, or None if the page tells nothing that the question asks for."""
+def answer(goal: Goal, page: Page, *, found: bool = False) -> Answer | None:
+    """The best answer to the question, or None if the page tells nothing that the question asks for.
+
+    ``found``: the page is what a search for something found, so how much was found is no answer.
+    """
     if _ITS_NUMBER.search(goal.text):
         return _own_number(page)
     counting = re.search(r"\bhow many\b|\bnumber of\b|\bcount\b", goal.text.lower())
     if counting:
         cell = _sum(goal, page) or _cell(goal, page)
-        return cell if cell and re.fullmatch(r"[\d.,]+", cell.text) else _count(goal, page)
+        return cell if cell and re.fullmatch(r"[\d.,]+", cell.text) else _count(goal, page, found=found)
     if re.search(r"\bpercent(?:age)?\b|\bshare\b", goal.text.lower()) and (share := _share(page)):
         return share
     if _WHICH_PAGE.match(goal.text.strip()) and page.title:
@@ -163,13 +168,18 @@ def _sum(goal: Goal, page: Page) -> Answer | None:
     return None
 
 
-def _count(goal: Goal, page: Page) -> Answer | None:
-    """A number that stands with a word of the question; failing that, with a word such as matches or results."""
+def _count(goal: Goal, page: Page, *, found: bool) -> Answer | None:
+    """A number that stands before what is counted, or with another word of the question; failing that, with a word
+    such as matches or results."""
     best: tuple[float, str] = (0.0, "")
+    counted = _COUNTED.search(goal.text)
+    unit = set(words(counted[1])) if counted else set()
     for line in (*page.headings, *page.texts):
         for match in re.finditer(r"(?<![\w.#-])(\d+)(?![\w.-])", line):
             near = set(words(line[max(0, match.start() - 40) : match.end() + 40]))
-            score = len(near & goal.words) + 1.5 * bool(near & set(words("matches results found items total")))
+            score = len(near & goal.words) + 1.0 * bool(unit & set(words(line[match.end() : match.end() + 20])[:2]))
+            if near & _AMOUNT:
+                score += -1.0 if found else 1.5
             score += 0.5 * (line[: match.start()].rstrip().endswith(" of"))  # "1 to 10 of 34"
             if score > best[0]:
                 best = (score, match[1])

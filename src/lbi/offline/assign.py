@@ -52,6 +52,7 @@ def assign(
     names = [set(labels(title(field.name))) for field in fields]
     # "put jane on the Cc list": a name of a field is no value for it
     open_values = [v for v in given if v.kind != "name" or set(labels(v.text)) not in names][:8]
+    options = {_bare(o).lower() for field in fields if field.role in CHOICE_ROLES for o in field.options}
     called_ = [set(labels(called(field))) for field in fields if field.role in TEXT_ROLES]
     best: dict[int, tuple[float, list[Filling]]] = {0: (0.0, [])}
     for field in fields:
@@ -64,6 +65,8 @@ def assign(
                 own = set(labels(called(field)))
                 if any(set(value.before) & other and not set(value.before) & own for other in called_):
                     score -= 1.2  # another field is named right before it
+                if value.text.lower() in options and not set(value.before[:1]) & own:
+                    score -= 1.0  # it can be chosen
                 if used & (1 << index) or score <= 0:
                     continue
                 key = used | (1 << index)
@@ -122,7 +125,7 @@ def _choices(
 ) -> list[Filling]:
     """Options and switches that the instruction names; each value of it is used for one field only."""
     scored: list[tuple[float, int, Filling]] = []
-    wanted = set(labels(instruction))
+    wanted = set(labels(_AT_THE_END.sub("", instruction)))
     plain = unquoted(instruction)
     times = Counter(_bare(option).lower() for field in fields for option in set(field.options))
     for index, field in enumerate(fields):
@@ -156,6 +159,7 @@ def _choices(
     return chosen
 
 
+_AT_THE_END = re.compile(r"\b(?:at|to|in) the (?:very )?end\b", re.IGNORECASE)  # nothing is to be ended
 _NOT = re.compile(
     r"\b(?:not|no longer|uncheck|untick|unmark|clear|hide|without|leave out|exclude|omit|except"
     r"|(?:switch|turn|take|leave)\b[^.!?]*\b(?:off|away|out)|remove)\b",

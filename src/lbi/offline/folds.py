@@ -6,36 +6,57 @@ A field that nobody sees is in no form; whoever has seen it once knows where it 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from lbi.contracts import Shown
 from lbi.environments.snapshot import Element, Page
 from lbi.offline.assign import Filling, assign
-from lbi.offline.forms import FIELD_ROLES, TOGGLE_ROLES, Key, find, usable
+from lbi.offline.forms import FIELD_ROLES, TOGGLE_ROLES, Key, find, is_locked, usable
 from lbi.offline.goal import page_of
 from lbi.offline.memo import Unhashed
 from lbi.offline.situation import Move, Situation, click
 from lbi.records import Trajectory
+
+OPENS = "opens a field for what the instruction says"
 
 Fold = tuple[str, Key]  # kind of page, and what was clicked on it
 
 
 def unfold(here: Situation, shown: Sequence[Shown]) -> Move | None:
     """The click that opens a field which the goal has a value for."""
-    kind = _kind(here.page.url)
     typed = {s.action.value.lower() for s in here.history if s.observation.url.split("#")[0] == _bare(here.page.url)}
-    present = {(field.role, field.name) for field in _fields(here.page)}
-    for (where, key), fields in folds(shown).items():
-        element = find(here.page, *key) if where == kind else None
-        if element is None or here.pressed(element):
-            continue
-        hidden = [field for field in fields if (field.role, field.name) not in present]
+    for element, hidden in _closed(here, shown):
         values = [value for value in here.free_values() if value.text.lower() not in typed]
         found = assign(here.goal.text, values, hidden, {}, here.frame, here.named)
         if any(_wanted(filling, typed) for filling in found):
-            return click(element), "opens a field for what the instruction says"
+            return click(element), OPENS
     return None
+
+
+def unfold_for(
+    here: Situation, filling: Filling, fields: Sequence[Element], known: Mapping[Key, str], frame: Collection[Key]
+) -> Move | None:
+    """The click that opens a field which suits a value better than the one that is seen and would take it."""
+    if filling.used is None:
+        return None
+    for element, hidden in _closed(here, here.examples):
+        for other in assign(here.goal.text, [filling.used], [*fields, *hidden], known, frame, here.named):
+            same = other.value.lower() == filling.value.lower()
+            if same and any(other.field is field for field in hidden):
+                return click(element), OPENS
+    return None
+
+
+def _closed(here: Situation, shown: Sequence[Shown]) -> Iterator[tuple[Element, list[Element]]]:
+    """What can be opened on the page, and the fields behind it."""
+    kind = _kind(here.page.url)
+    present = {(field.role, field.name) for field in _fields(here.page)}
+    for (where, key), fields in folds(shown).items():
+        element = find(here.page, *key) if where == kind else None
+        hidden = [field for field in fields if (field.role, field.name) not in present]
+        if element is not None and hidden and not here.pressed(element):
+            yield element, hidden
 
 
 def _wanted(filling: Filling, typed: set[str]) -> bool:
@@ -70,7 +91,7 @@ def _folds(id_: str, hidden: Unhashed[Trajectory]) -> tuple[tuple[Fold, tuple[El
 
 
 def _fields(page: Page) -> list[Element]:
-    return [element for element in page.elements if element.role in FIELD_ROLES and usable(element)]
+    return [e for e in page.elements if (e.role in FIELD_ROLES and usable(e)) or is_locked(e)]
 
 
 def _bare(url: str) -> str:

@@ -8,7 +8,7 @@ import re
 
 from lbi.environments.snapshot import Element
 from lbi.offline.assign import Filling, assign, holds
-from lbi.offline.folds import unfold
+from lbi.offline.folds import unfold, unfold_for
 from lbi.offline.forms import (
     CHOICE_ROLES,
     PRESS_WORDS,
@@ -71,8 +71,9 @@ def _at(here: Situation, lesson: Lesson, operation: Operation) -> bool:
         return _present(here, lesson, operation)  # a later operation goes on where the one before led
     if lesson.missing:
         return lesson.like(here.page.url) and _came_by_link(here)
-    return path(here.page.url) == path(lesson.address(operation.url)) and (
-        _query(here.page.url) == _query(operation.url) or _present(here, lesson, operation)
+    place = lesson.place_of(operation)
+    return path(here.page.url) == path(place) and (
+        _query(here.page.url) == _query(place) or _present(here, lesson, operation)
     )
 
 
@@ -86,7 +87,7 @@ def _came_by_link(here: Situation) -> bool:
 
 def _approach(here: Situation, lesson: Lesson, operation: Operation) -> Move | None:
     if not lesson.missing:
-        return _go(here, lesson.address(operation.url))
+        return _go(here, lesson.place_of(operation))
     return _by_link(here, lesson) or _to_parent(here, lesson) or _search(here, lesson)
 
 
@@ -181,7 +182,8 @@ def _fill(here: Situation, lesson: Lesson, operation: Operation) -> Move | None:
     frame = here.frame - known.keys()
     for filling in assign(here.goal.text, values, form.fields, known, frame, here.named):
         if not holds(filling.field, filling.value) and not here.has_filled(filling.field):
-            return _unlock(here, filling.field) or (enter(filling), "a value of the instruction")
+            better = unfold_for(here, filling, form.fields, known, frame) if here.goal.changes else None
+            return better or _unlock(here, filling.field) or (enter(filling), "a value of the instruction")
     if here.goal.changes and (move := unfold(here, here.examples)):
         return move
     return _unmarked(here, lesson, operation) or _required(here, form, known) or _toggle(here, operation, form)

@@ -15,7 +15,8 @@ FILLING = frozenset({"fill", "select"})
 _MAKES = re.compile(
     r"\b(?:open|report|raise|file|enter|start|write|create|add|register|insert|publish|set up|make|we need|i need)"
     r" (?:up )?(?:(?:this|it) as )?(?:a|an|another|one more)(?: new)?\b(?! comment| note| link| bullet| line)"
-    r"|\b(?:create|add|register|set up) (?:the |two |three )?new\b|^(?:please )?(?:enter|register) the\b",
+    r"|\b(?:create|add|register|set up) (?:the |two |three )?new\b|^(?:please )?(?:enter|register) the\b"
+    r"|\badd the (?P<kind>[a-z]+)\b[^.!?]* to the (?:list of )?(?P=kind)s\b",
     re.IGNORECASE,
 )
 #: "a new name", "a different owner": something that is there is to change
@@ -33,6 +34,11 @@ _ORDERS = re.compile(
 _TAKES_OFF = re.compile(r"\btake\b[^.!?]*\b(?:off|away|out)\b", re.IGNORECASE)
 #: "leave a note on it"
 _LEAVES = re.compile(r"\bleave (?:a|an|the|this|your) (?:\w+ )?(?:note|comment|remark|message)\b", re.IGNORECASE)
+_LIKENESS = re.compile(
+    r",?\s+(?:in |just |exactly )*the same way (?:as|that)\b[^.!?;\"]*"
+    r"|,?\s+(?:just )?(?:as|like) (?:it is|it was|is|was) (?:done )?(?:for|on|in|at)\b[^.!?;,\"]*",
+    re.IGNORECASE,
+)
 _LEADS = frozenset(["sort", "group", "filter", "go", "get", "see", "look", "read", "leave"])
 #: orders to change something that are no names of buttons
 _DOES = frozenset(
@@ -125,6 +131,11 @@ class Goal:
         return (
             not self.question and not self.visits and not ({stem("search")} & self.words and not _CHANGES & self.words)
         )
+
+
+def without_likeness(text: str) -> str:
+    """An instruction without what only says how it is done elsewhere: "... in the same way as for lamp 3"."""
+    return _LIKENESS.sub("", text)
 
 
 def is_visit(label: str) -> bool:

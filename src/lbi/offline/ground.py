@@ -57,14 +57,15 @@ PRESSABLE = ("link", "button", "tab", "menuitem")
 
 
 def ground(here: Situation) -> Move:
-    told = answer(here.goal, here.page) if here.goal.question else None
+    result = _best_result(here) if here.goal.question or here.goal.visits else None
+    told = answer(here.goal, here.page, found=result is not None) if here.goal.question else None
     if told and told.sure and here.history:
         return finish(here, "the page tells", told.text)
     if here.history and here.history[-1].reason == RESULT:
         other = _next_result(here) if here.goal.question and not (told and told.text) else None
         return other or finish(here, "this is what was searched for")
     seeks = here.goal.question or here.goal.visits
-    if seeks and (result := _best_result(here)):
+    if result is not None:
         return click(result), RESULT
     if _just_sent(here):
         return finish(here, "sent")
@@ -110,6 +111,9 @@ def search(here: Situation, said: Collection[str], entered: Collection[str] = ()
         found = (e for e in here.page.elements if e.role in ("link", "button") and _searches(e.name) and usable(e))
         opener = next(found, None)
         return (click(opener), "the search") if opener and not here.pressed(opener) else None
+    begun = re.search(r"search for (.*)$", here.history[-1].reason) if here.history else None
+    if begun and here.history[-1].action.kind == "fill" and holds(box, begun[1]):
+        return f'press({box.ref}, "Enter")', f"search for {begun[1]}"
     for text in _terms(here, said, entered):
         if not any(reason.endswith(f"search for {text}") for reason in sent):
             return (f'press({box.ref}, "Enter")' if holds(box, text) else fill(box, text)), f"search for {text}"

@@ -11,9 +11,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from urllib.parse import parse_qsl, urlencode
 
 from lbi.contracts import Shown
 from lbi.environments.snapshot import Page
+from lbi.offline.forms import TOGGLE_ROLES, find
 from lbi.offline.goal import Goal
 from lbi.offline.lexical import words
 from lbi.offline.places import Thing, segments, swap, thing_in
@@ -39,6 +41,7 @@ class Lesson:
         self.about, self.everywhere = procedure.about, procedure.everywhere
         self.visit, self.changes = procedure.visit, procedure.changes
         self.offers, self.vocabulary = procedure.offers, procedure.vocabulary
+        self._plainest: dict[int, str] = {}  # by the place of the operation in its trajectory
 
     @property
     def current(self) -> Operation | None:
@@ -105,6 +108,40 @@ class Lesson:
             self.kinds[kind] = Known(self.goal, directory(about, self.seen))
         return self.kinds[kind].beside(self.procedure.things(about))
 
+    def place_of(self, operation: Operation) -> str:
+        """Where the goal's counterpart of an operation's page is.
+
+        What the address says beside that is left out as far as the same form was seen without it and the goal does
+        not speak of it: an answer that was begun, an older version that was looked at.
+        """
+        if operation.at not in self._plainest:
+            self._plainest[operation.at] = self._plain_address(operation)
+        return self.address(self._plainest[operation.at])
+
+    def _plain_address(self, operation: Operation) -> str:
+        bare, query = operation.url.partition("#")[0].partition("?")[::2]
+        best = _parameters(operation.url)
+        wanted = [a for a in (*operation.run, operation.commit) if a.role and a.role not in TOGGLE_ROLES]
+        if not best or not operation.run or operation.visit:
+            return operation.url
+        goal = set(re.findall(r"[a-z]+", self.goal.text.lower()))  # as it stands there: a reply is not any comment
+        said = {pair for pair in best if goal & set(re.findall(r"[a-z]+", " ".join(pair).lower()))}
+        for page in (*self.procedure.pages, *self.seen):
+            fewer = _parameters(page.url)
+            if not said <= fewer < best or not self._is_place(page.url, operation.url):
+                continue
+            if all(find(page, action.role, action.name) is not None for action in wanted):
+                best = fewer
+        kept = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair in best]
+        return bare + ("?" + urlencode(kept) if kept else "")
+
+    def _is_place(self, url: str, own: str) -> bool:
+        """Whether two addresses differ in nothing but parameters and the thing they are about."""
+        thing = self.about and thing_in(url, self.about.prefix, numbered=self.about.id.isdigit())
+        if self.about is not None and thing is None:
+            return False
+        return _plain(url) == _plain(swap(own, self.about, thing))
+
     def address(self, url: str) -> str:
         """Where the goal's counterpart of a page is."""
         return swap(url, self.about, self.instead or self.about)
@@ -125,10 +162,8 @@ class Lesson:
 
     def like(self, url: str) -> bool:
         """Whether an address is that of the lesson's page, about whichever thing."""
-        if self.about is None:
-            return _plain(url) == _plain(self.operations[0].url)
-        thing = thing_in(url, self.about.prefix, numbered=self.about.id.isdigit())
-        return thing is not None and _plain(swap(self.operations[0].url, self.about, thing)) == _plain(url)
+        own = self.operations[0].url
+        return self._is_place(url, own) and _parameters(url) == _parameters(own)
 
     def carried_out(self, history: Sequence[Step], last: Observation) -> int:
         """How many of its operations a history holds, in their order."""
@@ -144,9 +179,12 @@ class Lesson:
         return count
 
 
+def _parameters(url: str) -> frozenset[tuple[str, str]]:
+    return frozenset(parse_qsl(url.partition("?")[2].partition("#")[0], keep_blank_values=True))
+
+
 def _plain(url: str) -> str:
-    """An address without fragment, final slash and readable part."""
+    """An address without parameters, fragment, final slash and readable part."""
     parts = segments(url)
     kept = [part for i, part in enumerate(parts) if not (i and "-" in part and parts[i - 1].isdigit())]
-    query = url.partition("?")[2].partition("#")[0]
-    return "/".join(kept) + ("?" + query if query else "")
+    return "/".join(kept)

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from lbi.contracts import Fields
 from lbi.offline.atlas import UNKNOWN
 from lbi.offline.follow import LAST, WAY, follow, is_at
-from lbi.offline.goal import Goal, page_of
+from lbi.offline.goal import Goal, page_of, without_likeness
 from lbi.offline.ground import FILLED, ground
 from lbi.offline.lesson import Lesson
 from lbi.offline.lexical import words
@@ -53,7 +53,7 @@ def part(fields: Fields) -> tuple[str, tuple[Step, ...]]:
 
 def _act(fields: Fields, instruction: str, history: tuple[Step, ...]) -> Move:
     assert fields.observation is not None
-    goal = Goal(instruction)
+    goal = Goal(without_likeness(instruction))
     sentences = [s for document in fields.documents for s in re.split(r"(?<=[.!?])\s+|\n+", document.text)]
     here = Situation(
         goal=goal,

@@ -172,7 +172,8 @@ class Procedure:
     @cached_property
     def said(self) -> frozenset[str]:
         """Words that say what is to be done, not to what."""
-        return frozenset(words(mask(self.shown.example.instruction)))
+        own = words(f"{self.about.id} {self.about.slug}") if self.about else ()
+        return frozenset(words(mask(self.shown.example.instruction))).difference(own)
 
     def about_at(self, url: str) -> Thing | None:
         """What another of its pages is about."""

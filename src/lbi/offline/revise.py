@@ -24,6 +24,26 @@ _TO = re.compile(r"(?:^|\s)(?:to|by|with|into|becomes?|is now|are now|now|->)(?:
 _NOT = re.compile(r"\b(?:instead of|rather than|not|in place of|replaces)\s+(?:the |a |an )?$", re.I)
 _TAKES = re.compile(r"\b(?:remove|delete|take|strike|drop|cross|cut|erase)\b", re.I)
 _ADDS = re.compile(r"\b(?:add|append|put|write|enter|insert|note|extend|attach|include)\b", re.I)
+_NOT_BUT = re.compile(r"\b(\w+)(?: \w+)?(?:, not| instead of| rather than) (\w+)\b", re.I)
+_NUMERALS = frozenset(
+    [
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "twenty",
+        "thirty",
+        "hundred",
+    ]
+)
 _PIECES = r"sentence|line|bullet|item|entry|paragraph|point|row|section|heading|step|remark|word|passage|note"
 _WHERE = re.compile(rf"\b(?:end|bottom|top|beginning|append|list|log|table|text|page|{_PIECES})\b", re.I)
 _EDITS = re.compile(
@@ -99,7 +119,18 @@ def _swaps(goal: Goal, text: str) -> list[_Swap]:
         found = _number(goal, text, b[0])
     if not found and not _ADDS.search(goal.text):
         found = [_Swap(old, v.text) for v in new if v.kind == "quoted" and (old := _like(v.text, text))]
+    found += _numerals(goal, text)
     return list({swap.old: swap for swap in found}.values())
+
+
+def _numerals(goal: Goal, text: str) -> list[_Swap]:
+    """Numbers in words: "ten metres, not nine"."""
+    found = []
+    for match in _NOT_BUT.finditer(goal.text):
+        new, old = match[1], match[2]
+        if {new.lower(), old.lower()} <= _NUMERALS and _in(old, text) and not _in(new, text):
+            found.append(_Swap(old, new))
+    return found
 
 
 def _in(value: str, text: str) -> bool:
