@@ -204,11 +204,11 @@ def descendants(pid: int) -> list[tuple[int, str]]:
                 continue
             lines[int(entry.name)] = line.replace(b"\0", b" ").decode("utf-8", "replace")
             parents.setdefault(parent, []).append(int(entry.name))
-    found, todo = [], [pid]
-    while todo:
-        for child in parents.get(todo.pop(), []):
+    found, above = [], [pid]
+    while above:
+        for child in parents.get(above.pop(), []):
             found.append((child, lines[child]))
-            todo.append(child)
+            above.append(child)
     return found
 
 
@@ -269,6 +269,7 @@ def disturbed(setting: Setting, target: str, kills: int, chance: random.Random, 
     with served(setting, out) as (server, url):
         process = setting.start(out, url)
         for _ in range(kills):
+            awaited(target, process)
             pause = time.monotonic() + chance.uniform(0.2, setting.spread)
             while process.poll() is None and time.monotonic() < pause:
                 time.sleep(0.01)
@@ -288,6 +289,12 @@ def disturbed(setting: Setting, target: str, kills: int, chance: random.Random, 
         finish(setting, process, out, url, counts)
         counts.repeated += marks.repeated(server.asked())
     return out
+
+
+def awaited(target: str, process: subprocess.Popen[str]) -> None:
+    """Until there is something to kill, or the run has ended: on a busy machine a browser takes its time to start."""
+    while process.poll() is None and target != "model" and victim(target, process.pid, random.Random(0)) is None:
+        time.sleep(0.05)
 
 
 def hit(target: str, process: subprocess.Popen[str], server: Server, chance: random.Random) -> bool:

@@ -20,12 +20,13 @@ from desk import HELP, HOME, MILK, NEW, NOTES, SAVE, title, walk
 from lbi.batches import Desk, Rhythm
 from lbi.calls import wrapped
 from lbi.commands.plan import _priced
-from lbi.commands.preflight import check_config
+from lbi.commands.preflight import _check_batches, check_config
 from lbi.config import Config, resolve
 from lbi.contracts import Fields, Model, Request
 from lbi.errors import ModelError, ModelUnavailable, UserError
 from lbi.models import open_model
 from lbi.models.offline import OfflineModel
+from lbi.models.scripted import Scripted
 from lbi.money import Budget
 from lbi.plan import Planned
 from lbi.prices import Price, Prices
@@ -45,7 +46,7 @@ FULL = (100 + 2 * 20) / 1e6  # what an answer of the test server costs: 100 toke
 Asked = Callable[..., Any]
 
 
-@pytest.fixture(params=["openai", "anthropic"])
+@pytest.fixture(params=["openai", "anthropic", "google"])
 def provider(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -57,7 +58,7 @@ def request(at: int, stage: str = "label", **more: Any) -> Request:
 
 def said(asked: Json) -> str:
     """The server's answer names the task, so that no reply can come to the wrong call."""
-    prompt = str(asked.get("messages"))
+    prompt = str(asked.get("messages") or asked.get("contents"))
     return "about " + prompt[prompt.index("Task ") :].split("\\n")[0].split("'")[0]
 
 
@@ -107,8 +108,9 @@ async def test_a_batch_asks_what_a_call_of_its_own_would_ask(provider: str, tmp_
             await ask(model, request(7))
     (batch,) = server.office.batches.values()
     direct = {name: value for name, value in server.requests[0].items() if name not in ("headers", "path")}
-    assert batch.calls[0]["body" if provider == "openai" else "params"] == direct
-    key = batch.calls[0]["custom_id"]
+    (row,) = batch.calls
+    assert row[{"openai": "body", "anthropic": "params", "google": "request"}[provider]] == direct
+    key = row["metadata"]["key"] if provider == "google" else row["custom_id"]
     with RunFolder(tmp_path / "a") as one, RunFolder(tmp_path / "b") as two:
         assert one.store.get_call(key) is not None
         assert two.store.get_call(key) is not None
@@ -168,14 +170,36 @@ async def test_a_refused_row_is_paid_for_and_not_asked_again(provider: str, tmp_
 
 
 @pytest.mark.parametrize("fate", ["failed", "expired"])
-async def test_a_batch_that_comes_to_nothing_is_made_up_for_call_by_call(fate: Any, tmp_path: Path) -> None:
-    async with ModelServer(said) as server, opened("openai", tmp_path, server) as (model, run, lines):
+@pytest.mark.parametrize("whose", ["openai", "google"])
+async def test_a_batch_that_comes_to_nothing_is_made_up_for_call_by_call(whose: str, fate: Any, tmp_path: Path) -> None:
+    async with ModelServer(said) as server, opened(whose, tmp_path, server) as (model, run, lines):
         server.office.fate = fate
         replies = await ask(model, *(request(at) for at in range(3)))
         assert [reply.text for reply in replies] == [f"about Task {at}" for at in range(3)]
         assert (server.served, server.office.carried_out) == (3, 0)
         assert cost(run) == pytest.approx(3 * FULL)
     assert ("too many tokens enqueued" in lines[-1]) == ("at the full price" in lines[-1]) == (fate == "failed")
+
+
+async def test_a_row_that_names_no_call_is_the_answer_to_none(tmp_path: Path) -> None:
+    """Google's rows come in any order: told by their places, replies would go to others' calls."""
+    async with ModelServer(said) as server, opened("google", tmp_path, server) as (model, _, lines):
+        server.office.nameless = True
+        replies = await ask(model, *(request(at) for at in range(3)))
+    assert [reply.text for reply in replies] == [f"about Task {at}" for at in range(3)]
+    assert server.served == 3
+    assert "none of its rows names its call; its 3 calls are made one by one, at the full price" in lines[-1]
+
+
+async def test_more_than_google_takes_in_one_request_goes_in_halves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lbi.models._batches._INLINE", 4_000)
+    async with ModelServer(said) as server, opened("google", tmp_path, server) as (model, _, _):
+        replies = await ask(model, *(request(at) for at in range(10)))
+    assert [reply.text for reply in replies] == [f"about Task {at}" for at in range(10)]
+    assert (server.served, server.office.carried_out) == (0, 10)
+    assert len(server.office.batches) > 1
 
 
 async def test_a_batch_that_is_too_large_goes_in_halves(provider: str, tmp_path: Path) -> None:
@@ -333,7 +357,8 @@ async def test_labels_and_verdicts_are_the_same_by_batches_and_cost_half(
     found: dict[tuple[str, ...], tuple[list[Example], float, int, int]] = {}
     for way in ((), batch):
         async with ModelServer(lambda asked: replies.get(_prompt(asked), Answer(status=400))) as server:
-            monkeypatch.setenv(f"{provider.upper()}_BASE_URL", server.url_of(provider))
+            variable = {"google": "GOOGLE_GEMINI"}.get(provider, provider.upper())
+            monkeypatch.setenv(f"{variable}_BASE_URL", server.url_of(provider))
             with RunFolder(tmp_path / str(way)) as run:
                 made = shop(run, provider, server, way)
                 await _told(made, offline, replies)
@@ -371,19 +396,17 @@ async def _told(made: Workshop, offline: OfflineModel, replies: dict[str, str]) 
 def _prompt(asked: Json) -> str:
     """The user's turns of a request, without white space: how messages are joined is each provider's own."""
     texts = []
-    for turn in asked["messages"]:
+    for turn in asked.get("messages") or asked["contents"]:
         if turn["role"] == "user":
-            content = turn["content"]
+            content = turn.get("content") or turn["parts"]
             texts += [content] if isinstance(content, str) else [block["text"] for block in content]
     return "".join("".join(texts).split())
 
 
-async def test_a_provider_without_batches_is_refused_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GEMINI_API_KEY", "k")
-    models = {"default": "google:gemini-2.5-flash", "batch": ["judge"]}
-    config = resolve({"url": "http://127.0.0.1:1", "models": models}, "test")
-    with pytest.raises(UserError, match=r'models\.batch holds "judge", and google:gemini-2.5-flash has no batch'):
-        await check_config(config)
+async def test_a_provider_without_batches_is_refused_before_anything_is_done() -> None:
+    config = resolve({"url": "http://127.0.0.1:1", "models": {"default": "paid:m", "batch": ["judge"]}}, "test")
+    with pytest.raises(UserError, match=r'models\.batch holds "judge", and paid:m has no batch'):
+        _check_batches(config, "paid:m", Scripted(["ok"], name="paid:m"))
     await check_config(resolve({"url": "http://127.0.0.1:1", "models": {"batch": ["judge", "label"]}}, "test"))
 
 

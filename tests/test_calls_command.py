@@ -11,6 +11,7 @@ import pytest
 
 from larder import answer, lbi_here
 from lbi.calls import cached
+from lbi.commands import WIDTH, open_console
 from lbi.commands.calls import masked
 from lbi.contracts import Fields, Reply, Request
 from lbi.errors import ModelError
@@ -121,6 +122,21 @@ def test_the_table_names_what_it_leaves_out(run: Path) -> None:
     assert "1 of 5 calls shown, 1 failed" in said
     assert KEY not in said
     assert "No such call is stored" in lbi_here("calls", run, "--role", "judge").stdout
+
+
+def test_the_table_has_what_there_is_and_loses_no_letter_where_it_is_narrow(run: Path) -> None:
+    said = lbi_here("calls", run, "--stage", "evaluate", COLUMNS="120").stdout
+    assert "evaluate: baseline  act   scripted:test" in said
+    assert "cached" in said.splitlines()[0]
+    assert "failure" not in said.splitlines()[0]  # nothing failed there
+    assert "…" not in lbi_here("calls", run, COLUMNS="70").stdout
+
+
+def test_where_there_is_no_terminal_a_line_is_wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert open_console().width == WIDTH > 80
+    monkeypatch.setenv("COLUMNS", "90")
+    assert open_console().width == 90
 
 
 def test_what_is_not_there_is_named_in_one_line(run: Path, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ async def main():
         await claims.enter(alone=folder.alone)
         folder.let_in(joined=joining)
         print("in", flush=True)
-        todo = [Place("task", f"{at:03d}") for at in range(60)]
+        places = [Place("task", f"{at:03d}") for at in range(60)]
         gate = asyncio.Semaphore(4)
         async def one(place):
             async with claims.turn(place, gate) as mine:
@@ -47,7 +47,7 @@ async def main():
                         await asyncio.sleep(0.02)
                     task = Task(instruction=str(os.getpid()), environment="x")
                     await folder.store.put(place.kind, place.key, task)
-        await asyncio.gather(*map(one, todo))
+        await asyncio.gather(*map(one, places))
         await claims.leave()
 
 asyncio.run(main())

@@ -289,6 +289,46 @@ def test_a_full_disk_is_said_and_loses_nothing(started: Path, tmp_path: Path) ->
         assert folder.store.count("document") == 1
 
 
+ON_A_READ_ONLY_DISK = """
+import os, sys
+from lbi.keeper import mounts
+place, *arguments = sys.argv[1:]
+mounts.own_namespace()
+mounts.mount(place, place, "", mounts.BIND)
+mounts.mount("none", place, "", mounts.REMOUNT | mounts.BIND | mounts.RDONLY)
+os.execv(sys.executable, [sys.executable, "-m", "lbi", *arguments])
+"""
+
+
+def test_a_disk_that_is_read_only_is_said_and_what_is_on_it_can_be_looked_at(started: Path, config: Path) -> None:
+    """In a mount namespace of the command's own: to root, a file's mode means nothing."""
+
+    def shut(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        place = [sys.executable, "-c", ON_A_READ_ONLY_DISK, started.parent, *arguments]
+        return subprocess.run(place, env=environ(), capture_output=True, text=True, timeout=60)
+
+    looked = shut("calls", started)
+    if "cannot make a user namespace" in looked.stderr:
+        pytest.skip("this user may not mount anything")
+    assert (looked.returncode, looked.stderr) == (0, "")
+    for arguments, said in (
+        (("report", started), f"lbi: the disk is read-only at {started}/"),
+        (
+            ("run", config, "-q", "--out", started),
+            f"lbi: cannot use the run folder {started}: Read-only file system; make",
+        ),
+        (
+            ("run", config, "-q", "--out", started / "new"),
+            f"lbi: cannot use the run folder {started / 'new'}: Read-only",
+        ),
+    ):
+        ran = shut(*arguments)
+        assert (ran.returncode, ran.stderr.count("\n")) == (2, 1), ran
+        assert ran.stderr.startswith(said)
+    assert not (started / "report.html").exists()
+    assert lbi("report", started).returncode == 0  # writable again, it goes on
+
+
 # errors
 
 

@@ -120,6 +120,15 @@ async def test_a_server_that_hangs_is_busy_after_the_timeout(opened: Opened, fla
     assert caught.value.kind == "timeout"
 
 
+async def test_a_slow_reply_is_a_reply_within_the_timeout_and_busy_beyond_it(opened: Opened) -> None:
+    async with opened([Answer("late", latency=0.3)]) as (model, _):
+        reply = await model.complete(REQUEST)
+        assert (reply.text, reply.usage.seconds > 0.29) == ("late", True)
+    async with opened([Answer("late", latency=5.0)], timeout=0.2) as (model, _):
+        with pytest.raises(ModelBusy, match=r"timeout: no whole reply within 0\.2 s"):
+            await model.complete(REQUEST)
+
+
 async def test_an_error_inside_of_a_200_is_named_by_its_own_code(opened: Opened, provider: str) -> None:
     kinds = {"openai": "server error", "anthropic": "malformed", "google": "overloaded"}
     async with opened([Answer(flaw="no_answer")]) as (model, _):

@@ -71,7 +71,7 @@ def trajectory(
     task: Task, agent: str, *, steps: int = 3, text: str = EVIL, examples: tuple[str, ...] = ()
 ) -> Trajectory:
     click = Action(text="click(e1)", kind="click", role="button", name=EVIL)
-    usage = Usage(calls=1, input_tokens=1000, output_tokens=20)
+    usage = Usage(calls=1, input_tokens=1000, output_tokens=20, cached_tokens=300, cost=0.25)
     turns = [
         Step(
             observation=seen(f"page {n} {text}"), reason=f"because {EVIL}", action=click, usage=usage, examples=examples
@@ -316,6 +316,12 @@ def test_an_unknown_price_is_not_zero(run: RunFolder) -> None:
     page = parsed(write_report(run))
     assert "price unknown" in page.find(id="arms").get_text()  # type: ignore[union-attr]
     assert page.select_one("#tasks tbody .cell").get_text() == "◐"  # type: ignore[union-attr]
+
+
+def test_each_attempt_tells_what_it_took_with_cached_tokens_apart(full: RunFolder) -> None:
+    data = unpacked(parsed(write_report(full)), "pages")
+    spent = {dict(item["facts"])["Spent"] for item in data.values()}
+    assert "3 calls, 3,000 tokens in (900 read from a cache), 60 out, $0.75" in spent
 
 
 def test_what_does_not_fit_is_left_out_and_counted(full: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import pytest_asyncio
+from playwright.async_api import BrowserContext
 
 from lbi.contracts import Environment, Fields, Outcome, Request
 from lbi.environments import perform
@@ -432,6 +433,30 @@ async def test_a_lost_browser_is_the_infrastructures_failure_and_comes_back(site
         await world.browser._browser.close()  # type: ignore[union-attr]
         with pytest.raises(EnvironmentFailure):
             await web.step('goto("/form")')
+        assert (await web.reset(task("/form"))).url == "/form"
+    finally:
+        await world.close()
+
+
+@pytest.mark.parametrize("moment", ["new_page", "new_cdp_session"])
+async def test_a_browser_that_ends_while_an_episode_begins_is_the_infrastructures_failure_too(
+    site: str, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by killing it at random points: what had just been asked of it failed by an error of its driver's own."""
+    world = WebWorld(base_url=site)
+    try:
+        web = await world.open()
+        asked = getattr(BrowserContext, moment)
+
+        async def ended(context: BrowserContext, *given: object) -> object:
+            monkeypatch.setattr(BrowserContext, moment, asked)
+            found = await asked(context, *given) if moment == "new_cdp_session" else None
+            await world.browser._browser.close()  # type: ignore[union-attr]
+            return found or await asked(context, *given)
+
+        monkeypatch.setattr(BrowserContext, moment, ended)
+        with pytest.raises(EnvironmentFailure, match=r"the browser failed: .*closed"):
+            await web.reset(task("/form"))
         assert (await web.reset(task("/form"))).url == "/form"
     finally:
         await world.close()

@@ -127,11 +127,10 @@ class Claims:
             async with gate or contextlib.nullcontext():
                 state = await self.take(place)
                 if state == "mine":
-                    try:
+                    with contextlib.ExitStack() as undone:
+                        undone.callback(self.free, place)
                         yield True
-                    except BaseException:
-                        self.free(place)
-                        raise
+                        undone.pop_all()
                     self.done(place)
                     return
             if state == "done":

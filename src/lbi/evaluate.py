@@ -115,21 +115,21 @@ async def evaluate(
         attempts += [Attempt(growing, seed, task, share) for task in tasks for share in config.evaluation.growth]
     # what was lost to the environment says nothing yet, and another day it may go well
     known = {key for key, result in store.all("result", Result) if result.fault != "environment"}
-    todo = [attempt for attempt in attempts if attempt.key not in known]
+    left = [attempt for attempt in attempts if attempt.key not in known]
     indexes: dict[tuple[Data, float], ExampleIndex] = {}
     agents = {
-        a.arm_name: await _agent(shop, a, examples, documents, indexes) for a in {x.arm_name: x for x in todo}.values()
+        a.arm_name: await _agent(shop, a, examples, documents, indexes) for a in {x.arm_name: x for x in left}.values()
     }
     try:
         with shop.progress.stage(f"evaluate (seed {seed})", len(attempts)) as stage:
-            stage.have(len(attempts) - len(todo))
+            stage.have(len(attempts) - len(left))
 
             async def one(attempt: Attempt) -> None:
                 agent = agents[attempt.arm_name]
                 await _episode(shop, attempt, agent, stage)
 
             async with asyncio.TaskGroup() as group:
-                for attempt in todo:
+                for attempt in left:
                     group.create_task(one(attempt))
     finally:
         for index in indexes.values():

@@ -30,7 +30,7 @@ from lbi.store import RunFolder, write_atomically
 from lbi.stream import learn
 from lbi.synthesis import compose_examples, propose_tasks, read_documents, seeded_examples
 from lbi.telemetry import RUN, Nowhere, Telemetry, span, used
-from lbi.workshop import Workshop, money_spent
+from lbi.workshop import Workshop, calls_without_price, money_spent
 from lbi.worlds import open_world, own_documents
 
 #: of the proposed tasks, when there is no benchmark
@@ -70,7 +70,9 @@ async def run(
     began = time.monotonic()
     prices = Prices(config.models.prices)
     with RunFolder(out, config.identity(), joining=join) as folder:
-        seen = Seen(console, form=progress, money=lambda: money_spent(folder))
+        seen = Seen(
+            console, form=progress, money=lambda: money_spent(folder), unpriced=lambda: calls_without_price(folder)
+        )
         claims = Claims(folder.store)
         await claims.enter(alone=folder.alone)
         folder.let_in(joined=join)
@@ -88,7 +90,8 @@ async def run(
             with used(telemetry or Nowhere()), span("run", {RUN: config.name}):
                 results = await _stages(shop, only)
         except BaseException:
-            # what stopped the run says more than what may now keep its report from being written
+            # however it ended, interrupted by hand too, its report shows what there is; what stopped the run says more
+            # than what may now keep that from being written
             with contextlib.suppress(OSError, UserError):
                 _write_down(shop)
             raise

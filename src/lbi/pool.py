@@ -85,6 +85,7 @@ class Pool:
                 await environment.close()
             return error
         except BaseException:
+            # cancelled, or an error that ends the run: another process may do this work, without waiting for this one
             if self._claims and place:
                 self._claims.free(place)
             raise

@@ -100,23 +100,24 @@ class Seen:
         *,
         quiet: bool = False,
         money: Callable[[], float] = lambda: 0.0,
+        unpriced: Callable[[], int] = lambda: 0,
         form: Form = "auto",
     ) -> None:
         self.console = console
         self.quiet = quiet or form == "none"
         self.times: dict[str, float] = {}
         self._form = ("bar" if console.is_terminal else "lines") if form == "auto" else form
-        self._look = money
-        self._money, self._looked = 0.0, float("-inf")
+        self._look, self._look_for_more = money, unpriced
+        self._money, self._unpriced, self._looked = 0.0, 0, float("-inf")
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
 
-    def money(self) -> float:
-        """US dollars, as of the last look."""
+    def money(self) -> tuple[float, int]:
+        """US dollars, and calls of which nobody knows what they cost, as of the last look."""
         now = time.monotonic()
         if now - self._looked >= MONEY_EVERY:
-            self._money, self._looked = self._look(), now
-        return self._money
+            self._money, self._unpriced, self._looked = self._look(), self._look_for_more(), now
+        return self._money, self._unpriced
 
     def say(self, text: str) -> None:
         """A line that matters beyond the stage, such as that a provider does not answer; also kept in the run's log."""
@@ -149,7 +150,7 @@ class Seen:
         task = self._tasks[name] = bars.add_task(name, total=total, said="")
 
         def report(stage: Stage) -> None:
-            bars.update(task, completed=stage.done, total=stage.total, said=_said(stage, self.money()))
+            bars.update(task, completed=stage.done, total=stage.total, said=_said(stage, *self.money()))
 
         stage = Stage(name, total, time.monotonic(), report)
         try:
@@ -181,14 +182,14 @@ class Seen:
 
     def _line(self, stage: Stage, now: float, *, ended: bool) -> str:
         if self._form == "json":
-            return json.dumps(_object(stage, now, self.money(), ended), ensure_ascii=False)
+            return json.dumps(_object(stage, now, *self.money(), ended), ensure_ascii=False)
         failed = f", {stage.failed} failed ({_kinds(stage)})" if stage.failed else ""
         flight = f", {stage.in_flight} in flight" if stage.in_flight and not ended else ""
         left = stage.left(now)
         rest = "" if ended else f", {'?' if left is None else f'{left:.0f}'} s left"
         return (
             f"{stage.name:<14} {stage.done}/{stage.total}{failed}{flight}  {stage.rate(now):.1f}/s  "
-            f"{now - stage.started:.0f} s{rest}  ${self.money():.2f}"
+            f"{now - stage.started:.0f} s{rest}  {_spent(*self.money())}"
         )
 
     def _print(self, line: str) -> None:
@@ -205,11 +206,16 @@ def _columns() -> tuple[Any, ...]:
     )
 
 
-def _said(stage: Stage, money: float) -> str:
+def _spent(money: float, unpriced: int) -> str:
+    """An unknown price is not 0."""
+    return f"${money:.2f}" + (f" and {unpriced:,} calls of unknown price" if unpriced else "")
+
+
+def _said(stage: Stage, money: float, unpriced: int) -> str:
     """What stands beside a bar."""
     now = time.monotonic()
     left = stage.left(now)
-    parts = [f"{stage.rate(now):.1f}/s", f"${money:.2f}"]
+    parts = [f"{stage.rate(now):.1f}/s", _spent(money, unpriced)]
     if left:
         parts.insert(1, f"{left:.0f} s left")
     if stage.in_flight:
@@ -223,7 +229,7 @@ def _kinds(stage: Stage) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in sorted(stage.failures.items()))
 
 
-def _object(stage: Stage, now: float, money: float, ended: bool) -> dict[str, Any]:
+def _object(stage: Stage, now: float, money: float, unpriced: int, ended: bool) -> dict[str, Any]:
     """Times in seconds, money in US dollars; ``left`` is null while nobody can know."""
     left = stage.left(now)
     return {
@@ -237,5 +243,6 @@ def _object(stage: Stage, now: float, money: float, ended: bool) -> dict[str, An
         "seconds": round(now - stage.started, 2),
         "left": None if left is None else round(left, 1),
         "money": round(money, 6),
+        "calls_without_price": unpriced,
         "ended": ended,
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 import threading
 import time
@@ -42,6 +43,16 @@ CREATE TABLE IF NOT EXISTS meter(stage TEXT, name TEXT, value REAL, PRIMARY KEY(
 """
 
 
+def address(file: Path, *, writing: bool = False) -> str:
+    """The URI of a run's database.
+
+    On a read-only disk SQLite cannot make the files that tell it of others' changes, and nobody makes any.
+    """
+    shut = not writing and os.statvfs(file.parent).f_flag & os.ST_RDONLY and not Path(f"{file}-wal").exists()
+    mode = "mode=rwc" if writing else "mode=ro&immutable=1" if shut else "mode=ro"
+    return f"{file.resolve().as_uri()}?{mode}"
+
+
 class Store:
     """One run's database (WAL). A write is acknowledged when it is on the disk: await it, or ``wait`` for it."""
 
@@ -61,8 +72,8 @@ class Store:
         self._known: set[str] = set()  # of the writing thread: texts that are stored for certain
 
     def _connected(self) -> sqlite3.Connection:
-        mode = "rwc" if self._writing else "ro"
-        db = sqlite3.connect(f"file:{self._file}?mode={mode}", uri=True, check_same_thread=False, isolation_level=None)
+        place = address(self._file, writing=self._writing)
+        db = sqlite3.connect(place, uri=True, check_same_thread=False, isolation_level=None)
         db.execute("PRAGMA busy_timeout=10000")
         db.execute("PRAGMA synchronous=FULL")  # a commit survives the machine too; in groups that costs little
         return db

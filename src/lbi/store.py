@@ -47,7 +47,7 @@ class RunFolder:
         except OSError as error:
             self._release()
             raise UserError(
-                f"cannot use the run folder {path}: {error.strerror or error}; choose another --out"
+                f"cannot use the run folder {path}: {error.strerror or error}; make it writable or choose another --out"
             ) from error
         except sqlite3.Error as error:
             self._release()

@@ -266,8 +266,8 @@ async def compose_examples(shop: Workshop, trajectories: Sequence[Trajectory], s
     keys = {candidate.id: f"{seed}/{candidate.id}" for candidate in wanted}
     done = store.keys("candidate")
     with shop.progress.stage(f"compose (seed {seed})", len(wanted)) as stage:
-        todo = [candidate for candidate in wanted if keys[candidate.id] not in done]
-        stage.have(len(wanted) - len(todo))
+        left = [candidate for candidate in wanted if keys[candidate.id] not in done]
+        stage.have(len(wanted) - len(left))
 
         async def one(candidate: Composed) -> None:
             key = keys[candidate.id]
@@ -280,7 +280,7 @@ async def compose_examples(shop: Workshop, trajectories: Sequence[Trajectory], s
             await shop.pool.do(work, failed=failed, place=Place("candidate", key))
             stage.advance()
 
-        await _gather(one(candidate) for candidate in todo)
+        await _gather(one(candidate) for candidate in left)
     return [t for key, t in store.all("composition", Trajectory) if key.startswith(f"{seed}/")]
 
 

@@ -189,6 +189,7 @@ class OpenTelemetry:
             with trace.use_span(inner, record_exception=False) if current else contextlib.nullcontext():
                 yield opened
         except BaseException as error:
+            # a span that was cancelled ended with an error too, and is to say so
             opened.fail(type(error).__name__)
             raise
         finally:

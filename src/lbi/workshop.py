@@ -120,6 +120,11 @@ class Workshop:
         price = None if is_free(model) else self.prices.of(model.name, today, endpoint_of(model))
         if price is not None:
             self.run.store.put("price", f"{model.name} {price.id}", price)
+        elif not is_free(model):
+            self.progress.say(
+                f"the price of {model.name} is unknown: its tokens are counted, and its money is not; give it under "
+                f'[models.prices] as "{model.name}" = [input, output] in US dollars per million tokens'
+            )
 
     def role(self, role: str) -> Model:
         return self.model(self.config.models.of(role))
@@ -162,3 +167,8 @@ class Workshop:
 def money_spent(run: RunFolder) -> float:
     """US dollars of all calls of the run so far, earlier processes included."""
     return sum(meter.get("cost", 0.0) for meter in run.store.meters().values())
+
+
+def calls_without_price(run: RunFolder) -> int:
+    """Calls that are no part of ``money_spent``, as nobody knows what they cost."""
+    return int(sum(meter.get("unpriced", 0) for meter in run.store.meters().values()))

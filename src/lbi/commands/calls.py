@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import zstandard
-from rich.console import Console
 from rich.table import Table
 
+from lbi.commands import open_console
 from lbi.errors import UserError
 from lbi.report.words import count, money
+from lbi.rows import address
 from lbi.store import RunFolder
 
 ORDERS = {
@@ -38,6 +39,8 @@ _SECRETS = re.compile(
     r"\bsk-[\w-]{16,}|\b(?:ghp|gho|github_pat|xox[abp])[-_]\w{16,}|\bAKIA[0-9A-Z]{16}\b|(?<=Bearer )[\w.~+/-]{16,}=*"
 )
 MASK = "***"
+#: numbers stand to the right, and words give way where the room is narrow
+_WORDS = ("stage", "role", "model", "failure")
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def calls(run: Path, call: str, wanted: Wanted, as_json: bool) -> int:
 
 @contextmanager
 def _opened(run: Path) -> Iterator[sqlite3.Connection]:
-    db = sqlite3.connect(f"{(run / 'run.db').resolve().as_uri()}?mode=ro", uri=True)
+    db = sqlite3.connect(address(run / "run.db"), uri=True)
     db.row_factory = sqlite3.Row
     try:
         yield db
@@ -129,25 +132,41 @@ def _row(row: sqlite3.Row) -> dict[str, Any]:
     }
 
 
+def _columns(rows: list[dict[str, Any]]) -> dict[str, Callable[[dict[str, Any]], str]]:
+    """What is told of each call. What none of them has would only take the room of what they have."""
+    columns: dict[str, Callable[[dict[str, Any]], str]] = {
+        "id": lambda row: str(row["id"][:10]),
+        "stage": lambda row: str(row["stage"]),
+        "role": lambda row: str(row["role"]),
+        "model": lambda row: str(row["model"]),
+        "tokens in": lambda row: count(row["input_tokens"]),
+        "cached": lambda row: count(row["cached_tokens"]),
+        "written": lambda row: count(row["written_tokens"]),
+        "out": lambda row: count(row["output_tokens"]),
+        "money": lambda row: "unknown" if row["cost"] is None else money(row["cost"]),
+        "s": lambda row: f"{row['seconds']:.1f}" if row["seconds"] else "–",
+        "failure": lambda row: f"{row['failure'][:80]} ({row['attempts']} attempts)" if row["failure"] else "",
+    }
+    for name, held in {"cached": "cached_tokens", "written": "written_tokens", "failure": "failure"}.items():
+        if not any(row[held] for row in rows):
+            del columns[name]
+    return columns
+
+
 def _print(rows: list[dict[str, Any]], total: dict[str, Any]) -> None:
-    console = Console()
+    console = open_console()
     if not total["calls"]:
         console.print(
             "No such call is stored. (Calls of a model that costs nothing, as the offline one, are not kept.)"
         )
         return
     table = Table(box=None, pad_edge=False)
-    table.add_column("id", no_wrap=True)
-    for name in ("stage", "role", "model"):
-        table.add_column(name)
-    for name in ("tokens in", "cached", "written", "out", "money", "s"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("failure")
+    columns = _columns(rows)
+    for name in columns:
+        number = name not in _WORDS
+        table.add_column(name, justify="right" if number and name != "id" else "left", no_wrap=number, overflow="fold")
     for row in rows:
-        numbers = (count(row[name]) for name in ("input_tokens", "cached_tokens", "written_tokens", "output_tokens"))
-        spent = money(row["cost"]), f"{row['seconds']:.1f}" if row["seconds"] else "–"
-        failure = f"{row['failure'][:80]} ({row['attempts']} attempts)" if row["failure"] else ""
-        table.add_row(row["id"][:10], row["stage"], row["role"], row["model"], *numbers, *spent, failure)
+        table.add_row(*(tell(row) for tell in columns.values()))
     console.print(table, markup=False)
     shown = f"{count(len(rows))} of {count(total['calls'])} calls shown, {count(total['failed'])} failed; in all"
     unpriced = f" and {count(total['unpriced'])} calls of unknown price" if total["unpriced"] else ""

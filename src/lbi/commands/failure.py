@@ -16,7 +16,8 @@ from pathlib import Path
 from lbi.commands import FOLDER
 from lbi.errors import BudgetExceeded, EnvironmentFailure, ModelError, ModelUnavailable, UserError
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL, _SHUT = ("full", "make room"), ("read-only", "make it writable")
+_DISK = {errno.ENOSPC: _FULL, errno.EDQUOT: _FULL, errno.EFBIG: _FULL, errno.EROFS: _SHUT}
 #: what is told apart, most telling first: several workers may fail at once and for different reasons
 _KNOWN = (
     *(UserError, BudgetExceeded, ModelUnavailable, OSError, sqlite3.OperationalError, ModelError),
@@ -34,10 +35,11 @@ def explained(error: BaseException) -> tuple[str, int]:
     if isinstance(part, BudgetExceeded):
         return f"{line}. Nothing finished is lost", 3
     if isinstance(part, OSError):
-        if part.errno not in _FULL:
+        if part.errno not in _DISK:
             return _unexpected(error), 1
         place = f" at {part.filename}" if part.filename else ""
-        return f"the disk is full{place}; make room. {_again()}", 2
+        what, advice = _DISK[part.errno]
+        return f"the disk is {what}{place}; {advice}. {_again()}".strip(), 2
     if isinstance(part, sqlite3.OperationalError):
         return f"the run's database cannot be used ({line}); make room, or make it writable. {_again()}".strip(), 2
     if isinstance(part, EnvironmentFailure):

@@ -80,14 +80,14 @@ def _ground(wanted: Wanted) -> Ground:
 
 async def _search(wanted: Wanted, ground: Ground, tries: Tries, progress: Seen) -> list[Tried]:
     """Try mutations in their order until as many as wanted break something; what was tried before is not again."""
-    todo = candidates(ground.repository, wanted.only, wanted.seed)[: wanted.limit or None]
+    chosen = candidates(ground.repository, wanted.only, wanted.seed)[: wanted.limit or None]
     if tries.baseline is None:
         with progress.stage("tests as they are", 1) as stage:
             tries.begin(await baseline(ground))
             stage.advance()
     assert tries.baseline is not None
     before = tries.baseline
-    queue = iter(enumerate(todo))
+    queue = iter(enumerate(chosen))
     found: dict[int, Tried] = {}
     with progress.stage("mutations that break tests", wanted.count) as stage:
 

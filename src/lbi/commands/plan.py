@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from lbi.batches import WAITING
 from lbi.benchmark import load_benchmark
+from lbi.commands import open_console
 from lbi.commands.preflight import base_url, check_config
 from lbi.config import Config
 from lbi.documents import Corpus, read_corpus
@@ -105,7 +105,7 @@ async def _priced(config: Config, row: Planned) -> Planned:
 
 
 def _print(found: dict[str, Any], out: Path) -> None:
-    console = Console()
+    console = open_console()
     for key, value in _flat(found["config"]):
         console.print(f"{key} = {json.dumps(value, ensure_ascii=False)}", markup=False, highlight=False, soft_wrap=True)
     console.print(

@@ -6,8 +6,7 @@ import json
 import webbrowser
 from pathlib import Path
 
-from rich.console import Console
-
+from lbi.commands import open_console
 from lbi.commands.tables import print_summary, summary
 from lbi.report import write_report
 from lbi.store import RunFolder
@@ -21,7 +20,7 @@ def report(run: Path, show: bool, as_json: bool) -> int:
     if as_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
     else:
-        console = Console()
+        console = open_console()
         print_summary(console, found)
         console.print(f"Report: {file}", soft_wrap=True, highlight=False)
     if show:

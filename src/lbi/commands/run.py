@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lbi.commands import FOLDER
+from lbi.commands import FOLDER, open_console
 from lbi.commands.preflight import check_config
 from lbi.commands.settings import Wanted, configured
 from lbi.commands.tables import print_summary, print_times, summary
@@ -23,6 +23,7 @@ from lbi.errors import UserError
 from lbi.pipeline import Ended, Only
 from lbi.pipeline import run as run_pipeline
 from lbi.progress import FORMS, Form
+from lbi.rows import address
 from lbi.store import RunFolder
 from lbi.telemetry import open_telemetry
 
@@ -72,7 +73,7 @@ def run(wanted: Wanted, only: Only, how: How) -> int:
     if as_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
     else:
-        console = Console(soft_wrap=False)
+        console = open_console()
         print_summary(console, found)
         print_times(console, found)
         console.print(f"Report: {ended.report}", soft_wrap=True, highlight=False)
@@ -119,7 +120,7 @@ def _copy_examples(source: Path, out: Path) -> None:
 
 def _back_up(source: Path, target: Path) -> None:
     target.unlink(missing_ok=True)
-    reading, writing = sqlite3.connect(f"file:{source}?mode=ro", uri=True), sqlite3.connect(target)
+    reading, writing = sqlite3.connect(address(source), uri=True), sqlite3.connect(target)
     try:
         reading.backup(writing)
         writing.execute("DELETE FROM record WHERE kind IN ('result', 'episode', 'heldout')")

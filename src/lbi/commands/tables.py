@@ -131,18 +131,26 @@ def _table_of_arms(found: dict[str, Any]) -> Table:
             decimal(row["steps"]),
             decimal(row["calls"]),
             count(row["tokens"]),
-            money(row["money"]),
+            _dollars(row["money"]),
         )
     table.caption = "steps, calls and tokens per task; errors of environment and harness are in no rate"
     return table
 
 
 def _table_of_stages(found: dict[str, Any]) -> Table:
-    columns = ("calls", "not sent again", "tokens in", "from cache", "to cache", "out", "$")
-    table = _table("What the models took", "stage/role", *columns)
+    columns = {
+        "calls": "calls",
+        "hits": "not sent again",
+        "input_tokens": "tokens in",
+        "cached_tokens": "from cache",
+        "written_tokens": "to cache",
+        "output_tokens": "out",
+    }
+    # what there was none of would take the room of what there was
+    numbers = {key: name for key, name in columns.items() if any(row[key] for row in found["stages"])}
+    table = _table("What the models took", "stage/role", *numbers.values(), "$")
     for row in found["stages"]:
-        numbers = ("calls", "hits", "input_tokens", "cached_tokens", "written_tokens", "output_tokens")
-        cost = money(None if row["calls_without_price"] else row["money"])
+        cost = _dollars(None if row["calls_without_price"] else row["money"])
         table.add_row(row["stage"], *(count(row[number]) for number in numbers), cost)
     each = found["per_kept_example"]
     if each:
@@ -164,9 +172,14 @@ def _table_of_comparisons(found: dict[str, Any]) -> Table:
     return table
 
 
+def _dollars(value: float | None) -> str:
+    """In a column of that name; the line below the table says in full what is not known."""
+    return "unknown" if value is None else money(value)
+
+
 def _table(title: str, first: str, *others: str) -> Table:
     table = Table(title=title, title_justify="left", caption_justify="left", box=None, pad_edge=False)
-    table.add_column(first)
+    table.add_column(first, overflow="fold")
     for name in others:
         table.add_column(name, justify="right", no_wrap=True)
     return table

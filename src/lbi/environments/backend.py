@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,11 +59,10 @@ class ManagedApplication:
         """Install if need be (minutes, once), copy the state, start a server. Raises UserError."""
         installed = await self.installed()
         backend = await asyncio.to_thread(LocalBackend, self.application, installed)
-        try:
+        async with contextlib.AsyncExitStack() as failed:
+            failed.push_async_callback(backend.stop)
             await backend.start()
-        except BaseException:
-            await backend.stop()
-            raise
+            failed.pop_all()
         return backend
 
 

@@ -7,8 +7,9 @@ holds what they must not share: the server with its state, and the browser conte
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -122,11 +123,12 @@ class WebEnvironment:
     async def reset(self, task: Task) -> Observation:
         """Server and browser as on the first day, at the task's start page. Raises EnvironmentFailure."""
         await self._backend.reset()
-        session = await self._fresh_session()
-        shutil.rmtree(self._folder.path / "downloads", ignore_errors=True)
-        await self._visit(session, task.start_url or self._world.application.start_url)
-        await session.forget_history()
-        return await self._observe()
+        with _browser_may_end():
+            session = await self._fresh_session()
+            shutil.rmtree(self._folder.path / "downloads", ignore_errors=True)
+            await self._visit(session, task.start_url or self._world.application.start_url)
+            await session.forget_history()
+            return await self._observe()
 
     async def step(self, action: str) -> Outcome:
         """Carry out one action. What cannot be done is said in the observation's ``error``."""
@@ -147,7 +149,8 @@ class WebEnvironment:
         refusal = self._forbidden(call, element)
         if refusal:
             return self._refuse(taken, refusal)
-        return Outcome(action=taken, observation=await self._act(call, element))
+        with _browser_may_end():
+            return Outcome(action=taken, observation=await self._act(call, element))
 
     async def score(self, task: Task, answer: str) -> tuple[float, str]:
         """Evaluate the task's check here and now."""
@@ -176,8 +179,9 @@ class WebEnvironment:
     async def restore(self, token: tuple[str, str]) -> Observation:
         await self._backend.restore(token[0])
         session = self._opened()
-        await self._visit(session, token[1])
-        return await self._observe()
+        with _browser_may_end():
+            await self._visit(session, token[1])
+            return await self._observe()
 
     # -- episodes ----------------------------------------------------------------------------------------------------
 
@@ -362,6 +366,15 @@ class WebEnvironment:
     def _told(self, text: str) -> str:
         """Text of a page or an action as it may be told and stored: sound, and without secrets."""
         return self._world.login.mask(sound(text))
+
+
+@contextlib.contextmanager
+def _browser_may_end() -> Iterator[None]:
+    """It may be killed at any moment, between any two calls to it: that is the infrastructure's failure."""
+    try:
+        yield
+    except PlaywrightError as error:
+        raise EnvironmentFailure(f"the browser failed: {str(error).splitlines()[0]}") from error
 
 
 def _application(application: Application | str | Path, base_url: str) -> Application:

@@ -20,6 +20,7 @@ _TOO_LONG = (
     "prompt is too long",
     "too many tokens",
     "maximum number of tokens",
+    "payload size exceeds",
 )
 #: rate limits and errors that no waiting lifts, at least not today
 _NO_MONEY = ("insufficient_quota", "billing_hard_limit_reached", "credit balance is too low", "requestsperday")

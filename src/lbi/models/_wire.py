@@ -49,9 +49,9 @@ class Wire:
         """Raises ModelBusy and ModelError by name; a reply that arrives as anything but a JSON object is none."""
         return await self._asked("POST", path, json.dumps(body).encode())
 
-    async def get(self, path: str) -> Answered:
-        """As ``post``."""
-        return await self._asked("GET", path, None)
+    async def get(self, path: str, *, inside: bool = False) -> Answered:
+        """As ``post``. With ``inside`` an error in the body of a good answer is a part of what it tells."""
+        return await self._asked("GET", path, None, inside=inside)
 
     async def upload(self, path: str, fields: Mapping[str, str], file: bytes) -> Answered:
         """Post a form with a file of JSON lines, its field called "file". As ``post``."""
@@ -72,10 +72,10 @@ class Wire:
             raise self.malformed(_shown(said)) from None
         return [each for each in found if isinstance(each, dict)]
 
-    async def _asked(self, method: str, path: str, data: Any) -> Answered:
+    async def _asked(self, method: str, path: str, data: Any, *, inside: bool = False) -> Answered:
         start = time.monotonic()
         status, headers, said = await self._sent(method, path, data)
-        return Answered(self._read(status, headers, said), left(headers), time.monotonic() - start)
+        return Answered(self._read(status, headers, said, inside=inside), left(headers), time.monotonic() - start)
 
     async def _sent(self, method: str, path: str, data: Any) -> tuple[int, Mapping[str, str], bytes]:
         import aiohttp
@@ -96,7 +96,7 @@ class Wire:
         except (aiohttp.ClientError, OSError) as error:
             raise ModelBusy(f"{self._name}: connection: {_because(error)}", kind="connection") from error
 
-    def _read(self, status: int, headers: Mapping[str, str], said: bytes) -> Json:
+    def _read(self, status: int, headers: Mapping[str, str], said: bytes, *, inside: bool = False) -> Json:
         try:
             body = json.loads(said)
         except ValueError:
@@ -105,7 +105,7 @@ class Wire:
             raise failure(status, body if body is not None else _shown(said), headers, self._name, self._key)
         if not isinstance(body, dict):
             raise self.malformed(_shown(said))
-        error = failure_inside(body, headers, self._name, self._key)
+        error = None if inside else failure_inside(body, headers, self._name, self._key)
         if error is not None:
             raise error
         return body

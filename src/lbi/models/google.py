@@ -10,6 +10,7 @@ from lbi.contracts import Message, Model, Reply, Request
 from lbi.errors import FailureKind, ModelError
 from lbi.images import Size
 from lbi.models import THINKING_TOKENS, Settings
+from lbi.models._batches import GoogleBatches
 from lbi.models._provider import (
     Form,
     Pictures,
@@ -64,6 +65,7 @@ class Google:
         self._temperature, self._form = Temperature(), Form(settings.limits)
         self._pictures = Pictures(settings, partial(image_tokens, name))
         self.image_tokens = self._pictures.tokens
+        self.batches = GoogleBatches(self._wire, name, self._now, lambda found, request: self._reply(found))
 
     async def complete(self, request: Request) -> Reply:
         async def send(prompt: Prompt, schema: Schema | None) -> Answered:
@@ -73,6 +75,10 @@ class Google:
             )
 
         return self._reply(await self._form.send(send, request))
+
+    def _now(self, request: Request) -> Json:
+        """The body of a request as far as it is known by now what the model takes."""
+        return self._body(*self._form.given(request), self._temperature.given(request.temperature), request)
 
     def _body(self, prompt: Prompt, schema: Schema | None, given: Json, request: Request) -> Json:
         room = request.max_tokens + (0 if self.endpoint else THINKING_TOKENS)

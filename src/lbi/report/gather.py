@@ -13,6 +13,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from lbi.filters.replay import Replayed
 from lbi.records import Document, Example, Result, Task, Trajectory, digest_of
+from lbi.rows import address
 from lbi.store import RunFolder
 
 SOURCES = {
@@ -228,7 +229,7 @@ def _read_summary(run: RunFolder, notes: list[str]) -> Summary:
 
 def _ask_database(run: RunFolder) -> tuple[list[tuple[str, str, int]], tuple[float, float] | None]:
     """Which model answered which role how often, and when the first and last record were written."""
-    db = sqlite3.connect(f"{(run.path / 'run.db').resolve().as_uri()}?mode=ro", uri=True)
+    db = sqlite3.connect(address(run.path / "run.db"), uri=True)
     try:
         models = db.execute(
             "SELECT role, model, count(*) FROM call GROUP BY role, model ORDER BY role, model"

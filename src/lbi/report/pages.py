@@ -118,7 +118,8 @@ class Writer:
     def _facts(self, entry: Entry, trajectory: Trajectory) -> list[tuple[str, str]]:
         task, result, usage = trajectory.task, entry.result, trajectory.usage
         document = self._gathered.documents.get(task.document)
-        tokens = f"{count(usage.input_tokens)} tokens in, {count(usage.output_tokens)} out"
+        cached = f" ({count(usage.cached_tokens)} read from a cache)" if usage.cached_tokens else ""
+        tokens = f"{count(usage.input_tokens)} tokens in{cached}, {count(usage.output_tokens)} out"
         facts = [
             ("Outcome", _outcome(entry)),
             ("Scorer said", result.reason if result else ""),

@@ -1,4 +1,4 @@
-"""The batch interfaces of OpenAI and Anthropic on the test server: calls in a file -> what became of them, later.
+"""The batch interfaces of the providers on the test server: calls in a file -> what became of them, later.
 
 Rows are answered by the server's own script, once each, when their batch is done.
 """
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 Fate = Literal["", "failed", "expired"]
 _STATES = {"": "completed", "failed": "failed", "expired": "expired"}
+_GOOGLE_STATES = {"": "SUCCEEDED", "failed": "FAILED", "expired": "EXPIRED"}
+#: HTTP status -> google.rpc.Code
+_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 429: 8, 503: 14, 504: 4}
+
+
+_GOOGLE = ":batchGenerateContent"
 
 
 @dataclass
@@ -44,6 +50,7 @@ class Office:
     most: int = 100_000  # calls that a batch may have
     lose: int = 0  # so many submissions are accepted, and their answers get lost on the way
     slow: float = 0.0  # seconds between accepting a batch and saying so
+    nameless: bool = False  # Google's rows come back without the names of their calls
     refuse: list[int] = field(default_factory=list)  # statuses of the next requests, before anything is done
     batches: dict[str, Batch] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
@@ -51,7 +58,7 @@ class Office:
     asked: int = 0  # requests that arrived
 
     def knows(self, request: web.BaseRequest) -> bool:
-        return "/batches" in request.path or "/files" in request.path
+        return "/batches" in request.path or "/files" in request.path or request.path.endswith(_GOOGLE)
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         from aiohttp import web
@@ -59,17 +66,15 @@ class Office:
         self.asked += 1
         if self.refuse:
             return web.json_response({"error": {"message": "not now"}}, status=self.refuse.pop(0))
-        parts = request.path.removeprefix("/v1/").split("/")
-        if parts[0] == "files":
-            return await self._file(request, parts)
-        provider = "openai" if parts[0] == "batches" else "anthropic"
-        rest = parts[1:] if provider == "openai" else parts[2:]
+        if request.path.startswith("/v1/files"):
+            return await self._file(request, request.path.removeprefix("/v1/").split("/"))
+        provider, rest = _place(request.path)
         if request.method == "POST":
             said = self._accepted(request, provider, json.loads(await request.read()))
             await asyncio.sleep(self.slow)
             return said
         if not rest:
-            return web.json_response({"data": [self._said(each) for each in self._of(provider)]})
+            return web.json_response(self._listed(provider, int(request.query.get("pageToken") or 0)))
         batch = self.batches.get(rest[0])
         if batch is None:
             return web.json_response({"error": {"message": f"no batch {rest[0]}"}}, status=404)
@@ -79,6 +84,14 @@ class Office:
 
     def _of(self, provider: str) -> list[Batch]:
         return [each for each in reversed(self.batches.values()) if each.provider == provider]
+
+    def _listed(self, provider: str, page: int) -> Json:
+        """The newest first; Google's in no order that is promised, one to a page, so that all pages have to be read."""
+        found = [self._said(each) for each in self._of(provider)]
+        if provider != "google":
+            return {"data": found}
+        more = {"nextPageToken": str(page + 1)} if page + 1 < len(found) else {}
+        return {"operations": found[::-1][page : page + 1], **more}
 
     async def _file(self, request: web.BaseRequest, parts: list[str]) -> web.StreamResponse:
         from aiohttp import web
@@ -99,12 +112,11 @@ class Office:
     def _accepted(self, request: web.BaseRequest, provider: str, body: Json) -> web.StreamResponse:
         from aiohttp import web
 
-        calls = body.get("requests") or _read(self.files[body["input_file_id"]])
+        calls, mark = self._calls(provider, body)
         if len(calls) > self.most:
             return web.json_response({"error": {"message": "request too large"}}, status=413)
-        assert len({call["custom_id"] for call in calls}) == len(calls)
+        assert len({_name(provider, call) for call in calls}) == len(calls)
         name = f"batch_{provider}_{len(self.batches)}"
-        mark = body.get("metadata", {}).get("mark", "")
         batch = self.batches[name] = Batch(name, provider, calls, mark, time.time())
         if self.lose:
             self.lose -= 1
@@ -113,25 +125,55 @@ class Office:
             return web.Response()
         return web.json_response(self._said(batch))
 
+    def _calls(self, provider: str, body: Json) -> tuple[list[Json], str]:
+        """What a batch asks for, and the mark that its sender knows it by."""
+        if provider == "google":
+            return body["batch"]["inputConfig"]["requests"]["requests"], body["batch"]["displayName"]
+        return body.get("requests") or _read(self.files[body["input_file_id"]]), body.get("metadata", {}).get(
+            "mark", ""
+        )
+
     def _said(self, batch: Batch) -> Json:
         done = time.time() - batch.created >= self.latency
         if done and batch.rows is None:
             batch.rows = [] if self.fate == "failed" else [self._row(batch, call) for call in batch.calls]
-        return (_openai if batch.provider == "openai" else _anthropic)(self, batch, done)
+        return {"openai": _openai, "anthropic": _anthropic, "google": _google}[batch.provider](self, batch, done)
 
     def _row(self, batch: Batch, call: Json) -> Json:
-        asked = call["body"] if batch.provider == "openai" else call["params"]
+        asked = call[{"openai": "body", "anthropic": "params", "google": "request"}[batch.provider]]
         answer = Answer(flaw="expired") if self.fate == "expired" else self.answer(asked)
         self.carried_out += answer.status == 200 and answer.flaw != "expired"
-        return {"custom_id": call["custom_id"], **_outcome(batch.provider, answer, asked)}
+        outcome = _outcome(batch.provider, answer, asked)
+        if batch.provider == "google":
+            return outcome if self.nameless else {**outcome, "metadata": call["metadata"]}
+        return {"custom_id": call["custom_id"], **outcome}
 
     def keep_rows(self, rows: list[Json]) -> str | None:
         """A file of rows, or none where there are none."""
         return self._keep(_lines(rows).encode()) if rows else None
 
 
+def _place(path: str) -> tuple[str, list[str]]:
+    """Whose interface an address belongs to, and what comes after the name of its batches."""
+    if path.endswith(_GOOGLE):
+        return "google", []
+    provider = "anthropic" if "/messages/" in path else "google" if path.startswith("/v1beta/") else "openai"
+    return provider, [part for part in path.partition("/batches")[2].split("/") if part]
+
+
+def _name(provider: str, call: Json) -> str:
+    return str(call["metadata"]["key"] if provider == "google" else call["custom_id"])
+
+
 def _outcome(provider: str, answer: Answer, asked: Json) -> Json:
     form = FORMATS[provider]
+    if provider == "google":
+        if answer.flaw == "expired":
+            return {}
+        if answer.status == 200:
+            return {"response": form.body(answer, asked)}
+        message = form.error(answer)["error"]["message"]
+        return {"error": {"code": _CODES.get(answer.status, 13), "message": message}}
     if provider == "openai":
         if answer.flaw == "expired":
             return {"response": None, "error": {"code": "batch_expired", "message": "not in time"}}
@@ -167,6 +209,20 @@ def _anthropic(office: Office, batch: Batch, done: bool) -> Json:
         "created_at": datetime.fromtimestamp(batch.created, UTC).isoformat(),
         "results_url": "http://example.invalid/results",  # a client that goes there fails
     }
+
+
+def _google(office: Office, batch: Batch, done: bool) -> Json:
+    """An operation: what is known of it in its metadata, and what came of it beside that."""
+    state = _GOOGLE_STATES[office.fate] if done else "RUNNING"
+    created = datetime.fromtimestamp(batch.created, UTC).isoformat()
+    known = {"displayName": batch.mark, "createTime": created, "state": f"BATCH_STATE_{state}"}
+    said: Json = {"name": f"batches/{batch.name}", "metadata": known}
+    if not done:
+        return said
+    if office.fate:
+        return {**said, "done": True, "error": {"code": 8, "message": "too many tokens enqueued"}}
+    rows = (batch.rows or [])[::-1]  # in any order
+    return {**said, "done": True, "response": {"inlinedResponses": {"inlinedResponses": rows}}}
 
 
 def _read(file: bytes) -> list[Json]:
