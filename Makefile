@@ -23,7 +23,7 @@ check: setup-dev
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m mypy
-	$(PYTHON) -m pytest -m "not browser and not slow"
+	$(PYTHON) -m pytest -m "not browser and not slow" -n auto
 
 test: check
 	$(PYTHON) -m pytest -m "browser or slow" --durations=10
