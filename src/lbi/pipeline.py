@@ -87,20 +87,23 @@ async def run(
             embedder=_embedder(config, folder),
         )
         try:
-            with used(telemetry or Nowhere()), span("run", {RUN: config.name}):
-                results = await _stages(shop, only)
-        except BaseException:
-            # however it ended, interrupted by hand too, its report shows what there is; what stopped the run says more
-            # than what may now keep that from being written
-            with contextlib.suppress(OSError, UserError):
-                _write_down(shop)
-            raise
+            with contextlib.ExitStack() as cut_short:
+                cut_short.callback(_write_down_what_there_is, shop)  # however it ended, interrupted by hand too
+                with used(telemetry or Nowhere()), span("run", {RUN: config.name}):
+                    results = await _stages(shop, only)
+                cut_short.pop_all()
         finally:
             await shop.close()
             with contextlib.suppress(UserError):
                 await claims.leave()
         times = {**seen.times, "in all": time.monotonic() - began}
         return Ended(tuple(results), _write_down(shop), times)
+
+
+def _write_down_what_there_is(shop: Workshop) -> None:
+    """What stopped the run says more than what may now keep its report from being written."""
+    with contextlib.suppress(OSError, UserError):
+        _write_down(shop)
 
 
 def _write_down(shop: Workshop) -> Path:

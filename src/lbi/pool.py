@@ -7,6 +7,7 @@ Environments stay open between stages.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -75,6 +76,18 @@ class Pool:
 
     async def _tried(self, slot: _Slot, work: Work, place: Place | None) -> EnvironmentFailure | None:
         """Nothing if the work is done; the failure, if the infrastructure failed."""
+        with contextlib.ExitStack() as cut_short:
+            # cancelled, or an error that ends the run: another process may do this work, without waiting for this one
+            if self._claims and place:
+                cut_short.callback(self._claims.free, place)
+            failure = await self._worked(slot, work)
+            cut_short.pop_all()
+        if failure is None and self._claims and place:
+            self._claims.done(place)
+        return failure
+
+    async def _worked(self, slot: _Slot, work: Work) -> EnvironmentFailure | None:
+        """The work on an environment; one that failed is closed, and the next work gets a fresh one."""
         try:
             with self.busy.use():
                 slot.environment = slot.environment or await open_guarded(self._world)
@@ -84,13 +97,6 @@ class Pool:
             if environment is not None:
                 await environment.close()
             return error
-        except BaseException:
-            # cancelled, or an error that ends the run: another process may do this work, without waiting for this one
-            if self._claims and place:
-                self._claims.free(place)
-            raise
-        if self._claims and place:
-            self._claims.done(place)
         return None
 
     async def _acquire(self, urgency: int) -> _Slot:
