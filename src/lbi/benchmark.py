@@ -32,6 +32,8 @@ class HeldOut(BaseModel):
     gold: tuple[str, ...] = ()
     start_url: str = ""
     date: str = ""
+    seen: bool = False
+    """Somebody looked at how agents fail at it while the method was made; reports tell these tasks apart."""
 
 
 class Benchmark(BaseModel):
@@ -43,10 +45,13 @@ class Benchmark(BaseModel):
     environment: str = "web"
     """Family of environments that its tasks are done in."""
     application: str = ""
+    seen: bool = False
+    """Of every task of the file."""
     task: tuple[HeldOut, ...] = Field(min_length=1)
 
     def tasks(self, environment: str) -> list[Task]:
-        return [Task(environment=environment, **task.model_dump()) for task in self.task]
+        found = [Task(environment=environment, **task.model_dump()) for task in self.task]
+        return [task.model_copy(update={"seen": True}) for task in found] if self.seen else found
 
 
 def shipped_benchmarks() -> tuple[str, ...]:

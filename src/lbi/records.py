@@ -103,13 +103,15 @@ class Task(Record):
     gold: tuple[str, ...] = ()  # actions in grounded form that solve it
     start_url: str = ""  # where the episode begins; empty = the environment's own start page
     date: str = ""  # ISO date that it is of: nothing that is known only since may be shown; empty = no matter
+    seen: bool = False  # somebody looked at how agents fail at it, and changed the method since
 
     @model_serializer(mode="wrap")
-    def _without_no_date(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Most tasks have no date, and their ids should not depend on saying so."""
+    def _without_the_usual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Most tasks have no date and were not looked at, and their ids should not depend on saying so."""
         said: dict[str, Any] = handler(self)
-        if not self.date:
-            said.pop("date", None)
+        for field in ("date", "seen"):
+            if not said.get(field):
+                said.pop(field, None)
         return said
 
 

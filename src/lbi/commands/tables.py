@@ -13,6 +13,7 @@ from lbi.records import Usage
 from lbi.report import evaluation
 from lbi.report.counts import busy, funnel
 from lbi.report.gather import Gathered, gather
+from lbi.report.halves import as_json, as_text, halves
 from lbi.report.words import count, decimal, duration, money, percent, signed
 from lbi.store import RunFolder
 from lbi.workshop import money_spent
@@ -29,6 +30,7 @@ def summary(folder: RunFolder, ended: Ended | None = None) -> dict[str, Any]:
         "arms": [_arm(run, row) for row in evaluation.arms(run)],
         "comparisons": [row.model_dump(mode="json") for row in evaluation.comparisons(run)],
         "headline": evaluation.headline(run, evaluation.arms(run), evaluation.comparisons(run)),
+        "halves": as_json(halves(run)),
         "funnel": {band.label: band.total for band in funnel(run)},
         "failures": _failures(run),
         "seconds": {stage: round(seconds, 2) for stage, seconds in (ended.times if ended else {}).items()},
@@ -114,6 +116,8 @@ def print_summary(console: Console, found: dict[str, Any]) -> None:
         console.print(_table_of_comparisons(found))
     if found["headline"]:
         console.print(found["headline"], highlight=False)
+    for line in as_text(found["halves"]):
+        console.print(line, highlight=False)
     for note in found["notes"] if found["arms"] else ():
         console.print(f"Note: {note}", markup=False, highlight=False)
 

@@ -17,6 +17,7 @@ from lbi.contracts import Role
 from lbi.records import TIERS, Result
 from lbi.report import charts, counts, evaluation, words
 from lbi.report.gather import OFFLINE, Gathered, gather
+from lbi.report.halves import halves
 from lbi.report.pages import Pages, Writer
 from lbi.report.words import count, duration, money
 from lbi.store import RunFolder, write_atomically
@@ -110,6 +111,7 @@ def _context(run: Gathered, pages: Pages) -> dict[str, Any]:
         "comparisons": compared,
         "chart_of_comparisons": evaluation.chart_of_comparisons(compared) if compared else "",
         "groups": evaluation.groups(run),
+        "halves": halves(run),
         "growth": _growth(run),
         "funnel": charts.funnel("chart-funnel", "From documents to examples", counts.funnel(run))
         if run.documents or run.tasks or run.entries
