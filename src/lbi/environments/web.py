@@ -19,25 +19,22 @@ from lbi.contracts import Outcome
 from lbi.documents import DocumentSource
 from lbi.environments.actions import ACTIONS, Call, UnreadableAction, parse_action
 from lbi.environments.application import Application, load_application, unmanaged
-from lbi.environments.aria import parse_aria
 from lbi.environments.backend import Backend, ManagedApplication, RemoteBackend
 from lbi.environments.browser import SharedBrowser, is_loopback
 from lbi.environments.checks import evaluate
-from lbi.environments.compact import compact
 from lbi.environments.folder import OwnFolder, remove_leftovers
 from lbi.environments.login import LogIn
+from lbi.environments.look import look, picture
 from lbi.environments.perform import Refused, TimedOut, find, open_address, perform
-from lbi.environments.policy import Gate, path_of
-from lbi.environments.session import Moving, Session
+from lbi.environments.policy import Gate
+from lbi.environments.session import Session
 from lbi.environments.snapshot import Element, Page, parse_observation
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.records import Action, Observation, Task, sound
 
 VIEWPORT = {"width": 1280, "height": 900}
 MAX_CHARS = 12_000
-LOOKS = 5
 LAST_BREATH = 5  # tenths of a second in which a server that breaks off may still end
-_TYPED = "[...document.querySelectorAll('textarea')].map(box => box.value).filter(text => text.trim().includes('\\n'))"
 
 
 class WebWorld:
@@ -299,49 +296,17 @@ class WebEnvironment:
 
     async def _observe(self, error: str = "") -> Observation:
         session = self._opened()
-        origin = self._gate.origin
-        tree = parse_aria(await self._aria(session))
-        text, self._refs = compact(tree, origin, self._world.max_chars, await self._typed(session))
-        tab = session.tab
-        path = _path(tab.url, origin)
-        notes = [f"note: {' '.join(note.split())}" for note in session.drain_notes()]
-        whole = "\n".join([f"URL: {path}", f"Title: {' '.join(tab.title.split())}", *notes, text])
+        seen = await look(session, self._gate.origin, self._world.max_chars)
+        self._refs = seen.refs
         self._last = Observation(
-            text=self._told(whole),
-            url=self._told(path),
-            title=self._told(tab.title),
+            text=self._told(seen.text),
+            url=self._told(seen.path),
+            title=self._told(seen.title),
             digest=await asyncio.to_thread(self._backend.digest),
             error=error,
-            image=await self._image(session),
+            image=await picture(session, self._world.save_image),
         )
         return self._last
-
-    async def _typed(self, session: Session) -> list[str]:
-        """What the page's text boxes of several lines hold, if it is several lines."""
-        try:
-            found = await session.evaluate(_TYPED)
-        except Moving:
-            return []
-        return [value for value in found or [] if isinstance(value, str)]
-
-    async def _aria(self, session: Session) -> str:
-        """Playwright's view of the page; taken again if the document was replaced meanwhile."""
-        for look in range(LOOKS):
-            try:
-                return await session.page.aria_snapshot(mode="ai")
-            except PlaywrightError as error:
-                if look == LOOKS - 1 or session.page.is_closed():
-                    raise EnvironmentFailure(f"the page cannot be looked at: {error}") from error
-                await session.settle()
-        raise AssertionError
-
-    async def _image(self, session: Session) -> str:
-        if self._world.save_image is None:
-            return ""
-        try:
-            return self._world.save_image(await session.page.screenshot())
-        except PlaywrightError as error:
-            raise EnvironmentFailure(f"no screenshot: {error}") from error
 
     def _refuse(self, action: Action, error: str) -> Outcome:
         """Nothing was done: the last observation again, with the reason."""
@@ -392,10 +357,3 @@ def _readable(observation: Observation) -> str:
     page: Page = parse_observation(observation.text)
     values = [f"{element.name} {element.value}" for element in page.elements]
     return "\n".join([observation.title, *page.headings, *page.texts, *values, observation.text])
-
-
-def _path(url: str, origin: str) -> str:
-    if not url.startswith(origin):
-        return url
-    fragment = "#" + url.partition("#")[2] if "#" in url else ""
-    return path_of(url) + fragment
