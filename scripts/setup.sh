@@ -82,6 +82,17 @@ install_model_server() {
     extras="dev,serve" install_package
 }
 
+# Playwright brings its own Node.js, which needs a library that the smallest systems are without
+get_driver() {
+    local said
+    said="$("$venv/bin/playwright" --version 2>&1)" && return
+    if may_apt; then
+        apt_install libatomic1 || true
+        said="$("$venv/bin/playwright" --version 2>&1)" && return
+    fi
+    fail "Playwright does not start: $(head -n 1 <<<"$said")"
+}
+
 has_browser() {
     "$venv/bin/python" - <<'PY'
 import sys
@@ -128,6 +139,7 @@ fi
 make_venv "$(find_python)"
 install_package
 if [ "$extras" = dev ]; then install_model_server; fi
+get_driver
 get_browser
 get_sandbox
 echo "$wanted $extras" >"$stamp"
