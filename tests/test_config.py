@@ -143,7 +143,7 @@ def test_documents_that_are_no_tables_are_named(documents, tmp_path):
 # identity
 
 
-@pytest.mark.parametrize("overrides", [{"workers": 9}, {"models.budget": 5.0}])
+@pytest.mark.parametrize("overrides", [{"workers": 9}, {"models.budget": 5.0}, {"models.timeout": 900}])
 def test_how_fast_and_for_how_much_is_no_part_of_a_runs_identity(overrides):
     assert resolve({}, "x", overrides).identity() == Config().identity()
 

@@ -56,6 +56,8 @@ class Models(Section):
     source as a table; wins over the price list."""
     budget: float | None = None
     """US dollars; hard."""
+    timeout: float = Field(default=120.0, gt=0)
+    """Seconds for one request; a large model on a small machine of one's own may need more."""
 
     def of(self, role: str) -> str:
         """The model of propose, act, query, or of abstract and summarise (``label``)."""
@@ -204,8 +206,8 @@ class Config(Section):
         )
 
     def identity(self) -> dict[str, Any]:
-        """What decides the meaning of the records: everything but workers and budget."""
-        return self.model_dump(mode="json", exclude={"workers": True, "models": {"budget"}})
+        """What decides the meaning of the records: everything but workers, budget and how long a model may take."""
+        return self.model_dump(mode="json", exclude={"workers": True, "models": {"budget", "timeout"}})
 
 
 def load_config(file: Path, overrides: dict[str, Any] | None = None) -> Config:

@@ -16,6 +16,9 @@ T = TypeVar("T")
 HOPELESS: tuple[FailureKind, ...] = ("authentication", "unknown model", "no money")
 
 
+ROOM = 5  # requests of full length that a call's deadline has room for
+
+
 class Retry(Record):
     """How long to try; times in seconds."""
 
@@ -23,6 +26,12 @@ class Retry(Record):
     first: float = 1.0  # the first wait is at most this long, each later one at most twice the one before
     longest: float = 60.0
     deadline: float = 600.0  # for all attempts of a call and the waits between them, without waits at the gate
+
+    @classmethod
+    def of(cls, timeout: float) -> Retry:
+        """With room for several requests that take ``timeout`` seconds each."""
+        usual = cls()
+        return usual.model_copy(update={"deadline": max(usual.deadline, ROOM * timeout)})
 
 
 class Tries:

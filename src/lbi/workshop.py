@@ -26,6 +26,7 @@ from lbi.money import Budget
 from lbi.pool import Failed, Pool
 from lbi.prices import Prices
 from lbi.progress import Seen, Stage
+from lbi.retry import Retry
 from lbi.store import RunFolder
 from lbi.watch import watched
 from lbi.wrap import batches_of, endpoint_of, is_free
@@ -82,6 +83,7 @@ class Workshop:
             inner = open_model(
                 spec,
                 base_url=self.config.models.base_url if spec.startswith("openai:") else "",
+                timeout=self.config.models.timeout,
                 limits=self.config.limits,
                 load_image=self.run.load_image,
                 priced=self.prices.overrides,
@@ -93,6 +95,7 @@ class Workshop:
                 meters=store,
                 prices=self.prices,
                 budget=self.budget,
+                retry=Retry.of(self.config.models.timeout),
                 gate=self._gate(inner),
                 desk=self._desk(inner),
                 waiting=self.config.models.batch,
