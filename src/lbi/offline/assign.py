@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lbi.environments.snapshot import Element
+from lbi.offline import dates
 from lbi.offline.forms import CHOICE_ROLES, TEXT_ROLES, TOGGLE_ROLES, Key, called, title
-from lbi.offline.lexical import STOP, SYNONYMS, Value, contains_phrase, labels, stem, unquoted, words
+from lbi.offline.lexical import STOP, SYNONYMS, Value, contains_phrase, labels, stem, unquoted
+from lbi.offline.roles import handed, told
+from lbi.offline.senses import sense_of, senses, without_idioms
+from lbi.offline.wanted import is_denied, wanted
 
-PHRASE = 8  # words of a value that nothing marks as one
 LOOSE = 0.55  # score of an option that is said without its field: "make it a blocker"
 LOOSE_LENGTH = 3
 OFF = "off"  # value of a switch that is not to be chosen
@@ -51,7 +54,8 @@ def assign(
     """
     names = [set(labels(title(field.name))) for field in fields]
     # "put jane on the Cc list": a name of a field is no value for it
-    open_values = [v for v in given if v.kind != "name" or set(labels(v.text)) not in names][:8]
+    meant = [v for v in given if not is_denied(instruction, v.start, v.end)]
+    open_values = [v for v in meant if v.kind != "name" or set(labels(v.text)) not in names][:8]
     options = {_bare(o).lower() for field in fields if field.role in CHOICE_ROLES for o in field.options}
     called_ = [set(labels(called(field))) for field in fields if field.role in TEXT_ROLES]
     best: dict[int, tuple[float, list[Filling]]] = {0: (0.0, [])}
@@ -76,13 +80,76 @@ def assign(
         best = step
     texts = max(best.values(), key=lambda item: item[0])[1]
     taken = {filling.used.start for filling in texts if filling.used}
-    spare = _phrases(instruction, fields, known, {f.field.ref for f in texts})
-    spare += _put_on(instruction, fields, {f.field.ref for f in (*texts, *spare)})
-    spare += _emptied(instruction, fields, {f.field.ref for f in (*texts, *spare)})
+    texts = _dated(instruction, texts, fields, known)
+    spare = _unmarked(instruction, fields, known, frame, {f.field.ref for f in texts})
     entered = {f.value.lower() for f in spare}
     choices = _choices(instruction, [v for v in open_values if v.start not in taken], fields, known, frame)
     choices = [choice for choice in choices if choice.value.lower() not in entered]
+    spare += emptied(instruction, fields, {f.field.ref for f in (*texts, *spare, *choices)})
+    choices += _switched(instruction, fields, [*texts, *spare, *choices], frame)
     return sorted((*texts, *choices, *spare), key=lambda filling: _position(filling.field, fields))
+
+
+def _unmarked(
+    instruction: str,
+    fields: Collection[Element],
+    known: Mapping[Key, str],
+    frame: Collection[Key],
+    filled: Collection[str],
+) -> list[Filling]:
+    """Who is to do it, and what is said of fields by their names without marking it as a value."""
+    found = []
+    if to := handed(instruction, fields, filled):
+        found.append(Filling(*to))
+    others = {word for field in fields for word in labels(title(field.name))}
+    for field in fields:
+        key = (field.role, field.name)
+        taken = field.ref in {*filled, *(f.field.ref for f in found)} or key in frame and key not in known
+        if field.role not in TEXT_ROLES or taken or stem("search") in labels(field.name):
+            continue
+        value = told(field, instruction, key in known, others)
+        if value and not any(f.value == value for f in found) and not (is_dated(field) and _shape(value) != "date"):
+            found.append(Filling(field, value))
+    return found
+
+
+def is_dated(field: Element) -> bool:
+    """Whether a field holds a date."""
+    named = re.search(r"\b(date|due|until|deadline|time)\b", called(field).lower())
+    return bool(named) or _shape(field.value) == "date" or dates.read(field.value) is not None
+
+
+def _dated(
+    instruction: str, texts: list[Filling], fields: Collection[Element], known: Mapping[Key, str]
+) -> list[Filling]:
+    """Dates written as their fields write them, and the only field for a date filled if one is said or reckoned."""
+    boxes = [field for field in fields if field.role in TEXT_ROLES and is_dated(field)]
+    plain = unquoted(instruction)
+    found = []
+    for filling in texts:
+        day = dates.read(filling.value) if is_dated(filling.field) else None
+        if day and len(boxes) == 1:
+            day = dates.meant(plain, filling.field.value) or day
+        shown = filling.field.value or known.get((filling.field.role, filling.field.name), "")
+        found.append(Filling(filling.field, dates.alike(day, shown), filling.used) if day else filling)
+    if len(boxes) == 1 and not any(filling.field is boxes[0] for filling in texts):
+        day = dates.meant(plain, boxes[0].value)
+        if day is not None:
+            found.append(Filling(boxes[0], dates.alike(day, boxes[0].value)))
+    return found
+
+
+def _switched(
+    instruction: str, fields: Collection[Element], done: Sequence[Filling], frame: Collection[Key]
+) -> list[Filling]:
+    """The radio button that means what is to be done: "give it back to the open ones" and "reopen". One at most."""
+    if any(filling.field.role == "radio" or filling.field.beside for filling in done):
+        return []
+    for sense in ("reopen", "accept", "close"):
+        for field in fields:
+            if field.role == "radio" and sense_of(field.name) == sense in senses(instruction):
+                return [Filling(field, "")] if (field.role, field.name) not in frame else []
+    return []
 
 
 def _position(field: Element, fields: Collection[Element]) -> int:
@@ -105,9 +172,7 @@ def text_score(value: Value, field: Element, known: Mapping[Key, str], frame: Co
     if key in frame and key not in known:
         score -= 1.5
     score -= 1.5 * (own and near < 1.0)
-    dated = (
-        bool(re.search(r"\b(date|due|until|deadline|time)\b", called(field).lower())) or _shape(field.value) == "date"
-    )
+    dated = is_dated(field)
     if dated != (value.kind == "date"):
         score -= 1.0 if dated else 0.4 * (value.kind == "date")
     return score
@@ -126,15 +191,16 @@ def _choices(
 ) -> list[Filling]:
     """Options and switches that the instruction names; each value of it is used for one field only."""
     scored: list[tuple[float, int, Filling]] = []
-    wanted = set(labels(_AT_THE_END.sub("", instruction)))
-    plain = unquoted(instruction)
+    wished = without_idioms(wanted(instruction))
+    said = set(labels(_AT_THE_END.sub("", wished)))
+    plain = unquoted(wished)
     times = Counter(_bare(option).lower() for field in fields for option in set(field.options))
     for index, field in enumerate(fields):
         named = set(labels(title(field.name)))
-        near = bool(named) and len(named & wanted) / len(named) >= 0.5
+        near = bool(named) and len(named & said) / len(named) >= 0.5
         if field.role in CHOICE_ROLES:
             for option in field.options:
-                score = _option_score(option, instruction, given, near, (field.role, field.name) in known)
+                score = _option_score(option, wished, given, near, (field.role, field.name) in known)
                 if not score and (field.role, field.name) not in frame and times[_bare(option).lower()] == 1:
                     score = LOOSE * (_tells(option) and contains_phrase(plain, _bare(option)))
                 score -= 1.0 * holds(field, option)  # "from red to blue": what it shows is what it was
@@ -143,8 +209,8 @@ def _choices(
         elif field.role in TOGGLE_ROLES and named and (field.role, field.name) not in frame:
             # a radio button "create" is no answer to "create a lamp": what is to be done anyway says nothing of how
             literally = contains_phrase(instruction, field.name.strip(" :*")) and stem(field.name) != "create"
-            nearly = len(named & wanted) > 1 and len(named & wanted) / len(named) >= NEARLY
-            if literally or nearly or (named <= wanted and (field.role, field.name) in known):
+            nearly = len(named & said) > 1 and len(named & said) / len(named) >= NEARLY
+            if literally or nearly or (named <= said and (field.role, field.name) in known):
                 off = field.role != "radio" and _denied(instruction, named)
                 if not off or "checked" in field.states:
                     scored.append((0.5 + literally, index, Filling(field, OFF if off else "")))
@@ -175,21 +241,44 @@ def _denied(instruction: str, named: set[str]) -> bool:
     return any(_NOT.search(s) for s in said) or _UNDONE.search(instruction) is not None
 
 
-def _emptied(instruction: str, fields: Collection[Element], filled: set[str]) -> list[Filling]:
-    """Fields that are to hold nothing: "clear the keywords", "take away its deadline"."""
-    found = []
-    for field in fields:
-        name = called(field)
-        blank = "" if field.role in TEXT_ROLES else next((o for o in field.options if not re.search(r"\w", o)), None)
-        # what stands beside a switch is cleared with it
-        if not name or field.ref in filled or field.role in TOGGLE_ROLES or field.beside or blank is None:
-            continue
-        clear = (
-            rf"\b(?:clear|empty|take away|remove|delete|erase|blank)(?: out)? (?:its |the |their )?{re.escape(name)}\b"
-        )
-        if re.search(clear, unquoted(instruction), re.IGNORECASE) and field.value.strip():
-            found.append(Filling(field, blank))
-    return found
+def emptied(instruction: str, fields: Collection[Element], filled: Collection[str]) -> list[Filling]:
+    """Fields that are to hold nothing: "clear the keywords", "it is in no group any more", "out of the summer group"."""
+    return [
+        Filling(field, blank)
+        for field in fields
+        if field.ref not in filled
+        and field.role not in TOGGLE_ROLES
+        and not field.beside  # what stands beside a switch is cleared with it
+        and field.value.strip()
+        and (blank := _blank(field)) is not None
+        and _takes_out(instruction, field)
+    ]
+
+
+def _blank(field: Element) -> str | None:
+    return "" if field.role in TEXT_ROLES else next((o for o in field.options if not re.search(r"\w", o)), None)
+
+
+_CLEARS = r"(?:clear|empty|take away|remove|delete|erase|blank|drop|get rid of)(?: out)? (?:all )?(?:of )?(?:its |the |their )?"
+
+
+def clears(instruction: str, name: str) -> bool:
+    """Whether what is to be taken away is what a field of this name holds."""
+    own = rf"{re.escape(name)}(?: date| field)?\b(?! \w+ (?:called|named))"
+    patterns = [rf"\b{_CLEARS}{own}", rf"\b(?:no|without an?y?|not any|any) {own}"]
+    plain = unquoted(instruction)
+    if not labels(name):
+        return False
+    ends = re.search(r"\b(?:no longer|any ?more|any longer|not|has no|without)\b", plain, re.IGNORECASE)
+    return any(re.search(p, plain, re.IGNORECASE) for p in patterns[: 1 + bool(ends)])
+
+
+def _takes_out(instruction: str, field: Element) -> bool:
+    if clears(instruction, called(field)):
+        return True
+    value = re.escape(_bare(field.value))
+    out = rf"\b(?:out of|from|off) (?:the |its )?{value}\b(?! (?:to|into)\b)"
+    return field.role in CHOICE_ROLES and re.search(out, unquoted(instruction), re.IGNORECASE) is not None
 
 
 def _tells(option: str) -> bool:
@@ -213,40 +302,3 @@ def _option_score(option: str, instruction: str, given: list[Value], near: bool,
     if _value_of(option, given):
         return 2.0 + near + 0.5 * known
     return 1.0 * near + 0.5 * known + 0.1 * min(len(option), 10) if near or known else 0.0
-
-
-_AFTER = r"(?:\s+(?:to|as|is|of|be|contains|containing|should be|should say|reading|saying|with the text)|\s*[:=])?\s+"
-
-
-def _put_on(instruction: str, fields: Collection[Element], filled: set[str]) -> list[Filling]:
-    """A single word that is put into a field by its name: "put jane on its Cc", "add rust to the keywords"."""
-    found = []
-    for field in fields:
-        name = title(field.name)
-        if field.role in TEXT_ROLES and field.ref not in filled and name and field.name.strip():
-            pattern = rf"([\w.@-]+) (?:on|to|in|into|as) (?:its |the |their |his |her )?{re.escape(name)}\b"
-            match = re.search(pattern, unquoted(instruction), re.IGNORECASE)
-            if match and words(match[1]) and stem(match[1]) not in SYNONYMS.values():
-                found.append(Filling(field, match[1]))
-    return found
-
-
-def _phrases(
-    instruction: str, fields: Collection[Element], known: Mapping[Key, str], filled: set[str]
-) -> list[Filling]:
-    """Unquoted values of fields that a lesson filled: '... with summary Door is stuck and ...'."""
-    found: list[Filling] = []
-    for field in fields:
-        if field.role not in TEXT_ROLES or field.ref in filled or (field.role, field.name) not in known:
-            continue
-        if stem("search") in labels(field.name):
-            continue  # "search box" is no search for a box
-        name = re.escape(title(field.name))
-        match = re.search(
-            rf"\b{name}{_AFTER}(?:the |a |an )?([^,;.\"]+?)(?=$|[,;.\"]| and | with | in | on | for )",
-            instruction,
-            re.I,
-        )
-        if name and match and words(match[1]) and len(match[1].split()) <= PHRASE:
-            found.append(Filling(field, match[1].strip()))
-    return found

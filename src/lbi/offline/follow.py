@@ -29,6 +29,7 @@ from lbi.offline.lexical import SYNONYMS, labels, words
 from lbi.offline.places import place, thing_in
 from lbi.offline.procedure import Operation
 from lbi.offline.revise import revision, unused
+from lbi.offline.senses import sense_of
 from lbi.offline.situation import Move, Situation, click, enter, fill, finish, goto, path
 from lbi.records import Action
 
@@ -240,6 +241,9 @@ def _toggle(here: Situation, operation: Operation, form: Form) -> Move | None:
         rows = [e for e in form.fields if e.role == action.role and not e.name.strip()]
         if not action.name.strip() and rows:
             return _tick(here, rows)
+        sense = sense_of(action.name)
+        if sense and sense not in here.goal.senses:
+            continue  # which kind of change it is, the goal says
         element = find(here.page, action.role, action.name)
         if action.role == "radio" and element in form.fields and element and not holds(element, ""):
             return None if here.pressed(element) else (click(element), "as in the example")

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from lbi.offline.dates import WORDED
+
 ARTICLES = frozenset(
     ["a", "an", "the", "of", "to", "for", "in", "on", "at", "by", "is", "are", "it", "its", "and", "as", "be"]
 )
@@ -55,7 +57,10 @@ SYNONYMS: Mapping[str, str] = {
 }
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+(?:\.\d+)*|[^\W\d_]+")
 _QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|(?<!\w)'([^']+(?:'\w[^']*)*)'(?!\w)|‘([^’]+)’|`([^`]+)`")
-_DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?Z?)?\b|\b\d{1,2}/\d{1,2}/\d{2,4}\b")
+_DATE = re.compile(
+    rf"\b\d{{4}}-\d{{2}}-\d{{2}}(?:[T ]\d{{2}}:\d{{2}}(?::\d{{2}})?Z?)?\b|\b\d{{1,2}}/\d{{1,2}}/\d{{2,4}}\b|{WORDED}",
+    re.IGNORECASE,
+)
 _AFTER_COLON = re.compile(r"(?<=[a-z0-9]):\s+([A-Z][^:]{3,}?)\.?$")
 _MARKED = re.compile(
     r"\b(?:word|term|called|named|titled|tag|keyword)s?\s+(?!as\b|of\b|in\b|for\b|is\b|the\b|it\b|that\b)"

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 #: a few words between the parts of an idiom, within one clause
 _GAP = r"(?:[^.!?;,:]{0,60}?)"
-_TURN = "hand|give|assign|reassign|pass|transfer|delegate|forward|entrust|leave"
+_TURN = "hand|give|assign|reassign|pass|transfer|delegate|forward|entrust"
 #: sense -> how it is said; the first sense in the table that is said in a place is the one that is meant there
 _SAID = {
     "reopen": [
@@ -63,9 +63,14 @@ _NAMED = {
     "delete": r"delete|remove",
     "accept": r"accept|take(?: over)?$|claim|pick up",
     "reassign": r"re-?assign|assign|hand|give|pass|transfer|delegate|forward",
-    "close": r"close|finish|resolve|complete|shut|settle",
+    "close": r"closed?|finish(?:ed)?|resolved?|completed?|shut|settle",
     "leave": r"leave|keep|do not change|no change",
 }
+#: words that idioms are made of
+_IDIOMATIC = frozenset(
+    "again once more anew back among into to the open ones rid of away with any over on after care take put been was"
+    " too early by mistake wrongly need needed longer be is are called there will no off up down".split()
+)
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|(?<!\w)'[^']*'(?!\w)|`[^`]*`")
 
 
@@ -83,9 +88,21 @@ def canonical(text: str) -> str:
     """The text with the one word that applications have in place of an idiom."""
     parts, last = [], 0
     for sense, start, end in _spans(text):
-        parts += [text[last:start], sense]
+        said = re.findall(r"[\w#]+", text[start:end])[1:]
+        parts += [text[last:start], " ".join([sense, *(word for word in said if word.lower() not in _IDIOMATIC)])]
         last = end
     return "".join([*parts, text[last:]])
+
+
+@lru_cache(maxsize=20_000)
+def without_idioms(text: str) -> str:
+    """The text with blanks for what are words of an idiom only: "put it back among the open ones" names no option."""
+    found = list(text)
+    for _, start, end in _spans(text):
+        for match in re.finditer(r"[A-Za-z]+", text[start:end]):
+            if match[0].lower() in _IDIOMATIC:
+                found[start + match.start() : start + match.end()] = " " * len(match[0])
+    return "".join(found)
 
 
 def sense_of(name: str) -> str:
