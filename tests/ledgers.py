@@ -79,7 +79,7 @@ class Ledger:
         nav = [f'link "{kind.plural.capitalize()}" -> /{kind.plural}' for kind in self.kinds.values()]
         nav += [f'link "New {kind.name}" -> /new{kind.name}' for kind in self.kinds.values()]
         told = [f"URL: {self.url}", f"Title: {title} - Ledger"]
-        for at, line in enumerate([*nav, 'textbox "Search"', 'button "Find"', *lines]):
+        for at, line in enumerate([*nav, 'textbox "Search"' + self._text("Search", ""), 'button "Find"', *lines]):
             role, quote_, rest = line.partition(' "')
             if quote_ and role in ROLES:
                 name, _, more = rest.partition('"')

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from lbi.environments.snapshot import Element
 from lbi.offline import dates
-from lbi.offline.forms import CHOICE_ROLES, TEXT_ROLES, TOGGLE_ROLES, Key, called, title
+from lbi.offline.forms import CHOICE_ROLES, TEXT_ROLES, TOGGLE_ROLES, Key, called, is_locked, title
 from lbi.offline.lexical import STOP, SYNONYMS, Value, contains_phrase, labels, stem, unquoted
 from lbi.offline.roles import handed, told
 from lbi.offline.senses import sense_of, senses, without_idioms
-from lbi.offline.wanted import is_denied, wanted
+from lbi.offline.wanted import denied, is_denied, wanted
 
 LOOSE = 0.55  # score of an option that is said without its field: "make it a blocker"
 LOOSE_LENGTH = 3
@@ -58,6 +58,7 @@ def assign(
     open_values = [v for v in meant if v.kind != "name" or set(labels(v.text)) not in names][:8]
     options = {_bare(o).lower() for field in fields if field.role in CHOICE_ROLES for o in field.options}
     called_ = [set(labels(called(field))) for field in fields if field.role in TEXT_ROLES]
+    renames = "rename" in senses(instruction)
     best: dict[int, tuple[float, list[Filling]]] = {0: (0.0, [])}
     for field in fields:
         if field.role not in TEXT_ROLES:
@@ -67,6 +68,7 @@ def assign(
             for index, value in enumerate(open_values):
                 score = text_score(value, field, known, frame) - 1.0 * (value.text.lower() in named)
                 own = set(labels(called(field)))
+                score += 1.5 * (renames and stem("name") in own and value.kind in ("quoted", "name"))
                 beside = {*value.before, *value.after[:1]}
                 if any(set(value.before) & other and not beside & own for other in called_):
                     score -= 1.2  # another field is named right before it, and this one is not
@@ -193,17 +195,19 @@ def _choices(
     scored: list[tuple[float, int, Filling]] = []
     wished = without_idioms(wanted(instruction))
     said = set(labels(_AT_THE_END.sub("", wished)))
-    plain = unquoted(wished)
     times = Counter(_bare(option).lower() for field in fields for option in set(field.options))
     for index, field in enumerate(fields):
         named = set(labels(title(field.name)))
         near = bool(named) and len(named & said) / len(named) >= 0.5
         if field.role in CHOICE_ROLES:
             for option in field.options:
-                score = _option_score(option, wished, given, near, (field.role, field.name) in known)
+                # an option may itself say "not": what it says is not denied
+                where = instruction if denied(option) else wished
+                score = _option_score(option, where, given, near, (field.role, field.name) in known)
                 if not score and (field.role, field.name) not in frame and times[_bare(option).lower()] == 1:
-                    score = LOOSE * (_tells(option) and contains_phrase(plain, _bare(option)))
-                score -= 1.0 * holds(field, option)  # "from red to blue": what it shows is what it was
+                    score = LOOSE * (_tells(option) and contains_phrase(unquoted(where), _bare(option)))
+                # "from red to blue": what it shows is what it was; what cannot be used yet shows nothing
+                score -= 1.0 * (holds(field, option) and not is_locked(field))
                 if score > 0:
                     scored.append((score, index, Filling(field, option, _value_of(option, given))))
         elif field.role in TOGGLE_ROLES and named and (field.role, field.name) not in frame:

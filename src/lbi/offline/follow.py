@@ -18,6 +18,7 @@ from lbi.offline.forms import (
     find,
     form_of,
     is_empty,
+    is_locked,
     is_shy,
     row_of,
     surroundings,
@@ -182,7 +183,8 @@ def _fill(here: Situation, lesson: Lesson, operation: Operation) -> Move | None:
     values = [v for v in values if not lesson.names_thing(v.text)]
     frame = here.frame - known.keys()
     for filling in assign(here.goal.text, values, form.fields, known, frame, here.named):
-        if not holds(filling.field, filling.value) and not here.has_filled(filling.field):
+        as_it_is = holds(filling.field, filling.value) and not is_locked(filling.field)
+        if not as_it_is and not here.has_filled(filling.field):
             better = unfold_for(here, filling, form.fields, known, frame) if here.goal.changes else None
             return better or _unlock(here, filling.field) or (enter(filling), "a value of the instruction")
     if here.goal.changes and (move := unfold(here, here.examples)):

@@ -8,13 +8,15 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 
-from lbi.offline.assign import assign
+from lbi.offline.assign import assign, clears
 from lbi.offline.forms import CHOICE_ROLES, called
 from lbi.offline.goal import Goal, page_of
 from lbi.offline.lesson import Lesson
-from lbi.offline.lexical import contains_phrase, is_question, labels, mask, words
+from lbi.offline.lexical import contains_phrase, is_question, labels, mask, unquoted, words
 from lbi.offline.places import place
 from lbi.offline.revise import edits, has_text
+from lbi.offline.senses import sense_of
+from lbi.offline.wanted import wanted
 
 #: a lesson that explains less of the goal than this teaches nothing about it
 CLOSE_ENOUGH = 0.33
@@ -49,6 +51,10 @@ WEIGHTS = {
     "fresh": -0.3,  # it creates something, and the goal does not
     "other": -0.2,  # its verbs are others than the goal's
     "idle": -0.3,  # it sends a form with nothing entered, and its button does not say what for
+    "made": 0.3,  # what it creates is what the goal wants created, or is not
+    "chosen": 0.08,  # options of its forms that are said as they are, two at most, where the goal's thing is known
+    "acts": 0.2,  # its switch means what the goal wants done
+    "unasked": -0.2,  # ... what the goal says nothing of
     "stray": -0.25,  # the goal says nothing of the kind of thing that it creates or changes
     "pointed": 0.25,  # the goal points at a thing of its kind by its number
     "astray": -0.4,  # ... at a thing of another kind
@@ -150,7 +156,25 @@ def features(lesson: Lesson, goal: Goal, weight: dict[str, float], named: Collec
     values["idle"] = float(goal.changes and _idle(lesson))
     values["text"] = float(edits(goal) and lesson.instead is not None and _holds_text(lesson))
     values["stray"] = float(_stray(lesson, goal, thing))
+    values["made"] = _made(lesson, head, goal)
+    own = {sense for o in lesson.operations for a in o.run if a.role == "radio" and (sense := sense_of(a.name))}
+    values["acts"], values["unasked"] = float(bool(own & goal.senses)), float(bool(own - goal.senses - {"leave"}))
+    values["chosen"] = float(min(2, _chosen(lesson, goal)) if lesson.instead is not None and lesson.changes else 0)
     return values | _verbs(lesson, head, goal) | _places(lesson, goal, named, trust)
+
+
+def _made(lesson: Lesson, head: frozenset[str], goal: Goal) -> float:
+    """Whether what is to be created is called like what it creates, or is a kind of that which its form has."""
+    if not goal.made or lesson.about is not None or not lesson.changes or "create" not in head:
+        return 0.0
+    return 1.0 if goal.made & (head | lesson.offers["options"]) else -1.0
+
+
+def _chosen(lesson: Lesson, goal: Goal) -> int:
+    form = lesson.operations[-1].form
+    said = wanted(unquoted(goal.text))
+    fields = [field for field in form.fields if field.role in CHOICE_ROLES] if form else []
+    return sum(any(len(o) > 2 and contains_phrase(said, o) for o in field.options) for field in fields)
 
 
 def _holds_text(lesson: Lesson) -> bool:
@@ -182,6 +206,9 @@ def _stray(lesson: Lesson, goal: Goal, thing: Collection[str]) -> bool:
 def _verbs(lesson: Lesson, head: frozenset[str], goal: Goal) -> dict[str, float]:
     """What is done must be what is asked for: to create something, to change it and to delete it are three things."""
     verbs, asked = head & VERBS, goal.words & VERBS
+    form = lesson.operations[-1].form
+    if form is not None and any(clears(goal.text, called(field)) for field in form.fields):
+        asked -= {"delete"}  # "remove its colour": not the thing, but what a field of it holds
     if ("delete" in verbs) != ("delete" in asked) and not goal.question:
         return {"destroys": 1.0}
     if goal.makes and lesson.about is not None and "create" not in verbs and not lesson.visit:
