@@ -11,7 +11,7 @@ from lbi.environments.snapshot import Element
 from lbi.offline import dates
 from lbi.offline.forms import CHOICE_ROLES, TEXT_ROLES, TOGGLE_ROLES, Key, called, is_locked, title
 from lbi.offline.lexical import STOP, SYNONYMS, Value, contains_phrase, labels, stem, unquoted
-from lbi.offline.roles import handed, told
+from lbi.offline.roles import handed, is_said, told
 from lbi.offline.senses import sense_of, senses, without_idioms
 from lbi.offline.wanted import denied, is_denied, wanted
 
@@ -19,6 +19,7 @@ LOOSE = 0.55  # score of an option that is said without its field: "make it a bl
 LOOSE_LENGTH = 3
 OFF = "off"  # value of a switch that is not to be chosen
 ONESELF = frozenset(labels("email e-mail username password"))
+LIST = 6  # words that a field holds as a list, at most
 NEARLY = 0.6  # share of the words of a switch's name that must be said
 
 
@@ -59,6 +60,10 @@ def assign(
     options = {_bare(o).lower() for field in fields if field.role in CHOICE_ROLES for o in field.options}
     called_ = [set(labels(called(field))) for field in fields if field.role in TEXT_ROLES]
     renames = "rename" in senses(instruction)
+    quoted = [value for value in open_values if value.kind == "quoted"]
+    said = [field for field in fields if field.role in TEXT_ROLES and is_said(called(field), instruction)]
+    one = len(said) == len(quoted) == 1 and not told(said[0], instruction, known=False, others=())
+    only = said[0] if one else None  # "the colour is wrong: it should be ..."
     best: dict[int, tuple[float, list[Filling]]] = {0: (0.0, [])}
     for field in fields:
         if field.role not in TEXT_ROLES:
@@ -68,6 +73,7 @@ def assign(
             for index, value in enumerate(open_values):
                 score = text_score(value, field, known, frame) - 1.0 * (value.text.lower() in named)
                 own = set(labels(called(field)))
+                score += 1.5 * (field is only and value is quoted[0])
                 score += 1.5 * (renames and stem("name") in own and value.kind in ("quoted", "name"))
                 beside = {*value.before, *value.after[:1]}
                 if any(set(value.before) & other and not beside & own for other in called_):
@@ -83,12 +89,14 @@ def assign(
     texts = max(best.values(), key=lambda item: item[0])[1]
     taken = {filling.used.start for filling in texts if filling.used}
     texts = _dated(instruction, texts, fields, known)
-    spare = _unmarked(instruction, fields, known, frame, {f.field.ref for f in texts})
+    gone = {field.ref for field in fields if clears(instruction, called(field))}
+    spare = _unmarked(instruction, fields, known, frame, {*gone, *(f.field.ref for f in texts)})
     entered = {f.value.lower() for f in spare}
     choices = _choices(instruction, [v for v in open_values if v.start not in taken], fields, known, frame)
     choices = [choice for choice in choices if choice.value.lower() not in entered]
     spare += emptied(instruction, fields, {f.field.ref for f in (*texts, *spare, *choices)})
     choices += _switched(instruction, fields, [*texts, *spare, *choices], frame)
+    texts, spare = ([_beside(instruction, filling) for filling in group] for group in (texts, spare))
     return sorted((*texts, *choices, *spare), key=lambda filling: _position(filling.field, fields))
 
 
@@ -101,9 +109,9 @@ def _unmarked(
 ) -> list[Filling]:
     """Who is to do it, and what is said of fields by their names without marking it as a value."""
     found = []
-    if to := handed(instruction, fields, filled):
-        found.append(Filling(*to))
     others = {word for field in fields for word in labels(title(field.name))}
+    if (to := handed(instruction, fields, filled)) and stem(to[1]) not in others:
+        found.append(Filling(*to))
     for field in fields:
         key = (field.role, field.name)
         taken = field.ref in {*filled, *(f.field.ref for f in found)} or key in frame and key not in known
@@ -139,6 +147,19 @@ def _dated(
         if day is not None:
             found.append(Filling(boxes[0], dates.alike(day, boxes[0].value)))
     return found
+
+
+def _beside(instruction: str, filling: Filling) -> Filling:
+    """"Add x to its tags": beside what the field holds, not in its place."""
+    field = filling.field
+    own = rf"(?:its|the|their|this|these|those)?\s*{re.escape(called(field))}"
+    adds = re.search(rf"\b(?:add|append|put)\b[^.!?;]*?\b(?:to|into|on|among) {own}\b", instruction, re.IGNORECASE)
+    held = field.value.strip()
+    if field.role not in TEXT_ROLES or not called(field) or not adds or not held or is_dated(field):
+        return filling
+    if "\n" in held or len(held.split()) >= LIST or filling.value.lower() in re.split(r"[,\s]+", held.lower()):
+        return filling
+    return Filling(field, f"{held}{', ' if ',' in held or ' ' not in held else ' '}{filling.value}", filling.used)
 
 
 def _switched(
@@ -213,6 +234,8 @@ def _choices(
         elif field.role in TOGGLE_ROLES and named and (field.role, field.name) not in frame:
             # a radio button "create" is no answer to "create a lamp": what is to be done anyway says nothing of how
             literally = contains_phrase(instruction, field.name.strip(" :*")) and stem(field.name) != "create"
+            if field.role == "radio" and sense_of(field.name):
+                continue  # that is a matter of what is to be done, not of a word: "leave a comment"
             nearly = len(named & said) > 1 and len(named & said) / len(named) >= NEARLY
             if literally or nearly or (named <= said and (field.role, field.name) in known):
                 off = field.role != "radio" and _denied(instruction, named)

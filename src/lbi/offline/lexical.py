@@ -66,9 +66,9 @@ _MARKED = re.compile(
     r"\b(?:word|term|called|named|titled|tag|keyword)s?\s+(?!as\b|of\b|in\b|for\b|is\b|the\b|it\b|that\b)"
     r"(\w[\w-]*(?:\s+[A-Z]\w*)*)"
 )
-_NUMBER = re.compile(r"(?<![\w.])#?(\d+(?:\.\d+)*)(?![\w])")
+_NUMBER = re.compile(r"(?<![\w.])#?(\d+(?:\.\d+)*)(?!\w|-[A-Za-z])")
 _NAME = re.compile(
-    r"(?<![\w./#-])(?:[A-Za-z][\w.]*(?:[-_/@.+][\w.]+)+|[A-Za-z]+\d+\w*|[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]+)+|[A-Z]{2,})(?!\w)"
+    r"(?<![\w./#-])(?:\d+\.\d[\w.]*(?:[-_][A-Za-z]\w*)+|[A-Za-z][\w.]*(?:[-_/@.+][\w.]+)+|[A-Za-z]+\d+\w*|[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]+)+|[A-Z]{2,})(?!\w)"
 )
 #: "Pier 4", but neither "Ticket 4" at the beginning of a sentence nor "the Ticket 4"
 _PLACED = re.compile(r"(?<![.!?:]\s)(?<!^)(?<!\w)(?<!the )[A-Z][a-z]+ \d+(?![\w.]\d)")

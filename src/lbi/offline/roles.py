@@ -21,7 +21,7 @@ _DOES = (
 )
 _TURN = r"(?:hand|give|assign|reassign|pass|transfer|delegate|forward|entrust|leave)\w*"
 _AGENTS = [
-    re.compile(rf"\b{_TURN}\b[^.!?;]*?\bto (?:the )?{_NAME}", re.IGNORECASE),
+    re.compile(rf"\b{_TURN}\b(?:(?!\band\b)[^.!?;,])*?\bto (?:the )?{_NAME}", re.IGNORECASE),
     re.compile(rf"\blet {_NAME} (?:do|have|take|handle|manage|run|look|own|lead)\b", re.IGNORECASE),
     re.compile(rf"\b(?:managed|looked after|owned|run|handled|led|assigned) (?:by|to) {_NAME}", re.IGNORECASE),
     re.compile(rf"{_CLAUSE}{_NAME} {_DOES}", re.IGNORECASE),
@@ -29,6 +29,10 @@ _AGENTS = [
 _NOBODY = frozenset(
     "nobody somebody someone anybody everybody everyone one which yourself himself herself themselves him her me us"
     " them you we they he she it who first last next please the a an another other others team".split()
+)
+#: what is said of a value, and is none
+_JUDGED = frozenset(
+    "wrong incorrect false right correct missing outdated misleading empty misspelt misspelled needed unclear field changed".split()
 )
 #: names of fields that hold who does something
 _PERSONAL = frozenset(
@@ -53,7 +57,7 @@ def handed(text: str, fields: Collection[Element], used: Collection[str]) -> tup
     free = [field for field in fields if field.role in TEXT_ROLES and field.ref not in used]
     boxes = [field for field in free if sense_of(field.beside) == "reassign"]
     boxes = boxes or [field for field in free if set(labels(called(field))) & _PERSONAL]
-    boxes = boxes or [field for field in free if who and _is_said(called(field), text)]
+    boxes = boxes or [field for field in free if who and is_said(called(field), text)]
     return (boxes[0], who) if who and boxes else None
 
 
@@ -84,7 +88,8 @@ def told(field: Element, text: str, known: bool, others: Collection[str]) -> str
     return ""
 
 
-def _is_said(name: str, text: str) -> bool:
+def is_said(name: str, text: str) -> bool:
+    """Whether the name of a field stands in the text."""
     return bool(labels(name)) and re.search(rf"\b{re.escape(name)}\b", text, re.IGNORECASE) is not None
 
 
@@ -96,4 +101,4 @@ def _is_name(word: str) -> bool:
 def _is_value(words: list[str], others: Collection[str]) -> bool:
     first = words[0].lower()
     telling = any(word.lower() not in STOP for word in words)
-    return telling and first not in ("of", "for", "to", "is", "as", "be") and stem(first) not in others
+    return telling and not _JUDGED & {word.lower() for word in words} and first not in ("of", "for", "to", "is", "as", "be") and stem(first) not in others
