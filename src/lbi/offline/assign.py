@@ -94,7 +94,10 @@ def assign(
     entered = {f.value.lower() for f in spare}
     choices = _choices(instruction, [v for v in open_values if v.start not in taken], fields, known, frame)
     choices = [choice for choice in choices if choice.value.lower() not in entered]
-    spare += emptied(instruction, fields, {f.field.ref for f in (*texts, *spare, *choices)})
+    empty = emptied(instruction, fields, {f.field.ref for f in (*texts, *spare)})
+    empty = [f for f in empty if all(holds(c.field, c.value) for c in choices if c.field is f.field)]
+    choices = [c for c in choices if all(c.field is not f.field for f in empty)]
+    spare += empty
     choices += _switched(instruction, fields, [*texts, *spare, *choices], frame)
     texts, spare = ([_beside(instruction, filling) for filling in group] for group in (texts, spare))
     return sorted((*texts, *choices, *spare), key=lambda filling: _position(filling.field, fields))

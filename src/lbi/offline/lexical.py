@@ -63,7 +63,8 @@ _DATE = re.compile(
 )
 _AFTER_COLON = re.compile(r"(?<=[a-z0-9]):\s+([A-Z][^:]{3,}?)\.?$")
 _MARKED = re.compile(
-    r"\b(?:word|term|called|named|titled|tag|keyword)s?\s+(?!as\b|of\b|in\b|for\b|is\b|the\b|it\b|that\b)"
+    r"\b(?:word|term|called|named|titled|tag|keyword)s?\s+"
+    r"(?!as\b|of\b|in\b|for\b|is\b|the\b|it\b|that\b|field\b|are\b|to\b|on\b|from\b|and\b|should\b|must\b)"
     r"(\w[\w-]*(?:\s+[A-Z]\w*)*)"
 )
 _NUMBER = re.compile(r"(?<![\w.])#?(\d+(?:\.\d+)*)(?!\w|-[A-Za-z])")
