@@ -86,9 +86,7 @@ class Ledger:
                 line = f'{role} "{name}" [e{self.entered + at}]{more}'
             told.append(line)
         digest = digest_of(json.dumps(sorted(self.things.items())))
-        return Observation(
-            text="\n".join(told), url=self.url, title=f"{title} - Ledger", digest=digest, error=error
-        )
+        return Observation(text="\n".join(told), url=self.url, title=f"{title} - Ledger", digest=digest, error=error)
 
     def _page(self) -> tuple[str, list[str]]:
         parts = [unquote(part) for part in self.url.split("?")[0].strip("/").split("/")]

@@ -244,7 +244,10 @@ REMARK = [
     ('On job 1, say "Ready by noon" in a comment.', changed(1, Comment="Ready by noon")),
 ]
 CREATE = [
-    ('Create a job "Wheel is bent" of type overhaul with high priority.', made("Wheel is bent", Type="overhaul", Priority="high")),
+    (
+        'Create a job "Wheel is bent" of type overhaul with high priority.',
+        made("Wheel is bent", Type="overhaul", Priority="high"),
+    ),
     (
         'There is a new job: the summary is "Wheel is bent". It is urgent and goes to the paint shop bay.',
         made("Wheel is bent", Priority="urgent", Bay="paint shop"),
@@ -377,7 +380,10 @@ TOGETHER = [
     ),
 ]
 ORDERED: list[tuple[str, Changes]] = [
-    ("First set job 1 to urgent, then delete the round winter check.", changed(1, Priority="urgent") | {("round", "winter check"): None}),
+    (
+        "First set job 1 to urgent, then delete the round winter check.",
+        changed(1, Priority="urgent") | {("round", "winter check"): None},
+    ),
     ('Create a bay "wash". Then put job 3 into it.', bay("new", Name="wash") | changed(3, Bay="wash")),
     ('Add a round "easter", and plan job 5 for it.', round_("new", Name="easter") | changed(5, Round="easter")),
     ("Close job 1 as done. After that, hand job 8 to mira.", changed(1, **DONE) | changed(8, Mechanic="mira")),
@@ -524,7 +530,10 @@ SECOND: dict[str, list[tuple[str, Changes]]] = {
         ("Plan the vaccination reminder for Solstice instead.", case_(13, **{"Clinic day": "Solstice"})),
         ('Label case 11 with "electric".', case_(11, Labels="electric")),
         ('Add "soup" to the labels of case 14.', case_(14, Labels="kitchen, soup")),
-        ('Case 15 should have the title "Parking fee charged three times".', case_(15, Title="Parking fee charged three times")),
+        (
+            'Case 15 should have the title "Parking fee charged three times".',
+            case_(15, Title="Parking fee charged three times"),
+        ),
     ],
     "who": [
         ("yusuf will look after case 14 from today.", case_(14, Nurse="yusuf")),
@@ -540,13 +549,19 @@ SECOND: dict[str, list[tuple[str, Changes]]] = {
         ("Rosehip is managed by yusuf now, no longer by petra.", {("ward", "Rosehip"): {"Manager": "yusuf"}}),
     ],
     "life": [
-        ("The patient of case 11 has been treated, so the case can be resolved.", case_(11, Status="closed", Result="treated")),
+        (
+            "The patient of case 11 has been treated, so the case can be resolved.",
+            case_(11, Status="closed", Result="treated"),
+        ),
         ("Case 14 was withdrawn. Please close it with that result.", case_(14, Status="closed", Result="withdrawn")),
         ("Resolve #12 as referred elsewhere.", case_(12, Status="closed", Result="referred elsewhere")),
         ("Case 15 is invalid; shut it.", case_(15, Status="closed", Result="invalid")),
         ("The wheelchair squeals again. Reopen its case.", case_(16, Status="open")),
         ("Somebody closed case 17 by mistake; it is still open.", case_(17, Status="open")),
-        ('Close the case about the school as treated, and say "All children came" in the comment.', case_(13, Status="closed", Result="treated", Comment="All children came")),
+        (
+            'Close the case about the school as treated, and say "All children came" in the comment.',
+            case_(13, Status="closed", Result="treated", Comment="All children came"),
+        ),
         ('Put a comment under case 18: "Allergy card updated"', case_(18, Comment="Allergy card updated")),
         ("Case 17 was a joke. Delete it.", {("case", "17"): None}),
         ("There is no Carnival any more, so get rid of that day.", {("day", "Carnival"): None}),
@@ -554,11 +569,23 @@ SECOND: dict[str, list[tuple[str, Changes]]] = {
         ("The day Harvest is over: mark it as done.", {("day", "Harvest"): {"Done": "yes"}}),
     ],
     "new": [
-        ('Please register an emergency with the title "Fall on the stairs" in the ward Hazel. It needs the urgency immediate.', fresh("Fall on the stairs", Category="emergency", Ward="Hazel", Urgency="immediate")),
-        ('"Curtains are torn" is a new case. It is for Rosehip, should be dealt with soon and has the label "textiles".', fresh("Curtains are torn", Ward="Rosehip", Urgency="soon", Labels="textiles")),
-        ('Enter a follow-up, "Call the dentist", planned for Solstice and written on form version 2.', fresh("Call the dentist", Category="follow-up", **{"Clinic day": "Solstice", "Form version": "2"})),
+        (
+            'Please register an emergency with the title "Fall on the stairs" in the ward Hazel. It needs the urgency immediate.',
+            fresh("Fall on the stairs", Category="emergency", Ward="Hazel", Urgency="immediate"),
+        ),
+        (
+            '"Curtains are torn" is a new case. It is for Rosehip, should be dealt with soon and has the label "textiles".',
+            fresh("Curtains are torn", Ward="Rosehip", Urgency="soon", Labels="textiles"),
+        ),
+        (
+            'Enter a follow-up, "Call the dentist", planned for Solstice and written on form version 2.',
+            fresh("Call the dentist", Category="follow-up", **{"Clinic day": "Solstice", "Form version": "2"}),
+        ),
         ('Could you open a new case titled "Tap drips"? Nothing but the title is known so far.', fresh("Tap drips")),
-        ('There should be another ward, "Maple", with ines as its manager.', {("ward", "new"): {"Title": "Maple", "Manager": "ines"}}),
+        (
+            'There should be another ward, "Maple", with ines as its manager.',
+            {("ward", "new"): {"Title": "Maple", "Manager": "ines"}},
+        ),
         ('Add a day "Midsummer" on 24 June 2027.', {("day", "new"): {"Title": "Midsummer", "Date": "2027-06-24"}}),
         ('Hazel will be called "Chestnut" in future.', {("ward", "Hazel"): {"Title": "Chestnut"}}),
         ('The day Solstice gets a new name, "Longest Night".', {("day", "Solstice"): {"Title": "Longest Night"}}),
@@ -566,18 +593,36 @@ SECOND: dict[str, list[tuple[str, Changes]]] = {
     "date": [
         ("Harvest takes place on 20 September 2026.", {("day", "Harvest"): {"Date": "2026-09-20"}}),
         ("Put Carnival off by a week.", {("day", "Carnival"): {"Date": "2027-02-15"}}),
-        ("The date of Solstice moves to the day before 24 December 2026.", {("day", "Solstice"): {"Date": "2026-12-23"}}),
+        (
+            "The date of Solstice moves to the day before 24 December 2026.",
+            {("day", "Solstice"): {"Date": "2026-12-23"}},
+        ),
         ("Hold Harvest two days earlier than planned.", {("day", "Harvest"): {"Date": "2026-09-12"}}),
-        ("Rosehip was opened on 3 April 2020. Correct the date.", {("ward", "Rosehip"): {"Opened on": "April 3, 2020"}}),
+        (
+            "Rosehip was opened on 3 April 2020. Correct the date.",
+            {("ward", "Rosehip"): {"Opened on": "April 3, 2020"}},
+        ),
         ("Carnival has no date yet, so clear the date.", {("day", "Carnival"): {"Date": ""}}),
     ],
     "several": [
         ("Assign case 13 to ines and give it the urgency soon.", case_(13, Nurse="ines", Urgency="soon")),
-        ("Case 12: ward Rosehip, urgency routine, category complaint. Nothing else changes.", case_(12, Ward="Rosehip", Urgency="routine", Category="complaint")),
+        (
+            "Case 12: ward Rosehip, urgency routine, category complaint. Nothing else changes.",
+            case_(12, Ward="Rosehip", Urgency="routine", Category="complaint"),
+        ),
         ("Cases 11 and 14 belong to Juniper from now on.", case_(11, Ward="Juniper") | case_(14, Ward="Juniper")),
-        ('Add the ward "Elder". Afterwards move case 15 to Elder.', {("ward", "new"): {"Title": "Elder"}} | case_(15, Ward="Elder")),
-        ("Resolve case 11 as treated, then delete the day Carnival.", case_(11, Status="closed", Result="treated") | {("day", "Carnival"): None}),
-        ("Once you have moved case 14 to Rosehip, make ines manager of Hazel.", case_(14, Ward="Rosehip") | {("ward", "Hazel"): {"Manager": "ines"}}),
+        (
+            'Add the ward "Elder". Afterwards move case 15 to Elder.',
+            {("ward", "new"): {"Title": "Elder"}} | case_(15, Ward="Elder"),
+        ),
+        (
+            "Resolve case 11 as treated, then delete the day Carnival.",
+            case_(11, Status="closed", Result="treated") | {("day", "Carnival"): None},
+        ),
+        (
+            "Once you have moved case 14 to Rosehip, make ines manager of Hazel.",
+            case_(14, Ward="Rosehip") | {("ward", "Hazel"): {"Manager": "ines"}},
+        ),
         ("Take case 13 out of Harvest, as the school is closed.", case_(13, **{"Clinic day": ""})),
         ("The labels of case 14 are not needed, so remove them.", case_(14, Labels="")),
     ],

@@ -40,6 +40,9 @@ def holds(element: Element, value: str) -> bool:
     return shown == " ".join(value.split()).lower()
 
 
+_ORDER = re.compile(r"(?:^|[.!?;:,]\s+|\band )(?:please )?([A-Za-z]+)")
+
+
 def assign(
     instruction: str,
     given: Iterable[Value],
@@ -60,6 +63,7 @@ def assign(
     options = {_bare(o).lower() for field in fields if field.role in CHOICE_ROLES for o in field.options}
     called_ = [set(labels(called(field))) for field in fields if field.role in TEXT_ROLES]
     renames = "rename" in senses(instruction)
+    orders = {stem(verb) for verb in _ORDER.findall(unquoted(instruction))} - set(SYNONYMS.values())
     quoted = [value for value in open_values if value.kind == "quoted"]
     said = [field for field in fields if field.role in TEXT_ROLES and is_said(called(field), instruction)]
     one = len(said) == len(quoted) == 1 and not told(said[0], instruction, known=False, others=())
@@ -74,6 +78,7 @@ def assign(
                 score = text_score(value, field, known, frame) - 1.0 * (value.text.lower() in named)
                 own = set(labels(called(field)))
                 score += 1.5 * (field is only and value is quoted[0])
+                score += 1.2 * bool(own & orders)  # "label it with ..."
                 score += 1.5 * (renames and stem("name") in own and value.kind in ("quoted", "name"))
                 beside = {*value.before, *value.after[:1]}
                 if any(set(value.before) & other and not beside & own for other in called_):
@@ -153,7 +158,7 @@ def _dated(
 
 
 def _beside(instruction: str, filling: Filling) -> Filling:
-    """"Add x to its tags": beside what the field holds, not in its place."""
+    """ "Add x to its tags": beside what the field holds, not in its place."""
     field = filling.field
     own = rf"(?:its|the|their|this|these|those)?\s*{re.escape(called(field))}"
     adds = re.search(rf"\b(?:add|append|put)\b[^.!?;]*?\b(?:to|into|on|among) {own}\b", instruction, re.IGNORECASE)
@@ -299,6 +304,9 @@ def clears(instruction: str, name: str) -> bool:
     plain = unquoted(instruction)
     if not labels(name):
         return False
+    pronoun = rf"(?:^|[.!?]\s+)(?:the|its|their) {own}[^.!?]*?\b(?:clear|empty|remove|delete|erase|drop) (?:it|them)\b"
+    if re.search(pronoun, plain, re.IGNORECASE):
+        return True
     ends = re.search(r"\b(?:no longer|any ?more|any longer|not|has no|without)\b", plain, re.IGNORECASE)
     return any(re.search(p, plain, re.IGNORECASE) for p in patterns[: 1 + bool(ends)])
 

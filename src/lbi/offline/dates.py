@@ -24,7 +24,7 @@ _COUNT = {
 } | {"a": 1, "an": 1, "another": 1, "fortnight": 2}
 _STEP = rf"(?:(?:exactly|just) )?({'|'.join(_COUNT)}|\d+)?(?: full)? ?(day|week|fortnight|month|year)s?"
 _LATER = re.compile(
-    rf"\b{_STEP} (?:later|after|from|past|beyond|more|longer)\b|\b(?:postpone|delay|extend|put off|push back)\w*\b[^.!?]*?\bby {_STEP}",
+    rf"\b{_STEP} (?:later|after|from|past|beyond|more|longer)\b|\b(?:postpone|delay|extend|(?:put|push|move)\b[^.!?]*?\b(?:off|back))\w*\b[^.!?]*?\bby {_STEP}",
     re.IGNORECASE,
 )
 _EARLIER = re.compile(
@@ -66,7 +66,8 @@ def alike(day: datetime.date, shown: str) -> str:
     match = _WORDED.search(shown)
     if match is None:
         return day.isoformat()
-    long = len(match[2] or match[4]) > 3
+    said = match[2] or match[4]
+    long = len(said) > 3 or said.lower() == "may"
     month = _MONTHS[day.month - 1].capitalize()[: None if long else 3]
     return f"{day.day} {month} {day.year}" if match[1] else f"{month} {day.day}, {day.year}"
 

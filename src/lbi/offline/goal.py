@@ -45,7 +45,7 @@ _LIKENESS = re.compile(
 )
 _LEADS = frozenset(["sort", "group", "filter", "go", "get", "see", "look", "read", "leave"])
 #: orders to change something that are no names of buttons
-_DOES = frozenset(
+DOES = frozenset(
     [
         "give",
         "plan",
@@ -99,7 +99,10 @@ class Goal:
         match = _MAKES.search(self.said)
         if match is None:
             return frozenset()
-        after = re.split(r"[\"“'‘,.:;!?]|\b(?:with|of|for|in|on|at|to|called|named|titled|that|which|is|as)\b", self.said[match.end() :])
+        after = re.split(
+            r"[\"“'‘,.:;!?]|\b(?:with|of|for|in|on|at|to|called|named|titled|that|which|is|as)\b",
+            self.said[match.end() :],
+        )
         within = [word for word in words(mask(match[0])) if word not in ("create", "enter", "there")]
         return frozenset(words(mask(after[0]))) | frozenset(within)
 
@@ -136,7 +139,7 @@ class Goal:
     @cached_property
     def last_change(self) -> int:
         """Where its last order to change something stands; -1 if there is none."""
-        orders = [at for verb, at in self._orders if stem(verb) in _CHANGES or verb in _DOES]
+        orders = [at for verb, at in self._orders if stem(verb) in _CHANGES or verb in DOES]
         if not orders and self.senses & _DONE:
             orders = [0]
         said = [match.start() for pattern in (_TAKES_OFF, _LEAVES) for match in pattern.finditer(self.text)]

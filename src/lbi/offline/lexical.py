@@ -190,7 +190,7 @@ def is_question(text: str) -> bool:
         r"|(?:please )?(?:report|check) (?:how|what|which|who|when|where|whether|if|the number)\b"
     )
     sentences = re.split(r"(?<=[.!?])\s+", plain)
-    polite = r"(?:please )?(?:can|could|would|will) you\b"  # asks to do something, not to tell
+    polite = r"(?:please )?(?:can|could|would|will) (?:you|somebody|someone|anybody|we)\b"  # asks to do something, not to tell
     asked = [s for s in sentences if s.endswith("?") and (not re.match(polite, s) or re.search(r"\btell\b", s))]
     return re.match(asking, plain) is not None or bool(asked)
 

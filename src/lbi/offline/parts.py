@@ -11,24 +11,28 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from lbi.contracts import Fields
-from lbi.offline.goal import Goal, page_of
-from lbi.offline.lexical import words
+from lbi.offline.goal import DOES, Goal, page_of
+from lbi.offline.lexical import SYNONYMS, words
 from lbi.offline.places import segments
 from lbi.records import Observation, Step
 
 _QUOTES = re.compile(r"\"[^\"]*\"|“[^”]*”|(?<!\w)'[^']*'(?!\w)|`[^`]*`")
 _THEN = r"(?:and |, )?(?:then|after that|afterwards|after this|next|finally)\b,?\s*"
 _CUT = re.compile(
-    rf"(?<=[.!?;])\s+|,?\s+(?=and [a-z]+ (?:(?:a|an|the|another|one) |(?:[a-z]+ )?#?\d))|,?\s+(?={_THEN})", re.IGNORECASE
+    rf"(?<=[.!?;])\s+|,?\s+(?=and [a-z]+ (?:(?:a|an|the|another|one) |(?:[a-z]+ )?#?\d))|,?\s+(?={_THEN})",
+    re.IGNORECASE,
 )
 _FIRST = re.compile(r"^(?:please )?first(?:ly)?(?: of all)?,? (?!name\b)", re.IGNORECASE)
 _BEFORE = re.compile(r"^before (?:you )?(?P<later>[^,]+), (?P<first>.+?)\.?$", re.IGNORECASE | re.DOTALL)
 _ONCE = re.compile(
-    r"^(?:(?:once|when|after) (?:you have|you've|that is done,?) )(?P<first>[^,]+), (?P<later>.+)$", re.IGNORECASE | re.DOTALL
+    r"^(?:(?:once|when|after) (?:you have|you've|that is done,?) )(?P<first>[^,]+), (?P<later>.+)$",
+    re.IGNORECASE | re.DOTALL,
 )
 _SEVERAL = re.compile(r"\b(?P<kind>[A-Za-z]+?)s (?P<numbers>#?\d+(?:, (?:and )?#?\d+)*,? and #?\d+)\b")
 _MARKED = re.compile(_THEN, re.IGNORECASE)
-_OBJECT = re.compile(r"^(?:and )?(?:please )?[a-z]+ (?:(?:a|an|the|another|one)\s+)?((?:[\w-]+\s*){1,4})", re.IGNORECASE)
+_OBJECT = re.compile(
+    r"^(?:and )?(?:please )?[a-z]+ (?:(?:a|an|the|another|one)\s+)?((?:[\w-]+\s*){1,4})", re.IGNORECASE
+)
 _SAME = re.compile(r"\b(?:this|that|the same|the new) ([a-z]+)\b", re.IGNORECASE)
 _PRONOUN = re.compile(r"\b(?:it|this)\b(?! (?:is|was)\b)", re.IGNORECASE)
 
@@ -55,11 +59,20 @@ def parts(instruction: str, kinds: Collection[str]) -> tuple[str, ...]:
 
 
 def _in_order(instruction: str) -> str:
-    """"Before you do this, do that" the other way round."""
+    """ "Before you do this, do that" the other way round."""
     if match := _BEFORE.match(_masked(instruction)) or _ONCE.match(_masked(instruction)):
         first, later = (instruction[slice(*match.span(name))].strip() for name in ("first", "later"))
+        verb, _, rest = first.partition(" ")
+        first = f"{_order(verb)} {rest}"
         return f"{first[:1].upper()}{first[1:]}. Then {later}"
     return _FIRST.sub("", instruction, count=1)
+
+
+def _order(verb: str) -> str:
+    """ "moved" as an order: "move"."""
+    if not verb.endswith("ed"):
+        return verb
+    return next((form for form in (verb[:-1], verb[:-2]) if form in {*SYNONYMS, *DOES}), verb[:-1])
 
 
 def _each(instruction: str, kinds: Collection[str]) -> tuple[str, ...]:

@@ -14,15 +14,16 @@ from lbi.offline.wanted import wanted
 LONGEST = 8  # words of a value that nothing marks as one
 _NAME = r"(?P<name>[A-Za-z][\w@-]*(?:\.\w+)*)"
 _CLAUSE = r"(?:^|(?<=[.!?;:,])\s+|\b(?:and|now|on|henceforth),?\s+|\bsince\s+)"
+_WORK = r"(?:do|have|take|look|own|run|lead|manage|handle|work|see|be (?:responsible|in charge))"
 _DOES = (
-    r"(?:(?:now|also) )?(?:takes?|will (?:take|do|have|own|run|lead|manage)|should (?:do|have|take|look|own|run|lead|manage|handle|be)"
-    r"|shall|is to (?:do|have|take|look|own|run|lead|manage|handle|be)|looks after|works on|manages|runs|owns|leads|handles"
-    r"|is (?:now )?(?:in charge|responsible))\b"
+    rf"(?:(?:now|also) )?(?:(?:will|should|shall|is to|has to|must|may|can) (?:now )?{_WORK}(?= \w)"
+    r"|takes|looks after|works on|manages|runs|owns|leads|handles|is (?:now )?(?:in charge|responsible))\b"
 )
 _TURN = r"(?:hand|give|assign|reassign|pass|transfer|delegate|forward|entrust|leave)\w*"
 _AGENTS = [
     re.compile(rf"\b{_TURN}\b(?:(?!\band\b)[^.!?;,])*?\bto (?:the )?{_NAME}", re.IGNORECASE),
-    re.compile(rf"\blet {_NAME} (?:do|have|take|handle|manage|run|look|own|lead)\b", re.IGNORECASE),
+    re.compile(rf"\blet {_NAME} {_WORK}\b|\b(?:ask|tell|get) (?P<asked>[A-Za-z][\w@-]*) to {_WORK}\b", re.IGNORECASE),
+    re.compile(rf"\b(?:make|put) {_NAME} (?:\w+ )?(?:responsible|in charge)\b", re.IGNORECASE),
     re.compile(rf"\b(?:managed|looked after|owned|run|handled|led|assigned) (?:by|to) {_NAME}", re.IGNORECASE),
     re.compile(rf"{_CLAUSE}{_NAME} {_DOES}", re.IGNORECASE),
 ]
@@ -45,7 +46,7 @@ def agent(text: str) -> str:
     plain = wanted(unquoted(text))
     for pattern in _AGENTS:
         for match in pattern.finditer(plain):
-            name = match["name"].rstrip(".-'")
+            name = (match["name"] or match.groupdict().get("asked") or "").rstrip(".-'")
             if _is_name(name):
                 return name
     return ""
@@ -58,7 +59,8 @@ def handed(text: str, fields: Collection[Element], used: Collection[str]) -> tup
     boxes = [field for field in free if sense_of(field.beside) == "reassign"]
     boxes = boxes or [field for field in free if set(labels(called(field))) & _PERSONAL]
     boxes = boxes or [field for field in free if who and is_said(called(field), text)]
-    return (boxes[0], who) if who and boxes else None
+    chosen = any(who.lower() == option.lower() for field in fields for option in field.options)
+    return (boxes[0], who) if who and boxes and not chosen else None
 
 
 def told(field: Element, text: str, known: bool, others: Collection[str]) -> str:
@@ -101,4 +103,9 @@ def _is_name(word: str) -> bool:
 def _is_value(words: list[str], others: Collection[str]) -> bool:
     first = words[0].lower()
     telling = any(word.lower() not in STOP for word in words)
-    return telling and not _JUDGED & {word.lower() for word in words} and first not in ("of", "for", "to", "is", "as", "be") and stem(first) not in others
+    return (
+        telling
+        and not _JUDGED & {word.lower() for word in words}
+        and first not in ("of", "for", "to", "is", "as", "be")
+        and stem(first) not in others
+    )

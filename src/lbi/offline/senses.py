@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
+from lbi.offline.wanted import reasons
+
 #: a few words between the parts of an idiom, within one clause
 _GAP = r"(?:[^.!?;,:]{0,60}?)"
 _TURN = "hand|give|assign|reassign|pass|transfer|delegate|forward|entrust"
@@ -19,7 +21,7 @@ _SAID = {
         rf"open(?:ed)?\b{_GAP}\b(?:again|once more|anew)",
         r"(?:back|again) (?:among|to|into) (?:the )?open(?: ones)?",
         rf"(?:undo|revert|take back) (?:the |its )?(?:closing|closure|finishing|resolution)(?: of)?",
-        rf"(?:was|were|has been) (?:closed|finished|resolved){_GAP} (?:too early|by mistake|wrongly)",
+        rf"(?:closed|finished|resolved){_GAP} (?:too early|by mistake|wrongly)",
     ],
     "delete": [
         r"(?:delet|remov|eras|discard)\w*",
@@ -35,7 +37,7 @@ _SAID = {
         rf"take (?:on|over)\b(?!{_GAP} to \w)",
         rf"(?:take|pick up)\b(?={_GAP}\byourself)",
         rf"(?:take|pick up) (?:it|this|that)(?= *(?:$|[.,;:!?]| and\b))",
-        r"(?<=your own )name",
+        rf"you (?:can |may |should |will |could )?take\b(?!{_GAP} (?:out|off|away|from)\b)",
     ],
     "reassign": [
         rf"(?:{_TURN})(?:ed|s)?\b(?={_GAP} to \w)",
@@ -47,6 +49,7 @@ _SAID = {
         r"(?:is|are|be) (?:to be |now )?called\b(?= \W?\w)",
         r"call\b(?! (?:it )?(?:him|her|them|me|us)\b)",
     ],
+    "change": [r"(?:file|enter|list|record|register|book) (?:it|this|that|them)(?= (?:under|among)\b)"],
     "create": [r"(?:introduc|register)\w*", r"set up"],
     "close": [
         r"(?:clos|resolv|finish|complet)\w*",
@@ -54,9 +57,7 @@ _SAID = {
         r"wind up",
     ],
 }
-_PATTERNS = {
-    sense: re.compile(r"\b(?:" + "|".join(said) + r")(?!\w)", re.IGNORECASE) for sense, said in _SAID.items()
-}
+_PATTERNS = {sense: re.compile(r"\b(?:" + "|".join(said) + r")(?!\w)", re.IGNORECASE) for sense, said in _SAID.items()}
 #: what the name of a switch or button may begin with, for its sense
 _NAMED = {
     "reopen": r"re-?open",
@@ -112,7 +113,8 @@ def sense_of(name: str) -> str:
 
 
 def _spans(text: str) -> list[tuple[str, int, int]]:
-    taken: list[tuple[int, int]] = [match.span() for match in _QUOTED.finditer(text)]
+    # what a reason says is done is not asked for: "..., as the hall is closed"
+    taken: list[tuple[int, int]] = [*(match.span() for match in _QUOTED.finditer(text)), *reasons(text)]
     found = []
     for sense, start, end in _matches(text):
         if not any(start < other_end and end > other for other, other_end in taken):

@@ -96,9 +96,7 @@ class Situation:
         spent = {
             s.action.value
             for s in self.history
-            if s.action.kind in FILLING
-            and s.observation.url in sent - {self.page.url}
-            and "search for" not in s.reason
+            if s.action.kind in FILLING and s.observation.url in sent - {self.page.url} and "search for" not in s.reason
         }
         led = {s.action.name.strip().lower() for s in self.history if s.action.role == "link"}
         here = self.page.title
@@ -109,9 +107,7 @@ class Situation:
             if value.text not in spent
             and value.text.lower() not in led
             # what is said right after the name of a field is for that, whatever the page is called
-            and not (
-                len(value.text) > 3 and contains_phrase(here, value.text) and not fields & set(value.before[:1])
-            )
+            and not (len(value.text) > 3 and contains_phrase(here, value.text) and not fields & set(value.before[:1]))
         ]
 
 

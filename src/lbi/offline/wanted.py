@@ -14,6 +14,7 @@ _END = r"(?=[,;:.!?](?:\s|$)|\s+but\b|\s+(?:is|are|should|shall|must) \w|$)"
 _DENIALS = [
     rf"\b(?:instead of|rather than|in place of|no longer|not any ?more)\b.*?{_END}",
     rf"\b(?:cannot|can't|could not|will not|won't|never|isn't|aren't|doesn't)\b.*?{_END}",
+    r"\b(?:is|are|was|were) no\b(?! longer).*?(?=[,;:.!?](?:\s|$)|\s+but\b|$)",
     r"\bnot\b(?! (?:only|forget|hesitate)\b).*?(?=[,;:.!?](?:\s|$)|\s+but\b|$)",
     rf"\bfrom\b (?!now\b|today\b)[^,;:.!?]*?(?=\s+(?:to|into|onto)\b)",
     rf"\b(?:was|were|had been|has been)\b (?:\w+ )?(?:entered|filed|registered|recorded|planned|set|listed|marked) .*?{_END}",
@@ -34,10 +35,15 @@ def denied(text: str) -> tuple[tuple[int, int], ...]:
 
 
 @lru_cache(maxsize=20_000)
+def reasons(text: str) -> tuple[tuple[int, int], ...]:
+    """Where it says why."""
+    return tuple(match.span() for match in _REASON.finditer(_masked(text)))
+
+
+@lru_cache(maxsize=20_000)
 def wanted(text: str) -> str:
     """The text with blanks for what is denied or a reason; places stay the same."""
-    plain = _masked(text)
-    spans = [*denied(text), *(match.span() for match in _REASON.finditer(plain))]
+    spans = [*denied(text), *reasons(text)]
     found = list(text)
     for start, end in spans:
         found[start:end] = " " * (end - start)
