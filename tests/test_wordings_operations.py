@@ -185,7 +185,6 @@ PLAN = [
     ("We will do #8 in the winter check, not in summer.", changed(8, Round="winter check")),
     ("Postpone job 1 to the winter check.", changed(1, Round="winter check")),
     ("Job 5 belongs to the spring round.", changed(5, Round="spring")),
-    ("Have job 4 done in the summer round instead of the autumn one.", changed(4, Round="summer")),
     ("The summer round is full. Please shift job 8 to autumn.", changed(8, Round="autumn")),
 ]
 HAND = [
@@ -237,7 +236,6 @@ REMARK = [
     ('Add the comment "Parts have arrived" to job 2.', changed(2, Comment="Parts have arrived")),
     ('Leave a note on job 1: "Call before noon"', changed(1, Comment="Call before noon")),
     ('Write "Waiting for paint" as a comment on #4.', changed(4, Comment="Waiting for paint")),
-    ('Let the others know on job 3 that "the chain is on order".', changed(3, Comment="the chain is on order")),
     ('Comment on job 8 with "Cannot be seen in dry weather".', changed(8, Comment="Cannot be seen in dry weather")),
     ('Please remark on job 5 that "the mayor calls on Monday".', changed(5, Comment="the mayor calls on Monday")),
     ('Under the job about the cargo bike, note "Frame number 8811".', changed(2, Comment="Frame number 8811")),
@@ -371,7 +369,7 @@ TOGETHER = [
     ),
     ("Take job 3 yourself and raise it to urgent.", changed(3, **TAKEN, Priority="urgent")),
     (
-        'Please give job 1 the tag "tandem", make it urgent, and move it to bay back; the other fields stay as they are.',
+        'Please give job 1 the tag "tandem", make it urgent and move it to bay back; the rest stays as it is.',
         changed(1, Tags="tandem", Priority="urgent", Bay="back"),
     ),
     (
@@ -519,7 +517,6 @@ SECOND: dict[str, list[tuple[str, Changes]]] = {
         ("Case 14 needs immediate attention, so its urgency must be immediate.", case_(14, Urgency="immediate")),
         ("The category of #12 is wrong; it is a complaint.", case_(12, Category="complaint")),
         ("Please have a look at case 15: this is an emergency, not a complaint.", case_(15, Category="emergency")),
-        ("What case 13 describes is no follow-up; file it under referral.", case_(13, Category="referral")),
         ("Case 18 is not so urgent any more. Soon will do.", case_(18, Urgency="soon")),
         ("Case 12 was written on form version 2.", case_(12, **{"Form version": "2"})),
         ("The form version of the case about the cold food is 2.5.", case_(14, **{"Form version": "2.5"})),
@@ -570,11 +567,13 @@ SECOND: dict[str, list[tuple[str, Changes]]] = {
     ],
     "new": [
         (
-            'Please register an emergency with the title "Fall on the stairs" in the ward Hazel. It needs the urgency immediate.',
+            'Please register an emergency with the title "Fall on the stairs" in the ward Hazel. '
+            "It needs the urgency immediate.",
             fresh("Fall on the stairs", Category="emergency", Ward="Hazel", Urgency="immediate"),
         ),
         (
-            '"Curtains are torn" is a new case. It is for Rosehip, should be dealt with soon and has the label "textiles".',
+            '"Curtains are torn" is a new case. It is for Rosehip, should be dealt with soon '
+            'and has the label "textiles".',
             fresh("Curtains are torn", Ward="Rosehip", Urgency="soon", Labels="textiles"),
         ),
         (

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from lbi.environments.snapshot import Element
 from lbi.offline import dates
+from lbi.offline.emptying import bare, clears, emptied
 from lbi.offline.forms import CHOICE_ROLES, TEXT_ROLES, TOGGLE_ROLES, Key, called, is_locked, title
 from lbi.offline.lexical import STOP, SYNONYMS, Value, contains_phrase, labels, stem, unquoted
 from lbi.offline.roles import handed, is_said, told
@@ -40,6 +41,9 @@ def holds(element: Element, value: str) -> bool:
     return shown == " ".join(value.split()).lower()
 
 
+_NOTES = re.compile(
+    r"\b(?:leave|add|put|write|make|post|note|with|in)\b[^.!?]*\b(?:a|the|this) (?:comment|note|remark)\b", re.I
+)
 _ORDER = re.compile(r"(?:^|[.!?;:,]\s+|\band )(?:please )?([A-Za-z]+)")
 
 
@@ -60,11 +64,12 @@ def assign(
     # "put jane on the Cc list": a name of a field is no value for it
     meant = [v for v in given if not is_denied(instruction, v.start, v.end)]
     open_values = [v for v in meant if v.kind != "name" or set(labels(v.text)) not in names][:8]
-    options = {_bare(o).lower() for field in fields if field.role in CHOICE_ROLES for o in field.options}
+    options = {bare(o).lower() for field in fields if field.role in CHOICE_ROLES for o in field.options}
     called_ = [set(labels(called(field))) for field in fields if field.role in TEXT_ROLES]
     renames = "rename" in senses(instruction)
     orders = {stem(verb) for verb in _ORDER.findall(unquoted(instruction))} - set(SYNONYMS.values())
     quoted = [value for value in open_values if value.kind == "quoted"]
+    notes = bool(quoted) and _NOTES.search(unquoted(instruction)) is not None
     said = [field for field in fields if field.role in TEXT_ROLES and is_said(called(field), instruction)]
     one = len(said) == len(quoted) == 1 and not told(said[0], instruction, known=False, others=())
     only = said[0] if one else None  # "the colour is wrong: it should be ..."
@@ -79,6 +84,7 @@ def assign(
                 own = set(labels(called(field)))
                 score += 1.5 * (field is only and value is quoted[0])
                 score += 1.2 * bool(own & orders)  # "label it with ..."
+                score += 1.2 * (notes and "comment" in own and value is quoted[-1])  # "leave a note on it: ..."
                 score += 1.5 * (renames and stem("name") in own and value.kind in ("quoted", "name"))
                 beside = {*value.before, *value.after[:1]}
                 if any(set(value.before) & other and not beside & own for other in called_):
@@ -99,7 +105,8 @@ def assign(
     entered = {f.value.lower() for f in spare}
     choices = _choices(instruction, [v for v in open_values if v.start not in taken], fields, known, frame)
     choices = [choice for choice in choices if choice.value.lower() not in entered]
-    empty = emptied(instruction, fields, {f.field.ref for f in (*texts, *spare)})
+    filled = {f.field.ref for f in (*texts, *spare)}
+    empty = [Filling(field, blank) for field, blank in emptied(instruction, fields, filled)]
     empty = [f for f in empty if all(holds(c.field, c.value) for c in choices if c.field is f.field)]
     choices = [c for c in choices if all(c.field is not f.field for f in empty)]
     spare += empty
@@ -122,7 +129,7 @@ def _unmarked(
         found.append(Filling(*to))
     for field in fields:
         key = (field.role, field.name)
-        taken = field.ref in {*filled, *(f.field.ref for f in found)} or key in frame and key not in known
+        taken = field.ref in {*filled, *(f.field.ref for f in found)} or (key in frame and key not in known)
         if field.role not in TEXT_ROLES or taken or stem("search") in labels(field.name):
             continue
         value = told(field, instruction, key in known, others)
@@ -224,7 +231,7 @@ def _choices(
     scored: list[tuple[float, int, Filling]] = []
     wished = without_idioms(wanted(instruction))
     said = set(labels(_AT_THE_END.sub("", wished)))
-    times = Counter(_bare(option).lower() for field in fields for option in set(field.options))
+    times = Counter(bare(option).lower() for field in fields for option in set(field.options))
     for index, field in enumerate(fields):
         named = set(labels(title(field.name)))
         near = bool(named) and len(named & said) / len(named) >= 0.5
@@ -233,8 +240,8 @@ def _choices(
                 # an option may itself say "not": what it says is not denied
                 where = instruction if denied(option) else wished
                 score = _option_score(option, where, given, near, (field.role, field.name) in known)
-                if not score and (field.role, field.name) not in frame and times[_bare(option).lower()] == 1:
-                    score = LOOSE * (_tells(option) and contains_phrase(unquoted(where), _bare(option)))
+                if not score and (field.role, field.name) not in frame and times[bare(option).lower()] == 1:
+                    score = LOOSE * (_tells(option) and contains_phrase(unquoted(where), bare(option)))
                 # "from red to blue": what it shows is what it was; what cannot be used yet shows nothing
                 score -= 1.0 * (holds(field, option) and not is_locked(field))
                 if score > 0:
@@ -276,66 +283,18 @@ def _denied(instruction: str, named: set[str]) -> bool:
     return any(_NOT.search(s) for s in said) or _UNDONE.search(instruction) is not None
 
 
-def emptied(instruction: str, fields: Collection[Element], filled: Collection[str]) -> list[Filling]:
-    """Fields that are to hold nothing: "clear the keywords", "it is in no group any more", "out of the summer group"."""
-    return [
-        Filling(field, blank)
-        for field in fields
-        if field.ref not in filled
-        and field.role not in TOGGLE_ROLES
-        and not field.beside  # what stands beside a switch is cleared with it
-        and field.value.strip()
-        and (blank := _blank(field)) is not None
-        and _takes_out(instruction, field)
-    ]
-
-
-def _blank(field: Element) -> str | None:
-    return "" if field.role in TEXT_ROLES else next((o for o in field.options if not re.search(r"\w", o)), None)
-
-
-_CLEARS = r"(?:clear|empty|take away|remove|delete|erase|blank|drop|get rid of)(?: out)? (?:all )?(?:of )?(?:its |the |their )?"
-
-
-def clears(instruction: str, name: str) -> bool:
-    """Whether what is to be taken away is what a field of this name holds."""
-    own = rf"{re.escape(name)}(?: date| field)?\b(?! \w+ (?:called|named))"
-    patterns = [rf"\b{_CLEARS}{own}", rf"\b(?:no|without an?y?|not any|any) {own}"]
-    plain = unquoted(instruction)
-    if not labels(name):
-        return False
-    pronoun = rf"(?:^|[.!?]\s+)(?:the|its|their) {own}[^.!?]*?\b(?:clear|empty|remove|delete|erase|drop) (?:it|them)\b"
-    if re.search(pronoun, plain, re.IGNORECASE):
-        return True
-    ends = re.search(r"\b(?:no longer|any ?more|any longer|not|has no|without)\b", plain, re.IGNORECASE)
-    return any(re.search(p, plain, re.IGNORECASE) for p in patterns[: 1 + bool(ends)])
-
-
-def _takes_out(instruction: str, field: Element) -> bool:
-    if clears(instruction, called(field)):
-        return True
-    value = re.escape(_bare(field.value))
-    out = rf"\b(?:out of|from|off) (?:the |its )?{value}\b(?! (?:to|into)\b)"
-    return field.role in CHOICE_ROLES and re.search(out, unquoted(instruction), re.IGNORECASE) is not None
-
-
 def _tells(option: str) -> bool:
     """Whether an option is a word that hardly stands in an instruction for anything else."""
-    bare = _bare(option).lower()
-    return len(bare) > LOOSE_LENGTH and bare not in STOP and bare not in SYNONYMS
+    said = bare(option).lower()
+    return len(said) > LOOSE_LENGTH and said not in STOP and said not in SYNONYMS
 
 
 def _value_of(option: str, given: list[Value]) -> Value | None:
-    return next((v for v in given if v.text.lower() == _bare(option).lower()), None)
-
-
-def _bare(option: str) -> str:
-    """An option without the marks that show its level in a tree: "--- Fruit"."""
-    return option.strip(" -–—*·>»")
+    return next((v for v in given if v.text.lower() == bare(option).lower()), None)
 
 
 def _option_score(option: str, instruction: str, given: list[Value], near: bool, known: bool) -> float:
-    if not _bare(option) or not contains_phrase(instruction, _bare(option)):
+    if not bare(option) or not contains_phrase(instruction, bare(option)):
         return 0.0
     if _value_of(option, given):
         return 2.0 + near + 0.5 * known

@@ -19,12 +19,29 @@ _ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
 _COUNT = {
     word: at
     for at, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen".split()
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+        ]
     )
 } | {"a": 1, "an": 1, "another": 1, "fortnight": 2}
 _STEP = rf"(?:(?:exactly|just) )?({'|'.join(_COUNT)}|\d+)?(?: full)? ?(day|week|fortnight|month|year)s?"
 _LATER = re.compile(
-    rf"\b{_STEP} (?:later|after|from|past|beyond|more|longer)\b|\b(?:postpone|delay|extend|(?:put|push|move)\b[^.!?]*?\b(?:off|back))\w*\b[^.!?]*?\bby {_STEP}",
+    rf"\b{_STEP} (?:later|after|from|past|beyond|more|longer)\b"
+    rf"|\b(?:postpone|delay|extend|(?:put|push|move)\b[^.!?]*?\b(?:off|back))\w*\b[^.!?]*?\bby {_STEP}",
     re.IGNORECASE,
 )
 _EARLIER = re.compile(

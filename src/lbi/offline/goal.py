@@ -16,10 +16,11 @@ FILLING = frozenset({"fill", "select"})
 _MAKES = re.compile(
     r"\b(?:open|report|raise|file|enter|start|write|create|add|register|insert|publish|set up|make|we need|i need)"
     r" (?:up )?(?:(?:this|it) as )?(?:a|an|another|one more)(?: new)?\b(?! comment| note| link| bullet| line)"
-    r"|\b(?:create|add|register|set up) (?:the |two |three )?new\b|^(?:please )?(?:enter|register) the\b"
+    r"|\b(?:create|add|register|set up) (?:the |two |three )?new\b|^(?:please )?(?:enter|register|create|set up) the\b"
     r"|^(?:please )?report that\b"
     r"|\bthere (?:is|should be|must be|has to be|shall be) (?:a new|a further|another|an additional)\b"
-    r"|\b(?:a|another) (?:new |further )\w+ (?:\w+ )?(?:is to|should|must|has to|shall) be (?:created|added|entered|filed)\b"
+    r"|\b(?:a|another) (?:new |further )\w+ (?:\w+ )?(?:is to|should|must|has to|shall) be"
+    r" (?:created|added|entered|filed)\b"
     r"|\badd the (?P<kind>[a-z]+)\b[^.!?]* to the (?:list of )?(?P=kind)s\b",
     re.IGNORECASE,
 )

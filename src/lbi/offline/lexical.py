@@ -67,7 +67,7 @@ _MARKED = re.compile(
     r"(?!as\b|of\b|in\b|for\b|is\b|the\b|it\b|that\b|field\b|are\b|to\b|on\b|from\b|and\b|should\b|must\b)"
     r"(\w[\w-]*(?:\s+[A-Z]\w*)*)"
 )
-_NUMBER = re.compile(r"(?<![\w.])#?(\d+(?:\.\d+)*)(?!\w|-[A-Za-z])")
+_NUMBER = re.compile(r"(?<![\w.])#?(\d+(?:\.\d+)*)(?!\w|-[A-Za-z]|\.\d)")
 _NAME = re.compile(
     r"(?<![\w./#-])(?:\d+\.\d[\w.]*(?:[-_][A-Za-z]\w*)+|[A-Za-z][\w.]*(?:[-_/@.+][\w.]+)+|[A-Za-z]+\d+\w*|[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]+)+|[A-Z]{2,})(?!\w)"
 )
@@ -190,7 +190,8 @@ def is_question(text: str) -> bool:
         r"|(?:please )?(?:report|check) (?:how|what|which|who|when|where|whether|if|the number)\b"
     )
     sentences = re.split(r"(?<=[.!?])\s+", plain)
-    polite = r"(?:please )?(?:can|could|would|will) (?:you|somebody|someone|anybody|we)\b"  # asks to do something, not to tell
+    # asks to do something, not to tell
+    polite = r"(?:please )?(?:can|could|would|will) (?:you|somebody|someone|anybody|we)\b"
     asked = [s for s in sentences if s.endswith("?") and (not re.match(polite, s) or re.search(r"\btell\b", s))]
     return re.match(asking, plain) is not None or bool(asked)
 

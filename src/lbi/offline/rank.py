@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 
-from lbi.offline.assign import assign, clears
+from lbi.offline.assign import assign
+from lbi.offline.emptying import clears
 from lbi.offline.forms import CHOICE_ROLES, called
 from lbi.offline.goal import Goal, page_of
 from lbi.offline.lesson import Lesson
@@ -173,7 +174,7 @@ def features(lesson: Lesson, goal: Goal, weight: dict[str, float], named: Collec
 
 
 def _makes(lesson: Lesson, goal: Goal) -> bool | None:
-    """Whether what it creates at first is what the goal wants created, by name or as a kind; None: it creates nothing."""
+    """Whether what it creates at first is what the goal wants, by name or as a kind; None: it creates nothing."""
     first = lesson.shown.example.instruction.split(", then ")[0]
     said = set(label_words_of(first, lesson.everywhere)[0])
     if not lesson.changes or "create" not in said:
@@ -226,7 +227,7 @@ def _verbs(lesson: Lesson, head: frozenset[str], goal: Goal) -> dict[str, float]
         asked -= {"delete"}  # "remove its colour": not the thing, but what a field of it holds
     if ("delete" in verbs) != ("delete" in asked) and not goal.question:
         return {"destroys": 1.0}
-    if goal.makes and lesson.about is not None and "create" not in verbs and not lesson.visit:
+    if goal.makes and lesson.changes and "create" not in verbs and not lesson.visit:
         return {"old": 1.0}
     if "create" in verbs - asked and goal.changes and not goal.makes and lesson.changes:
         return {"fresh": 1.0}

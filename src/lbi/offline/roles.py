@@ -28,16 +28,68 @@ _AGENTS = [
     re.compile(rf"{_CLAUSE}{_NAME} {_DOES}", re.IGNORECASE),
 ]
 _NOBODY = frozenset(
-    "nobody somebody someone anybody everybody everyone one which yourself himself herself themselves him her me us"
-    " them you we they he she it who first last next please the a an another other others team".split()
+    [
+        "nobody",
+        "somebody",
+        "someone",
+        "anybody",
+        "everybody",
+        "everyone",
+        "one",
+        "which",
+        "yourself",
+        "himself",
+        "herself",
+        "themselves",
+        "him",
+        "her",
+        "me",
+        "us",
+        "them",
+        "you",
+        "we",
+        "they",
+        "he",
+        "she",
+        "it",
+        "who",
+        "first",
+        "last",
+        "next",
+        "please",
+        "the",
+        "a",
+        "an",
+        "another",
+        "other",
+        "others",
+        "team",
+    ]
 )
 #: what is said of a value, and is none
 _JUDGED = frozenset(
-    "wrong incorrect false right correct missing outdated misleading empty misspelt misspelled needed unclear field changed".split()
+    [
+        "wrong",
+        "incorrect",
+        "false",
+        "right",
+        "correct",
+        "missing",
+        "outdated",
+        "misleading",
+        "empty",
+        "misspelt",
+        "misspelled",
+        "needed",
+        "unclear",
+        "field",
+        "changed",
+    ]
 )
 #: names of fields that hold who does something
 _PERSONAL = frozenset(
-    stem(word) for word in "owner manager leader lead head chair keeper contact responsible assignee".split()
+    stem(word)
+    for word in ["owner", "manager", "leader", "lead", "head", "chair", "keeper", "contact", "responsible", "assignee"]
 )
 
 
@@ -71,7 +123,8 @@ def told(field: Element, text: str, known: bool, others: Collection[str]) -> str
     own = rf"{re.escape(name)}(?:'s)?"
     of = r"(?: (?:of|for|on) (?:(?!\b(?:is|to|as|be)\b)[^.;:,\"])*?)?"
     before = [
-        rf"\b{_NAME} (?:is|becomes|as|will be|shall be|should be|is to be) (?:now )?(?:the |a |its |their )?(?:new |next )?{own}\b",
+        rf"\b{_NAME} (?:is|becomes|as|will be|shall be|should be|is to be) (?:now )?"
+        rf"(?:the |a |its |their )?(?:new |next )?{own}\b",
         rf"\bmake {_NAME} (?:the |its |their )?(?:new )?{own}\b",
         rf"\b{_NAME} (?:on|to|in|into|as) (?:its |the |their |his |her )?{own}\b",
     ]
@@ -80,7 +133,10 @@ def told(field: Element, text: str, known: bool, others: Collection[str]) -> str
         match = re.search(pattern, plain, re.IGNORECASE)
         if match and _is_name(match["name"]) and stem(match["name"]) not in others:
             return match["name"]
-    link = rf"(?: field| date)?{of}(?: now)?(?:\s*[:=]| (?:is|to|as|should be|shall be|must be|becomes|will be|contains|should say))(?: now)?"
+    link = (
+        rf"(?: field| date)?{of}(?: now)?"
+        r"(?:\s*[:=]| (?:is|to|as|should be|shall be|must be|becomes|will be|contains|should say))(?: now)?"
+    )
     value = r"(?:the |a |an )?(?P<value>[^,;:.\"]+?)(?=$|[,;:.\"]| and | with | in | on | for | from now| now\b|\s{3,})"
     patterns = [rf"\b{own}{link}\s+{value}", *([rf"\b{own}\s+{value}"] if known else [])]
     for pattern in patterns:

@@ -20,7 +20,7 @@ _SAID = {
         r"re-?open\w*",
         rf"open(?:ed)?\b{_GAP}\b(?:again|once more|anew)",
         r"(?:back|again) (?:among|to|into) (?:the )?open(?: ones)?",
-        rf"(?:undo|revert|take back) (?:the |its )?(?:closing|closure|finishing|resolution)(?: of)?",
+        r"(?:undo|revert|take back) (?:the |its )?(?:closing|closure|finishing|resolution)(?: of)?",
         rf"(?:closed|finished|resolved){_GAP} (?:too early|by mistake|wrongly)",
     ],
     "delete": [
@@ -36,7 +36,7 @@ _SAID = {
         r"accept\w*",
         rf"take (?:on|over)\b(?!{_GAP} to \w)",
         rf"(?:take|pick up)\b(?={_GAP}\byourself)",
-        rf"(?:take|pick up) (?:it|this|that)(?= *(?:$|[.,;:!?]| and\b))",
+        r"(?:take|pick up) (?:it|this|that)(?= *(?:$|[.,;:!?]| and\b))",
         rf"you (?:can |may |should |will |could )?take\b(?!{_GAP} (?:out|off|away|from)\b)",
     ],
     "reassign": [
@@ -69,8 +69,50 @@ _NAMED = {
 }
 #: words that idioms are made of
 _IDIOMATIC = frozenset(
-    "again once more anew back among into to the open ones rid of away with any over on after care take put been was"
-    " too early by mistake wrongly need needed longer be is are called there will no off up down".split()
+    [
+        "again",
+        "once",
+        "more",
+        "anew",
+        "back",
+        "among",
+        "into",
+        "to",
+        "the",
+        "open",
+        "ones",
+        "rid",
+        "of",
+        "away",
+        "with",
+        "any",
+        "over",
+        "on",
+        "after",
+        "care",
+        "take",
+        "put",
+        "been",
+        "was",
+        "too",
+        "early",
+        "by",
+        "mistake",
+        "wrongly",
+        "need",
+        "needed",
+        "longer",
+        "be",
+        "is",
+        "are",
+        "called",
+        "there",
+        "will",
+        "no",
+        "off",
+        "up",
+        "down",
+    ]
 )
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|(?<!\w)'[^']*'(?!\w)|`[^`]*`")
 
@@ -89,6 +131,8 @@ def canonical(text: str) -> str:
     """The text with the one word that applications have in place of an idiom."""
     parts, last = [], 0
     for sense, start, end in _spans(text):
+        if sense == "reassign":
+            continue  # applications have no one word for it
         said = re.findall(r"[\w#]+", text[start:end])[1:]
         parts += [text[last:start], " ".join([sense, *(word for word in said if word.lower() not in _IDIOMATIC)])]
         last = end

@@ -16,13 +16,15 @@ _DENIALS = [
     rf"\b(?:cannot|can't|could not|will not|won't|never|isn't|aren't|doesn't)\b.*?{_END}",
     r"\b(?:is|are|was|were) no\b(?! longer).*?(?=[,;:.!?](?:\s|$)|\s+but\b|$)",
     r"\bnot\b(?! (?:only|forget|hesitate)\b).*?(?=[,;:.!?](?:\s|$)|\s+but\b|$)",
-    rf"\bfrom\b (?!now\b|today\b)[^,;:.!?]*?(?=\s+(?:to|into|onto)\b)",
-    rf"\b(?:was|were|had been|has been)\b (?:\w+ )?(?:entered|filed|registered|recorded|planned|set|listed|marked) .*?{_END}",
+    r"\bfrom\b (?!now\b|today\b)[^,;:.!?]*?(?=\s+(?:to|into|onto)\b)",
+    r"\b(?:was|were|had been|has been)\b (?:\w+ )?"
+    rf"(?:entered|filed|registered|recorded|planned|set|listed|marked) .*?{_END}",
 ]
 _REASONS = [
     r"(?:,\s*(?:please,\s*)?|^|[.!?]\s+)(?:because|since|so that|although|though|while|now that)\b[^.!?;,]*",
     r",?\s*\bbecause\b[^.!?;,]*",
-    r",\s*(?:as|for)\s+(?=(?:the|a|an|he|she|it|we|they|there|nobody|everybody|[a-z]+ (?:is|are|was|has|will))\b)[^.!?;,]*",
+    r",\s*(?:as|for)\s+"
+    r"(?=(?:the|a|an|he|she|it|we|they|there|nobody|everybody|[a-z]+ (?:is|are|was|has|will))\b)[^.!?;,]*",
 ]
 _DENIED = re.compile("|".join(_DENIALS), re.IGNORECASE)
 _REASON = re.compile("|".join(_REASONS), re.IGNORECASE)
