@@ -141,7 +141,7 @@ class Goal:
     def last_change(self) -> int:
         """Where its last order to change something stands; -1 if there is none."""
         orders = [at for verb, at in self._orders if stem(verb) in _CHANGES or verb in DOES]
-        if not orders and self.senses & _DONE:
+        if not orders and self.senses & _DONE and ("accept" in self.senses or not self._shown):
             orders = [0]
         said = [match.start() for pattern in (_TAKES_OFF, _LEAVES) for match in pattern.finditer(self.text)]
         return max([*orders, *said], default=-1)

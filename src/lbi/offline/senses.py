@@ -33,7 +33,7 @@ _SAID = {
         rf"take\b(?={_GAP}\b(?:off|away)\b)",
     ],
     "accept": [
-        r"accept\w*",
+        r"accept(?:ed(?= (?:by|in)\b))?",
         rf"take (?:on|over)\b(?!{_GAP} to \w)",
         rf"(?:take|pick up)\b(?={_GAP}\byourself)",
         r"(?:take|pick up) (?:it|this|that)(?= *(?:$|[.,;:!?]| and\b))",

@@ -157,7 +157,7 @@ def _links(page: Page) -> list[tuple[str, str]]:
 def _tells(name: str) -> bool:
     """Whether a link's name says which thing it leads to; "edit" names none."""
     bare = plain_name(name).lower()
-    return bool(re.search(r"[^\W_]{2}|#\d|\d\.\d", name.lower())) and bare not in SYNONYMS and bare not in STOP
+    return bool(re.search(r"[^\W_]{2}|#\d|\d\.\d", bare)) and bare not in SYNONYMS and bare not in STOP
 
 
 @lru_cache(maxsize=50_000)
