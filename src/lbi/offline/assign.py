@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lbi.environments.snapshot import Element
-from lbi.offline.forms import CHOICE_ROLES, TEXT_ROLES, TOGGLE_ROLES, Key, called, title
-from lbi.offline.lexical import STOP, SYNONYMS, Value, contains_phrase, labels, stem, unquoted, words
+from lbi.offline import dates
+from lbi.offline.emptying import bare, clears, emptied
+from lbi.offline.forms import CHOICE_ROLES, TEXT_ROLES, TOGGLE_ROLES, Key, called, is_locked, title
+from lbi.offline.lexical import STOP, SYNONYMS, Value, contains_phrase, labels, stem, unquoted
+from lbi.offline.roles import handed, is_said, told
+from lbi.offline.senses import sense_of, senses, without_idioms
+from lbi.offline.wanted import denied, is_denied, wanted
 
-PHRASE = 8  # words of a value that nothing marks as one
 LOOSE = 0.55  # score of an option that is said without its field: "make it a blocker"
 LOOSE_LENGTH = 3
 OFF = "off"  # value of a switch that is not to be chosen
 ONESELF = frozenset(labels("email e-mail username password"))
+LIST = 6  # words that a field holds as a list, at most
 NEARLY = 0.6  # share of the words of a switch's name that must be said
 
 
@@ -36,6 +41,12 @@ def holds(element: Element, value: str) -> bool:
     return shown == " ".join(value.split()).lower()
 
 
+_NOTES = re.compile(
+    r"\b(?:leave|add|put|write|make|post|note|with|in)\b[^.!?]*\b(?:a|the|this) (?:comment|note|remark)\b", re.I
+)
+_ORDER = re.compile(r"(?:^|[.!?;:,]\s+|\band )(?:please )?([A-Za-z]+)")
+
+
 def assign(
     instruction: str,
     given: Iterable[Value],
@@ -51,9 +62,17 @@ def assign(
     """
     names = [set(labels(title(field.name))) for field in fields]
     # "put jane on the Cc list": a name of a field is no value for it
-    open_values = [v for v in given if v.kind != "name" or set(labels(v.text)) not in names][:8]
-    options = {_bare(o).lower() for field in fields if field.role in CHOICE_ROLES for o in field.options}
+    meant = [v for v in given if not is_denied(instruction, v.start, v.end)]
+    open_values = [v for v in meant if v.kind != "name" or set(labels(v.text)) not in names][:8]
+    options = {bare(o).lower() for field in fields if field.role in CHOICE_ROLES for o in field.options}
     called_ = [set(labels(called(field))) for field in fields if field.role in TEXT_ROLES]
+    renames = "rename" in senses(instruction)
+    orders = {stem(verb) for verb in _ORDER.findall(unquoted(instruction))} - set(SYNONYMS.values())
+    quoted = [value for value in open_values if value.kind == "quoted"]
+    notes = bool(quoted) and _NOTES.search(unquoted(instruction)) is not None
+    said = [field for field in fields if field.role in TEXT_ROLES and is_said(called(field), instruction)]
+    one = len(said) == len(quoted) == 1 and not told(said[0], instruction, known=False, others=())
+    only = said[0] if one else None  # "the colour is wrong: it should be ..."
     best: dict[int, tuple[float, list[Filling]]] = {0: (0.0, [])}
     for field in fields:
         if field.role not in TEXT_ROLES:
@@ -63,6 +82,10 @@ def assign(
             for index, value in enumerate(open_values):
                 score = text_score(value, field, known, frame) - 1.0 * (value.text.lower() in named)
                 own = set(labels(called(field)))
+                score += 1.5 * (field is only and value is quoted[0])
+                score += 1.2 * bool(own & orders)  # "label it with ..."
+                score += 1.2 * (notes and "comment" in own and value is quoted[-1])  # "leave a note on it: ..."
+                score += 1.5 * (renames and stem("name") in own and value.kind in ("quoted", "name"))
                 beside = {*value.before, *value.after[:1]}
                 if any(set(value.before) & other and not beside & own for other in called_):
                     score -= 1.2  # another field is named right before it, and this one is not
@@ -76,13 +99,95 @@ def assign(
         best = step
     texts = max(best.values(), key=lambda item: item[0])[1]
     taken = {filling.used.start for filling in texts if filling.used}
-    spare = _phrases(instruction, fields, known, {f.field.ref for f in texts})
-    spare += _put_on(instruction, fields, {f.field.ref for f in (*texts, *spare)})
-    spare += _emptied(instruction, fields, {f.field.ref for f in (*texts, *spare)})
+    texts = _dated(instruction, texts, fields, known)
+    gone = {field.ref for field in fields if clears(instruction, called(field))}
+    spare = _unmarked(instruction, fields, known, frame, {*gone, *(f.field.ref for f in texts)})
     entered = {f.value.lower() for f in spare}
     choices = _choices(instruction, [v for v in open_values if v.start not in taken], fields, known, frame)
     choices = [choice for choice in choices if choice.value.lower() not in entered]
+    filled = {f.field.ref for f in (*texts, *spare)}
+    empty = [Filling(field, blank) for field, blank in emptied(instruction, fields, filled)]
+    empty = [f for f in empty if all(holds(c.field, c.value) for c in choices if c.field is f.field)]
+    choices = [c for c in choices if all(c.field is not f.field for f in empty)]
+    spare += empty
+    choices += _switched(instruction, fields, [*texts, *spare, *choices], frame)
+    texts, spare = ([_beside(instruction, filling) for filling in group] for group in (texts, spare))
     return sorted((*texts, *choices, *spare), key=lambda filling: _position(filling.field, fields))
+
+
+def _unmarked(
+    instruction: str,
+    fields: Collection[Element],
+    known: Mapping[Key, str],
+    frame: Collection[Key],
+    filled: Collection[str],
+) -> list[Filling]:
+    """Who is to do it, and what is said of fields by their names without marking it as a value."""
+    found = []
+    others = {word for field in fields for word in labels(title(field.name))}
+    if (to := handed(instruction, fields, filled)) and stem(to[1]) not in others:
+        found.append(Filling(*to))
+    for field in fields:
+        key = (field.role, field.name)
+        taken = field.ref in {*filled, *(f.field.ref for f in found)} or (key in frame and key not in known)
+        if field.role not in TEXT_ROLES or taken or stem("search") in labels(field.name):
+            continue
+        value = told(field, instruction, key in known, others)
+        if value and not any(f.value == value for f in found) and not (is_dated(field) and _shape(value) != "date"):
+            found.append(Filling(field, value))
+    return found
+
+
+def is_dated(field: Element) -> bool:
+    """Whether a field holds a date."""
+    named = re.search(r"\b(date|due|until|deadline|time)\b", called(field).lower())
+    return bool(named) or _shape(field.value) == "date" or dates.read(field.value) is not None
+
+
+def _dated(
+    instruction: str, texts: list[Filling], fields: Collection[Element], known: Mapping[Key, str]
+) -> list[Filling]:
+    """Dates written as their fields write them, and the only field for a date filled if one is said or reckoned."""
+    boxes = [field for field in fields if field.role in TEXT_ROLES and is_dated(field)]
+    plain = unquoted(instruction)
+    found = []
+    for filling in texts:
+        day = dates.read(filling.value) if is_dated(filling.field) else None
+        if day and len(boxes) == 1:
+            day = dates.meant(plain, filling.field.value) or day
+        shown = filling.field.value or known.get((filling.field.role, filling.field.name), "")
+        found.append(Filling(filling.field, dates.alike(day, shown), filling.used) if day else filling)
+    if len(boxes) == 1 and not any(filling.field is boxes[0] for filling in texts):
+        day = dates.meant(plain, boxes[0].value)
+        if day is not None:
+            found.append(Filling(boxes[0], dates.alike(day, boxes[0].value)))
+    return found
+
+
+def _beside(instruction: str, filling: Filling) -> Filling:
+    """ "Add x to its tags": beside what the field holds, not in its place."""
+    field = filling.field
+    own = rf"(?:its|the|their|this|these|those)?\s*{re.escape(called(field))}"
+    adds = re.search(rf"\b(?:add|append|put)\b[^.!?;]*?\b(?:to|into|on|among) {own}\b", instruction, re.IGNORECASE)
+    held = field.value.strip()
+    if field.role not in TEXT_ROLES or not called(field) or not adds or not held or is_dated(field):
+        return filling
+    if "\n" in held or len(held.split()) >= LIST or filling.value.lower() in re.split(r"[,\s]+", held.lower()):
+        return filling
+    return Filling(field, f"{held}{', ' if ',' in held or ' ' not in held else ' '}{filling.value}", filling.used)
+
+
+def _switched(
+    instruction: str, fields: Collection[Element], done: Sequence[Filling], frame: Collection[Key]
+) -> list[Filling]:
+    """The radio button that means what is to be done: "give it back to the open ones" and "reopen". One at most."""
+    if any(filling.field.role == "radio" or filling.field.beside for filling in done):
+        return []
+    for sense in ("reopen", "accept", "close"):
+        for field in fields:
+            if field.role == "radio" and sense_of(field.name) == sense in senses(instruction):
+                return [Filling(field, "")] if (field.role, field.name) not in frame else []
+    return []
 
 
 def _position(field: Element, fields: Collection[Element]) -> int:
@@ -105,9 +210,7 @@ def text_score(value: Value, field: Element, known: Mapping[Key, str], frame: Co
     if key in frame and key not in known:
         score -= 1.5
     score -= 1.5 * (own and near < 1.0)
-    dated = (
-        bool(re.search(r"\b(date|due|until|deadline|time)\b", called(field).lower())) or _shape(field.value) == "date"
-    )
+    dated = is_dated(field)
     if dated != (value.kind == "date"):
         score -= 1.0 if dated else 0.4 * (value.kind == "date")
     return score
@@ -126,25 +229,30 @@ def _choices(
 ) -> list[Filling]:
     """Options and switches that the instruction names; each value of it is used for one field only."""
     scored: list[tuple[float, int, Filling]] = []
-    wanted = set(labels(_AT_THE_END.sub("", instruction)))
-    plain = unquoted(instruction)
-    times = Counter(_bare(option).lower() for field in fields for option in set(field.options))
+    wished = without_idioms(wanted(instruction))
+    said = set(labels(_AT_THE_END.sub("", wished)))
+    times = Counter(bare(option).lower() for field in fields for option in set(field.options))
     for index, field in enumerate(fields):
         named = set(labels(title(field.name)))
-        near = bool(named) and len(named & wanted) / len(named) >= 0.5
+        near = bool(named) and len(named & said) / len(named) >= 0.5
         if field.role in CHOICE_ROLES:
             for option in field.options:
-                score = _option_score(option, instruction, given, near, (field.role, field.name) in known)
-                if not score and (field.role, field.name) not in frame and times[_bare(option).lower()] == 1:
-                    score = LOOSE * (_tells(option) and contains_phrase(plain, _bare(option)))
-                score -= 1.0 * holds(field, option)  # "from red to blue": what it shows is what it was
+                # an option may itself say "not": what it says is not denied
+                where = instruction if denied(option) else wished
+                score = _option_score(option, where, given, near, (field.role, field.name) in known)
+                if not score and (field.role, field.name) not in frame and times[bare(option).lower()] == 1:
+                    score = LOOSE * (_tells(option) and contains_phrase(unquoted(where), bare(option)))
+                # "from red to blue": what it shows is what it was; what cannot be used yet shows nothing
+                score -= 1.0 * (holds(field, option) and not is_locked(field))
                 if score > 0:
                     scored.append((score, index, Filling(field, option, _value_of(option, given))))
         elif field.role in TOGGLE_ROLES and named and (field.role, field.name) not in frame:
             # a radio button "create" is no answer to "create a lamp": what is to be done anyway says nothing of how
             literally = contains_phrase(instruction, field.name.strip(" :*")) and stem(field.name) != "create"
-            nearly = len(named & wanted) > 1 and len(named & wanted) / len(named) >= NEARLY
-            if literally or nearly or (named <= wanted and (field.role, field.name) in known):
+            if field.role == "radio" and sense_of(field.name):
+                continue  # that is a matter of what is to be done, not of a word: "leave a comment"
+            nearly = len(named & said) > 1 and len(named & said) / len(named) >= NEARLY
+            if literally or nearly or (named <= said and (field.role, field.name) in known):
                 off = field.role != "radio" and _denied(instruction, named)
                 if not off or "checked" in field.states:
                     scored.append((0.5 + literally, index, Filling(field, OFF if off else "")))
@@ -175,78 +283,19 @@ def _denied(instruction: str, named: set[str]) -> bool:
     return any(_NOT.search(s) for s in said) or _UNDONE.search(instruction) is not None
 
 
-def _emptied(instruction: str, fields: Collection[Element], filled: set[str]) -> list[Filling]:
-    """Fields that are to hold nothing: "clear the keywords", "take away its deadline"."""
-    found = []
-    for field in fields:
-        name = called(field)
-        blank = "" if field.role in TEXT_ROLES else next((o for o in field.options if not re.search(r"\w", o)), None)
-        # what stands beside a switch is cleared with it
-        if not name or field.ref in filled or field.role in TOGGLE_ROLES or field.beside or blank is None:
-            continue
-        clear = (
-            rf"\b(?:clear|empty|take away|remove|delete|erase|blank)(?: out)? (?:its |the |their )?{re.escape(name)}\b"
-        )
-        if re.search(clear, unquoted(instruction), re.IGNORECASE) and field.value.strip():
-            found.append(Filling(field, blank))
-    return found
-
-
 def _tells(option: str) -> bool:
     """Whether an option is a word that hardly stands in an instruction for anything else."""
-    bare = _bare(option).lower()
-    return len(bare) > LOOSE_LENGTH and bare not in STOP and bare not in SYNONYMS
+    said = bare(option).lower()
+    return len(said) > LOOSE_LENGTH and said not in STOP and said not in SYNONYMS
 
 
 def _value_of(option: str, given: list[Value]) -> Value | None:
-    return next((v for v in given if v.text.lower() == _bare(option).lower()), None)
-
-
-def _bare(option: str) -> str:
-    """An option without the marks that show its level in a tree: "--- Fruit"."""
-    return option.strip(" -–—*·>»")
+    return next((v for v in given if v.text.lower() == bare(option).lower()), None)
 
 
 def _option_score(option: str, instruction: str, given: list[Value], near: bool, known: bool) -> float:
-    if not _bare(option) or not contains_phrase(instruction, _bare(option)):
+    if not bare(option) or not contains_phrase(instruction, bare(option)):
         return 0.0
     if _value_of(option, given):
         return 2.0 + near + 0.5 * known
     return 1.0 * near + 0.5 * known + 0.1 * min(len(option), 10) if near or known else 0.0
-
-
-_AFTER = r"(?:\s+(?:to|as|is|of|be|contains|containing|should be|should say|reading|saying|with the text)|\s*[:=])?\s+"
-
-
-def _put_on(instruction: str, fields: Collection[Element], filled: set[str]) -> list[Filling]:
-    """A single word that is put into a field by its name: "put jane on its Cc", "add rust to the keywords"."""
-    found = []
-    for field in fields:
-        name = title(field.name)
-        if field.role in TEXT_ROLES and field.ref not in filled and name and field.name.strip():
-            pattern = rf"([\w.@-]+) (?:on|to|in|into|as) (?:its |the |their |his |her )?{re.escape(name)}\b"
-            match = re.search(pattern, unquoted(instruction), re.IGNORECASE)
-            if match and words(match[1]) and stem(match[1]) not in SYNONYMS.values():
-                found.append(Filling(field, match[1]))
-    return found
-
-
-def _phrases(
-    instruction: str, fields: Collection[Element], known: Mapping[Key, str], filled: set[str]
-) -> list[Filling]:
-    """Unquoted values of fields that a lesson filled: '... with summary Door is stuck and ...'."""
-    found: list[Filling] = []
-    for field in fields:
-        if field.role not in TEXT_ROLES or field.ref in filled or (field.role, field.name) not in known:
-            continue
-        if stem("search") in labels(field.name):
-            continue  # "search box" is no search for a box
-        name = re.escape(title(field.name))
-        match = re.search(
-            rf"\b{name}{_AFTER}(?:the |a |an )?([^,;.\"]+?)(?=$|[,;.\"]| and | with | in | on | for )",
-            instruction,
-            re.I,
-        )
-        if name and match and words(match[1]) and len(match[1].split()) <= PHRASE:
-            found.append(Filling(field, match[1].strip()))
-    return found

@@ -18,6 +18,7 @@ from lbi.offline.forms import (
     find,
     form_of,
     is_empty,
+    is_locked,
     is_shy,
     row_of,
     surroundings,
@@ -29,6 +30,7 @@ from lbi.offline.lexical import SYNONYMS, labels, words
 from lbi.offline.places import place, thing_in
 from lbi.offline.procedure import Operation
 from lbi.offline.revise import revision, unused
+from lbi.offline.senses import sense_of
 from lbi.offline.situation import Move, Situation, click, enter, fill, finish, goto, path
 from lbi.records import Action
 
@@ -181,7 +183,8 @@ def _fill(here: Situation, lesson: Lesson, operation: Operation) -> Move | None:
     values = [v for v in values if not lesson.names_thing(v.text)]
     frame = here.frame - known.keys()
     for filling in assign(here.goal.text, values, form.fields, known, frame, here.named):
-        if not holds(filling.field, filling.value) and not here.has_filled(filling.field):
+        as_it_is = holds(filling.field, filling.value) and not is_locked(filling.field)
+        if not as_it_is and not here.has_filled(filling.field):
             better = unfold_for(here, filling, form.fields, known, frame) if here.goal.changes else None
             return better or _unlock(here, filling.field) or (enter(filling), "a value of the instruction")
     if here.goal.changes and (move := unfold(here, here.examples)):
@@ -240,6 +243,9 @@ def _toggle(here: Situation, operation: Operation, form: Form) -> Move | None:
         rows = [e for e in form.fields if e.role == action.role and not e.name.strip()]
         if not action.name.strip() and rows:
             return _tick(here, rows)
+        sense = sense_of(action.name)
+        if sense and sense not in here.goal.senses:
+            continue  # which kind of change it is, the goal says
         element = find(here.page, action.role, action.name)
         if action.role == "radio" and element in form.fields and element and not holds(element, ""):
             return None if here.pressed(element) else (click(element), "as in the example")

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from lbi.environments.snapshot import Page, parse_observation
 from lbi.offline.lexical import Value, is_question, labels, mask, stem, values, words
+from lbi.offline.senses import canonical, senses
 from lbi.records import Observation
 
 FILLING = frozenset({"fill", "select"})
@@ -15,7 +16,11 @@ FILLING = frozenset({"fill", "select"})
 _MAKES = re.compile(
     r"\b(?:open|report|raise|file|enter|start|write|create|add|register|insert|publish|set up|make|we need|i need)"
     r" (?:up )?(?:(?:this|it) as )?(?:a|an|another|one more)(?: new)?\b(?! comment| note| link| bullet| line)"
-    r"|\b(?:create|add|register|set up) (?:the |two |three )?new\b|^(?:please )?(?:enter|register) the\b"
+    r"|\b(?:create|add|register|set up) (?:the |two |three )?new\b|^(?:please )?(?:enter|register|create|set up) the\b"
+    r"|^(?:please )?report that\b"
+    r"|\bthere (?:is|should be|must be|has to be|shall be) (?:a new|a further|another|an additional)\b"
+    r"|\b(?:a|another) (?:new |further )\w+ (?:\w+ )?(?:is to|should|must|has to|shall) be"
+    r" (?:created|added|entered|filed)\b"
     r"|\badd the (?P<kind>[a-z]+)\b[^.!?]* to the (?:list of )?(?P=kind)s\b",
     re.IGNORECASE,
 )
@@ -41,7 +46,7 @@ _LIKENESS = re.compile(
 )
 _LEADS = frozenset(["sort", "group", "filter", "go", "get", "see", "look", "read", "leave"])
 #: orders to change something that are no names of buttons
-_DOES = frozenset(
+DOES = frozenset(
     [
         "give",
         "plan",
@@ -60,6 +65,8 @@ _DOES = frozenset(
         "lock",
     ]
 )
+#: senses that change something, however they are said
+_DONE = frozenset({"reopen", "delete", "accept", "reassign", "rename"})
 _CHANGES = frozenset({"create", "change", "delete", "save", "comment", "close"})
 
 
@@ -78,14 +85,37 @@ class Goal:
 
     @cached_property
     def words(self) -> frozenset[str]:
-        plain = _RENEWS.sub(r"changed \1", mask(_MAKES.sub("create", self.text)))
+        plain = _RENEWS.sub(r"changed \1", mask(_MAKES.sub("create", self.said)))
         said = frozenset(words(plain))
         return said | {"create"} if self.makes else said
 
     @cached_property
     def makes(self) -> bool:
         """Whether something is to come into being that was not there."""
-        return _MAKES.search(self.text) is not None
+        return _MAKES.search(self.said) is not None
+
+    @cached_property
+    def made(self) -> frozenset[str]:
+        """Words for what is to come into being: what stands after "create a", to the next preposition or value."""
+        match = _MAKES.search(self.said)
+        if match is None:
+            return frozenset()
+        after = re.split(
+            r"[\"“'‘,.:;!?]|\b(?:with|of|for|in|on|at|to|called|named|titled|that|which|is|as)\b",
+            self.said[match.end() :],
+        )
+        within = [word for word in words(mask(match[0])) if word not in ("create", "enter", "there")]
+        return frozenset(words(mask(after[0]))) | frozenset(within)
+
+    @cached_property
+    def said(self) -> str:
+        """The text in the words that applications have for what is done."""
+        return canonical(self.text)
+
+    @cached_property
+    def senses(self) -> frozenset[str]:
+        """What is to be done, as far as there is one word for it."""
+        return senses(self.text)
 
     @cached_property
     def values(self) -> tuple[Value, ...]:
@@ -110,7 +140,9 @@ class Goal:
     @cached_property
     def last_change(self) -> int:
         """Where its last order to change something stands; -1 if there is none."""
-        orders = [at for verb, at in self._orders if stem(verb) in _CHANGES or verb in _DOES]
+        orders = [at for verb, at in self._orders if stem(verb) in _CHANGES or verb in DOES]
+        if not orders and self.senses & _DONE and ("accept" in self.senses or not self._shown):
+            orders = [0]
         said = [match.start() for pattern in (_TAKES_OFF, _LEAVES) for match in pattern.finditer(self.text)]
         return max([*orders, *said], default=-1)
 

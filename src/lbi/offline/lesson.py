@@ -69,6 +69,10 @@ class Lesson:
         numbers = [value for value in self.goal.values if value.kind == "number" and value.text.isdigit()]
         marked = any(self.goal.text[value.start] == "#" for value in numbers)
         called = marked and any(re.match(r"#\d", name) for names in self._known(about).names.values() for name in names)
+        if marked and not called:  # "#7" is no name, but that is what the links are called
+            links = (e for page in self.procedure.pages for e in page.elements if e.role == "link" and e.url)
+            hashed = (e for e in links if re.fullmatch(r"#\d+", e.name.strip()))
+            called = any(thing_in(e.url, about.prefix, numbered=True) for e in hashed)
         return called or any(kind & set(value.before[:1]) for value in numbers)
 
     @property

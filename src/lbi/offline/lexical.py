@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from lbi.offline.dates import WORDED
+
 ARTICLES = frozenset(
     ["a", "an", "the", "of", "to", "for", "in", "on", "at", "by", "is", "are", "it", "its", "and", "as", "be"]
 )
@@ -55,15 +57,19 @@ SYNONYMS: Mapping[str, str] = {
 }
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+(?:\.\d+)*|[^\W\d_]+")
 _QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|(?<!\w)'([^']+(?:'\w[^']*)*)'(?!\w)|‘([^’]+)’|`([^`]+)`")
-_DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?Z?)?\b|\b\d{1,2}/\d{1,2}/\d{2,4}\b")
+_DATE = re.compile(
+    rf"\b\d{{4}}-\d{{2}}-\d{{2}}(?:[T ]\d{{2}}:\d{{2}}(?::\d{{2}})?Z?)?\b|\b\d{{1,2}}/\d{{1,2}}/\d{{2,4}}\b|{WORDED}",
+    re.IGNORECASE,
+)
 _AFTER_COLON = re.compile(r"(?<=[a-z0-9]):\s+([A-Z][^:]{3,}?)\.?$")
 _MARKED = re.compile(
-    r"\b(?:word|term|called|named|titled|tag|keyword)s?\s+(?!as\b|of\b|in\b|for\b|is\b|the\b|it\b|that\b)"
+    r"\b(?:word|term|called|named|titled|tag|keyword)s?\s+"
+    r"(?!as\b|of\b|in\b|for\b|is\b|the\b|it\b|that\b|field\b|are\b|to\b|on\b|from\b|and\b|should\b|must\b)"
     r"(\w[\w-]*(?:\s+[A-Z]\w*)*)"
 )
-_NUMBER = re.compile(r"(?<![\w.])#?(\d+(?:\.\d+)*)(?![\w])")
+_NUMBER = re.compile(r"(?<![\w.])#?(\d+(?:\.\d+)*)(?!\w|-[A-Za-z]|\.\d)")
 _NAME = re.compile(
-    r"(?<![\w./#-])(?:[A-Za-z][\w.]*(?:[-_/@.+][\w.]+)+|[A-Za-z]+\d+\w*|[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]+)+|[A-Z]{2,})(?!\w)"
+    r"(?<![\w./#-])(?:\d+\.\d[\w.]*(?:[-_][A-Za-z]\w*)+|[A-Za-z][\w.]*(?:[-_/@.+][\w.]+)+|[A-Za-z]+\d+\w*|[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]+)+|[A-Z]{2,})(?!\w)"
 )
 #: "Pier 4", but neither "Ticket 4" at the beginning of a sentence nor "the Ticket 4"
 _PLACED = re.compile(r"(?<![.!?:]\s)(?<!^)(?<!\w)(?<!the )[A-Z][a-z]+ \d+(?![\w.]\d)")
@@ -184,7 +190,8 @@ def is_question(text: str) -> bool:
         r"|(?:please )?(?:report|check) (?:how|what|which|who|when|where|whether|if|the number)\b"
     )
     sentences = re.split(r"(?<=[.!?])\s+", plain)
-    polite = r"(?:please )?(?:can|could|would|will) you\b"  # asks to do something, not to tell
+    # asks to do something, not to tell
+    polite = r"(?:please )?(?:can|could|would|will) (?:you|somebody|someone|anybody|we)\b"
     asked = [s for s in sentences if s.endswith("?") and (not re.match(polite, s) or re.search(r"\btell\b", s))]
     return re.match(asking, plain) is not None or bool(asked)
 

@@ -11,16 +11,28 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from lbi.contracts import Fields
-from lbi.offline.goal import Goal, page_of
-from lbi.offline.lexical import words
+from lbi.offline.goal import DOES, Goal, page_of
+from lbi.offline.lexical import SYNONYMS, words
 from lbi.offline.places import segments
 from lbi.records import Observation, Step
 
 _QUOTES = re.compile(r"\"[^\"]*\"|“[^”]*”|(?<!\w)'[^']*'(?!\w)|`[^`]*`")
 _THEN = r"(?:and |, )?(?:then|after that|afterwards|after this|next|finally)\b,?\s*"
-_CUT = re.compile(rf"(?<=[.!?;])\s+|,?\s+(?=and [a-z]+ (?:a|an|the|another|one) )|,?\s+(?={_THEN})", re.IGNORECASE)
+_CUT = re.compile(
+    rf"(?<=[.!?;])\s+|,?\s+(?=and [a-z]+ (?:(?:a|an|the|another|one) |(?:[a-z]+ )?#?\d))|,?\s+(?={_THEN})",
+    re.IGNORECASE,
+)
+_FIRST = re.compile(r"^(?:please )?first(?:ly)?(?: of all)?,? (?!name\b)", re.IGNORECASE)
+_BEFORE = re.compile(r"^before (?:you )?(?P<later>[^,]+), (?P<first>.+?)\.?$", re.IGNORECASE | re.DOTALL)
+_ONCE = re.compile(
+    r"^(?:(?:once|when|after) (?:you have|you've|that is done,?) )(?P<first>[^,]+), (?P<later>.+)$",
+    re.IGNORECASE | re.DOTALL,
+)
+_SEVERAL = re.compile(r"\b(?P<kind>[A-Za-z]+?)s (?P<numbers>#?\d+(?:, (?:and )?#?\d+)*,? and #?\d+)\b")
 _MARKED = re.compile(_THEN, re.IGNORECASE)
-_OBJECT = re.compile(r"^(?:and )?(?:please )?[a-z]+ (?:a|an|the|another|one)\s+((?:[\w-]+\s*){1,4})", re.IGNORECASE)
+_OBJECT = re.compile(
+    r"^(?:and )?(?:please )?[a-z]+ (?:(?:a|an|the|another|one)\s+)?((?:[\w-]+\s*){1,4})", re.IGNORECASE
+)
 _SAME = re.compile(r"\b(?:this|that|the same|the new) ([a-z]+)\b", re.IGNORECASE)
 _PRONOUN = re.compile(r"\b(?:it|this)\b(?! (?:is|was)\b)", re.IGNORECASE)
 
@@ -34,6 +46,9 @@ class _Piece:
 
 def parts(instruction: str, kinds: Collection[str]) -> tuple[str, ...]:
     """The instructions in it, in their order. ``kinds``: words for kinds of things that there are, stemmed."""
+    instruction = _in_order(instruction)
+    if each := _each(instruction, kinds):
+        return each
     found: list[list[_Piece]] = [[]]
     for piece in _pieces(instruction, kinds):
         if piece.apart and piece.changes and any(other.changes for other in found[-1]):
@@ -41,6 +56,35 @@ def parts(instruction: str, kinds: Collection[str]) -> tuple[str, ...]:
         found[-1].append(piece)
     texts = [" ".join(piece.text for piece in group) for group in found]
     return (instruction,) if len(texts) == 1 else (texts[0], *(_resolved(text, texts[0], kinds) for text in texts[1:]))
+
+
+def _in_order(instruction: str) -> str:
+    """ "Before you do this, do that" the other way round."""
+    if match := _BEFORE.match(_masked(instruction)) or _ONCE.match(_masked(instruction)):
+        first, later = (instruction[slice(*match.span(name))].strip() for name in ("first", "later"))
+        verb, _, rest = first.partition(" ")
+        first = f"{_order(verb)} {rest}"
+        return f"{first[:1].upper()}{first[1:]}. Then {later}"
+    return _FIRST.sub("", instruction, count=1)
+
+
+def _order(verb: str) -> str:
+    """ "moved" as an order: "move"."""
+    if not verb.endswith("ed"):
+        return verb
+    return next((form for form in (verb[:-1], verb[:-2]) if form in {*SYNONYMS, *DOES}), verb[:-1])
+
+
+def _each(instruction: str, kinds: Collection[str]) -> tuple[str, ...]:
+    """One instruction for each of several things that are told by their numbers."""
+    goal = Goal(instruction)
+    for match in _SEVERAL.finditer(_masked(instruction)):
+        numbers = re.findall(r"#?\d+", match["numbers"])
+        if set(words(match["kind"])) & set(kinds) and not goal.question and not goal.visits:
+            start, end = match.span()
+            texts = (f"{instruction[:start]}{match['kind']} {number}{instruction[end:]}" for number in numbers)
+            return tuple(itertools.chain.from_iterable(parts(text, kinds) for text in texts))
+    return ()
 
 
 def kinds_of(fields: Fields) -> frozenset[str]:

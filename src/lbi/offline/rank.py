@@ -9,12 +9,15 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 
 from lbi.offline.assign import assign
+from lbi.offline.emptying import clears
 from lbi.offline.forms import CHOICE_ROLES, called
 from lbi.offline.goal import Goal, page_of
 from lbi.offline.lesson import Lesson
-from lbi.offline.lexical import contains_phrase, is_question, labels, mask, words
+from lbi.offline.lexical import contains_phrase, is_question, labels, mask, unquoted, words
 from lbi.offline.places import place
 from lbi.offline.revise import edits, has_text
+from lbi.offline.senses import sense_of
+from lbi.offline.wanted import wanted
 
 #: a lesson that explains less of the goal than this teaches nothing about it
 CLOSE_ENOUGH = 0.33
@@ -49,6 +52,10 @@ WEIGHTS = {
     "fresh": -0.3,  # it creates something, and the goal does not
     "other": -0.2,  # its verbs are others than the goal's
     "idle": -0.3,  # it sends a form with nothing entered, and its button does not say what for
+    "made": 0.3,  # (beside the features) what it creates is what the goal wants created, or is not
+    "chosen": 0.08,  # options of its forms that are said as they are, two at most, where the goal's thing is known
+    "acts": 0.2,  # its switch means what the goal wants done
+    "unasked": -0.2,  # ... what the goal says nothing of
     "stray": -0.25,  # the goal says nothing of the kind of thing that it creates or changes
     "pointed": 0.25,  # the goal points at a thing of its kind by its number
     "astray": -0.4,  # ... at a thing of another kind
@@ -72,7 +79,15 @@ def rank(lessons: Sequence[Lesson], goal: Goal, named: Collection[str] = ()) -> 
     weight = weights(usable, goal)
     # what is to be made has no number yet: one that the goal says is that of something else
     pointed = {lesson.about.prefix for lesson in usable if lesson.about and not goal.makes and lesson.pointed}
-    scored = [(score(lesson, goal, weight, named) + _aim(lesson, pointed), lesson) for lesson in usable]
+    made = {lesson.id: _makes(lesson, goal) for lesson in usable if goal.made}
+    meant = any(value is True for value in made.values())  # "a wish": there may be no word for it anywhere
+
+    def worth(lesson: Lesson) -> float:
+        told = made.get(lesson.id) if meant else None
+        by_kind = 0.0 if told is None else WEIGHTS["made"] * (1 if told else -1)
+        return score(lesson, goal, weight, named) + _aim(lesson, pointed) + by_kind
+
+    scored = [(worth(lesson), lesson) for lesson in usable]
     scored.sort(key=lambda item: (-item[0], len(item[1].operations), item[1].id))
     return scored
 
@@ -96,11 +111,11 @@ def weights(lessons: Sequence[Lesson], goal: Goal) -> dict[str, float]:
 
 
 def label_words(lesson: Lesson) -> tuple[frozenset[str], frozenset[str]]:
-    return _label_words(lesson.shown.example.instruction, lesson.everywhere)
+    return label_words_of(lesson.shown.example.instruction, lesson.everywhere)
 
 
 @lru_cache(maxsize=8192)
-def _label_words(instruction: str, everywhere: bool) -> tuple[frozenset[str], frozenset[str]]:
+def label_words_of(instruction: str, everywhere: bool) -> tuple[frozenset[str], frozenset[str]]:
     """Words of an instruction without its values and without a button's name that only says that a form is sent:
     those of what is done and where, and those of the fields that are entered."""
     text = mask(instruction)
@@ -124,6 +139,8 @@ def features(lesson: Lesson, goal: Goal, weight: dict[str, float], named: Collec
     """By the names of ``WEIGHTS``; what is 0 may be left out."""
     head, entered = label_words(lesson)
     thing = _thing_words(lesson, goal) - head - entered
+    if goal.makes and "create" not in head and lesson.instead is not None and not lesson.instead.id.isdigit():
+        thing = set()  # what is said of a new thing: "a lamp for the hall" is not about the hall
     total = sum(weight.values()) or 1.0
 
     def share(group: Collection[str]) -> float:
@@ -150,7 +167,30 @@ def features(lesson: Lesson, goal: Goal, weight: dict[str, float], named: Collec
     values["idle"] = float(goal.changes and _idle(lesson))
     values["text"] = float(edits(goal) and lesson.instead is not None and _holds_text(lesson))
     values["stray"] = float(_stray(lesson, goal, thing))
+    own = {sense for o in lesson.operations for a in o.run if a.role == "radio" and (sense := sense_of(a.name))}
+    values["acts"], values["unasked"] = float(bool(own & goal.senses)), float(bool(own - goal.senses - {"leave"}))
+    values["chosen"] = float(min(2, _chosen(lesson, goal)) if lesson.instead is not None and lesson.changes else 0)
     return values | _verbs(lesson, head, goal) | _places(lesson, goal, named, trust)
+
+
+def _makes(lesson: Lesson, goal: Goal) -> bool | None:
+    """Whether what it creates at first is what the goal wants, by name or as a kind; None: it creates nothing."""
+    first = lesson.shown.example.instruction.split(", then ")[0]
+    said = set(label_words_of(first, lesson.everywhere)[0])
+    if not lesson.changes or "create" not in said:
+        return None
+    if lesson.about is not None:  # made on the page of what holds it: "Add with Name "mild" on spices "kinds""
+        said |= set(words(f"{(lesson.instead or lesson.about).id}"))
+    form = lesson.operations[0].form
+    kinds = {w for field in (form.fields if form else ()) for option in field.options[:40] for w in words(option)}
+    return bool(goal.made & (said | kinds))
+
+
+def _chosen(lesson: Lesson, goal: Goal) -> int:
+    form = lesson.operations[-1].form
+    said = wanted(unquoted(goal.text))
+    fields = [field for field in form.fields if field.role in CHOICE_ROLES] if form else []
+    return sum(any(len(o) > 2 and contains_phrase(said, o) for o in field.options) for field in fields)
 
 
 def _holds_text(lesson: Lesson) -> bool:
@@ -182,9 +222,12 @@ def _stray(lesson: Lesson, goal: Goal, thing: Collection[str]) -> bool:
 def _verbs(lesson: Lesson, head: frozenset[str], goal: Goal) -> dict[str, float]:
     """What is done must be what is asked for: to create something, to change it and to delete it are three things."""
     verbs, asked = head & VERBS, goal.words & VERBS
+    form = lesson.operations[-1].form
+    if form is not None and any(clears(goal.text, called(field)) for field in form.fields):
+        asked -= {"delete"}  # "remove its colour": not the thing, but what a field of it holds
     if ("delete" in verbs) != ("delete" in asked) and not goal.question:
         return {"destroys": 1.0}
-    if goal.makes and lesson.about is not None and "create" not in verbs and not lesson.visit:
+    if goal.makes and lesson.changes and "create" not in verbs and not lesson.visit:
         return {"old": 1.0}
     if "create" in verbs - asked and goal.changes and not goal.makes and lesson.changes:
         return {"fresh": 1.0}

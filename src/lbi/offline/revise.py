@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lbi.environments.snapshot import Element
-from lbi.offline.forms import TEXT_ROLES, Form
+from lbi.offline.forms import TEXT_ROLES, Form, called
 from lbi.offline.goal import Goal
 from lbi.offline.lexical import Value, labels, words
 from lbi.offline.situation import Move, Situation, fill
@@ -73,6 +73,10 @@ def has_text(field: Element) -> bool:
 
 def revision(here: Situation, form: Form) -> Move | None:
     """The next box of the form whose text the goal wants changed."""
+    if "comment" in here.goal.words and any(
+        "comment" in labels(called(field)) for field in here.page.elements if field.role in TEXT_ROLES
+    ):
+        return None  # "leave a note on it": there is a box for that
     for field in form.fields:
         if has_text(field) and not here.has_filled(field) and (text := revised(here.goal, field.value)) is not None:
             return fill(field, text), "the text as the instruction wants it"

@@ -12,9 +12,9 @@ from lbi.environments.snapshot import Element, Page
 from lbi.offline.answers import answer
 from lbi.offline.assign import Filling
 from lbi.offline.atlas import Atlas
-from lbi.offline.forms import FIELD_ROLES, TOGGLE_ROLES, Key
+from lbi.offline.forms import FIELD_ROLES, TOGGLE_ROLES, Key, called
 from lbi.offline.goal import FILLING, Goal, page_of
-from lbi.offline.lexical import Value, words
+from lbi.offline.lexical import Value, contains_phrase, labels, words
 from lbi.offline.things import variants
 from lbi.records import Observation, Step
 
@@ -92,19 +92,22 @@ class Situation:
 
     def free_values(self) -> list[Value]:
         """Values that no earlier step has put anywhere, and that do not name where we are or how we came here."""
+        sent = {s.observation.url for s in self.history if s.action.role == "button" or s.action.kind == "press"}
         spent = {
             s.action.value
             for s in self.history
-            if s.action.kind in FILLING and s.observation.url != self.page.url and "search for" not in s.reason
+            if s.action.kind in FILLING and s.observation.url in sent - {self.page.url} and "search for" not in s.reason
         }
         led = {s.action.name.strip().lower() for s in self.history if s.action.role == "link"}
-        here = self.page.title.lower()
+        here = self.page.title
+        fields = {w for e in self.page.elements if e.role in FIELD_ROLES for w in labels(called(e))}
         return [
             value
             for value in self.goal.values
             if value.text not in spent
             and value.text.lower() not in led
-            and not (len(value.text) > 3 and value.text.lower() in here)
+            # what is said right after the name of a field is for that, whatever the page is called
+            and not (len(value.text) > 3 and contains_phrase(here, value.text) and not fields & set(value.before[:1]))
         ]
 
 

@@ -71,7 +71,7 @@ class Known:
         """
         if about.id.isdigit() and (number := _number(self.goal, about)):
             return Thing(about.prefix, number)
-        found = _by_name(self, frozenset(said)) or _by_id(self.goal, about)
+        found = _by_name(self, frozenset(said), _described(self.goal, about)) or _by_id(self.goal, about)
         if found is not None or about.id.isdigit() or (len(self.names) >= FAMILIAR and not self.goal.makes):
             return found  # where several are known, one that is not among them is not there
         return _by_value(self.goal, about)
@@ -182,7 +182,24 @@ def _by_id(goal: Goal, about: Thing) -> Thing | None:
     return about if not about.id.isdigit() and own and own <= set(words(goal.text)) else None
 
 
-def _by_name(known: Known, said: frozenset[str]) -> Thing | None:
+def _described(goal: Goal, about: Thing) -> frozenset[str]:
+    """Words by which the goal says which of its kind it means: "the lamp about *the kitchen*, ..."."""
+    kind = {word for part in about.prefix for word in words(part)}
+    found: set[str] = set()
+    for match in _DESCRIBES.finditer(goal.text):
+        if kind & set(words(match[1])):
+            found |= set(labels(match[2]))
+    return frozenset(found)
+
+
+_DESCRIBES = re.compile(
+    r"\b(?:the|that|this|our) ((?:[\w-]+ ){0,2}[\w-]+),? "
+    r"(?:about|on|with|for|concerning|regarding|that|which|where|in which|whose|called|saying) ([^.!?,;:\"]*)",
+    re.IGNORECASE,
+)
+
+
+def _by_name(known: Known, said: frozenset[str], described: frozenset[str] = frozenset()) -> Thing | None:
     """The thing whose name the goal says word by word, or most of whose name it says, rare words counting more.
 
     Of names that are said as they are the first wins, as what comes later is where to, or like what; a name within
@@ -193,7 +210,9 @@ def _by_name(known: Known, said: frozenset[str]) -> Thing | None:
         rare = mention.hits - said
         # one word of several may stand in the instruction for anything
         told = len(rare) > 1 or (bool(rare) and rare == mention.own - said)
-        if mention.whole or (told and len(mention.hits) / len(mention.own) >= NAMED):
+        # where the goal says that it describes one, a word that no other name has is enough
+        unique = any(known.common[word] == 1 for word in rare & described)
+        if mention.whole or unique or (told and len(mention.hits) / len(mention.own) >= NAMED):
             value = sum(1 / known.common[word] for word in rare) + 0.1 * len(mention.hits)
             value += (0.5 + 0.01 * mention.length) * mention.whole
             best[mention.thing] = max(best.get(mention.thing, (0.0, False)), (value, mention.whole))
