@@ -1,0 +1,187 @@
+"""Where a new value belongs when nobody says what is there now: "the lathe stands in bay 7" + the table of machines.
+
+A text has places for values: numbers, times, dates, names, cells. A new value goes to the place of its shape around
+which the text says what the instruction says around the value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lbi.offline.contrast import Operand, Swap, operands, stands_in
+from lbi.offline.layout import MARK, Table, is_heading, section, tables
+from lbi.offline.lexical import STOP, stem, words
+
+ENOUGH = 0.2  # how much the words around must have in common
+AHEAD = 1.15  # how much more than around any other place
+_TOKEN = re.compile(r"\w+(?:[.,:-]\d+)*")
+_IS = re.compile(r"\b(?:is|are|be|becomes?|as|to|in|at|by|reads?|says?|called)\s+(?:now |the |a |an )*$", re.I)
+_PLAIN = re.compile(r"\b(?:is|are|be|becomes?|to)\s+(?:now )?([a-z][\w-]*)(?=[.,;!]|\s+(?:now|from)\b|$)")
+_KEYED = re.compile(r"(?:^|(?<=\s))([^\W\d][^:|]{1,40}): +(\S.*)$")
+
+
+@dataclass(frozen=True)
+class Slot:
+    start: int
+    end: int
+    shape: str
+    around: Mapping[str, float]  # words near it, the nearer the heavier
+    row: frozenset[str] = frozenset()  # words of what the row of a table is about
+    column: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Exchange:
+    start: int
+    end: int
+    new: str
+
+
+def exchanges(said: str, text: str) -> list[Exchange]:
+    """Places of the text, and what is to stand there; none where two places are as likely."""
+    slots = _slots(said, text)
+    found: list[Exchange] = []
+    for new in _news(said, text):
+        near = _around(said, new.start, new.end)
+        scored = sorted(((_worth(new, near, slot, text), slot) for slot in slots), key=lambda item: -item[0])
+        scored = [(worth, slot) for worth, slot in scored if all(slot.start != other.start for other in found)]
+        if not scored or scored[0][0] < ENOUGH:
+            continue
+        if len(scored) > 1 and scored[0][0] < AHEAD * scored[1][0]:
+            continue
+        found.append(Exchange(scored[0][1].start, scored[0][1].end, new.text))
+    return found
+
+
+def exchanged(text: str, found: Sequence[Exchange]) -> str:
+    for one in sorted(found, key=lambda one: -one.start):
+        text = text[: one.start] + one.new + text[one.end :]
+    return text
+
+
+def _news(said: str, text: str) -> list[Operand]:
+    found = [o for o in operands(said) if o.shape != "name" or _IS.search(said[: o.start]) or _subject(said, o)]
+    plain = [
+        Operand(m[1], "word", *m.span(1))
+        for m in _PLAIN.finditer(said)
+        if m[1] not in STOP and not any(o.start <= m.start(1) < o.end for o in found)
+    ]
+    cells = [cell for table in tables(text.split("\n")) for row in table.rows for cell in row.cells]
+    return [o for o in [*found, *plain] if not stands_in(o.text, text) or o.text in " ".join(cells[1:])]
+
+
+def _subject(said: str, o: Operand) -> bool:
+    """"Judit is the new head": a name at the beginning that is something now."""
+    return re.match(r"\s+(?:is|becomes|will be)\b", said[o.end :]) is not None
+
+
+def _around(said: str, start: int, end: int) -> dict[str, float]:
+    """Words before and after, the nearer the heavier; what stands in another sentence counts little."""
+    found: dict[str, float] = {}
+    left, right = _TOKEN.findall(said[:start])[::-1], _TOKEN.findall(said[end:])
+    for side in (left, right):
+        distance = 0
+        for token in side:
+            if token.lower() in STOP and not token[:1].isdigit():
+                continue
+            for word in words(token) or (stem(token),):
+                found[word] = max(found.get(word, 0.0), 1 / (1 + 0.5 * distance))
+            distance += 1
+    return found
+
+
+def _worth(new: Operand, near: Mapping[str, float], slot: Slot, text: str) -> float:
+    if not _same_shape(new, slot) or new.text == text[slot.start : slot.end]:
+        return 0.0
+    if slot.row or slot.column:
+        row = _share(slot.row, near)
+        column = _share(slot.column, near)
+        if not row or (not column and slot.shape not in ("date", "number")):
+            return 0.0
+        return row + column if column else 0.5 * row
+    if slot.shape == "word" and not stands_in(new.text, text):
+        left = text[: slot.start].rstrip()
+        lead = words(left[-40:])[-2:]
+        return 1.0 if lead and all(near.get(word, 0) >= 0.3 for word in lead) else 0.0
+    if stands_in(new.text, text):
+        return 0.0
+    return sum(weight * near.get(word, 0.0) for word, weight in slot.around.items())
+
+
+def _share(names: frozenset[str], near: Mapping[str, float]) -> float:
+    return sum(near.get(word, 0.0) for word in names) / len(names) if names and names <= set(near) else 0.0
+
+
+def _same_shape(new: Operand, slot: Slot) -> bool:
+    if new.shape in ("quoted", "name"):
+        return slot.shape == "name"
+    return new.shape == slot.shape
+
+
+def _slots(said: str, text: str) -> list[Slot]:
+    lines = text.split("\n")
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line) + 1)
+    found: list[Slot] = []
+    taken: set[int] = set()
+    named = set(words(said))
+    for table in tables(lines):
+        found += _cells(table, starts, named)
+        taken |= {row.line for row in (table.head, *table.rows)}
+    bounds = section(lines, named)
+    for at, line in enumerate(lines):
+        if at in taken or is_heading(line):
+            continue
+        inside = bounds is not None and bounds[0] <= at < bounds[1]
+        found += [slot for slot in _in_line(line, starts[at], inside) if not _is_said(text, slot, said)]
+    return found
+
+
+def _is_said(text: str, slot: Slot, said: str) -> bool:
+    """What the instruction itself says of the place is how it finds it, not what it wants changed."""
+    return stands_in(text[slot.start : slot.end], said)
+
+
+def _cells(table: Table, starts: Sequence[int], named: set[str]) -> list[Slot]:
+    found = []
+    for row in table.rows:
+        if len(row.cells) != len(table.head.cells):
+            continue
+        for (start, end), cell, head in list(zip(row.spans, row.cells, table.head.cells, strict=True))[1:]:
+            shape = _shape(cell)
+            around = frozenset(words(row.cells[0])), frozenset(words(head))
+            if around[0] <= named:
+                found.append(Slot(starts[row.line] + start, starts[row.line] + end, shape, {}, *around))
+    return found
+
+
+def _shape(cell: str) -> str:
+    marked = operands(cell)
+    return marked[0].shape if marked and marked[0].text == cell else "name"
+
+
+def _in_line(line: str, offset: int, inside: bool) -> list[Slot]:
+    mark = MARK.match(line)
+    first = mark.end() if mark else 0
+    found = []
+    for part in re.finditer(r"(?:[^.;]|[.](?=\S))+", line[first:]):
+        at, said = first + part.start(), part[0]
+        keyed = _KEYED.match(said.strip()) if not mark else None
+        for o in operands(said):
+            begins = not said[: o.start].strip() and not mark
+            if o.shape == "name" and begins:
+                continue
+            shape = "name" if o.shape == "quoted" else o.shape
+            around = _around(said, o.start, o.end)
+            if inside:
+                around = {word: 1.1 * weight for word, weight in around.items()}
+            found.append(Slot(offset + at + o.start, offset + at + o.end, shape, around))
+        for match in re.finditer(r"\b(?:is|are)\s+([a-z][\w-]*)", said):
+            found.append(Slot(offset + at + match.start(1), offset + at + match.end(1), "word", {}))
+        if keyed and not operands(keyed[2]):
+            start = line.rindex(keyed[2])
+            found.append(Slot(offset + start, offset + start + len(keyed[2]), "name", _around(said, len(said), len(said))))
+    return found
