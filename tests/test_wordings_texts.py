@@ -11,6 +11,7 @@ from lamps import observed
 from lbi.offline.assign import assign, holds
 from lbi.offline.forms import forms
 from lbi.offline.goal import Goal, page_of
+from lbi.offline.placeholders import with_values
 from lbi.offline.revise import revised, revision, unused
 from lbi.offline.situation import Situation, enter
 from lbi.records import Action, Step
@@ -348,7 +349,7 @@ def drawn(spec: Spec) -> list[str]:
 def filled_in(spec: Spec, instruction: str) -> dict[str, str | bool]:
     """What the form holds when nothing is left to enter, as far as that differs."""
     now, history = dict(spec), list[Step]()
-    goal = Goal(instruction)
+    goal = Goal(with_values(instruction))
     for _ in range(8):
         seen = observed("/x/12", "Number 12", *drawn(now))
         here = Situation(goal, page_of(seen), seen, tuple(history), frozenset())

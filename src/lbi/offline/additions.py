@@ -19,13 +19,14 @@ _FIRST = re.compile(
     r"\b(?:top|(?:at|to) the (?:very )?(?:beginning|start|head)|as the (?:very )?first|first (?:line|item|entry))\b", re.I
 )
 _LAST = re.compile(r"\b(?:end|bottom|last (?:line|sentence)|append)\b", re.I)
+_PRONOUN = re.compile(r"\b(?:them|there|it|those|these)\b", re.I)
 _COMMENT = frozenset(("comment", "reason"))
 _PROSE = re.compile(r"\b(?:sentence)\b", re.I)
 _APART = re.compile(r"\b(?:paragraph|section)\b", re.I)
 _LISTED = re.compile(r"\b(?:list|bullet|item|point|step|entry|entries|rule)s?\b", re.I)
 
 
-def put_in(said: str, text: str) -> str | None:
+def put_in(said: str, text: str, whole: str) -> str | None:
     """The text with what is to be added to it; None if nothing is, or the place is not clear."""
     if (row := _row_added(said, text)) is not None:
         return row
@@ -33,6 +34,8 @@ def put_in(said: str, text: str) -> str | None:
     if not added:
         return None
     lines = text.rstrip().split("\n")
+    if len(scope(said, lines)) == len(lines) and _PRONOUN.search(said):
+        said = f"{said} {whole}"  # "... and add it to them": what they are stands elsewhere
     tail = "\n" * text.endswith("\n")
     beside = _beside(said, lines, added)
     if beside is not None:

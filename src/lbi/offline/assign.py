@@ -16,6 +16,12 @@ LOOSE = 0.55  # score of an option that is said without its field: "make it a bl
 LOOSE_LENGTH = 3
 OFF = "off"  # value of a switch that is not to be chosen
 ONESELF = frozenset(labels("email e-mail username password"))
+#: what a thing is when this was done to it
+BECOMES = tuple((stem(verb), stem(adjective)) for verb, adjective in (("hide", "visible"), ("show", "visible")))
+#: words for why something is done, which a comment tells
+REASONS = frozenset(labels("reason why because explain justify explanation"))
+SPOKEN = frozenset(labels("comment description"))
+SPEAKS = frozenset(labels("comment description tell write inform explain"))
 NEARLY = 0.6  # share of the words of a switch's name that must be said
 
 
@@ -89,16 +95,28 @@ def _position(field: Element, fields: Collection[Element]) -> int:
     return next(i for i, other in enumerate(fields) if other is field)
 
 
+def is_sentence(text: str) -> bool:
+    """Whether it is something that one says, and not what something is called."""
+    return text.rstrip()[-1:] in (".", "!", "?") and len(text.split()) > 1
+
+
 def text_score(value: Value, field: Element, known: Mapping[Key, str], frame: Collection[Key]) -> float:
     """How well a value suits a text box; not above 0 = it does not."""
     key = (field.role, field.name)
     names = set(labels(called(field))) | set(labels(field.group))
     own = bool(names & ONESELF) and "@" not in value.text  # who writes is hardly ever a part of what is written
-    near = max((1.0 - 0.2 * i for i, word in enumerate(value.before) if word in names), default=0.0)
-    near = max(near, 0.6 if value.after and value.after[0] in names else 0.0)
+    said = [stem("comment") if word in REASONS and word not in names else word for word in value.before]
+    near = max((1.0 - 0.2 * i for i, word in enumerate(said) if word in names), default=0.0)
+    near = max(near, max((0.7 - 0.1 * i for i, word in enumerate(value.after) if word in names), default=0.0))
+    # "reply 'x'", "tell her 'x'": what is said goes to where one says something
+    speaks = value.kind == "quoted" and bool(names & SPOKEN)
+    if speaks and near == 0 and set(said[:3]) & SPEAKS:
+        near = 0.7
     score = 2.0 * near - 0.9
     if near == 0 and not known and stem("name") in names and value.kind in ("quoted", "name"):
         score += 0.9  # what nothing is said of is most often what a thing is called
+    if speaks and near == 0 and not known and is_sentence(value.text):
+        score += 0.8  # and so does a whole sentence that nothing is said of
     score += {"quoted": 0.5, "date": 0.2, "name": 0.1, "number": -0.2}[value.kind]
     if key in known:
         score += 0.9 + (0.4 if _shape(known[key]) == _shape(value.text) else 0.0)
@@ -127,7 +145,9 @@ def _choices(
     """Options and switches that the instruction names; each value of it is used for one field only."""
     scored: list[tuple[float, int, Filling]] = []
     wanted = set(labels(_AT_THE_END.sub("", instruction)))
+    wanted |= {adjective for verb, adjective in BECOMES if verb in wanted}
     plain = unquoted(instruction)
+    boxes = [field for field in fields if field.role in TEXT_ROLES]
     times = Counter(_bare(option).lower() for field in fields for option in set(field.options))
     for index, field in enumerate(fields):
         named = set(labels(title(field.name)))
@@ -144,6 +164,10 @@ def _choices(
             # a radio button "create" is no answer to "create a lamp": what is to be done anyway says nothing of how
             literally = contains_phrase(instruction, field.name.strip(" :*")) and stem(field.name) != "create"
             nearly = len(named & wanted) > 1 and len(named & wanted) / len(named) >= NEARLY
+            # "the readers to notify" are no order to notify readers
+            other = any(named <= set(labels(called(f))) and contains_phrase(plain, called(f)) for f in boxes) and not contains_phrase(plain, title(field.name))
+            if other:
+                continue
             if literally or nearly or (named <= wanted and (field.role, field.name) in known):
                 off = field.role != "radio" and _denied(instruction, named)
                 if not off or "checked" in field.states:
@@ -226,9 +250,16 @@ def _put_on(instruction: str, fields: Collection[Element], filled: set[str]) -> 
         if field.role in TEXT_ROLES and field.ref not in filled and name and field.name.strip():
             pattern = rf"([\w.@-]+) (?:on|to|in|into|as) (?:its |the |their |his |her )?{re.escape(name)}\b"
             match = re.search(pattern, unquoted(instruction), re.IGNORECASE)
-            if match and words(match[1]) and stem(match[1]) not in SYNONYMS.values():
+            belongs = match and re.match(r"(?:belong|go|come|fit)e?s?$", match[1], re.IGNORECASE)
+            if match and not belongs and words(match[1]) and stem(match[1]) not in SYNONYMS.values():
                 found.append(Filling(field, match[1]))
     return found
+
+
+def _labelled(instruction: str, name: str) -> str:
+    """What stands after the name of a field and a colon: "Comment: counted again"."""
+    match = re.search(rf"(?:^|[.;,(]\s+|\band )(?:the )?{re.escape(name)}: ([^\"“;.!?]+)", instruction, re.IGNORECASE)
+    return match[1].strip(" ,)") if match else ""
 
 
 def _phrases(
@@ -236,8 +267,13 @@ def _phrases(
 ) -> list[Filling]:
     """Unquoted values of fields that a lesson filled: '... with summary Door is stuck and ...'."""
     found: list[Filling] = []
+    said = ""
     for field in fields:
-        if field.role not in TEXT_ROLES or field.ref in filled or (field.role, field.name) not in known:
+        if field.role not in TEXT_ROLES or field.ref in filled:
+            continue
+        if field.name.strip() and (said := _labelled(instruction, called(field))):
+            found.append(Filling(field, said))
+        if (field.role, field.name) not in known or said:
             continue
         if stem("search") in labels(field.name):
             continue  # "search box" is no search for a box

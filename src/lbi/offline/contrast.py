@@ -12,18 +12,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lbi.offline.layout import SENTENCE
-from lbi.offline.lexical import STOP
+from lbi.offline.lexical import STOP, SYNONYMS
 
 REACH = 4  # words of what is not marked as one thing
 ALIKE = 0.7  # likeness of a word and its misspelling
-Shape = Literal["quoted", "date", "time", "number", "name", "word"]
+Shape = Literal["quoted", "date", "time", "number", "numeral", "name", "word"]
 
 _MARKED = re.compile(
     r"\"(?P<q1>[^\"]+)\"|“(?P<q2>[^”]+)”|(?<!\w)'(?P<q3>[^']+(?:'\w[^']*)*)'(?!\w)|‘(?P<q4>[^’]+)’|`(?P<q5>[^`]+)`"
     r"|(?P<date>\b\d{4}-\d\d-\d\d\b|\b\d{1,2}/\d{1,2}/\d{2,4}\b)"
     r"|(?P<time>\b\d{1,2}:\d\d\b)"
     r"|(?P<number>(?<![\w.#-])\d+(?:[.,]\d+)*(?![\w-]))"
-    r"|(?P<name>(?<![\w-])(?:(?:Mr|Mrs|Ms|Dr)\. )?[A-Z][\w-]*(?: [A-Z][\w-]*)*)"
+    r"|(?P<numeral>\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|hundred)\b)"
+    r"|(?P<name>(?<![\w-])(?:(?:Mr|Mrs|Ms|Dr)\. )?[A-Z](?!rs?\. |s\. )[\w-]*(?: (?!(?:Mr|Mrs|Ms|Dr)\. )[A-Z][\w-]*)*)"
 )
 _NOUN = r"(?:(?:the|a|an|on|in|at|of|by|as|word|name|to) )*"
 _SHALL = (
@@ -52,6 +53,7 @@ _REPLACES = re.compile(
 )
 _AGAINST = re.compile(rf"\b(?:instead of|rather than|in place of|not|no longer|from)\s+{_NOUN}[\"“'‘`]?$", re.I)
 _GONE = re.compile(r"^[\"”'’`]?\s+(?:is|are|was) (?:no longer|not|wrong)\b", re.I)
+_MENDED = re.compile(r"(?:changed|corrected|updated|adjusted|adapted|mended|fixed|amended|there|removed|added)\b", re.I)
 _SPELLS = re.compile(r"\b(?:mis-?spel\w*|spel(?:t|led|ling)|typos?|misprint\w*|letters?)\b", re.I)
 _ASIDE = re.compile(r"\b(?:add|append|insert|after|before|below|above)\b", re.I)
 
@@ -71,20 +73,40 @@ class Swap:
 
 
 def stands_in(value: str, text: str) -> bool:
-    return bool(value) and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text) is not None
+    return bool(value) and re.search(bounded(value), text) is not None
+
+
+def bounded(value: str) -> str:
+    """A pattern for a value as a whole: 14 does not stand in 2026-02-14, nor 30 in 18:30."""
+    if value[0].isdigit() and value[-1].isdigit():
+        return rf"(?<![\w:])(?<!\d[.,-]){re.escape(value)}(?!\w|[:.,-]\d)"
+    start, end = r"(?<!\w)" if value[0].isalnum() else "", r"(?!\w)" if value[-1].isalnum() else ""
+    return f"{start}{re.escape(value)}{end}"
 
 
 def operands(said: str) -> list[Operand]:
     """What is marked as one thing: quoted, dates, times, numbers, and names as far as a capital shows them."""
     found = []
     for match in _MARKED.finditer(said):
-        for shape in ("date", "time", "number", "name"):
+        for shape in ("date", "time", "number", "numeral", "name"):
             if match[shape]:
-                found.append(Operand(match[0], shape, *match.span()))  # type: ignore[arg-type]
+                start = match.start() + (_ordered(match[0]) if shape == "name" and _opens(said, match.start()) else 0)
+                if start < match.end():
+                    found.append(Operand(said[start : match.end()], shape, start, match.end()))  # type: ignore[arg-type]
         for quote in ("q1", "q2", "q3", "q4", "q5"):
             if match[quote]:
                 found.append(Operand(match[quote], "quoted", *match.span()))
     return found
+
+
+def _opens(said: str, at: int) -> bool:
+    return not said[:at].strip() or said[:at].rstrip()[-1:] in ".!?:;"
+
+
+def _ordered(name: str) -> int:
+    """How much of a name is the verb that its sentence begins with: "Ask Judit"."""
+    first = name.split()[0]
+    return len(first) + 1 if first.lower() in SYNONYMS or first.lower() in STOP or first in ("Ask", "Replace") else 0
 
 
 def swaps(said: str, text: str) -> list[Swap]:
@@ -124,7 +146,7 @@ def _quoted(marked: Sequence[Operand], sentence: str, near: str, text: str) -> l
     ):
         return []
     found = []
-    for shapes in (("quoted",), ("number",), ("date",), ("time",)):
+    for shapes in (("quoted",), ("number",), ("date",), ("time",), ("numeral",)):
         group = [o for o in marked if o.shape in shapes]
         while len(group) > 1:
             a, b = group[:2]
@@ -178,7 +200,7 @@ def _across(sentence: str, text: str) -> list[Swap]:
                 continue
             left, right = _before(sentence[: match.start()]), _after(sentence[match.end() :])
             old, new = (left, right) if old_first else (right, left)
-            swap = _matched(old, new, text, old_first) or _matched(new, old, text, not old_first)
+            swap = _matched(old, new, text, old_first)
             if swap is not None:
                 found.append(swap)
     for match in re.finditer(rf"\bnot {_NOUN}(?P<old>\w[\w.-]*),? but {_NOUN}(?P<new>\w[\w.-]*)", sentence, re.I):
@@ -210,9 +232,12 @@ def _matched(there: Sequence[str], other: Sequence[str], text: str, leads: bool)
             continue
         part = other[:size] if leads else other[-size:]
         new = " ".join(part).rstrip(".") if not old.endswith(".") else " ".join(part)
-        if len(part) == size and not stands_in(new, text) and not all(word.lower() in STOP for word in part):
+        if _MENDED.match(new) or all(word.lower() in STOP for word in part):
+            return None
+        if len(part) == size and not stands_in(new, text):
             same = new[:1].isupper() == old[:1].isupper() and new[:1].isdigit() == old[:1].isdigit()
-            return Swap(old, new) if same else None
+            counts = {o.shape for o in operands(old)} - {"name"} == {o.shape for o in operands(new)} - {"name"}
+            return Swap(old, new) if same and counts else None
         return None
     return None
 

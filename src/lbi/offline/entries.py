@@ -44,8 +44,6 @@ def changed_entries(goal: Goal, field: Element) -> str | None:
     if not now or any(len(entry.split()) > SHORT for entry in now):
         return None
     own = set(labels(called(field)))
-    for said in re.split(r"(?<=[.!?;])\s+", goal.text) if _names(goal.text, own) else ():
-        pass
     if not _names(goal.text, own):
         return None
     between = separator(field.value)
@@ -81,7 +79,7 @@ def _new(said: str, now: Sequence[str], own: set[str]) -> list[str]:
     patterns = (
         rf"^(?P<x>[a-z][\w.@-]*) (?=[a-z])",
         rf"[.;:,] (?P<x>[a-z][\w.@-]*) (?:is|takes|should|wants|has|must)\b",
-        rf"\b(?:add|put|include|append|enter|by|with) (?P<x>{_WORD}) (?:{to} |besides |too\b|as well\b)",
+        rf"\b(?i:add|put|include|append|enter|by|with) (?P<x>{_WORD}) (?:{to} |besides |too\b|as well\b)",
         rf"\b(?:{names})(?: (?:called|named|by|with))? (?P<x>{_WORD})",
         rf"\b(?:by|with|add|put|include) (?P<x>{_WORD})",
     )

@@ -53,10 +53,13 @@ SYNONYMS: Mapping[str, str] = {
     )
     for word in group
 }
+SENTENCE = 3  # words of a sentence
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+(?:\.\d+)*|[^\W\d_]+")
 _QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|(?<!\w)'([^']+(?:'\w[^']*)*)'(?!\w)|‘([^’]+)’|`([^`]+)`")
 _DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?Z?)?\b|\b\d{1,2}/\d{1,2}/\d{2,4}\b")
+#: what stands after a colon to the end; the full stop of a sentence is a part of it, that after a title is not
 _AFTER_COLON = re.compile(r"(?<=[a-z0-9]):\s+([A-Z][^:]{3,}?)\.?$")
+_TITLED = re.compile(r"\b(?:title|name|called?|summary|subject|headline|titled|named)\W*$", re.IGNORECASE)
 _MARKED = re.compile(
     r"\b(?:word|term|called|named|titled|tag|keyword)s?\s+(?!as\b|of\b|in\b|for\b|is\b|the\b|it\b|that\b)"
     r"(\w[\w-]*(?:\s+[A-Z]\w*)*)"
@@ -67,7 +70,7 @@ _NAME = re.compile(
 )
 #: "Pier 4", but neither "Ticket 4" at the beginning of a sentence nor "the Ticket 4"
 _PLACED = re.compile(r"(?<![.!?:]\s)(?<!^)(?<!\w)(?<!the )[A-Z][a-z]+ \d+(?![\w.]\d)")
-_CAPITAL = re.compile(r"(?<![.!?:]\s)(?<!^)(?<!\w)[A-Z][a-z]+(?:\s+[A-Z][a-z]+)*")
+_CAPITAL = re.compile(r"(?<![.!?:]\s)(?<![.!?:][\"”']\s)(?<!^)(?<!\w)[A-Z][a-z]+(?:\s+[A-Z][a-z]+)*")
 
 ValueKind = Literal["quoted", "date", "number", "name"]
 
@@ -132,7 +135,8 @@ def values(instruction: str) -> tuple[Value, ...]:
     for match in _QUOTED.finditer(instruction):
         add(next(group for group in match.groups() if group), "quoted", *match.span())
     for match in _AFTER_COLON.finditer(instruction):
-        add(match[1], "quoted", *match.span(1))
+        sentence = len(match[1].split()) >= SENTENCE and not _TITLED.search(instruction[: match.start()])
+        add(match[0].lstrip(": ") if sentence else match[1], "quoted", match.start(1), match.end())
     for match in _DATE.finditer(instruction):
         add(match[0], "date", *match.span())
     for match in _PLACED.finditer(instruction):

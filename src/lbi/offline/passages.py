@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from lbi.offline.contrast import operands, stands_in
-from lbi.offline.layout import HEADING, MARK, SENTENCE, is_heading, section, tables
-from lbi.offline.lexical import words
+from lbi.offline.layout import HEADING, MARK, SENTENCE, is_heading, renumbered, section, tables
+from lbi.offline.lexical import contains_phrase, words
 
 AHEAD = 1.05  # how much better than any other line
 _ABOUT = re.compile(r"\b(?:about|on|with|mention(?:s|ing)?|concerning|regarding|for|where|of) (?:the |a |an )?(\w+)", re.I)
@@ -25,7 +25,9 @@ def title_words(lines: Sequence[str]) -> frozenset[str]:
 
 def passage(said: str, lines: Sequence[str], within: Collection[int] = ()) -> int | None:
     """The line that is meant: with a quoted text, or with most of the rare words that are said; of two alike none."""
+    heads = {table.head.line for table in tables(lines)}
     body = [at for at in (within or range(len(lines))) if lines[at].strip() and not is_heading(lines[at])]
+    body = [at for at in body if at not in heads]
     for o in operands(said):
         if o.shape == "quoted":
             having = [at for at in body if stands_in(o.text, lines[at])]
@@ -38,7 +40,11 @@ def passage(said: str, lines: Sequence[str], within: Collection[int] = ()) -> in
     wanted = (set(words(said)) | names) - _GENERIC - title_words(lines)
     wanted |= {word for o in operands(said) if o.shape == "quoted" for word in words(o.text)}
     scored = []
-    for at in body:
+    rows = {row.line: row.cells[0] for table in tables(lines) for row in table.rows}
+    called = [at for at in body if _is_called(rows.get(at) or _entry(lines[at]), said)]
+    if len(called) == 1:
+        return called[0]
+    for at in called or body:
         shared = own[at] & wanted
         if shared and (len(shared) > 1 or shared & names):
             scored.append((sum((1.5 if word in names else 1.0) / times[word] for word in shared), at))
@@ -46,6 +52,16 @@ def passage(said: str, lines: Sequence[str], within: Collection[int] = ()) -> in
     if not scored or (len(scored) > 1 and scored[0][0] < AHEAD * scored[1][0]):
         return None
     return scored[0][1]
+
+
+def _entry(line: str) -> str:
+    """What an entry of a list is called: "Irma Blum, phone 4411" -> "Irma Blum"; what stands in no list is no entry."""
+    mark = MARK.match(line)
+    return re.split(r"[,:;(–]|\s-\s", line[mark.end() :])[0].strip() if mark else ""
+
+
+def _is_called(name: str, said: str) -> bool:
+    return bool(name) and contains_phrase(said, name) and not set(words(name)) <= _GENERIC
 
 
 def scope(said: str, lines: Sequence[str]) -> range:
@@ -83,6 +99,8 @@ def taken_out(said: str, text: str) -> str | None:
         del lines[at - 1 : at + 1]
         return "\n".join(lines)
     del lines[at]
+    if at < len(lines):
+        renumbered(lines, at)
     return "\n".join(lines)
 
 

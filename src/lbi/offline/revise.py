@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 from lbi.environments.snapshot import Element
 from lbi.offline.additions import put_in
-from lbi.offline.contrast import Swap, operands, stands_in, swaps
+from lbi.offline.contrast import Swap, bounded, operands, stands_in, swaps
 from lbi.offline.entries import changed_entries
 from lbi.offline.forms import TEXT_ROLES, Form, called
 from lbi.offline.goal import Goal, page_of
-from lbi.offline.layout import MARK, SENTENCE, is_heading
+from lbi.offline.layout import MARK, SENTENCE, is_heading, section
 from lbi.offline.lexical import Value, labels, words
 from lbi.offline.passages import PIECES, passage, taken_out
 from lbi.offline.situation import Move, Situation, fill
@@ -102,9 +102,9 @@ def revised(goal: Goal, text: str) -> str | None:
     """The text with what the goal wants changed; None if nothing in it is clearly meant."""
     now = text
     for said in _requests(goal.text):
-        now = _changed(said, now) or now
+        now = _changed(said, now, goal.text) or now
     if now == text:
-        now = _changed(goal.text, text) or text
+        now = _changed(goal.text, text, goal.text) or text
     return now if now != text else None
 
 
@@ -115,9 +115,10 @@ def _requests(said: str) -> list[str]:
     return [said[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
 
 
-def _changed(said: str, text: str) -> str | None:
+def _changed(said: str, text: str, whole: str) -> str | None:
     """One request carried out: what is set against something is replaced, or something goes, or comes, or moves on."""
-    adds = _ADDS.search(said) is not None and _WHERE.search(said) is not None and not _MENDS.search(said)
+    placed = _WHERE.search(whole) is not None or section(text.split("\n"), set(words(whole))) is not None
+    adds = placed and _ADDS.search(said) is not None and not _MENDS.search(said)
     found = swaps(said, text)
     if found and not (adds and not any(stands_in(swap.old, said) for swap in found)):
         return _swapped(text, found)
@@ -125,7 +126,7 @@ def _changed(said: str, text: str) -> str | None:
     if _TAKES.search(said) and (part or _OFF.search(said)) and not _news(said, text):
         return taken_out(said, text)
     adds = adds and (part or "\n" in text.strip())
-    if adds and (new := put_in(said, text)) is not None:
+    if adds and (new := put_in(said, text, whole)) is not None:
         return new
     quoted = [o for o in operands(said) if o.shape == "quoted" and not stands_in(o.text, text)]
     alike = [Swap(old, o.text) for o in quoted if (old := _like(o.text, text))]
@@ -146,8 +147,7 @@ def _news(said: str, text: str) -> bool:
 
 def _swapped(text: str, found: Sequence[Swap]) -> str | None:
     for swap in found:
-        start, end = r"(?<!\w)" if swap.old[0].isalnum() else "", r"(?!\w)" if swap.old[-1].isalnum() else ""
-        text = re.sub(f"{start}{re.escape(swap.old)}{end}", swap.new.replace("\\", r"\\"), text, count=1)
+        text = re.sub(bounded(swap.old), swap.new.replace("\\", r"\\"), text, count=1)
     return text if found else None
 
 

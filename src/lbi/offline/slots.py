@@ -7,16 +7,19 @@ which the text says what the instruction says around the value.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lbi.offline.contrast import Operand, Swap, operands, stands_in
 from lbi.offline.layout import MARK, Table, is_heading, section, tables
-from lbi.offline.lexical import STOP, stem, words
+from lbi.offline.lexical import STOP, contains_phrase, stem, words
 
 ENOUGH = 0.2  # how much the words around must have in common
+BEYOND = 0.3  # weight of what belongs to another value
 AHEAD = 1.15  # how much more than around any other place
-_TOKEN = re.compile(r"\w+(?:[.,:-]\d+)*")
+_TOKEN = re.compile(r"\w+(?:[.,:-]\d+)*|;|[.!?](?=\s|$)")
+_BOUNDS = frozenset(("and", "but", ";", ".", "!", "?"))
 _IS = re.compile(r"\b(?:is|are|be|becomes?|as|to|in|at|by|reads?|says?|called)\s+(?:now |the |a |an )*$", re.I)
 _PLAIN = re.compile(r"\b(?:is|are|be|becomes?|to)\s+(?:now )?([a-z][\w-]*)(?=[.,;!]|\s+(?:now|from)\b|$)")
 _KEYED = re.compile(r"(?:^|(?<=\s))([^\W\d][^:|]{1,40}): +(\S.*)$")
@@ -42,10 +45,12 @@ class Exchange:
 def exchanges(said: str, text: str) -> list[Exchange]:
     """Places of the text, and what is to stand there; none where two places are as likely."""
     slots = _slots(said, text)
+    # what stands near many values tells none of them apart
+    common = Counter((slot.shape, word) for slot in slots for word, weight in slot.around.items() if weight > BEYOND)
     found: list[Exchange] = []
     for new in _news(said, text):
         near = _around(said, new.start, new.end)
-        scored = sorted(((_worth(new, near, slot, text), slot) for slot in slots), key=lambda item: -item[0])
+        scored = sorted(((_worth(new, near, slot, text, common), slot) for slot in slots), key=lambda item: -item[0])
         scored = [(worth, slot) for worth, slot in scored if all(slot.start != other.start for other in found)]
         if not scored or scored[0][0] < ENOUGH:
             continue
@@ -62,14 +67,20 @@ def exchanged(text: str, found: Sequence[Exchange]) -> str:
 
 
 def _news(said: str, text: str) -> list[Operand]:
-    found = [o for o in operands(said) if o.shape != "name" or _IS.search(said[: o.start]) or _subject(said, o)]
+    rows = [row for table in tables(text.split("\n")) for row in (table.head, *table.rows)]
+    heads = {word for table in tables(text.split("\n")) for head in table.head.cells for word in words(head)}
+    found = [
+        o
+        for o in operands(said)
+        if o.shape != "name" or _IS.search(said[: o.start]) or _subject(said, o) or heads & set(words(said[: o.start])[-1:])
+    ]
     plain = [
         Operand(m[1], "word", *m.span(1))
         for m in _PLAIN.finditer(said)
         if m[1] not in STOP and not any(o.start <= m.start(1) < o.end for o in found)
     ]
-    cells = [cell for table in tables(text.split("\n")) for row in table.rows for cell in row.cells]
-    return [o for o in [*found, *plain] if not stands_in(o.text, text) or o.text in " ".join(cells[1:])]
+    cells = " ".join(cell for row in rows for cell in row.cells[1:])
+    return [o for o in [*found, *plain] if not stands_in(o.text, text) or stands_in(o.text, cells)]
 
 
 def _subject(said: str, o: Operand) -> bool:
@@ -78,21 +89,23 @@ def _subject(said: str, o: Operand) -> bool:
 
 
 def _around(said: str, start: int, end: int) -> dict[str, float]:
-    """Words before and after, the nearer the heavier; what stands in another sentence counts little."""
+    """Words before and after, the nearer the heavier; what stands beyond another value or an "and" counts little."""
     found: dict[str, float] = {}
-    left, right = _TOKEN.findall(said[:start])[::-1], _TOKEN.findall(said[end:])
+    left, right = [m[0] for m in _TOKEN.finditer(said[:start])][::-1], _TOKEN.findall(said[end:])
     for side in (left, right):
-        distance = 0
+        distance, beyond = 0, 1.0
         for token in side:
-            if token.lower() in STOP and not token[:1].isdigit():
+            if token.lower() in _BOUNDS or (token[:1].isdigit() and side is left):
+                beyond *= BEYOND
+            if token.lower() in STOP:
                 continue
             for word in words(token) or (stem(token),):
-                found[word] = max(found.get(word, 0.0), 1 / (1 + 0.5 * distance))
+                found[word] = max(found.get(word, 0.0), beyond / (1 + distance))
             distance += 1
     return found
 
 
-def _worth(new: Operand, near: Mapping[str, float], slot: Slot, text: str) -> float:
+def _worth(new: Operand, near: Mapping[str, float], slot: Slot, text: str, common: Mapping[tuple[str, str], int]) -> float:
     if not _same_shape(new, slot) or new.text == text[slot.start : slot.end]:
         return 0.0
     if slot.row or slot.column:
@@ -107,10 +120,11 @@ def _worth(new: Operand, near: Mapping[str, float], slot: Slot, text: str) -> fl
         return 1.0 if lead and all(near.get(word, 0) >= 0.3 for word in lead) else 0.0
     if stands_in(new.text, text):
         return 0.0
-    return sum(weight * near.get(word, 0.0) for word, weight in slot.around.items())
+    return sum(weight * near.get(word, 0.0) / max(1, common[slot.shape, word]) for word, weight in slot.around.items())
 
 
 def _share(names: frozenset[str], near: Mapping[str, float]) -> float:
+    names = frozenset(word for word in names if len(word) > 1) or names
     return sum(near.get(word, 0.0) for word in names) / len(names) if names and names <= set(near) else 0.0
 
 
@@ -129,7 +143,7 @@ def _slots(said: str, text: str) -> list[Slot]:
     taken: set[int] = set()
     named = set(words(said))
     for table in tables(lines):
-        found += _cells(table, starts, named)
+        found += _cells(table, starts, said, named)
         taken |= {row.line for row in (table.head, *table.rows)}
     bounds = section(lines, named)
     for at, line in enumerate(lines):
@@ -145,7 +159,7 @@ def _is_said(text: str, slot: Slot, said: str) -> bool:
     return stands_in(text[slot.start : slot.end], said)
 
 
-def _cells(table: Table, starts: Sequence[int], named: set[str]) -> list[Slot]:
+def _cells(table: Table, starts: Sequence[int], said: str, named: set[str]) -> list[Slot]:
     found = []
     for row in table.rows:
         if len(row.cells) != len(table.head.cells):
@@ -153,7 +167,7 @@ def _cells(table: Table, starts: Sequence[int], named: set[str]) -> list[Slot]:
         for (start, end), cell, head in list(zip(row.spans, row.cells, table.head.cells, strict=True))[1:]:
             shape = _shape(cell)
             around = frozenset(words(row.cells[0])), frozenset(words(head))
-            if around[0] <= named:
+            if contains_phrase(said, row.cells[0]) or around[0] <= {word for word in named if len(word) > 1}:
                 found.append(Slot(starts[row.line] + start, starts[row.line] + end, shape, {}, *around))
     return found
 
