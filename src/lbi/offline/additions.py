@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from lbi.offline.contrast import Operand, operands, stands_in
 from lbi.offline.layout import MARK, SENTENCE, Table, is_heading, renumbered, section, tables, written_like
-from lbi.offline.lexical import labels, words
+from lbi.offline.lexical import contains_phrase, labels, words
 from lbi.offline.passages import passage, scope
 
 CELLS = 6  # columns of a table that is added to
@@ -16,7 +16,7 @@ _REST = re.compile(r":\s+(\S[^:]*(?::[^:]*)*?)\s*$")
 _BEHIND = re.compile(r"\b(?:(?:right |directly |just )?(?:after|behind|below|under|beneath|following))\b", re.I)
 _AHEAD = re.compile(r"\b(?:(?:right |directly |just )?(?:before|above|ahead of|in front of))\b", re.I)
 _FIRST = re.compile(
-    r"\b(?:top|(?:at|to) the (?:very )?(?:beginning|start|head)|as the (?:very )?first|first (?:line|item|entry))\b", re.I
+    r"\b(?:top|(?:at|to) the (?:very )?(?:beginning|start|head)|(?:as |be |the )+(?:very )?first|first (?:line|item|entry|on|in|of))\b", re.I
 )
 _LAST = re.compile(r"\b(?:end|bottom|last (?:line|sentence)|append)\b", re.I)
 _PRONOUN = re.compile(r"\b(?:them|there|it|those|these)\b", re.I)
@@ -31,7 +31,7 @@ def put_in(said: str, text: str, whole: str) -> str | None:
     if (row := _row_added(said, text)) is not None:
         return row
     added = _added(said, text)
-    if not added:
+    if not added or _about_row(said, text):
         return None
     lines = text.rstrip().split("\n")
     if len(scope(said, lines)) == len(lines) and _PRONOUN.search(said):
@@ -166,6 +166,13 @@ def _row_added(said: str, text: str) -> str | None:
         lines[at:at] = ["|-", new] if table.fenced else [new]
         return "\n".join(lines)
     return None
+
+
+def _about_row(said: str, text: str) -> bool:
+    """Whether it speaks of a table and of something that has a row there: then that row is to change."""
+    rows = [row for table in tables(text.split("\n")) for row in table.rows]
+    spoken = re.search(r"\b(?:table|row|column|cell)\b", said, re.I) is not None
+    return spoken and any(contains_phrase(said, row.cells[0]) for row in rows)
 
 
 def _of_table(said: str, table: Table, lines: Sequence[str]) -> bool:

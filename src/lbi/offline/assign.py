@@ -110,7 +110,7 @@ def text_score(value: Value, field: Element, known: Mapping[Key, str], frame: Co
     near = max(near, max((0.7 - 0.1 * i for i, word in enumerate(value.after) if word in names), default=0.0))
     # "reply 'x'", "tell her 'x'": what is said goes to where one says something
     speaks = value.kind == "quoted" and bool(names & SPOKEN)
-    if speaks and near == 0 and set(said[:3]) & SPEAKS:
+    if speaks and near == 0 and set(said[: 3 if is_sentence(value.text) else 1]) & SPEAKS:
         near = 0.7
     score = 2.0 * near - 0.9
     if near == 0 and not known and stem("name") in names and value.kind in ("quoted", "name"):

@@ -43,7 +43,7 @@ _CHANGE = re.compile(
 _OVER = re.compile(rf"\s+(?:to|by|with|into|for|against)\s+{_NOUN}", re.I)
 #: between what shall be there and what is there
 _BACK = re.compile(
-    rf"[,;(]?\s+(?:and |but )?(?:instead of|rather than|in place of|in lieu of|not|no longer|replaces|(?:takes?|took) the place of)\s+{_NOUN}",
+    rf"[,;(]?\s+(?:and |but )?(?:instead of|rather than|in place of|in lieu of|not|no longer|(?:has |have )?replace[sd]|(?:has |have )?succeed(?:s|ed)|(?:takes?|took|has taken) (?:over from|the place of))\s+{_NOUN}",
     re.I,
 )
 _REPLACES = re.compile(

@@ -47,7 +47,7 @@ SYNONYMS: Mapping[str, str] = {
         ("save", "store", "keep", "apply"),
         ("news",),  # no plural of "new"
         ("user", "account", "member", "person"),
-        ("name", "title", "call", "subject", "summary", "headline"),
+        ("name", "title", "call", "subject", "summary", "headline", "heading", "headed"),
         ("description", "text", "content", "body", "message", "detail", "say", "contain", "read", "mention"),
         ("owner", "assignee", "responsible", "own"),
     )

@@ -31,7 +31,7 @@ _TAKES = re.compile(
 )
 _OFF = re.compile(r"\b(?:off|from|out|among|in|on|of|go|disappear)\b", re.I)
 _ADDS = re.compile(
-    r"\b(?:add|append|put|write|enter|insert|note|extend|attach|include|lacks?|missing|place|supplement|new)\b", re.I
+    r"\b(?:make\b[^;]*\b(?:last|first)|add|append|put|write|enter|insert|note|extend|attach|include|lacks?|missing|place|supplement|new)\b", re.I
 )
 _MENDS = re.compile(r"\b(?:instead of|in place of|replace|swap|exchange|where)\b", re.I)
 _WHERE = re.compile(
@@ -75,12 +75,12 @@ def revision(here: Situation, form: Form) -> Move | None:
 
 def unused(here: Situation, form: Form, values: Sequence[Value]) -> list[Value]:
     """Values that are in no text which was changed, and that are not what a field held before."""
-    texts = [field.value for field in form.fields if here.has_filled(field)]
-    texts += [field.value for field in _before(here, form) if field.value not in texts]
-    long = [text for text in texts if len(text.split()) > 1]
-    changed = {field.value for field in _before(here, form)}
-    left = [value for value in values if value.text not in changed]
-    return [value for value in left if not any(stands_in(value.text, text) for text in long)]
+    before = _before(here, form)
+    keys = {(field.role, field.name, field.nth) for field in before}
+    now = [field.value for field in form.fields if (field.role, field.name, field.nth) in keys]
+    texts = [text for text in (*now, *(field.value for field in before)) if len(text.split()) > 1]
+    left = [value for value in values if value.text not in {field.value for field in before}]
+    return [value for value in left if not any(stands_in(value.text, text) for text in texts)]
 
 
 def _before(here: Situation, form: Form) -> list[Element]:
@@ -121,7 +121,8 @@ def _changed(said: str, text: str, whole: str) -> str | None:
     adds = placed and _ADDS.search(said) is not None and not _MENDS.search(said)
     found = swaps(said, text)
     if found and not (adds and not any(stands_in(swap.old, said) for swap in found)):
-        return _swapped(text, found)
+        now = _swapped(text, found) or text
+        return exchanged(now, exchanges(said, now, [t for swap in found for t in (swap.old, swap.new)]))
     part = _EDITS.search(said) is not None
     if _TAKES.search(said) and (part or _OFF.search(said)) and not _news(said, text):
         return taken_out(said, text)

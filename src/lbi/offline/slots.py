@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from lbi.offline.contrast import Operand, Swap, operands, stands_in
@@ -42,16 +42,22 @@ class Exchange:
     new: str
 
 
-def exchanges(said: str, text: str) -> list[Exchange]:
+def exchanges(said: str, text: str, done: Collection[str] = ()) -> list[Exchange]:
     """Places of the text, and what is to stand there; none where two places are as likely."""
     slots = _slots(said, text)
     # what stands near many values tells none of them apart
     common = Counter((slot.shape, word) for slot in slots for word, weight in slot.around.items() if weight > BEYOND)
     found: list[Exchange] = []
+    shapes = Counter(slot.shape for slot in slots)
     for new in _news(said, text):
+        if new.text in done:
+            continue
         near = _around(said, new.start, new.end)
         scored = sorted(((_worth(new, near, slot, text, common), slot) for slot in slots), key=lambda item: -item[0])
         scored = [(worth, slot) for worth, slot in scored if all(slot.start != other.start for other in found)]
+        alone = [slot for _, slot in scored if slot.shape == new.shape and shapes[slot.shape] == 1]
+        if alone and new.shape in ("date", "time"):
+            scored = [(1.0, alone[0])]  # the only one there is
         if not scored or scored[0][0] < ENOUGH:
             continue
         if len(scored) > 1 and scored[0][0] < AHEAD * scored[1][0]:
@@ -80,7 +86,10 @@ def _news(said: str, text: str) -> list[Operand]:
         if m[1] not in STOP and not any(o.start <= m.start(1) < o.end for o in found)
     ]
     cells = " ".join(cell for row in rows for cell in row.cells[1:])
-    return [o for o in [*found, *plain] if not stands_in(o.text, text) or stands_in(o.text, cells)]
+    entries = " ".join(line[mark.end() :] for line in text.split("\n") if (mark := MARK.match(line)))
+    plainly = "\n".join(MARK.sub("", line) for line in text.split("\n"))
+    told = (cells, entries)
+    return [o for o in [*found, *plain] if not stands_in(o.text, plainly) or any(stands_in(o.text, t) for t in told)]
 
 
 def _subject(said: str, o: Operand) -> bool:
@@ -108,10 +117,10 @@ def _around(said: str, start: int, end: int) -> dict[str, float]:
 def _worth(new: Operand, near: Mapping[str, float], slot: Slot, text: str, common: Mapping[tuple[str, str], int]) -> float:
     if not _same_shape(new, slot) or new.text == text[slot.start : slot.end]:
         return 0.0
-    if slot.row or slot.column:
+    if slot.row and (not slot.around or _share(slot.row, near)):
         row = _share(slot.row, near)
         column = _share(slot.column, near)
-        if not row or (not column and slot.shape not in ("date", "number")):
+        if not row or (not column and not slot.around and slot.shape not in ("date", "number")):
             return 0.0
         return row + column if column else 0.5 * row
     if slot.shape == "word" and not stands_in(new.text, text):
@@ -190,9 +199,15 @@ def _in_line(line: str, offset: int, inside: bool) -> list[Slot]:
                 continue
             shape = "name" if o.shape == "quoted" else o.shape
             around = _around(said, o.start, o.end)
+            row, column = frozenset[str](), frozenset[str]()
+            head = re.split(r"[,:;(–]", said)[0] if mark and part.start() == 0 else ""
+            if head.strip() and o.start > len(head):
+                row, column = frozenset(words(head)), frozenset(words(re.split(r"[,;]", said[: o.start])[-1]))
+                if len(head) >= len(re.split(r"[;]", said[: o.start])[-1].rstrip()):
+                    column = frozenset()
             if inside:
                 around = {word: 1.1 * weight for word, weight in around.items()}
-            found.append(Slot(offset + at + o.start, offset + at + o.end, shape, around))
+            found.append(Slot(offset + at + o.start, offset + at + o.end, shape, around, row, column))
         for match in re.finditer(r"\b(?:is|are)\s+([a-z][\w-]*)", said):
             found.append(Slot(offset + at + match.start(1), offset + at + match.end(1), "word", {}))
         if keyed and not operands(keyed[2]):
