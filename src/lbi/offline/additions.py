@@ -20,6 +20,12 @@ _FIRST = re.compile(
 )
 _LAST = re.compile(r"\b(?:end|bottom|last (?:line|sentence)|append)\b", re.I)
 _PRONOUN = re.compile(r"\b(?:them|there|it|those|these)\b", re.I)
+_CALENDAR = {
+    "weekday": frozenset("monday tuesday wednesday thursday friday saturday sunday".split()),
+    "month": frozenset(
+        "january february march april may june july august september october november december".split()
+    ),
+}
 _COMMENT = frozenset(("comment", "reason"))
 _PROSE = re.compile(r"\b(?:sentence)\b", re.I)
 _APART = re.compile(r"\b(?:paragraph|section)\b", re.I)
@@ -156,7 +162,7 @@ def _row_added(said: str, text: str) -> str | None:
         if len(table.head.cells) > CELLS or not table.rows or not _of_table(said, table, lines):
             continue
         cells = _new_cells(said, table)
-        if cells is None or any(cells[0] == row.cells[0] for row in table.rows):
+        if cells is None or any(contains_phrase(cells[0], row.cells[0]) for row in table.rows):
             continue
         last = table.rows[-1]
         if len(last.cells) != len(cells):
@@ -201,7 +207,13 @@ def _new_cells(said: str, table: Table) -> list[str] | None:
             best = worth, chosen
     if not best[1] or sum(value is not None for value in best[1]) < 2:
         return None
-    return [value.text if value is not None else "" for value in best[1]]
+    return [_as_others(value.text, table, column) if value else "" for column, value in enumerate(best[1])]
+
+
+def _as_others(cell: str, table: Table, column: int) -> str:
+    """In small letters if all others are: accounts."""
+    others = [row.cells[column] for row in table.rows if len(row.cells) > column]
+    return cell.lower() if all(other.islower() for other in others) else cell
 
 
 def _candidates(said: str, table: Table) -> list[Operand]:
@@ -209,9 +221,12 @@ def _candidates(said: str, table: Table) -> list[Operand]:
     heads = {word for head in table.head.cells for word in words(head)}
     for o in operands(said):
         begins = o.shape == "name" and (not said[: o.start].strip() or said[: o.start].rstrip()[-1:] in ".!?")
-        if begins or (set(words(o.text)) <= heads and o.shape == "name"):
+        if (begins and not re.match(r" (?:is|has|was|will)\b", said[o.end :])) or (set(words(o.text)) <= heads and o.shape == "name"):
             continue
         found.append(o)
+    # an account at the beginning: "amara is on call"
+    if first := re.match(r"([a-z][\w.-]*) (?=is|has|was|will)", said):
+        found.insert(0, Operand(first[1], "name", 0, first.end(1)))
     return found
 
 
@@ -226,5 +241,8 @@ def _suits(said: str, value: Operand, table: Table, column: int) -> float:
 
 
 def _shape(cell: str) -> str:
+    for shape, names in _CALENDAR.items():
+        if cell.lower() in names:
+            return shape
     marked = operands(cell)
     return marked[0].shape if marked and marked[0].text == cell and marked[0].shape != "quoted" else "name"

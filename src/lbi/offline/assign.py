@@ -105,6 +105,7 @@ def text_score(value: Value, field: Element, known: Mapping[Key, str], frame: Co
     key = (field.role, field.name)
     names = set(labels(called(field))) | set(labels(field.group))
     own = bool(names & ONESELF) and "@" not in value.text  # who writes is hardly ever a part of what is written
+    names -= {"your"}
     said = [stem("comment") if word in REASONS and word not in names else word for word in value.before]
     near = max((1.0 - 0.2 * i for i, word in enumerate(said) if word in names), default=0.0)
     near = max(near, max((0.7 - 0.1 * i for i, word in enumerate(value.after) if word in names), default=0.0))

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lbi.offline.layout import SENTENCE
-from lbi.offline.lexical import STOP, SYNONYMS
+from lbi.offline.lexical import STOP, SYNONYMS, labels
 
 REACH = 4  # words of what is not marked as one thing
+REMARKS = frozenset(labels("comment reason why"))
 ALIKE = 0.7  # likeness of a word and its misspelling
 Shape = Literal["quoted", "date", "time", "number", "numeral", "name", "word"]
 
@@ -70,6 +71,15 @@ class Operand:
 class Swap:
     old: str
     new: str
+
+
+def without_remarks(said: str) -> str:
+    """The instruction without the quoted texts that are to be left as a comment besides, or as the reason."""
+    for o in reversed(operands(said)):
+        before, after = labels(said[: o.start])[-3:], labels(said[o.end :])[:2]
+        if o.shape == "quoted" and {*before, *after} & REMARKS:
+            said = f"{said[: o.start]}{' ' * (o.end - o.start)}{said[o.end :]}"
+    return said
 
 
 def stands_in(value: str, text: str) -> bool:

@@ -109,7 +109,8 @@ def stem(word: str) -> str:
     if len(lower) > 3 and lower[-1] == lower[-2] and lower[-1] not in "sl":
         lower = lower[:-1]
     lower = lower.removesuffix("e") if len(lower) > 3 else lower
-    return SYNONYMS.get(lower, SYNONYMS.get(lower + "e", lower))
+    # only what has lost an ending may have lost an "e" with it: "not" is no "note"
+    return SYNONYMS.get(lower, SYNONYMS.get(lower + "e", lower) if lower != word.lower() else lower)
 
 
 @lru_cache(maxsize=50_000)

@@ -28,6 +28,7 @@ def passage(said: str, lines: Sequence[str], within: Collection[int] = ()) -> in
     heads = {table.head.line for table in tables(lines)}
     body = [at for at in (within or range(len(lines))) if lines[at].strip() and not is_heading(lines[at])]
     body = [at for at in body if at not in heads]
+    body = [at for at in body if _is_piece(said, lines[at])] or body
     for o in operands(said):
         if o.shape == "quoted":
             having = [at for at in body if stands_in(o.text, lines[at])]
@@ -52,6 +53,16 @@ def passage(said: str, lines: Sequence[str], within: Collection[int] = ()) -> in
     if not scored or (len(scored) > 1 and scored[0][0] < AHEAD * scored[1][0]):
         return None
     return scored[0][1]
+
+
+def _is_piece(said: str, line: str) -> bool:
+    """Whether a line is of the kind that is spoken of: a sentence is no entry of a list or table, a bullet is one."""
+    marked, row = MARK.match(line) is not None, line.lstrip()[:1] in ("|", "!")
+    if re.search(r"\bsentence\b", said, re.I):
+        return not marked and not row
+    if re.search(r"\brow\b", said, re.I):
+        return row
+    return marked or re.search(r"\b(?:bullet|list item)\b", said, re.I) is None
 
 
 def _entry(line: str) -> str:

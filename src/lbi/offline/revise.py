@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from lbi.environments.snapshot import Element
 from lbi.offline.additions import put_in
-from lbi.offline.contrast import Swap, bounded, operands, stands_in, swaps
+from lbi.offline.contrast import Swap, bounded, operands, stands_in, swaps, without_remarks
 from lbi.offline.entries import changed_entries
 from lbi.offline.forms import TEXT_ROLES, Form, called
 from lbi.offline.goal import Goal, page_of
@@ -41,11 +41,12 @@ _WHERE = re.compile(
 _EDITS = re.compile(
     rf"\b(?:append|(?:at|to) the (?:very )?(?:end|bottom|top|beginning)|(?:{PIECES})s?\b(?! on| search))", re.I
 )
+_PART = re.compile(r"\b(?:sentence|line|bullet|paragraph|row|section|whole text)s?\b(?! of code)", re.I)
 _CORRECTS = re.compile(r"\b(?:change|correct|raise|lower|replace|update|edit|mend|fix|adjust)\b", re.I)
 _VERBS = (
     r"(?:add|append|put|insert|enter|write|remove|delete|take|strike|drop|cross|cut|erase|replace|change|swap|correct)"
 )
-_CUT = re.compile(rf"(?<=[;])\s+|,?\s+(?:and|then|but)\s+(?=(?:also |then |please |instead )*{_VERBS}\b)", re.I)
+_CUT = re.compile(rf"(?:(?<=[;])\s+|,?\s+(?:and|then|but)\s+)(?=(?:also |then |please |instead )*{_VERBS}\b)", re.I)
 
 
 def edits(goal: Goal) -> bool:
@@ -80,7 +81,17 @@ def unused(here: Situation, form: Form, values: Sequence[Value]) -> list[Value]:
     now = [field.value for field in form.fields if (field.role, field.name, field.nth) in keys]
     texts = [text for text in (*now, *(field.value for field in before)) if len(text.split()) > 1]
     left = [value for value in values if value.text not in {field.value for field in before}]
-    return [value for value in left if not any(stands_in(value.text, text) for text in texts)]
+    if not here.goal.makes and _PART.search(here.goal.text) and not any(has_text(field) for field in form.fields):
+        # a part of a text is to change, and here is none: only what a field is named for has a place here
+        names = {word for field in form.fields for word in labels(called(field))}
+        left = [value for value in left if value.kind != "quoted" or names & {*value.before[:3], *value.after[:1]}]
+    return [value for value in left if not any(_is_part(value.text, text) for text in texts)]
+
+
+def _is_part(value: str, text: str) -> bool:
+    """Whether a changed text has a value, or all that a value names."""
+    named = [o.text for o in operands(value) if o.text[:1] not in "\"'"]
+    return stands_in(value, text) or (len(named) > 1 and all(stands_in(name, text) for name in named))
 
 
 def _before(here: Situation, form: Form) -> list[Element]:
@@ -100,11 +111,11 @@ def renewed(goal: Goal, field: Element, form: Form) -> str | None:
 
 def revised(goal: Goal, text: str) -> str | None:
     """The text with what the goal wants changed; None if nothing in it is clearly meant."""
-    now = text
-    for said in _requests(goal.text):
-        now = _changed(said, now, goal.text) or now
+    now, whole = text, without_remarks(goal.text)
+    for said in _requests(whole):
+        now = _changed(said, now, whole) or now
     if now == text:
-        now = _changed(goal.text, text, goal.text) or text
+        now = _changed(whole, text, whole) or text
     return now if now != text else None
 
 

@@ -52,8 +52,8 @@ def exchanges(said: str, text: str, done: Collection[str] = ()) -> list[Exchange
     for new in _news(said, text):
         if new.text in done:
             continue
-        near = _around(said, new.start, new.end)
-        scored = sorted(((_worth(new, near, slot, text, common), slot) for slot in slots), key=lambda item: -item[0])
+        near, with_it = _around(said, new.start, new.end), _around(said, new.start, new.end, fading=0.05)
+        scored = sorted(((_worth(new, with_it if slot.row else near, slot, text, common), slot) for slot in slots), key=lambda item: -item[0])
         scored = [(worth, slot) for worth, slot in scored if all(slot.start != other.start for other in found)]
         alone = [slot for _, slot in scored if slot.shape == new.shape and shapes[slot.shape] == 1]
         if alone and new.shape in ("date", "time"):
@@ -97,7 +97,7 @@ def _subject(said: str, o: Operand) -> bool:
     return re.match(r"\s+(?:is|becomes|will be)\b", said[o.end :]) is not None
 
 
-def _around(said: str, start: int, end: int) -> dict[str, float]:
+def _around(said: str, start: int, end: int, fading: float = 1.0) -> dict[str, float]:
     """Words before and after, the nearer the heavier; what stands beyond another value or an "and" counts little."""
     found: dict[str, float] = {}
     left, right = [m[0] for m in _TOKEN.finditer(said[:start])][::-1], _TOKEN.findall(said[end:])
@@ -109,7 +109,7 @@ def _around(said: str, start: int, end: int) -> dict[str, float]:
             if token.lower() in STOP:
                 continue
             for word in words(token) or (stem(token),):
-                found[word] = max(found.get(word, 0.0), beyond / (1 + distance))
+                found[word] = max(found.get(word, 0.0), beyond / (1 + fading * distance))
             distance += 1
     return found
 
@@ -119,7 +119,8 @@ def _worth(new: Operand, near: Mapping[str, float], slot: Slot, text: str, commo
         return 0.0
     if slot.row and (not slot.around or _share(slot.row, near)):
         row = _share(slot.row, near)
-        column = _share(slot.column, near)
+        alike = set(words(text[slot.start : slot.end])) & set(words(new.text))
+        column = max(_share(slot.column, near), 0.5 * bool(alike))  # "head of sales" after "sales clerk"
         if not row or (not column and not slot.around and slot.shape not in ("date", "number")):
             return 0.0
         return row + column if column else 0.5 * row
@@ -170,13 +171,16 @@ def _is_said(text: str, slot: Slot, said: str) -> bool:
 
 def _cells(table: Table, starts: Sequence[int], said: str, named: set[str]) -> list[Slot]:
     found = []
+    heads = Counter(word for row in table.rows for word in set(words(row.cells[0])))
     for row in table.rows:
         if len(row.cells) != len(table.head.cells):
             continue
         for (start, end), cell, head in list(zip(row.spans, row.cells, table.head.cells, strict=True))[1:]:
             shape = _shape(cell)
             around = frozenset(words(row.cells[0])), frozenset(words(head))
-            if contains_phrase(said, row.cells[0]) or around[0] <= {word for word in named if len(word) > 1}:
+            own = {word for word in around[0] & named if heads[word] == 1 and len(word) > 1}
+            if contains_phrase(said, row.cells[0]) or own:
+                around = frozenset(own) or around[0], around[1]
                 found.append(Slot(starts[row.line] + start, starts[row.line] + end, shape, {}, *around))
     return found
 
