@@ -16,14 +16,28 @@ _REST = re.compile(r":\s+(\S[^:]*(?::[^:]*)*?)\s*$")
 _BEHIND = re.compile(r"\b(?:(?:right |directly |just )?(?:after|behind|below|under|beneath|following))\b", re.I)
 _AHEAD = re.compile(r"\b(?:(?:right |directly |just )?(?:before|above|ahead of|in front of))\b", re.I)
 _FIRST = re.compile(
-    r"\b(?:top|(?:at|to) the (?:very )?(?:beginning|start|head)|(?:as |be |the )+(?:very )?first|first (?:line|item|entry|on|in|of))\b", re.I
+    r"\b(?:top|(?:at|to) the (?:very )?(?:beginning|start|head)|(?:as |be |the )+(?:very )?first|first (?:line|item|entry|on|in|of))\b",
+    re.I,
 )
 _LAST = re.compile(r"\b(?:end|bottom|last (?:line|sentence)|append)\b", re.I)
 _PRONOUN = re.compile(r"\b(?:them|there|it|those|these)\b", re.I)
 _CALENDAR = {
-    "weekday": frozenset("monday tuesday wednesday thursday friday saturday sunday".split()),
+    "weekday": frozenset(["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]),
     "month": frozenset(
-        "january february march april may june july august september october november december".split()
+        [
+            "january",
+            "february",
+            "march",
+            "april",
+            "may",
+            "june",
+            "july",
+            "august",
+            "september",
+            "october",
+            "november",
+            "december",
+        ]
     ),
 }
 _COMMENT = frozenset(("comment", "reason"))
@@ -65,7 +79,13 @@ def put_in(said: str, text: str, whole: str) -> str | None:
         return "\n".join(lines) + tail
     at = within[-1] + 1 if within else _end(said, lines)
     last = lines[at - 1] if at else ""
-    if _PROSE.search(said) and last.strip() and not MARK.match(last) and not is_heading(last) and last.strip()[0] != "|":
+    if (
+        _PROSE.search(said)
+        and last.strip()
+        and not MARK.match(last)
+        and not is_heading(last)
+        and last.strip()[0] != "|"
+    ):
         lines[at - 1] = " ".join([last.rstrip(), *added])
     else:
         plain = re.search(r"\bline\b", said, re.I) is not None and not within and not MARK.match(added[0])
@@ -117,7 +137,14 @@ def _masked(said: str, added: Sequence[str]) -> str:
 
 
 def _speaks_of(rest: str) -> bool:
-    return re.match(r"\s*(?:the |that |this )?(?:\w+ )?(?:sentence|line|bullet|item|entry|point|row|step|rule|one)\b", rest, re.I) is not None
+    return (
+        re.match(
+            r"\s*(?:the |that |this )?(?:\w+ )?(?:sentence|line|bullet|item|entry|point|row|step|rule|one)\b",
+            rest,
+            re.I,
+        )
+        is not None
+    )
 
 
 def _entries(said: str, lines: Sequence[str]) -> list[int]:
@@ -221,7 +248,9 @@ def _candidates(said: str, table: Table) -> list[Operand]:
     heads = {word for head in table.head.cells for word in words(head)}
     for o in operands(said):
         begins = o.shape == "name" and (not said[: o.start].strip() or said[: o.start].rstrip()[-1:] in ".!?")
-        if (begins and not re.match(r" (?:is|has|was|will)\b", said[o.end :])) or (set(words(o.text)) <= heads and o.shape == "name"):
+        if (begins and not re.match(r" (?:is|has|was|will)\b", said[o.end :])) or (
+            set(words(o.text)) <= heads and o.shape == "name"
+        ):
             continue
         found.append(o)
     # an account at the beginning: "amara is on call"

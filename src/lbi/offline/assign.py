@@ -166,7 +166,9 @@ def _choices(
             literally = contains_phrase(instruction, field.name.strip(" :*")) and stem(field.name) != "create"
             nearly = len(named & wanted) > 1 and len(named & wanted) / len(named) >= NEARLY
             # "the readers to notify" are no order to notify readers
-            other = any(named <= set(labels(called(f))) and contains_phrase(plain, called(f)) for f in boxes) and not contains_phrase(plain, title(field.name))
+            other = any(
+                named <= set(labels(called(f))) and contains_phrase(plain, called(f)) for f in boxes
+            ) and not contains_phrase(plain, title(field.name))
             if other:
                 continue
             if literally or nearly or (named <= wanted and (field.role, field.name) in known):

@@ -39,21 +39,26 @@ _FORTH = re.compile(
     re.I,
 )
 _CHANGE = re.compile(
-    r"\b(?:from|replac\w*|swap\w*|exchang\w*|substitut\w*|chang\w*|correct\w*|turn\w*|edit|alter|renam\w*|amend)\b", re.I
+    r"\b(?:from|replac\w*|swap\w*|exchang\w*|substitut\w*|chang\w*|correct\w*|turn\w*|edit|alter|renam\w*|amend)\b",
+    re.I,
 )
 _OVER = re.compile(rf"\s+(?:to|by|with|into|for|against)\s+{_NOUN}", re.I)
 #: between what shall be there and what is there
 _BACK = re.compile(
-    rf"[,;(]?\s+(?:and |but )?(?:instead of|rather than|in place of|in lieu of|not|no longer|(?:has |have )?replace[sd]|(?:has |have )?succeed(?:s|ed)|(?:takes?|took|has taken) (?:over from|the place of))\s+{_NOUN}",
+    rf"[,;(]?\s+(?:and |but )?(?:instead of|rather than|in place of|in lieu of|not|no longer|(?:has |have )?(?:replace[sd]|succeed(?:s|ed))"
+    rf"|(?:takes?|took|has taken) (?:over from|the place of))\s+{_NOUN}",
     re.I,
 )
 _REPLACES = re.compile(
-    r"\b(?:instead of|rather than|in place of|place of|replac\w*|swap\w*|exchang\w*|substitut\w*|not|no longer|chang\w*|"
-    r"correct\w*|wrong\w*|mis-?spel\w*|spel(?:t|led)|typos?|mistakes?|should|must|has to|have to|becomes?|renamed?|where)\b",
+    r"\b(?:instead of|rather than|place of|replac\w*|swap\w*|exchang\w*|substitut\w*|not|no longer|chang\w*|"
+    r"correct\w*|wrong\w*|\w*spel(?:t|led|ling)|typos?|mistakes?|should|must|has to|have to|becomes?|renamed?|where)\b",
     re.I,
 )
 _AGAINST = re.compile(rf"\b(?:instead of|rather than|in place of|not|no longer|from)\s+{_NOUN}[\"“'‘`]?$", re.I)
-_GONE = re.compile(r"^[\"”'’`]?\s+(?:is|are|was) (?:no longer|not|wrong)\b", re.I)
+_GONE = re.compile(
+    r"^[\"”'’`]?\s+(?:(?:is|are|was) (?:no longer|not|wrong|gone)|(?:has|have) (?:left|stopped|retired|resigned|gone))\b",
+    re.I,
+)
 _MENDED = re.compile(r"(?:changed|corrected|updated|adjusted|adapted|mended|fixed|amended|there|removed|added)\b", re.I)
 _SPELLS = re.compile(r"\b(?:mis-?spel\w*|spel(?:t|led|ling)|typos?|misprint\w*|letters?)\b", re.I)
 _ASIDE = re.compile(r"\b(?:add|append|insert|after|before|below|above)\b", re.I)
@@ -102,7 +107,7 @@ def operands(said: str) -> list[Operand]:
             if match[shape]:
                 start = match.start() + (_ordered(match[0]) if shape == "name" and _opens(said, match.start()) else 0)
                 if start < match.end():
-                    found.append(Operand(said[start : match.end()], shape, start, match.end()))  # type: ignore[arg-type]
+                    found.append(Operand(said[start : match.end()], shape, start, match.end()))
         for quote in ("q1", "q2", "q3", "q4", "q5"):
             if match[quote]:
                 found.append(Operand(match[quote], "quoted", *match.span()))
@@ -123,7 +128,9 @@ def swaps(said: str, text: str) -> list[Swap]:
     """Each thing in the text that something else shall take the place of."""
     found: list[Swap] = []
     for start, sentence in _sentences(said):
-        marked = [o for o in operands(sentence) if o.shape != "name" or not _begins(o, sentence) or stands_in(o.text, text)]
+        marked = [
+            o for o in operands(sentence) if o.shape != "name" or not _begins(o, sentence) or stands_in(o.text, text)
+        ]
         near = said[max(0, start - 80) :]
         found += _quoted(marked, sentence, near, text)
         found += _against(marked, sentence, text)
@@ -197,7 +204,7 @@ def _against(marked: Sequence[Operand], sentence: str, text: str) -> list[Swap]:
 
 
 def _fits(new: Operand, old: Operand) -> bool:
-    return new.shape == old.shape or {new.shape, old.shape} <= {"quoted", "name"} or "quoted" == new.shape
+    return new.shape == old.shape or {new.shape, old.shape} <= {"quoted", "name"} or new.shape == "quoted"
 
 
 def _across(sentence: str, text: str) -> list[Swap]:
@@ -224,7 +231,9 @@ def _before(said: str) -> list[str]:
 
 
 def _after(said: str) -> list[str]:
-    return _words(re.split(r"[,;:)](?:\s|$)|[.!?](?:\s|$)(?<!Mr\. )(?<!Mrs\. )(?<!Dr\. )(?<!Ms\. )|\"", said)[0])[:REACH]
+    return _words(re.split(r"[,;:)](?:\s|$)|[.!?](?:\s|$)(?<!Mr\. )(?<!Mrs\. )(?<!Dr\. )(?<!Ms\. )|\"", said)[0])[
+        :REACH
+    ]
 
 
 def _words(said: str) -> list[str]:

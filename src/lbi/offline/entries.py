@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from lbi.environments.snapshot import Element
-from lbi.offline.contrast import Swap, operands, swaps
+from lbi.offline.contrast import operands
 from lbi.offline.forms import called
 from lbi.offline.goal import Goal
 from lbi.offline.lexical import STOP, labels, stem, words
@@ -68,7 +68,7 @@ def _said(entry: str, said: str) -> bool:
 
 
 def _new(said: str, now: Sequence[str], own: set[str]) -> list[str]:
-    """The entries that it names and the field does not hold: beside the field's name, or the account that it begins with."""
+    """The entries that it names and the field does not hold: beside the field's name, or its first word."""
     held = {entry.lower() for entry in now}
     quoted = [o.text for o in operands(said) if o.shape == "quoted" and o.text.lower() not in held]
     if quoted:
@@ -77,8 +77,8 @@ def _new(said: str, now: Sequence[str], own: set[str]) -> list[str]:
     to = r"(?:to|on|in|into|among|as|one of|of)"
     found: list[str] = []
     patterns = (
-        rf"^(?P<x>[a-z][\w.@-]*) (?=[a-z])",
-        rf"[.;:,] (?P<x>[a-z][\w.@-]*) (?:is|takes|should|wants|has|must)\b",
+        r"^(?P<x>[a-z][\w.@-]*) (?=[a-z])",
+        r"[.;:,] (?P<x>[a-z][\w.@-]*) (?:is|takes|should|wants|has|must)\b",
         rf"\b(?i:add|put|include|append|enter|by|with) (?P<x>{_WORD}) (?:{to} |besides |too\b|as well\b)",
         rf"\b(?:{names})(?: (?:called|named|by|with))? (?P<x>{_WORD})",
         rf"\b(?:by|with|add|put|include) (?P<x>{_WORD})",
@@ -95,5 +95,7 @@ def _new(said: str, now: Sequence[str], own: set[str]) -> list[str]:
 
 
 _VERBAL = frozenset(
-    words("add remove replace change put take give set make keep tag mark also too as well them him her it and other go")
+    words(
+        "add remove replace change put take give set make keep tag mark also too as well them him her it and other go"
+    )
 ) | {"also", "too", "him", "her", "them", "away", "besides", "among", "by", "with", "other", "others"}

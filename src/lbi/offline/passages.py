@@ -11,7 +11,9 @@ from lbi.offline.layout import HEADING, MARK, SENTENCE, is_heading, renumbered, 
 from lbi.offline.lexical import contains_phrase, words
 
 AHEAD = 1.05  # how much better than any other line
-_ABOUT = re.compile(r"\b(?:about|on|with|mention(?:s|ing)?|concerning|regarding|for|where|of) (?:the |a |an )?(\w+)", re.I)
+_ABOUT = re.compile(
+    r"\b(?:about|on|with|mention(?:s|ing)?|concerning|regarding|for|where|of) (?:the |a |an )?(\w+)", re.I
+)
 #: words for passages say what a passage is, not which
 PIECES = r"sentence|line|bullet|item|entry|paragraph|point|row|section|heading|step|remark|word|passage|note|rule"
 _GENERIC = frozenset(words(re.sub(r"\|", " ", PIECES) + " page text list table end bottom top beginning whole"))
@@ -126,4 +128,8 @@ def _without_words(text: str, value: str) -> str:
     gone = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "\0", text, count=1)
     if "\0\n" in gone or gone.endswith("\0"):
         return re.sub(r" ?\0", "", gone)
-    return re.sub(r"\0 ?", "", gone) if re.search(r"(?:^|\s)\0", gone) and "\0," not in gone and "\0." not in gone else re.sub(r" ?\0", "", gone)
+    return (
+        re.sub(r"\0 ?", "", gone)
+        if re.search(r"(?:^|\s)\0", gone) and "\0," not in gone and "\0." not in gone
+        else re.sub(r" ?\0", "", gone)
+    )

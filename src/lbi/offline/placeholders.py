@@ -8,7 +8,8 @@ _QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”")
 _VALUE = r"(?:\"(?P<quoted>[^\"]+)\"|(?P<bare>[^\s,;\"]+(?: [A-Z][\w-]*)*))"
 #: how it is told what a word stands for; {0} is the word
 _TOLD = (
-    r"(?:where|with)? ?{0} (?:is|are|being|stands for|means|=|as) (?:to be (?:replaced by|filled with) |replaced by )?(?:the )?{1}",
+    r"(?:where|with)? ?{0} (?:is|are|being|stands for|means|=|as) (?:to be )?"
+    r"(?:(?:replaced by|filled with) )?(?:the )?{1}",
     r"(?:with|put|write|enter|insert|use) {1} (?:in place of|instead of|for|in the place of) {0}",
     r"(?:replace|replacing|substitute) {0} (?:by|with) {1}",
     r"(?:for|instead of|in place of) {0},? (?:put in|put|write|enter|insert|use|take|fill in|comes) {1}",
@@ -17,13 +18,17 @@ _TOLD = (
 
 def with_values(instruction: str) -> str:
     """The instruction with each explained word of a quoted text replaced by what it stands for."""
-    quoted = [match for match in _QUOTED.finditer(instruction)]
+    quoted = list(_QUOTED.finditer(instruction))
     outside = _QUOTED.sub(lambda match: match[0] if len(match[0].split()) < 2 else " " * len(match[0]), instruction)
     for word in dict.fromkeys(w for match in quoted for w in re.findall(r"\b[A-Z][A-Z_]+\b", match[0])):
         value = _stands_for(word, outside)
         if value:
             mark = re.compile(rf"[<\[{{(]?\b{word}\b[>\]}})]?")
-            instruction = _QUOTED.sub(lambda match, m=mark, v=value: m.sub(lambda _: v, match[0]), instruction)
+            pieces, at = [], 0
+            for match in _QUOTED.finditer(instruction):
+                pieces += [instruction[at : match.start()], mark.sub(value.replace("\\", r"\\"), match[0])]
+                at = match.end()
+            instruction = "".join([*pieces, instruction[at:]])
     return instruction
 
 

@@ -17,8 +17,8 @@ from lbi.offline.ground import FILLED, ground
 from lbi.offline.lesson import Lesson
 from lbi.offline.lexical import words
 from lbi.offline.parts import kinds_of, over, parts
-from lbi.offline.places import Thing
 from lbi.offline.placeholders import with_values
+from lbi.offline.places import Thing
 from lbi.offline.rank import CLOSE_ENOUGH, CLOSE_TO_ANSWER, rank
 from lbi.offline.seek import LIKELY, SURE, asked, seek
 from lbi.offline.situation import Move, Situation, finish, guidance

@@ -6,6 +6,7 @@ replaced, taken out or added, and that is found in the text itself. Where it is 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -31,7 +32,8 @@ _TAKES = re.compile(
 )
 _OFF = re.compile(r"\b(?:off|from|out|among|in|on|of|go|disappear)\b", re.I)
 _ADDS = re.compile(
-    r"\b(?:make\b[^;]*\b(?:last|first)|add|append|put|write|enter|insert|note|extend|attach|include|lacks?|missing|place|supplement|new)\b", re.I
+    r"\b(?:make\b[^;]*\b(?:last|first)|add|append|put|write|enter|insert|note|extend|attach|include|lacks?|missing|place|supplement|new)\b",
+    re.I,
 )
 _MENDS = re.compile(r"\b(?:instead of|in place of|replace|swap|exchange|where)\b", re.I)
 _WHERE = re.compile(
@@ -123,7 +125,7 @@ def _requests(said: str) -> list[str]:
     """The instruction, cut where another order begins that has an object of its own."""
     masked = re.sub(r"\"[^\"]*\"|“[^”]*”", lambda m: '"' + "x" * (len(m[0]) - 2) + '"', said)
     cuts = [0, *(match.end() for match in _CUT.finditer(masked)), len(said)]
-    return [said[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [said[a:b] for a, b in itertools.pairwise(cuts)]
 
 
 def _changed(said: str, text: str, whole: str) -> str | None:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from lbi.offline.contrast import Operand, Swap, operands, stands_in
+from lbi.offline.contrast import Operand, operands, stands_in
 from lbi.offline.layout import MARK, Table, is_heading, section, tables
 from lbi.offline.lexical import STOP, contains_phrase, stem, words
 
@@ -53,7 +53,10 @@ def exchanges(said: str, text: str, done: Collection[str] = ()) -> list[Exchange
         if new.text in done:
             continue
         near, with_it = _around(said, new.start, new.end), _around(said, new.start, new.end, fading=0.05)
-        scored = sorted(((_worth(new, with_it if slot.row else near, slot, text, common), slot) for slot in slots), key=lambda item: -item[0])
+        scored = sorted(
+            ((_worth(new, with_it if slot.row else near, slot, text, common), slot) for slot in slots),
+            key=lambda item: -item[0],
+        )
         scored = [(worth, slot) for worth, slot in scored if all(slot.start != other.start for other in found)]
         alone = [slot for _, slot in scored if slot.shape == new.shape and shapes[slot.shape] == 1]
         if alone and new.shape in ("date", "time"):
@@ -78,7 +81,10 @@ def _news(said: str, text: str) -> list[Operand]:
     found = [
         o
         for o in operands(said)
-        if o.shape != "name" or _IS.search(said[: o.start]) or _subject(said, o) or heads & set(words(said[: o.start])[-1:])
+        if o.shape != "name"
+        or _IS.search(said[: o.start])
+        or _subject(said, o)
+        or heads & set(words(said[: o.start])[-1:])
     ]
     plain = [
         Operand(m[1], "word", *m.span(1))
@@ -93,7 +99,7 @@ def _news(said: str, text: str) -> list[Operand]:
 
 
 def _subject(said: str, o: Operand) -> bool:
-    """"Judit is the new head": a name at the beginning that is something now."""
+    """ "Judit is the new head": a name at the beginning that is something now."""
     return re.match(r"\s+(?:is|becomes|will be)\b", said[o.end :]) is not None
 
 
@@ -114,7 +120,9 @@ def _around(said: str, start: int, end: int, fading: float = 1.0) -> dict[str, f
     return found
 
 
-def _worth(new: Operand, near: Mapping[str, float], slot: Slot, text: str, common: Mapping[tuple[str, str], int]) -> float:
+def _worth(
+    new: Operand, near: Mapping[str, float], slot: Slot, text: str, common: Mapping[tuple[str, str], int]
+) -> float:
     if not _same_shape(new, slot) or new.text == text[slot.start : slot.end]:
         return 0.0
     if slot.row and (not slot.around or _share(slot.row, near)):
@@ -216,5 +224,7 @@ def _in_line(line: str, offset: int, inside: bool) -> list[Slot]:
             found.append(Slot(offset + at + match.start(1), offset + at + match.end(1), "word", {}))
         if keyed and not operands(keyed[2]):
             start = line.rindex(keyed[2])
-            found.append(Slot(offset + start, offset + start + len(keyed[2]), "name", _around(said, len(said), len(said))))
+            found.append(
+                Slot(offset + start, offset + start + len(keyed[2]), "name", _around(said, len(said), len(said)))
+            )
     return found
