@@ -16,7 +16,8 @@ _REST = re.compile(r":\s+(\S[^:]*(?::[^:]*)*?)\s*$")
 _BEHIND = re.compile(r"\b(?:(?:right |directly |just )?(?:after|behind|below|under|beneath|following))\b", re.I)
 _AHEAD = re.compile(r"\b(?:(?:right |directly |just )?(?:before|above|ahead of|in front of))\b", re.I)
 _FIRST = re.compile(
-    r"\b(?:top|(?:at|to) the (?:very )?(?:beginning|start|head)|(?:as |be |the )+(?:very )?first|first (?:line|item|entry|on|in|of))\b",
+    r"\b(?:top|(?:at|to) the (?:very )?(?:beginning|start|head)"
+    r"|(?:as |be |the )+(?:very )?first|first (?:line|item|entry|on|in|of))\b",
     re.I,
 )
 _LAST = re.compile(r"\b(?:end|bottom|last (?:line|sentence)|append)\b", re.I)

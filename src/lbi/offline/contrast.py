@@ -45,7 +45,8 @@ _CHANGE = re.compile(
 _OVER = re.compile(rf"\s+(?:to|by|with|into|for|against)\s+{_NOUN}", re.I)
 #: between what shall be there and what is there
 _BACK = re.compile(
-    rf"[,;(]?\s+(?:and |but )?(?:instead of|rather than|in place of|in lieu of|not|no longer|(?:has |have )?(?:replace[sd]|succeed(?:s|ed))"
+    rf"[,;(]?\s+(?:and |but )?(?:instead of|rather than|in place of|in lieu of|not|no longer"
+    r"|(?:has |have )?(?:replace[sd]|succeed(?:s|ed))"
     rf"|(?:takes?|took|has taken) (?:over from|the place of))\s+{_NOUN}",
     re.I,
 )
@@ -56,7 +57,8 @@ _REPLACES = re.compile(
 )
 _AGAINST = re.compile(rf"\b(?:instead of|rather than|in place of|not|no longer|from)\s+{_NOUN}[\"“'‘`]?$", re.I)
 _GONE = re.compile(
-    r"^[\"”'’`]?\s+(?:(?:is|are|was) (?:no longer|not|wrong|gone)|(?:has|have) (?:left|stopped|retired|resigned|gone))\b",
+    r"^[\"”'’`]?\s+(?:(?:is|are|was) (?:no longer|not|wrong|gone)"
+    r"|(?:has|have) (?:left|stopped|retired|resigned|gone))\b",
     re.I,
 )
 _MENDED = re.compile(r"(?:changed|corrected|updated|adjusted|adapted|mended|fixed|amended|there|removed|added)\b", re.I)
@@ -213,6 +215,8 @@ def _across(sentence: str, text: str) -> list[Swap]:
     change = _CHANGE.search(sentence)
     for pattern, old_first in ((_BACK, False), (_FORTH, True), (_OVER, True)):
         for match in pattern.finditer(sentence):
+            if pattern is _FORTH and "become" in match[0] and "to become" not in match[0] and change is None:
+                continue  # "the idea becomes real" corrects nothing
             if pattern is _OVER and (change is None or change.start() > match.start()):
                 continue
             left, right = _before(sentence[: match.start()]), _after(sentence[match.end() :])

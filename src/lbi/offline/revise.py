@@ -44,6 +44,10 @@ _EDITS = re.compile(
     rf"\b(?:append|(?:at|to) the (?:very )?(?:end|bottom|top|beginning)|(?:{PIECES})s?\b(?! on| search))", re.I
 )
 _PART = re.compile(r"\b(?:sentence|line|bullet|paragraph|row|section|whole text)s?\b(?! of code)", re.I)
+_ALL = re.compile(
+    r"\b(?:replace|overwrite|exchange|substitute)\b[^.;:\"]*\b(?:whole|entire|complete|all (?:of )?the|everything)\b",
+    re.I,
+)
 _CORRECTS = re.compile(r"\b(?:change|correct|raise|lower|replace|update|edit|mend|fix|adjust)\b", re.I)
 _VERBS = (
     r"(?:add|append|put|insert|enter|write|remove|delete|take|strike|drop|cross|cut|erase|replace|change|swap|correct)"
@@ -114,6 +118,8 @@ def renewed(goal: Goal, field: Element, form: Form) -> str | None:
 def revised(goal: Goal, text: str) -> str | None:
     """The text with what the goal wants changed; None if nothing in it is clearly meant."""
     now, whole = text, without_remarks(goal.text)
+    if _ALL.search(whole):
+        return next((value.text for value in goal.values if value.kind == "quoted" and value.text in whole), None)
     for said in _requests(whole):
         now = _changed(said, now, whole) or now
     if now == text:
