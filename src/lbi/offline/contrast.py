@@ -107,7 +107,7 @@ def operands(said: str) -> list[Operand]:
     for match in _MARKED.finditer(said):
         for shape in ("date", "time", "number", "numeral", "name"):
             if match[shape]:
-                start = match.start() + (_ordered(match[0]) if shape == "name" and _opens(said, match.start()) else 0)
+                start = match.start() + (_ordered(match[0]) if shape == "name" and opens(said, match.start()) else 0)
                 if start < match.end():
                     found.append(Operand(said[start : match.end()], shape, start, match.end()))
         for quote in ("q1", "q2", "q3", "q4", "q5"):
@@ -116,7 +116,8 @@ def operands(said: str) -> list[Operand]:
     return found
 
 
-def _opens(said: str, at: int) -> bool:
+def opens(said: str, at: int) -> bool:
+    """Whether a sentence begins there, so that a capital says nothing."""
     return not said[:at].strip() or said[:at].rstrip()[-1:] in ".!?:;"
 
 

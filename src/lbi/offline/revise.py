@@ -89,7 +89,7 @@ def unused(here: Situation, form: Form, values: Sequence[Value]) -> list[Value]:
     left = [value for value in values if value.text not in {field.value for field in before}]
     if not here.goal.makes and _PART.search(here.goal.text) and not any(has_text(field) for field in form.fields):
         # a part of a text is to change, and here is none: only what a field is named for has a place here
-        names = {word for field in form.fields for word in labels(called(field))}
+        names = {word for field in form.fields if field.role in TEXT_ROLES for word in labels(called(field))}
         left = [value for value in left if value.kind != "quoted" or names & {*value.before[:3], *value.after[:1]}]
     return [value for value in left if not any(_is_part(value.text, text) for text in texts)]
 

@@ -15,6 +15,7 @@ from lbi.offline.contrast import Operand, operands, stands_in
 from lbi.offline.layout import MARK, Table, is_heading, section, tables
 from lbi.offline.lexical import STOP, contains_phrase, stem, words
 
+SURE = 0.6  # for a name, which may stand in a text for many things
 ENOUGH = 0.2  # how much the words around must have in common
 BEYOND = 0.3  # weight of what belongs to another value
 AHEAD = 1.15  # how much more than around any other place
@@ -61,7 +62,7 @@ def exchanges(said: str, text: str, done: Collection[str] = ()) -> list[Exchange
         alone = [slot for _, slot in scored if slot.shape == new.shape and shapes[slot.shape] == 1]
         if alone and new.shape in ("date", "time"):
             scored = [(1.0, alone[0])]  # the only one there is
-        if not scored or scored[0][0] < ENOUGH:
+        if not scored or scored[0][0] < (SURE if scored[0][1].shape == "name" and not scored[0][1].row else ENOUGH):
             continue
         if len(scored) > 1 and scored[0][0] < AHEAD * scored[1][0]:
             continue
@@ -84,7 +85,7 @@ def _news(said: str, text: str) -> list[Operand]:
         if o.shape != "name"
         or _IS.search(said[: o.start])
         or _subject(said, o)
-        or heads & set(words(said[: o.start])[-1:])
+        or (heads & set(words(said[: o.start])[-1:]) and said[: o.start].rstrip()[-1:] not in ".!?")
     ]
     plain = [
         Operand(m[1], "word", *m.span(1))
