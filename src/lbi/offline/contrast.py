@@ -213,6 +213,9 @@ def _fits(new: Operand, old: Operand) -> bool:
 def _across(sentence: str, text: str) -> list[Swap]:
     """Words that nothing marks, on both sides of what sets them against each other."""
     found: list[Swap] = []
+    for o in operands(sentence):  # a preposition within a quoted text connects nothing
+        if o.shape == "quoted":
+            sentence = f'{sentence[: o.start]}"{" " * (o.end - o.start - 2)}"{sentence[o.end :]}'
     change = _CHANGE.search(sentence)
     for pattern, old_first in ((_BACK, False), (_FORTH, True), (_OVER, True)):
         for match in pattern.finditer(sentence):

@@ -22,6 +22,7 @@ from lbi.offline.passages import PIECES, passage, taken_out
 from lbi.offline.situation import Move, Situation, fill
 from lbi.offline.slots import exchanged, exchanges
 
+REVISED = "the text as the instruction wants it"
 LONG = 6  # words of what a box holds that is a text, not a value
 LIKE = 3  # words of a sentence that can be like another
 NEARLY = 0.5  # share of their words that such sentences have in common
@@ -72,11 +73,11 @@ def has_text(field: Element) -> bool:
 def revision(here: Situation, form: Form) -> Move | None:
     """The next box of the form whose content the goal wants changed."""
     for field in form.fields:
-        if field.role not in TEXT_ROLES or not field.value.strip() or here.has_filled(field):
+        if field.role not in TEXT_ROLES or not field.value.strip() or here.has_filled(field) or _entered(here, field):
             continue
         new = revised(here.goal, field.value) if has_text(field) else renewed(here.goal, field, form)
         if new is not None and new != field.value:
-            return fill(field, new), "the text as the instruction wants it"
+            return fill(field, new), REVISED
     return None
 
 
@@ -85,6 +86,7 @@ def unused(here: Situation, form: Form, values: Sequence[Value]) -> list[Value]:
     before = _before(here, form)
     keys = {(field.role, field.name, field.nth) for field in before}
     now = [field.value for field in form.fields if (field.role, field.name, field.nth) in keys]
+    now += [field.value for field in form.fields if _entered(here, field, REVISED)]
     texts = [text for text in (*now, *(field.value for field in before)) if len(text.split()) > 1]
     left = [value for value in values if value.text not in {field.value for field in before}]
     if not here.goal.makes and _PART.search(here.goal.text) and not any(has_text(field) for field in form.fields):
@@ -98,6 +100,16 @@ def _is_part(value: str, text: str) -> bool:
     """Whether a changed text has a value, or all that a value names."""
     named = [o.text for o in operands(value) if o.text[:1] not in "\"'"]
     return stands_in(value, text) or (len(named) > 1 and all(stands_in(name, text) for name in named))
+
+
+def _entered(here: Situation, field: Element, reason: str = "") -> bool:
+    """Whether the box holds what was put into it before something else was opened on the page."""
+    key = (field.role, field.name, field.nth, field.value.strip())
+    return bool(field.value.strip()) and any(
+        (s.action.role, s.action.name, s.action.nth, s.action.value.strip()) == key and s.reason.endswith(reason)
+        for s in here.history
+        if s.action.kind == "fill"
+    )
 
 
 def _before(here: Situation, form: Form) -> list[Element]:
