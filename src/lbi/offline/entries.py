@@ -43,12 +43,14 @@ def changed_entries(goal: Goal, field: Element) -> str | None:
     now = entries(field.value)
     if not now or any(len(entry.split()) > SHORT for entry in now):
         return None
+    if separator(field.value) == " " and any(entry.lower() in STOP for entry in now):
+        return None  # a sentence is no list of its words
     own = set(labels(called(field)))
     if not _names(goal.text, own):
         return None
     between = separator(field.value)
     held = [entry for entry in now if _said(entry, goal.text)]
-    new = _new(goal.text, now, own)
+    new = [entry for entry in _new(goal.text, now, own) if between.strip() or " " not in entry or len(now) == 1]
     if _FOR.search(goal.text) and len(held) == 1 and len(new) == 1:
         return between.join(new[0] if entry == held[0] else entry for entry in now)
     if _TAKES.search(goal.text) and held and not new:
