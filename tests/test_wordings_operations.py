@@ -370,7 +370,7 @@ TOGETHER = [
     ("Take job 3 yourself and raise it to urgent.", changed(3, **TAKEN, Priority="urgent")),
     (
         'Please give job 1 the tag "tandem", make it urgent and move it to bay back; the rest stays as it is.',
-        changed(1, Tags="tandem", Priority="urgent", Bay="back"),
+        changed(1, Tags="brake, tandem", Priority="urgent", Bay="back"),
     ),
     (
         'Reopen job 7, with the comment "Still missing", and give it high priority.',

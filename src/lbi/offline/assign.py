@@ -14,13 +14,19 @@ from lbi.offline.forms import CHOICE_ROLES, TEXT_ROLES, TOGGLE_ROLES, Key, calle
 from lbi.offline.lexical import STOP, SYNONYMS, Value, contains_phrase, labels, stem, unquoted
 from lbi.offline.roles import handed, is_said, told
 from lbi.offline.senses import sense_of, senses, without_idioms
-from lbi.offline.wanted import denied, is_denied, wanted
+from lbi.offline.wanted import denied, is_denied, masked, wanted
 
 LOOSE = 0.55  # score of an option that is said without its field: "make it a blocker"
 LOOSE_LENGTH = 3
 OFF = "off"  # value of a switch that is not to be chosen
 ONESELF = frozenset(labels("email e-mail username password"))
 LIST = 6  # words that a field holds as a list, at most
+#: what a thing is when this was done to it
+BECOMES = tuple((stem(verb), stem(adjective)) for verb, adjective in (("hide", "visible"), ("show", "visible")))
+#: words for why something is done, which a comment tells
+REASONS = frozenset(labels("reason why because explain justify explanation"))
+SPOKEN = frozenset(labels("comment description"))
+SPEAKS = frozenset(labels("comment description tell write inform explain"))
 NEARLY = 0.6  # share of the words of a switch's name that must be said
 
 
@@ -67,7 +73,7 @@ def assign(
     options = {bare(o).lower() for field in fields if field.role in CHOICE_ROLES for o in field.options}
     called_ = [set(labels(called(field))) for field in fields if field.role in TEXT_ROLES]
     renames = "rename" in senses(instruction)
-    orders = {stem(verb) for verb in _ORDER.findall(unquoted(instruction))} - set(SYNONYMS.values())
+    orders = {stem(m[1]): m.start(1) for m in _ORDER.finditer(masked(instruction))}
     quoted = [value for value in open_values if value.kind == "quoted"]
     notes = bool(quoted) and _NOTES.search(unquoted(instruction)) is not None
     said = [field for field in fields if field.role in TEXT_ROLES and is_said(called(field), instruction)]
@@ -83,7 +89,8 @@ def assign(
                 score = text_score(value, field, known, frame) - 1.0 * (value.text.lower() in named)
                 own = set(labels(called(field)))
                 score += 1.5 * (field is only and value is quoted[0])
-                score += 1.2 * bool(own & orders)  # "label it with ..."
+                ordered = [orders[word] for word in own & orders.keys() - set(SYNONYMS.values())]
+                score += 1.2 * any(at < value.start for at in ordered)  # "label it with ..."
                 score += 1.2 * (notes and "comment" in own and value is quoted[-1])  # "leave a note on it: ..."
                 score += 1.5 * (renames and stem("name") in own and value.kind in ("quoted", "name"))
                 beside = {*value.before, *value.after[:1]}
@@ -132,7 +139,7 @@ def _unmarked(
         taken = field.ref in {*filled, *(f.field.ref for f in found)} or (key in frame and key not in known)
         if field.role not in TEXT_ROLES or taken or stem("search") in labels(field.name):
             continue
-        value = told(field, instruction, key in known, others)
+        value = _labelled(instruction, called(field)) or told(field, instruction, key in known, others)
         if value and not any(f.value == value for f in found) and not (is_dated(field) and _shape(value) != "date"):
             found.append(Filling(field, value))
     return found
@@ -194,16 +201,29 @@ def _position(field: Element, fields: Collection[Element]) -> int:
     return next(i for i, other in enumerate(fields) if other is field)
 
 
+def is_sentence(text: str) -> bool:
+    """Whether it is something that one says, and not what something is called."""
+    return text.rstrip()[-1:] in (".", "!", "?") and len(text.split()) > 1
+
+
 def text_score(value: Value, field: Element, known: Mapping[Key, str], frame: Collection[Key]) -> float:
     """How well a value suits a text box; not above 0 = it does not."""
     key = (field.role, field.name)
     names = set(labels(called(field))) | set(labels(field.group))
     own = bool(names & ONESELF) and "@" not in value.text  # who writes is hardly ever a part of what is written
-    near = max((1.0 - 0.2 * i for i, word in enumerate(value.before) if word in names), default=0.0)
-    near = max(near, 0.6 if value.after and value.after[0] in names else 0.0)
+    names -= {"your"}
+    said = [stem("comment") if word in REASONS and word not in names else word for word in value.before]
+    near = max((1.0 - 0.2 * i for i, word in enumerate(said) if word in names), default=0.0)
+    near = max(near, 0.7 * bool(names & set(value.after[:1])))
+    # "reply 'x'", "tell her 'x'": what is said goes to where one says something
+    speaks = value.kind == "quoted" and bool(names & SPOKEN)
+    if speaks and near == 0 and set(said[: 3 if is_sentence(value.text) else 1]) & SPEAKS:
+        near = 0.7
     score = 2.0 * near - 0.9
     if near == 0 and not known and stem("name") in names and value.kind in ("quoted", "name"):
         score += 0.9  # what nothing is said of is most often what a thing is called
+    if speaks and near == 0 and not known and is_sentence(value.text):
+        score += 0.8  # and so does a whole sentence that nothing is said of
     score += {"quoted": 0.5, "date": 0.2, "name": 0.1, "number": -0.2}[value.kind]
     if key in known:
         score += 0.9 + (0.4 if _shape(known[key]) == _shape(value.text) else 0.0)
@@ -231,6 +251,9 @@ def _choices(
     scored: list[tuple[float, int, Filling]] = []
     wished = without_idioms(wanted(instruction))
     said = set(labels(_AT_THE_END.sub("", wished)))
+    spoken_of = set(labels(_AT_THE_END.sub("", instruction)))  # a switch may be spoken of to deny it
+    spoken_of |= {adjective for verb, adjective in BECOMES if verb in spoken_of}
+    boxes = [field for field in fields if field.role in TEXT_ROLES]
     times = Counter(bare(option).lower() for field in fields for option in set(field.options))
     for index, field in enumerate(fields):
         named = set(labels(title(field.name)))
@@ -251,8 +274,10 @@ def _choices(
             literally = contains_phrase(instruction, field.name.strip(" :*")) and stem(field.name) != "create"
             if field.role == "radio" and sense_of(field.name):
                 continue  # that is a matter of what is to be done, not of a word: "leave a comment"
-            nearly = len(named & said) > 1 and len(named & said) / len(named) >= NEARLY
-            if literally or nearly or (named <= said and (field.role, field.name) in known):
+            if _said_of_another(field, named, boxes, unquoted(instruction)):
+                continue
+            nearly = len(named & spoken_of) > 1 and len(named & spoken_of) / len(named) >= NEARLY
+            if literally or nearly or (named <= spoken_of and (field.role, field.name) in known):
                 off = field.role != "radio" and _denied(instruction, named)
                 if not off or "checked" in field.states:
                     scored.append((0.5 + literally, index, Filling(field, OFF if off else "")))
@@ -299,3 +324,16 @@ def _option_score(option: str, instruction: str, given: list[Value], near: bool,
     if _value_of(option, given):
         return 2.0 + near + 0.5 * known
     return 1.0 * near + 0.5 * known + 0.1 * min(len(option), 10) if near or known else 0.0
+
+
+def _said_of_another(field: Element, named: set[str], boxes: Collection[Element], plain: str) -> bool:
+    """Whether a switch's words belong to the name of a text box: "the readers to notify" is no order to notify."""
+    if contains_phrase(plain, title(field.name)):
+        return False
+    return any(named <= set(labels(called(box))) and contains_phrase(plain, called(box)) for box in boxes)
+
+
+def _labelled(instruction: str, name: str) -> str:
+    """What stands after the name of a field and a colon: "Comment: counted again"."""
+    match = re.search(rf"(?:^|[.;,(]\s+|\band )(?:the )?{re.escape(name)}: ([^\"“;.!?]+)", instruction, re.IGNORECASE)
+    return match[1].strip(" ,)") if match else ""

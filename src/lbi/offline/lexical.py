@@ -49,19 +49,22 @@ SYNONYMS: Mapping[str, str] = {
         ("save", "store", "keep", "apply"),
         ("news",),  # no plural of "new"
         ("user", "account", "member", "person"),
-        ("name", "title", "call", "subject", "summary", "headline"),
+        ("name", "title", "call", "subject", "summary", "headline", "heading", "headed"),
         ("description", "text", "content", "body", "message", "detail", "say", "contain", "read", "mention"),
         ("owner", "assignee", "responsible", "own"),
     )
     for word in group
 }
+SENTENCE = 3  # words of a sentence
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+(?:\.\d+)*|[^\W\d_]+")
 _QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|(?<!\w)'([^']+(?:'\w[^']*)*)'(?!\w)|‘([^’]+)’|`([^`]+)`")
 _DATE = re.compile(
     rf"\b\d{{4}}-\d{{2}}-\d{{2}}(?:[T ]\d{{2}}:\d{{2}}(?::\d{{2}})?Z?)?\b|\b\d{{1,2}}/\d{{1,2}}/\d{{2,4}}\b|{WORDED}",
     re.IGNORECASE,
 )
+#: what stands after a colon to the end; the full stop of a sentence is a part of it, that after a title is not
 _AFTER_COLON = re.compile(r"(?<=[a-z0-9]):\s+([A-Z][^:]{3,}?)\.?$")
+_TITLED = re.compile(r"\b(?:title|name|called?|summary|subject|headline|titled|named)\W*$", re.IGNORECASE)
 _MARKED = re.compile(
     r"\b(?:word|term|called|named|titled|tag|keyword)s?\s+"
     r"(?!as\b|of\b|in\b|for\b|is\b|the\b|it\b|that\b|field\b|are\b|to\b|on\b|from\b|and\b|should\b|must\b)"
@@ -73,7 +76,7 @@ _NAME = re.compile(
 )
 #: "Pier 4", but neither "Ticket 4" at the beginning of a sentence nor "the Ticket 4"
 _PLACED = re.compile(r"(?<![.!?:]\s)(?<!^)(?<!\w)(?<!the )[A-Z][a-z]+ \d+(?![\w.]\d)")
-_CAPITAL = re.compile(r"(?<![.!?:]\s)(?<!^)(?<!\w)[A-Z][a-z]+(?:\s+[A-Z][a-z]+)*")
+_CAPITAL = re.compile(r"(?<![.!?:]\s)(?<![.!?:][\"”']\s)(?<!^)(?<!\w)[A-Z][a-z]+(?:\s+[A-Z][a-z]+)*")
 
 ValueKind = Literal["quoted", "date", "number", "name"]
 
@@ -112,7 +115,8 @@ def stem(word: str) -> str:
     if len(lower) > 3 and lower[-1] == lower[-2] and lower[-1] not in "sl":
         lower = lower[:-1]
     lower = lower.removesuffix("e") if len(lower) > 3 else lower
-    return SYNONYMS.get(lower, SYNONYMS.get(lower + "e", lower))
+    # only what has lost an ending may have lost an "e" with it: "not" is no "note"
+    return SYNONYMS.get(lower, SYNONYMS.get(lower + "e", lower) if lower != word.lower() else lower)
 
 
 @lru_cache(maxsize=50_000)
@@ -138,7 +142,8 @@ def values(instruction: str) -> tuple[Value, ...]:
     for match in _QUOTED.finditer(instruction):
         add(next(group for group in match.groups() if group), "quoted", *match.span())
     for match in _AFTER_COLON.finditer(instruction):
-        add(match[1], "quoted", *match.span(1))
+        sentence = len(match[1].split()) >= SENTENCE and not _TITLED.search(instruction[: match.start()])
+        add(match[0].lstrip(": ") if sentence else match[1], "quoted", match.start(1), match.end())
     for match in _DATE.finditer(instruction):
         add(match[0], "date", *match.span())
     for match in _PLACED.finditer(instruction):

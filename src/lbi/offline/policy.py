@@ -17,6 +17,7 @@ from lbi.offline.ground import FILLED, ground
 from lbi.offline.lesson import Lesson
 from lbi.offline.lexical import words
 from lbi.offline.parts import kinds_of, over, parts
+from lbi.offline.placeholders import with_values
 from lbi.offline.places import Thing
 from lbi.offline.rank import CLOSE_ENOUGH, CLOSE_TO_ANSWER, rank
 from lbi.offline.seek import LIKELY, SURE, asked, seek
@@ -53,7 +54,7 @@ def part(fields: Fields) -> tuple[str, tuple[Step, ...]]:
 
 def _act(fields: Fields, instruction: str, history: tuple[Step, ...]) -> Move:
     assert fields.observation is not None
-    goal = Goal(without_likeness(instruction))
+    goal = Goal(with_values(without_likeness(instruction)))
     sentences = [s for document in fields.documents for s in re.split(r"(?<=[.!?])\s+|\n+", document.text)]
     here = Situation(
         goal=goal,

@@ -111,6 +111,8 @@ def handed(text: str, fields: Collection[Element], used: Collection[str]) -> tup
     boxes = [field for field in free if sense_of(field.beside) == "reassign"]
     boxes = boxes or [field for field in free if set(labels(called(field))) & _PERSONAL]
     boxes = boxes or [field for field in free if who and is_said(called(field), text)]
+    if who.isdigit():
+        return None
     chosen = any(who.lower() == option.lower() for field in fields for option in field.options)
     return (boxes[0], who) if who and boxes and not chosen else None
 

@@ -33,13 +33,13 @@ _REASON = re.compile("|".join(_REASONS), re.IGNORECASE)
 @lru_cache(maxsize=20_000)
 def denied(text: str) -> tuple[tuple[int, int], ...]:
     """Where it says what is not, or is no longer, to be."""
-    return tuple(match.span() for match in _DENIED.finditer(_masked(text)))
+    return tuple(match.span() for match in _DENIED.finditer(masked(text)))
 
 
 @lru_cache(maxsize=20_000)
 def reasons(text: str) -> tuple[tuple[int, int], ...]:
     """Where it says why."""
-    return tuple(match.span() for match in _REASON.finditer(_masked(text)))
+    return tuple(match.span() for match in _REASON.finditer(masked(text)))
 
 
 @lru_cache(maxsize=20_000)
@@ -57,6 +57,6 @@ def is_denied(text: str, start: int, end: int) -> bool:
     return any(first <= start and end <= last for first, last in denied(text))
 
 
-def _masked(text: str) -> str:
+def masked(text: str) -> str:
     """Quotations say nothing of what is denied: stops within them end no clause."""
     return _QUOTED.sub(lambda match: '"' + "x" * (len(match[0]) - 2) + '"', text)
