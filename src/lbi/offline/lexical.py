@@ -180,7 +180,9 @@ def is_question(text: str) -> bool:
     plain = _QUOTED.sub("x", text).strip().lower()
     asking = (
         r"(?:(?:on|in|at|by|under|to|from|for|of|with) )?(?:what|which|who|whom|whose|when|where|how)\b"
-        r"|(?:is|are|does|do|did)\b|(?:please )?(?:tell|find out|give me|determine|look up)\b"
+        r"|(?:is|are|does|do|did)\b|(?:please )?(?:tell|find out|give (?:me|us)|determine|look up|count|let me know)\b"
+        r"|(?:i|we) (?:need|want|have|(?:would|'d) like|wish) to know\b|i'd like to know\b|(?:please )?name the\b"
+        r"|.*\band (?:tell (?:me|us)|let me know|give (?:me|us) the)\b|.*[.!?] (?:give|name|tell) [^.]*\.?$"
         r"|(?:please )?(?:report|check) (?:how|what|which|who|when|where|whether|if|the number)\b"
     )
     sentences = re.split(r"(?<=[.!?])\s+", plain)

@@ -1,0 +1,59 @@
+"""Which words belong together: owned, owner; due, deadline; wrote, author. English of interfaces, no application's."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from lbi.offline.lexical import stem
+
+_ENDINGS = frozenset(
+    "er or r ed d ing ion tion ation ment s es al ial ance ence ity y ly able e ian ied ies ys man ar st t ant".split()
+) | {""}
+#: what a question says, and what interfaces call the field that tells it
+_GROUPS = tuple(
+    frozenset(stem(word) for word in group.split())
+    for group in (
+        "due deadline return until back ready end target finish complete finished completed needed by",
+        "price cost fee rent charge pay cheap cheapest expensive dear dearest dearer euro amount worth",
+        "telephone phone call ring number mobile reach",
+        "city town place location where room office based seat address",
+        "where shelf place location room stand find hang kept",
+        "responsible owner belong belongs handle looks care charge manager manages lead leads run runs head maintain take takes",
+        "assign assigned owner mechanic doing",
+        "author wrote write written writer by",
+        "role job position function work works duty profession",
+        "status state condition",
+        "joined since start started began member join from",
+        "kind type category sort class",
+        "report reported reporter raised complained submitted opened requester filed by creator created",
+        "duration long length hours minutes last takes",
+        "host hosts organise organised held leader",
+        "old age born birthday",
+        "big large size capacity",
+        "heavy weight weigh weighs",
+        "tall high height",
+        "mail email e-mail write address",
+        "date day when place happen take",
+        "borrower borrowed lent home loan got",
+        "release released version",
+        "urgent important priority",
+        "serious severity severe bad",
+        "customer client ordered",
+        "teach teaches teacher trainer coach trained trains",
+        "departure leaves leave depart",
+        "arrival arrives arrive",
+    )
+)
+
+
+@lru_cache(maxsize=200_000)
+def akin(a: str, b: str) -> float:
+    """How far two stems belong together: 1 for one word in two forms, less for words of one matter, else 0."""
+    if a == b:
+        return 1.0
+    at = 0
+    while at < min(len(a), len(b)) and a[at] == b[at]:
+        at += 1
+    if at >= 4 and a[at:] in _ENDINGS and b[at:] in _ENDINGS:
+        return 0.95
+    return 0.6 if any(a in group and b in group for group in _GROUPS) else 0.0
