@@ -34,6 +34,7 @@ class Record:
     text: str = ""  # prose of it
     group: int = -1  # which table of the page it is a row of; -1 for what stands alone
     prose: bool = False
+    beside: str = ""  # the paragraph around a sentence
 
     @cached_property
     def cells(self) -> tuple[tuple[frozenset[str], frozenset[str]], ...]:
@@ -55,6 +56,11 @@ class Record:
     def named(self) -> frozenset[str]:
         """Words of the names of its fields."""
         return frozenset(w for name, _ in self.cells for w in name)
+
+    @cached_property
+    def near(self) -> frozenset[str]:
+        """Words of the paragraph around it."""
+        return frozenset(labels(self.beside))
 
     @cached_property
     def number(self) -> str:
@@ -165,7 +171,7 @@ class _Reader:
         around = f"{self.title} {self.heading}"
         for line in self.prose:
             for sentence in re.split(r"(?<=[.!?;])\s+", line):
-                self.found.append(Record(self.url, "", (), around, sentence, prose=True))
+                self.found.append(Record(self.url, "", (), around, sentence, prose=True, beside=line))
         self.heading, self.pairs, self.prose = heading, [], []
         if counted := _COUNTED.match(heading):
             self.found.append(Record(self.url, "", ((counted[1], counted[2]),), self.title, group=-2))

@@ -3,25 +3,43 @@
 from __future__ import annotations
 
 from lbi.environments.snapshot import Page
+from lbi.offline.lexical import contains_phrase, words
 from lbi.offline.query import query
-from lbi.offline.seek import SOUGHT, leads_to_form
+from lbi.offline.seek import LOOKS, SOUGHT, leads_to_form
 from lbi.offline.situation import Move, Situation, finish, goto
 from lbi.offline.tell import Told, Teller
+from lbi.offline.things import variants
 
 #: share of a question that an answer has to account for
 SURE = 0.7
+WELL = 0.88  # less than that: the page of the thing itself may tell more
 LIKELY = 0.5  # where there is nothing more to try
 
 
 def inquire(here: Situation, enough: float = SURE) -> Move | None:
     """Say what the pages tell, or go to where they tell it; None if they tell not enough of it."""
     best = _best(here)
+    if (best is None or best.score < WELL) and (closer := _closer(here)):
+        return closer
     if best is None or best.score < enough:
         return None
     if _bare(best.url) in {_bare(page.url) for page in here.seen}:
         return finish(here, "the page tells", best.text)
     move = goto(best.url)
     return None if here.tried(move) else (move, SOUGHT)
+
+
+def _closer(here: Situation) -> Move | None:
+    """To the page of what the question names, where it was not looked at yet."""
+    if sum(step.reason == SOUGHT for step in here.history) >= LOOKS:
+        return None
+    for url, names in here.atlas.names.items():
+        if url in here.atlas.pages or not url.startswith("/") or leads_to_form(url):
+            continue
+        called = {form for name in names for form in variants(name) if len(words(form)) > 1 or form.startswith("#")}
+        if any(contains_phrase(here.goal.text, form) for form in called) and not here.tried(goto(url)):
+            return goto(url), SOUGHT
+    return None
 
 
 def _best(here: Situation) -> Told | None:

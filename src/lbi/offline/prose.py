@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lbi.offline.kin import akin
-from lbi.offline.lexical import labels
+from lbi.offline.lexical import labels, words
 from lbi.offline.query import Query
 
 _AMOUNT = re.compile(r"(?<![\w.])(\d+(?:[.,:]\d+)*)(?:\s+([A-Za-z]+|%))?")
@@ -31,8 +31,10 @@ def said_in(sentence: str, query: Query) -> tuple[str, float]:
     if amount and (number := _amount(sentence, query)):
         return number, 0.9
     if query.kind == "who":
-        found = _BY.search(sentence) or _SUBJECT.search(sentence)
-        return (re.sub(r"^the ", "", found[1], flags=re.IGNORECASE), 0.75) if found else (sentence, 0.0)
+        found = [m[1] for pattern in (_BY, _SUBJECT) for m in pattern.finditer(sentence)]
+        found = [re.sub(r"^the ", "", name, flags=re.IGNORECASE) for name in found]
+        found = [name for name in found if words(name) and not set(labels(name)) <= set(query.about)]
+        return (found[0], 0.75) if found else (sentence, 0.0)
     if re.search(r"\b(?:called|name|named)\b", asked) and (name := _name(sentence, query)):
         return name, 0.9
     if re.search(r"\bwhere\b|\bin which (?:room|place|city|building)\b", asked) and (places := _PLACE.findall(sentence)):
@@ -45,21 +47,25 @@ def _clauses(sentence: str) -> list[str]:
     return [c for c in re.split(r"[,;]\s+|\s+and\s+|\s+but\s+", sentence) if c.strip()]
 
 
-def _near(clause: str, query: Query) -> float:
-    said = labels(clause)
-    return sum(max((akin(word, other) for other in said), default=0.0) for word in query.about)
+def _near(clause: str, query: Query, first: str = "") -> float:
+    """How much of the question a clause says; what the first clause says holds for the others too."""
+    said, before = labels(clause), labels(first)
+    own = (max((akin(word, other) for other in said), default=0.0) for word in query.about)
+    led = (0.8 * max((akin(word, other) for other in before), default=0.0) for word in query.about)
+    return sum(max(pair) for pair in zip(own, led, strict=True))
 
 
 def _amount(sentence: str, query: Query) -> str:
     """The number of the clause that says most of what is asked, with a unit that fits the question."""
     asked = query.text.lower()
     best: tuple[float, str] = (-1.0, "")
-    for clause in _clauses(sentence):
+    clauses = _clauses(sentence)
+    for clause in clauses:
         for match in _AMOUNT.finditer(clause):
             unit = (match[2] or "").lower()
             fits = 1.0 * bool(unit and (set(labels(unit)) & {*query.target, *query.about}))
             fits += 0.8 * (unit in _LONG and "how long" in asked) + 0.8 * (unit in _MONEY and re.search(r"\bpay|cost|much|price|fee|charge", asked) is not None)
-            score = _near(clause, query) + fits
+            score = _near(clause, query, clauses[0]) + fits
             if score > best[0]:
                 best = (score, f"{match[1]} {unit}" if unit in _LONG | _MONEY else match[1])
     return best[1]

@@ -15,11 +15,14 @@ _IDLE = frozenset(
     one ones this that these those there it its he she they them his her their our my your and or if not but so then of in on at
     by for to from with about as into under up only just exactly now still yet currently moment all any some each every
     the a an person people somebody someone something thing things answer say says said written write look list lists table report reports page pages
-    according than more less most least number count total together altogether combined sum difference between day date
+    according than more less most least number count total together altogether combined sum difference between day explains explain tells describes describe shows show mentions mention mentioned comes come
     format yyyy mm dd form word words us whether also which's take takes place get got see whoever everything both other own
     in' itself account site year month between gets anybody present time times long full go does'nt using""".split()
 )
-_COUNT = re.compile(r"\b(?:how many|number of(?! (?:the|that|this) \w+(?<!s)\b)|count (?:the|all|of)|how often)\b", re.I)
+_COUNT = re.compile(
+    r"\b(?:how many|(?:the|total|exact) number of(?= [a-z])(?! (?:the|that|this) \w+(?<!s)\b)|count (?:the|all|of)|how often)\b",
+    re.I,
+)
 _YES = re.compile(r"^(?:and )?(?:is|are|was|were|does|do|did|has|have|can|may)\b|\bwhether\b", re.I)
 _PAGE = re.compile(r"\b(?:which|what) (?:[\w-]+ )?(?:page|article|document)\b|\bname of the (?:\w+ )?page\b|\bwhere (?:is it|do we) (?:written|say)\b", re.I)
 _MOST = re.compile(
@@ -33,8 +36,9 @@ _TIMELY = frozenset("oldest newest latest earliest first last next soonest recen
 _SUM = re.compile(r"\b(?:together|altogether|in total|combined|sum|total|add up|in all)\b", re.I)
 _DIFF = re.compile(r"\b(?:difference|how many more|how much more|how many fewer|how much less|how many \w+ more|how many (?:days|weeks) (?:lie |are |pass )?(?:there )?between|how much (?:cheaper|dearer|longer|older|higher|bigger))\b", re.I)
 _LIMIT = re.compile(r"\b(more than|over|above|at least|less than|fewer than|under|below|at most|before|after|since|until)\s+(\d{4}-\d\d-\d\d|\d+(?:[.,]\d+)?)", re.I)
+_NOUN = re.compile(r"(?:(?!is\b|are\b|was\b|were\b|does\b|do\b|did\b|has\b|have\b|had\b|can\b|must\b|should\b|that\b|who\b|we\b|you\b|of\b|to\b|in\b|on\b|at\b|with\b|will\b|may\b|for\b|from\b|by\b|the\b|a\b|there\b|more\b)[\w-]+ ?){1,3}", re.I)
 _TARGET = (
-    re.compile(r"\b(?:which|what|whose) ((?:(?!is\b|are\b|was\b|were\b|does\b|do\b|did\b|has\b|have\b|can\b|must\b|should\b|that\b|who\b|we\b|you\b|of\b|to\b|in\b|on\b|at\b|with\b|will\b|may\b|needs\b|for\b|from\b|by\b)[\w-]+ ?){1,4})", re.I),
+    re.compile(r"\b(?:which|what|whose) ((?:(?!is\b|the\b|a\b|an\b|our\b|are\b|was\b|were\b|does\b|do\b|did\b|has\b|have\b|can\b|must\b|should\b|that\b|who\b|we\b|you\b|of\b|to\b|in\b|on\b|at\b|with\b|will\b|may\b|needs\b|for\b|from\b|by\b)[\w-]+ ?){1,4})", re.I),
     re.compile(r"\b(?:what(?: is|'s| are| was)|tell me|give(?: me| us)?|know|look up|find out|name|check|need|see|get|state|and|report) (?:what )?(?:is )?(?:the|its|their|his|her) ([\w -]+?)(?= (?:of|for|in|on|at|that|which|with|who|does|from|between|has|is|given|under|a|the)\b|[?.,;]|$)", re.I),
     re.compile(r"\b(?:the|its) ([\w-]+(?: name| number)?)(?= of\b)", re.I),
     re.compile(r"([\w-]+) only\b", re.I),
@@ -52,6 +56,7 @@ class Query:
     kind: str  # value, who, when, where, count, yes, page
     target: tuple[str, ...]  # words of the field or of the kind of thing that is asked for; the head is the last
     about: tuple[str, ...]  # words of the conditions, and of all that is said
+    aside: frozenset[str] = frozenset()  # those that other sentences say
     extreme: str = ""  # "" or the word, such as "most"
     by: tuple[str, ...] = ()  # words of what is to be most
     rank: int = 0  # 1 for the second most
@@ -82,12 +87,13 @@ def query(text: str) -> Query:
         kind = "page"
     elif counting:
         kind = "count"
-        target = _words(" ".join(asking[counting.end() :].split()[:4]), keep=False)[:1]
+        noun = _NOUN.match(re.sub(r"^\s*(?:of )?(?:the |our |all |your )*", "", asking[counting.end() :]))
+        target = _words(noun[0], keep=True) if noun else ()
     elif re.search(r"\bwho(?:ever|m)?\b|\bwhose\b", lower) and not re.search(r"\b(?:person|one|member|user|somebody|colleague) who\b|\bof who", lower):
         if not (target and re.search(r"\b(?:what|which|the [\w ]+ of|give me|when)\b.*\bwho", lower)):
             kind = "who"
             target = target if "whose" not in lower else ()
-    elif re.search(r"\bwhen\b|\bwhat (?:day|date)\b|\bwhich (?:day|date)\b|\bhow soon\b|\bdate\b", lower) and not re.search(r"\bday of the week\b", lower):
+    elif (re.search(r"\bwhen\b|\bhow soon\b", lower) or {"day", "dat"} & set(target)) and not re.search(r"\bday of the week\b", lower):
         kind = "when"
     elif _YES.match(asking.strip()):
         kind = "yes"
@@ -109,6 +115,7 @@ def query(text: str) -> Query:
         kind,
         target,
         about,
+        aside=frozenset(about) - set(_words(asking, keep=False)),
         extreme=("time" if word.split()[-1:] and (word.split()[-1] in _TIMELY or (most and (most[3] or "").startswith("recent"))) else "size") if most else "",
         by=by,
         rank={"second": 1, "2nd": 1, "third": 2, "3rd": 2}.get((most[1] or "").lower(), 0) if most else 0,
@@ -143,7 +150,7 @@ def _asking(text: str) -> str:
 
 def _words(text: str, *, keep: bool) -> tuple[str, ...]:
     """Stems of what says something; ``keep``: of all but articles."""
-    found = re.findall(r"[\w][\w.]*[\w]|\w", re.sub(r"[-/](?=\D)|'s\b|[\"']", " ", text))
+    found = re.findall(r"[\w][\w.]*[\w]|\w", re.sub(r"[-/](?=\D)|'(?:s|d|ll|re|ve|m|t)\b|[\"']", " ", text))
     left_out = ARTICLES if keep else _IDLE
     out: list[str] = []
     for word in found:

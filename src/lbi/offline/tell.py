@@ -30,6 +30,7 @@ _OPEN = frozenset(map(stem, "open active unfinished pending outstanding".split()
 _NOT = re.compile(r"\b(?:not|no longer|n't|except|other than|without)\b", re.IGNORECASE)
 UNSAID = 1.0  # weight of a word that no record says
 JOINED = 0.93
+ASIDE = 0.5  # of what other sentences say than the one that asks
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,11 @@ class Teller:
         for record in self.known:
             seen.update(record.own | record.named)
         every = math.log(2 + len(self.known))
-        return {
+        found = {
             word: (math.log((2 + len(self.known)) / (1 + seen[word])) / every + 0.15) if seen[word] else UNSAID * self._rare(word)
             for word in self.query.about
         }
+        return {word: weight * (ASIDE if word in self.query.aside else 1.0) for word, weight in found.items()}
 
     def _rare(self, word: str) -> float:
         """A word that stands nowhere in this form may be there in another."""
@@ -104,6 +106,7 @@ class Teller:
         for word in self.query.about:
             worth = max(self._says(word, values), 0.9 * self._says(word, text), 0.95 * self._says(word, named))
             found[word] = max(worth, 0.75 * self._says(word, record.context), 0.35 * self._says(word, record.named))
+            found[word] = max(found[word], 0.6 * self._says(word, record.near))
             if word in _OPEN and self._is_open(record):
                 found[word] = 1.0
         return found
@@ -128,7 +131,7 @@ class Teller:
         fits = 0.0
         if query.target and query.kind not in ("count",):
             hits = [self._says(word, name) for word in query.target]
-            fits = 0.7 * hits[-1] + 0.3 * sum(hits) / len(hits) if hits[-1] else 0.3 * max(hits)
+            fits = 0.8 * max(hits) + 0.2 * sum(hits) / len(hits)
         if query.kind == "who":
             if is_number(text) is not None or DAY.search(text) or len(text.split()) > 4:
                 return 0.0
@@ -148,7 +151,8 @@ class Teller:
             return 0.9 * max((self._says(word, name) for word in (stem("where"), *query.about)), default=0.0)
         if not query.target:
             return max((self._says(word, name) for word in query.about), default=0.0) * 0.8
-        return fits
+        described = min((max((akin(a, n) for a in query.about), default=0.0) for n in name), default=0.0)
+        return max(fits, 0.7 * described)
 
     def is_kind(self, record: Record) -> float:
         """How far the record itself is what is asked for."""
@@ -161,7 +165,12 @@ class Teller:
         if head == ("",) or self.query.target[-1] in ("one",):
             return 0.55
         own_column = record.cells[0][0] if record.group >= 0 and record.cells else frozenset[str]()
-        return 0.85 * self._says(head[0], record.context | own_column)
+        return 0.85 * max(self._says(word, record.context | own_column) for word in self.query.target)
+
+    def _left(self, record: Record, at: int = -1) -> frozenset[str]:
+        """Words of what is asked for that this field, or the record itself, is called by: these are no conditions."""
+        called = record.cells[at][0] if at >= 0 else record.context | record.named
+        return frozenset(word for word in self.query.target if self._says(word, called) >= 0.6)
 
     # answers
 
@@ -216,23 +225,27 @@ class Teller:
             bare = self.covered(record)
             if self.share(bare) < 0.2:
                 continue
-            asked = frozenset(self.query.target)
             weak.append((record, bare, self.share(bare)))
             for at in range(len(record.fields)):
                 fits = self.field_fits(record, at)
                 if fits > 0.3:
-                    share = self.share(self.covered(record, at), asked)
-                    found.append(Told(0.4 * fits + 0.6 * share, self._value(record, at), record.url))
+                    share = self.share(self.covered(record, at), self._left(record, at))
+                    found.append(self._told(0.4 * fits + 0.6 * share, self._value(record, at), record.url))
             if self.query.kind in ("value", "who"):
                 if (fits := self.is_kind(record)) > 0.3:
-                    share = self.share(bare, asked if fits > 0.6 else frozenset())
-                    found.append(Told(0.4 * fits + 0.6 * share, record.name, record.url))
+                    share = self.share(bare, self._left(record) if fits > 0.6 else frozenset())
+                    found.append(self._told(0.4 * fits + 0.6 * share, record.name, record.url))
                 if stem("number") in self.query.target and record.number:
-                    found.append(Told(0.36 + 0.6 * self.share(bare, asked), record.number, record.url))
+                    share = self.share(bare, frozenset(self.query.target))
+                    found.append(Told(0.38 * (0.3 + fits) + 0.6 * share, record.number, record.url))
         best = max((t.score for t in found), default=0.0)
         if best < 0.85:
             found.extend(self._hops(weak))
         return found
+
+    def _told(self, score: float, text: str, url: str) -> Told:
+        """What the question says itself is hardly what it asks for."""
+        return Told(score - 0.3 * contains_phrase(self.query.text, text), text, url)
 
     def _value(self, record: Record, at: int) -> str:
         text = record.fields[at][1].strip()
@@ -261,7 +274,7 @@ class Teller:
                             second = self.covered(other, field)
                             both = {word: max(first[word], 0.9 * second[word]) for word in first}
                             share = JOINED * self.share(both, asked)
-                            found.append(Told(0.4 * fits + 0.6 * share, self._value(other, field), other.url))
+                            found.append(self._told(0.4 * fits + 0.6 * share, self._value(other, field), other.url))
         return found
 
     # tables
@@ -294,8 +307,9 @@ class Teller:
         found: list[Told] = []
         asked = frozenset(self.query.target)
         for (url, _), group in self.groups.items():
-            kind = max((self._says(word, group[0].context | group[0].cells[0][0]) for word in asked), default=0.4)
-            rows, share = self._meant(group, asked)
+            what = group[0].context | group[0].cells[0][0]
+            kind = max((self._says(word, what) for word in asked), default=0.4)
+            rows, share = self._meant(group, frozenset(word for word in asked if self._says(word, what) >= 0.6))
             if kind >= 0.4 and (rows or share > 0.7):
                 size = 0.01 * min(len(group), 10) / 10
                 found.append(Told(0.4 * 0.9 * kind + 0.57 * share + size, str(len(rows)), url))
@@ -312,7 +326,8 @@ class Teller:
                 by = max((self._says(word, name) for word in query.by), default=0.0)
                 timely = query.extreme == "time"
                 days = isinstance(measured[0][0], str)
-                fit = max(by, (0.75 if days else 0.3) if timely else 0.0 if days else 0.3)
+                other = 0.1 if query.by else 0.3
+                fit = max(by, (0.75 if days else other) if timely else 0.0 if days else other)
                 if record_number(measured[0][1], at) and not timely:
                     continue
                 leave = frozenset(query.target) | frozenset(query.by)
@@ -348,7 +363,7 @@ class Teller:
     def _commonest(self, url: str, group: list[Record]) -> list[Told]:
         """Whose rows are the most, where rows are what is counted."""
         query = self.query
-        kind = max((self._says(word, group[0].context) for word in query.by[1:]), default=0.0)
+        kind = max((self._says(word, group[0].context) for word in query.by), default=0.0)
         if query.extreme != "size" or kind < 0.5 or len(group) < 3:
             return []
         found = []
@@ -419,7 +434,7 @@ class Teller:
                 share = self.share(self.covered(record))
                 if share > 0.3:
                     text, sure = said_in(record.text, self.query)
-                    found.append(Told(share * (0.55 + 0.4 * sure), text, record.url))
+                    found.append(Told(share * (0.55 + 0.4 * sure) * (0.6 if self.query.extreme else 1.0), text, record.url))
         return found
 
 
