@@ -13,6 +13,7 @@ from lbi.offline.things import variants
 #: share of a question that an answer has to account for
 SURE = 0.7
 WELL = 0.88  # less than that: the page of the thing itself may tell more
+NEAR = 0.3  # how much the name of a page has to share with the question
 LIKELY = 0.5  # where there is nothing more to try
 
 
@@ -33,13 +34,19 @@ def _closer(here: Situation) -> Move | None:
     """To the page of what the question names, where it was not looked at yet."""
     if sum(step.reason == SOUGHT for step in here.history) >= LOOKS:
         return None
+    rarity, said = here.atlas.rarity, here.about
+    best: tuple[float, str] = (0.0, "")
     for url, names in here.atlas.names.items():
-        if url in here.atlas.pages or not url.startswith("/") or leads_to_form(url):
+        if url in here.atlas.pages or not url.startswith("/") or leads_to_form(url) or here.tried(goto(url)):
             continue
-        called = {form for name in names for form in variants(name) if len(words(form)) > 1 or form.startswith("#")}
-        if any(contains_phrase(here.goal.text, form) for form in called) and not here.tried(goto(url)):
-            return goto(url), SOUGHT
-    return None
+        for form in {form for name in names for form in variants(name)}:
+            own = set(words(form))
+            told = sum(rarity.get(word, 0.0) for word in own & said)
+            whole = contains_phrase(here.goal.text, form) and (len(own) > 1 or form.startswith("#"))
+            share = 1.0 if whole else told / (len(own) or 1)
+            if own and (whole or len(own & said) >= 0.5 * len(own)) and share > best[0]:
+                best = (share, url)
+    return (goto(best[1]), SOUGHT) if best[0] > NEAR else None
 
 
 def _best(here: Situation) -> Told | None:

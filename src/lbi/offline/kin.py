@@ -36,24 +36,17 @@ _GROUPS = tuple(
         "date day when place happen take",
         "borrower borrowed lent home loan got",
         "release released version",
-        "keep keeps kept",
-        "sell sold sale",
-        "buy bought",
-        "make made",
-        "send sent",
-        "leave left",
-        "teach taught",
-        "build built",
-        "lose lost",
-        "mend repair fix broken",
-        "begin began begun start",
-        "urgent important priority",
-        "serious severity severe bad",
-        "customer client ordered",
-        "teach teaches teacher trainer coach trained trains",
-        "departure leaves leave depart",
-        "arrival arrives arrive",
     )
+)
+
+#: forms of one word
+_FORMS = tuple(
+    frozenset(stem(word) for word in group.split())
+    for group in """
+keep keeps kept|sell sold sale|buy bought|make made|send sent|leave left|teach taught|build built|lose lost|write wrote written|
+mend repair fix|begin began begun start|pay paid|hold held|find found|speak spoke spoken|choose chose chosen|take took taken|
+bring brought|meet met|win won|lend lent|drive drove driven|know knew known|give gave given|steal stole stolen|break broke broken
+""".replace("\n", "").split("|")
 )
 
 
@@ -66,5 +59,7 @@ def akin(a: str, b: str) -> float:
     while at < min(len(a), len(b)) and a[at] == b[at]:
         at += 1
     if at >= 4 and a[at:] in _ENDINGS and b[at:] in _ENDINGS:
+        return 0.95
+    if any(a in group and b in group for group in _FORMS):
         return 0.95
     return 0.6 if any(a in group and b in group for group in _GROUPS) else 0.0

@@ -17,7 +17,7 @@ _IDLE = frozenset(
     the a an person people somebody someone something thing things answer say says said written write look list lists table report reports page pages
     according than more less most least number count total together altogether combined sum difference between day explains explain tells describes describe shows show mentions mention mentioned comes come
     format yyyy mm dd form word words us whether also which's take takes place get got see whoever everything both other own
-    in' itself account site year month between gets anybody present time times long full go does'nt using""".split()
+    in' itself account site year month between gets anybody present time times long full per go does'nt using""".split()
 )
 _COUNT = re.compile(
     r"\b(?:how many|(?:the|total|exact) number of(?= [a-z])(?! (?:the|that|this) \w+(?<!s)\b)|count (?:the|all|of)|how often)\b",
@@ -37,6 +37,7 @@ _SUM = re.compile(r"\b(?:together|altogether|in total|combined|sum|total|add up|
 _DIFF = re.compile(r"\b(?:difference|how many more|how much more|how many fewer|how much less|how many \w+ more|how many (?:days|weeks) (?:lie |are |pass )?(?:there )?between|how much (?:cheaper|dearer|longer|older|higher|bigger))\b", re.I)
 _LIMIT = re.compile(r"\b(more than|over|above|at least|less than|fewer than|under|below|at most|before|after|since|until)\s+(\d{4}-\d\d-\d\d|\d+(?:[.,]\d+)?)", re.I)
 _NOUN = re.compile(r"(?:(?!is\b|are\b|was\b|were\b|does\b|do\b|did\b|has\b|have\b|had\b|can\b|must\b|should\b|that\b|who\b|we\b|you\b|of\b|to\b|in\b|on\b|at\b|with\b|will\b|may\b|for\b|from\b|by\b|the\b|a\b|there\b|more\b)[\w-]+ ?){1,3}", re.I)
+_OF_ALL = re.compile(rf"\b(?:of|among) (?:all |the |our |these |those |both |two )+({_NOUN.pattern})", re.I)
 _TARGET = (
     re.compile(r"\b(?:which|what|whose) ((?:(?!is\b|the\b|a\b|an\b|our\b|are\b|was\b|were\b|does\b|do\b|did\b|has\b|have\b|can\b|must\b|should\b|that\b|who\b|we\b|you\b|of\b|to\b|in\b|on\b|at\b|with\b|will\b|may\b|needs\b|for\b|from\b|by\b)[\w-]+ ?){1,4})", re.I),
     re.compile(r"\b(?:what(?: is|'s| are| was)|tell me|give(?: me| us)?|know|look up|find out|name|check|need|see|get|state|and|report) (?:what )?(?:is )?(?:the|its|their|his|her) ([\w -]+?)(?= (?:of|for|in|on|at|that|which|with|who|does|from|between|has|is|given|under|a|the)\b|[?.,;]|$)", re.I),
@@ -80,6 +81,8 @@ def query(text: str) -> Query:
             target = _words(found[1], keep=True)
             if target:
                 break
+    if (not target or target == ("one",)) and (found := _OF_ALL.search(asking)):
+        target = _words(found[1], keep=True)
     lower = asking.lower()
     counting = _COUNT.search(asking)
     kind = "value"

@@ -30,6 +30,7 @@ _OPEN = frozenset(map(stem, "open active unfinished pending outstanding".split()
 _NOT = re.compile(r"\b(?:not|no longer|n't|except|other than|without)\b", re.IGNORECASE)
 UNSAID = 1.0  # weight of a word that no record says
 JOINED = 0.93
+SECTIONS = 1000  # group of the sections of a page
 ASIDE = 0.5  # of what other sentences say than the one that asks
 
 
@@ -75,7 +76,8 @@ class Teller:
 
     def _rare(self, word: str) -> float:
         """A word that stands nowhere in this form may be there in another."""
-        return 0.55 if any(self._kin(word)) else UNSAID
+        named = re.search(rf"\b(?:{re.escape(word[:1].upper())}{re.escape(word[1:3])}|\d)", self.query.text) is not None
+        return 0.55 if any(self._kin(word)) else UNSAID if named else 0.7
 
     @cached_property
     def _vocabulary(self) -> frozenset[str]:
@@ -152,7 +154,8 @@ class Teller:
         if not query.target:
             return max((self._says(word, name) for word in query.about), default=0.0) * 0.8
         described = min((max((akin(a, n) for a in query.about), default=0.0) for n in name), default=0.0)
-        return max(fits, 0.7 * described)
+        alone = record.group < 0 or record.group >= SECTIONS
+        return max(fits, 0.7 * described if alone else 0.0)
 
     def is_kind(self, record: Record) -> float:
         """How far the record itself is what is asked for."""
@@ -192,7 +195,7 @@ class Teller:
             found = [*found, *self._lookup(), *self._sentences()]
         elif not found or query.kind != "page":
             found = [*found, *self._sentences()]
-        return sorted((t for t in found if t.text.strip()), key=lambda t: -t.score)
+        return sorted((t for t in found if re.search(r"\w", t.text)), key=lambda t: -t.score)
 
     def _allowed(self, record: Record) -> bool:
         """Whether a number or a date of it is within the limit that the question sets."""
@@ -230,22 +233,23 @@ class Teller:
                 fits = self.field_fits(record, at)
                 if fits > 0.3:
                     share = self.share(self.covered(record, at), self._left(record, at))
-                    found.append(self._told(0.4 * fits + 0.6 * share, self._value(record, at), record.url))
+                    found.append(self._told(0.4 * fits + 0.6 * share, self._value(record, at), record.url, fits))
             if self.query.kind in ("value", "who"):
                 if (fits := self.is_kind(record)) > 0.3:
                     share = self.share(bare, self._left(record) if fits > 0.6 else frozenset())
                     found.append(self._told(0.4 * fits + 0.6 * share, record.name, record.url))
                 if stem("number") in self.query.target and record.number:
                     share = self.share(bare, frozenset(self.query.target))
-                    found.append(Told(0.38 * (0.3 + fits) + 0.6 * share, record.number, record.url))
+                    kind = max((self._says(word, record.context) for word in self.query.about), default=0.0)
+                    found.append(Told(0.4 * kind + 0.6 * share, record.number, record.url))
         best = max((t.score for t in found), default=0.0)
         if best < 0.85:
             found.extend(self._hops(weak))
         return found
 
-    def _told(self, score: float, text: str, url: str) -> Told:
+    def _told(self, score: float, text: str, url: str, fits: float = 0.0) -> Told:
         """What the question says itself is hardly what it asks for."""
-        return Told(score - 0.3 * contains_phrase(self.query.text, text), text, url)
+        return Told(score - 0.3 * (fits < 0.85 and contains_phrase(self.query.text, text)), text, url)
 
     def _value(self, record: Record, at: int) -> str:
         text = record.fields[at][1].strip()
@@ -300,7 +304,7 @@ class Teller:
                     rows, share = hits, share + weight
                     continue
             share += weight * 0.8 * context
-        return rows, share / total if total else 0.6
+        return rows, share / total if total else 0.9
 
     def _count(self) -> list[Told]:
         """How many rows there are of a kind, with these properties."""
