@@ -379,3 +379,188 @@ def test_questions_about_a_library(question, wanted):
     )
     answer = told(LIBRARY, question, *seen)
     assert right(answer, wanted), answer
+
+
+CLUB = Site(
+    (
+        'link "Repairs" -> /repairs',
+        'link "Staff" -> /staff',
+        'link "Boats" -> /boats',
+        'link "Courses" -> /courses',
+        'link "Handbook" -> /handbook',
+    ),
+    {
+        "/": ("Sailing club", "text: The pages of our club."),
+        "/repairs": (
+            "Open repairs",
+            'heading "Open repairs (5 matches)"',
+            "columns: Repair | Subject | Boat | Mechanic | State | Urgency | Reported",
+            'row: link "#21" -> /repairs/21 | link "Rudder is loose" -> /repairs/21 | Heron | wanda | new | high | 2025-05-02',
+            'row: link "#22" -> /repairs/22 | link "Torn mainsail" -> /repairs/22 | Gannet | igor | in work | medium | 2025-05-06',
+            'row: link "#25" -> /repairs/25 | link "Bilge pump leaks" -> /repairs/25 | Heron | igor | waiting | high | 2025-04-18',
+            'row: link "#27" -> /repairs/27 | link "Paint the hull" -> /repairs/27 | Tern | zoe | new | low | 2025-03-30',
+            'row: link "#28" -> /repairs/28 | link "Replace the anchor chain" -> /repairs/28 | Gannet | igor | new | medium | 2025-05-11',
+        ),
+        "/repairs/21": (
+            "#21 (Rudder is loose)",
+            'heading "Rudder is loose"',
+            'rowheader "Reported by:": link "milan" -> /staff/milan',
+            'rowheader "Mechanic:": link "wanda" -> /staff/wanda',
+            'rowheader "Cost estimate:": 320 EUR',
+            'rowheader "Finished by:": 2025-06-01',
+            "text: The pin of the rudder has worn out after the regatta.",
+        ),
+        "/repairs/25": (
+            "#25 (Bilge pump leaks)",
+            'heading "Bilge pump leaks"',
+            'rowheader "Reported by:": link "zoe" -> /staff/zoe',
+            'rowheader "Mechanic:": link "igor" -> /staff/igor',
+            'rowheader "Cost estimate:": 95 EUR',
+            'rowheader "Finished by:": 2025-05-20',
+            "text: Needs a gasket of 40 mm.",
+        ),
+        "/staff": (
+            "Staff",
+            'heading "Staff"',
+            "row: Person | Login | Job | Home port",
+            "row: Wanda Kowalska | wanda | boat builder | Gdynia",
+            "row: Igor Petrov | igor | mechanic | Odessa",
+            "row: Zoe Martin | zoe | treasurer | Brest",
+            "row: Milan Horvat | milan | sailing teacher | Zadar",
+        ),
+        "/boats": (
+            "Boats",
+            'heading "Boats"',
+            "columns: Name | Length | Berths | Built | Price per day",
+            "row: Heron | 9.4 m | 4 | 1998 | 120 EUR",
+            "row: Gannet | 12.1 m | 8 | 2011 | 210 EUR",
+            "row: Tern | 6.8 m | 2 | 2004 | 70 EUR",
+        ),
+        "/courses": (
+            "Courses",
+            'heading "Course: Beginners"',
+            "text: starts 2025-07-07",
+            "text: Teacher: milan",
+            'link "Places: 12" -> /courses/beginners',
+            'heading "Course: Navigation"',
+            "text: starts 2025-06-16",
+            "text: Teacher: wanda",
+            'link "Places: 8" -> /courses/navigation',
+            'heading "Course: Racing"',
+            "text: starts 2025-08-18",
+            "text: Teacher: igor",
+            'link "Places: 6" -> /courses/racing',
+        ),
+        "/handbook": (
+            "Handbook",
+            'item: link "Fuel" -> /handbook/fuel',
+            'item: link "Mooring fees" -> /handbook/fees',
+            'item: link "Emergencies" -> /handbook/emergencies',
+        ),
+        "/handbook/fuel": (
+            "Fuel",
+            'heading "Fuel"',
+            "text: Petrol is stored in the shed behind the slipway. Nobody may take more than 20 litres at a time.",
+            "text: The pump is read by the treasurer every Friday.",
+        ),
+        "/handbook/fees": (
+            "Mooring fees",
+            'heading "Mooring fees"',
+            "text: A night costs 12 euros for boats up to eight metres, longer boats pay 18 euros.",
+            "text: The fee has to be paid within 14 days.",
+        ),
+        "/handbook/emergencies": (
+            "Emergencies",
+            'heading "Emergencies"',
+            "text: In an emergency call the coast guard on channel 16. The rescue boat is called Albatros and lies at the north pier.",
+        ),
+    },
+)
+
+SECOND = {
+    "property": [
+        ("How long is the Gannet?", "12.1 m"),
+        ("What does it cost to rent the Tern for a day?", "70"),
+        ("State the urgency of the repair Paint the hull.", "low"),
+        ("Which boat does the repair #22 concern?", "Gannet"),
+        ("What was the cost estimate for the loose rudder?", "320"),
+        ("Zoe Martin's home port, please: what is it?", "Brest"),
+        ("In which year was the Heron built?", "1998"),
+        ("I would like to know the login of Milan Horvat.", "milan"),
+    ],
+    "who": [
+        ("Who is working on the torn mainsail?", "igor"),
+        ("Who reported that the bilge pump leaks?", "zoe"),
+        ("To whom is the repair with the anchor chain assigned?", "igor"),
+        ("Who teaches the navigation course?", "wanda"),
+        ("Who is the treasurer of the club?", "Zoe"),
+        ("Whose home port is Zadar?", "Milan"),
+        ("Find out which of our staff comes from Odessa.", "Igor"),
+    ],
+    "when": [
+        ("When does the racing course start?", "2025-08-18"),
+        ("By which date should the loose rudder be finished?", "2025-06-01"),
+        ("On what day was the repair of the hull reported?", "2025-03-30"),
+        ("Tell me the start of the course for beginners.", "2025-07-07"),
+    ],
+    "count": [
+        ("How many repairs does igor have?", "3"),
+        ("How many of the repairs have a high urgency?", "2"),
+        ("How many repairs concern the Gannet?", "2"),
+        ("Igor has how many repairs that are new?", "1"),
+        ("What is the number of repairs in the state new?", "3"),
+        ("How many places are there in the racing course?", "6"),
+        ("How many repairs were reported after 2025-05-01?", "3"),
+    ],
+    "extreme": [
+        ("Which boat is the longest?", "Gannet"),
+        ("What is the name of the cheapest boat?", "Tern"),
+        ("Which course starts first?", "Navigation"),
+        ("Which repair was reported most recently?", "Replace the anchor chain"),
+        ("Who is the mechanic of the oldest repair?", "zoe"),
+        ("Which boat has the fewest berths?", "Tern"),
+        ("Which mechanic has the most repairs?", "igor"),
+    ],
+    "condition": [
+        ("Which repair is waiting?", "Bilge pump leaks"),
+        ("Which boat can sleep 8 people, according to its berths?", "Gannet"),
+        ("Which course does Milan teach?", "Beginners"),
+        ("What is the number of the repair that is in work?", "22"),
+        ("Which boat was built in 2004?", "Tern"),
+    ],
+    "yes, sums, hops": [
+        ("Is the repair of the bilge pump waiting?", "yes"),
+        ("Is the mainsail of the Gannet being repaired by wanda?", "no"),
+        ("How many berths do all boats have together?", "14"),
+        ("How much more does the Gannet cost per day than the Heron?", "90"),
+        ("How many days lie between the start of the course Navigation and that of Beginners?", "21"),
+        ("What is the job of the person who reported the loose rudder?", "sailing teacher"),
+        ("From which home port does the mechanic of the repair Paint the hull come?", "Brest"),
+        ("What is the full name of the teacher of the racing course?", "Igor Petrov"),
+    ],
+    "prose": [
+        ("How many litres of petrol may one take at a time?", "20"),
+        ("Where is the petrol stored?", "shed"),
+        ("On which day of the week is the pump read?", "Friday"),
+        ("What does a night cost for a boat that is longer than eight metres?", "18"),
+        ("Within how many days must the mooring fee be paid?", "14"),
+        ("What is the rescue boat called?", "Albatros"),
+        ("On which page can I read about the coast guard?", "Emergencies"),
+        ("Which channel does the coast guard listen to?", "16"),
+    ],
+}
+
+
+def club_seen() -> tuple[Shown, ...]:
+    return (
+        CLUB.walk("/repairs", "/repairs/25", "/boats", "/courses"),
+        CLUB.walk("/staff", "/handbook", "/handbook/fees", "/handbook/fuel"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("question", "wanted"), [case for cases in SECOND.values() for case in cases if case[0] not in BEYOND]
+)
+def test_questions_about_a_club(question, wanted):
+    answer = told(CLUB, question, *club_seen())
+    assert right(answer, wanted), answer
