@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import cast
 
 from lbi.environments.snapshot import Page
-from lbi.offline.lexical import labels, stem
+from lbi.offline.kin import root, roots
 from lbi.offline.places import segments
 
 _ELEMENT = re.compile(r'[\w-]+(?: "((?:[^"\\]|\\.)*)")? \[e\d+\](?: \([^)]*\))?(?: -> \S+)?')
@@ -19,7 +19,7 @@ _FIELD = re.compile(r'(?:textbox|combobox|spinbutton|searchbox) "((?:[^"\\]|\\.)
 _LINK = re.compile(r'link "([^"]{2,40}: \d+)" \[e')
 _COUNTED = re.compile(r"^(.*\S) \((\d+)\)$")  # "Books (7)"
 _NUMBER_NAMES = frozenset(["no", "nr", "number", "id", "#", ""])
-_CALLED = stem("name")
+_CALLED = frozenset(map(root, "name title subject summary person".split()))
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -39,18 +39,18 @@ class Record:
     @cached_property
     def cells(self) -> tuple[tuple[frozenset[str], frozenset[str]], ...]:
         """Words of names and of values."""
-        return tuple((frozenset(labels(n)), frozenset(labels(v))) for n, v in self.fields)
+        return tuple((frozenset(roots(n)), frozenset(roots(v))) for n, v in self.fields)
 
     @cached_property
     def own(self) -> frozenset[str]:
         """Words of the values, of its name and of its text."""
         found = {w for _, value in self.cells for w in value}
-        return frozenset(found | set(labels(self.name)) | set(labels(self.text)))
+        return frozenset(found | set(roots(self.name)) | set(roots(self.text)))
 
     @cached_property
     def context(self) -> frozenset[str]:
         """Words of what it stands under and of its address."""
-        return frozenset(w for part in (self.around, *segments(self.url.split("?")[0])[:2]) for w in labels(part))
+        return frozenset(w for part in (self.around, *segments(self.url.split("?")[0])[:2]) for w in roots(part))
 
     @cached_property
     def named(self) -> frozenset[str]:
@@ -58,9 +58,14 @@ class Record:
         return frozenset(w for name, _ in self.cells for w in name)
 
     @cached_property
+    def every(self) -> frozenset[str]:
+        """All words that it has to do with."""
+        return self.own | self.named | self.context | self.near
+
+    @cached_property
     def near(self) -> frozenset[str]:
         """Words of the paragraph around it."""
-        return frozenset(labels(self.beside))
+        return frozenset(roots(self.beside))
 
     @cached_property
     def number(self) -> str:
@@ -193,7 +198,7 @@ class _Reader:
 def _called(fields: tuple[tuple[str, str], ...]) -> str:
     """The cell that says what a row is about: in a column for names, else the first that is no number."""
     for name, value in fields:
-        if _CALLED in labels(name) and value:
+        if _CALLED & set(roots(name)) and value:
             return value
     return next((v for _, v in fields if re.search(r"[^\W\d_]{2}", v) and not DAY.match(v)), "")
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from lbi.environments.snapshot import Page
+from lbi.offline.ground import search
 from lbi.offline.lexical import contains_phrase, words
 from lbi.offline.query import query
-from lbi.offline.seek import LOOKS, SOUGHT, leads_to_form
+from lbi.offline.seek import LOOKS, SOUGHT, asked, leads_to_form
 from lbi.offline.situation import Move, Situation, finish, goto
 from lbi.offline.tell import Told, Teller
 from lbi.offline.things import variants
@@ -23,11 +24,16 @@ def inquire(here: Situation, enough: float = SURE) -> Move | None:
     if (best is None or best.score < WELL) and (closer := _closer(here)):
         return closer
     if best is None or best.score < enough:
-        return None
+        return search(here, ()) if enough == SURE and _unsaid(here) else None
     if _bare(best.url) in {_bare(page.url) for page in here.seen}:
         return finish(here, "the page tells", best.text)
     move = goto(best.url)
     return None if here.tried(move) else (move, SOUGHT)
+
+
+def _unsaid(here: Situation) -> bool:
+    """Whether the question has a word that no page known says."""
+    return any(word not in here.atlas.rarity for word in asked(here))
 
 
 def _closer(here: Situation) -> Move | None:

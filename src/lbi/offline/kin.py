@@ -4,15 +4,41 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from lbi.offline.lexical import stem
+from lbi.offline.lexical import ARTICLES, WORD
+
+
+@lru_cache(maxsize=50_000)
+def root(word: str) -> str:
+    """A word without the endings of number and tense."""
+    lower = word.lower()
+    for suffix, rest in (("ies", "y"), ("ied", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("es", "e"), ("s", "")):
+        if lower.endswith(suffix) and len(lower) - len(suffix) >= 3 and not lower.endswith("ss"):
+            lower = lower[: -len(suffix)] + rest
+            break
+    if len(lower) > 3 and lower[-1] == lower[-2] and lower[-1] not in "sl":
+        lower = lower[:-1]
+    return lower.removesuffix("e") if len(lower) > 3 else lower
+
+
+@lru_cache(maxsize=100_000)
+def roots(text: str) -> tuple[str, ...]:
+    """All words of a text but articles and the like."""
+    return tuple(root(word) for word in WORD.findall(text) if word.lower() not in ARTICLES)
+
 
 _ENDINGS = frozenset(
     "er or r ed d ing ion tion ation ment s es al ial ance ence ity y ly able e ian ied ies ys man ar st t ant".split()
 ) | {""}
 #: what a question says, and what interfaces call the field that tells it
 _GROUPS = tuple(
-    frozenset(stem(word) for word in group.split())
+    frozenset(root(word) for word in group.split())
     for group in (
+        "user account member person login",
+        "name title subject summary headline called call",
+        "description text content body",
+        "owner assignee responsible own",
+        "created create opened open new submitted",
+        "start starts begin begins date",
         "due deadline return until back ready end target finish complete finished completed needed by",
         "price cost fee rent charge pay cheap cheapest expensive dear dearest dearer euro amount worth",
         "telephone phone call ring number mobile reach",
@@ -25,7 +51,7 @@ _GROUPS = tuple(
         "status state condition",
         "joined since start started began member join from",
         "kind type category sort class",
-        "report reported reporter raised complained submitted opened requester filed by creator created",
+        "report reported reporter raised complained submitted opened requester filed by creator",
         "duration long length hours minutes last takes",
         "host hosts organise organised held leader",
         "old age born birthday",
@@ -41,7 +67,7 @@ _GROUPS = tuple(
 
 #: forms of one word
 _FORMS = tuple(
-    frozenset(stem(word) for word in group.split())
+    frozenset(root(word) for word in group.split())
     for group in """
 keep keeps kept|sell sold sale|buy bought|make made|send sent|leave left|teach taught|build built|lose lost|write wrote written|
 mend repair fix|begin began begun start|pay paid|hold held|find found|speak spoke spoken|choose chose chosen|take took taken|

@@ -53,7 +53,7 @@ SYNONYMS: Mapping[str, str] = {
     )
     for word in group
 }
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+(?:\.\d+)*|[^\W\d_]+")
+WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+(?:\.\d+)*|[^\W\d_]+")
 _QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|(?<!\w)'([^']+(?:'\w[^']*)*)'(?!\w)|‘([^’]+)’|`([^`]+)`")
 _DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?Z?)?\b|\b\d{1,2}/\d{1,2}/\d{2,4}\b")
 _AFTER_COLON = re.compile(r"(?<=[a-z0-9]):\s+([A-Z][^:]{3,}?)\.?$")
@@ -112,13 +112,13 @@ def stem(word: str) -> str:
 @lru_cache(maxsize=50_000)
 def words(text: str) -> tuple[str, ...]:
     """Stemmed content words in order, camel case taken apart."""
-    return tuple(stem(w) for w in _WORD.findall(text) if w.lower() not in STOP)
+    return tuple(stem(w) for w in WORD.findall(text) if w.lower() not in STOP)
 
 
 @lru_cache(maxsize=50_000)
 def labels(text: str) -> tuple[str, ...]:
     """Like words, but only articles and the like are left out: for names of fields, where "new" and "page" count."""
-    return tuple(stem(w) for w in _WORD.findall(text) if w.lower() not in ARTICLES)
+    return tuple(stem(w) for w in WORD.findall(text) if w.lower() not in ARTICLES)
 
 
 def values(instruction: str) -> tuple[Value, ...]:
@@ -181,7 +181,7 @@ def is_question(text: str) -> bool:
     asking = (
         r"(?:(?:on|in|at|by|under|to|from|for|of|with) )?(?:what|which|who|whom|whose|when|where|how)\b"
         r"|(?:is|are|does|do|did)\b|(?:please )?(?:tell|find out|give (?:me|us)|determine|look up|count|let me know)\b"
-        r"|(?:i|we) (?:need|want|have|(?:would|'d) like|wish) to know\b|i'd like to know\b|(?:please )?name the\b"
+        r"|(?:i|we) (?:need|want|have|(?:would|'d) like|wish) to know\b|i'd like to know\b|(?:please )?(?:name|state) the\b"
         r"|.*\band (?:tell (?:me|us)|let me know|give (?:me|us) the)\b|.*[.!?] (?:give|name|tell) [^.]*\.?$"
         r"|(?:please )?(?:report|check) (?:how|what|which|who|when|where|whether|if|the number)\b"
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from lbi.offline.kin import akin
-from lbi.offline.lexical import labels, words
+from lbi.offline.kin import akin, root, roots
+from lbi.offline.lexical import words
 from lbi.offline.query import Query
 
 _AMOUNT = re.compile(r"(?<![\w.])(\d+(?:[.,:]\d+)*)(?:\s+([A-Za-z]+|%))?")
@@ -33,12 +33,12 @@ def said_in(sentence: str, query: Query) -> tuple[str, float]:
     if query.kind == "who":
         found = [m[1] for pattern in (_BY, _SUBJECT) for m in pattern.finditer(sentence)]
         found = [re.sub(r"^the ", "", name, flags=re.IGNORECASE) for name in found]
-        found = [name for name in found if words(name) and not set(labels(name)) <= set(query.about)]
+        found = [name for name in found if words(name) and not set(roots(name)) <= set(query.about)]
         return (found[0], 0.75) if found else (sentence, 0.0)
     if re.search(r"\b(?:called|name|named)\b", asked) and (name := _name(sentence, query)):
         return name, 0.9
     if re.search(r"\bwhere\b|\bin which (?:room|place|city|building)\b", asked) and (places := _PLACE.findall(sentence)):
-        fresh = [p for p in places if not set(labels(p)) <= set(query.about)]
+        fresh = [p for p in places if not set(roots(p)) <= set(query.about)]
         return (fresh or places)[0], 0.85
     return sentence, 0.2
 
@@ -49,7 +49,7 @@ def _clauses(sentence: str) -> list[str]:
 
 def _near(clause: str, query: Query, first: str = "") -> float:
     """How much of the question a clause says; what the first clause says holds for the others too."""
-    said, before = labels(clause), labels(first)
+    said, before = roots(clause), roots(first)
     own = (max((akin(word, other) for other in said), default=0.0) for word in query.about)
     led = (0.8 * max((akin(word, other) for other in before), default=0.0) for word in query.about)
     return sum(max(pair) for pair in zip(own, led, strict=True))
@@ -63,7 +63,7 @@ def _amount(sentence: str, query: Query) -> str:
     for clause in clauses:
         for match in _AMOUNT.finditer(clause):
             unit = (match[2] or "").lower()
-            fits = 1.0 * bool(unit and (set(labels(unit)) & {*query.target, *query.about}))
+            fits = 1.0 * bool(unit and (set(roots(unit)) & {*query.target, *query.about}))
             fits += 0.8 * (unit in _LONG and "how long" in asked) + 0.8 * (unit in _MONEY and re.search(r"\bpay|cost|much|price|fee|charge", asked) is not None)
             score = _near(clause, query, clauses[0]) + fits
             if score > best[0]:

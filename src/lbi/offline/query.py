@@ -6,7 +6,8 @@ import calendar
 import re
 from dataclasses import dataclass
 
-from lbi.offline.lexical import ARTICLES, labels, stem
+from lbi.offline.kin import root, roots
+from lbi.offline.lexical import ARTICLES
 
 #: words that say how something is asked or answered, and nothing of what
 _IDLE = frozenset(
@@ -28,7 +29,7 @@ _PAGE = re.compile(r"\b(?:which|what) (?:[\w-]+ )?(?:page|article|document)\b|\b
 _MOST = re.compile(
     r"\b(?:(second|third|2nd|3rd)[- ])?(most|largest|highest|biggest|longest|greatest|fewest|least|lowest|smallest|shortest|cheapest"
     r"|dearest|dearer|oldest|newest|latest|earliest|first|last|next|soonest|youngest|most recent|heaviest|lightest|tallest"
-    r"|largest|best|worst|busiest|fastest|slowest|more expensive|cheaper|maximum|minimum|later|earlier)\b(?: (expensive|recent|recently|often|important|urgent))?",
+    r"|largest|best|worst|busiest|fastest|slowest|more expensive|cheaper|maximum|minimum|later|earlier)\b(?: (expensive|recently|recent|often|important|urgent))?",
     re.I,
 )
 _LOW = frozenset("fewest least lowest smallest shortest cheapest cheaper oldest earliest first next soonest lightest slowest minimum earlier".split())
@@ -40,11 +41,12 @@ _NOUN = re.compile(r"(?:(?!is\b|are\b|was\b|were\b|does\b|do\b|did\b|has\b|have\
 _OF_ALL = re.compile(rf"\b(?:of|among) (?:all |the |our |these |those |both |two )+({_NOUN.pattern})", re.I)
 _TARGET = (
     re.compile(r"\b(?:which|what|whose) ((?:(?!is\b|the\b|a\b|an\b|our\b|are\b|was\b|were\b|does\b|do\b|did\b|has\b|have\b|can\b|must\b|should\b|that\b|who\b|we\b|you\b|of\b|to\b|in\b|on\b|at\b|with\b|will\b|may\b|needs\b|for\b|from\b|by\b)[\w-]+ ?){1,4})", re.I),
-    re.compile(r"\b(?:what(?: is|'s| are| was)|tell me|give(?: me| us)?|know|look up|find out|name|check|need|see|get|state|and|report) (?:what )?(?:is )?(?:the|its|their|his|her) ([\w -]+?)(?= (?:of|for|in|on|at|that|which|with|who|does|from|between|has|is|given|under|a|the)\b|[?.,;]|$)", re.I),
+    re.compile(r"\b(?:what(?: is|'s| are| was)|tell me|give(?: me| us)?|know|look up|find out|name|state|check|need|see|get|state|and|report) (?:what )?(?:is )?(?:the|its|their|his|her) ([\w -]+?)(?= (?:of|for|in|on|at|that|which|with|who|does|from|between|has|is|given|under|a|the)\b|[?.,;]|$)", re.I),
     re.compile(r"\b(?:the|its) ([\w-]+(?: name| number)?)(?= of\b)", re.I),
     re.compile(r"([\w-]+) only\b", re.I),
+    re.compile(r"\bhow (long|old|big|large|heavy|high|tall|much|far|wide|deep|expensive|dear)\b", re.I),
 )
-_PERSON = frozenset(map(stem, "person member user colleague author owner customer".split()))
+_PERSON = frozenset(map(root, "person member user colleague author owner customer".split()))
 WRITTEN_DAY = re.compile(
     r"\b(?:(\d{1,2})(?:st|nd|rd|th)?\.? (?:of )?([A-Z][a-z]{2,8})|([A-Z][a-z]{2,8}) (\d{1,2})(?:st|nd|rd|th)?),? (\d{4})\b"
 )
@@ -158,5 +160,5 @@ def _words(text: str, *, keep: bool) -> tuple[str, ...]:
     out: list[str] = []
     for word in found:
         if word.lower() not in left_out:
-            out.extend(labels(word))
+            out.extend(roots(word))
     return tuple(out)

@@ -17,19 +17,22 @@ from functools import cached_property
 
 from lbi.environments.snapshot import Page
 from lbi.offline.facts import DAY, Record, is_number, records
-from lbi.offline.kin import akin
-from lbi.offline.lexical import contains_phrase, stem
+from lbi.offline.kin import akin, root, roots
+from lbi.offline.lexical import contains_phrase
 from lbi.offline.prose import said_in
 from lbi.offline.query import Query
 
-_PERSONS = frozenset(map(stem, "owner author name account user host manager member borrower reporter contact by".split()))
-_DATES = frozenset(map(stem, "date day due deadline".split()))
-_NAMES = frozenset(map(stem, "name title call".split()))
-_OVER = frozenset(map(stem, "closed done resolved fixed finished completed cancelled archived returned sold paid".split()))
-_OPEN = frozenset(map(stem, "open active unfinished pending outstanding".split()))
+_PERSONS = frozenset(map(root, "owner author name account user host manager member borrower reporter contact by".split()))
+_PEOPLE = frozenset(map(root, "account role telephone phone mail email job login joined position".split()))
+_DATES = frozenset(map(root, "date day due deadline".split()))
+_NAMES = frozenset(map(root, "name title call".split()))
+_OVER = frozenset(map(root, "closed done resolved fixed finished completed cancelled archived returned sold paid".split()))
+_OPEN = frozenset(map(root, "open active unfinished pending outstanding".split()))
 _NOT = re.compile(r"\b(?:not|no longer|n't|except|other than|without)\b", re.IGNORECASE)
 UNSAID = 1.0  # weight of a word that no record says
-JOINED = 0.93
+JOINED = 0.9
+LEAST = 0.3  # share of a question below which a record is not looked at
+DIRECT = 0.8  # score of an answer in one step that makes two steps needless
 SECTIONS = 1000  # group of the sections of a page
 ASIDE = 0.5  # of what other sentences say than the one that asks
 
@@ -53,6 +56,16 @@ class Teller:
         return tuple(r for page in self.pages for r in records(page))
 
     @cached_property
+    def reach(self) -> dict[int, float]:
+        """Of each record the most of the question that it can account for."""
+        total = sum(self.weights.values()) or 1.0
+        near = {word: self._kin(word).keys() for word in self.weights}
+        return {
+            id(r): sum(w for word, w in self.weights.items() if not near[word].isdisjoint(r.every)) / total
+            for r in self.known
+        }
+
+    @cached_property
     def groups(self) -> dict[tuple[str, int], list[Record]]:
         """Tables, and lists of sections."""
         found: dict[tuple[str, int], list[Record]] = defaultdict(list)
@@ -72,6 +85,8 @@ class Teller:
             word: (math.log((2 + len(self.known)) / (1 + seen[word])) / every + 0.15) if seen[word] else UNSAID * self._rare(word)
             for word in self.query.about
         }
+        names = _names(self.query.text)
+        found = {word: weight * (1.5 if word in names else 1.0) for word, weight in found.items()}
         return {word: weight * (ASIDE if word in self.query.aside else 1.0) for word, weight in found.items()}
 
     def _rare(self, word: str) -> float:
@@ -114,7 +129,7 @@ class Teller:
         return found
 
     def _is_open(self, record: Record) -> bool:
-        status = [value for name, value in record.cells if stem("status") in name or stem("state") in name]
+        status = [value for name, value in record.cells if root("status") in name or root("state") in name]
         return any(value and not value & _OVER for value in status)
 
     def share(self, covered: dict[str, float], leave: frozenset[str] = frozenset()) -> float:
@@ -150,12 +165,12 @@ class Teller:
                 return 0.0
             return max((self._says(word, name) for word in query.target), default=0.0)
         if query.kind == "where":
-            return 0.9 * max((self._says(word, name) for word in (stem("where"), *query.about)), default=0.0)
+            return 0.9 * max((self._says(word, name) for word in (root("where"), *query.about)), default=0.0)
         if not query.target:
             return max((self._says(word, name) for word in query.about), default=0.0) * 0.8
         described = min((max((akin(a, n) for a in query.about), default=0.0) for n in name), default=0.0)
         alone = record.group < 0 or record.group >= SECTIONS
-        return max(fits, 0.7 * described if alone else 0.0)
+        return max(fits, (0.7 if alone else 0.55) * described)
 
     def is_kind(self, record: Record) -> float:
         """How far the record itself is what is asked for."""
@@ -163,8 +178,8 @@ class Teller:
         if not head or not record.name:
             return 0.0
         if self.query.person:
-            persons = {w for n in record.named for w in (n,)} & _NAMES and record.named & {stem("account"), stem("role"), stem("telephone")}
-            return 0.8 if persons or record.context & {stem("member")} else 0.0
+            persons = {w for n in record.named for w in (n,)} & _NAMES and record.named & _PEOPLE
+            return 0.8 if persons or record.named & {root("person")} or record.context & {root("member")} else 0.0
         if head == ("",) or self.query.target[-1] in ("one",):
             return 0.55
         own_column = record.cells[0][0] if record.group >= 0 and record.cells else frozenset[str]()
@@ -223,7 +238,7 @@ class Teller:
         weak: list[tuple[Record, dict[str, float], float]] = []
         limited = bool(self.query.limit[0])
         for record in self.known:
-            if record.prose or record.group == -2 or (limited and not self._allowed(record)):
+            if record.prose or record.group == -2 or self.reach[id(record)] < LEAST or (limited and not self._allowed(record)):
                 continue
             bare = self.covered(record)
             if self.share(bare) < 0.2:
@@ -238,12 +253,12 @@ class Teller:
                 if (fits := self.is_kind(record)) > 0.3:
                     share = self.share(bare, self._left(record) if fits > 0.6 else frozenset())
                     found.append(self._told(0.4 * fits + 0.6 * share, record.name, record.url))
-                if stem("number") in self.query.target and record.number:
+                if root("number") in self.query.target and record.number:
                     share = self.share(bare, frozenset(self.query.target))
                     kind = max((self._says(word, record.context) for word in self.query.about), default=0.0)
                     found.append(Told(0.4 * kind + 0.6 * share, record.number, record.url))
         best = max((t.score for t in found), default=0.0)
-        if best < 0.85:
+        if best < DIRECT:
             found.extend(self._hops(weak))
         return found
 
@@ -259,16 +274,20 @@ class Teller:
 
     def _hops(self, near: list[tuple[Record, dict[str, float], float]]) -> list[Told]:
         """The field of another record that is called by a value of one that the question describes."""
+        keys: Counter[tuple[str, str, int]] = Counter()
         by_value: dict[str, list[tuple[Record, int]]] = defaultdict(list)
         for record in self.known:
             for at, (_, value) in enumerate(record.fields if not record.prose else ()):
                 if re.search(r"[^\W\d_]{3}", value) and len(value) < 40:
                     by_value[value.strip().lower()].append((record, at))
+                    keys[value.strip().lower(), record.url, record.group] += 1
         found = []
-        asked = frozenset(self.query.target) | _PERSONS & {stem("member")}
+        asked = frozenset(self.query.target) | _PERSONS & {root("member")}
         for record, _, _ in sorted(near, key=lambda item: -item[2])[:12]:
             for at, (_, value) in enumerate(record.fields):
                 for other, key in by_value.get(value.strip().lower(), ()):
+                    if keys[value.strip().lower(), other.url, other.group] > 1:
+                        continue  # it says of others too, and so does not name it
                     if other is record or (other.url, other.group) == (record.url, record.group):
                         continue
                     first = self.covered(record, at)
@@ -358,7 +377,7 @@ class Teller:
         fits = [(self.field_fits(record, at), at) for at in range(len(record.fields))]
         worth, at = max(fits, default=(0.0, -1))
         kind = self.is_kind(record)
-        if stem("number") in self.query.target and record.number:
+        if root("number") in self.query.target and record.number:
             return record.number, 0.9
         if kind > worth - 0.05 and record.name:
             return record.name, kind
@@ -407,7 +426,7 @@ class Teller:
     def _yes(self) -> list[Told]:
         found = []
         for record in self.known:
-            if record.group == -2:
+            if record.group == -2 or self.reach[id(record)] < LEAST:
                 continue
             share = self.share(self.covered(record))
             if share > 0.8:
@@ -434,7 +453,7 @@ class Teller:
     def _sentences(self) -> list[Told]:
         found = []
         for record in self.known:
-            if record.prose and record.text and len(record.text) < 500:
+            if record.prose and len(record.text) < 500 and self.reach[id(record)] >= LEAST:
                 share = self.share(self.covered(record))
                 if share > 0.3:
                     text, sure = said_in(record.text, self.query)
@@ -445,6 +464,12 @@ class Teller:
 def record_number(record: Record, at: int) -> bool:
     """Whether a field is only the number that the record goes by."""
     return bool(record.number) and record.fields[at][1].lstrip("#") == record.number
+
+
+def _names(text: str) -> frozenset[str]:
+    """Words of names in a text: written with capitals, but not at its beginning, numbers, and what is quoted."""
+    said = re.findall(r"(?<=\w )[A-Z][\w-]*|\d[\d.-]*\w*|\"[^\"]+\"", text)
+    return frozenset(word for part in said for word in roots(part))
 
 
 def _title(page: Page) -> str:
