@@ -15,7 +15,6 @@ _ELEMENT = re.compile(r'[\w-]+(?: "((?:[^"\\]|\\.)*)")? \[e\d+\](?: \([^)]*\))?(
 _HEAD = re.compile(r'(heading|rowheader|term) "((?:[^"\\]|\\.)*)"(?:: (.*))?$')
 _LABELLED = re.compile(r"(?:- )?([^:|.]{2,40}):\s+(\S.*)")
 _LINE = re.compile(r"(columns|row|text|item): (.*)$")
-_FIELD = re.compile(r'(?:textbox|combobox|spinbutton|searchbox) "((?:[^"\\]|\\.)*)" \[e\d+\](?: \([^)]*\))?: (.+)$')
 _LINK = re.compile(r'link "([^"]{2,40}: \d+)" \[e')
 _COUNTED = re.compile(r"^(.*\S) \((\d+)\)$")  # "Books (7)"
 _NUMBER_NAMES = frozenset(["no", "nr", "number", "id", "#", ""])
@@ -121,11 +120,9 @@ class _Reader:
         if found := _HEAD.match(line):
             self._head(found[1], found[2], plain(found[3] or ""))
             return
-        if (found := _FIELD.match(line)) or (found := _LINK.match(line)):
-            parts = found.groups() if len(found.groups()) > 1 else found[1].rsplit(": ", 1)
-            value = re.sub(r' of "(?:.*)$', "", str(parts[1])).strip('"')
-            if value and not value.startswith("none"):
-                self._pair(str(parts[0]), value)
+        if found := _LINK.match(line):
+            name, _, value = found[1].rpartition(": ")
+            self._pair(name, value)
             return
         found = _LINE.match(line)
         if found is None:
@@ -134,7 +131,7 @@ class _Reader:
             return
         kind, text = found[1], found[2]
         if kind in ("columns", "row"):
-            cells = tuple(plain(cell) for cell in text.split(" | "))
+            cells = tuple(plain(cell) for cell in re.split(r"(?:^|\s)\|(?=\s|$)", text))
             if kind == "columns":
                 self._table()
                 self.header = cells

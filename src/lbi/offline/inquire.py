@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from lbi.environments.snapshot import Page
 from lbi.offline.ground import search
+from lbi.offline.kin import root
 from lbi.offline.lexical import contains_phrase, words
+from lbi.offline.places import segments
 from lbi.offline.query import query
 from lbi.offline.seek import LOOKS, SOUGHT, asked, leads_to_form
 from lbi.offline.situation import Move, Situation, finish, goto
@@ -25,6 +27,8 @@ def inquire(here: Situation, enough: float = SURE) -> Move | None:
         return closer
     if best is None or best.score < enough:
         return search(here, ()) if enough == SURE and _unsaid(here) else None
+    if enough < SURE and best.score < SURE and (move := search(here, ())):
+        return move  # before what is not sure is said
     if _bare(best.url) in {_bare(page.url) for page in here.seen}:
         return finish(here, "the page tells", best.text)
     move = goto(best.url)
@@ -56,9 +60,14 @@ def _closer(here: Situation) -> Move | None:
 
 
 def _best(here: Situation) -> Told | None:
-    pages: list[Page] = [page for url, page in here.atlas.pages.items() if url and not leads_to_form(url)]
+    pages: list[Page] = [page for url, page in here.atlas.pages.items() if url and not _found_or_form(url)]
     found = Teller(query(here.goal.text), pages).answers()
     return found[0] if found else None
+
+
+def _found_or_form(url: str) -> bool:
+    """Whether it is a page to fill in, or what a search found, which tells only bits of other pages."""
+    return leads_to_form(url) or root("search") in {root(part) for part in segments(url)}
 
 
 def _bare(url: str) -> str:

@@ -45,7 +45,7 @@ _GROUPS = tuple(
         "city town place location where room office based seat address",
         "where shelf place location room stand find hang kept",
         "responsible owner belong belongs handle looks care charge manager manages lead leads run runs head maintain take takes",
-        "assign assigned owner mechanic doing",
+        "assign assigned owner mechanic doing work working",
         "author wrote write written writer by",
         "role job position function work works duty profession",
         "status state condition",

@@ -67,7 +67,8 @@ def _act(fields: Fields, instruction: str, history: tuple[Step, ...]) -> Move:
     )
     if goal.question and (told := inquire(here)):
         return told
-    move = _carry_out(here)
+    searched = bool(here.history) and "search for " in here.history[-1].reason
+    move = ground(here) if goal.question and searched else _carry_out(here)
     if goal.question and move[0].startswith("finish(") and (told := inquire(here, LIKELY_TOLD)):
         return told
     return move

@@ -60,7 +60,8 @@ class Query:
     target: tuple[str, ...]  # words of the field or of the kind of thing that is asked for; the head is the last
     about: tuple[str, ...]  # words of the conditions, and of all that is said
     aside: frozenset[str] = frozenset()  # those that other sentences say
-    extreme: str = ""  # "" or the word, such as "most"
+    extreme: str = ""  # "time" where the first or the last is asked for, "size" where the most or the least is
+    counts: bool = False  # it may be a number of rows that is the most or the least
     by: tuple[str, ...] = ()  # words of what is to be most
     rank: int = 0  # 1 for the second most
     low: bool = False
@@ -80,10 +81,10 @@ def query(text: str) -> Query:
     target: tuple[str, ...] = ()
     for pattern in _TARGET:
         if found := pattern.search(asking):
-            target = _words(found[1], keep=True)
+            target = _words(_noun(found[1]), keep=True)
             if target:
                 break
-    if (not target or target == ("one",)) and (found := _OF_ALL.search(asking)):
+    if (not target or target[0] == "one") and (found := _OF_ALL.search(asking)):
         target = _words(found[1], keep=True)
     lower = asking.lower()
     counting = _COUNT.search(asking)
@@ -122,6 +123,7 @@ def query(text: str) -> Query:
         about,
         aside=frozenset(about) - set(_words(asking, keep=False)),
         extreme=("time" if word.split()[-1:] and (word.split()[-1] in _TIMELY or (most and (most[3] or "").startswith("recent"))) else "size") if most else "",
+        counts=word in ("most", "fewest", "least"),
         by=by,
         rank={"second": 1, "2nd": 1, "third": 2, "3rd": 2}.get((most[1] or "").lower(), 0) if most else 0,
         low=word in _LOW,
@@ -129,6 +131,16 @@ def query(text: str) -> Query:
         differs=_DIFF.search(asking) is not None,
         limit=(limit[1].lower(), limit[2]) if limit else ("", ""),
     )
+
+
+def _noun(text: str) -> str:
+    """Without the verb that follows a noun: "member joined last", "book stands"."""
+    said = text.split()
+    for at, word in enumerate(said[1:], 1):
+        verb = word.endswith("ed") or word in ("got", "last", "first") or (word.endswith("s") and not said[0].endswith("s"))
+        if verb and len(word) > 3:
+            return " ".join(said[:at])
+    return text
 
 
 def _with_days(text: str) -> str:

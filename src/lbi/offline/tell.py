@@ -31,6 +31,7 @@ _OPEN = frozenset(map(root, "open active unfinished pending outstanding".split()
 _NOT = re.compile(r"\b(?:not|no longer|n't|except|other than|without)\b", re.IGNORECASE)
 UNSAID = 1.0  # weight of a word that no record says
 JOINED = 0.9
+LACKING = 0.8  # for what says nothing of the word that tells most
 LEAST = 0.3  # share of a question below which a record is not looked at
 DIRECT = 0.8  # score of an answer in one step that makes two steps needless
 SECTIONS = 1000  # group of the sections of a page
@@ -122,7 +123,7 @@ class Teller:
         text = record.own - {w for _, value in record.cells for w in value}
         for word in self.query.about:
             worth = max(self._says(word, values), 0.9 * self._says(word, text), 0.95 * self._says(word, named))
-            found[word] = max(worth, 0.75 * self._says(word, record.context), 0.35 * self._says(word, record.named))
+            found[word] = max(worth, 0.75 * self._says(word, record.context), (0.8 if self.query.limit[0] else 0.35) * self._says(word, record.named))
             found[word] = max(found[word], 0.6 * self._says(word, record.near))
             if word in _OPEN and self._is_open(record):
                 found[word] = 1.0
@@ -134,7 +135,12 @@ class Teller:
 
     def share(self, covered: dict[str, float], leave: frozenset[str] = frozenset()) -> float:
         total = sum(w for word, w in self.weights.items() if word not in leave)
-        return sum(self.weights[word] * covered[word] for word in covered if word not in leave) / total if total else 0.5
+        if not total:
+            return 0.5
+        most = 0.9 * max(self.weights.values())
+        lacks = any(self.weights[word] >= most and covered[word] < 0.3 for word in covered if word not in leave)
+        told = sum(self.weights[word] * covered[word] for word in covered if word not in leave) / total
+        return told * (LACKING if lacks else 1.0)
 
     # which field is asked for
 
@@ -145,6 +151,8 @@ class Teller:
         if not text or not re.search(r"\w", text):
             return 0.0
         query = self.query
+        if record_number(record, at) and query.kind != "count":
+            return 0.9 if root("number") in query.target else 0.0
         fits = 0.0
         if query.target and query.kind not in ("count",):
             hits = [self._says(word, name) for word in query.target]
@@ -174,6 +182,8 @@ class Teller:
 
     def is_kind(self, record: Record) -> float:
         """How far the record itself is what is asked for."""
+        if self.query.kind == "who" and record.name and (record.named & (_PEOPLE | {root("person")})):
+            return 0.8
         head = self.query.target[-1:] or (() if self.query.kind != "value" else ("",))
         if not head or not record.name:
             return 0.0
@@ -204,6 +214,8 @@ class Teller:
             found = [*self._extreme()]
         elif query.kind == "yes":
             found = self._yes()
+        if (query.kind == "yes" or query.differs) and found:
+            return sorted(found, key=lambda t: -t.score)
         if query.kind == "count":
             found = [*found, *self._count()]
         if not query.extreme and query.kind != "page":
@@ -387,7 +399,7 @@ class Teller:
         """Whose rows are the most, where rows are what is counted."""
         query = self.query
         kind = max((self._says(word, group[0].context) for word in query.by), default=0.0)
-        if query.extreme != "size" or kind < 0.5 or len(group) < 3:
+        if not query.counts or kind < 0.5 or len(group) < 3:
             return []
         found = []
         rows, share = self._meant(group, frozenset(query.target) | frozenset(query.by))
@@ -395,7 +407,7 @@ class Teller:
             fits = max((self.field_fits(r, at) for r in rows if at < len(r.fields)), default=0.0)
             counts = Counter(r.fields[at][1] for r in rows if at < len(r.fields) and r.fields[at][1].strip())
             ordered = sorted(counts.items(), key=lambda item: item[1], reverse=not query.low)
-            if fits > 0.4 and len(ordered) > query.rank + 1:
+            if fits > 0.4 and len(ordered) > query.rank + 1 and ordered[0][1] != ordered[-1][1]:
                 found.append(Told(0.35 * fits + 0.3 * kind + 0.35 * share, ordered[query.rank][0], url))
         return found
 
