@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (rows of tables)
 """How people ask: many wordings of questions on invented applications, answered by walking through their pages."""
 
 from __future__ import annotations

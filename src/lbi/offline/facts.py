@@ -18,7 +18,7 @@ _LINE = re.compile(r"(columns|row|text|item): (.*)$")
 _LINK = re.compile(r'link "([^"]{2,40}: \d+)" \[e')
 _COUNTED = re.compile(r"^(.*\S) \((\d+)\)$")  # "Books (7)"
 _NUMBER_NAMES = frozenset(["no", "nr", "number", "id", "#", ""])
-_CALLED = frozenset(map(root, "name title subject summary person".split()))
+_CALLED = frozenset(map(root, ["name", "title", "subject", "summary", "person"]))
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -167,7 +167,9 @@ class _Reader:
         name = self.heading.rpartition(": ")[2]
         text = " ".join(self.prose)
         if self.heading and self.pairs:
-            days = [("date", day[0]) for day in [DAY.search(text)] if day and not any(DAY.search(v) for _, v in self.pairs)]
+            days = [
+                ("date", day[0]) for day in [DAY.search(text)] if day and not any(DAY.search(v) for _, v in self.pairs)
+            ]
             around = f"{self.title} {self.heading}"
             self.found.append(Record(self.url, name, (("", name), *self.pairs, *days), around, text, group=1000))
         around = f"{self.title} {self.heading}"
@@ -207,5 +209,3 @@ def is_number(text: str) -> float | None:
         return None
     plain_ = re.sub(r"[.,](?=\d{3}(?:\D|$))", "", found[1]).replace(",", ".")
     return float(plain_) if plain_.count(".") < 2 else None
-
-

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from lbi.environments.snapshot import Page
+from lbi.offline.forms import usable
 from lbi.offline.ground import search
 from lbi.offline.kin import root
 from lbi.offline.lexical import contains_phrase, words
 from lbi.offline.places import segments
 from lbi.offline.query import query
 from lbi.offline.seek import LOOKS, SOUGHT, asked, leads_to_form
-from lbi.offline.situation import Move, Situation, finish, goto
-from lbi.offline.tell import Told, Teller
+from lbi.offline.situation import Move, Situation, click, finish, goto
+from lbi.offline.tell import Teller, Told
 from lbi.offline.things import variants
 
 #: share of a question that an answer has to account for
@@ -27,12 +28,11 @@ def inquire(here: Situation, enough: float = SURE) -> Move | None:
         return closer
     if best is None or best.score < enough:
         return search(here, ()) if enough == SURE and _unsaid(here) else None
-    if enough < SURE and best.score < SURE and (move := search(here, ())):
-        return move  # before what is not sure is said
+    if enough < SURE and best.score < SURE and (sought := search(here, ())):
+        return sought  # before what is not sure is said
     if _bare(best.url) in {_bare(page.url) for page in here.seen}:
         return finish(here, "the page tells", best.text)
-    move = goto(best.url)
-    return None if here.tried(move) else (move, SOUGHT)
+    return None if here.tried(goto(best.url)) else (_lead(here, best.url), SOUGHT)
 
 
 def _unsaid(here: Situation) -> bool:
@@ -56,7 +56,13 @@ def _closer(here: Situation) -> Move | None:
             share = 1.0 if whole else told / (len(own) or 1)
             if own and (whole or len(own & said) >= 0.5 * len(own)) and share > best[0]:
                 best = (share, url)
-    return (goto(best[1]), SOUGHT) if best[0] > NEAR else None
+    return (_lead(here, best[1]), SOUGHT) if best[0] > NEAR else None
+
+
+def _lead(here: Situation, url: str) -> str:
+    """By the link on this page, if there is one."""
+    link = next((e for e in here.page.elements if e.role == "link" and e.url == url and usable(e)), None)
+    return click(link) if link else goto(url)
 
 
 def _best(here: Situation) -> Told | None:

@@ -27,7 +27,38 @@ def roots(text: str) -> tuple[str, ...]:
 
 
 _ENDINGS = frozenset(
-    "er or r ed d ing ion tion ation ment s es al ial ance ence ity y ly able e ian ied ies ys man ar st t ant".split()
+    [
+        "er",
+        "or",
+        "r",
+        "ed",
+        "d",
+        "ing",
+        "ion",
+        "tion",
+        "ation",
+        "ment",
+        "s",
+        "es",
+        "al",
+        "ial",
+        "ance",
+        "ence",
+        "ity",
+        "y",
+        "ly",
+        "able",
+        "e",
+        "ian",
+        "ied",
+        "ies",
+        "ys",
+        "man",
+        "ar",
+        "st",
+        "t",
+        "ant",
+    ]
 ) | {""}
 #: what a question says, and what interfaces call the field that tells it
 _GROUPS = tuple(

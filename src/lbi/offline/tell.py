@@ -22,12 +22,49 @@ from lbi.offline.lexical import contains_phrase
 from lbi.offline.prose import said_in
 from lbi.offline.query import Query
 
-_PERSONS = frozenset(map(root, "owner author name account user host manager member borrower reporter contact by".split()))
-_PEOPLE = frozenset(map(root, "account role telephone phone mail email job login joined position".split()))
-_DATES = frozenset(map(root, "date day due deadline".split()))
-_NAMES = frozenset(map(root, "name title call".split()))
-_OVER = frozenset(map(root, "closed done resolved fixed finished completed cancelled archived returned sold paid".split()))
-_OPEN = frozenset(map(root, "open active unfinished pending outstanding".split()))
+_PERSONS = frozenset(
+    map(
+        root,
+        [
+            "owner",
+            "author",
+            "name",
+            "account",
+            "user",
+            "host",
+            "manager",
+            "member",
+            "borrower",
+            "reporter",
+            "contact",
+            "by",
+        ],
+    )
+)
+_PEOPLE = frozenset(
+    map(root, ["account", "role", "telephone", "phone", "mail", "email", "job", "login", "joined", "position"])
+)
+_DATES = frozenset(map(root, ["date", "day", "due", "deadline"]))
+_NAMES = frozenset(map(root, ["name", "title", "call"]))
+_OVER = frozenset(
+    map(
+        root,
+        [
+            "closed",
+            "done",
+            "resolved",
+            "fixed",
+            "finished",
+            "completed",
+            "cancelled",
+            "archived",
+            "returned",
+            "sold",
+            "paid",
+        ],
+    )
+)
+_OPEN = frozenset(map(root, ["open", "active", "unfinished", "pending", "outstanding"]))
 _NOT = re.compile(r"\b(?:not|no longer|n't|except|other than|without)\b", re.IGNORECASE)
 UNSAID = 1.0  # weight of a word that no record says
 JOINED = 0.9
@@ -83,7 +120,9 @@ class Teller:
             seen.update(record.own | record.named)
         every = math.log(2 + len(self.known))
         found = {
-            word: (math.log((2 + len(self.known)) / (1 + seen[word])) / every + 0.15) if seen[word] else UNSAID * self._rare(word)
+            word: (math.log((2 + len(self.known)) / (1 + seen[word])) / every + 0.15)
+            if seen[word]
+            else UNSAID * self._rare(word)
             for word in self.query.about
         }
         names = _names(self.query.text)
@@ -123,7 +162,11 @@ class Teller:
         text = record.own - {w for _, value in record.cells for w in value}
         for word in self.query.about:
             worth = max(self._says(word, values), 0.9 * self._says(word, text), 0.95 * self._says(word, named))
-            found[word] = max(worth, 0.75 * self._says(word, record.context), (0.8 if self.query.limit[0] else 0.35) * self._says(word, record.named))
+            found[word] = max(
+                worth,
+                0.75 * self._says(word, record.context),
+                (0.8 if self.query.limit[0] else 0.35) * self._says(word, record.named),
+            )
             found[word] = max(found[word], 0.6 * self._says(word, record.near))
             if word in _OPEN and self._is_open(record):
                 found[word] = 1.0
@@ -250,7 +293,12 @@ class Teller:
         weak: list[tuple[Record, dict[str, float], float]] = []
         limited = bool(self.query.limit[0])
         for record in self.known:
-            if record.prose or record.group == -2 or self.reach[id(record)] < LEAST or (limited and not self._allowed(record)):
+            if (
+                record.prose
+                or record.group == -2
+                or self.reach[id(record)] < LEAST
+                or (limited and not self._allowed(record))
+            ):
                 continue
             bare = self.covered(record)
             if self.share(bare) < 0.2:
@@ -469,7 +517,9 @@ class Teller:
                 share = self.share(self.covered(record))
                 if share > 0.3:
                     text, sure = said_in(record.text, self.query)
-                    found.append(Told(share * (0.55 + 0.4 * sure) * (0.6 if self.query.extreme else 1.0), text, record.url))
+                    found.append(
+                        Told(share * (0.55 + 0.4 * sure) * (0.6 if self.query.extreme else 1.0), text, record.url)
+                    )
         return found
 
 
