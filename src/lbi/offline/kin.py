@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from lbi.offline.lexical import ARTICLES, WORD
+from lbi.offline.lexical import ARTICLES, WORD, listed
 
 
 @lru_cache(maxsize=50_000)
@@ -27,38 +27,9 @@ def roots(text: str) -> tuple[str, ...]:
 
 
 _ENDINGS = frozenset(
-    [
-        "er",
-        "or",
-        "r",
-        "ed",
-        "d",
-        "ing",
-        "ion",
-        "tion",
-        "ation",
-        "ment",
-        "s",
-        "es",
-        "al",
-        "ial",
-        "ance",
-        "ence",
-        "ity",
-        "y",
-        "ly",
-        "able",
-        "e",
-        "ian",
-        "ied",
-        "ies",
-        "ys",
-        "man",
-        "ar",
-        "st",
-        "t",
-        "ant",
-    ]
+    listed("""
+er or r ed d ing ion tion ation ment s es al ial ance ence ity y ly able e ian ied ies ys man ar st t ant
+""")
 ) | {""}
 #: what a question says, and what interfaces call the field that tells it
 _GROUPS = tuple(

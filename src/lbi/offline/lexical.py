@@ -121,6 +121,11 @@ def labels(text: str) -> tuple[str, ...]:
     return tuple(stem(w) for w in WORD.findall(text) if w.lower() not in ARTICLES)
 
 
+def listed(text: str) -> list[str]:
+    """The words of a list that is written as a text."""
+    return text.split()
+
+
 def values(instruction: str) -> tuple[Value, ...]:
     """Quoted texts, dates, numbers and names, in order, none inside another."""
     found: list[Value] = []
@@ -181,7 +186,8 @@ def is_question(text: str) -> bool:
     asking = (
         r"(?:(?:on|in|at|by|under|to|from|for|of|with) )?(?:what|which|who|whom|whose|when|where|how)\b"
         r"|(?:is|are|does|do|did)\b|(?:please )?(?:tell|find out|give (?:me|us)|determine|look up|count|let me know)\b"
-        r"|(?:i|we) (?:need|want|have|(?:would|'d) like|wish) to know\b|i'd like to know\b|(?:please )?(?:name|state) the\b"
+        r"|(?:i|we) (?:need|want|have|(?:would|'d) like|wish) to know\b|i'd like to know\b"
+        r"|(?:please )?(?:name|state) the\b"
         r"|.*\band (?:tell (?:me|us)|let me know|give (?:me|us) the)\b|.*[.!?] (?:give|name|tell) [^.]*\.?$"
         r"|(?:please )?(?:report|check) (?:how|what|which|who|when|where|whether|if|the number)\b"
     )

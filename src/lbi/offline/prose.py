@@ -5,39 +5,33 @@ from __future__ import annotations
 import re
 
 from lbi.offline.kin import akin, roots
-from lbi.offline.lexical import words
+from lbi.offline.lexical import listed, words
 from lbi.offline.query import Query
 
 _AMOUNT = re.compile(r"(?<![\w.])(\d+(?:[.,:]\d+)*)(?:\s+([A-Za-z]+|%))?")
 _WEEKDAY = re.compile(r"\b(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day", re.IGNORECASE)
 _DAY = re.compile(
-    r"\d{4}-\d\d-\d\d|\b\d{1,2}(?:st|nd|rd|th)? [A-Z][a-z]+(?: \d{4})?|\b[A-Z][a-z]+ \d{1,2}\b|\b(?:January|February|March|April|May|June|July|August|September|October|November|December)(?: \d{4})?"
+    r"\d{4}-\d\d-\d\d|\b\d{1,2}(?:st|nd|rd|th)? [A-Z][a-z]+(?: \d{4})?|\b[A-Z][a-z]+ \d{1,2}\b"
+    r"|\b(?:January|February|March|April|May|June|July|August|September|October|November"
+    r"|December)(?: \d{4})?"
 )
 _CALLED = re.compile(r"\b(?:called|named|is|are)\s+([A-Z][\w-]+|[\"“][^\"”]+)")
 _PLACE = re.compile(
-    r"\b((?:in|at|on|under|behind|beside|next to|into|from|near) (?:the |our |a )?[\w ]+?)(?=[.,;:]|$| (?:and|or|from|of)\b)"
+    r"\b((?:in|at|on|under|behind|beside|next to|into|from|near) (?:the |our |a )?[\w ]+?)(?=[.,;:]|$"
+    r"| (?:and|or|from|of)\b)"
 )
 _BY = re.compile(r"\b(?:by|from|ask|contact|call)\s+((?:the )?[\w-]+(?: [A-Z]\w+)?)")
 _SUBJECT = re.compile(r"^((?:the )?[\w-]+(?: [A-Z]\w+)?) (?:is|was|will|has|[a-z]+s|[a-z]+ed)\b", re.IGNORECASE)
 _LONG = frozenset(
-    [
-        "days",
-        "day",
-        "hours",
-        "hour",
-        "weeks",
-        "week",
-        "months",
-        "month",
-        "minutes",
-        "minute",
-        "years",
-        "year",
-        "nights",
-        "seconds",
-    ]
+    listed("""
+days day hours hour weeks week months month minutes minute years year nights seconds
+""")
 )
-_MONEY = frozenset(["euros", "euro", "cents", "cent", "dollars", "kroner", "pounds", "zloty", "eur", "usd", "€", "$"])
+_MONEY = frozenset(
+    listed("""
+euros euro cents cent dollars kroner pounds zloty eur usd € $
+""")
+)
 
 
 def said_in(sentence: str, query: Query) -> tuple[str, float]:
@@ -51,7 +45,8 @@ def said_in(sentence: str, query: Query) -> tuple[str, float]:
         found = _DAY.search(sentence)
         return (found[0], 0.9) if found else (sentence, 0.0)
     amount = query.kind == "count" or re.search(
-        r"\bhow (?:much|long|old|far|high|large|big|often|many)\b|\bcosts?\b|\bprice\b|\bfee\b|\bpay\b|\blimit\b|\bnumber of\b|\blargest number\b|\bmaximum\b|\bpercent|\bhow late\b",
+        r"\bhow (?:much|long|old|far|high|large|big|often|many)\b|\bcosts?\b|\bprice\b|\bfee\b|\bpay\b"
+        r"|\blimit\b|\bnumber of\b|\blargest number\b|\bmaximum\b|\bpercent|\bhow late\b",
         asked,
     )
     if amount and (number := _amount(sentence, query)):

@@ -7,286 +7,98 @@ import re
 from dataclasses import dataclass
 
 from lbi.offline.kin import root, roots
-from lbi.offline.lexical import ARTICLES
+from lbi.offline.lexical import ARTICLES, listed
 
 #: words that say how something is asked or answered, and nothing of what
 _IDLE = frozenset(
-    [
-        "what",
-        "which",
-        "who",
-        "whom",
-        "whose",
-        "when",
-        "where",
-        "how",
-        "many",
-        "much",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "do",
-        "does",
-        "did",
-        "has",
-        "have",
-        "had",
-        "can",
-        "could",
-        "would",
-        "will",
-        "shall",
-        "may",
-        "must",
-        "might",
-        "should",
-        "please",
-        "tell",
-        "me",
-        "give",
-        "find",
-        "out",
-        "let",
-        "know",
-        "i",
-        "we",
-        "you",
-        "need",
-        "like",
-        "want",
-        "name",
-        "called",
-        "one",
-        "ones",
-        "this",
-        "that",
-        "these",
-        "those",
-        "there",
-        "it",
-        "its",
-        "he",
-        "she",
-        "they",
-        "them",
-        "his",
-        "her",
-        "their",
-        "our",
-        "my",
-        "your",
-        "and",
-        "or",
-        "if",
-        "not",
-        "but",
-        "so",
-        "then",
-        "of",
-        "in",
-        "on",
-        "at",
-        "by",
-        "for",
-        "to",
-        "from",
-        "with",
-        "about",
-        "as",
-        "into",
-        "under",
-        "up",
-        "only",
-        "just",
-        "exactly",
-        "now",
-        "still",
-        "yet",
-        "currently",
-        "moment",
-        "all",
-        "any",
-        "some",
-        "each",
-        "every",
-        "the",
-        "a",
-        "an",
-        "person",
-        "people",
-        "somebody",
-        "someone",
-        "something",
-        "thing",
-        "things",
-        "answer",
-        "say",
-        "says",
-        "said",
-        "written",
-        "write",
-        "look",
-        "list",
-        "lists",
-        "table",
-        "report",
-        "reports",
-        "page",
-        "pages",
-        "according",
-        "than",
-        "more",
-        "less",
-        "most",
-        "least",
-        "number",
-        "count",
-        "total",
-        "together",
-        "altogether",
-        "combined",
-        "sum",
-        "difference",
-        "between",
-        "day",
-        "explains",
-        "explain",
-        "tells",
-        "describes",
-        "describe",
-        "shows",
-        "show",
-        "mentions",
-        "mention",
-        "mentioned",
-        "comes",
-        "come",
-        "format",
-        "yyyy",
-        "mm",
-        "dd",
-        "form",
-        "word",
-        "words",
-        "us",
-        "whether",
-        "also",
-        "which's",
-        "take",
-        "takes",
-        "place",
-        "get",
-        "got",
-        "see",
-        "whoever",
-        "everything",
-        "both",
-        "other",
-        "own",
-        "in'",
-        "itself",
-        "account",
-        "site",
-        "year",
-        "month",
-        "between",
-        "gets",
-        "anybody",
-        "present",
-        "time",
-        "times",
-        "long",
-        "full",
-        "per",
-        "go",
-        "does'nt",
-        "using",
-    ]
+    listed("""
+what which who whom whose when where how many much is are was were be been do does did has have had can could
+would will shall may must might should please tell me give find out let know i we you need like want name called
+one ones this that these those there it its he she they them his her their our my your and or if not but so then
+of in on at by for to from with about as into under up only just exactly now still yet currently moment all any
+some each every the a an person people somebody someone something thing things answer say says said written
+write look list lists table report reports page pages according than more less most least number count total
+together altogether combined sum difference between day explains explain tells describes describe shows show
+mentions mention mentioned comes come format yyyy mm dd form word words us whether also which's take takes place
+get got see whoever everything both other own in' itself account site year month between gets anybody present
+time times long full per go does'nt using
+""")
 )
 _COUNT = re.compile(
-    r"\b(?:how many|(?:the|total|exact) number of(?= [a-z])(?! (?:the|that|this) \w+(?<!s)\b)|count (?:the|all|of)|how often)\b",
+    r"\b(?:how many|(?:the|total|exact) number of(?= [a-z])(?! (?:the|that|this) \w+(?<!s)\b)|count (?:the"
+    r"|all|of)|how often)\b",
     re.I,
 )
 _YES = re.compile(r"^(?:and )?(?:is|are|was|were|does|do|did|has|have|can|may)\b|\bwhether\b", re.I)
 _PAGE = re.compile(
-    r"\b(?:which|what) (?:[\w-]+ )?(?:page|article|document)\b|\bname of the (?:\w+ )?page\b|\bwhere (?:is it|do we) (?:written|say)\b",
+    r"\b(?:which|what) (?:[\w-]+ )?(?:page|article|document)\b|\bname of the (?:\w+ )?page\b"
+    r"|\bwhere (?:is it|do we) (?:written|say)\b",
     re.I,
 )
 _MOST = re.compile(
-    r"\b(?:(second|third|2nd|3rd)[- ])?(most|largest|highest|biggest|longest|greatest|fewest|least|lowest|smallest|shortest|cheapest"
-    r"|dearest|dearer|oldest|newest|latest|earliest|first|last|next|soonest|youngest|most recent|heaviest|lightest|tallest"
-    r"|largest|best|worst|busiest|fastest|slowest|more expensive|cheaper|maximum|minimum|later|earlier)\b(?: (expensive|recently|recent|often|important|urgent))?",
+    r"\b(?:(second|third|2nd|3rd)[- ])?(most|largest|highest|biggest|longest|greatest|fewest|least|lowest"
+    r"|smallest|shortest|cheapest"
+    r"|dearest|dearer|oldest|newest|latest|earliest|first|last|next|soonest|youngest|most recent|heaviest"
+    r"|lightest|tallest"
+    r"|largest|best|worst|busiest|fastest|slowest|more expensive|cheaper|maximum|minimum|later"
+    r"|earlier)\b(?: (expensive|recently|recent|often|important|urgent))?",
     re.I,
 )
 _LOW = frozenset(
-    [
-        "fewest",
-        "least",
-        "lowest",
-        "smallest",
-        "shortest",
-        "cheapest",
-        "cheaper",
-        "oldest",
-        "earliest",
-        "first",
-        "next",
-        "soonest",
-        "lightest",
-        "slowest",
-        "minimum",
-        "earlier",
-    ]
+    listed("""
+fewest least lowest smallest shortest cheapest cheaper oldest earliest first next soonest lightest slowest
+minimum earlier
+""")
 )
 _TIMELY = frozenset(
-    [
-        "oldest",
-        "newest",
-        "latest",
-        "earliest",
-        "first",
-        "last",
-        "next",
-        "soonest",
-        "recent",
-        "most_recent",
-        "later",
-        "earlier",
-    ]
+    listed("""
+oldest newest latest earliest first last next soonest recent most_recent later earlier
+""")
 )
 _SUM = re.compile(r"\b(?:together|altogether|in total|combined|sum|total|add up|in all)\b", re.I)
 _DIFF = re.compile(
-    r"\b(?:difference|how many more|how much more|how many fewer|how much less|how many \w+ more|how many (?:days|weeks) (?:lie |are |pass )?(?:there )?between|how much (?:cheaper|dearer|longer|older|higher|bigger))\b",
+    r"\b(?:difference|how many more|how much more|how many fewer|how much less|how many \w+ more"
+    r"|how many (?:days|weeks) (?:lie |are |pass )?(?:there )?between|how much (?:cheaper|dearer|longer"
+    r"|older|higher|bigger))\b",
     re.I,
 )
 _LIMIT = re.compile(
-    r"\b(more than|over|above|at least|less than|fewer than|under|below|at most|before|after|since|until)\s+(\d{4}-\d\d-\d\d|\d+(?:[.,]\d+)?)",
+    r"\b(more than|over|above|at least|less than|fewer than|under|below|at most|before|after|since"
+    r"|until)\s+(\d{4}-\d\d-\d\d|\d+(?:[.,]\d+)?)",
     re.I,
 )
-_NOUN = re.compile(
-    r"(?:(?!is\b|are\b|was\b|were\b|does\b|do\b|did\b|has\b|have\b|had\b|can\b|must\b|should\b|that\b|who\b|we\b|you\b|of\b|to\b|in\b|on\b|at\b|with\b|will\b|may\b|for\b|from\b|by\b|the\b|a\b|there\b|more\b)[\w-]+ ?){1,3}",
-    re.I,
+#: what ends a noun with its adjectives
+_ENDS = "|".join(
+    listed("""
+is are was were does do did has have had can must should will may needs that who we you of to in on at with for from by
+the a an our there more
+""")
 )
+_NOUN = re.compile(rf"(?:(?!(?:{_ENDS})\b)[\w-]+ ?){{1,4}}", re.I)
 _OF_ALL = re.compile(rf"\b(?:of|among) (?:all |the |our |these |those |both |two )+({_NOUN.pattern})", re.I)
 _TARGET = (
+    re.compile(rf"\b(?:which|what|whose) ({_NOUN.pattern})", re.I),
     re.compile(
-        r"\b(?:which|what|whose) ((?:(?!is\b|the\b|a\b|an\b|our\b|are\b|was\b|were\b|does\b|do\b|did\b|has\b|have\b|can\b|must\b|should\b|that\b|who\b|we\b|you\b|of\b|to\b|in\b|on\b|at\b|with\b|will\b|may\b|needs\b|for\b|from\b|by\b)[\w-]+ ?){1,4})",
-        re.I,
-    ),
-    re.compile(
-        r"\b(?:what(?: is|'s| are| was)|tell me|give(?: me| us)?|know|look up|find out|name|state|check|need|see|get|state|and|report) (?:what )?(?:is )?(?:the|its|their|his|her) ([\w -]+?)(?= (?:of|for|in|on|at|that|which|with|who|does|from|between|has|is|given|under|a|the)\b|[?.,;]|$)",
+        r"\b(?:what(?: is|'s| are| was)|tell me|give(?: me| us)?|know|look up|find out|name|state|check|need"
+        r"|see|get|state|and|report) (?:what )?(?:is )?(?:the|its|their|his|her) ([\w -]+?)(?= (?:of|for|in|on"
+        r"|at|that|which|with|who|does|from|between|has|is|given|under|a|the)\b|[?.,;]|$)",
         re.I,
     ),
     re.compile(r"\b(?:the|its) ([\w-]+(?: name| number)?)(?= of\b)", re.I),
     re.compile(r"([\w-]+) only\b", re.I),
     re.compile(r"\bhow (long|old|big|large|heavy|high|tall|much|far|wide|deep|expensive|dear)\b", re.I),
 )
-_PERSON = frozenset(map(root, ["person", "member", "user", "colleague", "author", "owner", "customer"]))
+_PERSON = frozenset(
+    map(
+        root,
+        listed("""
+person member user colleague author owner customer
+"""),
+    )
+)
 WRITTEN_DAY = re.compile(
-    r"\b(?:(\d{1,2})(?:st|nd|rd|th)?\.? (?:of )?([A-Z][a-z]{2,8})|([A-Z][a-z]{2,8}) (\d{1,2})(?:st|nd|rd|th)?),? (\d{4})\b"
+    r"\b(?:(\d{1,2})(?:st|nd|rd|th)?\.? (?:of )?([A-Z][a-z]{2,8})|([A-Z][a-z]{2,8}) (\d{1,2})(?:st|nd|rd"
+    r"|th)?),? (\d{4})\b"
 )
 MONTHS = {name.lower(): at for at, name in enumerate(calendar.month_abbr) if name}
 

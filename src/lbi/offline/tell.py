@@ -18,7 +18,7 @@ from functools import cached_property
 from lbi.environments.snapshot import Page
 from lbi.offline.facts import DAY, Record, is_number, records
 from lbi.offline.kin import akin, root, roots
-from lbi.offline.lexical import contains_phrase
+from lbi.offline.lexical import contains_phrase, listed
 from lbi.offline.prose import said_in
 from lbi.offline.query import Query
 
@@ -42,7 +42,12 @@ _PERSONS = frozenset(
     )
 )
 _PEOPLE = frozenset(
-    map(root, ["account", "role", "telephone", "phone", "mail", "email", "job", "login", "joined", "position"])
+    map(
+        root,
+        listed("""
+account role telephone phone mail email job login joined position
+"""),
+    )
 )
 _DATES = frozenset(map(root, ["date", "day", "due", "deadline"]))
 _NAMES = frozenset(map(root, ["name", "title", "call"]))
