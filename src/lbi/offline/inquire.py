@@ -13,6 +13,7 @@ from lbi.offline.seek import LOOKS, SOUGHT, asked, leads_to_form
 from lbi.offline.situation import Move, Situation, click, finish, goto
 from lbi.offline.tell import Teller, Told
 from lbi.offline.things import variants
+from lbi.offline.weigh import Told
 
 #: share of a question that an answer has to account for
 SURE = 0.7

@@ -46,7 +46,8 @@ _GROUPS = tuple(
         "telephone phone call ring number mobile reach",
         "city town place location where room office based seat address",
         "where shelf place location room stand find hang kept",
-        "responsible owner belong belongs handle looks care charge manager manages lead leads run runs head maintain take takes",
+        "responsible owner belong belongs handle looks care charge manager manages lead leads run runs"
+        " head maintain take takes",
         "assign assigned owner mechanic doing work working",
         "author wrote write written writer by",
         "role job position function work works duty profession",
@@ -71,9 +72,10 @@ _GROUPS = tuple(
 _FORMS = tuple(
     frozenset(root(word) for word in group.split())
     for group in """
-keep keeps kept|sell sold sale|buy bought|make made|send sent|leave left|teach taught|build built|lose lost|write wrote written|
-mend repair fix|begin began begun start|pay paid|hold held|find found|speak spoke spoken|choose chose chosen|take took taken|
-bring brought|meet met|win won|lend lent|drive drove driven|know knew known|give gave given|steal stole stolen|break broke broken
+keep keeps kept|sell sold sale|buy bought|make made|send sent|leave left|teach taught|build built|
+lose lost|write wrote written|mend repair fix|begin began begun start|pay paid|hold held|find found|
+speak spoke spoken|choose chose chosen|take took taken|bring brought|meet met|win won|lend lent|
+drive drove driven|know knew known|give gave given|steal stole stolen|break broke broken
 """.replace("\n", "").split("|")
 )
 
