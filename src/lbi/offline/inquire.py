@@ -11,7 +11,7 @@ from lbi.offline.places import segments
 from lbi.offline.query import query
 from lbi.offline.seek import LOOKS, SOUGHT, asked, leads_to_form
 from lbi.offline.situation import Move, Situation, click, finish, goto
-from lbi.offline.tell import Teller, Told
+from lbi.offline.tell import Teller
 from lbi.offline.things import variants
 from lbi.offline.weigh import Told
 
