@@ -41,7 +41,7 @@ _LIKENESS = re.compile(
 )
 #: "find out who", "see whether" and "look up" want to be told
 _ASKS = re.compile(r"\w+ (?:out|up|whether|if|who|whose|what|when|how)\b|\w+ which\b(?! (?:page|list))", re.IGNORECASE)
-_TELLS = re.compile(r"\b(?:tell|let|give) (?:me|us)\b", re.IGNORECASE)
+_TELLS = re.compile(r"\b(?:(?:tell|let|give) (?:me|us)|find out)\b", re.IGNORECASE)
 _LEADS = frozenset(["sort", "group", "filter", "go", "get", "see", "look", "read", "leave"])
 #: orders to change something that are no names of buttons
 _DOES = frozenset(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from lbi.environments.snapshot import Page
 from lbi.offline.forms import usable
 from lbi.offline.ground import search
@@ -20,10 +22,14 @@ SURE = 0.7
 WELL = 0.88  # less than that: the page of the thing itself may tell more
 NEAR = 0.3  # how much the name of a page has to share with the question
 LIKELY = 0.5  # where there is nothing more to try
+#: it is what the search finds that is to be counted
+_FINDS = re.compile(r"\bhow many (?:results|matches|hits)\b", re.IGNORECASE)
 
 
 def inquire(here: Situation, enough: float = SURE) -> Move | None:
     """Say what the pages tell, or go to where they tell it; None if they tell not enough of it."""
+    if here.history and "search for " in here.history[-1].reason and _FINDS.search(here.goal.text):
+        return finish(here, "this is what was found") if here.history[-1].action.kind != "fill" else None
     best = _best(here)
     if (best is None or best.score < WELL) and (closer := _closer(here)):
         return closer

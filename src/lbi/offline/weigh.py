@@ -196,6 +196,8 @@ class Weigher:
         if self.query.person:
             persons = {w for n in record.named for w in (n,)} & _NAMES and record.named & _PEOPLE
             return 0.8 if persons or record.named & {root("person")} or record.context & {root("member")} else 0.0
+        if head == ("",) and record.group < 0:
+            return 0.0
         if head == ("",) or self.query.target[-1] in ("one",):
             return 0.55
         own_column = record.cells[0][0] if record.group >= 0 and record.cells else frozenset[str]()
