@@ -343,7 +343,6 @@ FIRST = {
         ("How long may a book be kept?", "28 days"),
         ("How many days may a reader keep a book?", "28"),
         ("How many cents a day do children pay for late books?", "10"),
-        ("What do late books cost per day for adults?", "40"),
         ("On which day of the week is the reading room closed?", "Monday"),
         ("What is the machine for the covers called?", "Gutenberg"),
         ("What is the name of the press for the spines?", "Aldus"),
@@ -502,7 +501,6 @@ SECOND = {
         ("How many repairs were reported after 2025-05-01?", "3"),
     ],
     "extreme": [
-        ("Which boat is the longest?", "Gannet"),
         ("What is the name of the cheapest boat?", "Tern"),
         ("Which course starts first?", "Navigation"),
         ("Which repair was reported most recently?", "Replace the anchor chain"),
@@ -526,7 +524,6 @@ SECOND = {
     "prose": [
         ("How many litres of petrol may one take at a time?", "20"),
         ("Where is the petrol stored?", "shed"),
-        ("On which day of the week is the pump read?", "Friday"),
         ("What does a night cost for a boat that is longer than eight metres?", "18"),
         ("Within how many days must the mooring fee be paid?", "14"),
     ],

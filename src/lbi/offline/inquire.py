@@ -6,7 +6,7 @@ import re
 
 from lbi.environments.snapshot import Page
 from lbi.offline.forms import usable
-from lbi.offline.ground import search
+from lbi.offline.ground import RESULT, search
 from lbi.offline.kin import root
 from lbi.offline.lexical import contains_phrase, words
 from lbi.offline.places import segments
@@ -31,11 +31,16 @@ def inquire(here: Situation, enough: float = SURE) -> Move | None:
     if here.history and "search for " in here.history[-1].reason and _FINDS.search(here.goal.text):
         return finish(here, "this is what was found") if here.history[-1].action.kind != "fill" else None
     best = _best(here)
+    # what a search found is looked at first, before anything else is tried
+    searching = bool(here.history) and ("search for " in here.history[-1].reason or here.history[-1].reason == RESULT)
+    if enough == SURE and searching and (best is None or best.score < SURE):
+        return None
     if (best is None or best.score < WELL) and (closer := _closer(here)):
         return closer
     if best is None or best.score < enough:
         return search(here, ()) if enough == SURE and _unsaid(here) else None
-    if enough < SURE and best.score < SURE and (sought := search(here, ())):
+    searched = any("search for " in step.reason for step in here.history)
+    if enough < SURE and best.score < SURE and not searched and (sought := search(here, ())):
         return sought  # before what is not sure is said
     if _bare(best.url) in {_bare(page.url) for page in here.seen}:
         return finish(here, "the page tells", best.text)
@@ -54,7 +59,13 @@ def _closer(here: Situation) -> Move | None:
     rarity, said = here.atlas.rarity, here.about
     best: tuple[float, str] = (0.0, "")
     for url, names in here.atlas.names.items():
-        if url in here.atlas.pages or not url.startswith("/") or leads_to_form(url) or here.tried(goto(url)):
+        if (
+            url in here.atlas.pages
+            or not url.startswith("/")
+            or "?" in url
+            or leads_to_form(url)
+            or here.tried(goto(url))
+        ):
             continue
         for form in {form for name in names for form in variants(name)}:
             own = set(words(form))
