@@ -44,6 +44,9 @@ _LIKENESS = re.compile(
     r"|,?\s+(?:just )?(?:as|like) (?:it is|it was|is|was) (?:done )?(?:for|on|in|at)\b[^.!?;,\"]*",
     re.IGNORECASE,
 )
+#: "find out who", "see whether" and "look up" want to be told
+_ASKS = re.compile(r"\w+ (?:out|up|whether|if|who|whose|what|when|how)\b|\w+ which\b(?! (?:page|list))", re.IGNORECASE)
+_TELLS = re.compile(r"\b(?:(?:tell|let|give) (?:me|us)|find out)\b", re.IGNORECASE)
 _LEADS = frozenset(["sort", "group", "filter", "go", "get", "see", "look", "read", "leave"])
 #: orders to change something that are no names of buttons
 DOES = frozenset(
@@ -155,7 +158,9 @@ class Goal:
     def _shown(self) -> bool:
         """Whether its last order is to show something: "Which are late? Open the list." is answered by the list."""
         orders = [at for verb, at in self._orders if stem(verb) in ("open", "find") or verb in _LEADS]
-        return bool(orders) and self.text.rfind("?") < orders[-1]
+        orders = [at for at in orders if not _ASKS.match(self.text, at)]
+        asked = max([self.text.rfind("?"), *(match.start() for match in _TELLS.finditer(self.text))])
+        return bool(orders) and asked < orders[-1]
 
     @cached_property
     def changes(self) -> bool:

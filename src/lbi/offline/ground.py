@@ -168,7 +168,8 @@ def _best_result(here: Situation) -> Element | None:
     sent = [step.action for step in here.history[-2:]]
     if len(sent) < 2 or sent[1].kind not in ("press", "click") or not _searches(sent[0].name):
         return None
-    before = {(e.name, e.url) for step in here.history for e in page_of(step.observation).elements}
+    others = [s.observation for s in here.history if path(s.observation.url) != path(here.page.url)]
+    before = {(e.name, e.url) for seen in others for e in page_of(seen).elements}
     best: tuple[float, Element | None] = (0.0, None)
     for element in here.page.elements:
         if element.role == "link" and element.url.startswith("/") and (element.name, element.url) not in before:

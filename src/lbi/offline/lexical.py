@@ -56,7 +56,7 @@ SYNONYMS: Mapping[str, str] = {
     for word in group
 }
 SENTENCE = 3  # words of a sentence
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+(?:\.\d+)*|[^\W\d_]+")
+WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+(?:\.\d+)*|[^\W\d_]+")
 _QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|(?<!\w)'([^']+(?:'\w[^']*)*)'(?!\w)|‘([^’]+)’|`([^`]+)`")
 _DATE = re.compile(
     rf"\b\d{{4}}-\d{{2}}-\d{{2}}(?:[T ]\d{{2}}:\d{{2}}(?::\d{{2}})?Z?)?\b|\b\d{{1,2}}/\d{{1,2}}/\d{{2,4}}\b|{WORDED}",
@@ -122,13 +122,18 @@ def stem(word: str) -> str:
 @lru_cache(maxsize=50_000)
 def words(text: str) -> tuple[str, ...]:
     """Stemmed content words in order, camel case taken apart."""
-    return tuple(stem(w) for w in _WORD.findall(text) if w.lower() not in STOP)
+    return tuple(stem(w) for w in WORD.findall(text) if w.lower() not in STOP)
 
 
 @lru_cache(maxsize=50_000)
 def labels(text: str) -> tuple[str, ...]:
     """Like words, but only articles and the like are left out: for names of fields, where "new" and "page" count."""
-    return tuple(stem(w) for w in _WORD.findall(text) if w.lower() not in ARTICLES)
+    return tuple(stem(w) for w in WORD.findall(text) if w.lower() not in ARTICLES)
+
+
+def listed(text: str) -> list[str]:
+    """The words of a list that is written as a text."""
+    return text.split()
 
 
 def values(instruction: str) -> tuple[Value, ...]:
@@ -191,7 +196,10 @@ def is_question(text: str) -> bool:
     plain = _QUOTED.sub("x", text).strip().lower()
     asking = (
         r"(?:(?:on|in|at|by|under|to|from|for|of|with) )?(?:what|which|who|whom|whose|when|where|how)\b"
-        r"|(?:is|are|does|do|did)\b|(?:please )?(?:tell|find out|give me|determine|look up)\b"
+        r"|(?:is|are|does|do|did)\b|(?:please )?(?:tell|find out|give (?:me|us)|determine|look up|count|let me know)\b"
+        r"|(?:i|we) (?:need|want|have|(?:would|'d) like|wish) to know\b|i'd like to know\b"
+        r"|(?:please )?(?:name|state) the\b"
+        r"|.*\band (?:find out|tell (?:me|us)|let me know|give (?:me|us) the)\b|.*[.!?] (?:give|name|tell) [^.]*\.?$"
         r"|(?:please )?(?:report|check) (?:how|what|which|who|when|where|whether|if|the number)\b"
     )
     sentences = re.split(r"(?<=[.!?])\s+", plain)

@@ -14,6 +14,8 @@ from lbi.offline.atlas import UNKNOWN
 from lbi.offline.follow import LAST, WAY, follow, is_at
 from lbi.offline.goal import Goal, page_of, without_likeness
 from lbi.offline.ground import FILLED, ground
+from lbi.offline.inquire import LIKELY as LIKELY_TOLD
+from lbi.offline.inquire import inquire
 from lbi.offline.lesson import Lesson
 from lbi.offline.lexical import words
 from lbi.offline.parts import kinds_of, over, parts
@@ -64,7 +66,18 @@ def _act(fields: Fields, instruction: str, history: tuple[Step, ...]) -> Move:
         documents=guidance(goal, sentences),
         examples=fields.examples,
     )
-    shows = goal.question or goal.visits
+    if goal.question and (told := inquire(here)):
+        return told
+    searched = bool(here.history) and "search for " in here.history[-1].reason
+    move = ground(here) if goal.question and searched else _carry_out(here)
+    if goal.question and move[0].startswith("finish(") and (told := inquire(here, LIKELY_TOLD)):
+        return told
+    return move
+
+
+def _carry_out(here: Situation) -> Move:
+    """Follow an example, or ground the instruction's words in the page."""
+    goal, shows = here.goal, here.goal.question or here.goal.visits
     ended = here.history[-1].reason.endswith(LAST) if here.history and not here.observation.error else False
     if ended and shows:
         return ground(here)
@@ -73,7 +86,7 @@ def _act(fields: Fields, instruction: str, history: tuple[Step, ...]) -> Move:
     if shows and (found := seek(here, LIKELY if goal.question else SURE)):
         return found
     pages, kinds = tuple(here.atlas.pages.values()), dict[Thing, Known]()
-    lessons = [Lesson(shown, goal, pages, kinds) for shown in fields.examples]
+    lessons = [Lesson(shown, goal, pages, kinds) for shown in here.examples]
     for lesson in lessons:
         lesson.done = lesson.carried_out(here.history, here.observation)
     changed = ended and here.history[-1].observation.digest != here.observation.digest

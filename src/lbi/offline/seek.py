@@ -45,7 +45,7 @@ def seek(here: Situation, enough: float) -> Move | None:
     for score, url in here.atlas.places(asked(here), [v.text for v in here.goal.values])[:20]:
         if score < enough:
             return None
-        if path(url) not in looked and not _acts(url):
+        if path(url) not in looked and not leads_to_form(url):
             link = next((e for e in here.page.elements if e.role == "link" and e.url == url and usable(e)), None)
             return (click(link) if link else goto(url)), SOUGHT
     return None
@@ -69,7 +69,7 @@ def adjust(here: Situation) -> Move | None:
     return None
 
 
-def _acts(url: str) -> bool:
+def leads_to_form(url: str) -> bool:
     """Whether an address is that of a form or a download, not of a page to read."""
     query = url.partition("?")[2]
     said = {stem(word) for word in re.findall(r"[a-z]+", query + " " + path(url).rsplit("/", 1)[-1])}
