@@ -310,3 +310,14 @@ async def test_the_tier_is_the_best_that_was_earned():
     for order in (["committee", "replay"], ["replay", "committee"]):
         kept = await apply(open_filters(order, parts), example, trajectory)
         assert (kept.kept, kept.tier, kept.id) == (True, "replayed", example.id)
+
+
+async def test_an_example_of_which_its_labeller_says_nothing_was_achieved_is_dropped_unasked() -> None:
+    trajectory = made(("a", "1"), ("b", "2"))
+    empty = span(trajectory).model_copy(update={"instruction": ""})
+    asked: list[object] = []
+    judge = Scripted(lambda request: asked.append(request) or YES)
+    found = await apply(open_filters(["committee"], Parts(judges=[judge])), empty, trajectory)
+    assert not found.kept
+    assert [(v.filter, v.reason) for v in found.verdicts] == [("labeller", "nothing was achieved, says who labels")]
+    assert asked == []

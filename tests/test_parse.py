@@ -61,7 +61,21 @@ def test_tasks_within_an_object_are_found() -> None:
     assert parse.propose('{"tasks": [{"instruction": "Open it", "quote": "q"}]}') == [("Open it", "q")]
 
 
-@pytest.mark.parametrize("reply", ["[]", "No tasks.", '[{"quote": "q"}]', '[{"instruction": ""}]', "[1, 2]"])
+@pytest.mark.parametrize("reply", ["[]", '{"tasks": []}', "```json\n[]\n```"])
+def test_no_task_is_an_answer(reply: str) -> None:
+    assert parse.propose(reply) == []
+
+
+@pytest.mark.parametrize("reply", ["NONE", "none.", '"NONE"', '{"instruction": "NONE"}'])
+def test_a_span_in_which_nothing_was_achieved_has_no_instruction(reply: str) -> None:
+    assert parse.instruction(reply) == ""
+    assert parse.each(parse.instruction, ["0-1", "0-2"])('{"0-1": "NONE", "0-2": "Open it."}') == {
+        "0-1": "",
+        "0-2": "Open it.",
+    }
+
+
+@pytest.mark.parametrize("reply", ["No tasks.", '[{"quote": "q"}]', '[{"instruction": ""}]', "[1, 2]"])
 def test_a_list_without_tasks_is_refused(reply: str) -> None:
     with pytest.raises(ParseError):
         parse.propose(reply)

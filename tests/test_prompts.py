@@ -107,7 +107,8 @@ def test_propose_shows_the_section_its_headings_and_the_number_of_tasks() -> Non
     text = text_of("propose")
     assert "Press Close to close it." in text
     assert "Help > Tickets" in text
-    assert "exactly 3 different tasks" in text
+    assert "Write 3 different tasks" in text
+    assert "or [] for none" in text
     assert "click(e12): click an element" in text
 
 
@@ -121,19 +122,34 @@ def test_propose_shows_a_section_without_title_too() -> None:
 def test_act_shows_objective_history_page_and_the_error_of_the_last_action() -> None:
     text = text_of("act")
     assert "Close ticket 7" in text
-    assert "ACTION: click(e0)" in text
+    assert "ACTION: click('button \"Go 0\"')" in text
     assert "REASON: because 1" in text
     assert "ERROR of the action before: there is no e99" in text
 
 
-def test_the_oldest_pages_of_a_history_are_only_named_and_their_actions_grounded() -> None:
+def test_the_oldest_pages_of_a_history_are_only_named() -> None:
     history = tuple(step(i, text=f"URL: /p{i}\nsecret {i} " + "x" * 400) for i in range(4))
     text = text_of("act", Limits(history=1000), history=history)
     assert "secret 0" not in text
     assert '/p0 "Page 0"' in text
     assert "ACTION: click('button \"Go 0\"')" in text
     assert "secret 3" in text
-    assert "ACTION: click(e3)" in text
+
+
+def test_earlier_pages_are_told_by_what_they_changed_and_have_no_references() -> None:
+    form = "\n".join(f'textbox "Field {n}" [e{n}]' for n in range(40))
+    first, second = step(0, form), step(0, form.replace('"Field 7" [e7]', '"Field 7" [e7]: "new"'))
+    text = text_of("act", history=(first, second))
+    assert text.count('textbox "Field 20"') == 1
+    assert "(page of step 1 with these changes" in text
+    assert '+textbox "Field 7": "new"' in text.replace("+ ", "+")
+    assert "[e20]" not in text
+
+
+def test_an_earlier_page_that_is_the_same_again_is_only_said_to_be() -> None:
+    text = text_of("act", history=(step(0, "text: a page of its own"), step(0, "text: a page of its own")))
+    assert text.count("a page of its own") == 1
+    assert "(the same as page of step 1)" in text
 
 
 def test_a_page_that_is_too_long_is_cut_and_says_so() -> None:
@@ -158,13 +174,50 @@ def test_the_matched_page_is_marked_and_so_is_the_action_after_it() -> None:
     text = text_of("act", examples=(shown(at=1),))
     assert text.count(">>> PAGE") == 1
     assert ">>> PAGE 1: URL: /p1" in text
-    assert ">>> NEXT ACTION: click('button \"Go 1\"')" in text
+    assert ">>> ACTION: click('button \"Go 1\"')" in text
+
+
+def test_no_page_is_marked_where_none_resembles_the_current_one() -> None:
+    elsewhere = Observation(text='URL: /admin\nheading "Users"', url="/admin")
+    text = text_of("act", examples=(shown(at=1),), observation=elsewhere)
+    assert "PAGE 1: URL: /p1" in text
+    assert ">>> PAGE" not in text
+
+
+def test_the_pages_of_examples_have_no_references() -> None:
+    example = text_of("act", examples=(shown(at=1),)).split('<untrusted kind="example">')[1].split("</untrusted>")[0]
+    assert 'button "Go"' in example
+    assert "[e" not in example
+
+
+def test_the_same_steps_under_another_instruction_are_not_shown_again() -> None:
+    again = shown(instruction="Do it")
+    text = text_of("act", examples=(shown(), again, shown(end=3, instruction="Stop before")))
+    assert [name for name in ("Go on", "Do it", "Stop before") if f"INSTRUCTION: {name}" in text] == [
+        "Go on",
+        "Stop before",
+    ]
+
+
+def test_an_example_that_ends_with_an_answer_shows_it() -> None:
+    run = trajectory().model_copy(update={"answer": "42 boats"})
+    whole = Example(kind="abstract", instruction="How many?", trajectory=run.id, start=0, end=4)
+    part = whole.model_copy(update={"end": 2, "instruction": "Go to page 2"})
+    text = text_of("act", examples=(Shown(example=whole, trajectory=run, at=1, why="query"),))
+    assert "ANSWER given at the end: 42 boats" in text
+    assert "42 boats" not in text_of("act", examples=(Shown(example=part, trajectory=run, at=1, why="query"),))
+
+
+def test_the_judge_sees_the_answer_of_a_span_that_ends_the_episode() -> None:
+    run = trajectory().model_copy(update={"answer": "42 boats"})
+    assert "42 boats" in text_of("judge", trajectory=run, start=1, end=4)
+    assert "42 boats" not in text_of("judge", trajectory=run, start=1, end=3)
 
 
 def test_an_example_that_matched_on_its_last_page_has_no_next_action() -> None:
     text = text_of("act", examples=(shown(at=4),))
     assert ">>> LAST PAGE 4" in text
-    assert "NEXT ACTION" not in text
+    assert ">>> ACTION" not in text
 
 
 def test_the_pages_of_an_example_are_counted_from_its_own_start() -> None:
@@ -191,7 +244,7 @@ def test_no_limit_cuts_off_the_action_after_the_match(at: int, start: int, lengt
     assert f'<untrusted kind="example">\nINSTRUCTION: {example.example.instruction}' in messages[1].content
     if example.at < example.example.end:
         action = example.trajectory.actions[example.at].grounded
-        assert f">>> NEXT ACTION: {action}\n" in messages[1].content
+        assert f">>> ACTION: {action}\n" in messages[1].content
     inside = messages[1].content.split('<untrusted kind="example">\n')[1].split("\n</untrusted>")[0]
     assert len(inside) <= room
 

@@ -88,8 +88,13 @@ async def ask_parts(model: Model, request: Request, parser: Parser[Parts]) -> tu
     return {**found, **read}, usage
 
 
+_NO_TASKS = re.compile(r"(?:```\w*\s*)?(?:\[\s*\]|\{\s*\"tasks\"\s*:\s*\[\s*\]\s*\})(?:\s*```)?")
+
+
 def propose(reply: str) -> list[tuple[str, str]]:
     """(instruction, quote) of each proposed task: from a JSON list, or from numbered lines, which have no quote."""
+    if _NO_TASKS.fullmatch(_said(reply)):
+        return []
     found = _json(reply, "[")
     pairs = _pairs(found, reply) if found is not None else [(line, "") for line in _listed(reply)]
     if not pairs:
@@ -124,8 +129,9 @@ def query(reply: str) -> str:
 
 
 def instruction(reply: str) -> str:
-    """The task that a span completes (role abstract), on one line."""
-    return " ".join(_plain(reply, ("instruction", "task", "question", "abstract")).split())
+    """The task that a span completes (role abstract), on one line; empty where the reply says that there is none."""
+    said = " ".join(_plain(reply, ("instruction", "task", "question", "abstract")).split())
+    return "" if said.strip(" .*\"'`").upper() == "NONE" else said
 
 
 def summary(reply: str) -> str:

@@ -35,6 +35,7 @@ from lbi.worlds import open_world, own_documents
 
 #: of the proposed tasks, when there is no benchmark
 HELD_OUT_SHARE = 0.2
+NO_TASKS = "no task was proposed from any section, so there is nothing to learn from: give documents on how to use it"
 NOTHING_TO_LEARN = (
     "all tasks come from {} section of the documents and are held out to measure with, so nothing is left to learn "
     "from: give more documents, or held-out tasks of your own (a benchmark file)"
@@ -212,6 +213,8 @@ def _split(shop: Workshop, proposed: Sequence[Task]) -> tuple[list[Task], list[T
     if config.benchmark:
         held_out = load_benchmark(config.benchmark).tasks(shop.world.name)
         tasks = list(proposed)
+        if not tasks:
+            shop.progress.say(NO_TASKS)
     else:
         documents = sorted({task.document for task in proposed})
         apart = set(documents[: held_out_sections(len(documents))])

@@ -43,7 +43,7 @@ class Parts:
     seed: int = 0
     """Of an agent that chooses by chance."""
     temperature: float = 0.0
-    max_tokens: int = 1024
+    max_tokens: int = 4096  # a reply may hold the whole text of a page
     stage: str = ""
     """Whom the calls are booked to."""
 

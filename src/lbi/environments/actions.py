@@ -16,12 +16,12 @@ At each step you see the page as text: one line per element, with a reference su
 References of earlier pages are no longer valid.
 
 click(e12)                click an element; check boxes and radio buttons too
-fill(e12, "text")         replace the text of a text box
+fill(e12, "text")         replace the text of a text box; write \\n for a line break and \\" for a quotation mark
 select(e12, "option")     choose an option of a combobox or list box by its label
 press("Enter")            press a key on the page; press(e12, "Enter") on an element
 goto("/path?query")       open an address of this site
 back()                    go one page back
-scroll("down")            scroll by one screen; "up" or "down"
+scroll("down")            scroll by one screen, "up" or "down", on pages that load more then: their text is shown whole
 finish("answer")          end the task; the answer may be empty"""
 
 _CALL = re.compile(r"(?<![\w.])(" + "|".join(KINDS) + r")\s*\(")

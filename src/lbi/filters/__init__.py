@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 EARNED: dict[str, Tier] = {"committee": "committee", "replay": "replayed"}
 
 
+NOTHING = Verdict(filter="labeller", keep=False, reason="nothing was achieved, says who labels")
+
+
 @dataclass(frozen=True)
 class Parts:
     """What a filter may be made of; each takes what it needs and says what is missing."""
@@ -45,8 +48,11 @@ def open_filters(names: Sequence[str], parts: Parts) -> tuple[Filter, ...]:
 async def apply(filters: Sequence[Filter], example: Example, trajectory: Trajectory) -> Example:
     """Ask the filters in order up to the first that drops; the verdicts and the tier are the returned example's.
 
-    Raises what a filter raises: an example that could not be judged is neither kept nor dropped.
+    An example without an instruction is one of which its labeller said that there is nothing to learn; no filter is
+    asked. Raises what a filter raises: an example that could not be judged is neither kept nor dropped.
     """
+    if not example.instruction:
+        return example.model_copy(update={"verdicts": (NOTHING,)})
     verdicts: list[Verdict] = []
     tier: Tier = "unverified"
     for each in filters:

@@ -6,6 +6,7 @@ A file's blocks are messages. What was copied from a page, a document or an earl
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -194,7 +195,8 @@ def _label(role: LabelRole, fields: Fields, limits: Limits) -> tuple[Message, ..
 
 
 def _judge(fields: Fields, limits: Limits) -> tuple[Message, ...]:
-    asked = _user("judge", instruction=fields.instruction)
+    trajectory: Trajectory = _need(fields.trajectory, "judge", "trajectory")
+    asked = _user("judge", instruction=fields.instruction, answer=_answer(trajectory, fields.end))
     return _system("judge"), *_span("judge", fields, limits), asked
 
 
@@ -241,17 +243,34 @@ def _situation(role: Literal["act", "query"], fields: Fields, limits: Limits) ->
 
 
 def _history(steps: tuple[Step, ...], room: int) -> list[dict[str, str]]:
-    """Earlier steps in order. The newest pages are given in full while there is room for them.
+    """Earlier steps in order: as many of the newest pages as there is room for, of which only the first is whole.
 
-    An action names references of its page, so where the page is not shown the grounded action stands in its place.
+    A page that resembles one shown before is told by what changed. References of earlier pages mean nothing any more,
+    so there are none, and actions are grounded.
     """
-    shown: list[dict[str, str]] = []
-    for step in reversed(steps):
-        size = len(step.observation.text)
-        full, room = size <= room, (room - size if size <= room else 0)
-        action = step.action.text if full else step.action.grounded
-        shown.append({"page": _page(step.observation, size if full else 0), "reason": step.reason, "action": action})
-    return shown[::-1]
+    texts = [without_references(step.observation.text) for step in steps]
+    first, told = len(steps), list[str]()
+    while first > 0:
+        more = _told(steps[first - 1 :], texts[first - 1 :], first)
+        if sum(map(len, more)) > room:
+            break
+        first, told = first - 1, more
+    shown = []
+    for number, step in enumerate(steps):
+        text = told[number - first] if number >= first else ""
+        page = _page(step.observation.model_copy(update={"text": text or step.observation.text}), len(text))
+        shown.append({"page": page, "reason": step.reason, "action": step.action.grounded})
+    return shown
+
+
+def _told(steps: Sequence[Step], texts: Sequence[str], number: int) -> list[str]:
+    """Each page whole, or as what changed since an earlier one of them; ``number`` is that of the first step."""
+    earlier: list[tuple[Observation, str]] = []
+    told = []
+    for step, text in zip(steps, texts, strict=True):
+        told.append(_as_changes(step.observation, text, earlier, "page of step", number))
+        earlier.append((step.observation, text))
+    return told
 
 
 def _span(role: Role, fields: Fields, limits: Limits) -> list[Message]:
@@ -266,7 +285,8 @@ def _span(role: Role, fields: Fields, limits: Limits) -> list[Message]:
         observation, number = trajectory.observations[at], at - fields.start
         text = without_references(observation.text) if limits.differences else observation.text
         text = cut(text, limits.labelled)
-        shown = observation.model_copy(update={"text": _as_changes(observation, text, earlier, limits)})
+        told = _as_changes(observation, text, earlier) if limits.differences else _unless_same(text, earlier)
+        shown = observation.model_copy(update={"text": told})
         page = _page(shown, len(shown.text) + 1, error=number > 0)
         earlier.append((observation, text))
         action = trajectory.actions[at - 1].grounded if number else ""
@@ -281,41 +301,63 @@ def _step_content(number: int, page: str, action: str) -> str:
     return _block("step", "user", number=number, page=page, action=action)
 
 
-def _as_changes(observation: Observation, text: str, earlier: list[tuple[Observation, str]], limits: Limits) -> str:
-    """The page, or what changed since the one before or since the last one at the same address."""
-    same = next((number for number, (_, before) in enumerate(earlier) if before == text), None)
-    if same is not None:
-        return f"(the same as page {same})"
-    if not limits.differences:
-        return text
+def _unless_same(text: str, earlier: list[tuple[Observation, str]], noun: str = "page", first: int = 0) -> str:
+    same = next((number for number, (_, before) in enumerate(earlier, first) if before == text), None)
+    return text if same is None else f"(the same as {noun} {same})"
+
+
+def _as_changes(
+    observation: Observation, text: str, earlier: list[tuple[Observation, str]], noun: str = "page", first: int = 0
+) -> str:
+    """The page, or what changed since the one before or since the last one at the same address.
+
+    ``noun`` and a number count the earlier ones, from ``first``.
+    """
+    if (same := _unless_same(text, earlier, noun, first)) != text:
+        return same
     here = [number for number, (before, _) in enumerate(earlier) if before.url == observation.url]
     bases = sorted({*here[-1:], *range(len(earlier))[-1:]})
     found = shortest([(number, earlier[number][1]) for number in bases], text)
-    return text if found is None else _block("changes", "user", number=found[0], changes=found[1])
+    return text if found is None else _block("changes", "user", page=f"{noun} {found[0] + first}", changes=found[1])
 
 
 # what is known: examples and documents, best first, within the room there is
 
 
 def _knowledge(fields: Fields, limits: Limits) -> tuple[Message, ...]:
-    examples, room = _fitting(fields.examples, limits)
+    examples, room = _fitting(fields.examples, fields.observation, limits)
     documents = _passages(fields.documents, room)
     if not examples and not documents:
         return ()
     return (_user("knowledge", examples=examples, documents=documents),)
 
 
-def _fitting(ranked: tuple[Shown, ...], limits: Limits) -> tuple[list[str], int]:
-    """The best examples that fit, and the room that is left; one that does not fit ends the list."""
+def _fitting(ranked: tuple[Shown, ...], now: Observation | None, limits: Limits) -> tuple[list[str], int]:
+    """The best examples that fit, and the room that is left; one that does not fit ends the list.
+
+    The same pages and actions under another instruction would show nothing new.
+    """
     fitting: list[str] = []
-    room = limits.knowledge
+    room, shown_before = limits.knowledge, set[tuple[str, ...]]()
     for shown in ranked:
-        text = _example(shown, min(room, limits.example))
+        way = _way(shown)
+        if way in shown_before:
+            continue
+        text = _example(shown, now, min(room, limits.example))
         if text is None:
             break
         fitting.append(text)
+        shown_before.add(way)
         room -= len(text)
     return fitting, room
+
+
+def _way(shown: Shown) -> tuple[str, ...]:
+    """What was done from where to where."""
+    span = slice(shown.example.start, shown.example.end + 1)
+    urls = [observation.url or observation.text for observation in shown.trajectory.observations[span]]
+    actions = [action.grounded for action in shown.trajectory.actions[span][:-1]]
+    return (*urls, "", *actions)
 
 
 def _passages(ranked: tuple[Document, ...], room: int) -> list[str]:
@@ -331,33 +373,63 @@ def _passages(ranked: tuple[Document, ...], room: int) -> list[str]:
     return passages
 
 
+ALIKE = 0.8  # share of their lines that pages of one kind have in common at least
 #: how an example is shown, fullest first: characters of a page, pages around the match with text, steps around it
 _DETAILS = ((2_000, 1, 99), (1_200, 1, 99), (1_200, 0, 99), (400, 0, 99), (0, 0, 99), (0, 0, 2), (0, 0, 0))
 
 
-def _example(shown: Shown, room: int) -> str | None:
+def _example(shown: Shown, now: Observation | None, room: int) -> str | None:
     """The fullest form of an example that fits; the matched page and the action after it are part of every form."""
     for text_limit, near, reach in _DETAILS:
-        text = _example_at(shown, text_limit, near, reach)
+        text = _example_at(shown, now, text_limit, near, reach)
         if len(text) <= room:
             return text
     return None
 
 
-def _example_at(shown: Shown, text_limit: int, near: int, reach: int) -> str:
-    example = shown.example
+def _example_at(shown: Shown, now: Observation | None, text_limit: int, near: int, reach: int) -> str:
+    example, trajectory = shown.example, shown.trajectory
     first, last = max(example.start, shown.at - reach), min(example.end, shown.at + reach)
     steps = []
     for at in range(first, last + 1):
-        text = text_limit if abs(at - shown.at) <= near else 0
+        observation = trajectory.observations[at]
+        plain = observation.model_copy(update={"text": without_references(observation.text)})
         steps.append(
             {
                 "number": at - example.start,
-                "page": _page(shown.trajectory.observations[at], text, error=at > example.start),
-                "action": on_one_line(shown.trajectory.actions[at].grounded) if at < example.end else "",
-                "matched": at == shown.at,
+                "page": _page(plain, text_limit if abs(at - shown.at) <= near else 0, error=at > example.start),
+                "action": on_one_line(trajectory.actions[at].grounded) if at < example.end else "",
+                "matched": at == shown.at and (now is None or resembles(observation, now)),
                 "last": at == example.end,
             }
         )
-    before, after = first - example.start, example.end - last
-    return _block("example", "user", instruction=example.instruction, steps=steps, before=before, after=after)
+    return _block(
+        "example",
+        "user",
+        instruction=example.instruction,
+        steps=steps,
+        answer=_answer(trajectory, example.end) if last == example.end else "",
+        before=first - example.start,
+        after=example.end - last,
+    )
+
+
+def resembles(one: Observation, other: Observation) -> bool:
+    """Whether two pages are of one kind: at one address but for its numbers, or with most of their lines in common."""
+    if one.url and kind_of_address(one.url) == kind_of_address(other.url):
+        return True
+    mine, yours = (set(without_references(page.text).split("\n")) for page in (one, other))
+    return len(mine & yours) >= ALIKE * len(mine | yours)
+
+
+def kind_of_address(url: str) -> str:
+    """The path, with numbers masked."""
+    return re.sub(r"\d+", "0", url.split("?")[0].split("#")[0])
+
+
+def _answer(trajectory: Trajectory, end: int) -> str:
+    """What was answered on the last page of a span, if that ended the episode."""
+    acted = len(trajectory.steps)
+    if acted and trajectory.steps[-1].action.kind == "finish":
+        acted -= 1
+    return trajectory.answer.strip() if end == acted else ""
