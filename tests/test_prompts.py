@@ -201,17 +201,21 @@ def test_the_same_steps_under_another_instruction_are_not_shown_again() -> None:
 
 def test_an_example_that_ends_with_an_answer_shows_it() -> None:
     run = trajectory().model_copy(update={"answer": "42 boats"})
-    whole = Example(kind="abstract", instruction="How many?", trajectory=run.id, start=0, end=4)
-    part = whole.model_copy(update={"end": 2, "instruction": "Go to page 2"})
+    whole = Example(kind="forward", instruction=run.task.instruction, trajectory=run.id, start=0, end=4)
+    part = whole.model_copy(update={"end": 2})
+    other = whole.model_copy(update={"instruction": "Written afterwards"})
     text = text_of("act", examples=(Shown(example=whole, trajectory=run, at=1, why="query"),))
     assert "ANSWER given at the end: 42 boats" in text
-    assert "42 boats" not in text_of("act", examples=(Shown(example=part, trajectory=run, at=1, why="query"),))
+    for example in (part, other):
+        assert "42 boats" not in text_of("act", examples=(Shown(example=example, trajectory=run, at=1, why="query"),))
 
 
 def test_the_judge_sees_the_answer_of_a_span_that_ends_the_episode() -> None:
     run = trajectory().model_copy(update={"answer": "42 boats"})
-    assert "42 boats" in text_of("judge", trajectory=run, start=1, end=4)
-    assert "42 boats" not in text_of("judge", trajectory=run, start=1, end=3)
+    meant = {"trajectory": run, "start": 1, "instruction": run.task.instruction}
+    assert "42 boats" in text_of("judge", **meant, end=4)
+    assert "42 boats" not in text_of("judge", **meant, end=3)
+    assert "42 boats" not in text_of("judge", **{**meant, "instruction": "Written afterwards"}, end=4)
 
 
 def test_an_example_that_matched_on_its_last_page_has_no_next_action() -> None:

@@ -196,7 +196,7 @@ def _label(role: LabelRole, fields: Fields, limits: Limits) -> tuple[Message, ..
 
 def _judge(fields: Fields, limits: Limits) -> tuple[Message, ...]:
     trajectory: Trajectory = _need(fields.trajectory, "judge", "trajectory")
-    asked = _user("judge", instruction=fields.instruction, answer=_answer(trajectory, fields.end))
+    asked = _user("judge", instruction=fields.instruction, answer=_answer(trajectory, fields.instruction, fields.end))
     return _system("judge"), *_span("judge", fields, limits), asked
 
 
@@ -408,7 +408,7 @@ def _example_at(shown: Shown, now: Observation | None, text_limit: int, near: in
         "user",
         instruction=example.instruction,
         steps=steps,
-        answer=_answer(trajectory, example.end) if last == example.end else "",
+        answer=_answer(trajectory, example.instruction, example.end) if last == example.end else "",
         before=first - example.start,
         after=example.end - last,
     )
@@ -427,9 +427,13 @@ def kind_of_address(url: str) -> str:
     return re.sub(r"\d+", "0", url.split("?")[0].split("#")[0])
 
 
-def _answer(trajectory: Trajectory, end: int) -> str:
-    """What was answered on the last page of a span, if that ended the episode."""
+def _answer(trajectory: Trajectory, instruction: str, end: int) -> str:
+    """What was answered on the last page of a span, if that ended the episode.
+
+    It answers what the episode was meant for: it is none to an instruction that was written afterwards.
+    """
     acted = len(trajectory.steps)
     if acted and trajectory.steps[-1].action.kind == "finish":
         acted -= 1
-    return trajectory.answer.strip() if end == acted else ""
+    meant = instruction.strip() == trajectory.task.instruction.strip()
+    return trajectory.answer.strip() if meant and end == acted else ""
