@@ -84,8 +84,8 @@ def test_the_terminal_and_the_report_say_it(tmp_path: Path) -> None:
         print_summary(Console(file=said, width=200), summary(folder))
         text = " ".join(said.getvalue().split())
         page = BeautifulSoup(write_report(folder).read_text(), "html.parser")
-    assert "On the 2 tasks looked at by nobody: baseline 0.0%; backward 0.0% (+0.0 points," in text
-    assert "On the 4 tasks looked at while the method was made: baseline 0.0%; backward 100.0%" in text
+    assert "arm 2 tasks looked at by nobody 4 tasks looked at while the method was made baseline 0.0% 0.0%" in text
+    assert "backward 0.0% +0.0 (+0.0 to +0.0) 100.0% +100.0" in text
     heads = [th.get_text() for th in page.select("#arms th[scope=col]")]
     assert "2 tasks looked at by nobody" in heads
     assert "4 tasks looked at while the method was made" in heads

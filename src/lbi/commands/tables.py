@@ -13,7 +13,7 @@ from lbi.records import Usage
 from lbi.report import evaluation
 from lbi.report.counts import busy, funnel
 from lbi.report.gather import Gathered, gather
-from lbi.report.halves import as_json, as_text, halves
+from lbi.report.halves import NAMES, as_json, halves
 from lbi.report.words import count, decimal, duration, money, percent, signed
 from lbi.store import RunFolder
 from lbi.workshop import money_spent
@@ -114,10 +114,10 @@ def print_summary(console: Console, found: dict[str, Any]) -> None:
         console.print(_table_of_arms(found))
     if found["comparisons"]:
         console.print(_table_of_comparisons(found))
+    if found["halves"]:
+        console.print(_table_of_halves(found))
     if found["headline"]:
         console.print(found["headline"], highlight=False)
-    for line in as_text(found["halves"]):
-        console.print(line, highlight=False)
     for note in found["notes"] if found["arms"] else ():
         console.print(f"Note: {note}", markup=False, highlight=False)
 
@@ -173,6 +173,22 @@ def _table_of_comparisons(found: dict[str, Any]) -> Table:
         tasks = (count(row["better"]), count(row["worse"]), count(row["equal"]))
         table.add_row(row["arm"], signed(row["difference"]), interval, *chances, *tasks)
     table.caption = "paired by task; better, worse, equal count tasks"
+    return table
+
+
+def _table_of_halves(found: dict[str, Any]) -> Table:
+    halves = found["halves"]
+    titles = [f"{half['tasks']} tasks {NAMES[half['seen']]}" for half in halves]
+    table = _table(f"Solved, and difference to {found['reference']} in percentage points", "arm", *titles)
+    rates = [{row["arm"]: percent(row["success"]) for row in half["arms"]} for half in halves]
+    others = [{row["arm"]: row for row in half["comparisons"]} for half in halves]
+    for arm in rates[0]:
+        cells = []
+        for rate, other in zip(rates, others, strict=True):
+            row = other.get(arm)
+            difference = f"  {signed(row['difference'])} ({signed(row['low'])} to {signed(row['high'])})" if row else ""
+            cells.append(f"{rate.get(arm, 'no result')}{difference}")
+        table.add_row(arm, *cells)
     return table
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from lbi.report import evaluation
 from lbi.report.evaluation import ArmRow
 from lbi.report.gather import Gathered
-from lbi.report.words import percent, signed
 from lbi.statistics import Comparison
 
 NAMES = {True: "looked at while the method was made", False: "looked at by nobody"}
@@ -61,20 +60,3 @@ def as_json(found: Sequence[Half]) -> list[dict[str, Any]]:
         }
         for half in found
     ]
-
-
-def as_text(found: Sequence[dict[str, Any]]) -> list[str]:
-    """A line per half for the terminal, from what ``as_json`` gives."""
-    return [f"On the {half['tasks']} tasks {NAMES[half['seen']]}: {'; '.join(_arms_in_words(half))}." for half in found]
-
-
-def _arms_in_words(half: dict[str, Any]) -> list[str]:
-    compared = {row["arm"]: row for row in half["comparisons"]}
-    said = []
-    for row in half["arms"]:
-        other = compared.get(row["arm"])
-        rate = f"{row['arm']} {percent(row['success'])}"
-        if other:
-            rate += f" ({signed(other['difference'])} points, {signed(other['low'])} to {signed(other['high'])})"
-        said.append(rate)
-    return said
