@@ -166,7 +166,9 @@ def test_an_action_that_failed_is_no_completion_but_stays_in_the_history(tmp_pat
     report = export([lesson_of(changed)], tmp_path)
     assert report.left_out == {"action that failed": 1}
     assert not any("click(e1)" in said(row) for row in rows_of(tmp_path))
-    assert "ACTION: click(e1)" in rows_of(tmp_path)[-1]["prompt"][1]["content"]
+    history = rows_of(tmp_path)[-1]["prompt"][1]["content"]
+    assert history.count("ACTION: click(") == 3  # with the failed one; earlier actions are grounded
+    assert "ERROR of the action before: e1 is covered by a dialog" in history
 
 
 def test_an_action_on_an_element_that_the_page_does_not_have_is_left_out(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ MANNER = frozenset(
         "somebody",
         "someone",
         "must",
+        "down",
     ]
 )
 #: how an answer is to be written, "YYYY-MM-DD"

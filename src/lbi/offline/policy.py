@@ -10,6 +10,7 @@ import re
 from urllib.parse import parse_qsl
 
 from lbi.contracts import Fields
+from lbi.offline import searching
 from lbi.offline.atlas import UNKNOWN
 from lbi.offline.follow import LAST, WAY, follow, is_at
 from lbi.offline.goal import Goal, page_of, without_likeness
@@ -66,6 +67,8 @@ def _act(fields: Fields, instruction: str, history: tuple[Step, ...]) -> Move:
         documents=guidance(goal, sentences),
         examples=fields.examples,
     )
+    if (move := searching.carry_out(here)) is not None:
+        return move
     if goal.question and (told := inquire(here)):
         return told
     searched = bool(here.history) and "search for " in here.history[-1].reason
