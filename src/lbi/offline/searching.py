@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from lbi.environments.snapshot import Element, Page
-from lbi.offline.forms import TEXT_ROLES, Form, called, forms, usable
+from lbi.offline.forms import TEXT_ROLES, called, usable
 from lbi.offline.lexical import labels, stem, words
 from lbi.offline.situation import Move, Situation, click, fill, finish
 from lbi.offline.wanted import denied, masked
@@ -37,6 +37,7 @@ _WITHOUT = re.compile(
 )
 _NTH = re.compile(r"\b(?:(second|third|fourth|next)|page (\d))\b(?: page)?", re.IGNORECASE)
 _NUMBERS = {"second": "2", "third": "3", "fourth": "4", "next": "2"}
+SWITCHES = ("checkbox", "switch")
 SEARCHED = "what is to be searched for"
 SCOPE = "where is to be searched"
 TURNED = "the page of the results that is wanted"
@@ -73,35 +74,35 @@ def order(text: str) -> Order | None:
 def carry_out(here: Situation) -> Move | None:
     """The next action of a goal that is an order to search; None if it is none, or there is nothing to search with."""
     wanted = order(here.goal.text)
-    form = _form(here.page) if wanted else None
-    if wanted is None or form is None:
+    found = _box(here.page) if wanted else None
+    if wanted is None or found is None:
         return None
+    box, switches = found
     sent = [step for step in here.history if step.reason == f"{SEARCHED}, sent"]
-    switches = [field for field in form.fields if field.role in ("checkbox", "switch")]
     wrong = [field for field in switches if _is_wrong(wanted.where, field, switches)]
     if wrong:
         return click(wrong[0]), SCOPE
     chosen = bool(here.history) and here.history[-1].reason == SCOPE
     if sent and not chosen:
         return _turned(here) or finish(here, "that was to be searched for")
-    box = _box(form)
     if " ".join(box.value.split()) != wanted.term:
         return fill(box, wanted.term), SEARCHED
     return f'press({box.ref}, "Enter")', f"{SEARCHED}, sent"
 
 
-def _form(page: Page) -> Form | None:
-    """The form to search with: that with most to choose."""
-    found = [form for form in forms(page) if _has_box(form)]
-    return max(found, key=lambda form: len(form.fields), default=None)
-
-
-def _has_box(form: Form) -> bool:
-    return any(_is_box(field) for field in form.fields)
-
-
-def _box(form: Form) -> Element:
-    return next(field for field in form.fields if _is_box(field))
+def _box(page: Page) -> tuple[Element, list[Element]] | None:
+    """The box to search with, and the switches that stand right after it or its buttons; that with most switches."""
+    found: list[tuple[Element, list[Element]]] = []
+    near = False
+    for element in page.elements:
+        if _is_box(element):
+            found.append((element, []))
+            near = True
+        elif near and element.role in SWITCHES and usable(element):
+            found[-1][1].append(element)
+        elif element.role not in (*SWITCHES, "button"):
+            near = False
+    return max(found, key=lambda item: len(item[1]), default=None)
 
 
 def _is_box(field: Element) -> bool:
