@@ -18,7 +18,7 @@ from lbi.testing.wire_formats import Answer, Json
 
 _ELEMENT = re.compile(r'^\s*(?:- )?(\w+)(?: "([^"]*)")? \[(e\d+)\](.*)$', re.MULTILINE)
 _SPANS = re.compile(r"from page to page: ([\d\-, ]+)\.")
-_COUNT = re.compile(r"Write exactly (\d+)")
+_COUNT = re.compile(r"^Write (\d+) (?:different )?tasks?\b", re.MULTILINE)
 _STEPS = 5  # after so many an episode ends itself
 
 
