@@ -31,7 +31,8 @@ from lbi.filters.replay import Replayed
 from lbi.models.offline import OfflineModel
 from lbi.prices import Prices
 from lbi.progress import Seen
-from lbi.prompts import Limits, estimate_tokens, render
+from lbi.prompts import estimate_tokens, render
+from lbi.prompts.limits import Limits
 from lbi.records import Trajectory, Usage, digest_of
 from lbi.store import RunFolder
 from lbi.synthesis import construct_examples, seeded_examples

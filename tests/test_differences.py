@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from lbi.contracts import Fields, Request
 from lbi.differences import difference, restored, shortest, without_references
-from lbi.prompts import Limits, render
+from lbi.prompts import render
+from lbi.prompts.limits import Limits
 from lbi.records import Action, Observation, Step, Task, Trajectory
 
 LINES = st.lists(st.sampled_from(["a", "b", "- c", "+ d", "-- 2 more lines", "@3", "  e", ""]), max_size=14)

@@ -23,7 +23,8 @@ from lbi.models import image_tokens, open_model
 from lbi.money import Budget
 from lbi.plan import plan
 from lbi.prices import Prices
-from lbi.prompts import Limits, Part, render
+from lbi.prompts import render
+from lbi.prompts.limits import Limits, Part
 from lbi.records import Document, Observation, Task
 from lbi.store import RunFolder
 from lbi.testing.model_server import Answer, ModelServer

@@ -33,7 +33,8 @@ from lbi.money import Budget, budgeted
 from lbi.plan import plan
 from lbi.prices import Prices
 from lbi.progress import Seen
-from lbi.prompts import Limits, estimate_tokens, render
+from lbi.prompts import estimate_tokens, render
+from lbi.prompts.limits import Limits
 from lbi.records import Document, Example, Trajectory, Usage
 from lbi.store import RunFolder
 from lbi.synthesis import construct_examples

@@ -15,7 +15,8 @@ from lbi.config import resolve
 from lbi.contracts import Fields, Model, Request
 from lbi.errors import ModelError, ParseError
 from lbi.models import open_model
-from lbi.prompts import PARTS_OF_A_RUN, Limits, Part, part_of, render
+from lbi.prompts import part_of, render
+from lbi.prompts.limits import PARTS_OF_A_RUN, Limits, Part
 from lbi.records import Action, Document, Observation, Step, Task, Trajectory
 from lbi.testing.model_server import Answer, ModelServer
 from lbi.testing.wire_formats import Json

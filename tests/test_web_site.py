@@ -25,7 +25,7 @@ from lbi.environments.web import WebEnvironment, WebWorld
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.images import size_of
 from lbi.models import open_model
-from lbi.prompts import Limits
+from lbi.prompts.limits import Limits
 from lbi.records import Check, Observation, Task
 from lbi.store import RunFolder
 from lbi.testing.model_server import ModelServer

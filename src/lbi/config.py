@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lbi.documents import DocumentSource
 from lbi.errors import UserError
 from lbi.prices import Price
-from lbi.prompts import PARTS_OF_A_RUN, Limits, Part
+from lbi.prompts.limits import PARTS_OF_A_RUN, Limits, Part
 
 Data = Literal["none", "forward", "backward", "composed", "shuffled"]
 

@@ -14,7 +14,9 @@ from typing import Literal
 from lbi import parse
 from lbi.contracts import Fields, Message, Request
 from lbi.errors import ParseError
-from lbi.prompts import DEFAULT_LIMITS, Limits, cut, render
+from lbi.prompts import DEFAULT_LIMITS, render
+from lbi.prompts.limits import Limits
+from lbi.prompts.template import cut
 from lbi.records import Document, Example, Task, Trajectory, digest_of
 
 Side = Literal["train", "validation"]

@@ -6,7 +6,8 @@ A schema is the same for all requests of a role: providers compile each once, an
 from __future__ import annotations
 
 from lbi.contracts import Json, Request
-from lbi.prompts import Limits, is_structured
+from lbi.prompts import is_structured
+from lbi.prompts.limits import Limits
 
 _TEXT: Json = {"type": "string"}
 _YES_OR_NO: Json = {"type": "boolean"}

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 from lbi.contracts import Batches, Model, Reply, Request
 from lbi.models import IMAGE_TOKENS
-from lbi.prompts import DEFAULT_LIMITS, Limits
+from lbi.prompts import DEFAULT_LIMITS
+from lbi.prompts.limits import Limits
 from lbi.records import Usage
 
 Complete = Callable[[Request], Coroutine[Any, Any, Reply]]

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from lbi import plugins
 from lbi.contracts import Model
 from lbi.errors import UserError
-from lbi.prompts import Limits
+from lbi.prompts.limits import Limits
 
 #: set to 1, no request leaves this machine: for tests, and for processes that tests start
 FORBID_VARIABLE = "LBI_FORBID_PAID_REQUESTS"

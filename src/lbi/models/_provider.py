@@ -16,7 +16,8 @@ from lbi.errors import FailureKind, ModelError, UserError
 from lbi.images import Size, scaled, scaled_size, size_of
 from lbi.models import Settings, is_loopback
 from lbi.prices import known_models
-from lbi.prompts import PARTS_OF_A_RUN, Limits, render
+from lbi.prompts import render
+from lbi.prompts.limits import PARTS_OF_A_RUN, Limits
 from lbi.records import Usage
 from lbi.schemas import schema_of
 
