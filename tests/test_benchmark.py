@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from larder import write_larder
-from lbi.benchmark import load_benchmark, shipped_benchmarks
+from lbi.benchmark import load_benchmark, load_benchmarks, shipped_benchmarks
 from lbi.environments.actions import parse_action
 from lbi.errors import UserError
 from lbi.leakage import moment
@@ -63,6 +63,36 @@ def test_a_file_of_ones_own_is_read(tmp_path):
     tasks = load_benchmark(str(tmp_path / "app" / "tasks.toml")).tasks("web")
     assert [task.name for task in tasks] == ["store-flour", "count"]
     assert tasks[1].check == Check(answer=("2",))
+
+
+def test_several_files_are_one_benchmark_whose_tasks_say_where_they_are_from(tmp_path):
+    write_larder(tmp_path / "app")
+    mine = tmp_path / "mine.toml"
+    mine.write_text('name = "mine"\napplication = "larder.toml"\nseen = true\n' + TASK.format(name="count"))
+    both = load_benchmarks([str(tmp_path / "app" / "tasks.toml"), str(mine)])
+    assert both.application == "larder.toml"
+    assert [(task.name, task.seen) for task in both.tasks("web")] == [
+        ("larder-tasks/store-flour", False),
+        ("larder-tasks/count", False),
+        ("mine/count", True),
+    ]
+
+
+def test_one_benchmark_in_a_list_keeps_its_names():
+    assert load_benchmarks(["trac"]) == load_benchmarks("trac") == load_benchmark("trac")
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["trac", "spirit"], "benchmarks trac and spirit differ in their application"),
+        (["trac", "trac2", "trac"], "two benchmarks are called 'trac'"),
+        (["trac", "trak"], "no benchmark 'trak'"),
+    ],
+)
+def test_benchmarks_that_do_not_go_together_are_named(names, said):
+    with pytest.raises(UserError, match=said):
+        load_benchmarks(names)
 
 
 def test_a_data_set_of_instances_is_a_benchmark_too(tmp_path):

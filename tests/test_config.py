@@ -52,6 +52,11 @@ def test_paths_are_meant_from_where_the_config_lies(tmp_path):
     assert config.documents[0].path == str(tmp_path / "app" / "docs")
 
 
+def test_several_benchmarks_are_meant_from_there_too(tmp_path):
+    (tmp_path / "run.toml").write_text('benchmark = ["trac", "mine.toml"]')
+    assert load_config(tmp_path / "run.toml").benchmark == ("trac", str(tmp_path / "mine.toml"))
+
+
 def test_names_of_what_is_shipped_and_addresses_are_no_paths(tmp_path):
     file = tmp_path / "run.toml"
     file.write_text('application = "trac"\n[[documents]]\npath = "https://example.org/guide"')

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from larder import answer
-from lbi.benchmark import load_benchmark
+from lbi.benchmark import load_benchmarks
 from lbi.commands.preflight import check_config
 from lbi.config import load_config
 from lbi.environments.application import shipped_applications
@@ -26,8 +26,8 @@ async def test_a_shipped_config_names_what_exists_and_needs_no_key(file: Path) -
     if config.environment != "web":
         return
     assert config.application in shipped_applications()
-    assert load_benchmark(config.benchmark).application == config.application
-    assert config.evaluation.tasks <= len(load_benchmark(config.benchmark).task)
+    assert load_benchmarks(config.benchmark).application == config.application
+    assert config.evaluation.tasks <= len(load_benchmarks(config.benchmark).task)
 
 
 def test_every_application_has_a_config_and_every_config_opens_with_what_it_is_for() -> None:
@@ -40,5 +40,5 @@ def test_every_application_has_a_config_and_every_config_opens_with_what_it_is_f
 async def test_a_config_of_repositories_names_instances_that_exist(file: Path) -> None:
     config = load_config(file)
     await check_config(config)
-    assert load_benchmark(config.benchmark).application == config.application
+    assert load_benchmarks(config.benchmark).application == config.application
     assert config.synthesis.compose == 0, "ways through one repository lead nowhere in another"

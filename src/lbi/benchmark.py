@@ -87,6 +87,35 @@ def load_benchmark(name_or_path: str) -> Benchmark:
     return benchmark
 
 
+def load_benchmarks(names: str | Sequence[str]) -> Benchmark:
+    """One benchmark, or several as one, whose tasks are then called BENCHMARK/TASK. Raises UserError."""
+    if isinstance(names, str):
+        return load_benchmark(names)
+    if len(names) == 1:
+        return load_benchmark(names[0])
+    parts = [load_benchmark(name) for name in names]
+    for one in parts[1:]:
+        for key in ("environment", "application"):
+            if getattr(one, key) != getattr(parts[0], key):
+                raise UserError(
+                    f"benchmarks {parts[0].name} and {one.name} differ in their {key}; a run has one, so run them apart"
+                )
+    called = [one.name for one in parts]
+    twice = sorted({name for name in called if called.count(name) > 1})
+    if twice:
+        raise UserError(f"two benchmarks are called {twice[0]!r}; each needs a name of its own")
+    return Benchmark(
+        name=", ".join(called),
+        environment=parts[0].environment,
+        application=parts[0].application,
+        task=tuple(
+            task.model_copy(update={"name": f"{one.name}/{task.name}", "seen": task.seen or one.seen})
+            for one in parts
+            for task in one.task
+        ),
+    )
+
+
 def _text(name_or_path: str) -> str:
     if name_or_path in shipped_benchmarks():
         return (resources.files("lbi.benchmarks") / f"{name_or_path}.toml").read_text("utf-8")

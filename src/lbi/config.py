@@ -181,8 +181,9 @@ class Config(Section):
     application: str = ""
     """Shipped application or path of its TOML file; empty with ``url`` for a site that is already running."""
     url: str = ""
-    benchmark: str = ""
-    """Shipped benchmark or path of a TOML file; empty = held-out synthesised tasks judged by the committee."""
+    benchmark: str | tuple[str, ...] = ""
+    """Shipped benchmark or path of a TOML file, or several for one application; empty = held-out synthesised tasks
+    judged by the committee."""
     documents: tuple[DocumentSource, ...] = ()
     """In addition to those that the application names."""
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
@@ -249,9 +250,9 @@ def _put(raw: dict[str, Any], dotted: str, value: Any, where: str) -> None:
 
 def _anchor(raw: dict[str, Any], base: Path) -> None:
     for key in ("application", "benchmark"):
-        value = raw.get(key, "")
-        if isinstance(value, str) and value.endswith((".toml", ".json", ".jsonl", ".parquet")):
-            raw[key] = str((base / value).resolve())
+        if (value := raw.get(key)) is None:
+            continue
+        raw[key] = [_at(base, one) for one in value] if isinstance(value, list) else _at(base, value)
     shell = raw.get("shell", {})
     if isinstance(shell, dict) and isinstance(folder := shell.get("repository"), str) and folder:
         shell["repository"] = str((base / Path(folder).expanduser()).resolve())
@@ -260,6 +261,13 @@ def _anchor(raw: dict[str, Any], base: Path) -> None:
         path = source.get("path", "") if isinstance(source, dict) else ""
         if isinstance(path, str) and path and "://" not in path:
             source["path"] = str((base / Path(path).expanduser()).resolve())
+
+
+def _at(base: Path, value: Any) -> Any:
+    """A file's path from where the config lies; a shipped name stays."""
+    if isinstance(value, str) and value.endswith((".toml", ".json", ".jsonl", ".parquet")):
+        return str((base / value).resolve())
+    return value
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from rich.console import Console
 
-from lbi.benchmark import load_benchmark
+from lbi.benchmark import load_benchmarks
 from lbi.claims import Claims, Place
 from lbi.config import Config
 from lbi.contamination import nearest
@@ -211,7 +211,7 @@ def _split(shop: Workshop, proposed: Sequence[Task]) -> tuple[list[Task], list[T
     """(held-out tasks, tasks to learn from). Without a benchmark, those of some documents are held out."""
     config, store = shop.config, shop.run.store
     if config.benchmark:
-        held_out = load_benchmark(config.benchmark).tasks(shop.world.name)
+        held_out = load_benchmarks(config.benchmark).tasks(shop.world.name)
         tasks = list(proposed)
         if not tasks:
             shop.progress.say(NO_TASKS)

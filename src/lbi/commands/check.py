@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lbi.benchmark import load_benchmark, shipped_benchmarks
+from lbi.benchmark import load_benchmark, load_benchmarks, shipped_benchmarks
 from lbi.commands.instances import WAYS, check_instances
 from lbi.commands.preflight import check_config, models_of
 from lbi.commands.trials import Row, check_benchmark
@@ -125,7 +125,7 @@ def elements(text: str) -> int:
 async def _config(file: Path) -> str:
     config = load_config(file)
     await check_config(config)
-    held_out = len(load_benchmark(config.benchmark).task) if config.benchmark else 0
+    held_out = len(load_benchmarks(config.benchmark).task) if config.benchmark else 0
     tasks = f"{held_out} held-out tasks" if held_out else "no held-out tasks, so synthesised ones stand in"
     models = ", ".join(models_of(config))
     return f"{described(config)}; {tasks}; {len(config.evaluation.arms)} arms; models: {models}"

@@ -11,7 +11,7 @@ from typing import Any
 from rich.table import Table
 
 from lbi.batches import WAITING
-from lbi.benchmark import load_benchmark
+from lbi.benchmark import load_benchmarks
 from lbi.commands import open_console
 from lbi.commands.preflight import base_url, check_config
 from lbi.config import Config
@@ -45,7 +45,7 @@ def show_plan(config: Config, out: Path, only: Only, as_json: bool) -> int:
 
 async def _planned(config: Config, only: Only) -> dict[str, Any]:
     corpus = await _documents(config)
-    held_out = len(load_benchmark(config.benchmark).task) if config.benchmark else 0
+    held_out = len(load_benchmarks(config.benchmark).task) if config.benchmark else 0
     rows = plan(config, corpus.documents, held_out, actions_of(config))
     notes = await _notes(config)
     rows = [await _priced(config, row) for row in rows if row.stage.startswith(STAGES[only])]

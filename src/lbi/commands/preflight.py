@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lbi import plugins
-from lbi.benchmark import load_benchmark
+from lbi.benchmark import load_benchmarks
 from lbi.calls import wrapped
 from lbi.config import Config
 from lbi.contracts import Model
@@ -31,7 +31,7 @@ async def check_config(config: Config) -> None:
         plugins.load("lbi.filters", name)
     _check_arms(config)
     if config.benchmark:
-        load_benchmark(config.benchmark)
+        load_benchmarks(config.benchmark)
     await open_world(config, lambda png: "").close()
     await _check_models(config)
 

@@ -93,9 +93,14 @@ def _setting(text: str) -> tuple[str, Any]:
         value = tomllib.loads(f"value = {said}")["value"]
     except tomllib.TOMLDecodeError:
         value = said
-    if key.strip() in PATHS and isinstance(value, str) and value.endswith(".toml"):
-        value = str(Path(value).resolve())  # from where the command runs, not from where the config lies
+    if key.strip() in PATHS:
+        value = [_here(one) for one in value] if isinstance(value, list) else _here(value)
     return key.strip(), value
+
+
+def _here(value: Any) -> Any:
+    """A path from where the command runs, not from where the config lies."""
+    return str(Path(value).resolve()) if isinstance(value, str) and value.endswith(".toml") else value
 
 
 def numbers(text: str) -> list[int]:

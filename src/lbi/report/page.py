@@ -175,10 +175,15 @@ def _models(run: Gathered) -> str:
     return "; ".join([_model(default), *special])
 
 
+def _benchmarks(said: str | list[str]) -> str:
+    names = [said] if isinstance(said, str) else said
+    return ", ".join(name.rsplit("/", 1)[-1].removesuffix(".toml") for name in names)
+
+
 def _facts(run: Gathered) -> list[tuple[str, str]]:
     facts = [("Application", _application(run) or "not stated"), ("Model", _models(run))]
     if run.config.get("benchmark"):
-        facts.append(("Held-out tasks", str(run.config["benchmark"]).rsplit("/", 1)[-1].removesuffix(".toml")))
+        facts.append(("Held-out tasks", _benchmarks(run.config["benchmark"])))
     seeds = sorted({result.seed for result in run.results}) or run.config.get("seeds") or []
     if seeds:
         facts.append(("Seeds", ", ".join(str(seed) for seed in seeds)))

@@ -26,7 +26,7 @@ WORKDIR = "/repo"
 def create(config: Config, save_image: Callable[[bytes], str]) -> RepositoryWorld:
     """Raises UserError where there are no instances. Nothing is downloaded or built before it is needed."""
     place = config.application or config.benchmark
-    if not place:
+    if not place or not isinstance(place, str):
         raise UserError('no instances: set application = "..." to a shipped benchmark of repositories, or to a file')
     said = config.shell
     limits = Limits(
