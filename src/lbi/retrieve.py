@@ -32,6 +32,8 @@ ALIKE = 2  # examples that ask for the same with other values, at most, of each 
 OF_AN_END = 1  # ... that end with the same action on the same kind of page
 CACHED = 512  # trajectories kept in memory
 READ = 4096  # ... and examples
+ASKED = 64  # rankings kept: an agent asks the same at many steps
+MARKED = 50_000  # examples whose marks are kept
 
 
 class ExampleIndex:
@@ -47,6 +49,8 @@ class ExampleIndex:
         self._unpack = zstandard.ZstdDecompressor()
         self._trajectories: dict[str, Trajectory] = {}
         self._examples: dict[int, Example] = {}
+        self._rankings: dict[tuple[str, int, frozenset[str]], list[int]] = {}
+        self._marked: dict[int, tuple[frozenset[str], str, str]] = {}
 
     @classmethod
     def build(
@@ -145,7 +149,11 @@ class ExampleIndex:
         )
 
     def _lexical(self, query: str, limit: int, without: set[str]) -> list[int]:
-        return [row for row, _ in self._instructions.best(query, limit, without=without)]
+        key = (query, limit, frozenset(without))
+        if key not in self._rankings:
+            _make_room(self._rankings, ASKED)
+            self._rankings[key] = [row for row, _ in self._instructions.best(query, limit, without=without)]
+        return self._rankings[key]
 
     def _dense(self, vector: Vectors, without: set[str]) -> list[int]:
         assert self._vectors is not None
@@ -209,12 +217,16 @@ class ExampleIndex:
             limit *= 4
         return []
 
-    def _marks(self, rows: list[int]) -> list[tuple[set[str], str, str]]:
+    def _marks(self, rows: list[int]) -> list[tuple[frozenset[str], str, str]]:
         """For each row the marks that it shares with those that would add nothing to it, what it asks for, and how
         it ends."""
+        new = [row for row in rows if row not in self._marked]
+        if len(self._marked) + len(new) > MARKED:
+            self._marked, new = {}, rows
         sql = "SELECT row, said, done, asked, ends FROM example WHERE row IN (SELECT value FROM json_each(?))"
-        found = {row: ({said, done}, *kinds) for row, said, done, *kinds in self._db.execute(sql, (json.dumps(rows),))}
-        return [found[row] for row in rows]
+        for row, said, done, asked, ends in self._db.execute(sql, (json.dumps(new),)) if new else ():
+            self._marked[row] = (frozenset((said, done)), asked, ends)
+        return [self._marked[row] for row in rows]
 
     def _shown(self, row: int, at: int, why: Literal["observation", "query", "content"]) -> Shown:
         if row not in self._examples:

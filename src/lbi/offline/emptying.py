@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 
 from lbi.environments.snapshot import Element
 from lbi.offline.forms import CHOICE_ROLES, TEXT_ROLES, TOGGLE_ROLES, called
@@ -34,6 +35,7 @@ _CLEARS = (
 )
 
 
+@lru_cache(maxsize=50_000)
 def clears(instruction: str, name: str) -> bool:
     """Whether what is to be taken away is what a field of this name holds."""
     own = rf"{re.escape(name)}(?: date| field)?\b(?! \w+ (?:called|named))"

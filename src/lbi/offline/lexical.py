@@ -172,11 +172,13 @@ def _with_context(value: Value, instruction: str, others: Iterable[Value]) -> Va
     return Value(value.text, value.kind, value.start, value.end, before, after)
 
 
+@lru_cache(maxsize=20_000)
 def unquoted(text: str) -> str:
     """The text without what stands in quotation marks or after a colon."""
     return _AFTER_COLON.sub(" ", _QUOTED.sub(" ", text))
 
 
+@lru_cache(maxsize=20_000)
 def mask(text: str) -> str:
     """The text without its quoted values, dates, numbers and coined names: what it asks for, not of what."""
     for pattern in (_QUOTED, _DATE, _NUMBER, _NAME):
