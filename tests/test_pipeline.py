@@ -209,6 +209,8 @@ def test_a_run_folder_takes_one_process_at_a_time_and_one_config(
 
 def test_interrupting_a_run_says_how_to_go_on(larder: Larder, tmp_path: Path) -> None:
     out = tmp_path / "interrupted"
+    # whoever starts the tests in the background has them ignore it, and what they start too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     process = larder.start("run", larder.config, "--out", out, "--quiet")
     while not rows_of(out, ("trajectory",)) and process.poll() is None:
         time.sleep(0.02)
