@@ -1,6 +1,6 @@
-"""What kill -9 costs a run: our process, the browser, the application's server, the model's server, at random points.
+"""What kill -9 costs a run: of our process, the browser, its driver, the application's server, the model's, at random.
 
-    python benchmarks/kill.py [--target lbi|browser|application|model] [--points 50] [--seed 0] [--config FILE]
+    python benchmarks/kill.py [--target lbi|browser|driver|application|model] [--points 50] [--seed 0] [--config FILE]
 
 A small application (tests/larder.py), or with --config any other, is learnt with a model server in a process of its
 own that makes its replies up by the prompts' hash (lbi.testing.improvised): twice undisturbed, and then with kills. A
@@ -45,7 +45,7 @@ from lbi.records import Example, Record, Result, Task, Trajectory
 from lbi.store import RunFolder
 from lbi.testing.improvised import digest_of_turns
 
-TARGETS = ("lbi", "browser", "application", "model")
+TARGETS = ("lbi", "browser", "driver", "application", "model")
 TYPES: dict[str, type[Record]] = {
     "task": Task,
     "trajectory": Trajectory,
@@ -219,6 +219,8 @@ def victim(target: str, pid: int, chance: random.Random) -> int | None:
     below = descendants(pid)
     if target == "browser":
         found = [p for p, line in below if "--remote-debugging-pipe" in line and "--type=" not in line]
+    elif target == "driver":  # Playwright's, by which we speak to the browser
+        found = [p for p, line in below if "playwright" in line and "run-driver" in line]
     else:
         # the application's server is the leader of a group of its own, and no part of the browser
         found = [p for p, line in below if "chrom" not in line and "playwright" not in line and os.getpgid(p) == p]

@@ -44,7 +44,7 @@ def expected(kill, setting):
     return kill.content_of(out)
 
 
-@pytest.mark.parametrize("target", ["lbi", "browser", "application", "model"])
+@pytest.mark.parametrize("target", ["lbi", "browser", "driver", "application", "model"])
 def test_a_killed_process_costs_nothing_that_was_finished(kill, setting, expected, target):
     counts = kill.Counts()
     while counts.points < 2:

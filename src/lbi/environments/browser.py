@@ -121,18 +121,25 @@ class SharedBrowser:
             async with asyncio.timeout(CLOSE_SECONDS):
                 if browser:
                     await browser.close()
-        with contextlib.suppress(PlaywrightError, TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                if driver:
-                    await driver.stop()
+        if driver:
+            await _stop(driver)
 
     async def _connected(self) -> Browser:
         async with self._lock:
-            if self._driver is None:
-                self._driver = await async_playwright().start()
             if self._browser is None or not self._browser.is_connected():
-                self._browser = await self._launch(self._driver)
+                self._browser = await self._launched()
             return self._browser
+
+    async def _launched(self) -> Browser:
+        """By the driver there is; where that does not go, by a fresh one, as a driver may die like a browser."""
+        if self._driver is not None:
+            try:
+                return await self._launch(self._driver)
+            except EnvironmentFailure:
+                driver, self._driver = self._driver, None
+                await _stop(driver)
+        self._driver = await _start()
+        return await self._launch(self._driver)
 
     async def _launch(self, driver: Playwright) -> Browser:
         path = find_chromium(driver.chromium.executable_path, self._headless)
@@ -144,3 +151,16 @@ class SharedBrowser:
             raise EnvironmentFailure(f"{path or 'Chromium'} does not start: {str(error)[:2000]}") from error
         browser.on("disconnected", self._lose)
         return browser
+
+
+async def _start() -> Playwright:
+    try:
+        return await async_playwright().start()
+    except Exception as error:  # a driver that ends meanwhile is told by an exception without a class of its own
+        raise EnvironmentFailure(f"Playwright's driver does not start: {error}") from error
+
+
+async def _stop(driver: Playwright) -> None:
+    with contextlib.suppress(PlaywrightError, TimeoutError):  # it is gone already, or never will be
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await driver.stop()
