@@ -10,6 +10,7 @@ from lbi.offline.assign import assign
 from lbi.offline.forms import Form, called, forms, row_of
 from lbi.offline.goal import Goal, page_of
 from lbi.offline.ground import ground, search
+from lbi.offline.inquire import inquire
 from lbi.offline.lexical import is_question
 from lbi.offline.policy import act
 from lbi.offline.situation import Situation
@@ -222,6 +223,59 @@ def test_what_was_typed_to_search_for_is_sent_whatever_else_is_known_by_then():
     goal = Goal("Which page says something about crowns and kroner?")
     here = Situation(goal=goal, page=page, observation=observed("/", "Start"), history=(typed,), documents=frozenset())
     assert search(here, frozenset()) == ('press(e1, "Enter")', "search for kroner")
+
+
+def searched(word: str, *, button: bool, where: str = "/") -> list[Step]:
+    """A word typed into the box to search with, and sent."""
+    typed = Action(text="fill(e1)", kind="fill", role="textbox", name="Search", value=word)
+    key = Action(text="press(e1)", kind="press", role="textbox", name="Search", value="Enter")
+    sent = Action(text="click(e2)", kind="click", role="button", name="Search") if button else key
+    return [
+        step(observed(where, "Start", BOX), typed, f"search for {word}"),
+        step(observed(where, "Start", BOX), sent, "the form is filled" if button else f"search for {word}"),
+    ]
+
+
+def situation(text: str, page: Observation, history: list[Step]) -> Situation:
+    return Situation(
+        goal=Goal(text), page=page_of(page), observation=page, history=tuple(history), documents=frozenset()
+    )
+
+
+@pytest.mark.parametrize("button", [False, True])
+def test_what_was_searched_for_is_not_searched_for_again_however_it_was_sent(button):
+    nothing = observed("/search?q=rudder", "Search", BOX, "text: no matches")
+    here = situation("Who repairs the rudder of the pinnace?", nothing, searched("rudder", button=button))
+    action, reason = search(here, frozenset()) or ("", "")
+    assert reason.startswith("search for ")
+    assert "rudder" not in action
+
+
+def test_the_most_of_something_is_no_word_to_search_for():
+    here = situation("What is the largest number of oars that a pinnace has?", observed("/", "Start", BOX), [])
+    history: list[Step] = []
+    words = []
+    while found := search(situation(here.goal.text, here.observation, history), frozenset()):
+        words.append(found[1].removeprefix("search for "))
+        history += searched(words[-1], button=False)
+    assert words == ["pinnace", "oars"]
+
+
+def test_where_a_result_tells_nothing_the_next_word_is_searched_for():
+    results = observed("/search?q=rudder", "Search", BOX, 'link "Rudder and rope" -> /wiki/rope')
+    opened = Action(text="click(e2)", kind="click", role="link", name="Rudder and rope")
+    history = [*searched("rudder", button=False), step(results, opened, "the result that says most of it")]
+    rope = observed("/wiki/rope", "Rope", BOX, "text: Rope is sold by the metre.")
+    _, reason = ground(situation("Who repairs the rudder of the pinnace?", rope, history))
+    assert reason.startswith("search for ")
+    assert reason != "search for rudder"
+
+
+def test_what_was_typed_to_search_for_is_sent_before_a_page_that_tells_something_is_gone_to():
+    start = observed("/", "Start", 'textbox "Search": pinnace', 'link "Rudders" -> /wiki/rudders')
+    begun = searched("pinnace", button=False)[:1]
+    move = inquire(situation("Who repairs the rudders of the pinnace?", start, begun))
+    assert move == ('press(e1, "Enter")', "search for pinnace")
 
 
 def test_what_is_written_somewhere_is_searched_for_before_links_are_followed():

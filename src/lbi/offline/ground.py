@@ -13,6 +13,7 @@ from lbi.offline.forms import PRESS_WORDS, SHY_WORDS, TEXT_ROLES, Form, find, fo
 from lbi.offline.goal import FILLING, page_of
 from lbi.offline.lexical import SYNONYMS, contains_phrase, labels, stem, words
 from lbi.offline.places import segments
+from lbi.offline.query import is_idle
 from lbi.offline.revise import edits, revision, unused
 from lbi.offline.situation import Move, Situation, click, enter, fill, finish, goto, path
 
@@ -54,6 +55,7 @@ _PATTERN = re.compile(r"[YMDHS/:. -]+")
 _SOMEWHERE = re.compile(
     r"\b(?:some(?:where|thing|body|one)|mention(?:s|ed)?|speaks?|says?|wrote|written|appears?)\b", re.I
 )
+_SOUGHT = re.compile(r"search for (.*)$")
 PRESSABLE = ("link", "button", "tab", "menuitem")
 
 
@@ -63,7 +65,8 @@ def ground(here: Situation) -> Move:
     if told and told.sure and here.history:
         return finish(here, "the page tells", told.text)
     if here.history and here.history[-1].reason == RESULT:
-        other = _next_result(here) if here.goal.question and not (told and told.text) else None
+        untold = here.goal.question and not (told and told.text)
+        other = (_next_result(here) or search(here, frozenset())) if untold else None
         return other or finish(here, "this is what was searched for")
     seeks = here.goal.question or here.goal.visits
     if result is not None:
@@ -104,7 +107,7 @@ def search(here: Situation, said: Collection[str], entered: Collection[str] = ()
 
     Words in ``said`` and values in ``entered`` have another use.
     """
-    sent = [s.reason for s in here.history if s.action.kind == "press" and "search for " in s.reason]
+    sent = _sent(here)
     if len(sent) >= SEARCHES:
         return None
     box = next((e for e in here.page.elements if e.role in TEXT_ROLES and usable(e) and _searches(e.name)), None)
@@ -112,13 +115,24 @@ def search(here: Situation, said: Collection[str], entered: Collection[str] = ()
         found = (e for e in here.page.elements if e.role in ("link", "button") and _searches(e.name) and usable(e))
         opener = next(found, None)
         return (click(opener), "the search") if opener and not here.pressed(opener) else None
-    begun = re.search(r"search for (.*)$", here.history[-1].reason) if here.history else None
+    begun = _SOUGHT.search(here.history[-1].reason) if here.history else None
     if begun and here.history[-1].action.kind == "fill" and holds(box, begun[1]):
         return f'press({box.ref}, "Enter")', f"search for {begun[1]}"
     for text in _terms(here, said, entered):
-        if not any(reason.endswith(f"search for {text}") for reason in sent):
+        if text not in sent:
             return (f'press({box.ref}, "Enter")' if holds(box, text) else fill(box, text)), f"search for {text}"
     return None
+
+
+def _sent(here: Situation) -> list[str]:
+    """What was searched for, whether the key or the button sent it."""
+    found = []
+    for step, then in itertools.pairwise([*here.history, None]):
+        begun = _SOUGHT.search(step.reason) if step else None
+        clicked = then is not None and then.action.kind == "click" and then.action.role == "button"
+        if step and begun and (step.action.kind == "press" or (step.action.kind == "fill" and clicked)):
+            found.append(begun[1])
+    return found
 
 
 def _searches(name: str) -> bool:
@@ -135,6 +149,7 @@ def _terms(here: Situation, said: Collection[str], entered: Collection[str]) -> 
         plain = plain.replace(text, " ")
     rest = [w for w in re.findall(r"[^\W\d_]{4,}", plain) if words(w) and not set(words(w)) & set(said)]
     rest = [w for w in rest if stem(w) not in SYNONYMS.values() and w.lower() not in MANNER]
+    rest = [w for w in rest if not (goal.question and is_idle(w))]
     rest.sort(key=lambda w: (-rarity.get(stem(w), 1.0), -len(w)))
     return [*named[:2], *dict.fromkeys(_base(w) for w in rest)][:SEARCHES]
 

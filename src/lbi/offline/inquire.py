@@ -30,6 +30,8 @@ def inquire(here: Situation, enough: float = SURE) -> Move | None:
     """Say what the pages tell, or go to where they tell it; None if they tell not enough of it."""
     if here.history and "search for " in here.history[-1].reason and _FINDS.search(here.goal.text):
         return finish(here, "this is what was found") if here.history[-1].action.kind != "fill" else None
+    if here.history and here.history[-1].action.kind == "fill" and "search for " in here.history[-1].reason:
+        return search(here, ())  # what was typed is sent first, whatever the pages known may tell
     best = _best(here)
     # what a search found is looked at first, before anything else is tried
     searching = bool(here.history) and ("search for " in here.history[-1].reason or here.history[-1].reason == RESULT)

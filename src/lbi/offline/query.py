@@ -124,6 +124,11 @@ class Query:
         return self.kind == "who" or any(word in _PERSON for word in self.target[-1:])
 
 
+def is_idle(word: str) -> bool:
+    """Whether a word of a question says nothing of what is asked: how it is to be answered, or the most of what."""
+    return word.lower() in _IDLE or _MOST.fullmatch(word) is not None
+
+
 def query(text: str) -> Query:
     """What is asked."""
     text = _with_days(text)
