@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lamps import asked, observed
-from lbi.offline.answers import answer
+from lbi.offline.answers import answer, is_repeated
 from lbi.offline.assign import assign
 from lbi.offline.forms import Form, called, forms, row_of
 from lbi.offline.goal import Goal, page_of
@@ -269,6 +269,30 @@ def test_where_a_result_tells_nothing_the_next_word_is_searched_for():
     _, reason = ground(situation("Who repairs the rudder of the pinnace?", rope, history))
     assert reason.startswith("search for ")
     assert reason != "search for rudder"
+
+
+@pytest.mark.parametrize(
+    ("question", "told", "repeated"),
+    [
+        ("Who keeps the pinnace in April?", "April", True),
+        ("Who keeps the pinnace in April?", "jane", False),
+        ("Is the pinnace kept in April or in May?", "April", False),
+        ("How many berths are there on pier 4?", "4", False),
+    ],
+)
+def test_what_the_question_says_itself_is_no_answer_but_of_two_to_choose_from(question, told, repeated):
+    assert is_repeated(told, question) is repeated
+
+
+def test_a_field_that_holds_what_the_question_says_does_not_answer_it():
+    page = page_of(observed("/rota", "Rota", 'textbox "Month": April', 'textbox "Pinnace": jane'))
+    assert answer(Goal("In which month, April 2025, was the rota kept?"), page) is None
+
+
+def test_the_way_to_more_results_is_no_result():
+    results = observed("/search?q=rudder", "Search", BOX, 'link "2" -> /search?q=rudder&page=2', "text: rudder rudder")
+    _, reason = ground(situation("Who repairs the rudder?", results, searched("rudder", button=False)))
+    assert reason != "the result that says most of it"
 
 
 def test_what_was_typed_to_search_for_is_sent_before_a_page_that_tells_something_is_gone_to():

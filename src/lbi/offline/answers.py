@@ -52,6 +52,21 @@ def answer(goal: Goal, page: Page, *, found: bool = False) -> Answer | None:
 
     ``found``: the page is what a search for something found, so how much was found is no answer.
     """
+    told = _told(goal, page, found)
+    return told if told and (_WHICH_PAGE.match(goal.text.strip()) or not is_repeated(told.text, goal.text)) else None
+
+
+def is_repeated(told: str, question: str) -> bool:
+    """Whether a text only says again what a question says, which tells nothing: "April" to "who is there in April?".
+
+    Of two that the question gives to choose from one is an answer.
+    """
+    own = set(words(told))
+    chosen = re.search(r"\bor\b", question) is not None
+    return bool(own) and not chosen and not re.search(r"\d", told) and own <= set(words(question))
+
+
+def _told(goal: Goal, page: Page, found: bool) -> Answer | None:
     if _ITS_NUMBER.search(goal.text):
         return _own_number(page)
     counting = re.search(r"\bhow many\b|\bnumber of\b|\bcount\b", goal.text.lower())

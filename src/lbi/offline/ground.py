@@ -47,6 +47,10 @@ MANNER = frozenset(
         "someone",
         "must",
         "down",
+        "cannot",
+        "because",
+        "while",
+        "than",
     ]
 )
 #: how an answer is to be written, "YYYY-MM-DD"
@@ -56,6 +60,8 @@ _SOMEWHERE = re.compile(
     r"\b(?:some(?:where|thing|body|one)|mention(?:s|ed)?|speaks?|says?|wrote|written|appears?)\b", re.I
 )
 _SOUGHT = re.compile(r"search for (.*)$")
+#: without them a link leads to another page of the results
+_LETTERS = re.compile(r"[^\W\d_]{2}")
 PRESSABLE = ("link", "button", "tab", "menuitem")
 
 
@@ -169,7 +175,8 @@ def _next_result(here: Situation) -> Move | None:
     links = [e for e in found.elements if e.role == "link" and e.url.startswith("/") and path(e.url) not in looked]
     others = [page_of(step.observation) for step in here.history if step is not results[0]]
     before = {(e.name, e.url) for page in others for e in page.elements}
-    scored = [(_result_score(here, found, e), e.url) for e in links if (e.name, e.url) not in before]
+    links = [e for e in links if _LETTERS.search(e.name) and (e.name, e.url) not in before]
+    scored = [(_result_score(here, found, e), e.url) for e in links]
     best = max(scored, default=(0.0, ""), key=lambda item: item[0])
     return (goto(best[1]), RESULT) if best[0] > 0 else None
 
@@ -189,7 +196,7 @@ def _best_result(here: Situation) -> Element | None:
     best: tuple[float, Element | None] = (0.0, None)
     for element in here.page.elements:
         if element.role == "link" and element.url.startswith("/") and (element.name, element.url) not in before:
-            score = _result_score(here, here.page, element)
+            score = _result_score(here, here.page, element) if _LETTERS.search(element.name) else 0.0
             if score > best[0]:
                 best = (score, element)
     return best[1]
