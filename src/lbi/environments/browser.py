@@ -104,6 +104,8 @@ class SharedBrowser:
             except PlaywrightError as error:
                 if attempt == 2:
                     raise EnvironmentFailure(f"the browser gives no context: {error}") from error
+                if browser is self._browser:  # it may pass for connected: a driver that died tells of no end
+                    await self.discard()
         raise AssertionError
 
     async def discard(self) -> None:
