@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
+import os
 import re
+import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +23,7 @@ from playwright.async_api import BrowserContext
 from lbi.contracts import Environment, Fields, Outcome, Request
 from lbi.environments import perform
 from lbi.environments.application import Application, Login, Policy
+from lbi.environments.browser import SharedBrowser
 from lbi.environments.snapshot import parse_observation
 from lbi.environments.web import WebEnvironment, WebWorld
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
@@ -512,3 +516,30 @@ async def test_a_page_that_is_a_picture_answers_like_any_other(web: WebEnvironme
     outcome = await asyncio.wait_for(web.step('click(link "Picture")'), 30)
     assert (outcome.observation.url, outcome.observation.error) == ("/dot.png", "")
     assert (await web.step("back()")).observation.url == "/"
+
+
+async def test_a_driver_that_died_is_replaced_whether_the_browser_ran_or_not() -> None:
+    others = own_drivers()
+    shared = SharedBrowser()
+    try:
+        await (await shared.context()).close()
+        for running in (True, False):
+            if not running:
+                await shared.discard()
+            for driver in own_drivers() - others:
+                os.kill(driver, signal.SIGKILL)
+            context = await shared.context()
+            assert await (await context.new_page()).evaluate("1 + 1") == 2
+    finally:
+        await shared.close()
+
+
+def own_drivers() -> set[int]:
+    """Process ids of the drivers that this process started."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            if parent == os.getpid() and b"run-driver" in (stat.parent / "cmdline").read_bytes():
+                found.add(int(stat.parent.name))
+    return found
