@@ -29,11 +29,11 @@ test: check
 	$(PYTHON) -m pytest -m "browser or slow" --durations=10
 
 bench: setup-dev
-	$(PYTHON) benchmarks/help.py
-	$(PYTHON) benchmarks/retrieve.py
-	$(PYTHON) benchmarks/web.py
-	$(PYTHON) benchmarks/engine.py
-	$(PYTHON) benchmarks/sandbox.py
+	$(PYTHON) performance/help.py
+	$(PYTHON) performance/retrieve.py
+	$(PYTHON) performance/web.py
+	$(PYTHON) performance/engine.py
+	$(PYTHON) performance/sandbox.py
 
 clean:
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

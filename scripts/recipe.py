@@ -14,13 +14,13 @@ import asyncio
 import json
 import sys
 
+from lbi.benchmarks.swebench.build import Built, build
+from lbi.benchmarks.swebench.grade import run_tests
+from lbi.benchmarks.swebench.interpreters import interpreter
+from lbi.benchmarks.swebench.patches import changed, is_test
+from lbi.benchmarks.swebench.recipes import Recipe, Release
+from lbi.benchmarks.swebench.sdists import locate, unpacked, uv
 from lbi.errors import LbiError
-from lbi.swe.build import Built, build
-from lbi.swe.grade import run_tests
-from lbi.swe.interpreters import interpreter
-from lbi.swe.patches import changed, is_test
-from lbi.swe.recipes import Recipe, Release
-from lbi.swe.sdists import locate, unpacked, uv
 
 
 def main() -> int:

@@ -97,7 +97,7 @@ has_browser() {
     "$venv/bin/python" - <<'PY'
 import sys
 from playwright.sync_api import sync_playwright
-from lbi.environments.browser import find_chromium
+from lbi.environments.web.browser import find_chromium
 from lbi.errors import UserError
 
 with sync_playwright() as driver:

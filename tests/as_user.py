@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from lbi.keeper import mounts
+from lbi.sandbox.supervisor import mounts
 
 NOBODY = 54321  # no user of any system
 

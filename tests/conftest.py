@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from lbi.models import FORBID_VARIABLE, paid_requests_forbidden
+from lbi.models.registry import FORBID_VARIABLE, paid_requests_forbidden
 
 # how long an example takes says something of the machine's load, nothing of the code
 settings.register_profile("lbi", deadline=None)

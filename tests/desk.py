@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lbi.contracts import Outcome
-from lbi.environments.actions import Call, UnreadableAction, parse_action
+from lbi.environments.web.actions import Call, UnreadableAction, parse_action
 from lbi.errors import EnvironmentFailure
+from lbi.protocols import Outcome
 from lbi.records import Action, Observation, Step, Task, Trajectory, digest_of
 
 Element = tuple[str, str, str]  # role, name, where it leads or what it does

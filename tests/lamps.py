@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from lbi.contracts import Fields, Outcome, Shown
-from lbi.environments.actions import ACTIONS, Call, UnreadableAction, parse_action
-from lbi.environments.snapshot import Element, parse_observation
+from lbi.environments.web.actions import ACTIONS, Call, UnreadableAction, parse_action
 from lbi.errors import EnvironmentFailure, ScoreError
+from lbi.observations.parse import Element, parse_observation
+from lbi.protocols import Fields, Outcome, Shown
 from lbi.records import Action, Example, Observation, Step, Task, Trajectory, digest_of
 
 NAV = ('link "Lamps" -> /lamps', 'link "Rooms" -> /rooms', 'link "New lamp" -> /new')
@@ -222,7 +222,7 @@ def asked(instruction: str, observation: Observation, *examples: Shown, history:
 
 
 @dataclass
-class LampWorld:
+class LampEnvironments:
     """Opens lamps; the first ``broken`` of them are."""
 
     broken: int = 0

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from lbi.cli import app
+from lbi.cli.app import app
 
 APPLICATION = """
 name = "larder"

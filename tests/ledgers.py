@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 from lamps import shown
-from lbi.contracts import Fields, Shown
-from lbi.environments.actions import parse_action
-from lbi.environments.snapshot import Element, parse_observation
+from lbi.environments.web.actions import parse_action
+from lbi.observations.parse import Element, parse_observation
 from lbi.offline.labels import abstract
 from lbi.offline.policy import act
+from lbi.protocols import Fields, Shown
 from lbi.records import Action, Observation, Step, Task, Trajectory, digest_of
 
 STEPS = 25

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbi.environments.actions import Call, Target, UnreadableAction, parse_action, parse_target
+from lbi.environments.web.actions import Call, Target, UnreadableAction, parse_action, parse_target
 from lbi.records import Action
 
 E12 = Target(ref="e12")

@@ -9,12 +9,12 @@ import pytest
 
 from desk import NEW, NOTES, SAVE, Desk, title, walk
 from lbi.agents import Parts, agent_names, open_agent
-from lbi.contracts import Agent, Request
 from lbi.errors import ModelError, ParseError, UserError
-from lbi.models.scripted import Scripted
+from lbi.models.providers.scripted import Scripted
+from lbi.protocols import Agent, Request
 from lbi.records import Action, Document, Example, Observation, Step, Task
-from lbi.retrieve import ExampleIndex
-from lbi.rollout import rollout
+from lbi.retrieval.index import ExampleIndex
+from lbi.rollouts.loop import rollout
 
 TASK = Task(instruction="Make a note with the title Beans", environment="desk")
 PAGE = Observation(text='link "Notes" [e1]', url="/", title="Desk /")

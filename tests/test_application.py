@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lbi.environments.application import Application, Policy, expand, load_application, secrets_of
-from lbi.environments.browser import find_chromium, flags
-from lbi.environments.checks import contains
-from lbi.environments.policy import Gate
+from lbi.environments.web.application import Application, Policy, expand, load_application, secrets_of
+from lbi.environments.web.browser import find_chromium, flags
+from lbi.environments.web.checks import contains
+from lbi.environments.web.url_rules import Gate
 from lbi.errors import UserError
 
 

@@ -14,21 +14,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from lamps import LampWorld
-from lbi.attempt import attempt_tasks
+from lamps import LampEnvironments
+from lbi.cli.estimate import counts, plan
 from lbi.config import Config, resolve
-from lbi.contracts import Request
+from lbi.context import RunContext
 from lbi.errors import ModelError
-from lbi.models.scripted import Scripted
-from lbi.pipeline import tasks_wanted
-from lbi.plan import counts, plan
-from lbi.prices import Prices
-from lbi.progress import Seen
-from lbi.propose import in_turns
+from lbi.evaluation.holdout import tasks_wanted
+from lbi.models.pricing import Prices
+from lbi.models.providers.scripted import Scripted
+from lbi.monitoring.progress import Progress
+from lbi.protocols import Request
 from lbi.records import Document, Task
-from lbi.store import RunFolder
-from lbi.synthesis import propose_tasks, without_idle
-from lbi.workshop import Workshop
+from lbi.rollouts.schedule import attempt_tasks
+from lbi.storage.run_folder import RunFolder
+from lbi.synthesis.examples import without_idle
+from lbi.synthesis.propose import in_turns, propose_from
 
 DOCUMENTS = [Document(text=f"Section {at}", source=f"page {at % 5}") for at in range(40)]
 BENCHMARK = "lamps.toml"  # only whether there is one matters here
@@ -45,12 +45,12 @@ def config_of(rollouts: int, *, seed: int = 0, benchmark: str = BENCHMARK, tasks
     return resolve({**raw, "synthesis": {"rollouts": rollouts, "tasks_per_document": 3, "step_limit": 4}}, "test")
 
 
-def shop_of(folder: RunFolder, config: Config, reply: Callable[[Request], str] | None = None) -> Workshop:
-    seen = Seen(Console(file=StringIO()), quiet=True)
-    shop = Workshop(run=folder, config=config, progress=seen, world=LampWorld(), prices=Prices())
+def shop_of(folder: RunFolder, config: Config, reply: Callable[[Request], str] | None = None) -> RunContext:
+    seen = Progress(Console(file=StringIO()), quiet=True)
+    context = RunContext(folder=folder, config=config, progress=seen, environments=LampEnvironments(), prices=Prices())
     if reply is not None:
-        shop._models["offline"] = Scripted(reply)
-    return shop
+        context._models["offline"] = Scripted(reply)
+    return context
 
 
 def three_tasks(request: Request) -> str:
@@ -63,8 +63,8 @@ def tasks_of(request: Request, count: int) -> str:
     return json.dumps([{"instruction": f"{name}, task {at}", "quote": ""} for at in range(count)])
 
 
-def asked(shop: Workshop) -> list[str]:
-    model = shop._models["offline"]
+def asked(context: RunContext) -> list[str]:
+    model = context._models["offline"]
     assert isinstance(model, Scripted)
     return [request.fields.document.id for request in model.requests if request.fields.document is not None]
 
@@ -73,9 +73,9 @@ def asked(shop: Workshop) -> list[str]:
 
 
 async def test_no_more_sections_are_asked_than_the_roll_outs_need(folder):
-    shop = shop_of(folder, config_of(10), three_tasks)
-    tasks = await propose_tasks(shop, DOCUMENTS, "", 10)
-    assert len(asked(shop)) == len(set(asked(shop))) == 4
+    context = shop_of(folder, config_of(10), three_tasks)
+    tasks = await propose_from(context, DOCUMENTS, "", 10)
+    assert len(asked(context)) == len(set(asked(context))) == 4
     assert len(tasks) == len({task.id for task in tasks}) == 12
     assert len({task.document for task in tasks[:4]}) == 4, "the first tasks of all sections come first"
 
@@ -89,16 +89,16 @@ async def test_what_sections_fall_short_of_comes_from_further_ones(folder):
             raise ModelError("refused")
         return tasks_of(request, 1 if number == 2 else 3)
 
-    shop = shop_of(folder, config_of(10), reply)
-    assert len(await propose_tasks(shop, DOCUMENTS, "", 10)) == 10
-    assert sorted(asked(shop), key=order.index) == order[:5]
+    context = shop_of(folder, config_of(10), reply)
+    assert len(await propose_from(context, DOCUMENTS, "", 10)) == 10
+    assert sorted(asked(context), key=order.index) == order[:5]
     assert [row["key"] for row in folder.store.failures("task")] == [order[1]]
 
 
 async def test_where_there_are_too_few_sections_all_of_them_are_asked_once(folder):
-    shop = shop_of(folder, config_of(10), lambda request: tasks_of(request, 1))
-    assert len(await propose_tasks(shop, DOCUMENTS[:3], "", 10)) == 3
-    assert len(asked(shop)) == 3
+    context = shop_of(folder, config_of(10), lambda request: tasks_of(request, 1))
+    assert len(await propose_from(context, DOCUMENTS[:3], "", 10)) == 3
+    assert len(asked(context)) == 3
 
 
 @pytest.mark.parametrize("stop", range(6))
@@ -107,15 +107,15 @@ async def test_a_run_that_was_stopped_asks_for_what_is_missing_and_ends_as_any_o
         return tasks_of(request, 1 + int(request.fields.document.text.split()[1]) % 3)
 
     with RunFolder(tmp_path / "undisturbed") as undisturbed:
-        shop = shop_of(undisturbed, config_of(12), reply)
-        whole = await propose_tasks(shop, DOCUMENTS, "", 12)
+        context = shop_of(undisturbed, config_of(12), reply)
+        whole = await propose_from(context, DOCUMENTS, "", 12)
         rows = undisturbed.store.all("task", Task)
-    finished = random.Random(stop).sample(asked(shop), stop)  # the others were on their way
+    finished = random.Random(stop).sample(asked(context), stop)  # the others were on their way
     with RunFolder(tmp_path / "stopped") as stopped:
         stopped.store.put_many("task", [(key, task) for key, task in rows if task.document in finished])
-        shop = shop_of(stopped, config_of(12), reply)
-        assert await propose_tasks(shop, DOCUMENTS, "", 12) == whole
-        assert not set(finished) & set(asked(shop))
+        context = shop_of(stopped, config_of(12), reply)
+        assert await propose_from(context, DOCUMENTS, "", 12) == whole
+        assert not set(finished) & set(asked(context))
         assert stopped.store.all("task", Task) == rows
 
 
@@ -144,12 +144,12 @@ def test_another_seed_asks_other_sections():
 @pytest.mark.parametrize(("benchmark", "held_out"), [(BENCHMARK, 0), ("", 0), ("", 7)])
 async def test_the_plan_says_what_is_asked(folder, documents, benchmark, held_out):
     config = config_of(10, benchmark=benchmark, tasks=held_out)
-    shop = shop_of(folder, config, three_tasks)
-    await propose_tasks(shop, DOCUMENTS[:documents], "", tasks_wanted(config))
+    context = shop_of(folder, config, three_tasks)
+    await propose_from(context, DOCUMENTS[:documents], "", tasks_wanted(config))
     rows = plan(config, DOCUMENTS[:documents], 20 if benchmark else 0, "")
-    assert next(row.calls for row in rows if row.stage == "propose") == len(asked(shop))
+    assert next(row.calls for row in rows if row.stage == "propose") == len(asked(context))
     work = counts(config, documents, 20 if benchmark else 0)
-    assert (work.sections, work.proposed, work.rollouts) == (len(asked(shop)), folder.store.count("task"), 10)
+    assert (work.sections, work.proposed, work.rollouts) == (len(asked(context)), folder.store.count("task"), 10)
 
 
 @settings(max_examples=40)
@@ -168,13 +168,13 @@ TASKS = [Task(instruction=f"Look at lamp {at}", environment="lamps") for at in r
 
 
 async def test_where_tasks_are_few_they_are_attempted_again_and_otherwise(folder):
-    shop = shop_of(folder, config_of(11))
-    found = await attempt_tasks(shop, TASKS, 0)
+    context = shop_of(folder, config_of(11))
+    found = await attempt_tasks(context, TASKS, 0)
     assert [trajectory.attempt for trajectory in found] == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3]
     assert folder.store.keys("trajectory") == {f"0/{t.task.id}/{t.attempt}" for t in found}
     walks = {(t.task.id, tuple(action.grounded for action in t.actions)) for t in found}
     assert len(walks) > 3, "a further attempt is not the first one over again"
-    trimmed = [t for each in found if (t := await without_idle(shop, each, 0)).steps]
+    trimmed = [t for each in found if (t := await without_idle(context, each, 0)).steps]
     assert folder.store.keys("trimmed") == {f"0/{t.task.id}/{t.attempt}" for t in trimmed if t not in found}
 
 
@@ -182,19 +182,19 @@ async def test_attempts_that_are_stored_are_not_run_again(folder, tmp_path):
     whole = await attempt_tasks(shop_of(folder, config_of(8)), TASKS, 0)
     with RunFolder(tmp_path / "stopped") as stopped:
         stopped.store.put_many("trajectory", [(f"0/{t.task.id}/{t.attempt}", t) for t in whole[:5]])
-        shop = shop_of(stopped, config_of(8))
-        assert await attempt_tasks(shop, TASKS, 0) == whole
+        context = shop_of(stopped, config_of(8))
+        assert await attempt_tasks(context, TASKS, 0) == whole
     again = shop_of(folder, config_of(8))
     assert await attempt_tasks(again, TASKS, 0) == whole
-    assert again.world.opened == []
+    assert again.environments.opened == []
 
 
 async def test_a_model_is_asked_for_another_sample_at_each_attempt(folder):
     config = config_of(5, models={"default": "offline"})
     config = config.model_copy(update={"synthesis": config.synthesis.model_copy(update={"agent": "react"})})
-    shop = shop_of(folder, config, lambda _: 'REASON: done\nACTION: finish("")')
-    await attempt_tasks(shop, TASKS[:2], 4)
-    model = shop._models["offline"]
+    context = shop_of(folder, config, lambda _: 'REASON: done\nACTION: finish("")')
+    await attempt_tasks(context, TASKS[:2], 4)
+    model = context._models["offline"]
     assert isinstance(model, Scripted)
     samples = [(request.sample, request.temperature > 0) for request in model.requests]
     assert len(samples) == 5

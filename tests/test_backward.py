@@ -9,7 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from desk import DELETE, HELP, HOME, MILK, NEW, NOTES, SAVE, title, walk
-from lbi.backward import (
+from lbi.errors import ModelError, ParseError
+from lbi.models.providers.scripted import Scripted
+from lbi.observations.normalise import observation_key
+from lbi.records import Action, Example, Observation, Step, Task, Trajectory
+from lbi.synthesis.backward import (
     PER_END,
     actions_to_learn,
     all_spans,
@@ -20,10 +24,6 @@ from lbi.backward import (
     without_idle_steps,
     worth,
 )
-from lbi.errors import ModelError, ParseError
-from lbi.models.scripted import Scripted
-from lbi.normalise import observation_key
-from lbi.records import Action, Example, Observation, Step, Task, Trajectory
 
 FINISH, NOTHING = 'finish("")', """click('button "There is none"')"""
 ENTERING = ("fill", "select")

@@ -17,28 +17,28 @@ import pytest
 from rich.console import Console
 
 from desk import HELP, HOME, MILK, NEW, NOTES, SAVE, title, walk
-from lbi.batches import Desk, Rhythm
-from lbi.calls import wrapped
-from lbi.commands.plan import _priced
-from lbi.commands.preflight import _check_batches, check_config
+from evaluating import labelled
+from lbi.cli.estimate import Planned
+from lbi.cli.plan import _priced
+from lbi.cli.preflight import _check_batches, check_config
 from lbi.config import Config, resolve
-from lbi.contracts import Fields, Model, Request
+from lbi.context import RunContext
 from lbi.errors import ModelError, ModelUnavailable, UserError
-from lbi.models import open_model
-from lbi.models.offline import OfflineModel
-from lbi.models.scripted import Scripted
-from lbi.money import Budget
-from lbi.plan import Planned
-from lbi.prices import Price, Prices
-from lbi.progress import Seen
+from lbi.models.middleware.base import batches_of
+from lbi.models.middleware.batching import Desk, Rhythm
+from lbi.models.middleware.budget import Budget
+from lbi.models.middleware.retry import Retry
+from lbi.models.middleware.stack import wrapped
+from lbi.models.pricing import Price, Prices
+from lbi.models.providers.offline import OfflineModel
+from lbi.models.providers.scripted import Scripted
+from lbi.models.registry import open_model
+from lbi.models.testing.model_server import Answer, ModelServer
+from lbi.models.testing.wire_formats import Json
+from lbi.monitoring.progress import Progress
+from lbi.protocols import Fields, Model, Request
 from lbi.records import Example, Observation, Task
-from lbi.retry import Retry
-from lbi.store import RunFolder
-from lbi.synthesis import construct_examples
-from lbi.testing.model_server import Answer, ModelServer
-from lbi.testing.wire_formats import Json
-from lbi.workshop import Workshop
-from lbi.wrap import batches_of
+from lbi.storage.run_folder import RunFolder
 
 QUICK = Rhythm(gather=0.05, first=0.02, longest=0.1, patience=5.0)
 PRICE = {"m": Price(input=1.0, output=2.0)}
@@ -194,7 +194,7 @@ async def test_a_row_that_names_no_call_is_the_answer_to_none(tmp_path: Path) ->
 async def test_more_than_google_takes_in_one_request_goes_in_halves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lbi.models._batches._INLINE", 4_000)
+    monkeypatch.setattr("lbi.models.providers._batches._INLINE", 4_000)
     async with ModelServer(said) as server, opened("google", tmp_path, server) as (model, _, _):
         replies = await ask(model, *(request(at) for at in range(10)))
     assert [reply.text for reply in replies] == [f"about Task {at}" for at in range(10)]
@@ -335,14 +335,14 @@ async def test_a_process_that_is_killed_before_it_could_send_sends_then(provider
 # the stage, the plan, and what is refused before anything is done
 
 
-def shop(run: RunFolder, provider: str, server: ModelServer, batch: tuple[str, ...]) -> Workshop:
+def context(run: RunFolder, provider: str, server: ModelServer, batch: tuple[str, ...]) -> RunContext:
     name = f"{provider}:m"
     config = resolve(
         {"models": {"default": name, "batch": batch}, "synthesis": {"filters": ["repeat", "committee"]}}, "test"
     )
-    world: Any = None  # labelling opens no environment
-    seen = Seen(Console(file=StringIO()), quiet=True)
-    return Workshop(run, config, seen, world, Prices(PRICE), rhythm=QUICK)
+    environments: Any = None  # labelling opens no environment
+    seen = Progress(Console(file=StringIO()), quiet=True)
+    return RunContext(run, config, seen, environments, Prices(PRICE), rhythm=QUICK)
 
 
 @pytest.mark.parametrize("batch", [("label",), ("judge",), ("label", "judge")], ids=str)
@@ -360,9 +360,9 @@ async def test_labels_and_verdicts_are_the_same_by_batches_and_cost_half(
             variable = {"google": "GOOGLE_GEMINI"}.get(provider, provider.upper())
             monkeypatch.setenv(f"{variable}_BASE_URL", server.url_of(provider))
             with RunFolder(tmp_path / str(way)) as run:
-                made = shop(run, provider, server, way)
+                made = context(run, provider, server, way)
                 await _told(made, offline, replies)
-                await construct_examples(made, walks, 0)
+                await labelled(made, walks, 0)
                 await made.role("label").close()
                 stored = [example for _, example in run.store.all("example", Example)]
                 assert run.store.failures() == []
@@ -377,13 +377,13 @@ async def test_labels_and_verdicts_are_the_same_by_batches_and_cost_half(
     assert paid == pytest.approx(full * (1 - rows / calls / 2))
 
 
-async def _told(made: Workshop, offline: OfflineModel, replies: dict[str, str]) -> None:
+async def _told(made: RunContext, offline: OfflineModel, replies: dict[str, str]) -> None:
     """The server says to each prompt what the offline model says to its fields."""
     model: Any = made.role("label")
     complete = model._complete
 
     async def telling(request: Request) -> Any:
-        from lbi.models._provider import turns
+        from lbi.models.providers._provider import turns
         from lbi.prompts import render
 
         parts = [part.content for role, some in turns(render(request)) if role != "system" for part in some]

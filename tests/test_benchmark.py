@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from larder import write_larder
-from lbi.benchmark import load_benchmark, load_benchmarks, shipped_benchmarks
-from lbi.environments.actions import parse_action
+from lbi.environments.web.actions import parse_action
 from lbi.errors import UserError
-from lbi.leakage import moment
+from lbi.evaluation.benchmark import load_benchmark, load_benchmarks, shipped_benchmarks
 from lbi.records import Check
+from lbi.retrieval.leakage import moment
 
 WEB = [name for name in shipped_benchmarks() if load_benchmark(name).environment == "web"]
 REPOSITORIES = [name for name in shipped_benchmarks() if load_benchmark(name).environment == "repository"]

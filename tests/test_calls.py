@@ -11,20 +11,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbi import parse
-from lbi.calls import Retry, cached, call_key, retried, wrapped
-from lbi.contracts import Fields, Message, Model, Reply, Request
 from lbi.errors import BudgetExceeded, ModelBusy, ModelError, ParseError, UserError
-from lbi.gate import Gate
-from lbi.models import open_model
-from lbi.models.scripted import Scripted
-from lbi.money import Budget, budgeted, metered, parse_budget
-from lbi.prices import Price, Prices
+from lbi.models import parsing
+from lbi.models.middleware.base import MemoryCalls
+from lbi.models.middleware.budget import Budget, budgeted, parse_budget
+from lbi.models.middleware.cache import cached, call_key
+from lbi.models.middleware.metering import metered
+from lbi.models.middleware.retry import retried
+from lbi.models.middleware.stack import Retry, wrapped
+from lbi.models.middleware.throttle import Gate
+from lbi.models.pricing import Price, Prices
+from lbi.models.providers.scripted import Scripted
+from lbi.models.registry import open_model
+from lbi.models.testing.model_server import Answer, ModelServer
 from lbi.prompts import render
+from lbi.protocols import Fields, Message, Model, Reply, Request
 from lbi.records import Observation, Task, Usage
-from lbi.store import RunFolder
-from lbi.testing.model_server import Answer, ModelServer
-from lbi.wrap import MemoryCalls
+from lbi.storage.run_folder import RunFolder
 
 REQUEST = Request(
     role="act",
@@ -129,7 +132,7 @@ async def test_an_unreadable_reply_and_its_second_try_are_both_remembered() -> N
     model, store = paying("no action", GOOD), MemoryCalls()
     asked = cached(model, store, store)
     for _ in range(2):
-        assert (await parse.ask(asked, REQUEST, parse.act))[0] == ("r", "back()")
+        assert (await parsing.ask(asked, REQUEST, parsing.act))[0] == ("r", "back()")
     assert model.calls == 2
 
 
@@ -199,7 +202,7 @@ async def test_calls_whose_replies_could_not_be_read_are_charged() -> None:
     usage = Usage(calls=1, input_tokens=MILLION, cost=None)
     model = wrapped(paying("no", "no", usage=usage), calls=store, meters=store, prices=PRICES, budget=budget)
     with pytest.raises(ParseError) as caught:
-        await parse.ask(model, REQUEST, parse.act)
+        await parsing.ask(model, REQUEST, parsing.act)
     assert caught.value.usage.cost == 2.0
     assert budget.spent == 2.0
     assert store.meters["rollout/act"]["cost"] == 2.0
@@ -492,7 +495,7 @@ async def test_many_calls_through_a_bad_server_end_well_and_the_books_balance(pr
             budget=budget,
             retry=Retry(attempts=30, first=0.001, longest=0.002),
         )
-        asked = [parse.ask(model, sample(n), parse.act) for n in range(15)]
+        asked = [parsing.ask(model, sample(n), parsing.act) for n in range(15)]
         found = await asyncio.gather(*asked, return_exceptions=True)
         await model.close()
     meter = store.meters["rollout/act"]

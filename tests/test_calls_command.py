@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from larder import answer, lbi_here
-from lbi.calls import cached
-from lbi.commands import WIDTH, open_console
-from lbi.commands.calls import masked
-from lbi.contracts import Fields, Reply, Request
+from lbi.cli import WIDTH, open_console
+from lbi.cli.calls import masked
 from lbi.errors import ModelError
-from lbi.models.scripted import Scripted
-from lbi.money import metered
-from lbi.prices import Prices
+from lbi.models.middleware.cache import cached
+from lbi.models.middleware.metering import metered
+from lbi.models.pricing import Prices
+from lbi.models.providers.scripted import Scripted
+from lbi.protocols import Fields, Reply, Request
 from lbi.records import Observation, Task, Usage
-from lbi.store import RunFolder
+from lbi.storage.run_folder import RunFolder
 
 KEY = "sk-ant-api03-abcdefghijklmnopqrstuv"
 

@@ -15,31 +15,31 @@ from pathlib import Path
 import pytest
 
 from larder import environ
-from lbi.claims import Claims, Place
 from lbi.errors import UserError
 from lbi.records import Task
-from lbi.store import RunFolder
+from lbi.storage.leases import Leases, WorkKey
+from lbi.storage.run_folder import RunFolder
 
-TASKS = [Place("task", f"{at:03d}") for at in range(60)]
+TASKS = [WorkKey("task", f"{at:03d}") for at in range(60)]
 #: each process prints what it does; the row says who did it
 WORKER = """
 import asyncio, os, sys, time
 from pathlib import Path
-from lbi.claims import Claims, Place
+from lbi.storage.leases import Leases, WorkKey
 from lbi.records import Task
-from lbi.store import RunFolder
+from lbi.storage.run_folder import RunFolder
 
 async def main():
     joining = sys.argv[2] == "join"
     with RunFolder(Path(sys.argv[1]), {}, joining=joining) as folder:
-        claims = Claims(folder.store, beat=0.1, lease=float(sys.argv[3]))
-        await claims.enter(alone=folder.alone)
+        leases = Leases(folder.store, beat=0.1, lease=float(sys.argv[3]))
+        await leases.enter(alone=folder.alone)
         folder.let_in(joined=joining)
         print("in", flush=True)
-        places = [Place("task", f"{at:03d}") for at in range(60)]
+        places = [WorkKey("task", f"{at:03d}") for at in range(60)]
         gate = asyncio.Semaphore(4)
         async def one(place):
-            async with claims.turn(place, gate) as mine:
+            async with leases.turn(place, gate) as mine:
                 if mine:
                     print(place.key, flush=True)
                     await asyncio.sleep(0.02)
@@ -48,7 +48,7 @@ async def main():
                     task = Task(instruction=str(os.getpid()), environment="x")
                     await folder.store.put(place.kind, place.key, task)
         await asyncio.gather(*map(one, places))
-        await claims.leave()
+        await leases.leave()
 
 asyncio.run(main())
 """
@@ -100,7 +100,7 @@ def doers(out: Path) -> Counter[str]:
 def test_processes_that_join_share_the_work_and_do_nothing_twice(tmp_path, worker):
     one = worker("alone")
     assert first_line(one) == "in"
-    first_line(one)  # it is at work, and has claims that only it knows of
+    first_line(one)  # it is at work, and has leases that only it knows of
     others = [worker("join") for _ in range(2)]
     assert [first_line(other) for other in others] == ["in", "in"]
     with pytest.raises(UserError, match=f"in use by process {one.pid} on .*--join"):
@@ -162,30 +162,30 @@ def test_a_process_that_stood_still_is_told_so_and_its_work_was_taken_over(tmp_p
 
 async def test_alone_nothing_is_written_for_a_claim(tmp_path):
     with RunFolder(tmp_path, {}) as folder:
-        claims = Claims(folder.store)
-        await claims.enter(alone=True)
-        assert await claims.take(TASKS[0]) == "mine"
-        claims.done(TASKS[0])
-        claims.give_up(TASKS[1])
-        assert await claims.take(TASKS[1]) == "done", "given up once is given up"
-        claims.done(Place("label", "x"))
-        assert await claims.take(Place("label", "x")) == "done"
+        leases = Leases(folder.store)
+        await leases.enter(alone=True)
+        assert await leases.take(TASKS[0]) == "mine"
+        leases.done(TASKS[0])
+        leases.give_up(TASKS[1])
+        assert await leases.take(TASKS[1]) == "done", "given up once is given up"
+        leases.done(WorkKey("label", "x"))
+        assert await leases.take(WorkKey("label", "x")) == "done"
         folder.store.flush()
         with closing(sqlite3.connect(tmp_path / "run.db")) as db:
             assert db.execute("SELECT count(*) FROM claim").fetchone() == (0,)
-        await claims.leave()
+        await leases.leave()
 
 
 async def test_what_was_done_or_given_up_before_another_came_is_known_to_it(tmp_path):
     with RunFolder(tmp_path, {}) as folder:
-        first, second = (Claims(folder.store, beat=0.05, lease=5.0) for _ in range(2))
+        first, second = (Leases(folder.store, beat=0.05, lease=5.0) for _ in range(2))
         await first.enter(alone=True)
-        first.done(Place("label", "x"))
+        first.done(WorkKey("label", "x"))
         await first.take(TASKS[0])
         first.give_up(TASKS[0])
         await first.take(TASKS[1])
         await second.enter(alone=False)
-        taken = [await second.take(place) for place in (Place("label", "x"), *TASKS[:3])]
+        taken = [await second.take(place) for place in (WorkKey("label", "x"), *TASKS[:3])]
         assert taken == ["done", "done", "theirs", "mine"]
         assert await first.take(TASKS[2]) == "theirs"
         first.free(TASKS[1])

@@ -19,13 +19,13 @@ import pytest
 
 from larder import answer, command, environ, lbi, lbi_here, write_larder
 from lbi import __version__
-from lbi.commands.failure import explained
+from lbi.cli.errors import explained
 from lbi.config import Config, load_config
 from lbi.errors import BudgetExceeded, EnvironmentFailure, ModelUnavailable, UserError
-from lbi.prices import Price
+from lbi.models.pricing import Price
 from lbi.records import Document, Example, Task
-from lbi.store import RunFolder
-from lbi.writer import Writer
+from lbi.storage.run_folder import RunFolder
+from lbi.storage.writer import Writer
 
 HEAVY = {"pydantic", "rich", "jinja2", "numpy", "playwright", "openai", "anthropic", "tantivy", "docutils", "bs4"}
 
@@ -62,7 +62,7 @@ def refused(*arguments: str | Path, cwd: Path | None = None, **more: str) -> str
 def test_help_and_version_load_nothing_heavy() -> None:
     code = """
 import sys
-from lbi.cli import main
+from lbi.cli.app import main
 sys.argv = ["lbi", *sys.argv[1:]]
 try:
     main()
@@ -291,7 +291,7 @@ def test_a_full_disk_is_said_and_loses_nothing(started: Path, tmp_path: Path) ->
 
 ON_A_READ_ONLY_DISK = """
 import os, sys
-from lbi.keeper import mounts
+from lbi.sandbox.supervisor import mounts
 place, *arguments = sys.argv[1:]
 mounts.own_namespace()
 mounts.mount(place, place, "", mounts.BIND)

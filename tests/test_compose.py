@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from desk import ARCHIVE, DELETE, HELP, HOME, MILK, MORE, NEW, NOTES, SAVE, Desk, title, walk
-from lbi.compose import Composed, Move, Ways, candidates, example_of, start_of, verify
 from lbi.errors import EnvironmentFailure
-from lbi.filters.replay import replay
 from lbi.records import Example, Trajectory, Verdict
+from lbi.synthesis.composition import Composed, Move, Ways, candidates, example_of, start_of, verify
+from lbi.synthesis.filters.replay import replay
 
 
 def example(trajectory: Trajectory, instruction: str, start: int, end: int, **more: object) -> Example:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from larder import answer
-from lbi.benchmark import load_benchmarks
-from lbi.commands.preflight import check_config
+from lbi.cli.preflight import check_config
 from lbi.config import load_config
-from lbi.environments.application import shipped_applications
+from lbi.environments.web.application import shipped_applications
+from lbi.evaluation.benchmark import load_benchmarks
 
 ROOT = Path(__file__).parents[1]
 ALL = sorted((ROOT / "configs").glob("*.toml"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbi.contamination import nearest
+from lbi.evaluation.contamination import nearest
 from lbi.records import Task
 
 texts = st.text(alphabet="abc DE.,!", max_size=40)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lbi.environments.application import State
-from lbi.environments.database import Database, timeless
+from lbi.environments.web.application import State
+from lbi.environments.web.database import Database, timeless
 
 NOW = 1_800_000_000.0
 TODAY = datetime.fromtimestamp(NOW, UTC)

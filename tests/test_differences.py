@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbi.contracts import Fields, Request
-from lbi.differences import difference, restored, shortest, without_references
+from lbi.observations.diff import difference, restored, shortest, without_references
 from lbi.prompts import render
 from lbi.prompts.limits import Limits
+from lbi.protocols import Fields, Request
 from lbi.records import Action, Observation, Step, Task, Trajectory
 
 LINES = st.lists(st.sampled_from(["a", "b", "- c", "+ d", "-- 2 more lines", "@3", "  e", ""]), max_size=14)

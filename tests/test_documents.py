@@ -12,10 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from lbi.documents import Corpus, DocumentSource, formats, read_corpus
+from lbi.documents.corpus import Corpus, DocumentSource, formats, read_corpus
+from lbi.documents.fetch import Raw, decode
+from lbi.documents.sections import Section, fit, split, trimmed
 from lbi.errors import UserError
-from lbi.fetch import Raw, decode
-from lbi.sections import Section, fit, split, trimmed
 
 FILLER = "Every ticket has an owner, a summary and a component, and they can all be changed later on. "
 
@@ -110,7 +110,7 @@ markdown_lines = st.lists(
 @given(markdown_lines, st.integers(100, 400))
 @settings(max_examples=80, deadline=None)
 def test_no_text_is_lost_or_said_twice_and_every_section_is_found_in_the_original(text: str, longest: int) -> None:
-    from lbi.readers import markdown
+    from lbi.documents.readers import markdown
 
     sections = markdown.read("\n" + text).sections
     fitted = fit(sections, longest)

@@ -8,10 +8,10 @@ import numpy
 import pytest
 from aiohttp import web
 
-from lbi.embed import BATCH, Embedder, open_embedder, unit
 from lbi.errors import ModelBusy, ModelError, UserError
+from lbi.models.embeddings import BATCH, Embedder, open_embedder, unit
+from lbi.models.middleware.retry import Retry
 from lbi.records import Usage
-from lbi.retry import Retry
 
 
 class Server:

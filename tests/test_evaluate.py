@@ -12,18 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from lamps import LampWorld, click, fill, walk
+from evaluating import evaluated
+from lamps import LampEnvironments, click, fill, walk
 from lbi.config import Arm, resolve
+from lbi.context import RunContext
 from lbi.errors import BudgetExceeded, ModelError
-from lbi.evaluate import KINDS, Attempt, evaluate, examples_for, stratified
-from lbi.models.scripted import Scripted
-from lbi.pipeline import _split
-from lbi.prices import Prices
-from lbi.progress import Seen
+from lbi.evaluation.arms import KINDS, examples_for, stratified
+from lbi.evaluation.holdout import split_held_out
+from lbi.evaluation.runner import Attempt
+from lbi.evaluation.statistics import compare, summarise
+from lbi.models.pricing import Prices
+from lbi.models.providers.scripted import Scripted
+from lbi.monitoring.progress import Progress
 from lbi.records import Action, Check, Example, Observation, Result, Step, Task, Trajectory, Verdict
-from lbi.statistics import compare, summarise
-from lbi.store import RunFolder
-from lbi.workshop import Workshop
+from lbi.storage.run_folder import RunFolder
 
 PAINT = Task(
     name="paint",
@@ -62,10 +64,12 @@ def folder(tmp_path: Path) -> Iterator[RunFolder]:
         yield opened
 
 
-def shop_of(folder: RunFolder, world: LampWorld | None = None, **evaluation: object) -> Workshop:
+def shop_of(folder: RunFolder, environments: LampEnvironments | None = None, **evaluation: object) -> RunContext:
     config = resolve({"workers": 2, "evaluation": {"arms": [arm.model_dump() for arm in ARMS], **evaluation}}, "test")
-    seen = Seen(Console(file=StringIO()), quiet=True)
-    return Workshop(run=folder, config=config, progress=seen, world=world or LampWorld(), prices=Prices())
+    seen = Progress(Console(file=StringIO()), quiet=True)
+    return RunContext(
+        folder=folder, config=config, progress=seen, environments=environments or LampEnvironments(), prices=Prices()
+    )
 
 
 def by_key(results: Sequence[Result]) -> dict[tuple[str, str], Result]:
@@ -76,7 +80,7 @@ def by_key(results: Sequence[Result]) -> dict[tuple[str, str], Result]:
 
 
 async def test_an_example_makes_the_difference_between_the_arms(folder, examples):
-    results = by_key(await evaluate(shop_of(folder), [PAINT], 0, examples, []))
+    results = by_key(await evaluated(shop_of(folder), [PAINT], 0, examples, []))
     assert {place: result.score for place, result in results.items()} == {
         ("baseline", "paint"): 0.0,
         ("backward", "paint"): 1.0,
@@ -90,50 +94,50 @@ async def test_an_example_makes_the_difference_between_the_arms(folder, examples
 
 
 async def test_what_was_finished_is_not_run_again(folder, examples):
-    first = await evaluate(shop_of(folder), [PAINT, OTHER], 0, examples, [])
-    again = LampWorld()
-    assert await evaluate(shop_of(folder, again), [PAINT, OTHER], 0, examples, []) == first
+    first = await evaluated(shop_of(folder), [PAINT, OTHER], 0, examples, [])
+    again = LampEnvironments()
+    assert await evaluated(shop_of(folder, again), [PAINT, OTHER], 0, examples, []) == first
     assert again.opened == []
 
 
 async def test_only_what_is_missing_is_run(folder, examples):
-    await evaluate(shop_of(folder), [PAINT], 0, examples, [])
+    await evaluated(shop_of(folder), [PAINT], 0, examples, [])
     stored = folder.store.get("result", "baseline/0/paint", Result)
     assert stored is not None
     folder.store.put("result", "baseline/0/paint", stored.model_copy(update={"reason": "from before"}))
-    results = by_key(await evaluate(shop_of(folder), [PAINT, OTHER], 0, examples, []))
+    results = by_key(await evaluated(shop_of(folder), [PAINT, OTHER], 0, examples, []))
     assert results["baseline", "paint"].reason == "from before"
     assert len(results) == 4
 
 
 async def test_seeds_are_evaluated_apart(folder, examples):
-    results = [r for seed in (0, 1) for r in await evaluate(shop_of(folder), [PAINT], seed, examples, [])]
+    results = [r for seed in (0, 1) for r in await evaluated(shop_of(folder), [PAINT], seed, examples, [])]
     assert [result.seed for result in results] == [0, 0, 1, 1]
     assert folder.store.count("result") == 4
     assert [summary.seeds for summary in summarise(results, resamples=10)] == [2, 2]
 
 
 async def test_the_order_and_number_of_workers_change_no_result(folder, examples, tmp_path):
-    one = await evaluate(shop_of(folder), [PAINT, OTHER], 0, examples, [])
+    one = await evaluated(shop_of(folder), [PAINT, OTHER], 0, examples, [])
     with RunFolder(tmp_path / "other") as other:
-        world = LampWorld(pauses=(4, 0))
-        two = await evaluate(shop_of(other, world), [OTHER, PAINT], 0, examples, [])
-    assert len(world.opened) == 2
+        environments = LampEnvironments(pauses=(4, 0))
+        two = await evaluated(shop_of(other, environments), [OTHER, PAINT], 0, examples, [])
+    assert len(environments.opened) == 2
     assert by_key(one) == by_key(two)
 
 
 async def test_an_arm_with_extra_steps_gets_them(folder):
     arms = [{"name": "short", "agent": "react"}, {"name": "long", "agent": "react", "step_factor": 2.0}]
-    shop = shop_of(folder, arms=arms, step_limit=2)
-    shop._models["offline"] = Scripted(lambda _: "REASON: on\nACTION: " + click("link", "Lamps"))
-    results = by_key(await evaluate(shop, [PAINT], 0, [], []))
+    context = shop_of(folder, arms=arms, step_limit=2)
+    context._models["offline"] = Scripted(lambda _: "REASON: on\nACTION: " + click("link", "Lamps"))
+    results = by_key(await evaluated(context, [PAINT], 0, [], []))
     assert [results[arm, "paint"].steps for arm in ("short", "long")] == [2, 4]
     assert {result.stop for result in results.values()} == {"step_limit"}
 
 
 async def test_growth_measures_an_arm_at_parts_of_its_data(folder, examples):
-    shop = shop_of(folder, growth=[0.0, 0.5], growth_arm="backward")
-    results = by_key(await evaluate(shop, [PAINT], 0, examples, []))
+    context = shop_of(folder, growth=[0.0, 0.5], growth_arm="backward")
+    results = by_key(await evaluated(context, [PAINT], 0, examples, []))
     assert {arm for arm, _ in results} == {"baseline", "backward", "backward @0", "backward @0.5"}
     assert (results["backward @0", "paint"].score, results["backward", "paint"].score) == (0.0, 1.0)
 
@@ -143,7 +147,7 @@ async def test_growth_measures_an_arm_at_parts_of_its_data(folder, examples):
 
 async def test_no_task_is_shown_an_example_of_its_own_document(folder, examples):
     own = PAINT.model_copy(update={"document": "guide", "name": "own"})
-    await evaluate(shop_of(folder), [own, PAINT], 0, examples, [])
+    await evaluated(shop_of(folder), [own, PAINT], 0, examples, [])
     for name, expected in (("own", set()), ("paint", {examples[0][0].id})):
         episode = folder.store.get("episode", f"backward/0/{name}", Trajectory)
         assert episode is not None
@@ -154,18 +158,18 @@ async def test_no_task_is_shown_an_example_of_its_own_document(folder, examples)
 
 
 async def test_a_broken_environment_is_tried_again_and_leaves_no_trace(folder, examples):
-    world = LampWorld(broken=2)
-    shop = shop_of(folder, world)
-    results = await evaluate(shop, [PAINT], 0, examples, [])
-    await shop.close()
+    environments = LampEnvironments(broken=2)
+    context = shop_of(folder, environments)
+    results = await evaluated(context, [PAINT], 0, examples, [])
+    await context.close()
     assert [result.fault for result in results] == ["", ""]
     assert by_key(results)["backward", "paint"].score == 1.0
     assert folder.store.failures() == []
-    assert all(lamps.closed == 1 for lamps in world.opened)
+    assert all(lamps.closed == 1 for lamps in environments.opened)
 
 
 async def test_an_environment_that_stays_broken_is_never_the_agents_zero(folder, examples):
-    results = await evaluate(shop_of(folder, LampWorld(broken=99)), [PAINT], 0, examples, [])
+    results = await evaluated(shop_of(folder, LampEnvironments(broken=99)), [PAINT], 0, examples, [])
     assert {(r.fault, r.stop, r.steps, r.reason) for r in results} == {
         ("environment", "environment_failure", 0, "the lamps are gone")
     }
@@ -177,41 +181,41 @@ async def test_an_environment_that_stays_broken_is_never_the_agents_zero(folder,
 
 
 async def test_what_was_lost_to_the_environment_is_tried_again_by_the_next_run(folder, examples):
-    done = await evaluate(shop_of(folder), [OTHER], 0, examples, [])
-    lost = await evaluate(shop_of(folder, LampWorld(broken=99)), [PAINT, OTHER], 0, examples, [])
+    done = await evaluated(shop_of(folder), [OTHER], 0, examples, [])
+    lost = await evaluated(shop_of(folder, LampEnvironments(broken=99)), [PAINT, OTHER], 0, examples, [])
     assert by_key(lost)["backward", "paint"].fault == "environment"
     assert [result for result in lost if result.task == "other"] == done
-    again = by_key(await evaluate(shop_of(folder), [PAINT, OTHER], 0, examples, []))
+    again = by_key(await evaluated(shop_of(folder), [PAINT, OTHER], 0, examples, []))
     assert {(place, result.fault) for place, result in again.items()} == {(place, "") for place in by_key(lost)}
     assert again["backward", "paint"].score == 1.0
     assert folder.store.failures() == []
 
 
 async def test_a_check_that_cannot_be_made_is_the_harnesss_fault(folder, examples):
-    results = await evaluate(shop_of(folder), [UNKNOWABLE], 0, examples, [])
+    results = await evaluated(shop_of(folder), [UNKNOWABLE], 0, examples, [])
     assert {(result.fault, result.reason) for result in results} == {("harness", "nobody can tell")}
     assert [(s.results, s.harness_faults) for s in summarise(results, resamples=10)] == [(0, 1), (0, 1)]
 
 
 async def test_a_model_that_fails_counts_as_not_solved_and_says_why(folder):
-    shop = shop_of(folder, arms=[{"name": "baseline", "agent": "react"}])
-    shop._models["offline"] = Scripted([ModelError("refused")])
-    [result] = await evaluate(shop, [PAINT], 0, [], [])
+    context = shop_of(folder, arms=[{"name": "baseline", "agent": "react"}])
+    context._models["offline"] = Scripted([ModelError("refused")])
+    [result] = await evaluated(context, [PAINT], 0, [], [])
     assert (result.score, result.fault, result.stop, result.reason) == (0.0, "model", "model_failure", "refused")
     assert summarise([result], resamples=10)[0].results == 1
 
 
 async def test_a_spent_budget_stops_and_what_was_done_is_kept(folder):
-    shop = shop_of(folder, arms=[{"name": "baseline", "agent": "react"}])
-    shop._models["offline"] = Scripted(
+    context = shop_of(folder, arms=[{"name": "baseline", "agent": "react"}])
+    context._models["offline"] = Scripted(
         ['REASON: done\nACTION: finish("")', BudgetExceeded("spent"), BudgetExceeded("")]
     )
     with pytest.raises(ExceptionGroup):
-        await evaluate(shop, [PAINT, OTHER, UNKNOWABLE], 0, [], [])
+        await evaluated(context, [PAINT, OTHER, UNKNOWABLE], 0, [], [])
     assert folder.store.count("result") == 1
-    shop._models["offline"] = Scripted(lambda _: 'REASON: done\nACTION: finish("")')
-    assert len(await evaluate(shop, [PAINT, OTHER, UNKNOWABLE], 0, [], [])) == 3
-    assert shop._models["offline"].calls == 2
+    context._models["offline"] = Scripted(lambda _: 'REASON: done\nACTION: finish("")')
+    assert len(await evaluated(context, [PAINT, OTHER, UNKNOWABLE], 0, [], [])) == 3
+    assert context._models["offline"].calls == 2
 
 
 @pytest.mark.parametrize(("votes", "score"), [("yy", 1.0), ("yn", 0.0), ("nn", 0.0)])
@@ -219,35 +223,35 @@ async def test_without_a_check_the_committee_decides_together(folder, votes, sco
     config = resolve(
         {"models": {"judges": ["a", "b"]}, "evaluation": {"arms": [{"name": "baseline", "agent": "react"}]}}, "test"
     )
-    seen = Seen(Console(file=StringIO()), quiet=True)
-    shop = Workshop(run=folder, config=config, progress=seen, world=LampWorld(), prices=Prices())
-    shop._models["offline"] = Scripted(lambda _: 'REASON: done\nACTION: finish("")')
+    seen = Progress(Console(file=StringIO()), quiet=True)
+    context = RunContext(folder=folder, config=config, progress=seen, environments=LampEnvironments(), prices=Prices())
+    context._models["offline"] = Scripted(lambda _: 'REASON: done\nACTION: finish("")')
     for name, vote in zip("ab", votes, strict=True):
         said = "true" if vote == "y" else "false"
         reply = f'{{"reason": "so", "aligned": {said}, "coherent": true, "natural": true, "reasonable": true}}'
-        shop._models[name] = Scripted([reply], name=name)
-    [result] = await evaluate(shop, [PAINT.model_copy(update={"check": None})], 0, [], [])
+        context._models[name] = Scripted([reply], name=name)
+    [result] = await evaluated(context, [PAINT.model_copy(update={"check": None})], 0, [], [])
     assert (result.score, result.fault) == (score, "")
     assert ": so" in result.reason
 
 
 def test_that_all_tasks_are_held_out_and_none_is_left_to_learn_from_is_said(folder):
-    shop = shop_of(folder)
-    shop.progress = Seen(said := Console(file=StringIO(), width=500), form="lines")
+    context = shop_of(folder)
+    context.progress = Progress(said := Console(file=StringIO(), width=500), form="lines")
     only = [Task(instruction=f"Look at lamp {at}", environment="lamps", document="a", quote="lamp") for at in range(3)]
-    assert _split(shop, only)[1] == []
+    assert split_held_out(context, only)[1] == []
     assert "nothing is left to learn from" in said.file.getvalue()
     both = [*only, Task(instruction="Look at a room", environment="lamps", document="b", quote="room")]
-    shop.progress = Seen(said := Console(file=StringIO(), width=500), form="lines")
-    assert _split(shop, both)[1]
+    context.progress = Progress(said := Console(file=StringIO(), width=500), form="lines")
+    assert split_held_out(context, both)[1]
     assert "learn" not in said.file.getvalue()
 
 
 async def test_a_judge_that_fails_is_the_harnesss_fault(folder):
-    shop = shop_of(folder, arms=[{"name": "baseline", "agent": "react"}])
+    context = shop_of(folder, arms=[{"name": "baseline", "agent": "react"}])
     replies = iter(['REASON: done\nACTION: finish("")', ModelError("no judge")])
-    shop._models["offline"] = Scripted(lambda _: next(replies))
-    [result] = await evaluate(shop, [PAINT.model_copy(update={"check": None})], 0, [], [])
+    context._models["offline"] = Scripted(lambda _: next(replies))
+    [result] = await evaluated(context, [PAINT.model_copy(update={"check": None})], 0, [], [])
     assert (result.fault, result.reason) == ("harness", "no judge")
 
 

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamps import Lamps, LampWorld, click, fill, observed, walk
+from lamps import LampEnvironments, Lamps, click, fill, observed, walk
 from lbi.agents import Parts, open_agent
 from lbi.agents.explore import WORTH, Aim, Explorer, Moment
-from lbi.environments.actions import parse_action
-from lbi.environments.snapshot import parse_observation
-from lbi.models.offline import OfflineModel
+from lbi.environments.web.actions import parse_action
+from lbi.models.providers.offline import OfflineModel
+from lbi.observations.parse import parse_observation
 from lbi.offline.coverage import Coverage
 from lbi.offline.goal import page_of
 from lbi.offline.invent import invent, pick
 from lbi.records import Action, Observation, Step, Task, Trajectory
-from lbi.rollout import in_parallel, rollout
+from lbi.rollouts.loop import in_parallel, rollout
 
 TASKS = [Task(instruction=f"Look at thing {at}", environment="lamps") for at in range(12)]
 ROUND = 4
@@ -37,7 +37,9 @@ async def explored(seed: int, *, workers: int = 1, pauses: tuple[int, ...] = (0,
 
         some = TASKS[at : at + ROUND]
         agent.prepare(some)
-        await in_parallel(LampWorld(pauses=pauses), some, one, workers=workers, failed=lambda *_: pytest.fail("broken"))
+        await in_parallel(
+            LampEnvironments(pauses=pauses), some, one, workers=workers, failed=lambda *_: pytest.fail("broken")
+        )
         found += [done[task.id] for task in some]
         agent.learn([done[task.id] for task in some])
     return found

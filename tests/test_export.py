@@ -12,23 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbi import parse
 from lbi.errors import UserError
-from lbi.export import ExportReport, write_export
-from lbi.export_formats import FORMATS
-from lbi.lessons import Lesson
-from lbi.lineage import sides_of
-from lbi.records import (
-    Action,
-    Document,
-    Example,
-    Observation,
-    Step,
-    StopReason,
-    Task,
-    Trajectory,
-    Verdict,
-)
+from lbi.export.dataset import ExportReport, write_export
+from lbi.export.formats import FORMATS
+from lbi.export.splits import sides_of
+from lbi.export.turns import Lesson
+from lbi.models import parsing
+from lbi.records import Action, Document, Example, Observation, Step, StopReason, Task, Trajectory, Verdict
 
 ACTIONS = "click(e12), fill(e12, text), finish(answer)"
 
@@ -102,7 +92,7 @@ def test_history_begins_where_the_span_begins_and_the_future_is_not_in_the_promp
 def test_every_reply_can_be_read_back_and_its_target_is_on_the_page_of_its_prompt(tmp_path: Path) -> None:
     export([lesson_of(trajectory_of("a"))], tmp_path)
     for row in rows_of(tmp_path):
-        _, action = parse.act(said(row))
+        _, action = parsing.act(said(row))
         target = re.search(r"e\d+", action)
         current = row["prompt"][1]["content"].split("CURRENT PAGE:")[1]
         assert target is not None

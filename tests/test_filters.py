@@ -8,12 +8,12 @@ import re
 import pytest
 
 from desk import ARCHIVE, DELETE, HELP, HOME, MILK, MORE, NEW, NOTES, SAVE, Desk, title, walk
-from lbi.contracts import Filter
 from lbi.errors import EnvironmentFailure, ModelBusy, ModelError, ParseError, UserError
-from lbi.filters import Parts, apply, filter_names, open_filters
-from lbi.filters.replay import Replayed, replay
-from lbi.models.scripted import Scripted
+from lbi.models.providers.scripted import Scripted
+from lbi.protocols import Filter
 from lbi.records import Action, Example, Observation, Step, Task, Trajectory
+from lbi.synthesis.filters import Parts, apply, filter_names, open_filters
+from lbi.synthesis.filters.replay import Replayed, replay
 
 YES = json.dumps({"aligned": True, "coherent": True, "natural": True, "reasonable": True, "reason": "fine"})
 DETOUR = json.dumps({"aligned": True, "coherent": True, "natural": True, "reasonable": False, "reason": "a detour"})

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from lbi.environments.application import Application
-from lbi.environments.folder import LOCK, OwnFolder, remove_leftovers
-from lbi.environments.web import WebWorld
+from lbi.environments.web.application import Application
+from lbi.environments.web.environment import WebEnvironments
+from lbi.storage.tempdirs import LOCK, OwnFolder, remove_leftovers
 
 OWNER = """
 import sys
-from lbi.environments.folder import OwnFolder
+from lbi.storage.tempdirs import OwnFolder
 folder = OwnFolder("app")
 (folder.path / "state").mkdir()
 print(folder.path, flush=True)
@@ -85,9 +85,9 @@ async def test_a_world_clears_up_when_it_opens_its_first_environment(room: Path)
     with owner(room) as (dead, left):
         dead.kill()
         dead.wait()
-        world = WebWorld(Application(name="site", base_url="http://127.0.0.1:9"))
-        await world.open()
+        environments = WebEnvironments(Application(name="site", base_url="http://127.0.0.1:9"))
+        await environments.open()
         assert not left.exists()
         assert len(list(room.glob("lbi-*"))) == 1
-        await world.close()
+        await environments.close()
     assert not list(room.glob("lbi-*"))

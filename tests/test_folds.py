@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from lamps import shown
-from lbi.contracts import Shown
 from lbi.offline.assign import Filling
 from lbi.offline.folds import OPENS, folds, unfold, unfold_for
 from lbi.offline.goal import Goal, page_of
 from lbi.offline.lexical import Value
 from lbi.offline.situation import Situation
+from lbi.protocols import Shown
 from lbi.records import Action, Observation, Step, Task, Trajectory
 
 FOLDED = 'URL: /jobs/{0}\nTitle: Job {0}\nlink "Details" [e1] -> #\ntextbox "Note" [e2]\nbutton "Save" [e3]'

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamps import observed
-from lbi.environments.snapshot import Page
+from lbi.observations.parse import Page
 from lbi.offline.assign import assign, holds
 from lbi.offline.forms import find, form_of, forms
 from lbi.offline.goal import page_of

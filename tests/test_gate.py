@@ -8,19 +8,19 @@ from collections.abc import Callable
 
 import pytest
 
-from lbi.breaker import Pause
-from lbi.calls import retried, wrapped
-from lbi.contracts import Fields, Model, Reply, Request
 from lbi.errors import FailureKind, ModelBusy, ModelError, ModelUnavailable
-from lbi.gate import Gate
-from lbi.models import open_model
-from lbi.models.scripted import Scripted
-from lbi.pace import Bucket, Lane
-from lbi.prices import Prices
+from lbi.models.middleware.base import MemoryCalls
+from lbi.models.middleware.circuit_breaker import Pause
+from lbi.models.middleware.rate_limit import Bucket, Lane
+from lbi.models.middleware.retry import Retry, retried
+from lbi.models.middleware.stack import wrapped
+from lbi.models.middleware.throttle import Gate
+from lbi.models.pricing import Prices
+from lbi.models.providers.scripted import Scripted
+from lbi.models.registry import open_model
+from lbi.models.testing.model_server import Answer, ModelServer
+from lbi.protocols import Fields, Model, Reply, Request
 from lbi.records import Left, Observation, Task
-from lbi.retry import Retry
-from lbi.testing.model_server import Answer, ModelServer
-from lbi.wrap import MemoryCalls
 
 REQUEST = Request(
     role="act", fields=Fields(task=Task(instruction="Go", environment="web"), observation=Observation(text="a"))

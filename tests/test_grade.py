@@ -11,20 +11,20 @@ from pathlib import Path
 import pytest
 
 from larder import lbi, lbi_here
-from lbi.commands.instances import check_instances
+from lbi.benchmarks.swebench.build import Built
+from lbi.benchmarks.swebench.catalog import open_shelf
+from lbi.benchmarks.swebench.grade import grade
+from lbi.benchmarks.swebench.mutations.operators import mutations
+from lbi.benchmarks.swebench.mutations.run import Baseline, Tried
+from lbi.benchmarks.swebench.mutations.tasks import write_tasks
+from lbi.benchmarks.swebench.official import log_of
+from lbi.benchmarks.swebench.patches import edited
+from lbi.benchmarks.swebench.predictions import Prediction, read_predictions, write_predictions
+from lbi.cli.instances import check_instances
 from lbi.config import Config, load_config
+from lbi.environments import open_environments
 from lbi.errors import ScoreError, UserError
-from lbi.mutate.operators import mutations
-from lbi.mutate.run import Baseline, Tried
-from lbi.mutate.tasks import write_tasks
 from lbi.records import Task
-from lbi.swe.build import Built
-from lbi.swe.grade import grade
-from lbi.swe.official import log_of
-from lbi.swe.patches import edited
-from lbi.swe.predictions import Prediction, read_predictions, write_predictions
-from lbi.swe.shelf import open_shelf
-from lbi.worlds import open_world
 from sandboxes import needs_bubblewrap
 from tills import PASSING, TILL, ground_of, write_till
 
@@ -35,7 +35,7 @@ BROKEN = "tests/test_till.py::test_ten_are_cheaper"
 @pytest.fixture
 def tasks(tmp_path: Path) -> Path:
     """A file of one task: ten units cost what nine would."""
-    repository = write_till(tmp_path / "shop")
+    repository = write_till(tmp_path / "context")
     (change,) = [each for each in mutations(TILL, "src/till.py") if (each.operator, each.old) == ("boundary", ">=")]
     before = Baseline(passed=PASSING, seconds=1.0)
     write_tasks(
@@ -131,11 +131,11 @@ def test_predictions_of_another_data_set_are_refused(tasks: Path, tmp_path: Path
 
 
 async def test_an_episode_is_scored_by_what_it_leaves_in_the_repository(tasks: Path) -> None:
-    world = open_world(Config(environment="repository", application=str(tasks)), lambda png: "")
+    environments = open_environments(Config(environment="repository", application=str(tasks)), lambda png: "")
     (name,) = open_shelf(str(tasks)).instances
-    task = Task(instruction="mend it", environment=world.name, name=name)
+    task = Task(instruction="mend it", environment=environments.name, name=name)
     try:
-        environment = await world.open()
+        environment = await environments.open()
         first = await environment.reset(task)
         assert "src/till.py" in first.text
         ran = await environment.step('run("python -m pytest -q tests 2>&1 | tail -4")')
@@ -150,7 +150,7 @@ async def test_an_episode_is_scored_by_what_it_leaves_in_the_repository(tasks: P
         with pytest.raises(ScoreError, match="of no instance"):
             await environment.score(Task(instruction="x", environment="y"), "")
     finally:
-        await world.close()
+        await environments.close()
 
 
 @pytest.mark.slow

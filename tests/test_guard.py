@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from lbi.contracts import Environment, Outcome
+from lbi.environments._timeouts import Limits, open_guarded
 from lbi.errors import EnvironmentFailure
-from lbi.guard import Limits, open_guarded
+from lbi.protocols import Environment, Outcome
 from lbi.records import Observation, Task
-from lbi.rollout import in_parallel
+from lbi.rollouts.loop import in_parallel
 
 TASK = Task(instruction="go", environment="tar")
 SHORT = Limits(open=0.05, reset=0.05, step=0.05, score=0.05, close=0.05)
@@ -44,7 +44,7 @@ class Tar:
         await self._stick("close", None)
 
 
-class TarWorld:
+class TarEnvironments:
     name = "tar"
 
     def __init__(self, *works: str) -> None:
@@ -60,7 +60,7 @@ class TarWorld:
 
 
 async def test_a_call_that_never_returns_is_a_failure_of_the_environment():
-    environment = await open_guarded(TarWorld("open"), SHORT)
+    environment = await open_guarded(TarEnvironments("open"), SHORT)
     for call in (environment.reset(TASK), environment.step("back()"), environment.score(TASK, "")):
         with pytest.raises(EnvironmentFailure, match="did not"):
             await call
@@ -76,11 +76,11 @@ async def test_a_call_to_what_is_gone_has_little_time_left_and_may_still_end_by_
             await gone.wait()
             return 0.5, "just in time"
 
-    class World(TarWorld):
+    class Environments(TarEnvironments):
         async def open(self) -> Environment:
             return Bottomless()
 
-    environment = await open_guarded(World("open"), Limits(lost=0.05))
+    environment = await open_guarded(Environments("open"), Limits(lost=0.05))
     asyncio.get_running_loop().call_later(0.1, gone.set)
     score = asyncio.create_task(environment.score(TASK, ""))
     with pytest.raises(EnvironmentFailure, match="did not step within 0 s"):
@@ -89,23 +89,23 @@ async def test_a_call_to_what_is_gone_has_little_time_left_and_may_still_end_by_
 
 
 async def test_an_environment_that_does_not_close_is_given_up():
-    environment = await open_guarded(TarWorld("open"), SHORT)
+    environment = await open_guarded(TarEnvironments("open"), SHORT)
     await asyncio.wait_for(environment.close(), 5)
 
 
 async def test_a_world_that_does_not_open_is_a_failure_too():
     with pytest.raises(EnvironmentFailure, match="open"):
-        await open_guarded(TarWorld(), SHORT)
+        await open_guarded(TarEnvironments(), SHORT)
 
 
 async def test_what_answers_is_passed_on():
-    environment = await open_guarded(TarWorld("open", "reset", "score"), SHORT)
+    environment = await open_guarded(TarEnvironments("open", "reset", "score"), SHORT)
     assert (await environment.reset(TASK)).text == "page"
     assert await environment.score(TASK, "x") == (1.0, "")
 
 
 async def test_jobs_on_a_stuck_environment_end_and_are_told_of(monkeypatch):
-    monkeypatch.setattr("lbi.guard.Limits", lambda: SHORT)
+    monkeypatch.setattr("lbi.environments._timeouts.Limits", lambda: SHORT)
     told: list[tuple[str, bool]] = []
 
     async def work(environment: Environment, job: str) -> None:
@@ -114,5 +114,5 @@ async def test_jobs_on_a_stuck_environment_end_and_are_told_of(monkeypatch):
     def failed(job: str, error: EnvironmentFailure, last: bool) -> None:
         told.append((job, last))
 
-    await asyncio.wait_for(in_parallel(TarWorld("open"), ["a"], work, workers=1, failed=failed), 10)
+    await asyncio.wait_for(in_parallel(TarEnvironments("open"), ["a"], work, workers=1, failed=failed), 10)
     assert told == [("a", False), ("a", False), ("a", True)]

@@ -9,11 +9,11 @@ import pytest
 from bs4 import BeautifulSoup
 from rich.console import Console
 
-from lbi.benchmark import load_benchmark
-from lbi.commands.tables import print_summary, summary
+from lbi.cli.tables import print_summary, summary
+from lbi.evaluation.benchmark import load_benchmark
 from lbi.records import Check, Result, Task
 from lbi.report import write_report
-from lbi.store import RunFolder
+from lbi.storage.run_folder import RunFolder
 
 CONFIG = {
     "name": "halves",

@@ -14,22 +14,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from lbi.calls import call_key, wrapped
+from lbi.cli.estimate import plan
 from lbi.config import resolve
-from lbi.contracts import Fields, Request
 from lbi.errors import UserError
-from lbi.images import scaled, scaled_size, size_of
-from lbi.models import image_tokens, open_model
-from lbi.money import Budget
-from lbi.plan import plan
-from lbi.prices import Prices
+from lbi.models.images import scaled, scaled_size, size_of
+from lbi.models.middleware.base import MemoryCalls
+from lbi.models.middleware.budget import Budget
+from lbi.models.middleware.cache import call_key
+from lbi.models.middleware.stack import wrapped
+from lbi.models.pricing import Prices
+from lbi.models.registry import image_tokens, open_model
+from lbi.models.testing.model_server import Answer, ModelServer
+from lbi.models.testing.wire_formats import Json
 from lbi.prompts import render
 from lbi.prompts.limits import Limits, Part
+from lbi.protocols import Fields, Request
 from lbi.records import Document, Observation, Task
-from lbi.store import RunFolder
-from lbi.testing.model_server import Answer, ModelServer
-from lbi.testing.wire_formats import Json
-from lbi.wrap import MemoryCalls
+from lbi.storage.run_folder import RunFolder
 
 PROVIDERS = ("anthropic", "google", "openai")
 TASK = Task(instruction="Close ticket 7", environment="web")

@@ -19,27 +19,27 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from desk import HELP, HOME, MILK, NEW, NOTES, SAVE, title, walk
-from lbi import parse
-from lbi.backward import all_spans
-from lbi.calls import cached
+from evaluating import labelled as labelled_and_filtered
+from lbi.cli.estimate import plan
 from lbi.config import Config, Labelling, Synthesis
-from lbi.contracts import Model, Reply, Request
+from lbi.context import RunContext
 from lbi.errors import BudgetExceeded, ModelBusy, ModelError, ParseError
-from lbi.labelling import Labels, calls_of, label_spans, planned
-from lbi.models.offline import _ROLES as OFFLINE
-from lbi.models.offline import OfflineModel
-from lbi.models.scripted import Scripted
-from lbi.money import Budget, budgeted
-from lbi.plan import plan
-from lbi.prices import Prices
-from lbi.progress import Seen
+from lbi.models import parsing
+from lbi.models.middleware.base import MemoryCalls
+from lbi.models.middleware.budget import Budget, budgeted
+from lbi.models.middleware.cache import cached
+from lbi.models.pricing import Prices
+from lbi.models.providers.offline import _ROLES as OFFLINE
+from lbi.models.providers.offline import OfflineModel
+from lbi.models.providers.scripted import Scripted
+from lbi.monitoring.progress import Progress
 from lbi.prompts import estimate_tokens, render
 from lbi.prompts.limits import Limits
+from lbi.protocols import Model, Reply, Request
 from lbi.records import Document, Example, Trajectory, Usage
-from lbi.store import RunFolder
-from lbi.synthesis import construct_examples
-from lbi.workshop import Workshop
-from lbi.wrap import MemoryCalls
+from lbi.storage.run_folder import RunFolder
+from lbi.synthesis.backward import all_spans
+from lbi.synthesis.labelling import Labels, calls_of, label_spans, planned
 
 WAYS = [
     Labelling(whole=whole, together=together, ordered=ordered)
@@ -59,7 +59,7 @@ async def trajectory() -> Trajectory:
 class Watched:
     """A model that notes its requests, how many are open at once, and which had finished before each began."""
 
-    name, free = "watched", False
+    name, free = "traced", False
 
     def __init__(self, answer: Callable[[Request], str | Exception] | None = None) -> None:
         self.requests: list[Request] = []
@@ -231,7 +231,7 @@ async def test_a_busy_model_is_not_asked_for_each(trajectory) -> None:
 
 
 def test_a_part_must_be_a_text_and_keys_may_say_more() -> None:
-    parts = parse.each(parse.instruction, ["0-1", "0-2", "1-2"])('```json\n{"pages 0-1": "Go", "0-2": ["x"]}\n```')
+    parts = parsing.each(parsing.instruction, ["0-1", "0-2", "1-2"])('```json\n{"pages 0-1": "Go", "0-2": ["x"]}\n```')
     assert parts["0-1"] == "Go"
     assert isinstance(parts["0-2"], ParseError)
     assert isinstance(parts["1-2"], ParseError)
@@ -240,11 +240,11 @@ def test_a_part_must_be_a_text_and_keys_may_say_more() -> None:
 # the stage
 
 
-def shop(run: RunFolder, model: Model, how: Labelling, names: tuple[str, ...] = ("repeat", "loop")) -> Workshop:
+def context(run: RunFolder, model: Model, how: Labelling, names: tuple[str, ...] = ("repeat", "loop")) -> RunContext:
     config = Config(labelling=how, synthesis=Synthesis(kinds=("abstract", "summary"), filters=names))
-    world: Any = None  # labelling opens no environment
-    return Workshop(
-        run, config, Seen(Console(file=StringIO()), quiet=True), world, Prices(), _models={"offline": model}
+    environments: Any = None  # labelling opens no environment
+    return RunContext(
+        run, config, Progress(Console(file=StringIO()), quiet=True), environments, Prices(), _models={"offline": model}
     )
 
 
@@ -258,7 +258,7 @@ async def test_a_stage_stopped_anywhere_goes_on_to_the_same_examples_and_pays_fo
 ) -> None:
     with RunFolder(tmp_path / "undisturbed") as run:
         store, model = run.store, Watched()
-        await construct_examples(shop(run, cached(model, store, store), how), [trajectory], 0)
+        await labelled_and_filtered(context(run, cached(model, store, store), how), [trajectory], 0)
         expected, calls = rows(run), len(model.requests)
     assert {key.split("/")[2] for key in expected} == {"abstract", "summary", "forward"}
     for stop in (1, calls // 2, calls - 1):
@@ -275,7 +275,7 @@ async def test_a_stage_stopped_anywhere_goes_on_to_the_same_examples_and_pays_fo
 
                 model = Watched(answer)
                 with suppress(BaseExceptionGroup):
-                    await construct_examples(shop(run, cached(model, store, store), how), [trajectory], 0)
+                    await labelled_and_filtered(context(run, cached(model, store, store), how), [trajectory], 0)
                 paid += len(model.finished)
             assert rows(run) == expected
         assert paid == calls
@@ -287,7 +287,7 @@ async def test_judges_are_asked_in_order_and_write_to_a_cache_only_where_that_is
 ) -> None:
     model = Watched()
     with RunFolder(tmp_path) as run:
-        await construct_examples(shop(run, model, how, ("committee",)), [trajectory], 0)
+        await labelled_and_filtered(context(run, model, how, ("committee",)), [trajectory], 0)
     judged = [request for request in model.requests if request.role == "judge"]
     assert {request.reused for request in judged} == {reused}
     *labelled, _ = [(request.fields.start, request.fields.end) for request in judged]  # the last is the forward one
@@ -306,13 +306,13 @@ async def test_a_bad_part_is_a_failure_of_its_own_key_and_is_made_up_for_later(t
         return json.dumps(parts)
 
     with RunFolder(tmp_path) as run:
-        await construct_examples(shop(run, Watched(answer), FEW), [trajectory], 0)
+        await labelled_and_filtered(context(run, Watched(answer), FEW), [trajectory], 0)
         (failure,) = run.store.failures("example")
         assert failure["boundary"] == "parse"
         assert failure["key"].startswith(f"0/{trajectory.id}/abstract/")
         assert failure["key"] not in rows(run)
         kept = len(rows(run))
-        await construct_examples(shop(run, OfflineModel(), FEW), [trajectory], 0)
+        await labelled_and_filtered(context(run, OfflineModel(), FEW), [trajectory], 0)
         assert run.store.failures("example") == []
         assert rows(run).keys() >= {failure["key"]}
         assert len(rows(run)) == kept + 1
@@ -337,7 +337,7 @@ async def test_what_was_answered_before_an_interruption_is_not_asked_again(traje
 
 async def test_a_budget_that_ends_lets_what_was_sent_come_back_and_be_kept(trajectory) -> None:
     store, model = MemoryCalls(), Watched()
-    prices = Prices({"watched": (1.0, 1.0)})
+    prices = Prices({"traced": (1.0, 1.0)})
     limited = cached(budgeted(model, Budget(0.05), prices), store, store)
     with pytest.raises(BaseExceptionGroup) as caught:
         await label_spans(limited, trajectory, "abstract", all_spans(trajectory), Labelling(together=1, ordered=False))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from lamps import click, fill, select, walk
-from lbi import parse
-from lbi.contracts import Fields, Request
-from lbi.environments.snapshot import parse_observation
-from lbi.models.offline import OfflineModel
+from lbi.models import parsing
+from lbi.models.providers.offline import OfflineModel
+from lbi.observations.parse import parse_observation
 from lbi.offline.forms import column_of, row_of
 from lbi.offline.labels import abstract, summary
 from lbi.offline.lexical import is_question, values
+from lbi.protocols import Fields, Request
 from lbi.records import Trajectory
 
 
@@ -92,27 +92,27 @@ async def test_the_model_answers_with_these_labels_and_agrees_with_them(created,
     for trajectory, start, end in ((created, 1, 5), (painted, 2, 4)):
         fields = Fields(trajectory=trajectory, start=start, end=end)
         reply = await OfflineModel().complete(Request(role="abstract", fields=fields))
-        assert parse.instruction(reply.text) == abstract(trajectory, start, end)
+        assert parsing.instruction(reply.text) == abstract(trajectory, start, end)
         asked = fields.model_copy(update={"instruction": reply.text})
         vote = await OfflineModel().complete(Request(role="judge", fields=asked))
-        assert parse.vote("offline")(vote.text).accepts
+        assert parsing.vote("offline")(vote.text).accepts
 
 
 @pytest.mark.parametrize(
-    ("role", "label", "reader"), [("abstract", abstract, parse.instruction), ("summarise", summary, parse.summary)]
+    ("role", "label", "reader"), [("abstract", abstract, parsing.instruction), ("summarise", summary, parsing.summary)]
 )
 async def test_the_model_labels_several_spans_at_once_with_the_same_words(role, label, reader, created):
     spans = ((1, 3), (1, 5), (2, 5))
     fields = Fields(trajectory=created, start=1, end=5, spans=spans)
     assert fields.span_names == ("0-2", "0-4", "1-4")
     reply = await OfflineModel().complete(Request(role=role, fields=fields))
-    found = parse.each(reader, fields.span_names)(reply.text)
+    found = parsing.each(reader, fields.span_names)(reply.text)
     assert list(found.values()) == [reader(label(created, *span)) for span in spans]
 
 
 async def test_the_model_rejects_a_label_that_names_what_was_not_done(painted):
     fields = Fields(trajectory=painted, start=2, end=4, instruction='Save with Colour "purple" on lamps "8"')
-    vote = parse.vote("offline")((await OfflineModel().complete(Request(role="judge", fields=fields))).text)
+    vote = parsing.vote("offline")((await OfflineModel().complete(Request(role="judge", fields=fields))).text)
     assert not vote.aligned
     assert "purple" in vote.reason
 

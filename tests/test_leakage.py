@@ -9,12 +9,12 @@ import pytest
 from desk import NEW, NOTES, SAVE, title, walk
 from lbi.agents import Parts, open_agent
 from lbi.config import resolve
-from lbi.contracts import Request
-from lbi.evaluate import _dates, examples_for
-from lbi.leakage import example_dates, may_be_shown, too_late
-from lbi.models.scripted import Scripted
+from lbi.evaluation.arms import dates_of_examples, examples_for
+from lbi.models.providers.scripted import Scripted
+from lbi.protocols import Request
 from lbi.records import Document, Example, Observation, Task, Trajectory
-from lbi.retrieve import ExampleIndex
+from lbi.retrieval.index import ExampleIndex
+from lbi.retrieval.leakage import example_dates, may_be_shown, too_late
 
 BASE = "2024-08-14T02:12:00+00:00"
 BEFORE, LATER = "2024-07-01T00:00:00+00:00", "2024-08-14T08:20:00+00:00"  # the fix came on the day of its base
@@ -117,7 +117,7 @@ async def test_a_label_that_was_shuffled_is_as_late_as_where_it_comes_from() -> 
     pairs = [await walked(OLD, "Old"), await walked(FIX, "Fix"), await walked(OLD, "Other")]
     for seed in range(6):
         chosen = examples_for("shuffled", pairs, seed)
-        dates = _dates("shuffled", chosen, pairs, [OLD, FIX])
+        dates = dates_of_examples("shuffled", chosen, pairs, [OLD, FIX])
         for example, trajectory in chosen:
             both = "Fix" in example.instruction or trajectory.task.document == FIX.id
             assert dates[example.id] == (LATER if both else BEFORE)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from lbi.contracts import Fields, Request
-from lbi.models import open_model
+from lbi.models.registry import open_model
+from lbi.models.testing.model_server import ModelServer
+from lbi.protocols import Fields, Request
 from lbi.records import Observation, Task
-from lbi.testing.model_server import ModelServer
 
 REQUEST = Request(
     role="query", fields=Fields(task=Task(instruction="Go", environment="web"), observation=Observation(text="a"))
@@ -24,7 +24,7 @@ REQUEST = Request(
 async def test_the_server_runs_in_a_process_of_its_own_with_the_answers_of_a_file(tmp_path: Path) -> None:
     file = tmp_path / "answers.jsonl"
     file.write_text('"first"\n\n{"text": "then", "input_tokens": 7}\n')
-    command = [sys.executable, "-m", "lbi.testing.model_server", "--answers", str(file)]
+    command = [sys.executable, "-m", "lbi.models.testing.model_server", "--answers", str(file)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: ASYNC220 (nothing else runs)
         assert process.stdout is not None
         url = process.stdout.readline().strip()
@@ -45,7 +45,7 @@ async def test_requests_that_need_not_be_kept_are_only_counted() -> None:
 
 
 def test_an_address_that_no_provider_has_is_404() -> None:
-    command = [sys.executable, "-m", "lbi.testing.model_server"]
+    command = [sys.executable, "-m", "lbi.models.testing.model_server"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         url = process.stdout.readline().strip()

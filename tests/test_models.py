@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from lbi.contracts import Fields, Model, Reply, Request
 from lbi.errors import FailureKind, ModelBusy, ModelError, UserError
-from lbi.models import PaidRequestForbidden, is_loopback, open_model, providers
-from lbi.models._left import left
-from lbi.models.scripted import Scripted
+from lbi.models.providers._left import left
+from lbi.models.providers.scripted import Scripted
+from lbi.models.registry import PaidRequestForbidden, is_loopback, open_model, providers
+from lbi.models.testing.model_server import CONTEXT_TOO_LONG, NO_TEMPERATURE, Answer, Flaw, ModelServer, Script
+from lbi.models.testing.wire_formats import Json
+from lbi.protocols import Fields, Model, Reply, Request
 from lbi.records import Action, Left, Observation, Step, Task, Trajectory
-from lbi.testing.model_server import CONTEXT_TOO_LONG, NO_TEMPERATURE, Answer, Flaw, ModelServer, Script
-from lbi.testing.wire_formats import Json
 
 Opened = Callable[..., AbstractAsyncContextManager[tuple[Model, ModelServer]]]
 KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "google": "GEMINI_API_KEY"}
@@ -496,10 +496,10 @@ def test_only_this_machine_is_loopback(url: str, local: bool) -> None:
 
 
 def test_importing_the_providers_loads_nothing_heavy() -> None:
-    providers = ("models.openai", "models.anthropic", "models.google")
-    modules = ("calls", "parse", "prices", *providers, "testing.model_server")
+    providers = ("providers.openai", "providers.anthropic", "providers.google")
+    modules = ("middleware.stack", "parsing", "pricing", *providers, "testing.model_server")
     heavy = ("genai_prices", "aiohttp", "jinja2")
-    imports = ", ".join(f"lbi.{name}" for name in modules)
+    imports = ", ".join(f"lbi.models.{name}" for name in modules)
     code = f"import sys, {imports}; print([name for name in {heavy} if name in sys.modules])"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"

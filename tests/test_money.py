@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from larder import lbi, write_larder
+from lbi.models.testing.model_server import Answer, ModelServer
 from lbi.records import Example
-from lbi.store import RunFolder
-from lbi.testing.model_server import Answer, ModelServer
+from lbi.storage.run_folder import RunFolder
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

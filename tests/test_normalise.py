@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbi.normalise import kind_of_place, mask, normalise, normalise_url, observation_key, place
+from lbi.observations.normalise import kind_of_place, mask, normalise, normalise_url, observation_key, place
 from lbi.records import Observation
 
 LABELS = st.text("abcdefghijklmnopqrstuvwxyzäöü ", min_size=1, max_size=12).map(lambda text: f"Label {text.strip()}")

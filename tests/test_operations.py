@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import pytest
 
 from lamps import asked, click, fill, observed, shown, walk
-from lbi.contracts import Shown
 from lbi.offline.goal import Goal, page_of
 from lbi.offline.lesson import Lesson
 from lbi.offline.places import Thing
 from lbi.offline.policy import act
 from lbi.offline.procedure import operations
 from lbi.offline.rank import rank
+from lbi.protocols import Shown
 from lbi.records import Action, Observation, Step, Task, Trajectory
 
 

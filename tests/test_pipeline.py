@@ -18,7 +18,7 @@ import pytest
 
 from larder import answer, command, environ, lbi, running, write_larder
 from lbi.records import Example, Record, Result, Task, Trajectory
-from lbi.store import RunFolder
+from lbi.storage.run_folder import RunFolder
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamps import observed
-from lbi.environments.snapshot import Page
+from lbi.observations.parse import Page
 from lbi.offline.goal import Goal, page_of
 from lbi.offline.places import Thing, place, segments, swap, thing_in, thing_of
 from lbi.offline.things import Known, directory, homes

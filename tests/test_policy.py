@@ -9,18 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamps import Lamps, asked, click, fill, observed, select, shown, walk
-from lbi import parse
-from lbi.contracts import Decision, Request, Shown
-from lbi.environments.actions import parse_action
-from lbi.environments.snapshot import parse_observation
-from lbi.models.offline import OfflineModel
+from lbi.environments.web.actions import parse_action
+from lbi.models import parsing
+from lbi.models.providers.offline import OfflineModel
+from lbi.observations.parse import parse_observation
 from lbi.offline.goal import Goal
 from lbi.offline.labels import abstract, summary
 from lbi.offline.lesson import Lesson
 from lbi.offline.policy import act
 from lbi.offline.rank import rank, score, weights
+from lbi.protocols import Decision, Request, Shown
 from lbi.records import Action, Document, Observation, Step, Task, Trajectory
-from lbi.rollout import rollout
+from lbi.rollouts.loop import rollout
 
 COLOUR = 'Save with Colour "red" on lamps "7" ("Green lamp")'
 SAVE = Action(text="click(e2)", kind="click", role="button", name="Save")
@@ -38,7 +38,7 @@ class Taught:
     async def act(self, task: Task, history: tuple[Step, ...], observation: Observation, actions: str) -> Decision:
         fields = asked(task.instruction, observation, *self.examples, history=history)
         reply = await OfflineModel().complete(Request(role="act", fields=fields))
-        reason, action = parse.act(reply.text)
+        reason, action = parsing.act(reply.text)
         return Decision(action=action, reason=reason)
 
 
@@ -354,7 +354,7 @@ def test_whatever_the_page_says_the_next_action_can_be_read(instruction, page, e
     fields = asked(instruction, page, *labels, history=tuple(history))
     action, reason = act(fields)
     assert parse_action(action).kind in ("click", "fill", "select", "press", "goto", "back", "scroll", "finish")
-    assert parse_action(parse.act(f"REASON: {reason}\nACTION: {action}")[1]) == parse_action(action)
+    assert parse_action(parsing.act(f"REASON: {reason}\nACTION: {action}")[1]) == parse_action(action)
     assert act(fields) == (action, reason)
 
 
@@ -363,8 +363,8 @@ def test_whatever_the_page_says_the_next_action_can_be_read(instruction, page, e
 def test_whatever_was_done_gets_a_label_and_a_vote(trajectory, data):
     end = data.draw(st.integers(1, len(trajectory.steps)))
     begin = data.draw(st.integers(0, end - 1))
-    assert parse.instruction(abstract(trajectory, begin, end))
-    assert parse.summary(summary(trajectory, begin, end)).startswith("Replicate the following: on ")
+    assert parsing.instruction(abstract(trajectory, begin, end))
+    assert parsing.summary(summary(trajectory, begin, end)).startswith("Replicate the following: on ")
 
 
 def test_a_link_that_is_no_address_stops_nothing():

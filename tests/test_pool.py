@@ -1,4 +1,4 @@
-"""Environments at work: the urgent first, claims before work, and how busy they were."""
+"""Environments at work: the urgent first, leases before work, and how busy they were."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from lamps import LampWorld
-from lbi.busy import Busy
-from lbi.claims import Place
+from lamps import LampEnvironments
+from lbi.environments._pool import ATTEMPTS, Pool
 from lbi.errors import EnvironmentFailure
-from lbi.pool import ATTEMPTS, Pool
+from lbi.monitoring.utilisation import Utilisation
+from lbi.storage.leases import WorkKey
 
 
 def unwanted(error: EnvironmentFailure, last: bool) -> None:
@@ -18,7 +18,7 @@ def unwanted(error: EnvironmentFailure, last: bool) -> None:
 
 
 async def test_the_urgent_come_first_and_others_in_the_order_in_which_they_came():
-    pool, done = Pool(LampWorld(), 1), []
+    pool, done = Pool(LampEnvironments(), 1), []
 
     def job(name: str):
         async def work(environment: object) -> None:
@@ -37,8 +37,8 @@ async def test_the_urgent_come_first_and_others_in_the_order_in_which_they_came(
 
 
 async def test_environments_stay_open_between_stages_and_are_closed_once():
-    world = LampWorld()
-    pool = Pool(world, 2)
+    environments = LampEnvironments()
+    pool = Pool(environments, 2)
 
     async def work(environment: object) -> None:
         await asyncio.sleep(0)
@@ -47,11 +47,11 @@ async def test_environments_stay_open_between_stages_and_are_closed_once():
         await asyncio.gather(*(pool.do(work, failed=unwanted) for _ in range(4)))
     await pool.close()
     await pool.close()
-    assert [lamps.closed for lamps in world.opened] == [1, 1]
+    assert [lamps.closed for lamps in environments.opened] == [1, 1]
 
 
 async def test_who_gives_up_waiting_takes_no_environment_along():
-    pool, entered, go = Pool(LampWorld(), 1), asyncio.Event(), asyncio.Event()
+    pool, entered, go = Pool(LampEnvironments(), 1), asyncio.Event(), asyncio.Event()
 
     async def work(environment: object) -> None:
         entered.set()
@@ -70,21 +70,21 @@ async def test_who_gives_up_waiting_takes_no_environment_along():
 
 
 class Ledger:
-    """Claims that are scripted: what each ``take`` says in turn, then "mine"."""
+    """Leases that are scripted: what each ``take`` says in turn, then "mine"."""
 
     def __init__(self, *said: str) -> None:
         self.said, self.told = list(said), []
 
-    async def take(self, place: Place) -> str:
+    async def take(self, place: WorkKey) -> str:
         return self.said.pop(0) if self.said else "mine"
 
-    def done(self, place: Place) -> None:
+    def done(self, place: WorkKey) -> None:
         self.told.append("done")
 
-    def give_up(self, place: Place) -> None:
+    def give_up(self, place: WorkKey) -> None:
         self.told.append("give up")
 
-    def free(self, place: Place) -> None:
+    def free(self, place: WorkKey) -> None:
         self.told.append("free")
 
 
@@ -93,43 +93,43 @@ class Ledger:
     [((), 1, ["done"]), (("done",), 0, []), (("theirs", "done"), 0, []), (("theirs", "theirs"), 1, ["done"])],
 )
 async def test_what_another_process_does_is_waited_for_and_not_done(said, worked, told, monkeypatch):
-    monkeypatch.setattr("lbi.pool.POLL", 0.0)
+    monkeypatch.setattr("lbi.environments._pool.POLL", 0.0)
     ledger, count = Ledger(*said), []
-    pool = Pool(LampWorld(), 1, claims=ledger)  # type: ignore[arg-type]
+    pool = Pool(LampEnvironments(), 1, leases=ledger)  # type: ignore[arg-type]
 
     async def work(environment: object) -> None:
         count.append(1)
 
-    await pool.do(work, failed=unwanted, place=Place("trajectory", "0/a/0"))
+    await pool.do(work, failed=unwanted, place=WorkKey("trajectory", "0/a/0"))
     await pool.close()
     assert (len(count), ledger.told) == (worked, told)
 
 
 async def test_a_claim_is_kept_over_attempts_given_up_after_the_last_and_freed_by_a_bug():
     ledger, told = Ledger(), []
-    pool = Pool(LampWorld(broken=9), 1, claims=ledger)  # type: ignore[arg-type]
+    pool = Pool(LampEnvironments(broken=9), 1, leases=ledger)  # type: ignore[arg-type]
 
     async def work(environment: object) -> None:
         await environment.reset(None)  # type: ignore[attr-defined]
 
-    await pool.do(work, failed=lambda error, last: told.append(last), place=Place("result", "x"))
+    await pool.do(work, failed=lambda error, last: told.append(last), place=WorkKey("result", "x"))
     assert (told, ledger.told) == ([False] * (ATTEMPTS - 1) + [True], ["give up"])
 
     async def wrong(environment: object) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await pool.do(wrong, failed=unwanted, place=Place("result", "y"))
+        await pool.do(wrong, failed=unwanted, place=WorkKey("result", "y"))
     assert ledger.told == ["give up", "free"]
     await pool.close()
 
 
 def test_the_busy_share_is_counted_from_the_first_use_by_the_clock():
     now = [100.0]
-    busy = Busy(2, clock=lambda: now[0])
+    busy = Utilisation(2, clock=lambda: now[0])
     assert busy.share() == (0.0, 0.0, 0.0, 0.0)
     now[0] = 110.0
-    busy = Busy(2, clock=lambda: now[0])
+    busy = Utilisation(2, clock=lambda: now[0])
     with busy.use():
         now[0] += 2
         with busy.use():

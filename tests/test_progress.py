@@ -7,17 +7,17 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from lbi import progress
 from lbi.config import resolve
-from lbi.prices import Prices
-from lbi.progress import Seen, Stage
-from lbi.store import RunFolder
-from lbi.workshop import Workshop
+from lbi.context import RunContext
+from lbi.models.pricing import Prices
+from lbi.monitoring import progress
+from lbi.monitoring.progress import Progress, Stage
+from lbi.storage.run_folder import RunFolder
 
 
-def seen(*, terminal: bool = False, **more: object) -> tuple[Seen, StringIO]:
+def seen(*, terminal: bool = False, **more: object) -> tuple[Progress, StringIO]:
     said = StringIO()
-    return Seen(Console(file=said, force_terminal=terminal, width=120), **more), said
+    return Progress(Console(file=said, force_terminal=terminal, width=120), **more), said
 
 
 def test_without_a_terminal_a_stage_ends_with_one_line():
@@ -46,8 +46,8 @@ def test_a_model_of_unknown_price_is_said_once_and_one_with_a_price_is_not(tmp_p
         models = {"default": "openai:nobodys", "base_url": "http://127.0.0.1:1/v1"}
         shown, said = seen(form="lines")
         with RunFolder(tmp_path / str(lines)) as run:
-            shop = Workshop(run, resolve({"models": models}, "test"), shown, None, Prices(prices))
-            assert shop.model("openai:nobodys") is shop.model("openai:nobodys")
+            context = RunContext(run, resolve({"models": models}, "test"), shown, None, Prices(prices))
+            assert context.model("openai:nobodys") is context.model("openai:nobodys")
         told = " ".join(said.getvalue().split())
         assert told.count("the price of openai:nobodys is unknown") == lines
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbi.contracts import Fields, Message, Request, Role, Shown
 from lbi.prompts import PARTS, estimate_tokens, prompt_hash, render, render_again
 from lbi.prompts.limits import Limits
 from lbi.prompts.template import FOLDER, fence
+from lbi.protocols import Fields, Message, Request, Role, Shown
 from lbi.records import Action, Document, Example, Observation, Step, Task, Trajectory
 
 ROLES: tuple[Role, ...] = get_args(Role)

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbi.errors import ModelError, ParseError
-from lbi.models.offline import OfflineModel
-from lbi.models.scripted import Scripted
-from lbi.propose import cited, propose, take_turns
+from lbi.models.providers.offline import OfflineModel
+from lbi.models.providers.scripted import Scripted
 from lbi.records import Document, Task
+from lbi.synthesis.propose import cited, propose, take_turns
 
 DOCUMENT = Document(text="To make a note, press  Save.\nNotes can be deleted.", source="guide.md", title="Notes")
 

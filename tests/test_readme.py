@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import tomllib
 from pathlib import Path
 
@@ -27,23 +26,6 @@ def _blocks(language: str, text: str = README) -> list[str]:
         elif opened == language:
             found[-1] += line
     return found
-
-
-def test_the_file_tree_equals_the_listing() -> None:
-    tree = next(block for block in _blocks("") if block.startswith("src/lbi/"))
-    shown: set[str] = set()
-    folder = ""
-    for line in tree.splitlines()[1:]:
-        name = line.split()[0]
-        if name.endswith("/"):
-            folder = name
-        elif line.startswith("    "):
-            shown.add(folder + name)
-        else:
-            shown.add(name)
-    listed = subprocess.run(["git", "ls-files", "src/lbi"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    files = {name.removeprefix("src/lbi/") for name in listed.split() if name.endswith((".py", ".toml"))}
-    assert shown == {name for name in files if not name.endswith("__init__.py")}
 
 
 def test_every_block_of_toml_parses() -> None:

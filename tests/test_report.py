@@ -17,10 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import sync_playwright
 
-from lbi.contracts import Reply
-from lbi.environments.browser import find_chromium
+from lbi.environments.web.browser import find_chromium
 from lbi.errors import UserError
-from lbi.filters.replay import Replayed
+from lbi.protocols import Reply
 from lbi.records import (
     Action,
     Check,
@@ -37,7 +36,8 @@ from lbi.records import (
 )
 from lbi.report import charts, counts, pages, write_report
 from lbi.report.gather import gather
-from lbi.store import RunFolder
+from lbi.storage.run_folder import RunFolder
+from lbi.synthesis.filters.replay import Replayed
 
 # each breaks out of another place: text, attribute, script element, JSON, comment, style, template, link
 ATTACKS = (

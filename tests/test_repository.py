@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lbi.documents import DocumentSource, read_corpus
-from lbi.readers.python import read
-from lbi.repository import file_dates
+from lbi.documents.corpus import DocumentSource, read_corpus
+from lbi.documents.git_dates import file_dates
+from lbi.documents.readers.python import read
 from tills import write_till
 
 WHO = ("-c", "user.name=test", "-c", "user.email=test@example.org")
@@ -23,7 +23,7 @@ def commit(repository: Path, message: str, date: str) -> None:
 
 
 def test_a_file_is_of_the_date_of_its_last_commit(tmp_path: Path) -> None:
-    repository = write_till(tmp_path / "shop")
+    repository = write_till(tmp_path / "context")
     subprocess.run(["git", "init", "-q"], cwd=repository, check=True)
     commit(repository, "first", "2023-01-02T03:04:05+00:00")
     (repository / "src" / "till.py").write_text("def mended() -> None: ...\n")
@@ -38,7 +38,7 @@ def test_a_file_is_of_the_date_of_its_last_commit(tmp_path: Path) -> None:
 
 
 def test_without_a_history_all_is_of_the_newest_file_that_has_a_real_date(tmp_path: Path) -> None:
-    repository = write_till(tmp_path / "shop")
+    repository = write_till(tmp_path / "context")
     for file, moment in (("README.md", 1_600_000_000), ("src/till.py", 1_700_000_000), ("pytest.ini", 1_580_601_600)):
         os.utime(repository / file, (moment, moment))
     os.utime(repository / "tests" / "test_till.py", (1_580_601_600, 1_580_601_600))  # 2020-02-02, made up
@@ -46,20 +46,22 @@ def test_without_a_history_all_is_of_the_newest_file_that_has_a_real_date(tmp_pa
 
 
 def test_a_repository_is_read_with_its_sources_and_the_names_of_its_tests(tmp_path: Path) -> None:
-    repository = write_till(tmp_path / "shop")
+    repository = write_till(tmp_path / "context")
     source = DocumentSource(path=str(repository), code=True, date="2024-01-01T00:00:00+00:00")
     documents = read_corpus([source]).documents
     by_source = {document.source: document for document in documents}
-    assert set(by_source) == {"shop/README.md", "shop/src/till.py", "shop/tests/test_till.py"}
+    assert set(by_source) == {"context/README.md", "context/src/till.py", "context/tests/test_till.py"}
     assert {document.date for document in documents} == {"2024-01-01T00:00:00+00:00"}
     price = next(document for document in documents if "def price(units: int, each: float) -> float" in document.text)
     assert "ten and more are cheaper" in price.text
-    assert "- TestRefusal.test_negative" in by_source["shop/tests/test_till.py"].text
+    assert "- TestRefusal.test_negative" in by_source["context/tests/test_till.py"].text
 
 
 def test_python_files_are_documents_only_where_that_is_said(tmp_path: Path) -> None:
-    repository = write_till(tmp_path / "shop")
-    assert {each.source for each in read_corpus([DocumentSource(path=str(repository))]).documents} == {"shop/README.md"}
+    repository = write_till(tmp_path / "context")
+    assert {each.source for each in read_corpus([DocumentSource(path=str(repository))]).documents} == {
+        "context/README.md"
+    }
     with pytest.raises(ValueError, match="code = true"):
         DocumentSource(text="x", code=True)
 

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from desk import DELETE, HELP, HOME, MILK, NEW, NOTES, SAVE, title, walk
-from lbi.bm25 import Entry, TextIndex
-from lbi.contracts import Shown
 from lbi.errors import UserError
-from lbi.normalise import observation_key
+from lbi.observations.normalise import observation_key
+from lbi.protocols import Shown
 from lbi.records import Example, Observation, Task, Trajectory
-from lbi.retrieve import ExampleIndex, fuse
+from lbi.retrieval.bm25 import Entry, TextIndex
+from lbi.retrieval.index import ExampleIndex, fuse
 
 TASK = Task(instruction="make a note about eggs", environment="desk")
 NOTES_INDEX = TextIndex.build([Entry(0, 'a "quoted" note AND more', [1], ["mine"])])

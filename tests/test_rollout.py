@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from desk import NEW, NOTES, Desk
-from lbi.contracts import Decision
 from lbi.errors import BudgetExceeded, EnvironmentFailure, ModelBusy, ModelError, ModelUnavailable, ParseError
+from lbi.protocols import Decision
 from lbi.records import Observation, Step, Task, Usage
-from lbi.rollout import ATTEMPTS, in_parallel, rollout
+from lbi.rollouts.loop import ATTEMPTS, in_parallel, rollout
 
 TASK = Task(instruction="go", environment="desk", start_url="/notes")
 HOME = Task(instruction="go", environment="desk")
@@ -38,7 +38,7 @@ class Told:
 
 @dataclass
 class Desks:
-    """A world that opens desks; ``broken`` says by their number which of them cannot be opened or stepped."""
+    """A environments that opens desks; ``broken`` says by their number which of them cannot be opened or stepped."""
 
     unopened: Callable[[int], bool] = lambda number: False
     broken: Callable[[int], bool] = lambda number: False
@@ -124,26 +124,26 @@ async def test_a_broken_environment_leaves_no_trajectory():
 
 
 async def test_every_job_is_done_once_on_as_many_environments_as_there_are_workers():
-    world, done = Desks(), []
+    environments, done = Desks(), []
 
     async def work(environment, job):
         await asyncio.sleep(0)
         done.append(job)
 
-    await in_parallel(world, range(7), work, workers=3, failed=unwanted)
+    await in_parallel(environments, range(7), work, workers=3, failed=unwanted)
     assert sorted(done) == list(range(7))
-    assert [desk.closed for desk in world.opened] == [1, 1, 1]
+    assert [desk.closed for desk in environments.opened] == [1, 1, 1]
 
 
 async def test_no_more_environments_are_opened_than_there_are_jobs():
-    world = Desks()
+    environments = Desks()
 
     async def work(environment, job):
         await asyncio.sleep(0)
 
-    await in_parallel(world, ["one"], work, workers=5, failed=unwanted)
-    await in_parallel(world, [], work, workers=5, failed=unwanted)
-    assert len(world.opened) == 1
+    await in_parallel(environments, ["one"], work, workers=5, failed=unwanted)
+    await in_parallel(environments, [], work, workers=5, failed=unwanted)
+    assert len(environments.opened) == 1
 
 
 def unwanted(job: object, error: EnvironmentFailure, last: bool) -> None:
@@ -151,37 +151,39 @@ def unwanted(job: object, error: EnvironmentFailure, last: bool) -> None:
 
 
 async def test_a_job_whose_environment_fails_is_done_again_on_a_fresh_one():
-    world, done, told = Desks(broken=lambda number: number == 0), [], []
+    environments, done, told = Desks(broken=lambda number: number == 0), [], []
 
     async def work(environment, job):
         trajectory = await rollout(environment, Told([NOTES]), HOME, 1)
         done.append((job, trajectory.last.url))
 
     await in_parallel(
-        world, ["a", "b"], work, workers=1, failed=lambda job, error, last: told.append((job, str(error), last))
+        environments, ["a", "b"], work, workers=1, failed=lambda job, error, last: told.append((job, str(error), last))
     )
     assert told == [("a", "the desk is gone", False)]
     assert sorted(done) == [("a", "/notes"), ("b", "/notes")]
-    assert [desk.closed for desk in world.opened] == [1, 1]
+    assert [desk.closed for desk in environments.opened] == [1, 1]
 
 
 @pytest.mark.parametrize("place", ["unopened", "broken"])
 async def test_a_job_that_always_fails_is_given_up_and_the_others_are_done(place):
-    world = Desks(**{place: lambda number: True})
+    environments = Desks(**{place: lambda number: True})
     told: list[tuple[str, bool]] = []
 
     async def work(environment, job):
         await rollout(environment, Told([NOTES]), HOME, 1)
 
-    await in_parallel(world, ["a", "b"], work, workers=2, failed=lambda job, error, last: told.append((job, last)))
+    await in_parallel(
+        environments, ["a", "b"], work, workers=2, failed=lambda job, error, last: told.append((job, last))
+    )
     for job in ("a", "b"):
         assert [last for name, last in told if name == job] == [False] * (ATTEMPTS - 1) + [True]
-    assert all(desk.closed == 1 for desk in world.opened)
+    assert all(desk.closed == 1 for desk in environments.opened)
 
 
 @pytest.mark.parametrize("error", [BudgetExceeded("spent"), ModelUnavailable("no key"), ZeroDivisionError("a bug")])
 async def test_a_spent_budget_stops_everything_and_closes_what_is_open(error):
-    world, started = Desks(), []
+    environments, started = Desks(), []
 
     async def work(environment, job):
         started.append(job)
@@ -191,16 +193,16 @@ async def test_a_spent_budget_stops_everything_and_closes_what_is_open(error):
         await asyncio.sleep(60)
 
     with pytest.raises(ExceptionGroup) as raised:
-        await in_parallel(world, range(50), work, workers=3, failed=unwanted)
+        await in_parallel(environments, range(50), work, workers=3, failed=unwanted)
     assert raised.value.exceptions == (error,)
     assert len(started) <= 4
-    assert [desk.closed for desk in world.opened] == [1, 1, 1]
+    assert [desk.closed for desk in environments.opened] == [1, 1, 1]
 
 
 @settings(max_examples=40)
 @given(st.integers(0, 6), st.integers(1, 4), st.sets(st.integers(0, 25)))
 def test_whatever_breaks_every_job_is_done_once_or_given_up_once(jobs, workers, failing):
-    world = Desks(broken=lambda number: number in failing, unopened=lambda number: number + 1 in failing)
+    environments = Desks(broken=lambda number: number in failing, unopened=lambda number: number + 1 in failing)
     done: list[int] = []
     given_up: list[int] = []
 
@@ -211,6 +213,6 @@ def test_whatever_breaks_every_job_is_done_once_or_given_up_once(jobs, workers, 
     def failed(job, error, last):
         given_up.extend([job] * last)
 
-    asyncio.run(in_parallel(world, range(jobs), work, workers=workers, failed=failed))
+    asyncio.run(in_parallel(environments, range(jobs), work, workers=workers, failed=failed))
     assert sorted(done + given_up) == list(range(jobs))
-    assert all(desk.closed == 1 for desk in world.opened)
+    assert all(desk.closed == 1 for desk in environments.opened)

@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbi.errors import EnvironmentFailure, UserError
-from lbi.keeper import layers
-from lbi.sandbox import Limits, Sandbox, open_sandbox
+from lbi.sandbox.bubblewrap import start
 from lbi.sandbox.ignore import ignored
-from lbi.sandbox.kept import start
+from lbi.sandbox.open import Limits, Sandbox, open_sandbox
 from lbi.sandbox.patch import Change, Side, patch
+from lbi.sandbox.supervisor import layers
 from sandboxes import needs_bubblewrap, repository
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from lbi.keeper import family
-from lbi.sandbox import Limits, Sandbox, open_sandbox
+from lbi.sandbox.open import Limits, Sandbox, open_sandbox
+from lbi.sandbox.supervisor import processes
 from sandboxes import needs_bubblewrap, repository
 
 pytestmark = needs_bubblewrap
@@ -80,7 +80,7 @@ def python(code: str) -> str:
 async def test_a_fork_bomb_is_stopped_and_the_host_stays_usable(sandbox: Sandbox) -> None:
     done = await sandbox.run("bomb() { bomb | bomb & }; bomb; sleep 30", wall_seconds=4)
     assert done.ended in ("killed", "time")
-    assert len(family.descendants(os.getpid())) < LIMITS.processes
+    assert len(processes.descendants(os.getpid())) < LIMITS.processes
     await still_works(sandbox)
 
 
@@ -129,11 +129,11 @@ async def test_time_on_the_clock_and_on_the_processor_is_limited(sandbox: Sandbo
 
 
 async def test_what_is_left_behind_ends_with_the_sandbox(source: Path) -> None:
-    before = set(family.descendants(os.getpid()))
+    before = set(processes.descendants(os.getpid()))
     async with open_sandbox(source, limits=LIMITS) as sandbox:
         await sandbox.run("setsid nohup sleep 1000 >/dev/null 2>&1 & (sleep 1000 &) ; disown -a")
-        assert set(family.descendants(os.getpid())) - before
-    assert set(family.descendants(os.getpid())) <= before
+        assert set(processes.descendants(os.getpid())) - before
+    assert set(processes.descendants(os.getpid())) <= before
 
 
 # the host's files
@@ -374,7 +374,7 @@ async def test_the_keeper_ends_with_the_one_who_asked_for_it(source: Path) -> No
     code = f"""
         import asyncio, sys
         from pathlib import Path
-        from lbi.sandbox import open_sandbox
+        from lbi.sandbox.open import open_sandbox
         async def main():
             async with open_sandbox(Path({str(source)!r})) as sandbox:
                 await sandbox.run("sleep 1000 &")
@@ -389,7 +389,7 @@ async def test_the_keeper_ends_with_the_one_who_asked_for_it(source: Path) -> No
     )
     assert process.stdout is not None
     await process.stdout.readline()
-    inside = family.descendants(process.pid)
+    inside = processes.descendants(process.pid)
     assert len(inside) > 3
     process.kill()
     await process.wait()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from lamps import asked, observed
-from lbi.contracts import Shown
 from lbi.offline.answers import answer
 from lbi.offline.atlas import Atlas
 from lbi.offline.goal import Goal, page_of
 from lbi.offline.lexical import words
 from lbi.offline.policy import act
 from lbi.offline.seek import APPLIED, SOUGHT
+from lbi.protocols import Shown
 from lbi.records import Action, Example, Observation, Step, Task, Trajectory
 
 HOME = observed("/", "Home", 'link "Rooms" -> /rooms', 'textbox "Search"', 'button "Find"')

@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from lamps import LampWorld, click, fill, walk
+from evaluating import evaluated, labelled
+from lamps import LampEnvironments, click, fill, walk
 from lbi.config import resolve
-from lbi.evaluate import evaluate
-from lbi.prices import Price, Prices
-from lbi.progress import Seen
+from lbi.context import RunContext
+from lbi.models.pricing import Price, Prices
+from lbi.monitoring.progress import Progress
 from lbi.records import Document, Example, Result, Task, Trajectory
-from lbi.store import RunFolder
-from lbi.synthesis import construct_examples, propose_tasks
-from lbi.workshop import Workshop
+from lbi.storage.run_folder import RunFolder
+from lbi.synthesis.propose import propose_from
 from tiny import prompt_tokens, served
 
 pytestmark = [pytest.mark.serve, pytest.mark.slow]
@@ -43,7 +43,7 @@ def arrived(server: Served) -> int:
     return server[2].read_text(errors="replace").count('"POST /v1/chat/completions HTTP/1.1" 200')
 
 
-def opened(folder: RunFolder, server: Served, **labelling: Any) -> Workshop:
+def opened(folder: RunFolder, server: Served, **labelling: Any) -> RunContext:
     address, name, _ = server
     config = resolve(
         {
@@ -61,15 +61,15 @@ def opened(folder: RunFolder, server: Served, **labelling: Any) -> Workshop:
         "test",
     )
     prices = Prices({name: Price(input=1.0, output=2.0)})
-    return Workshop(folder, config, Seen(Console(file=StringIO()), quiet=True), LampWorld(), prices)
+    return RunContext(folder, config, Progress(Console(file=StringIO()), quiet=True), LampEnvironments(), prices)
 
 
-async def everything(shop: Workshop, trajectory: Trajectory) -> list[Result]:
+async def everything(context: RunContext, trajectory: Trajectory) -> list[Result]:
     """Propose, label, judge, query and act: each role of a run, with what it stores."""
-    assert await propose_tasks(shop, DOCUMENTS, "click, fill, finish", 4) == []
-    await construct_examples(shop, [trajectory], 0)
+    assert await propose_from(context, DOCUMENTS, "click, fill, finish", 4) == []
+    await labelled(context, [trajectory], 0)
     example = Example(kind="abstract", instruction="Paint", trajectory=trajectory.id, start=0, end=2, document="x")
-    return await evaluate(shop, [PAINT], 0, [(example, trajectory)], [])
+    return await evaluated(context, [PAINT], 0, [(example, trajectory)], [])
 
 
 def rows(folder: RunFolder) -> list[tuple[str, str, list[dict[str, Any]], dict[str, Any]]]:
@@ -88,9 +88,9 @@ async def test_every_role_goes_over_the_wire_and_a_second_run_asks_nothing(serve
     trajectory = await walk("paint", fill("Colour", "red"), click("button", "Save"), start_url="/lamps/7")
     before = arrived(server)
     with RunFolder(tmp_path / "run") as folder:
-        shop = opened(folder, server, together=together, whole=together > 1, spans="all")
-        results = await everything(shop, trajectory)
-        await shop.close()
+        context = opened(folder, server, together=together, whole=together > 1, spans="all")
+        results = await everything(context, trajectory)
+        await context.close()
         calls, meters, failures = rows(folder), folder.store.meters(), folder.store.failures()
     came = arrived(server) - before
 
@@ -122,9 +122,9 @@ async def test_every_role_goes_over_the_wire_and_a_second_run_asks_nothing(serve
 
     # a second process finds all of it
     with RunFolder(tmp_path / "run") as folder:
-        shop = opened(folder, server, together=together, whole=together > 1, spans="all")
-        again = await everything(shop, trajectory)
-        await shop.close()
+        context = opened(folder, server, together=together, whole=together > 1, spans="all")
+        again = await everything(context, trajectory)
+        await context.close()
         assert len(rows(folder)) == len(calls)
         assert sum(meter["calls"] for meter in folder.store.meters().values()) == came
     assert arrived(server) - before == came

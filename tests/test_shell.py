@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from larder import answer, lbi_here
-from lbi.contracts import Fields, Request
-from lbi.environments.commands import ACTIONS, EXAMPLES, KINDS, Command, UnreadableCommand, parse_command
-from lbi.environments.shell import Setting, ShellEnvironment, ShellWorld
+from lbi.environments.shell import own_python
+from lbi.environments.shell.actions import ACTIONS, EXAMPLES, KINDS, Command, UnreadableCommand, parse_command
+from lbi.environments.shell.environment import Setting, ShellEnvironment, ShellEnvironments
 from lbi.errors import ScoreError
-from lbi.filters.replay import replay
-from lbi.normalise import normalise, observation_key
-from lbi.parse import act
+from lbi.models.parsing import act
+from lbi.observations.normalise import normalise, observation_key
 from lbi.prompts import render
+from lbi.protocols import Fields, Request
 from lbi.records import Check, Example, Observation, Step, Task, Trajectory
-from lbi.sandbox import Limits
-from lbi.store import RunFolder
-from lbi.worlds.shell import own_python
+from lbi.sandbox.open import Limits
+from lbi.storage.run_folder import RunFolder
+from lbi.synthesis.filters.replay import replay
 from sandboxes import needs_bubblewrap, repository
 
 TASK = Task(instruction="Look around.", environment="project")
@@ -32,15 +32,15 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def world(project: Path) -> AsyncIterator[ShellWorld]:
-    opened = ShellWorld(Setting(project, limits=Limits(wall_seconds=20), max_chars=2000))
+async def environments(project: Path) -> AsyncIterator[ShellEnvironments]:
+    opened = ShellEnvironments(Setting(project, limits=Limits(wall_seconds=20), max_chars=2000))
     yield opened
     await opened.close()
 
 
 @pytest.fixture
-async def shell(world: ShellWorld) -> ShellEnvironment:
-    environment = await world.open()
+async def shell(environments: ShellEnvironments) -> ShellEnvironment:
+    environment = await environments.open()
     await environment.reset(TASK)
     return environment
 
@@ -163,20 +163,22 @@ async def test_files_are_shown_and_changed(shell: ShellEnvironment) -> None:
     ],
 )
 async def test_what_cannot_be_done_is_an_observation(project: Path, action: str, said: str) -> None:
-    world = ShellWorld(Setting(project, limits=Limits(wall_seconds=0.3)))
-    shell = await world.open()
+    environments = ShellEnvironments(Setting(project, limits=Limits(wall_seconds=0.3)))
+    shell = await environments.open()
     first = await shell.reset(TASK)
     outcome = await shell.step(action)
     assert said in outcome.observation.error
     assert "\n" not in outcome.observation.error
     assert outcome.observation.digest == first.digest
     assert not outcome.done
-    await world.close()
+    await environments.close()
 
 
 @needs_bubblewrap
-async def test_a_reset_is_the_first_day_again_and_episodes_do_not_see_each_other(world: ShellWorld) -> None:
-    one, other = await world.open(), await world.open()
+async def test_a_reset_is_the_first_day_again_and_episodes_do_not_see_each_other(
+    environments: ShellEnvironments,
+) -> None:
+    one, other = await environments.open(), await environments.open()
     first = await one.reset(TASK)
     assert first.text.startswith("Folder: /repo\nA repository of 7 files:\n.gitignore\nREADME.md\n")
     await done(one, 'run("cd src; export X=1; rm -rf ../* /tmp/*; echo x > /tmp/planted; echo x > ~/planted")')

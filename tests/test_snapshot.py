@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbi.environments.aria import Node, fold, parse_aria
-from lbi.environments.compact import compact
-from lbi.environments.snapshot import Element, parse_observation
+from lbi.observations.aria import Node, fold, parse_aria
+from lbi.observations.parse import Element, parse_observation
+from lbi.observations.render import compact
 
 ORIGIN = "http://127.0.0.1:8000"
 

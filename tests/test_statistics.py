@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lbi.evaluation.statistics import bootstrap, compare, holm, sign_flip, success, summarise, wilson
 from lbi.records import Fault, Result
-from lbi.statistics import bootstrap, compare, holm, sign_flip, success, summarise, wilson
 
 
 def result_of(task: str, arm: str, score: float, seed: int = 0, fault: Fault = "") -> Result:

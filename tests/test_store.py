@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from larder import environ
-from lbi.contracts import Reply
 from lbi.errors import UserError
+from lbi.protocols import Reply
 from lbi.records import Action, Document, Observation, Step, Task, Trajectory, Usage
-from lbi.store import RunFolder, Store
+from lbi.storage.run_folder import RunFolder, Store
 
 PAGE = Observation(text="a long page " * 40, url="/", digest="d")
 #: what a reader might take for something else than a text
@@ -151,7 +151,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from lbi.records import Observation, Task, Trajectory
-from lbi.store import RunFolder
+from lbi.storage.run_folder import RunFolder
 store = RunFolder(Path(sys.argv[1]), {"name": "killed"}).store
 for n in range(100_000):
     page = Observation(text=f"page {n} " * 200, digest="d")
@@ -188,7 +188,7 @@ def test_a_killed_process_loses_nothing_that_was_acknowledged(after, tmp_path):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from lbi.store import RunFolder
+from lbi.storage.run_folder import RunFolder
 with RunFolder(Path(sys.argv[1]), {}):
     print("open", flush=True)
     time.sleep(60)

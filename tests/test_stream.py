@@ -12,19 +12,20 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from lamps import LampWorld
-from lbi.attempt import attempt_tasks
+from evaluating import labelled, learn
+from lamps import LampEnvironments
 from lbi.config import Config, resolve
-from lbi.contracts import Reply, Request
+from lbi.context import RunContext
 from lbi.errors import ModelUnavailable
-from lbi.models.offline import OfflineModel
-from lbi.prices import Prices
-from lbi.progress import Seen
+from lbi.models.pricing import Prices
+from lbi.models.providers.offline import OfflineModel
+from lbi.monitoring.progress import Progress
+from lbi.protocols import Reply, Request
 from lbi.records import Example, Task, Trajectory
-from lbi.store import RunFolder
-from lbi.stream import learn
-from lbi.synthesis import construct_examples, replayer, without_idle
-from lbi.workshop import Workshop
+from lbi.rollouts.schedule import attempt_tasks
+from lbi.storage.run_folder import RunFolder
+from lbi.synthesis.examples import without_idle
+from lbi.synthesis.verify import replayer
 
 TASKS = [
     Task(instruction=f'Create a new lamp with the name "Lamp {at}" and the colour "red".', environment="lamps")
@@ -64,12 +65,12 @@ def config_of(workers: int, agent: str = "", **synthesis: Any) -> Config:
     return resolve({"benchmark": "x.toml", "workers": workers, "synthesis": made}, "test")
 
 
-def shop_of(folder: RunFolder, config: Config, model: Any, pauses: tuple[int, ...] = (0,)) -> Workshop:
-    seen = Seen(Console(file=StringIO()), quiet=True)
-    world = LampWorld(pauses=pauses)
-    shop = Workshop(run=folder, config=config, progress=seen, world=world, prices=Prices())
-    shop._models["offline"] = model
-    return shop
+def shop_of(folder: RunFolder, config: Config, model: Any, pauses: tuple[int, ...] = (0,)) -> RunContext:
+    seen = Progress(Console(file=StringIO()), quiet=True)
+    environments = LampEnvironments(pauses=pauses)
+    context = RunContext(folder=folder, config=config, progress=seen, environments=environments, prices=Prices())
+    context._models["offline"] = model
+    return context
 
 
 def dataset(folder: RunFolder) -> dict[str, Any]:
@@ -85,13 +86,13 @@ def dataset(folder: RunFolder) -> dict[str, Any]:
 @pytest.mark.parametrize("seed", range(3))
 async def test_the_dataset_is_the_same_whoever_finishes_first(folders, agent, seed):
     model = Dawdling(seed, random.Random(seed).choice(["abstract", "judge", "act"]))
-    shop = shop_of(folders[0], config_of(1 + seed * 2, agent), model, pauses=(9, 0, 3, 30))
-    found = await learn(shop, TASKS, 0)
-    await shop.close()
+    context = shop_of(folders[0], config_of(1 + seed * 2, agent), model, pauses=(9, 0, 3, 30))
+    found = await learn(context, TASKS, 0)
+    await context.close()
     plain = shop_of(folders[1], config_of(2, agent), OfflineModel())
     expected = [await without_idle(plain, each, 0) for each in await attempt_tasks(plain, TASKS, 0)]
     expected = [each for each in expected if each.steps]
-    await construct_examples(plain, expected, 0)
+    await labelled(plain, expected, 0)
     with plain.progress.stage("replay", 0) as stage:
         verify = replayer(plain, 0, stage)
         for each in expected:
@@ -105,7 +106,7 @@ async def test_the_dataset_is_the_same_whoever_finishes_first(folders, agent, se
 
 async def test_labels_and_replays_do_not_wait_for_all_attempts(folders):
     model = Dawdling(0, "abstract")
-    shop = shop_of(folders[0], config_of(2, "explore"), model, pauses=(1, 40))
+    context = shop_of(folders[0], config_of(2, "explore"), model, pauses=(1, 40))
     order: list[tuple[str, str]] = []
     put = folders[0].store.put_many
 
@@ -115,8 +116,8 @@ async def test_labels_and_replays_do_not_wait_for_all_attempts(folders):
         return put(kind, rows)
 
     folders[0].store.put_many = noted  # type: ignore[method-assign]
-    await learn(shop, TASKS, 0)
-    await shop.close()
+    await learn(context, TASKS, 0)
+    await context.close()
     kinds = [kind for kind, _ in order]
     last_attempt = max(at for at, kind in enumerate(kinds) if kind == "trajectory")
     assert kinds.index("example") < last_attempt
@@ -130,12 +131,12 @@ async def test_an_error_that_ends_the_run_ends_all_stages_of_the_stream(folders)
                 raise ModelUnavailable("no key")
             return await super().complete(request)
 
-    shop = shop_of(folders[0], config_of(2), Gone(0, ""), pauses=(1,))
+    context = shop_of(folders[0], config_of(2), Gone(0, ""), pauses=(1,))
     with pytest.raises(ExceptionGroup) as raised:
-        await asyncio.wait_for(learn(shop, TASKS, 0), 60)
-    await shop.close()
+        await asyncio.wait_for(learn(context, TASKS, 0), 60)
+    await context.close()
     assert raised.value.subgroup(ModelUnavailable) is not None
-    assert all(lamps.closed == 1 for lamps in shop.world.opened)  # type: ignore[attr-defined]
+    assert all(lamps.closed == 1 for lamps in context.environments.opened)  # type: ignore[attr-defined]
     before = dict(dataset(folders[0])["trajectory"])
     again = shop_of(folders[0], config_of(2), Dawdling(0, ""))
     await learn(again, TASKS, 0)
@@ -144,11 +145,11 @@ async def test_an_error_that_ends_the_run_ends_all_stages_of_the_stream(folders)
 
 
 async def test_how_busy_environments_and_models_were_is_known(folders):
-    shop = shop_of(folders[0], config_of(2, "react"), OfflineModel(), pauses=(3,))
-    del shop._models["offline"]  # the shop's own, which is watched
-    await learn(shop, TASKS, 0)
-    await shop.close()
-    shares = shop.shares()
+    context = shop_of(folders[0], config_of(2, "react"), OfflineModel(), pauses=(3,))
+    del context._models["offline"]  # the context's own, which is traced
+    await learn(context, TASKS, 0)
+    await context.close()
+    shares = context.shares()
     environments, models = shares["environments"], shares["models"]
     assert 0 < environments.used <= environments.possible
     assert 0 < environments.some <= environments.elapsed

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from lbi import parse
-from lbi.calls import call_key
 from lbi.config import resolve
-from lbi.contracts import Fields, Model, Request
 from lbi.errors import ModelError, ParseError
-from lbi.models import open_model
+from lbi.models import parsing
+from lbi.models.middleware.cache import call_key
+from lbi.models.registry import open_model
+from lbi.models.testing.model_server import Answer, ModelServer
+from lbi.models.testing.wire_formats import Json
 from lbi.prompts import part_of, render
 from lbi.prompts.limits import PARTS_OF_A_RUN, Limits, Part
+from lbi.protocols import Fields, Model, Request
 from lbi.records import Action, Document, Observation, Step, Task, Trajectory
-from lbi.testing.model_server import Answer, ModelServer
-from lbi.testing.wire_formats import Json
 
 PROVIDERS = ("anthropic", "google", "openai")
 KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "google": "GEMINI_API_KEY"}
@@ -34,50 +34,50 @@ VOTE = '"aligned": true, "coherent": true, "natural": false, "reasonable": true'
 CASES: dict[str, tuple[Request, Any, Any, str, str]] = {
     "propose": (
         Request(role="propose", fields=Fields(document=Document(text="Press Close.", source="x"), count=1)),
-        parse.propose,
+        parsing.propose,
         [("Close it", "Press [Close].")],
         '[{"instruction": "Close it", "quote": "Press [Close]."}]',
         '{"tasks": [{"instruction": "Close it", "quote": "Press [Close]."}]}',
     ),
     "act": (
         Request(role="act", fields=Fields(task=TASK, observation=PAGE)),
-        parse.act,
+        parsing.act,
         ("It is open", 'fill(e1, "a \\"b\\"")'),
         'REASON: It is open\nACTION: fill(e1, "a \\"b\\"")',
         json.dumps({"reason": "It is open", "action": 'fill(e1, "a \\"b\\"")'}, indent=1),
     ),
     "query": (
         Request(role="query", fields=Fields(task=TASK, observation=PAGE)),
-        parse.query,
+        parsing.query,
         "close a ticket",
         "close a ticket",
         '{"query": "close\\na ticket"}',
     ),
     "abstract": (
         Request(role="abstract", fields=Fields(**SPAN)),
-        parse.instruction,
+        parsing.instruction,
         'Close "7"',
         'Close "7"',
         '{"instruction": "Close \\"7\\""}',
     ),
     "summarise": (
         Request(role="summarise", fields=Fields(**SPAN)),
-        parse.summary,
+        parsing.summary,
         "Replicate the following: press Close.",
         "Replicate the following: press Close.",
         '{"summary": "Replicate the following: press Close."}',
     ),
     "abstract of spans": (
         Request(role="abstract", fields=Fields(**SPAN, spans=SPANS)),
-        parse.each(parse.instruction, ("0-1", "1-2")),
+        parsing.each(parsing.instruction, ("0-1", "1-2")),
         {"0-1": "Look", "1-2": "Close it"},
         '{"0-1": "Look", "1-2": "Close it"}',
         '{"labels": [{"span": "0-1", "text": "Look"}, {"span": "1-2", "text": "Close it"}]}',
     ),
     "judge": (
         Request(role="judge", fields=Fields(**SPAN, instruction="Close it")),
-        parse.vote("m"),
-        parse.vote("m")(f'{{"reason": "so", {VOTE}}}'),
+        parsing.vote("m"),
+        parsing.vote("m")(f'{{"reason": "so", {VOTE}}}'),
         "reason: so\naligned: yes\ncoherent: yes\nnatural: no\nreasonable: yes",
         f'{{"reason": "so", {VOTE}}}',
     ),
@@ -124,7 +124,7 @@ def prompt_sent(asked: Json) -> str:
 async def test_the_schema_goes_over_the_wire_and_the_reply_is_read(provider: str, case: str) -> None:
     request, parser, meant, _, structured = CASES[case]
     async with opened(provider, [structured]) as (model, server):
-        found, _ = await parse.ask(model, request, parser)
+        found, _ = await parsing.ask(model, request, parser)
     (asked,) = server.requests
     schema = schema_sent(asked)
     assert schema is not None
@@ -153,7 +153,7 @@ async def test_off_for_a_part_its_prompt_is_the_usual_one_and_the_same_parser_re
     request, parser, meant, plain, _ = CASES[case]
     others = tuple(part for part in PARTS_OF_A_RUN if part != part_of(request.role))
     async with opened(provider, [plain], others) as (model, server):
-        found, _ = await parse.ask(model, request, parser)
+        found, _ = await parsing.ask(model, request, parser)
     assert schema_sent(server.requests[0]) is None
     assert render(request, Limits(structured=others)) == render(request, Limits())
     assert found == meant
@@ -177,8 +177,8 @@ async def test_a_model_that_takes_no_schema_is_asked_in_the_prompts_own_form_fro
     request, parser, meant, plain, _ = CASES["act"]
     no = Answer(status=400, message="Invalid parameter: json_schema is not supported with this model")
     async with opened(provider, [no, plain, plain]) as (model, server):
-        assert (await parse.ask(model, request, parser))[0] == meant
-        assert (await parse.ask(model, request, parser))[0] == meant
+        assert (await parsing.ask(model, request, parser))[0] == meant
+        assert (await parsing.ask(model, request, parser))[0] == meant
     assert [schema_sent(asked) is None for asked in server.requests] == [False, True, True]
     assert ["ACTION: " in prompt_sent(asked) for asked in server.requests] == [False, True, True]
 
@@ -210,7 +210,7 @@ def test_left_open_the_providers_own_endpoint_is_asked_for_structure(
 @pytest.mark.parametrize("said", ['{"reason": "so"}', '{"reason": "so", "action": "press it"}', '{"action": 3}'])
 def test_an_object_without_an_action_is_unreadable(said: str) -> None:
     with pytest.raises(ParseError):
-        parse.act(said)
+        parsing.act(said)
 
 
 @pytest.mark.parametrize("said", ['{"query": ""}', '{"query": 3}', '{"other": "x"}'])
@@ -218,6 +218,6 @@ def test_an_object_that_is_no_query_is_taken_for_what_it_says(said: str) -> None
     """Only the text under the expected name is the reply; braces alone make no reply structured."""
     if said == '{"query": ""}':
         with pytest.raises(ParseError):
-            parse.query(said)
+            parsing.query(said)
     else:
-        assert parse.query(said) == said
+        assert parsing.query(said) == said

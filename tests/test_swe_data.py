@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from lbi.benchmarks.swebench.instance import Instance, load_instances, write_instances
+from lbi.benchmarks.swebench.patches import PatchError, apply, changed, difference, is_source, is_test, paths_in
+from lbi.benchmarks.swebench.predictions import Prediction, read_predictions, write_predictions
+from lbi.benchmarks.swebench.recipes import parse_recipes
+from lbi.benchmarks.swebench.test_results import judge, read_report
 from lbi.errors import UserError
-from lbi.swe.instance import Instance, load_instances, write_instances
-from lbi.swe.outcomes import judge, read_report
-from lbi.swe.patches import PatchError, apply, changed, difference, is_source, is_test, paths_in
-from lbi.swe.predictions import Prediction, read_predictions, write_predictions
-from lbi.swe.recipes import parse_recipes
 
 ROW: dict[str, Any] = {
     "instance_id": "a__b-1",

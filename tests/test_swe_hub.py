@@ -14,10 +14,10 @@ import pytest
 
 from hubs import COMMIT, Hub, hub
 from larder import environ, lbi
-from lbi.mutate.operators import mutations
-from lbi.mutate.run import Baseline, Tried
-from lbi.mutate.tasks import write_tasks
-from lbi.swe.predictions import Prediction, write_predictions
+from lbi.benchmarks.swebench.mutations.operators import mutations
+from lbi.benchmarks.swebench.mutations.run import Baseline, Tried
+from lbi.benchmarks.swebench.mutations.tasks import write_tasks
+from lbi.benchmarks.swebench.predictions import Prediction, write_predictions
 from sandboxes import needs_bubblewrap
 from tills import PASSING, TILL, ground_of, write_till
 
@@ -42,7 +42,7 @@ def mutated(folder: Path) -> dict[str, Any]:
     (change,) = [each for each in mutations(TILL, "src/till.py") if (each.operator, each.old) == ("boundary", ">=")]
     tried = Tried(mutation=change, verdict="breaks", broken=("tests/test_till.py::test_ten_are_cheaper",))
     write_tasks(
-        folder / "t.jsonl", ground_of(write_till(folder / "shop")), Baseline(passed=PASSING, seconds=1.0), [tried]
+        folder / "t.jsonl", ground_of(write_till(folder / "context")), Baseline(passed=PASSING, seconds=1.0), [tried]
     )
     row: dict[str, Any] = json.loads((folder / "t.jsonl").read_text())
     return row

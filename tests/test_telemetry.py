@@ -18,21 +18,21 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from rich.console import Console
 
-from lamps import LampWorld
+from evaluating import learn
+from lamps import LampEnvironments
 from larder import environ
-from lbi import telemetry as t
-from lbi.busy import Busy
 from lbi.config import Config, resolve
-from lbi.contracts import Fields, Reply, Request
+from lbi.context import RunContext
 from lbi.errors import ModelBusy, UserError
-from lbi.models.scripted import Scripted
-from lbi.prices import Prices
-from lbi.progress import Seen
+from lbi.models.middleware.tracing import traced
+from lbi.models.pricing import Prices
+from lbi.models.providers.scripted import Scripted
+from lbi.monitoring import telemetry as t
+from lbi.monitoring.progress import Progress
+from lbi.monitoring.utilisation import Utilisation
+from lbi.protocols import Fields, Reply, Request
 from lbi.records import Observation, Task, Usage
-from lbi.store import RunFolder
-from lbi.stream import learn
-from lbi.watch import watched
-from lbi.workshop import Workshop
+from lbi.storage.run_folder import RunFolder
 
 TASKS = [
     Task(instruction=f'Create a new lamp with the name "Lamp {at}" and the colour "red".', environment="lamps")
@@ -85,10 +85,12 @@ def config_of(**synthesis: Any) -> Config:
 
 async def test_spans_lie_below_each_other_from_the_run_to_the_call(kept, tmp_path):
     with RunFolder(tmp_path) as folder, t.used(kept.telemetry), t.span("run", {t.RUN: "test"}):
-        seen = Seen(Console(file=StringIO()), quiet=True)
-        shop = Workshop(run=folder, config=config_of(), progress=seen, world=LampWorld(), prices=Prices())
-        await learn(shop, TASKS, 0)
-        await shop.close()
+        seen = Progress(Console(file=StringIO()), quiet=True)
+        context = RunContext(
+            folder=folder, config=config_of(), progress=seen, environments=LampEnvironments(), prices=Prices()
+        )
+        await learn(context, TASKS, 0)
+        await context.close()
     paths = {tuple(kept.path(span)) for span in kept.spans}
     assert ("run", "attempt (seed 0)", "roll-out", "step", "chat offline") in paths
     assert ("run", "label (seed 0)", "label", "chat offline") in paths
@@ -117,7 +119,7 @@ async def test_a_call_says_its_model_its_tokens_and_why_it_failed_and_nothing_th
         async def close(self) -> None:
             pass
 
-    model = watched(Server(), Busy())  # type: ignore[arg-type]
+    model = traced(Server(), Utilisation())  # type: ignore[arg-type]
     with t.used(kept.telemetry):
         await model.complete(request_of(SECRET))
         with pytest.raises(ModelBusy):
@@ -153,7 +155,8 @@ async def test_tasks_side_by_side_do_not_end_up_below_each_other(kept):
 
 
 def test_off_it_loads_nothing_and_on_it_needs_to_know_where_to(monkeypatch):
-    script = "import sys, lbi.pipeline, lbi.watch; from lbi.telemetry import open_telemetry; open_telemetry(False); "
+    script = "import sys, lbi.pipeline, lbi.models.middleware.tracing; "
+    script += "from lbi.monitoring.telemetry import open_telemetry; open_telemetry(False); "
     script += "print([name for name in sys.modules if name.startswith('opentelemetry')])"
     ran = subprocess.run([sys.executable, "-c", script], env=environ(), capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
@@ -195,7 +198,7 @@ async def test_it_is_sent_to_where_the_environment_says(receiver, monkeypatch):
     monkeypatch.setenv(t.ENDPOINT, url)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
     telemetry = t.open_telemetry(True)
-    model = watched(Scripted(["done"]), Busy())
+    model = traced(Scripted(["done"]), Utilisation())
     with t.used(telemetry), t.span("run", {t.RUN: "sent"}):
         await model.complete(request_of("go"))
     telemetry.close()

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from lbi.environments.application import Application, load_application
-from lbi.environments.backend import LocalBackend, ManagedApplication
-from lbi.environments.install import install
-from lbi.environments.web import WebWorld
+from lbi.environments.web.application import Application, load_application
+from lbi.environments.web.backend import LocalBackend, ManagedApplication
+from lbi.environments.web.environment import WebEnvironments
+from lbi.environments.web.install import install
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.records import Check, Task
 
@@ -242,8 +242,8 @@ def test_no_server_outlives_us(tmp_path: Path) -> None:
     (tmp_path / "app.json").write_text(application(tmp_path).model_dump_json())
     code = f"""
 import asyncio, os, pathlib, signal
-from lbi.environments.application import Application
-from lbi.environments.backend import ManagedApplication
+from lbi.environments.web.application import Application
+from lbi.environments.web.backend import ManagedApplication
 app = Application.model_validate_json(pathlib.Path({str(tmp_path / "app.json")!r}).read_text())
 async def main():
     backend = await ManagedApplication(app, pathlib.Path({str(tmp_path / "cache")!r})).start()
@@ -265,11 +265,11 @@ asyncio.run(main())
 
 @pytest.mark.browser
 async def test_an_episode_is_acted_and_scored(tmp_path: Path) -> None:
-    world = WebWorld(application(tmp_path), cache=tmp_path / "cache")
+    environments = WebEnvironments(application(tmp_path), cache=tmp_path / "cache")
     sql = Check(sql="SELECT count(*) FROM item WHERE name = 'boat'", equals="1")
     task = Task(instruction="Add a boat", environment="items", check=sql)
     try:
-        web = await world.open()
+        web = await environments.open()
         first = await web.reset(task)
         assert first.digest
         assert await web.score(task, "") == (0.0, "the database says '0', not '1'")
@@ -284,11 +284,11 @@ async def test_an_episode_is_acted_and_scored(tmp_path: Path) -> None:
         with pytest.raises(EnvironmentFailure, match="is gone"):
             await web.step('goto("/die")')
     finally:
-        await world.close()
+        await environments.close()
 
 
 def test_shipped_applications_are_valid() -> None:
-    from lbi.environments.application import shipped_applications
+    from lbi.environments.web.application import shipped_applications
 
     for name in shipped_applications():
         assert load_application(name).name == name

@@ -20,19 +20,19 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import BrowserContext
 
-from lbi.contracts import Environment, Fields, Outcome, Request
-from lbi.environments import perform
-from lbi.environments.application import Application, Login, Policy
-from lbi.environments.browser import SharedBrowser
-from lbi.environments.snapshot import parse_observation
-from lbi.environments.web import WebEnvironment, WebWorld
+from lbi.environments.web import perform
+from lbi.environments.web.application import Application, Login, Policy
+from lbi.environments.web.browser import SharedBrowser
+from lbi.environments.web.environment import WebEnvironment, WebEnvironments
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
-from lbi.images import size_of
-from lbi.models import open_model
+from lbi.models.images import size_of
+from lbi.models.registry import open_model
+from lbi.models.testing.model_server import ModelServer
+from lbi.observations.parse import parse_observation
 from lbi.prompts.limits import Limits
+from lbi.protocols import Environment, Fields, Outcome, Request
 from lbi.records import Check, Observation, Task
-from lbi.store import RunFolder
-from lbi.testing.model_server import ModelServer
+from lbi.storage.run_folder import RunFolder
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -143,10 +143,10 @@ def site() -> Iterator[str]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def web(site: str) -> AsyncIterator[WebEnvironment]:
-    world = WebWorld(base_url=site)
-    yield await world.open()
-    await world.close()
-    await world.close()
+    environments = WebEnvironments(base_url=site)
+    yield await environments.open()
+    await environments.close()
+    await environments.close()
 
 
 def task(path: str, check: Check | None = None) -> Task:
@@ -323,19 +323,19 @@ async def test_finish_ends_the_episode_with_the_answer(web: WebEnvironment) -> N
     assert (outcome.done, outcome.answer) == (True, "42")
 
 
-# -- rules, log-in, failures: each with a world of its own ------------------------------------------------------------
+# -- rules, log-in, failures: each with environments of its own
 
 
-async def opened(world: WebWorld, path: str) -> tuple[WebEnvironment, Observation]:
-    environment = await world.open()
+async def opened(environments: WebEnvironments, path: str) -> tuple[WebEnvironment, Observation]:
+    environment = await environments.open()
     return environment, await environment.reset(task(path))
 
 
 async def test_deny_wins_on_links_names_scripts_and_redirects(site: str) -> None:
     rules = Policy(allow_urls=("^/",), deny_urls=("^/secret",), deny_names=("^Delete .*account",))
-    world = WebWorld(Application(name="ruled", base_url=site, policy=rules))
+    environments = WebEnvironments(Application(name="ruled", base_url=site, policy=rules))
     try:
-        web, _ = await opened(world, "/")
+        web, _ = await opened(environments, "/")
         Site.asked.clear()
         for action in (
             'goto("/secret")',
@@ -350,67 +350,69 @@ async def test_deny_wins_on_links_names_scripts_and_redirects(site: str) -> None
         assert "/secret" not in Site.asked
         assert (await does(web, "click('link \"Form\"')")).url == "/form"
     finally:
-        await world.close()
+        await environments.close()
 
 
 async def test_secrets_log_in_and_are_shown_nowhere(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
     application = Application(name="locked", base_url=site, login=Login(headers={"X-Key": "${SITE_KEY}"}))
     with pytest.raises(UserError, match="SITE_KEY"):
-        WebWorld(application)
+        WebEnvironments(application)
     monkeypatch.setenv("SITE_KEY", "open-sesame")
-    world = WebWorld(application)
+    environments = WebEnvironments(application)
     try:
-        web, seen = await opened(world, "/who")
+        web, seen = await opened(environments, "/who")
         assert "text: key ***" in seen.text
         outcome = await web.step('goto("/echo?name=open-sesame")')
         assert "sesame" not in outcome.model_dump_json()
     finally:
-        await world.close()
+        await environments.close()
 
 
 async def test_a_form_is_logged_in_through_once(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SITE_USER", "ann-the-user")
     form = {"url": "/form", "steps": ['fill(\'textbox "Name:"\', "${SITE_USER}")', "click('button \"Send\"')"]}
-    world = WebWorld(Application.model_validate({"name": "forms", "base_url": site, "login": {"form": form}}))
+    environments = WebEnvironments(
+        Application.model_validate({"name": "forms", "base_url": site, "login": {"form": form}})
+    )
     try:
         Site.asked.clear()
-        web, seen = await opened(world, "/memory")
+        web, seen = await opened(environments, "/memory")
         assert "/echo" in Site.asked
         assert seen.url == "/memory"
         await web.reset(task("/"))
         assert Site.asked.count("/echo") == 1
     finally:
-        await world.close()
+        await environments.close()
 
 
-def logged_in(site: str, *steps: str) -> WebWorld:
+def logged_in(site: str, *steps: str) -> WebEnvironments:
     form = {"url": "/gate", "steps": steps}
-    return WebWorld(Application.model_validate({"name": "gate", "base_url": site, "login": {"form": form}}))
+    return WebEnvironments(Application.model_validate({"name": "gate", "base_url": site, "login": {"form": form}}))
 
 
 async def test_a_log_in_that_takes_too_long_is_tried_again(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(perform, "ELEMENT_MS", 500)
-    world = logged_in(site, "click('button \"Enter\"')")
+    environments = logged_in(site, "click('button \"Enter\"')")
     try:
         Site.asked.clear()
-        web = await world.open()
+        web = await environments.open()
         with pytest.raises(EnvironmentFailure, match="log-in failed at click"):
             await web.reset(task("/who"))
         assert (await web.reset(task("/who"))).url == "/who"
         assert [path for path in Site.asked if path in ("/gate", "/echo", "/who")] == ["/gate"] * 2 + ["/echo", "/who"]
     finally:
-        await world.close()
+        await environments.close()
 
 
 async def test_a_log_in_that_the_page_refuses_is_the_configs_fault(site: str) -> None:
-    world = logged_in(site, "click('button \"Exit\"')")
+    environments = logged_in(site, "click('button \"Exit\"')")
     try:
-        web = await world.open()
+        web = await environments.open()
         for _ in range(2):
             with pytest.raises(UserError, match=r"log-in failed at click.*no button"):
                 await web.reset(task("/who"))
     finally:
-        await world.close()
+        await environments.close()
 
 
 async def test_halves_of_characters_enter_no_record(web: WebEnvironment, tmp_path: Path) -> None:
@@ -431,15 +433,15 @@ async def test_halves_of_characters_enter_no_record(web: WebEnvironment, tmp_pat
 
 
 async def test_a_lost_browser_is_the_infrastructures_failure_and_comes_back(site: str) -> None:
-    world = WebWorld(base_url=site)
+    environments = WebEnvironments(base_url=site)
     try:
-        web, _ = await opened(world, "/")
-        await world.browser._browser.close()  # type: ignore[union-attr]
+        web, _ = await opened(environments, "/")
+        await environments.browser._browser.close()  # type: ignore[union-attr]
         with pytest.raises(EnvironmentFailure):
             await web.step('goto("/form")')
         assert (await web.reset(task("/form"))).url == "/form"
     finally:
-        await world.close()
+        await environments.close()
 
 
 @pytest.mark.parametrize("moment", ["new_page", "new_cdp_session"])
@@ -447,15 +449,15 @@ async def test_a_browser_that_ends_while_an_episode_begins_is_the_infrastructure
     site: str, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Found by killing it at random points: what had just been asked of it failed by an error of its driver's own."""
-    world = WebWorld(base_url=site)
+    environments = WebEnvironments(base_url=site)
     try:
-        web = await world.open()
+        web = await environments.open()
         asked = getattr(BrowserContext, moment)
 
         async def ended(context: BrowserContext, *given: object) -> object:
             monkeypatch.setattr(BrowserContext, moment, asked)
             found = await asked(context, *given) if moment == "new_cdp_session" else None
-            await world.browser._browser.close()  # type: ignore[union-attr]
+            await environments.browser._browser.close()  # type: ignore[union-attr]
             return found or await asked(context, *given)
 
         monkeypatch.setattr(BrowserContext, moment, ended)
@@ -463,16 +465,16 @@ async def test_a_browser_that_ends_while_an_episode_begins_is_the_infrastructure
             await web.reset(task("/form"))
         assert (await web.reset(task("/form"))).url == "/form"
     finally:
-        await world.close()
+        await environments.close()
 
 
 async def test_a_site_that_is_down_is_the_infrastructures_failure() -> None:
-    world = WebWorld(base_url="http://127.0.0.1:9")
+    environments = WebEnvironments(base_url="http://127.0.0.1:9")
     try:
         with pytest.raises(EnvironmentFailure):
-            await opened(world, "/")
+            await opened(environments, "/")
     finally:
-        await world.close()
+        await environments.close()
 
 
 async def test_screenshots_are_handed_over(site: str) -> None:
@@ -482,13 +484,13 @@ async def test_screenshots_are_handed_over(site: str) -> None:
         kept.append(image)
         return "hash"
 
-    world = WebWorld(base_url=site, screenshots=True, save_image=keep)
+    environments = WebEnvironments(base_url=site, screenshots=True, save_image=keep)
     try:
-        _, seen = await opened(world, "/")
+        _, seen = await opened(environments, "/")
         assert seen.image == "hash"
         assert kept[0].startswith(b"\x89PNG")
     finally:
-        await world.close()
+        await environments.close()
     await _shown_to_a_model(seen, kept[0])
 
 

@@ -6,10 +6,10 @@ from functools import lru_cache
 
 import pytest
 
-from lbi.contracts import Shown
+from lbi.protocols import Shown
 from ledgers import Application, Changes, Kind, Life, carried_out
 
-BAYS = ("front", "back", "paint shop")
+BAYS = ("front", "back", "paint context")
 
 
 def job(number: int, summary: str, **values: str) -> tuple[tuple[str, str], dict[str, str]]:
@@ -77,7 +77,7 @@ WORKSHOP = Application(
                 "Repaint the rental fleet",
                 Type="overhaul",
                 Priority="low",
-                Bay="paint shop",
+                Bay="paint context",
                 Round="autumn",
                 Mechanic="mira",
             ),
@@ -87,7 +87,7 @@ WORKSHOP = Application(
             job(8, "Lamp flickers when it rains", Priority="high", Bay="back", Round="summer", Mechanic="tilda"),
             (("bay", "front"), {"Name": "front", "Foreman": "tilda", "Note": ""}),
             (("bay", "back"), {"Name": "back", "Foreman": "jonas", "Note": ""}),
-            (("bay", "paint shop"), {"Name": "paint shop", "Foreman": "mira", "Note": ""}),
+            (("bay", "paint context"), {"Name": "paint context", "Foreman": "mira", "Note": ""}),
             (("round", "spring"), {"Name": "spring", "Due": "2025-03-31", "Completed": ""}),
             (("round", "summer"), {"Name": "summer", "Due": "2025-06-30", "Completed": ""}),
             (("round", "autumn"), {"Name": "autumn", "Due": "2025-09-30", "Completed": ""}),
@@ -118,7 +118,7 @@ WORKSHOP = Application(
         at("jobs", "#7", click("button", "Delete")),
         at("bays", "back", fill("Foreman", "olaf"), click("button", "Save")),
         at("bays", "front", fill("Name", "hall"), click("button", "Save")),
-        at("bays", "paint shop", click("button", "Remove")),
+        at("bays", "paint context", click("button", "Remove")),
         at("rounds", "spring", fill("Due", "2025-04-15"), click("button", "Submit")),
         at("rounds", "summer", click("checkbox", "Completed"), click("button", "Submit")),
         at("rounds", "autumn", click("button", "Delete round")),
@@ -247,8 +247,8 @@ CREATE = [
         made("Wheel is bent", Type="overhaul", Priority="high"),
     ),
     (
-        'There is a new job: the summary is "Wheel is bent". It is urgent and goes to the paint shop bay.',
-        made("Wheel is bent", Priority="urgent", Bay="paint shop"),
+        'There is a new job: the summary is "Wheel is bent". It is urgent and goes to the paint context bay.',
+        made("Wheel is bent", Priority="urgent", Bay="paint context"),
     ),
     (
         'Please enter an overhaul called "Gear box rattles" for the autumn round.',
@@ -277,8 +277,8 @@ CREATE = [
         made("Pedal squeaks", Type="warranty claim", Bay="back"),
     ),
     (
-        'A new inspection is to be entered: "Rim dented", priority urgent, bay paint shop.',
-        made("Rim dented", Type="inspection", Priority="urgent", Bay="paint shop"),
+        'A new inspection is to be entered: "Rim dented", priority urgent, bay paint context.',
+        made("Rim dented", Type="inspection", Priority="urgent", Bay="paint context"),
     ),
     (
         'We need a job titled "Sort the drawers". The description should be "All of them.", and it is of low priority.',
@@ -290,18 +290,18 @@ NAMED = [
     ('Set up a new bay "wash" with jonas as foreman.', bay("new", Name="wash", Foreman="jonas")),
     ('Introduce a bay "wash" whose foreman is mira.', bay("new", Name="wash", Foreman="mira")),
     ("mira is the new foreman of bay front.", bay("front", Foreman="mira")),
-    ("Make jonas foreman of the paint shop.", bay("paint shop", Foreman="jonas")),
+    ("Make jonas foreman of the paint context.", bay("paint context", Foreman="jonas")),
     ("The foreman of the bay front is now jonas instead of tilda.", bay("front", Foreman="jonas")),
     ("tilda runs the back bay from now on, as foreman.", bay("back", Foreman="tilda")),
     ('Rename the bay back to "yard".', bay("back", Name="yard")),
-    ('The paint shop is to be called "spray room" from now on.', bay("paint shop", Name="spray room")),
+    ('The paint context is to be called "spray room" from now on.', bay("paint context", Name="spray room")),
     ('Call the front bay "reception".', bay("front", Name="reception")),
     ('Give the bay back the name "yard".', bay("back", Name="yard")),
 ]
 DELETE: list[tuple[str, Changes]] = [
     ("Delete the bay back.", {("bay", "back"): None}),
     ('Remove bay "front".', {("bay", "front"): None}),
-    ("We no longer need the paint shop bay; delete it.", {("bay", "paint shop"): None}),
+    ("We no longer need the paint context bay; delete it.", {("bay", "paint context"): None}),
     ("Get rid of the summer round.", {("round", "summer"): None}),
     ('Drop the round "autumn" altogether.', {("round", "autumn"): None}),
     ("There will be no winter check after all: remove the round.", {("round", "winter check"): None}),
@@ -351,8 +351,8 @@ DESCRIBED = [
 TOGETHER = [
     ("Set the priority of job 1 to high and its bay to back.", changed(1, Priority="high", Bay="back")),
     (
-        "Job 3 is urgent and belongs to the paint shop. Also plan it for summer.",
-        changed(3, Priority="urgent", Bay="paint shop", Round="summer"),
+        "Job 3 is urgent and belongs to the paint context. Also plan it for summer.",
+        changed(3, Priority="urgent", Bay="paint context", Round="summer"),
     ),
     ('Close job 5 as done and leave the comment "All fine".', changed(5, **DONE, Comment="All fine")),
     (
@@ -630,7 +630,7 @@ SECOND: dict[str, list[tuple[str, Changes]]] = {
 
 @lru_cache(maxsize=2)
 def examples_of(which: str) -> tuple[Shown, ...]:
-    return {"workshop": WORKSHOP, "clinic": CLINIC}[which].examples()
+    return {"context": WORKSHOP, "clinic": CLINIC}[which].examples()
 
 
 def cases_of(batch: dict[str, list[tuple[str, Changes]]]) -> list[object]:
@@ -639,7 +639,7 @@ def cases_of(batch: dict[str, list[tuple[str, Changes]]]) -> list[object]:
 
 @pytest.mark.parametrize(("instruction", "expected"), cases_of(BATCH))
 def test_what_is_asked_for_in_the_workshop_is_done_and_nothing_else(instruction, expected):
-    found, steps = carried_out(WORKSHOP, examples_of("workshop"), instruction)
+    found, steps = carried_out(WORKSHOP, examples_of("context"), instruction)
     assert found == expected, [f"{s.action.text} {s.action.name} [{s.reason}]" for s in steps]
 
 

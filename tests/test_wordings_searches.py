@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from lbi.contracts import Fields
 from lbi.offline.policy import act
 from lbi.offline.searching import order
+from lbi.protocols import Fields
 from lbi.records import Action, Observation, Step, Task
 
 ORDERS = [

@@ -69,7 +69,7 @@ WORKSHOP = """== Machines ==
 The oil costs 12 euros a can; the filter costs 8 euros.
 The gate code is kestrel. Ask Mr. Varga for the key."""
 
-TEXTS = {"library": LIBRARY, "clinic": CLINIC, "workshop": WORKSHOP}
+TEXTS = {"library": LIBRARY, "clinic": CLINIC, "context": WORKSHOP}
 
 # (which text, instruction, what is there, what shall be there; then the next pair)
 Case = tuple[str, ...]
@@ -96,12 +96,12 @@ QUOTED_WORDS: list[Case] = [
     ("clinic", 'In the guide the word "Vistors" is misspelt; it is "Visitors".', "Vistors", "Visitors"),
     ("clinic", 'Use "reception" instead of "the desk" in the ward guide.', "the desk", "reception"),
     (
-        "workshop",
+        "context",
         'The gate code was changed from "kestrel" to "merlin". Bring the page up to date.',
         "kestrel",
         "merlin",
     ),
-    ("workshop", 'Rather than "Mr. Varga" the page should name "Mrs. Toth".', "Mr. Varga", "Mrs. Toth"),
+    ("context", 'Rather than "Mr. Varga" the page should name "Mrs. Toth".', "Mr. Varga", "Mrs. Toth"),
 ]
 PLAIN_WORDS: list[Case] = [
     (
@@ -118,10 +118,10 @@ PLAIN_WORDS: list[Case] = [
     ("clinic", "Petra is no longer the charge nurse, Agnes is. Update the ward guide.", "Petra", "Agnes"),
     ("clinic", "Bandex has moved from Wien to Linz, so correct the list of suppliers.", "Wien", "Linz"),
     ("clinic", "Medisan is in Salzburg now. Please mend the ward guide.", "Graz", "Salzburg"),
-    ("workshop", "The gate code is merlin from now on; change it on the machines page.", "kestrel", "merlin"),
-    ("workshop", "Ask Mrs. Toth for the key, not Mr. Varga. Put that right on the page.", "Mr. Varga", "Mrs. Toth"),
-    ("workshop", "Replace kestrel with merlin on the machines page.", "kestrel", "merlin"),
-    ("workshop", "On the machines page kestrel has to become merlin.", "kestrel", "merlin"),
+    ("context", "The gate code is merlin from now on; change it on the machines page.", "kestrel", "merlin"),
+    ("context", "Ask Mrs. Toth for the key, not Mr. Varga. Put that right on the page.", "Mr. Varga", "Mrs. Toth"),
+    ("context", "Replace kestrel with merlin on the machines page.", "kestrel", "merlin"),
+    ("context", "On the machines page kestrel has to become merlin.", "kestrel", "merlin"),
 ]
 NUMBERS: list[Case] = [
     ("library", "The children's corner now seats 30. Update the opening hours page.", "24", "30"),
@@ -149,9 +149,9 @@ NUMBERS: list[Case] = [
         "Beds: 36",
     ),
     ("clinic", "Visiting hours now end at 18:00 rather than 17:00.", "17:00", "18:00"),
-    ("workshop", "The oil has gone up to 14 euros a can. Adjust the machines page.", "12 euros", "14 euros"),
+    ("context", "The oil has gone up to 14 euros a can. Adjust the machines page.", "12 euros", "14 euros"),
     (
-        "workshop",
+        "context",
         "Filters have become cheaper: 7 euros. Please correct the price on the machines page.",
         "8 euros",
         "7 euros",
@@ -172,9 +172,9 @@ CELLS: list[Case] = [
     ("clinic", "Room B1 is now looked after by the doctor Weiss. Correct the table.", "| 2 | Holm", "| 2 | Weiss"),
     ("clinic", "A third bed was put into B1, so the ward guide should give 3 beds for this room.", "| 2 |", "| 3 |"),
     ("clinic", 'The doctor of room A1 is "Novak", no longer Holm.', "| 4 | Holm", "| 4 | Novak"),
-    ("workshop", "The lathe stands in bay 7 now. Update the table of machines.", "|| 3 ||", "|| 7 ||"),
-    ("workshop", "The drill press was serviced on 2026-05-02; enter that in the table.", "2026-02-14", "2026-05-02"),
-    ("workshop", "Please change the service date of the lathe to 2026-04-20.", "2026-01-10", "2026-04-20"),
+    ("context", "The lathe stands in bay 7 now. Update the table of machines.", "|| 3 ||", "|| 7 ||"),
+    ("context", "The drill press was serviced on 2026-05-02; enter that in the table.", "2026-02-14", "2026-05-02"),
+    ("context", "Please change the service date of the lathe to 2026-04-20.", "2026-01-10", "2026-04-20"),
 ]
 LINES: list[Case] = [
     (
@@ -240,13 +240,13 @@ LINES: list[Case] = [
         "Draft, not approved\n# Ward guide",
     ),
     (
-        "workshop",
+        "context",
         'Append the line "Gloves are in the box." to the machines page.',
         "the key.",
         "the key.\nGloves are in the box.",
     ),
     (
-        "workshop",
+        "context",
         "Add at the bottom of the machines page the sentence: Gloves are in the box.",
         "the key.",
         "the key. Gloves are in the box.",
@@ -296,13 +296,13 @@ ROWS: list[Case] = [
         "| B1 | 2 | Holm |\n| B2 | 3 | Novak |",
     ),
     (
-        "workshop",
+        "context",
         "Add the machine Planer to the table: bay 6, serviced on 2026-03-01.",
         "2026-02-14\n",
         "2026-02-14\n|-\n| Planer || 6 || 2026-03-01\n",
     ),
     (
-        "workshop",
+        "context",
         'A "Planer" was put into bay 6 and serviced on 2026-03-01: add it to the table of machines.',
         "2026-02-14\n",
         "2026-02-14\n|-\n| Planer || 6 || 2026-03-01\n",
@@ -341,12 +341,12 @@ GONE: list[Case] = [
     ("clinic", 'Delete "on duty" in the ward guide.', " on duty", ""),
     ("clinic", "Please drop the line with the charge nurse.", "Charge nurse: Petra\n", ""),
     (
-        "workshop",
+        "context",
         "The lathe was sold, so remove it from the table of machines.",
         "|-\n| Lathe || 3 || 2026-01-10\n",
         "",
     ),
-    ("workshop", "Erase the sentence with the gate code from the machines page.", "The gate code is kestrel. ", ""),
+    ("context", "Erase the sentence with the gate code from the machines page.", "The gate code is kestrel. ", ""),
 ]
 SEVERAL: list[Case] = [
     (
@@ -407,7 +407,7 @@ SEVERAL: list[Case] = [
         "green",
     ),
     (
-        "workshop",
+        "context",
         "The oil costs 14 euros now and the filter 9 euros. Correct both on the machines page.",
         "12 euros",
         "14 euros",
@@ -415,7 +415,7 @@ SEVERAL: list[Case] = [
         "9 euros",
     ),
     (
-        "workshop",
+        "context",
         "The lathe stands in bay 4 now and was serviced on 2026-04-20. Correct its row.",
         "|| 3 || 2026-01-10",
         "|| 4 || 2026-04-20",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lbi.errors import UserError
-from lbi.writer import Writer
+from lbi.storage.writer import Writer
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from lbi.mutate.run import Ground
-from lbi.swe.interpreters import prefixes
+from lbi.benchmarks.swebench.interpreters import prefixes
+from lbi.benchmarks.swebench.mutations.run import Ground
 
 TILL = '''"""A till."""
 
@@ -68,7 +68,9 @@ def write_till(folder: Path) -> Path:
     (folder / "tests").mkdir()
     (folder / "src" / "till.py").write_text(TILL)
     (folder / "tests" / "test_till.py").write_text(TESTS)
-    (folder / "README.md").write_text("# Till\n\nA till for a shop; its tests run with pytest.\n" + "It is small. " * 9)
+    (folder / "README.md").write_text(
+        "# Till\n\nA till for a context; its tests run with pytest.\n" + "It is small. " * 9
+    )
     # plug-ins of the interpreter that runs *our* tests take most of the time that such small tests take
     (folder / "pytest.ini").write_text("[pytest]\naddopts = -p no:hypothesispytest -p no:asyncio -p no:anyio\n")
     return folder

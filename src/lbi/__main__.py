@@ -1,6 +1,6 @@
 """``python -m lbi`` is ``lbi``."""
 
-from lbi.cli import main
+from lbi.cli.app import main
 
 if __name__ == "__main__":
     main()

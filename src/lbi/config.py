@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lbi.documents import DocumentSource
+from lbi.documents.corpus import DocumentSource
 from lbi.errors import UserError
-from lbi.prices import Price
+from lbi.models.pricing import Price
 from lbi.prompts.limits import PARTS_OF_A_RUN, Limits, Part
 
 Data = Literal["none", "forward", "backward", "composed", "shuffled"]

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lbi import plugins
-from lbi.contracts import Agent, Fields, Model, Request, Role
+from lbi.protocols import Agent, Fields, Model, Request, Role
 from lbi.records import Document
 
 if TYPE_CHECKING:
-    from lbi.embed import Embedder
-    from lbi.retrieve import ExampleIndex
+    from lbi.models.embeddings import Embedder
+    from lbi.retrieval.index import ExampleIndex
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Parts:
     """Embeds the queries, for an index that holds vectors."""
     documents: Sequence[Document] = ()
     dates: Collection[str] = ()
-    """All dates that examples in the index are of, for tasks that have one themselves (lbi.leakage)."""
+    """All dates that examples in the index are of, for tasks that have one themselves (lbi.retrieval.leakage)."""
     m1: int = 5
     """At most so many examples by the observation."""
     m2: int = 5

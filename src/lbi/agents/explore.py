@@ -14,8 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lbi.agents import Parts
-from lbi.contracts import Decision
-from lbi.environments.snapshot import Element, Page
+from lbi.observations.parse import Element, Page
 from lbi.offline.coverage import Coverage, Offer, Offered, key_of
 from lbi.offline.forms import (
     CHOICE_ROLES,
@@ -33,6 +32,7 @@ from lbi.offline.forms import (
 from lbi.offline.goal import FILLING, page_of
 from lbi.offline.invent import invent, pick
 from lbi.offline.lexical import words
+from lbi.protocols import Decision
 from lbi.records import Observation, Step, Task, Trajectory, digest_of
 
 NAME = "explore"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from lbi import parse
 from lbi.agents import Parts
 from lbi.agents.react import decide
-from lbi.contracts import Decision, Fields
 from lbi.errors import ModelError, ParseError, UserError
-from lbi.leakage import too_late
+from lbi.models import parsing
+from lbi.protocols import Decision, Fields
 from lbi.records import Observation, Step, Task, Usage
-from lbi.retrieve import ExampleIndex
+from lbi.retrieval.index import ExampleIndex
+from lbi.retrieval.leakage import too_late
 
 
 def create(parts: Parts) -> Icl:
@@ -50,4 +50,4 @@ class Icl:
         if not parts.ask_query:
             return task.instruction, Usage()
         fields = Fields(task=task, history=history, observation=observation)
-        return await parse.ask(parts.query_model or parts.model, parts.request("query", fields), parse.query)
+        return await parsing.ask(parts.query_model or parts.model, parts.request("query", fields), parsing.query)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from lbi.agents import Parts
 from lbi.agents.react import decide
-from lbi.bm25 import Entry, TextIndex
-from lbi.contracts import Decision, Fields
 from lbi.errors import UserError
-from lbi.leakage import tag, too_late
+from lbi.protocols import Decision, Fields
 from lbi.records import Document, Observation, Step, Task
+from lbi.retrieval.bm25 import Entry, TextIndex
+from lbi.retrieval.leakage import tag, too_late
 
 MOST = 50  # documents at most, as in the paper
 
@@ -45,7 +45,7 @@ class Rag:
         return await decide(self._parts, fields)
 
     def documents(self, instruction: str, date: str = "") -> tuple[Document, ...]:
-        """The passages shown for an instruction, best first; for one of a date, none that is later (lbi.leakage)."""
+        """The passages shown for an instruction, best first; for one of a date, none that is later."""
         found = self._index.best(instruction, self._parts.top_documents, without=too_late(self._dates, date))
         return tuple(self._documents[row] for row, _ in found)
 

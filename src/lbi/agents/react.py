@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lbi import parse
 from lbi.agents import Parts
-from lbi.contracts import Decision, Fields
+from lbi.models import parsing
+from lbi.protocols import Decision, Fields
 from lbi.records import Observation, Step, Task
 
 
@@ -26,6 +26,6 @@ class React:
 
 async def decide(parts: Parts, fields: Fields) -> Decision:
     """Ask the model to act. The history is passed whole; what fits into the context is the prompt's business."""
-    (reason, action), usage = await parse.ask(parts.model, parts.request("act", fields), parse.act)
+    (reason, action), usage = await parsing.ask(parts.model, parts.request("act", fields), parsing.act)
     shown = tuple(shown.example.id for shown in fields.examples)
     return Decision(action=action, reason=reason, usage=usage, examples=shown)

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from lbi.agents import Parts
-from lbi.contracts import Decision
 from lbi.offline import commands
 from lbi.offline.lexical import words
+from lbi.protocols import Decision
 from lbi.records import Observation, Step, Task, Trajectory, digest_of
 
 NAME = "try_commands"

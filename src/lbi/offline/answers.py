@@ -6,7 +6,7 @@ import calendar
 import re
 from dataclasses import dataclass
 
-from lbi.environments.snapshot import Page
+from lbi.observations.parse import Page
 from lbi.offline.forms import CHOICE_ROLES, TEXT_ROLES, called
 from lbi.offline.goal import Goal
 from lbi.offline.lexical import contains_phrase, labels, stem, words

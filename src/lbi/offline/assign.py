@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lbi.environments.snapshot import Element
+from lbi.observations.parse import Element
 from lbi.offline import dates
 from lbi.offline.emptying import bare, clears, emptied
 from lbi.offline.forms import CHOICE_ROLES, TEXT_ROLES, TOGGLE_ROLES, Key, called, is_locked, title

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import cast
 
-from lbi.contracts import Shown
-from lbi.environments.snapshot import Page
+from lbi.observations.parse import Page
 from lbi.offline.goal import page_of
 from lbi.offline.lexical import words
 from lbi.offline.memo import Unhashed
 from lbi.offline.places import segments
 from lbi.offline.things import variants
+from lbi.protocols import Shown
 from lbi.records import Trajectory
 
 NAMED = 0.35  # for a page that is called by a value of the instruction

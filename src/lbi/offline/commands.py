@@ -10,8 +10,8 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 
-from lbi.contracts import Fields, Shown
 from lbi.offline.lexical import words
+from lbi.protocols import Fields, Shown
 from lbi.records import Action, Observation, Step, Trajectory
 
 Move = tuple[str, str]  # action, reason

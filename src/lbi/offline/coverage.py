@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import parse_qsl, urlsplit
 
-from lbi.environments.snapshot import Element, Page
+from lbi.observations.parse import Element, Page
 from lbi.offline.forms import FIELD_ROLES, TOGGLE_ROLES, Key, form_of, is_shy, title, usable
 from lbi.offline.goal import FILLING, page_of
 from lbi.offline.lexical import SYNONYMS

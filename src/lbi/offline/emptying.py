@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from functools import lru_cache
 
-from lbi.environments.snapshot import Element
+from lbi.observations.parse import Element
 from lbi.offline.forms import CHOICE_ROLES, TEXT_ROLES, TOGGLE_ROLES, called
 from lbi.offline.lexical import labels, unquoted
 

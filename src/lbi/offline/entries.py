@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from lbi.environments.snapshot import Element
+from lbi.observations.parse import Element
 from lbi.offline.contrast import operands
 from lbi.offline.forms import called
 from lbi.offline.goal import Goal

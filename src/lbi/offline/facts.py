@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
-from lbi.environments.snapshot import Page
+from lbi.observations.parse import Page
 from lbi.offline.kin import root, roots
 from lbi.offline.places import segments
 

@@ -9,13 +9,13 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 
-from lbi.contracts import Shown
-from lbi.environments.snapshot import Element, Page
+from lbi.observations.parse import Element, Page
 from lbi.offline.assign import Filling, assign
 from lbi.offline.forms import FIELD_ROLES, TOGGLE_ROLES, Key, find, is_locked, usable
 from lbi.offline.goal import page_of
 from lbi.offline.memo import Unhashed
 from lbi.offline.situation import Move, Situation, click
+from lbi.protocols import Shown
 from lbi.records import Trajectory
 
 OPENS = "opens a field for what the instruction says"

@@ -6,7 +6,7 @@ import itertools
 import json
 import re
 
-from lbi.environments.snapshot import Element
+from lbi.observations.parse import Element
 from lbi.offline.assign import Filling, assign, holds
 from lbi.offline.folds import unfold, unfold_for
 from lbi.offline.forms import (

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from lbi.environments.snapshot import Element, Page
+from lbi.observations.parse import Element, Page
 from lbi.offline.lexical import labels, words
 
 TEXT_ROLES = frozenset({"textbox", "searchbox", "spinbutton"})

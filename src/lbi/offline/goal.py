@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from lbi.environments.snapshot import Page, parse_observation
+from lbi.observations.parse import Page, parse_observation
 from lbi.offline.lexical import Value, is_question, labels, mask, stem, values, words
 from lbi.offline.senses import canonical, senses
 from lbi.records import Observation

@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Collection
 
-from lbi.environments.snapshot import Element, Page
+from lbi.observations.parse import Element, Page
 from lbi.offline.answers import answer
 from lbi.offline.assign import assign, holds
 from lbi.offline.forms import PRESS_WORDS, SHY_WORDS, TEXT_ROLES, Form, find, form_of, forms, is_empty, usable

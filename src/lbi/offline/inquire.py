@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lbi.environments.snapshot import Page
+from lbi.observations.parse import Page
 from lbi.offline.forms import usable
 from lbi.offline.ground import RESULT, search
 from lbi.offline.kin import root

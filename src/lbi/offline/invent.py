@@ -6,7 +6,7 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 
-from lbi.environments.snapshot import Element, Page
+from lbi.observations.parse import Element, Page
 from lbi.offline.forms import TEXT_ROLES
 from lbi.offline.lexical import labels, stem
 

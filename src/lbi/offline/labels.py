@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from lbi.environments.snapshot import Page
+from lbi.observations.parse import Page
 from lbi.offline.forms import TOGGLE_ROLES, called, column_of, row_of, title
 from lbi.offline.goal import FILLING, page_of
 from lbi.offline.places import Thing, place, segments, thing_of

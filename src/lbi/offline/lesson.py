@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import parse_qsl, urlencode
 
-from lbi.contracts import Shown
-from lbi.environments.snapshot import Page
+from lbi.observations.parse import Page
 from lbi.offline.forms import TOGGLE_ROLES, find
 from lbi.offline.goal import Goal
 from lbi.offline.lexical import words
 from lbi.offline.places import Thing, segments, swap, thing_in
 from lbi.offline.procedure import Operation, procedure_of
 from lbi.offline.things import FAMILIAR, Known, directory, plain_name
+from lbi.protocols import Shown
 from lbi.records import Observation, Step
 
 

@@ -10,10 +10,10 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from lbi.contracts import Fields
 from lbi.offline.goal import DOES, Goal, page_of
 from lbi.offline.lexical import SYNONYMS, words
 from lbi.offline.places import segments
+from lbi.protocols import Fields
 from lbi.records import Observation, Step
 
 _QUOTES = re.compile(r"\"[^\"]*\"|“[^”]*”|(?<!\w)'[^']*'(?!\w)|`[^`]*`")

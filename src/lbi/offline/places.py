@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from lbi.environments.snapshot import Page
+from lbi.observations.parse import Page
 from lbi.offline.lexical import STOP, SYNONYMS, contains_phrase
 
 _NUMBERED = re.compile(r"^[a-z]{0,2}\d+$", re.IGNORECASE)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qsl
 
-from lbi.contracts import Fields
 from lbi.offline import searching
 from lbi.offline.atlas import UNKNOWN
 from lbi.offline.follow import LAST, WAY, follow, is_at
@@ -26,6 +25,7 @@ from lbi.offline.rank import CLOSE_ENOUGH, CLOSE_TO_ANSWER, rank
 from lbi.offline.seek import LIKELY, SURE, asked, seek
 from lbi.offline.situation import Move, Situation, finish, guidance
 from lbi.offline.things import Known
+from lbi.protocols import Fields
 from lbi.records import Step
 
 #: share of the best lesson's score that another must have to take its place

@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from lbi.contracts import Shown
-from lbi.environments.snapshot import Page
+from lbi.observations.parse import Page
 from lbi.offline.forms import TOGGLE_ROLES, Form, called, find, form_of
 from lbi.offline.goal import FILLING, is_visit, page_of
 from lbi.offline.lexical import labels, mask, words
 from lbi.offline.memo import Unhashed
 from lbi.offline.places import Thing, thing_of
 from lbi.offline.things import directory
+from lbi.protocols import Shown
 from lbi.records import Action, Observation, Step, Trajectory
 
 PAGES = 12  # pages of an example's trajectory beside its own that are looked at for names of things

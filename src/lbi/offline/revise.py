@@ -10,7 +10,7 @@ import itertools
 import re
 from collections.abc import Sequence
 
-from lbi.environments.snapshot import Element
+from lbi.observations.parse import Element
 from lbi.offline.additions import put_in
 from lbi.offline.contrast import Swap, bounded, operands, stands_in, swaps, without_remarks
 from lbi.offline.entries import changed_entries

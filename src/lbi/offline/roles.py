@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from lbi.environments.snapshot import Element
+from lbi.observations.parse import Element
 from lbi.offline.forms import TEXT_ROLES, called
 from lbi.offline.lexical import STOP, SYNONYMS, labels, stem, unquoted
 from lbi.offline.senses import sense_of

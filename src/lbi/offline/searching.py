@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from lbi.environments.snapshot import Element, Page
+from lbi.observations.parse import Element, Page
 from lbi.offline.forms import TEXT_ROLES, called, usable
 from lbi.offline.lexical import labels, stem, words
 from lbi.offline.situation import Move, Situation, click, fill, finish

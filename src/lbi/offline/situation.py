@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from lbi.contracts import Shown
-from lbi.environments.snapshot import Element, Page
+from lbi.observations.parse import Element, Page
 from lbi.offline.answers import answer
 from lbi.offline.assign import Filling
 from lbi.offline.atlas import Atlas
@@ -16,6 +15,7 @@ from lbi.offline.forms import FIELD_ROLES, TOGGLE_ROLES, Key, called
 from lbi.offline.goal import FILLING, Goal, page_of
 from lbi.offline.lexical import Value, contains_phrase, labels, words
 from lbi.offline.things import variants
+from lbi.protocols import Shown
 from lbi.records import Observation, Step
 
 Move = tuple[str, str]  # action, reason

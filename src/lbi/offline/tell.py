@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 
-from lbi.environments.snapshot import Page
+from lbi.observations.parse import Page
 from lbi.offline.facts import Record
 from lbi.offline.kin import root
 from lbi.offline.lexical import contains_phrase

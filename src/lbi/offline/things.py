@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import cast
 
-from lbi.environments.snapshot import Page
+from lbi.observations.parse import Page
 from lbi.offline.goal import Goal
 from lbi.offline.lexical import STOP, SYNONYMS, contains_phrase, labels, words
 from lbi.offline.places import Thing, parts_of, thing_in

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from lbi.environments.snapshot import Page
+from lbi.observations.parse import Page
 from lbi.offline.facts import DAY, Record, is_number, records
 from lbi.offline.kin import akin, root, roots
 from lbi.offline.lexical import contains_phrase

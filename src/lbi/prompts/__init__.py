@@ -8,12 +8,12 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import Any, Literal
 
-from lbi.contracts import Fields, Message, Request, Role
-from lbi.differences import without_references
+from lbi.observations.diff import without_references
 from lbi.prompts.known import answer_of, knowledge
 from lbi.prompts.limits import Limits, Part
 from lbi.prompts.seen import as_changes, history, page_text, unless_same
 from lbi.prompts.template import FOLDER, block, cut
+from lbi.protocols import Fields, Message, Request, Role
 from lbi.records import Document, Observation, Trajectory, digest_of
 
 #: files that other prompts put into theirs; a change in one of them changes the hash of those prompts

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from lbi.contracts import Fields, Shown
-from lbi.differences import without_references
+from lbi.observations.diff import without_references
 from lbi.prompts.limits import Limits
 from lbi.prompts.seen import page_text
 from lbi.prompts.template import block, cut, on_one_line
+from lbi.protocols import Fields, Shown
 from lbi.records import Document, Observation, Trajectory
 
 

@@ -23,4 +23,4 @@ class Limits(Record):
     document: int = 24_000  # the section that tasks are proposed from
     images: tuple[Part, ...] = PARTS_OF_A_RUN  # who is shown the screenshots that observations have
     image_side: int = 1280  # pixels of a screenshot's longer side, as it is sent
-    structured: tuple[Part, ...] | None = ()  # who replies by lbi.schemas; None = the provider decides
+    structured: tuple[Part, ...] | None = ()  # who replies by lbi.models.schemas; None = the provider decides

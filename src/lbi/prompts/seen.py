@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lbi.differences import shortest, without_references
+from lbi.observations.diff import shortest, without_references
 from lbi.prompts.template import block, cut, one_line
 from lbi.records import Observation, Step
 

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from lbi.filters.replay import Replayed
 from lbi.records import TIERS, Example, Vote
 from lbi.report.charts import Band, Part
 from lbi.report.gather import Gathered
 from lbi.report.words import decimal, percent
+from lbi.synthesis.filters.replay import Replayed
 
 STOPS = {
     "done": "s1",

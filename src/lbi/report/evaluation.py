@@ -8,11 +8,11 @@ from typing import Any
 
 from markupsafe import Markup
 
+from lbi.evaluation.statistics import ArmSummary, Comparison, compare, summarise, wilson
 from lbi.records import Result, Usage
 from lbi.report import charts
 from lbi.report.charts import Bar, Interval, points
 from lbi.report.gather import Gathered, outcome_of
-from lbi.statistics import ArmSummary, Comparison, compare, summarise, wilson
 
 INFRASTRUCTURE = ("environment", "harness")
 MAX_TASKS = 600  # rows of the table of tasks

@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from lbi.filters.replay import Replayed
 from lbi.records import Document, Example, Result, Task, Trajectory, digest_of
-from lbi.rows import address
-from lbi.store import RunFolder
+from lbi.storage.database import address
+from lbi.storage.run_folder import RunFolder
+from lbi.synthesis.filters.replay import Replayed
 
 SOURCES = {
     "trajectory": "synthesis",

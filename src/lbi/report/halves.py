@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lbi.evaluation.statistics import Comparison
 from lbi.report import evaluation
 from lbi.report.evaluation import ArmRow
 from lbi.report.gather import Gathered
-from lbi.statistics import Comparison
 
 NAMES = {True: "looked at while the method was made", False: "looked at by nobody"}
 

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any, get_args
 from markupsafe import Markup
 
 from lbi import __version__
-from lbi.contracts import Role
+from lbi.protocols import Role
 from lbi.records import TIERS, Result
 from lbi.report import charts, counts, evaluation, words
 from lbi.report.gather import OFFLINE, Gathered, gather
 from lbi.report.halves import halves
 from lbi.report.pages import Pages, Writer
 from lbi.report.words import count, duration, money
-from lbi.store import RunFolder, write_atomically
+from lbi.storage.files import write_atomically
+from lbi.storage.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from jinja2 import Environment

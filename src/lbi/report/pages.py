@@ -18,7 +18,7 @@ from lbi.records import Example, Observation, Step, Trajectory, Verdict
 from lbi.report.counts import vote_in_words
 from lbi.report.gather import Entry, Gathered
 from lbi.report.words import count, in_words, money
-from lbi.store import RunFolder
+from lbi.storage.run_folder import RunFolder
 
 MAX_PAGES = 2_000
 MAX_BYTES = 15_000_000

@@ -20,10 +20,10 @@ from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from pathlib import Path
 
 from lbi.errors import EnvironmentFailure, UserError
-from lbi.sandbox.contract import Completed, Ending, Limits
+from lbi.sandbox.bubblewrap import ENVIRONMENT, WORKDIR
 from lbi.sandbox.ignore import kept
-from lbi.sandbox.kept import ENVIRONMENT, WORKDIR
 from lbi.sandbox.patch import LINK, Change, Side, digest_of_changes, patch
+from lbi.sandbox.protocol import Completed, Ending, Limits
 
 STARTING = 600.0  # seconds, with an image that has still to be fetched
 ORDINARY = 120.0

@@ -1,0 +1,128 @@
+"""Writes a second of the run's database, one commit for each beside one commit for many; and kill -9 while it writes.
+
+    python benchmarks/store.py [--rows 20000] [--tasks 500] [--kills 8]
+
+`each` is what the store did before decision 0013: every write its own transaction, in the thread that asks for it, not
+synced to the disk (synchronous=NORMAL) and synced (FULL). `grouped` is the store: as many tasks as --tasks write and
+await one row after the other. Rows are replies to model calls with prompts of 2 kB. Under kill -9 a process prints the
+number of each row after it was acknowledged; then the rows that are there are counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import zstandard
+
+from lbi.protocols import Reply
+from lbi.records import Usage
+from lbi.storage.database import SCHEMA, Store
+
+PROMPT = " ".join(f"line {at}: the quick brown fox jumps over the lazy dog" for at in range(40))
+REPLY = Reply(text="REASON: it is there\nACTION: click(e12)", model="m", usage=Usage(calls=1, input_tokens=500))
+
+
+def each(folder: Path, rows: int, synchronous: str) -> float:
+    """Rows per second with a transaction for each."""
+    db = sqlite3.connect(folder / f"{synchronous}.db", isolation_level=None)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute(f"PRAGMA synchronous={synchronous}")
+    db.executescript(SCHEMA)
+    pack = zstandard.ZstdCompressor(level=3)
+    began = time.perf_counter()
+    for at in range(rows):
+        packed = (pack.compress(f"{PROMPT} {at}".encode()), pack.compress(REPLY.text.encode()))
+        row = (str(at), "act", "s", "m", *packed, REPLY.usage.model_dump_json(), time.time())
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("INSERT OR IGNORE INTO call VALUES(?, ?, ?, ?, ?, ?, ?, ?)", row)
+        db.execute("DELETE FROM failed_call WHERE key = ?", (str(at),))
+        db.execute("COMMIT")
+    seconds = time.perf_counter() - began
+    db.close()
+    return rows / seconds
+
+
+async def grouped(folder: Path, rows: int, tasks: int) -> float:
+    """Acknowledged rows per second of so many tasks."""
+    store = Store(folder / f"grouped-{tasks}.db")
+    left = iter(range(rows))
+
+    async def write() -> None:
+        for at in left:
+            await store.put_call(str(at), "act", "s", "m", f"{PROMPT} {at}", REPLY)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(write() for _ in range(tasks)))
+    seconds = time.perf_counter() - began
+    store.close()
+    return rows / seconds
+
+
+async def acknowledge(file: Path, tasks: int) -> None:
+    """Write for ever, and print the number of each row that was acknowledged."""
+    store = Store(file)
+    begin = len(store.call_keys())
+    numbers = iter(range(begin, 10**9))
+
+    async def write() -> None:
+        for at in numbers:
+            await store.put_call(str(at), "act", "s", "m", f"{PROMPT} {at}", REPLY)
+            os.write(1, f"{at}\n".encode())
+
+    await asyncio.gather(*(write() for _ in range(tasks)))
+
+
+def killed(folder: Path, kills: int, tasks: int) -> tuple[int, int]:
+    """(rows acknowledged, rows of these that were lost) over so many kills of a process that writes."""
+    file, said = folder / "killed.db", set[str]()
+    for at in range(kills):
+        arguments = [sys.executable, __file__, "--acknowledge", str(file), "--tasks", str(tasks)]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            lines = [process.stdout.readline()]
+            stop = time.monotonic() + 0.2 + 0.15 * at
+            while time.monotonic() < stop:
+                lines.append(process.stdout.readline())
+            process.send_signal(signal.SIGKILL)
+            lines += process.stdout.read().splitlines(keepends=True)
+        said |= {line.strip() for line in lines if line.endswith("\n")}
+    store = Store(file)
+    there = store.call_keys()
+    store.close()
+    return len(said), len(said - there)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--tasks", type=int, default=500)
+    parser.add_argument("--kills", type=int, default=8)
+    parser.add_argument("--acknowledge", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.acknowledge:
+        asyncio.run(acknowledge(given.acknowledge, given.tasks))
+        return
+    with tempfile.TemporaryDirectory(dir=os.environ.get("LBI_BENCH_DIR")) as place:
+        folder = Path(place)
+        before = {name: each(folder, given.rows, name) for name in ("NORMAL", "FULL")}
+        for name, rate in before.items():
+            print(f"each, synchronous={name:<8}{rate:>10,.0f} rows/s")
+        for tasks in (1, given.tasks):
+            rate = asyncio.run(grouped(folder, given.rows, tasks))
+            ratios = ", ".join(f"{rate / other:.2f} x each {name}" for name, other in before.items())
+            print(f"grouped, {tasks:>4} tasks     {rate:>12,.0f} rows/s   {ratios}")
+        said, missing = killed(folder, given.kills, given.tasks)
+        print(f"kill -9 x {given.kills}: {said:,} rows acknowledged, {missing} of them lost")
+
+
+if __name__ == "__main__":
+    main()

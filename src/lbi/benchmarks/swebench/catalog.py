@@ -1,0 +1,87 @@
+"""A name or a file -> the instances in it, each built when it is asked for: recipes, mutations, official data sets."""
+
+from __future__ import annotations
+
+import difflib
+import tempfile
+import threading
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+from lbi.benchmarks.swebench.build import Built, build, build_mutated
+from lbi.benchmarks.swebench.hub import fetched, is_on_hub
+from lbi.benchmarks.swebench.instance import ENDINGS, Instance, load_instances
+from lbi.benchmarks.swebench.recipes import Recipe, Recipes, draft, parse_recipes
+from lbi.errors import UserError
+
+
+class Shelf:
+    """Instances by name. What is built for this process alone is removed when it is closed."""
+
+    def __init__(self, name: str, instances: list[Instance], recipes: Mapping[str, Recipe], cache: Path | None) -> None:
+        self.name = name
+        self.instances = {instance.instance_id: instance for instance in instances}
+        self._recipes = recipes
+        self._cache = cache
+        self._built: dict[str, Built] = {}
+        self._lock = threading.Lock()
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+
+    def build(self, name: str) -> Built:
+        """Blocking, seconds the first time. Raises UserError for what cannot be built on this machine."""
+        with self._lock:
+            if name not in self._built:
+                self._built[name] = self._make(name)
+            return self._built[name]
+
+    def buildable(self, name: str) -> bool:
+        """Whether it can be built here; what cannot comes as a container image."""
+        return name in self._recipes or self.instances[name].mutation is not None
+
+    def _make(self, name: str) -> Built:
+        if name not in self.instances:
+            near = difflib.get_close_matches(name, self.instances, n=1, cutoff=0.4)
+            raise UserError(f"{self.name} has no instance {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        if name in self._recipes:
+            return build(self._recipes[name], self._cache)
+        if not self.buildable(name):
+            raise UserError(
+                f"{name} is of an official data set, whose repositories come as container images: "
+                "grade its predictions with `lbi grade` where Docker or Podman runs"
+            )
+        self._scratch = self._scratch or tempfile.TemporaryDirectory(prefix="lbi-mutated-")
+        return build_mutated(self.instances[name], Path(self._scratch.name) / name)
+
+    def close(self) -> None:
+        if self._scratch is not None:
+            self._scratch.cleanup()
+            self._scratch = None
+        self._built.clear()
+
+
+def open_shelf(place: str, cache: Path | None = None) -> Shelf:
+    """A shipped file of recipes by name, somebody's own by path, or a data set by path or on a hub.
+
+    Raises UserError.
+    """
+    if is_on_hub(place):
+        return Shelf(place, load_instances(fetched(place)), {}, cache)
+    path = Path(place).expanduser()
+    if path.is_dir() or path.suffix in ENDINGS:
+        return Shelf(place, load_instances(path), {}, cache)
+    recipes = _recipes(place, path)
+    by_name = {recipe.name: recipe for recipe in recipes.instance}
+    return Shelf(recipes.name, [draft(recipe) for recipe in recipes.instance], by_name, cache)
+
+
+def _recipes(place: str, path: Path) -> Recipes:
+    shipped = resources.files("lbi.benchmarks") / f"{place}.toml"
+    if "/" not in place and shipped.is_file():
+        return parse_recipes(shipped.read_text("utf-8"), place)
+    if not path.is_file():
+        raise UserError(f"no instances at {place}: neither the name of a shipped benchmark nor a file")
+    try:
+        return parse_recipes(path.read_text("utf-8"), place)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {place}: {error}") from None

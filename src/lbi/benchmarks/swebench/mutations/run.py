@@ -1,0 +1,159 @@
+"""A repository x mutations -> those that break tests. Each is tried in a sandbox; the repository is only read."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lbi.benchmarks.swebench.mutations.operators import Mutation, compiles, mutated, mutations
+from lbi.benchmarks.swebench.patches import is_source
+from lbi.benchmarks.swebench.test_results import ANY_SOURCE, run_pytest
+from lbi.errors import UserError
+from lbi.records import Record, digest_of
+from lbi.sandbox.open import Limits, Sandbox, open_sandbox
+
+#: why a mutation is no task
+Verdict = Literal["breaks", "survives", "no python", "stopped", "no report"]
+SLOWER = 3.0  # times the pristine repository's tests may a mutant's take
+LEAST = 5.0  # seconds that any mutant gets
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What is mutated and how its tests are run."""
+
+    repository: Path
+    python: Path
+    """Interpreter that has pytest and what the repository needs."""
+    binds: tuple[Path, ...]
+    tests: tuple[str, ...] = ()
+    """Files or folders for pytest; empty = what it finds."""
+    wall_seconds: float = 300.0
+    """Of one run of the pristine repository's tests."""
+    backend: str = "auto"
+    unsafe: bool = False
+
+
+class Baseline(Record):
+    """What the pristine repository's tests come to."""
+
+    passed: tuple[str, ...]
+    seconds: float
+
+    @property
+    def limit(self) -> float:
+        """Seconds for a mutant's run."""
+        return max(LEAST, SLOWER * self.seconds)
+
+
+class Tried(Record):
+    """What a mutation came to."""
+
+    mutation: Mutation
+    verdict: Verdict
+    broken: tuple[str, ...] = ()  # tests that passed before and do not now
+    seconds: float = 0.0
+
+
+def candidates(repository: Path, only: Sequence[str], seed: int) -> list[Mutation]:
+    """Every mutation of the sources, seeded, with the operators in turns. Raises UserError where there is none.
+
+    ``only`` are files or folders of the repository; empty = all of its sources.
+    """
+    found: dict[str, list[Mutation]] = {}
+    for path in _sources(repository, only):
+        try:
+            text = (repository / path).read_text("utf-8")
+            for mutation in mutations(text, path):
+                found.setdefault(mutation.operator, []).append(mutation)
+        except (SyntaxError, ValueError, RecursionError):
+            continue  # a file for another Python, or none at all
+    if not found:
+        raise UserError(f"nothing to mutate in {repository}: no Python source with a function outside of its tests")
+    chance = random.Random(f"mutate/{seed}")
+    for operator in sorted(found):
+        chance.shuffle(found[operator])
+    return list(_in_turns([found[operator] for operator in sorted(found)]))
+
+
+def _sources(repository: Path, only: Sequence[str]) -> list[str]:
+    below = [(repository / each).resolve() for each in only] or [repository.resolve()]
+    for each in below:
+        if not each.exists() or not each.is_relative_to(repository.resolve()):
+            raise UserError(f"no {each} in the repository {repository}")
+    files = {file for each in below for file in ([each] if each.is_file() else each.rglob("*.py"))}
+    paths = sorted(file.relative_to(repository.resolve()).as_posix() for file in files)
+    return [path for path in paths if is_source(path) and not any(_apart(part) for part in path.split("/"))]
+
+
+def _apart(part: str) -> bool:
+    return part.startswith(".") or part in ("build", "dist", "node_modules", "venv", "site-packages", "setup.py")
+
+
+def _in_turns(groups: Iterable[list[Mutation]]) -> Iterator[Mutation]:
+    waiting = [iter(group) for group in groups]
+    while waiting:
+        for group in tuple(waiting):
+            following = next(group, None)
+            if following is None:
+                waiting.remove(group)
+            else:
+                yield following
+
+
+@asynccontextmanager
+async def opened(ground: Ground, limit: float) -> AsyncIterator[Sandbox]:
+    """A sandbox over the repository, in which the tests may run for ``limit`` seconds."""
+    limits = Limits(wall_seconds=limit, cpu_seconds=int(limit) + 1)
+    env = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "TZ": "UTC"}
+    async with open_sandbox(
+        ground.repository, backend=ground.backend, limits=limits, binds=ground.binds, env=env, unsafe=ground.unsafe
+    ) as sandbox:
+        yield sandbox
+
+
+async def baseline(ground: Ground) -> Baseline:
+    """Run the tests of the pristine repository twice: what passes both times counts. Raises UserError."""
+    async with opened(ground, ground.wall_seconds) as sandbox:
+        passed: set[str] | None = None
+        for _ in range(2):
+            outcomes, done = await run_pytest(sandbox, ground.python, ground.tests, ANY_SOURCE)
+            now = {name for name, outcome in outcomes.items() if outcome == "passed"}
+            if done.ended != "exited":
+                raise UserError(
+                    f"the tests of {ground.repository} were stopped ({done.ended}); choose some with --tests, "
+                    "or give them more --seconds"
+                )
+            passed = now if passed is None else passed & now
+            await sandbox.reset()
+    if not passed:
+        last = "\n".join(done.output.strip().splitlines()[-12:])
+        raise UserError(f"no test of {ground.repository} passes, so none can be broken:\n{last}")
+    return Baseline(passed=tuple(sorted(passed)), seconds=done.seconds)
+
+
+async def tried(sandbox: Sandbox, ground: Ground, before: Baseline, mutation: Mutation) -> Tried:
+    """Run the tests with a mutation; the sandbox is as before afterwards."""
+    content = (ground.repository / mutation.path).read_bytes()
+    if not compiles(content, mutation):
+        return Tried(mutation=mutation, verdict="no python")
+    await sandbox.upload(mutation.path, mutated(content, mutation))
+    outcomes, done = await run_pytest(sandbox, ground.python, ground.tests, ANY_SOURCE)
+    await sandbox.reset()
+    if done.ended != "exited":
+        return Tried(mutation=mutation, verdict="stopped", seconds=done.seconds)
+    if not outcomes:
+        return Tried(mutation=mutation, verdict="no report", seconds=done.seconds)
+    broken = tuple(name for name in before.passed if outcomes.get(name) != "passed")
+    return Tried(mutation=mutation, verdict="breaks" if broken else "survives", broken=broken, seconds=done.seconds)
+
+
+def fingerprint(ground: Ground) -> str:
+    """Of all files that decide what a mutation comes to."""
+    files = sorted(file for file in ground.repository.rglob("*.py") if file.is_file() and "/." not in file.as_posix())
+    said = [(file.relative_to(ground.repository).as_posix(), digest_of(file.read_bytes().hex())) for file in files]
+    return digest_of([said, ground.tests, str(ground.python)])

@@ -1,0 +1,135 @@
+"""Grades by the official package: our log between its markers, read by its own parser and its own rules.
+
+The package is installed into an interpreter of its own when it is first asked for, so nothing of ours has to agree with
+what it depends on. Official instances come as container images; where an engine runs, its own harness runs them.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lbi.benchmarks.swebench.grade import Grade
+from lbi.benchmarks.swebench.instance import Instance, write_instances
+from lbi.benchmarks.swebench.interpreters import interpreter
+from lbi.benchmarks.swebench.predictions import Prediction, write_predictions
+from lbi.errors import UserError
+
+PACKAGE = "swebench==5.0.2"
+START, END = ">>>>> Start Test Output", ">>>>> End Test Output"
+EXIT_CODE = ">>>>> Test Exit Code"
+NOT_APPLIED, STOPPED = ">>>>> Patch Apply Failed", ">>>>> Tests Timed Out"
+PARSER, KIND = "parse_log_pytest", "pass_and_fail"  # where an instance names none
+
+_GRADER = """
+import json, sys
+from swebench.harness.grading import get_eval_report
+from swebench.types import TestSpec
+reports = {}
+for case in json.load(sys.stdin):
+    report = get_eval_report(TestSpec(**case["spec"]), case["prediction"], case["log"], True)
+    reports.update(report)
+json.dump(reports, sys.stdout)
+"""
+
+
+def log_of(grade: Grade) -> str:
+    """What the official package reads of a run."""
+    if not grade.applied:
+        return f"{NOT_APPLIED}\n{grade.reason}\n"
+    assert grade.ran is not None
+    if grade.ran.ended != "exited":
+        return f"{grade.ran.log}\n{STOPPED}\n"
+    return f"{START}\n{grade.ran.log}\n{END}\n{EXIT_CODE}: {grade.ran.exit_code}\n"
+
+
+def official_reports(graded: Sequence[tuple[Instance, str, Grade]], cache: Path | None = None) -> dict[str, Any]:
+    """(instance, patch, our grade with its log) -> the official report by instance. Blocking. Raises UserError."""
+    with tempfile.TemporaryDirectory(prefix="lbi-official-") as scratch:
+        cases = []
+        for number, (instance, patch, grade) in enumerate(graded):
+            log = Path(scratch) / f"{number}.log"
+            log.write_text(log_of(grade), "utf-8", errors="replace")
+            cases.append({"spec": _spec(instance), "prediction": _prediction(instance, patch), "log": str(log)})
+        printed = _run(["-c", _GRADER], "the official grader", json.dumps(cases), cache)
+    reports: dict[str, Any] = json.loads(printed)
+    return reports
+
+
+def _spec(instance: Instance) -> dict[str, Any]:
+    return {
+        "instance_id": instance.instance_id,
+        "image": instance.image,
+        "eval_script_list": [],
+        "repo": instance.repo,
+        "version": instance.version,
+        "FAIL_TO_PASS": _as_parsed(instance.fail_to_pass),
+        "PASS_TO_PASS": _as_parsed(instance.pass_to_pass),
+        "log_parser": instance.log_parser or PARSER,
+        "eval_type": instance.eval_type or KIND,
+    }
+
+
+def _as_parsed(names: Sequence[str]) -> list[str]:
+    """Their parser takes a test's name to end at the first blank, and their data sets hold the names in this form."""
+    return list(dict.fromkeys(name.split()[0] for name in names))
+
+
+def _prediction(instance: Instance, patch: str) -> dict[str, str]:
+    return {"instance_id": instance.instance_id, "model_name_or_path": "lbi", "model_patch": patch}
+
+
+def run_official(
+    instances: Sequence[Instance], predictions: Sequence[Prediction], workers: int, seconds: int = 1800
+) -> dict[str, bool]:
+    """Let the official harness grade predictions in the instances' container images; whether each is resolved.
+
+    Blocking, minutes each. An instance that the harness could not grade is not in the answer. Raises UserError.
+    """
+    engine()
+    without = [instance.instance_id for instance in instances if not (instance.image and instance.eval_script)]
+    if without:
+        raise UserError(
+            f"{without[0]} names no container image and no evaluation script, so it is of an older edition of the "
+            "data set; take the current one of the hub"
+        )
+    with tempfile.TemporaryDirectory(prefix="lbi-official-") as scratch:
+        folder = Path(scratch)
+        write_instances(folder / "instances.jsonl", instances)
+        write_predictions(folder / "predictions.jsonl", predictions)
+        arguments = ["-m", "swebench.harness.run_evaluation", "-d", str(folder / "instances.jsonl")]
+        arguments += ["-p", str(folder / "predictions.jsonl"), "-id", "lbi", "--report_dir", scratch]
+        arguments += ["--max_workers", str(workers), "-t", str(seconds)]
+        _run(arguments, "the official harness", "", None, cwd=folder, timeout=seconds * len(instances) + 600.0)
+        reports = [json.loads(file.read_text("utf-8")) for file in sorted(folder.rglob("report.json"))]
+    return {name: bool(found["resolved"]) for report in reports for name, found in report.items()}
+
+
+def engine() -> None:
+    """Raises UserError where no container engine answers."""
+    try:
+        subprocess.run(["docker", "info"], capture_output=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        raise UserError(
+            "official instances come as container images, and no Docker engine answers here (`docker info`); "
+            "start one, or grade on a machine that has one"
+        ) from None
+
+
+def _run(
+    arguments: list[str], what: str, given: str, cache: Path | None, *, cwd: Path | None = None, timeout: float = 600.0
+) -> str:
+    python = interpreter((PACKAGE,), cache) / "bin" / "python"
+    try:
+        done = subprocess.run(
+            [str(python), *arguments], input=given, capture_output=True, text=True, cwd=cwd, timeout=timeout
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UserError(f"{what} failed: {error}") from None
+    if done.returncode:
+        raise UserError(f"{what} failed (exit {done.returncode}): " + "\n".join(done.stderr.strip().splitlines()[-6:]))
+    return done.stdout

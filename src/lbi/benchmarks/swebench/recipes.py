@@ -1,0 +1,96 @@
+"""A file of recipes -> instances that can be built from a package registry: two releases, and what differs is the bug.
+
+A recipe is data: which package, which two releases, which tests tell them apart, and the problem in our own words. What
+the repositories hold is not in it; the patches are worked out from the two source archives when it is built.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lbi.benchmarks.swebench.instance import Instance
+from lbi.config import explain
+from lbi.errors import UserError
+
+
+class Release(BaseModel):
+    """A source archive of a package registry."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    date: str
+    """ISO moment of its upload."""
+
+
+class Recipe(BaseModel):
+    """One instance: the release with the bug, the one without it, and the tests that tell them apart."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[\w.-]+$")
+    package: str
+    repo: str
+    base: Release
+    fixed: Release
+    problem: str
+    tests: tuple[str, ...] = Field(min_length=1)
+    """Files that are run, all of them named by the tests below."""
+    requirements: tuple[str, ...]
+    """Exact versions, beside the package's own release with the bug."""
+    source: str = ""
+    """Folder below the archive's root from which the package is imported: "" or "src"."""
+    fail_to_pass: tuple[str, ...] = Field(min_length=1)
+    pass_to_pass: tuple[str, ...]
+
+
+def draft(recipe: Recipe) -> Instance:
+    """The instance of a recipe as far as it can be told without building it: all but the patches."""
+    return Instance(
+        instance_id=recipe.name,
+        repo=recipe.repo,
+        base_commit=recipe.base.version,
+        version=recipe.base.version,
+        created_at=recipe.base.date,
+        problem_statement=recipe.problem.strip(),
+        fail_to_pass=recipe.fail_to_pass,
+        pass_to_pass=recipe.pass_to_pass,
+    )
+
+
+class Recipes(BaseModel):
+    """The file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    environment: str = "repository"
+    instance: tuple[Recipe, ...] = Field(min_length=1)
+
+
+def parse_recipes(text: str, where: str) -> Recipes:
+    """Raises UserError."""
+    try:
+        raw: dict[str, Any] = tomllib.loads(text)
+        recipes = Recipes.model_validate(raw)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{where}: {error}") from None
+    except ValidationError as error:
+        raise UserError(f"{where}: {explain(error, Recipes)}") from None
+    names = [recipe.name for recipe in recipes.instance]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"{where}: the name {twice[0]!r} is used twice; each instance needs its own")
+    return recipes
+
+
+def load_recipes(file: Path) -> Recipes:
+    """Raises UserError."""
+    try:
+        return parse_recipes(file.read_text("utf-8"), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the recipes in {file}: {error}") from None

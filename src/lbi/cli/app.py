@@ -1,0 +1,370 @@
+"""The command line ``lbi``: arguments -> a function of lbi.cli, and its errors -> one line and an exit code.
+
+0 done, 1 a check failed or the program is wrong, 2 bad input, 3 the budget is used up, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, NoReturn, ParamSpec
+
+import typer
+
+P = ParamSpec("P")
+
+app = typer.Typer(
+    name="lbi",
+    help="Makes an agent better at one application by interacting with it. No labels, and no key for the demo.",
+    epilog="Start with `lbi init --url http://localhost:3000 --docs ./docs`, then `lbi run`.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # rich takes longer to load than --help may take
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+def main() -> None:
+    app(prog_name="lbi")
+
+
+def _command(function: Callable[P, int], of: typer.Typer = app) -> Callable[P, int]:
+    """Register a command whose errors end the process as they should."""
+
+    @functools.wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> int:
+        try:
+            code = function(*args, **kwargs)
+        except typer.Exit:
+            raise
+        except KeyboardInterrupt:
+            from lbi.cli.errors import interrupted
+
+            _end(interrupted(), 130)
+        except Exception as error:  # noqa: BLE001 - the top of the command line
+            from lbi.cli.errors import explained
+
+            _end(*explained(error))
+        raise typer.Exit(code)
+
+    of.command(function.__name__.rstrip("_"))(guarded)
+    return guarded
+
+
+def _end(message: str, code: int) -> NoReturn:
+    print(f"lbi: {message}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from lbi import __version__
+
+        print(f"lbi {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None: ...
+
+
+Config = Annotated[
+    Path | None, typer.Argument(help="Config file, or the folder of a run to continue.", show_default="lbi.toml")
+]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/NAME")]
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model", "-m", help="offline, anthropic:NAME, google:NAME, openai:NAME; keys come from the environment."
+    ),
+]
+BaseUrl = Annotated[str, typer.Option("--base-url", help="Address of an OpenAI-compatible server, with openai:NAME.")]
+Budget = Annotated[str, typer.Option("--budget", help="Stop before more than this is spent, such as 20usd.")]
+Seeds = Annotated[str, typer.Option("--seeds", help="Such as 0,1,2.")]
+Workers = Annotated[int, typer.Option("--workers", "-w", help="Environments at a time.", show_default="the config's")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="Any key of the config; may be repeated.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print the resolved config and what it would cost; do nothing.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")]
+Progress = Annotated[
+    str, typer.Option("--progress", help="bar, lines, json (an object per line on stderr), none.", show_default=False)
+]
+Join = Annotated[bool, typer.Option("--join", help="Work on a run together with the process that works on it.")]
+Otel = Annotated[
+    bool, typer.Option("--otel", help="Send traces and metrics to OTEL_EXPORTER_OTLP_ENDPOINT (extra: otel).")
+]
+Repo = Annotated[Path | None, typer.Option("--repo", help="Learn a repository of your own; needs no config file.")]
+Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run a repository's commands without a sandbox.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+
+
+@_command
+def run(
+    config: Config = None,
+    out: Out = None,
+    model: Model = "",
+    base_url: BaseUrl = "",
+    budget: Budget = "",
+    seeds: Seeds = "",
+    workers: Workers = 0,
+    set_: Set = None,
+    repo: Repo = None,
+    unsafe: Unsafe = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    progress: Progress = "auto",
+    join: Join = False,
+    otel: Otel = False,
+) -> int:
+    """Learn from documents and measure on held-out tasks.
+
+    Documents, tasks, attempts, examples, results, report. Stopped or killed, the same command continues where it was.
+    """
+    from lbi.cli.run import How, Wanted, run
+
+    wanted = Wanted(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe)
+    return run(wanted, "", How(dry_run, json, quiet, progress, join, otel))
+
+
+@_command
+def synthesize(
+    config: Config = None,
+    out: Out = None,
+    model: Model = "",
+    base_url: BaseUrl = "",
+    budget: Budget = "",
+    seeds: Seeds = "",
+    workers: Workers = 0,
+    set_: Set = None,
+    repo: Repo = None,
+    unsafe: Unsafe = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    progress: Progress = "auto",
+    join: Join = False,
+    otel: Otel = False,
+) -> int:
+    """Learn only: stop when the examples are made."""
+    from lbi.cli.run import How, Wanted, run
+
+    wanted = Wanted(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe)
+    return run(wanted, "synthesis", How(dry_run, json, quiet, progress, join, otel))
+
+
+@_command
+def evaluate(
+    config: Annotated[Path, typer.Argument(help="Folder of a run with examples.", metavar="RUN")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for a second evaluation of the same examples.")
+    ] = None,
+    model: Model = "",
+    base_url: BaseUrl = "",
+    budget: Budget = "",
+    seeds: Seeds = "",
+    workers: Workers = 0,
+    set_: Set = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    progress: Progress = "auto",
+    join: Join = False,
+    otel: Otel = False,
+) -> int:
+    """Measure only, with the examples that a run has.
+
+    With --out, the examples are copied there first, and other tasks, arms or models may be chosen.
+    """
+    from lbi.cli.run import How, Wanted, run
+
+    wanted = Wanted(config, out, model, base_url, budget, seeds, workers, set_ or [])
+    return run(wanted, "evaluation", How(dry_run, json, quiet, progress, join, otel))
+
+
+@_command
+def report(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    json: Json = False,
+) -> int:
+    """Write the report of a run anew and print its tables.
+
+    Works at any point of a run, also while it goes on.
+    """
+    from lbi.cli.report import report
+
+    return report(run, open_, json)
+
+
+@_command
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    format: Annotated[
+        str, typer.Option("--format", "-f", help="trl, openai, sharegpt, jsonl or parquet; or predictions.")
+    ],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder.", show_default="RUN/export-FORMAT")] = None,
+    tier: Annotated[
+        str, typer.Option(help="Only examples that earned this or more: unverified, committee, replayed, checked.")
+    ] = "unverified",
+    kinds: Annotated[str, typer.Option(help="Kinds of examples, by comma.")] = "abstract,summary,composed",
+    seeds: Annotated[str, typer.Option("--seeds", help="Of the run.", show_default="all")] = "",
+    validation: Annotated[float, typer.Option(help="Share of the documents that is held back.")] = 0.1,
+    json: Json = False,
+) -> int:
+    """Write the examples of a run as a training set.
+
+    With predictions: the patches that each arm handed in for a benchmark of repositories, in SWE-bench's format.
+    """
+    from lbi.cli.export import export
+
+    return export(run, format, out, tier, kinds, seeds, validation, json)
+
+
+@_command
+def calls(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    call: Annotated[str, typer.Argument(help="Id of one call, or its beginning; then prompt and reply.")] = "",
+    stage: Annotated[str, typer.Option(help="Only of this stage: propose, attempt, label, filter, evaluate.")] = "",
+    role: Annotated[str, typer.Option(help="Only of this role: propose, act, query, abstract, summarise, judge.")] = "",
+    model: Annotated[str, typer.Option("--model", "-m", help="Only of this model.")] = "",
+    failed: Annotated[bool, typer.Option("--failed", help="Only calls that failed for good.")] = False,
+    cost: Annotated[float, typer.Option(help="Only calls that cost at least so many US dollars.", min=0)] = 0.0,
+    seconds: Annotated[float, typer.Option(help="Only calls that took at least so long.", min=0)] = 0.0,
+    sort: Annotated[str, typer.Option(help="time, cost, tokens or seconds.")] = "time",
+    limit: Annotated[int, typer.Option(help="At most so many; 0 = all.", min=0)] = 50,
+    json: Json = False,
+) -> int:
+    """Look into the model calls of a run.
+
+    Works at any point of a run, also while it goes on. Secrets are masked.
+    """
+    from lbi.cli.calls import Wanted, calls
+
+    return calls(run, call, Wanted(stage, role, model, failed, cost, seconds, sort, limit), json)
+
+
+@_command
+def list_(
+    what: Annotated[
+        str,
+        typer.Argument(help="applications, benchmarks, agents, filters, models, configs, environments; empty = all."),
+    ] = "",
+    json: Json = False,
+) -> int:
+    """Print what there is to pick from."""
+    from lbi.cli.list import list_all
+
+    return list_all(what, json)
+
+
+@_command
+def check(
+    what: Annotated[str, typer.Argument(help="browser, application, benchmark, config or all.")] = "all",
+    name: Annotated[str, typer.Argument(help="Name or file of the application, benchmark or config.")] = "",
+    task: Annotated[str, typer.Option(help="Of a benchmark: only this task.")] = "",
+    workers: Annotated[int, typer.Option("--workers", "-w", min=1, max=64, help="Environments at a time.")] = 3,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Try a browser, an application, a config or a benchmark.
+
+    The browser shows a page; an application starts, and resets to the same state; every gold solution of a benchmark
+    scores 1 and doing nothing 0. Exits with 1 if anything fails.
+    """
+    from lbi.cli.check import check
+
+    return check(what, name, task, workers, json, quiet)
+
+
+@_command
+def init(
+    url: Annotated[str, typer.Option(help="Where the application runs, such as http://localhost:3000.")],
+    docs: Annotated[list[str], typer.Option(help="Its documentation: file, folder or URL; may be repeated.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Config file to write.")] = Path("lbi.toml"),
+    tasks: Annotated[Path | None, typer.Option(help="Template to write.", show_default="tasks.toml beside it")] = None,
+    force: Annotated[bool, typer.Option(help="Replace files that are there.")] = False,
+) -> int:
+    """Write a config for an application of your own.
+
+    Checks first that the site answers, that the documents can be read, and that the browser works.
+    """
+    from lbi.cli.init import init
+
+    return init(url, docs, out, tasks, force)
+
+
+@_command
+def grade(
+    instances: Annotated[
+        str, typer.Argument(help="Shipped benchmark, file of recipes, or a data set of SWE-bench's format.")
+    ],
+    predictions: Annotated[
+        Path, typer.Option("--predictions", "-p", help="JSON or JSON Lines, as SWE-bench's tools write them.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File of grades.", show_default="PREDICTIONS.grades.json")
+    ] = None,
+    official: Annotated[
+        bool, typer.Option("--official", help="Have the official package read each log too (362 MB the first time).")
+    ] = False,
+    workers: Annotated[int, typer.Option("--workers", "-w", min=1, max=64, help="Sandboxes at a time.")] = 2,
+    unsafe: Annotated[bool, typer.Option("--unsafe", help="Run without a sandbox, on a copy.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Grade patches: do the tests that failed pass, and those that passed still?
+
+    Each in a fresh sandbox. What was graded before is not graded again. Exits with 1 if a patch could not be graded.
+    """
+    from lbi.cli.grade import grade_predictions
+
+    return grade_predictions(instances, predictions, out, official, workers, unsafe, json, quiet)
+
+
+tasks_ = typer.Typer(name="tasks", help="Make tasks.", no_args_is_help=True)
+app.add_typer(tasks_)
+
+
+@functools.partial(_command, of=tasks_)
+def mutate(
+    repository: Annotated[Path, typer.Argument(help="Folder of a repository with pytest tests.", metavar="REPO")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File of tasks to write.")] = Path("mutations.jsonl"),
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="So many tasks.")] = 20,
+    limit: Annotated[int, typer.Option(min=0, help="Try at most so many mutations; 0 = all.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the order in which mutations are tried.")] = 0,
+    only: Annotated[list[str] | None, typer.Option(help="File or folder to mutate; may be repeated.")] = None,
+    tests: Annotated[list[str] | None, typer.Option(help="File or folder of tests; may be repeated.")] = None,
+    python: Annotated[
+        Path | None, typer.Option(help="Interpreter with what it needs.", show_default="REPO/.venv's, else a fresh one")
+    ] = None,
+    with_: Annotated[
+        list[str] | None, typer.Option("--with", help="Requirement of the fresh interpreter; may be repeated.")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", "-w", min=1, max=64, help="Sandboxes at a time.")] = 2,
+    seconds: Annotated[float, typer.Option(min=1, help="At most, for all tests of the repository as it is.")] = 300.0,
+    unsafe: Annotated[bool, typer.Option("--unsafe", help="Run without a sandbox, on a copy.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Put bugs into a repository on purpose: tasks whose solution is known.
+
+    Only those that break a test which passed before; the repository itself is not written to. Stopped or killed, the
+    same command continues where it was.
+    """
+    from lbi.cli.mutate import Wanted, mutate
+
+    wanted = Wanted(
+        repository, out, count, limit, seed, only or [], tests or [], python, with_ or [], workers, seconds, unsafe
+    )
+    return mutate(wanted, json, quiet)

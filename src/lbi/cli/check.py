@@ -1,0 +1,150 @@
+"""check: does a browser start, an application come up and reset, a config make sense, a benchmark score rightly?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from lbi.cli.instances import WAYS, check_instances
+from lbi.cli.preflight import check_config, models_of
+from lbi.cli.trials import Row, check_benchmark
+from lbi.config import Config, load_config
+from lbi.documents.corpus import read_corpus
+from lbi.environments import described, open_environments, own_documents
+from lbi.environments.web.application import shipped_applications
+from lbi.errors import LbiError, UserError
+from lbi.evaluation.benchmark import load_benchmark, load_benchmarks, shipped_benchmarks
+from lbi.records import Task
+
+
+def check(what: str, name: str, task: str, workers: int, as_json: bool, quiet: bool) -> int:
+    """Print what was found; 1 if anything failed."""
+    rows = asyncio.run(_checked(what, name, task, workers, quiet or as_json))
+    if as_json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        Console().print(_table(rows))
+    failed = [row for row in rows if not row["passed"]]
+    if not as_json:
+        print(f"{len(rows) - len(failed)} of {len(rows)} passed")
+    return 1 if failed else 0
+
+
+async def _checked(what: str, name: str, task: str, workers: int, quiet: bool) -> list[Row]:
+    if what == "browser":
+        return [await _row("browser", check_browser())]
+    if what == "application":
+        return [await _row(f"application {_named(what, name)}", check_application(name))]
+    if what == "config":
+        return [await _row(f"config {_named(what, name)}", _config(Path(name)))]
+    if what == "benchmark":
+        return await _benchmark(_named(what, name), task, workers, quiet)
+    if what != "all":
+        raise UserError(f"cannot check {what!r}; choose browser, application, benchmark, config or all")
+    rows = [await _row("browser", check_browser())]
+    rows += [await _row(f"application {each}", check_application(each)) for each in shipped_applications()]
+    for each in shipped_benchmarks():
+        rows += await _benchmark(each, task, workers, quiet)
+    return rows
+
+
+async def _benchmark(name: str, task: str, workers: int, quiet: bool) -> list[Row]:
+    if load_benchmark(name).environment == "repository":
+        return await check_instances(name, task, workers, quiet)
+    return await check_benchmark(name, task, workers, quiet)
+
+
+def _named(what: str, name: str) -> str:
+    if not name:
+        raise UserError(f"which {what}? Write `lbi check {what} NAME`; `lbi list` shows what there is")
+    return name
+
+
+async def _row(what: str, finding: Awaitable[str]) -> Row:
+    try:
+        return {"what": what, "passed": True, "found": await finding}
+    except LbiError as error:
+        return {"what": what, "passed": False, "found": str(error)}
+
+
+async def check_browser() -> str:
+    """Start the browser and say which it is."""
+    from lbi.environments.web.browser import SharedBrowser
+
+    browser = SharedBrowser()
+    started = time.monotonic()
+    try:
+        context = await browser.context()
+        version = context.browser.version if context.browser else "of unknown version"
+        page = await context.new_page()
+        await page.goto("data:text/html,<button>here</button>")
+        if "here" not in await page.aria_snapshot(mode="ai"):
+            raise UserError("the browser starts and shows nothing; try another one")
+        return f"Chromium {version} shows a page after {time.monotonic() - started:.1f} s"
+    finally:
+        await browser.close()
+
+
+async def check_application(name: str) -> str:
+    """Install, start, look at the start page, reset, read the documents."""
+    config = Config(application=name)
+    environments = open_environments(config, lambda png: "")
+    try:
+        environment = await environments.open()
+        task = Task(instruction="", environment=environments.name)
+        first = await environment.reset(task)
+        started = time.monotonic()
+        second = await environment.reset(task)
+        seconds = time.monotonic() - started
+        if first.digest != second.digest:
+            raise UserError("two resets give two different states; name what changes under state.ignore_columns")
+        corpus = read_corpus(await own_documents(config, environments))
+        skipped = f", {len(corpus.skipped)} skipped" if corpus.skipped else ""
+        return (
+            f"{elements(second.text)} elements on {second.url}, reset in {seconds:.2f} s, "
+            f"{len(corpus.documents)} sections of documents{skipped}"
+        )
+    finally:
+        await environments.close()
+
+
+def elements(text: str) -> int:
+    """How many elements of an observation can be acted on."""
+    from lbi.observations.parse import parse_observation
+
+    return len(parse_observation(text).elements)
+
+
+async def _config(file: Path) -> str:
+    config = load_config(file)
+    await check_config(config)
+    held_out = len(load_benchmarks(config.benchmark).task) if config.benchmark else 0
+    tasks = f"{held_out} held-out tasks" if held_out else "no held-out tasks, so synthesised ones stand in"
+    models = ", ".join(models_of(config))
+    return f"{described(config)}; {tasks}; {len(config.evaluation.arms)} arms; models: {models}"
+
+
+def _table(rows: list[Row]) -> Table:
+    of_tasks = any("gold" in row for row in rows)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    table.add_column("checked", no_wrap=True)
+    ways = [way for way in WAYS if any(way in row for row in rows)] if of_tasks else []
+    for way in ways:
+        table.add_column(way, justify="right")
+    table.add_column("found")
+    for row in rows:
+        scores = [score(row.get(way)) for way in ways]
+        table.add_row("ok" if row["passed"] else "FAILED", row["what"], *scores, escape(row["found"]))
+    return table
+
+
+def score(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"

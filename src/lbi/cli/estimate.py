@@ -1,0 +1,211 @@
+"""A config and its documents -> what a run would ask of the models, before anything is paid: calls, tokens, money.
+
+Prompts are rendered as the run renders them, with a page of usual length in place of those that nobody has seen yet.
+Every number is an upper bound: episodes end early, filters drop examples, and a call made before costs nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lbi.config import Arm, Config
+from lbi.evaluation.holdout import held_out_sections, tasks_wanted
+from lbi.models.images import scaled_size
+from lbi.models.registry import image_tokens
+from lbi.prompts import estimate_tokens, render
+from lbi.protocols import Fields, Request, Role, Shown
+from lbi.records import Action, Document, Example, Observation, Record, Step, Task, Trajectory
+from lbi.synthesis.backward import all_spans, role_of
+from lbi.synthesis.labelling import calls_of
+from lbi.synthesis.propose import in_turns
+
+PAGE = 6_000  # characters of a usual page, as an observation
+SCREENSHOT = (1280, 900)  # pixels of a usual screenshot
+SPAN = 3  # actions of a usual example
+#: tokens of a usual reply, without what a model may think before it
+REPLY: dict[Role, int] = {"propose": 70, "act": 60, "query": 25, "abstract": 40, "summarise": 80, "judge": 120}
+#: agents that decide without a model
+CALL_FREE = frozenset({"explore"})
+
+
+class Planned(Record):
+    """The calls of one role in one stage."""
+
+    stage: str
+    role: Role
+    model: str
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost: float | None = None  # US dollars; None = no price is known
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How much work there is."""
+
+    sections: int  # that tasks are proposed from
+    proposed: int
+    held_out: int
+    rollouts: int  # of all seeds
+    labels: int
+
+
+def counts(config: Config, documents: int, benchmark_tasks: int) -> Counts:
+    """``benchmark_tasks`` is 0 where proposed tasks stand in for a benchmark."""
+    each = max(1, config.synthesis.tasks_per_document)
+    sections = min(documents, math.ceil(tasks_wanted(config) / each))
+    proposed = sections * each
+    apart = 0 if benchmark_tasks else min(sections, held_out_sections(sections)) * each
+    held_out = benchmark_tasks or apart
+    chosen = min(held_out, config.evaluation.tasks) if config.evaluation.tasks else held_out
+    rollouts = config.synthesis.rollouts * len(config.seeds) if proposed > apart else 0
+    return Counts(sections, proposed, chosen, rollouts, rollouts * len(_spans(config)))
+
+
+def _spans(config: Config) -> list[tuple[int, int]]:
+    """As many spans as are labelled of a trajectory at its step limit; which they will be nobody knows yet."""
+    spans = all_spans(_trajectory(config.synthesis.step_limit))
+    return spans if config.labelling.spans == "all" else spans[: config.synthesis.spans_per_trajectory]
+
+
+def plan(config: Config, documents: Sequence[Document], benchmark_tasks: int, actions: str) -> list[Planned]:
+    """One row per stage and role, in the order of the run, without prices."""
+    work = counts(config, len(documents), benchmark_tasks)
+    rows = [_propose(config, in_turns(documents, config.seeds[0])[: work.sections], actions)]
+    rows += _attempt(config, work, actions)
+    rows += _label(config, work)
+    for arm in config.evaluation.arms:
+        rows += _evaluate(config, arm, work.held_out * len(config.seeds), documents, actions)
+    grown = next((arm for arm in config.evaluation.arms if arm.name == config.evaluation.growth_arm), None)
+    if grown is not None and config.evaluation.growth:
+        episodes = work.held_out * len(config.seeds) * len(config.evaluation.growth)
+        rows += _evaluate(config, grown.model_copy(update={"name": "growth"}), episodes, documents, actions)
+    if not benchmark_tasks:
+        episodes = work.held_out * len(config.seeds) * (len(config.evaluation.arms) + len(config.evaluation.growth))
+        rows += _judge(config, "evaluate: judge", episodes, config.evaluation.step_limit)
+    return [row for row in rows if row.calls]
+
+
+def _propose(config: Config, documents: Sequence[Document], actions: str) -> Planned:
+    count = config.synthesis.tasks_per_document
+    model = config.models.of("propose")
+    asked = [Fields(document=each, count=count, actions=actions) for each in documents]
+    said = REPLY["propose"] * count * len(documents)
+    return _row("propose", "propose", model, len(documents), _tokens(config, model, "propose", asked), said)
+
+
+def _attempt(config: Config, work: Counts, actions: str) -> list[Planned]:
+    model = config.models.of("act")
+    agent = config.synthesis.agent or ("explore" if model == "offline" else "react")
+    if agent in CALL_FREE:
+        return []
+    limit = config.synthesis.step_limit
+    asked = _tokens(config, model, "act", [_at_step(at, actions) for at in range(limit)])
+    return [_row("attempt", "act", model, work.rollouts * limit, work.rollouts * asked)]
+
+
+def _label(config: Config, work: Counts) -> list[Planned]:
+    rows = []
+    for kind in config.synthesis.kinds:
+        role = role_of(kind)
+        model, asked = config.models.of(role), _label_calls(config)
+        said = REPLY[role] * work.labels
+        tokens = work.rollouts * _tokens(config, model, role, asked)
+        rows.append(_row("label", role, model, work.rollouts * len(asked), tokens, said))
+    if "committee" in config.synthesis.filters:
+        # of each roll-out, the example under its own task is judged too
+        rows += _judge(config, "filter", work.labels * len(config.synthesis.kinds) + work.rollouts, SPAN)
+    return rows
+
+
+def _label_calls(config: Config) -> list[Fields]:
+    """What is asked of one trajectory; where the choice of spans decides that, one call for each, of usual length."""
+    how, spans, n = config.labelling, _spans(config), config.synthesis.step_limit
+    if not how.whole and how.spans != "all":
+        return [Fields(trajectory=_trajectory(SPAN), start=0, end=SPAN)] * len(spans)
+    calls = [call for family in calls_of(spans, how) for call in family]
+    shown = [(0, n) if how.whole else (call[0][0], max(end for _, end in call)) for call in calls]
+    trajectory = _trajectory(n)
+    return [
+        Fields(trajectory=trajectory, start=start, end=end, spans=tuple(call))
+        for call, (start, end) in zip(calls, shown, strict=True)
+    ]
+
+
+def _judge(config: Config, stage: str, times: int, length: int) -> list[Planned]:
+    fields = Fields(trajectory=_trajectory(length), start=0, end=length, instruction=_TASK.instruction)
+    return [
+        _row(stage, "judge", model, times, times * _tokens(config, model, "judge", [fields]))
+        for model in config.models.judges or (config.models.default,)
+    ]
+
+
+def _evaluate(config: Config, arm: Arm, episodes: int, documents: Sequence[Document], actions: str) -> list[Planned]:
+    limit = round(config.evaluation.step_limit * arm.step_factor)
+    known: dict[str, tuple[Shown, ...] | tuple[Document, ...]] = {}
+    if arm.data != "none":
+        known["examples"] = tuple([_SHOWN] * (config.retrieval.m1 + config.retrieval.m2 + config.retrieval.m3))
+    if arm.agent == "rag":
+        known["documents"] = tuple(documents[: config.retrieval.documents])
+    stage = f"evaluate: {arm.name}"
+    steps = [_at_step(at, actions).model_copy(update=known) for at in range(limit)]
+    model = config.models.of("act")
+    asked = episodes * _tokens(config, model, "act", steps)
+    rows = [_row(stage, "act", model, episodes * limit, asked)]
+    if arm.data != "none" and config.retrieval.m2 > 0:
+        model = config.models.of("query")
+        asked = episodes * _tokens(config, model, "query", steps)
+        rows.append(_row(stage, "query", model, episodes * limit, asked))
+    return rows
+
+
+def _row(stage: str, role: Role, model: str, calls: int, asked: int, said: int | None = None) -> Planned:
+    replies = REPLY[role] * calls if said is None else said
+    return Planned(stage=stage, role=role, model=model, calls=calls, input_tokens=asked, output_tokens=replies)
+
+
+def _tokens(config: Config, model: str, role: Role, asked: Sequence[Fields]) -> int:
+    """Of prompts as a model of the run is sent them, with the screenshots that there will be."""
+    limits = config.limits if config.web.screenshots else config.limits.model_copy(update={"images": ()})
+    image = image_tokens(model, scaled_size(SCREENSHOT, limits.image_side))
+    messages = [message for fields in asked for message in render(Request(role=role, fields=fields), limits)]
+    return sum(estimate_tokens(message.content) + image * len(message.images) for message in messages)
+
+
+# what nobody has seen yet, in its usual size
+
+_TASK = Task(instruction="Do what the page before asks for, with the values that it names.", environment="any")
+
+
+def _page(number: int) -> Observation:
+    line = f'link "An element of page {number}" [e12] -> /an/address\n'
+    return Observation(
+        image="any", text=(line * (PAGE // len(line) + 1))[:PAGE], url=f"/page/{number}", title=f"Page {number}"
+    )
+
+
+def _step(number: int) -> Step:
+    action = Action(text="click(e12)", kind="click", role="link", name=f"An element of page {number}")
+    return Step(observation=_page(number), reason="It leads to where the task can be done.", action=action)
+
+
+def _trajectory(length: int) -> Trajectory:
+    steps = tuple(_step(at) for at in range(length))
+    return Trajectory(task=_TASK, agent="any", steps=steps, last=_page(length), stop="done")
+
+
+def _at_step(at: int, actions: str) -> Fields:
+    history = tuple(_step(number) for number in range(at))
+    return Fields(task=_TASK, history=history, observation=_page(at), actions=actions)
+
+
+def _shown() -> Shown:
+    trajectory = _trajectory(SPAN)
+    example = Example(kind="abstract", instruction=_TASK.instruction, trajectory=trajectory.id, start=0, end=SPAN)
+    return Shown(example=example, trajectory=trajectory, at=1, why="query")
+
+
+_SHOWN = _shown()

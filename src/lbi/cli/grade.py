@@ -1,0 +1,152 @@
+"""grade: instances and predictions -> which of them are resolved."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from lbi.benchmarks.swebench.catalog import Shelf, open_shelf
+from lbi.benchmarks.swebench.grade import Grade, grade
+from lbi.benchmarks.swebench.official import official_reports, run_official
+from lbi.benchmarks.swebench.predictions import Prediction, read_predictions
+from lbi.errors import EnvironmentFailure, UserError
+from lbi.monitoring.progress import Progress
+from lbi.records import digest_of
+from lbi.storage.files import write_atomically
+
+ATTEMPTS = 3  # at a prediction whose sandbox broke
+Rows = dict[str, dict[str, Any]]  # by instance: patch (its hash), resolved, reason, and official if that was asked for
+
+
+def grade_predictions(
+    place: str, file: Path, out: Path | None, official: bool, workers: int, unsafe: bool, as_json: bool, quiet: bool
+) -> int:
+    """Print the table; 1 if a prediction could not be graded."""
+    predictions = read_predictions(file)
+    shelf = open_shelf(place)
+    try:
+        unknown = [each.instance_id for each in predictions if each.instance_id not in shelf.instances]
+        if unknown:
+            raise UserError(f"{file}: {unknown[0]!r} is no instance of {place}; are they of another data set?")
+        out = out or file.with_suffix(".grades.json")
+        progress = Progress(Console(stderr=True), quiet=quiet or as_json)
+        rows = _known(out, predictions, official)
+        left = [each for each in predictions if each.instance_id not in rows]
+        ours = [each for each in left if not _comes_as_image(shelf, each)]
+        asyncio.run(_grade(shelf, ours, rows, out, official, workers, unsafe, progress))
+        theirs = [each for each in left if _comes_as_image(shelf, each)]
+        if theirs:
+            _in_images(shelf, theirs, rows, out, workers)
+    finally:
+        shelf.close()
+    _print(rows, predictions, len(shelf.instances), out, as_json)
+    return 1 if any(rows[each.instance_id]["resolved"] is None for each in predictions) else 0
+
+
+def _comes_as_image(shelf: Shelf, prediction: Prediction) -> bool:
+    return not shelf.buildable(prediction.instance_id)
+
+
+def _known(out: Path, predictions: list[Prediction], official: bool) -> Rows:
+    """What an earlier process graded: the same patch need not be graded again."""
+    if not out.exists():
+        return {}
+    try:
+        before: Rows = json.loads(out.read_text("utf-8"))["grades"]
+        patches = {each.instance_id: digest_of(each.model_patch) for each in predictions}
+        return {
+            name: row
+            for name, row in before.items()
+            if row["patch"] == patches.get(name) and row["resolved"] is not None and (not official or "official" in row)
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{out} is no file of grades; choose another --out") from None
+
+
+async def _grade(
+    shelf: Shelf,
+    left: list[Prediction],
+    rows: Rows,
+    out: Path,
+    official: bool,
+    workers: int,
+    unsafe: bool,
+    progress: Progress,
+) -> None:
+    turn = asyncio.Semaphore(workers)
+    with progress.stage("grade", len(left)) as stage:
+
+        async def one(prediction: Prediction) -> None:
+            async with turn:
+                rows[prediction.instance_id] = await _row(shelf, prediction, official, unsafe)
+                _write(out, rows)
+                stage.advance()
+
+        async with asyncio.TaskGroup() as group:
+            for prediction in left:
+                group.create_task(one(prediction))
+
+
+async def _row(shelf: Shelf, prediction: Prediction, official: bool, unsafe: bool) -> dict[str, Any]:
+    """A sandbox that breaks is nobody's zero: the row then has no grade."""
+    built = await asyncio.to_thread(shelf.build, prediction.instance_id)
+    row: dict[str, Any] = {"patch": digest_of(prediction.model_patch), "model": prediction.model_name_or_path}
+    found: Grade | None = None
+    for _ in range(ATTEMPTS):
+        try:
+            found = await grade(built, prediction.model_patch, unsafe=unsafe)
+            break
+        except EnvironmentFailure as error:
+            row |= {"resolved": None, "reason": f"not graded, the sandbox broke: {error}"}
+    if found is None:
+        return row
+    row |= {"resolved": found.resolved, "reason": found.reason}
+    if official:
+        cases = [(built.instance, prediction.model_patch, found)]
+        reports = await asyncio.to_thread(official_reports, cases)
+        row["official"] = bool(reports[prediction.instance_id]["resolved"])
+    return row
+
+
+def _in_images(shelf: Shelf, left: list[Prediction], rows: Rows, out: Path, workers: int) -> None:
+    resolved = run_official([shelf.instances[each.instance_id] for each in left], left, workers)
+    for each in left:
+        found = resolved.get(each.instance_id)
+        reason = "" if found is not None else "not graded, the official harness left no report"
+        rows[each.instance_id] = {"patch": digest_of(each.model_patch), "resolved": found, "reason": reason}
+        rows[each.instance_id] |= {"official": found, "model": each.model_name_or_path}
+    _write(out, rows)
+
+
+def _write(out: Path, rows: Rows) -> None:
+    write_atomically(out, (json.dumps({"grades": rows}, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def _print(rows: Rows, predictions: list[Prediction], instances: int, out: Path, as_json: bool) -> None:
+    chosen = {each.instance_id: rows[each.instance_id] for each in predictions}
+    counts = Counter(
+        {True: "resolved", False: "unresolved", None: "not graded"}[r["resolved"]] for r in chosen.values()
+    )
+    if as_json:
+        print(json.dumps({"instances": instances, **counts, "grades": chosen}, indent=2, ensure_ascii=False))
+        return
+    table = Table(box=None, pad_edge=False)
+    officially = any("official" in row for row in chosen.values())
+    for name in ("", "instance", *(["official"] if officially else []), "why"):
+        table.add_column(name, no_wrap=name != "why")
+    for name, row in chosen.items():
+        said = {True: "resolved", False: "no", None: "-"}
+        verdicts = [said[row["resolved"]], name, *([said[row.get("official")]] if officially else [])]
+        table.add_row(*verdicts, escape(row["reason"]))
+    Console().print(table)
+    none = instances - len(chosen)
+    print(
+        f"{counts['resolved']} of {len(chosen)} predictions resolve their instance; {none} instances without one; {out}"
+    )

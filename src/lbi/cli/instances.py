@@ -1,0 +1,77 @@
+"""A benchmark of repositories -> one row per instance: its fix resolves it, no patch and a wrong patch do not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from lbi.benchmarks.swebench.build import Built
+from lbi.benchmarks.swebench.catalog import Shelf, open_shelf
+from lbi.benchmarks.swebench.grade import Grade, grade
+from lbi.benchmarks.swebench.patches import edited, is_source, paths_in
+from lbi.errors import EnvironmentFailure, UserError
+from lbi.monitoring.progress import Progress
+
+Row = dict[str, Any]
+WAYS = ("gold", "nothing", "wrong")
+
+
+async def check_instances(place: str, only: str, workers: int, quiet: bool) -> list[Row]:
+    """Grade every instance three ways, each in a sandbox of its own."""
+    shelf = open_shelf(place)
+    try:
+        names = [only] if only else list(shelf.instances)
+        progress = Progress(Console(stderr=True), quiet=quiet)
+        rows: dict[str, Row] = {}
+        turn = asyncio.Semaphore(workers)
+        with progress.stage(f"check {shelf.name}", len(names)) as stage:
+
+            async def one(name: str) -> None:
+                async with turn:
+                    rows[name] = await _row(shelf, name)
+                    stage.advance()
+
+            async with asyncio.TaskGroup() as group:
+                for name in names:
+                    group.create_task(one(name))
+        return [rows[name] for name in names]
+    finally:
+        shelf.close()
+
+
+async def _row(shelf: Shelf, name: str) -> Row:
+    row: Row = {"what": f"{shelf.name}: {name}", "task": name, "passed": False}
+    try:
+        built = await asyncio.to_thread(shelf.build, name)
+        grades = [await grade(built, patch) for patch in (built.instance.patch, "", wrong(built))]
+    except (UserError, EnvironmentFailure) as error:
+        return row | dict.fromkeys(WAYS) | {"found": str(error)}
+    found = _found(built, grades)
+    scores = {way: float(each.resolved) for way, each in zip(WAYS, grades, strict=True)}
+    return row | scores | {"passed": not found, "found": "; ".join(found)}
+
+
+def _found(built: Built, grades: Sequence[Grade]) -> list[str]:
+    gold, *others = grades
+    found = [] if gold.resolved else [f"gold: {gold.reason}"]
+    for way, each in zip(WAYS[1:], others, strict=True):
+        if each.resolved:
+            found.append(f"{way}: resolves it")
+        elif set(each.still_failing) != set(built.instance.fail_to_pass):
+            found.append(f"{way}: {len(each.still_failing)} of {len(built.instance.fail_to_pass)} tests fail")
+        elif each.now_failing:
+            found.append(f"{way}: breaks {len(each.now_failing)} tests")
+    return found
+
+
+def wrong(built: Built) -> str:
+    """A patch that applies, to a file that the fix changes, and mends nothing."""
+    changed = [path for path in paths_in(built.instance.patch) if is_source(path) and (built.tree / path).is_file()]
+    if not changed:
+        raise UserError(f"the fix of {built.instance.instance_id} changes no source file")
+    old = Path(built.tree / changed[0]).read_bytes()
+    return edited(changed[0], old, old + b"\n# looked at, and left as it was\n")

@@ -1,0 +1,104 @@
+"""list: what there is to pick from, without importing any of it."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib.util
+import json
+import tomllib
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from lbi import plugins
+from lbi.environments.web.application import load_application, shipped_applications
+from lbi.errors import UserError
+from lbi.evaluation.benchmark import load_benchmark, shipped_benchmarks
+
+Rows = list[tuple[str, str]]  # name, description
+
+
+def list_all(what: str, as_json: bool) -> int:
+    if what and what not in KINDS:
+        near = difflib.get_close_matches(what, KINDS, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(KINDS)}"
+        raise UserError(f"cannot list {what!r}; {hint}")
+    found = {kind: rows() for kind, rows in KINDS.items() if not what or kind == what}
+    if as_json:
+        said = {kind: [{"name": name, "description": text} for name, text in rows] for kind, rows in found.items()}
+        print(json.dumps(said[what] if what else said, indent=2, ensure_ascii=False))
+    else:
+        _print(found)
+    return 0
+
+
+def _print(found: dict[str, Rows]) -> None:
+    console = Console()
+    for kind, rows in found.items():
+        table = Table(title=kind, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False)
+        table.add_column(no_wrap=True)
+        table.add_column()
+        for name, text in rows:
+            table.add_row(f"  {name}", escape(text))
+        console.print(table if rows else f"[bold]{kind}[/bold]\n  none", highlight=False)
+
+
+def _files(package: str) -> Callable[[], Rows]:
+    """Plug-ins: the names of files, and the line that each opens with."""
+    return lambda: [(name, _first_line(f"{package}.{name}")) for name in plugins.names(package)]
+
+
+def _first_line(module: str) -> str:
+    spec = importlib.util.find_spec(module)
+    source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+    return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+
+
+def _applications() -> Rows:
+    return [(name, load_application(name).description) for name in shipped_applications()]
+
+
+def _benchmarks() -> Rows:
+    rows = []
+    for name in shipped_benchmarks():
+        benchmark = load_benchmark(name)
+        counts = Counter(task.category for task in benchmark.task)
+        categories = ", ".join(f"{category or 'other'} {count}" for category, count in sorted(counts.items()))
+        rows.append((name, f"{len(benchmark.task)} held-out tasks on {benchmark.application}: {categories}"))
+    return rows
+
+
+def _configs() -> Rows:
+    """Config files here and in ./configs, each with its first comment."""
+    files = [*sorted(Path().glob("*.toml")), *sorted(Path("configs").glob("*.toml"))]
+    return [(str(file), _first_comment(file)) for file in files if _is_config(file)]
+
+
+def _is_config(file: Path) -> bool:
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return False
+    named = tables.get("application") or tables.get("url") or tables.get("environment")
+    return isinstance(named, str) and not {"task", "start"} & tables.keys()
+
+
+def _first_comment(file: Path) -> str:
+    line = file.read_text(encoding="utf-8").partition("\n")[0]
+    return line.lstrip("# ") if line.startswith("#") else ""
+
+
+KINDS: dict[str, Callable[[], Rows]] = {
+    "applications": _applications,
+    "benchmarks": _benchmarks,
+    "agents": _files("lbi.agents"),
+    "filters": _files("lbi.synthesis.filters"),
+    "models": _files("lbi.models.providers"),
+    "environments": _files("lbi.environments"),
+    "configs": _configs,
+}

@@ -1,0 +1,75 @@
+"""A config -> nothing, or the UserError that the run would end with: everything that shows before any work is done."""
+
+from __future__ import annotations
+
+from lbi import plugins
+from lbi.config import Config
+from lbi.environments import open_environments
+from lbi.errors import UserError
+from lbi.evaluation.benchmark import load_benchmarks
+from lbi.models.middleware.base import MemoryCalls, batches_of, is_free
+from lbi.models.middleware.budget import Budget
+from lbi.models.middleware.stack import wrapped
+from lbi.models.pricing import Prices
+from lbi.models.registry import open_model
+from lbi.protocols import Model
+
+
+def models_of(config: Config) -> list[str]:
+    """Every model that a run asks, once."""
+    roles = [config.models.of(role) for role in ("propose", "act", "query", "abstract")]
+    return list(dict.fromkeys((*roles, *(config.models.judges or (config.models.default,)))))
+
+
+async def check_config(config: Config) -> None:
+    """Names, files, keys and prices. Raises UserError."""
+    for arm in config.evaluation.arms:
+        plugins.load("lbi.agents", arm.agent)
+    if config.synthesis.agent:
+        plugins.load("lbi.agents", config.synthesis.agent)
+    for name in config.synthesis.filters:
+        plugins.load("lbi.synthesis.filters", name)
+    _check_arms(config)
+    if config.benchmark:
+        load_benchmarks(config.benchmark)
+    await open_environments(config, lambda png: "").close()
+    await _check_models(config)
+
+
+def _check_arms(config: Config) -> None:
+    arms = [arm.name for arm in config.evaluation.arms]
+    twice = sorted({name for name in arms if arms.count(name) > 1})
+    if twice:
+        raise UserError(f"two arms are called {twice[0]!r}; results are kept by the arm's name, so give each its own")
+    named = {"reference": config.evaluation.reference}
+    if config.evaluation.growth:
+        named["growth_arm"] = config.evaluation.growth_arm
+    for key, name in named.items():
+        if name not in arms:
+            raise UserError(f"evaluation.{key} is {name!r}, which is no arm; arms are: {', '.join(arms)}")
+
+
+async def _check_models(config: Config) -> None:
+    """Open each model as the run will: its name, its key, and its price where there is a budget."""
+    prices, nowhere = Prices(config.models.prices), MemoryCalls()
+    budget = Budget(config.models.budget) if config.models.budget is not None else None
+    for spec in models_of(config):
+        model = open_model(spec, base_url=base_url(config, spec), priced=prices.overrides)
+        try:
+            wrapped(model, calls=nowhere, meters=nowhere, prices=prices, budget=budget)
+            _check_batches(config, spec, model)
+        finally:
+            await model.close()
+
+
+def _check_batches(config: Config, spec: str, model: Model) -> None:
+    """Who is to wait for a batch must have somewhere to wait."""
+    asked = {"label": [config.models.of("abstract")], "judge": config.models.judges or [config.models.default]}
+    for part in config.models.batch:
+        if spec in asked[part] and not is_free(model) and batches_of(model) is None:
+            raise UserError(f'models.batch holds "{part}", and {spec} has no batch interface here; leave it out')
+
+
+def base_url(config: Config, spec: str) -> str:
+    """The address of the server that a model of the config is asked at; empty = the provider's own."""
+    return config.models.base_url if spec.startswith("openai:") else ""

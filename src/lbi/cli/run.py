@@ -1,0 +1,133 @@
+"""run, synthesize, evaluate: a config -> a run folder with its report, and the tables in the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import shutil
+import sqlite3
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from lbi.cli import FOLDER, open_console
+from lbi.cli.options import Wanted, configured
+from lbi.cli.preflight import check_config
+from lbi.cli.tables import print_summary, print_times, summary
+from lbi.config import Config
+from lbi.context import RunOutcome
+from lbi.errors import UserError
+from lbi.monitoring.progress import FORMS, Form, Progress
+from lbi.monitoring.telemetry import open_telemetry
+from lbi.pipeline import Only
+from lbi.pipeline import run as run_pipeline
+from lbi.storage.database import address
+from lbi.storage.run_folder import RunFolder
+
+__all__ = ["How", "Wanted", "run"]
+
+
+@dataclass(frozen=True)
+class How:
+    """What was said of the way in which a command is to work."""
+
+    dry_run: bool = False
+    as_json: bool = False
+    quiet: bool = False
+    progress: str = "auto"
+    join: bool = False
+    otel: bool = False
+
+    def form(self) -> Form:
+        """Of the progress. Raises UserError for one that there is not."""
+        if self.progress not in FORMS:
+            raise UserError(f"there is no progress {self.progress!r}; choose one of {', '.join(FORMS)}")
+        if self.quiet:
+            return "none"
+        if self.progress == "auto" and self.as_json and not sys.stderr.isatty():
+            return "json"
+        return next(form for form in FORMS if form == self.progress)
+
+
+def run(wanted: Wanted, only: Only, how: How) -> int:
+    """Everything that the three commands share. The answer goes to stdout, progress to stderr."""
+    dry_run, as_json = how.dry_run, how.as_json
+    form = how.form()
+    if only == "evaluation" and not wanted.continues:
+        raise UserError(f"{wanted.source} is no run folder; `lbi evaluate` measures with the examples of a run")
+    config, out = configured(wanted)
+    if dry_run:
+        from lbi.cli.plan import show_plan
+
+        return show_plan(config, out, only, as_json)
+    asyncio.run(check_config(config))
+    if only == "evaluation" and wanted.source is not None and out.resolve() != wanted.source.resolve():
+        _copy_examples(wanted.source, out)
+    FOLDER.set(out)
+    ended = _carried_out(config, out, form, only, how)
+    with RunFolder(out, writing=False) as folder:
+        found = summary(folder, ended)
+    if as_json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        console = open_console()
+        print_summary(console, found)
+        print_times(console, found)
+        console.print(f"Report: {ended.report}", soft_wrap=True, highlight=False)
+    return 0
+
+
+def _carried_out(config: Config, out: Path, form: Form, only: Only, how: How) -> RunOutcome:
+    console = Console(stderr=True)
+    if form not in ("none", "json"):
+        console.print(f"Run folder {out}; the same command continues it at any time.", soft_wrap=True, highlight=False)
+    _keep_log(out)
+    telemetry = open_telemetry(how.otel)
+    try:
+        return asyncio.run(
+            run_pipeline(config, out, Progress(console, form=form), only=only, join=how.join, telemetry=telemetry)
+        )
+    finally:
+        telemetry.close()
+
+
+def _keep_log(out: Path) -> None:
+    """What libraries have to say, such as of a browser that an interrupt took along, goes to a file."""
+    with contextlib.suppress(OSError):  # the run folder's own complaint says more
+        out.mkdir(parents=True, exist_ok=True)
+        logging.basicConfig(
+            handlers=[logging.FileHandler(out / "run.log", delay=True)],
+            level=logging.WARNING,
+            format="%(asctime)s %(name)s: %(message)s",
+        )
+
+
+def _copy_examples(source: Path, out: Path) -> None:
+    """Start another run with what a run has learnt, without its results."""
+    if (out / "run.db").exists():
+        return  # it was started before, and goes on
+    out.mkdir(parents=True, exist_ok=True)
+    part = out / "run.db.part"
+    with RunFolder(source, writing=False):
+        _back_up(source / "run.db", part)
+    if (source / "blobs").is_dir():
+        shutil.copytree(source / "blobs", out / "blobs", dirs_exist_ok=True)
+    part.replace(out / "run.db")
+
+
+def _back_up(source: Path, target: Path) -> None:
+    target.unlink(missing_ok=True)
+    reading, writing = sqlite3.connect(address(source), uri=True), sqlite3.connect(target)
+    try:
+        reading.backup(writing)
+        writing.execute("DELETE FROM record WHERE kind IN ('result', 'episode', 'heldout')")
+        writing.execute("DELETE FROM failure WHERE kind = 'result'")
+        writing.execute("DELETE FROM meter WHERE stage LIKE 'evaluate%'")
+        writing.commit()
+    finally:
+        reading.close()
+        writing.close()

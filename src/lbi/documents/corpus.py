@@ -1,0 +1,164 @@
+"""Documentation -> Corpus: files, folders, web pages or text -> records.Document(text="## Create a ticket ...").
+
+One document is one section. Nothing is left out silently: what could not be read is in ``Corpus.skipped``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+import urllib.parse
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Protocol, cast
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+import lbi.documents.readers
+from lbi.documents.fetch import TIMEOUT, Raw, Skipped, decode, raws
+from lbi.documents.sections import LONGEST, SHORTEST, Page, fit, trimmed
+from lbi.records import Document, Record
+
+
+class DocumentSource(BaseModel):
+    """Where documentation is: a file, a folder or an http(s) address in ``path``, or the ``text`` itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str = ""
+    text: str = ""
+    title: str = ""
+    """Of the page; empty = what the page says, else its file name."""
+    format: str = ""
+    """One of ``formats()``; empty = by content type, ending, or looks."""
+    licence: str = ""
+    date: str = ""
+    """ISO date or commit, where the documents themselves state none."""
+    code: bool = False
+    """The folder is a repository: its Python files are read too, and each file is of the date of its last commit."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> DocumentSource:
+        if bool(self.path) == bool(self.text):
+            raise ValueError("documents need either a path (file, folder or URL) or a text")
+        if self.code and (not self.path or "://" in self.path):
+            raise ValueError("code = true is for the folder of a repository in path")
+        if self.format and self.format not in formats():
+            raise ValueError(f"unknown document format {self.format!r}; known: {', '.join(formats())}")
+        return self
+
+
+class Corpus(Record):
+    """The sections that were read, in the order of their sources, and what was not read."""
+
+    documents: tuple[Document, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+
+
+class _Reader(Protocol):
+    """A module of ``lbi.documents.readers``."""
+
+    ENDINGS: tuple[str, ...]
+    CONTENT_TYPES: tuple[str, ...]
+
+    def likelihood(self, text: str) -> float: ...
+
+    def read(self, text: str) -> Page: ...
+
+
+def formats() -> tuple[str, ...]:
+    """Names of the formats that can be read: the files of ``lbi.documents.readers``."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(lbi.documents.readers.__path__)))
+
+
+def read_corpus(
+    sources: Sequence[DocumentSource], *, longest: int = LONGEST, shortest: int = SHORTEST, timeout: float = TIMEOUT
+) -> Corpus:
+    """Read all sources; the same sources give the same documents in the same order.
+
+    A file or page that cannot be read is skipped by name. Raises UserError for a path that does not exist.
+    """
+    documents: dict[str, Document] = {}
+    skipped: list[Skipped] = []
+    for source in sources:
+        dates = _dates(source)
+        for raw in _raws(source, timeout):
+            date = dates.get(raw.name.partition("/")[2], "") if dates and isinstance(raw, Raw) else source.date
+            found = raw if isinstance(raw, Skipped) else _documents(raw, source, date, longest, shortest)
+            if isinstance(found, Skipped):
+                skipped.append(found)
+            else:
+                documents |= {document.id: document for document in found}
+    return Corpus(documents=tuple(documents.values()), skipped=tuple(skipped))
+
+
+def _dates(source: DocumentSource) -> dict[str, str]:
+    """Of a repository's files by path, where the source has no date of its own."""
+    if not source.code or source.date:
+        return {}
+    from lbi.documents.git_dates import file_dates
+
+    return file_dates(Path(source.path).expanduser())
+
+
+def _documents(raw: Raw, source: DocumentSource, date: str, longest: int, shortest: int) -> list[Document] | Skipped:
+    try:
+        text = decode(raw)
+        page = _reader_of(raw, text, source.format).read(text)
+    except (ValueError, RecursionError) as error:
+        return Skipped(source=raw.name, reason=str(error) if isinstance(error, ValueError) else "nested too deeply")
+    sections = fit(page.sections, longest, shortest)
+    # what someone wrote into a config is meant to be read, however short it is
+    if not source.text and sum(len(section.text.strip()) for section in sections) < shortest:
+        return Skipped(source=raw.name, reason=f"fewer than {shortest} characters of text")
+    return [
+        Document(
+            text=text,
+            source=raw.name,
+            title=source.title or page.title or _stem(raw.name),
+            headings=section.headings,
+            licence=source.licence,
+            date=date if source.code else _iso(page.date) or date,
+        )
+        for section in sections
+        if (text := trimmed(section.text))
+    ]
+
+
+def _stem(name: str) -> str:
+    last = urllib.parse.unquote(name.rstrip("/").rsplit("/", 1)[-1])
+    return Path(last).stem if "." in last[1:] else last
+
+
+def _iso(date: str) -> str:
+    """The day that a document states; anything but an ISO date may mean several."""
+    found = re.search(r"\b\d{4}-\d{2}-\d{2}\b", date)
+    return found[0] if found else ""
+
+
+# formats
+
+
+@cache
+def _reader(name: str) -> _Reader:
+    return cast(_Reader, importlib.import_module(f"lbi.documents.readers.{name}"))
+
+
+def _reader_of(raw: Raw, text: str, name: str) -> _Reader:
+    """The reader that was named, else that of the content type or ending, else the one the text looks most like."""
+    if name:
+        return _reader(name)
+    readers = [_reader(known) for known in formats()]
+    for reader in readers:
+        if raw.content_type in reader.CONTENT_TYPES or raw.ending in reader.ENDINGS:
+            return reader
+    return max(readers, key=lambda reader: reader.likelihood(text))
+
+
+def _raws(source: DocumentSource, timeout: float) -> Iterable[Raw | Skipped]:
+    if source.text:
+        return [Raw(name=source.title or "text", content=source.text.encode("utf-8", "replace"))]
+    also = (".py",) if source.code else ()
+    return raws(source.path, any_ending=bool(source.format), also=also, timeout=timeout)

@@ -1,0 +1,87 @@
+"""Action text of a shell -> Command, or one readable line of why not: ``view("a.py", 1, 20)`` -> Command("view", ...).
+
+Every command has one way of being written, which means the same on another day: it is its own grounded form.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+from lbi.environments._arguments import arguments
+
+ACTIONS = """\
+You work in a shell on a copy of a repository. After each action you see the folder you are in, the exit code and the
+output of a command, or the lines of a file; of long output the middle is left out. There is no network.
+
+run("pytest -q")                 run a command in a bash that stays open: cd and export carry over; nothing can be typed
+view("src/a.py", 10, 60)         show lines of a file with their numbers; without numbers, from its beginning
+replace("src/a.py", "old", "new")  replace a text that occurs exactly once in the file
+create("src/b.py", "text")       write a whole file, new or in place of the old one
+insert("src/a.py", 12, "text")   insert lines after line 12; 0 = at the beginning
+finish("answer")                 end the task; the answer may be empty
+Texts are written as in Python or JSON: \\n is a new line, \\" a quote, and \"\"\"...\"\"\" holds several lines."""
+KINDS = ("run", "view", "replace", "create", "insert", "finish")
+#: what each needs: s = text, n = number, in small letters what may be left out
+SHAPES = {"run": "S", "view": "Snn", "replace": "SSS", "create": "SS", "insert": "SNS", "finish": "s"}
+EXAMPLES = {line.split("(")[0]: re.split(r"\s{2,}", line)[0] for line in ACTIONS.splitlines() if "(" in line[:10]}
+_CALL = re.compile(r"(?<![\w.])(" + "|".join(KINDS) + r")\s*\(")
+
+
+class UnreadableCommand(ValueError):
+    """The message is one line for the model."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """An action that could be read: texts and numbers in the order of SHAPES."""
+
+    kind: str
+    given: tuple[str | int, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The one way of writing it."""
+        return f"{self.kind}({', '.join(json.dumps(each, ensure_ascii=False) for each in self.given)})"
+
+    @property
+    def path(self) -> str:
+        return str(self.given[0]) if self.kind in ("view", "replace", "create", "insert") else ""
+
+    @property
+    def value(self) -> str:
+        """What it is about beside its file: the command, the new text, the lines, the answer."""
+        rest = self.given[1:] if self.path else self.given
+        return str(rest[-1]) if self.kind in ("replace", "insert") else ", ".join(str(each) for each in rest)
+
+
+def parse_command(text: str) -> Command:
+    """Read the first action in ``text``. Raises UnreadableCommand."""
+    found = _CALL.search(text)
+    if found is None:
+        if re.fullmatch(r"(?:.*[:\s])?finish[.`\s]*", text.strip(), re.S):
+            return Command("finish", ("",))
+        raise UnreadableCommand(f"no action found; write one of: {', '.join(KINDS)}, as in {EXAMPLES['run']}")
+    kind = found[1]
+    given = [argument.text for argument in arguments(text, found.end())]
+    shape = SHAPES[kind]
+    if kind in ("run", "finish") and len(given) > 1:  # quotes were forgotten around a text with commas
+        given = [", ".join(given)]
+    needed = sum(letter.isupper() for letter in shape)
+    if not needed <= len(given) <= len(shape):
+        raise UnreadableCommand(f"{kind} is written {EXAMPLES[kind]}; {len(given)} arguments were given")
+    values = tuple(_value(kind, letter, each) for letter, each in zip(shape.upper(), given, strict=False))
+    if kind == "finish" and not values:
+        values = ("",)
+    if values and kind != "finish" and not str(values[0]).strip():
+        raise UnreadableCommand(f"{kind} needs a {'command' if kind == 'run' else 'path'}, as in {EXAMPLES[kind]}")
+    return Command(kind, values)
+
+
+def _value(kind: str, letter: str, text: str) -> str | int:
+    if letter == "S":
+        return text
+    if not re.fullmatch(r"\s*\d+\s*", text):
+        raise UnreadableCommand(f"{text!r} is no line number; {kind} is written {EXAMPLES[kind]}")
+    return int(text)

@@ -1,0 +1,36 @@
+"""The family ``web``: an application by name or file, or a site that runs already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from lbi.config import Config
+from lbi.documents.corpus import DocumentSource
+from lbi.environments.web.actions import ACTIONS
+from lbi.errors import UserError
+
+if TYPE_CHECKING:
+    from lbi.environments.web.environment import WebEnvironments
+
+__all__ = ["ACTIONS", "EXPLORER", "create", "documents"]
+
+EXPLORER = "explore"
+
+
+def create(config: Config, save_image: Callable[[bytes], str]) -> WebEnvironments:
+    if not config.application and not config.url:
+        raise UserError('nothing to learn: set application = "..." or url = "http://..." in the config')
+    from lbi.environments.web.environment import WebEnvironments  # loads the browser's driver
+
+    return WebEnvironments(
+        config.application,
+        base_url=config.url,
+        screenshots=config.web.screenshots,
+        save_image=save_image,
+    )
+
+
+async def documents(environments: WebEnvironments) -> tuple[DocumentSource, ...]:
+    """Those that the application's file names, from the packages it was installed with."""
+    return await environments.document_sources()

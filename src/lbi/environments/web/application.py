@@ -1,0 +1,217 @@
+"""An application as data: TOML by name or path -> Application (format: docs/formats.md)."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lbi.documents.corpus import DocumentSource
+from lbi.errors import UserError
+from lbi.records import digest_of
+
+_SECRET = re.compile(r"\$\{(\w+)\}")
+
+
+class Section(BaseModel):
+    """Frozen, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Prepare(Section):
+    """How the pristine state is made, once."""
+
+    script: str = ""  # Python, run by the application's interpreter in the empty state folder
+
+
+class State(Section):
+    """What is restored, and what counts as state."""
+
+    database: str = ""  # SQLite file within the state folder
+    ignore_tables: tuple[str, ...] = ()
+    ignore_columns: tuple[str, ...] = ()  # "table.column" or "*.column"
+    after_restore: tuple[str, ...] = ()  # SQL after each reset; {n} = number of the reset
+    restart_on: tuple[str, ...] = ()  # a change of these files restarts the server at reset
+
+    @model_validator(mode="after")
+    def _columns_are_dotted(self) -> Self:
+        for column in self.ignore_columns:
+            if "." not in column:
+                raise ValueError(f'ignore_columns: write "table.column" or "*.column", not {column!r}')
+        return self
+
+
+class Form(Section):
+    """A log-in by hand: actions in grounded form on the page ``url``."""
+
+    url: str
+    steps: tuple[str, ...] = ()
+
+
+class Basic(Section):
+    """HTTP basic authentication; ``url`` is visited once where a session begins there."""
+
+    username: str
+    password: str
+    url: str = ""
+
+
+class Login(Section):
+    """At most one way in."""
+
+    basic: Basic | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    form: Form | None = None
+    storage_state: str = ""  # file that Playwright's storage_state() wrote
+
+    @model_validator(mode="after")
+    def _only_one(self) -> Self:
+        given = [name for name in ("basic", "headers", "form", "storage_state") if getattr(self, name)]
+        if len(given) > 1:
+            raise ValueError(f"choose one of {', '.join(given)}")
+        return self
+
+
+class Policy(Section):
+    """Regular expressions on path and query (urls) and on elements' names; deny is tested first and wins."""
+
+    allow_urls: tuple[str, ...] = ()
+    deny_urls: tuple[str, ...] = ()
+    deny_names: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _are_expressions(self) -> Self:
+        for pattern in (*self.allow_urls, *self.deny_urls, *self.deny_names):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+        return self
+
+
+class Application(Section):
+    """One application file. ``folder`` is where it lies: relative paths in it start there."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
+    description: str = ""
+    requirements: tuple[str, ...] = ()
+    start: tuple[str, ...] = ()
+    health: str = "/"
+    start_url: str = "/"
+    start_timeout: float = Field(default=30.0, gt=0)
+    base_url: str = ""  # of a site that somebody else runs; then there is no start, no reset and no digest
+    environ: dict[str, str] = Field(default_factory=dict)
+    prepare: Prepare = Prepare()
+    state: State = State()
+    login: Login = Login()
+    policy: Policy = Policy()
+    documents: tuple[DocumentSource, ...] = ()
+    folder: str = Field(default="", exclude=True)
+
+    @model_validator(mode="after")
+    def _runs_or_is_run(self) -> Self:
+        if bool(self.start) == bool(self.base_url):
+            raise ValueError("give either start (a command) or base_url (of a site that runs already)")
+        return self
+
+    @property
+    def managed(self) -> bool:
+        return bool(self.start)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything the file says."""
+        return digest_of(self.model_dump(mode="json"))
+
+
+def shipped_applications() -> tuple[str, ...]:
+    """Names of the applications that come with the package."""
+    folder = resources.files("lbi.applications")
+    return tuple(sorted(item.name[:-5] for item in folder.iterdir() if item.name.endswith(".toml")))
+
+
+def load_application(name_or_path: str | Path) -> Application:
+    """A shipped application by name, or any file by path. Raises UserError that names the key at fault."""
+    text, where, folder = _read(name_or_path)
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{where} is not valid TOML: {error}") from None
+    try:
+        return Application.model_validate({**data, "folder": folder})
+    except ValidationError as error:
+        raise UserError(f"{where}: {_explain(error)}") from None
+
+
+def unmanaged(base_url: str, start_url: str = "/") -> Application:
+    """An application that somebody else runs at ``base_url``."""
+    host = re.sub(r"[^a-z0-9.-]+", "-", base_url.split("://")[-1].lower()).strip("-.")
+    try:
+        return Application(name=host or "site", base_url=base_url, start_url=start_url)
+    except ValidationError as error:
+        raise UserError(f"{base_url}: {_explain(error)}") from None
+
+
+def expand(text: str, application: Application) -> str:
+    """Put in ``${NAME}`` from the application's own environment, or else from ours; missing -> UserError."""
+
+    def one(match: re.Match[str]) -> str:
+        value = application.environ.get(match[1], "")
+        if not value or _SECRET.search(value):  # NAME = "${NAME}" passes one of ours on
+            value = os.environ.get(_SECRET.sub(r"\1", value) or match[1], "")
+        if not value:
+            raise UserError(f"{application.name}: ${{{match[1]}}} is used but not set; set the variable {match[1]}")
+        return value
+
+    return _SECRET.sub(one, text)
+
+
+def secrets_of(application: Application) -> tuple[str, ...]:
+    """Values of every ``${NAME}`` of the log-in, longest first: what is masked wherever it appears."""
+    login = application.login.model_dump_json()
+    values = {expand(f"${{{name}}}", application) for name in _SECRET.findall(login)}
+    return tuple(sorted(filter(None, values), key=len, reverse=True))
+
+
+def _read(name_or_path: str | Path) -> tuple[str, str, str]:
+    name = str(name_or_path)
+    if not name.endswith(".toml") and os.sep not in name:
+        shipped = shipped_applications()
+        if name in shipped:
+            text = resources.files("lbi.applications").joinpath(f"{name}.toml").read_text("utf-8")
+            return text, f"application {name!r}", ""
+        near = difflib.get_close_matches(name, shipped, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(shipped) or 'none'}"
+        raise UserError(f"no application {name!r}; {hint} Or give the path of a .toml file.")
+    path = Path(name)
+    try:
+        return path.read_text("utf-8"), str(path), str(path.resolve().parent)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read application file {path}: {error}") from None
+
+
+def _explain(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] != "extra_forbidden":
+        return f"{where}: {problem['msg']}" if where else str(problem["msg"])
+    known = _keys_at(problem["loc"][:-1])
+    near = difflib.get_close_matches(str(problem["loc"][-1]), known, 1, 0.5)
+    return f"unknown key {where!r}; " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}")
+
+
+def _keys_at(location: tuple[int | str, ...]) -> list[str]:
+    model: Any = Application
+    for part in location:
+        if isinstance(part, str):
+            annotation = model.model_fields[part].annotation
+            inner = [annotation, *getattr(annotation, "__args__", ())]
+            model = next(kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel))
+    return [key for key in model.model_fields if key != "folder"]

@@ -1,0 +1,359 @@
+"""A web application as an environment: reset, step, score on a browser and a server of its own (paper: WebArena).
+
+`WebEnvironments` holds what workers share: the browser, the installed application. One environment per worker
+holds what they must not share: the server with its state, and the browser context.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urljoin
+
+from playwright.async_api import Error as PlaywrightError
+
+from lbi.documents.corpus import DocumentSource
+from lbi.environments.web.actions import ACTIONS, Call, UnreadableAction, parse_action
+from lbi.environments.web.application import Application, load_application, unmanaged
+from lbi.environments.web.backend import Backend, ManagedApplication, RemoteBackend
+from lbi.environments.web.browser import SharedBrowser, is_loopback
+from lbi.environments.web.checks import evaluate
+from lbi.environments.web.login import LogIn
+from lbi.environments.web.observe import look, picture
+from lbi.environments.web.perform import Refused, TimedOut, find, open_address, perform
+from lbi.environments.web.session import Session
+from lbi.environments.web.url_rules import Gate
+from lbi.errors import EnvironmentFailure, ScoreError, UserError
+from lbi.observations.parse import Element, Page, parse_observation
+from lbi.protocols import Outcome
+from lbi.records import Action, Observation, Task, sound
+from lbi.storage.tempdirs import OwnFolder, remove_leftovers
+
+VIEWPORT = {"width": 1280, "height": 900}
+MAX_CHARS = 12_000
+LAST_BREATH = 5  # tenths of a second in which a server that breaks off may still end
+
+
+class WebEnvironments:
+    """Opens environments of one application: a name, a path, an Application, or ``base_url`` of a running site."""
+
+    def __init__(
+        self,
+        application: Application | str | Path = "",
+        base_url: str = "",
+        *,
+        cache: Path | None = None,
+        screenshots: bool = False,
+        save_image: Callable[[bytes], str] | None = None,
+        headless: bool = True,
+        max_chars: int = MAX_CHARS,
+    ) -> None:
+        if screenshots and save_image is None:
+            raise UserError("screenshots need somewhere to go: give save_image")
+        self.application = _application(application, base_url)
+        self.name = self.application.name
+        self.restores = self.application.managed
+        self.save_image = save_image if screenshots else None
+        self.max_chars = max_chars
+        self.login = LogIn(self.application)
+        local = self.application.managed or is_loopback(self.application.base_url)
+        self.browser = SharedBrowser(only_loopback=local, headless=headless)
+        self._managed = ManagedApplication(self.application, cache) if self.application.managed else None
+        self._open: list[WebEnvironment] = []
+
+    async def open(self) -> WebEnvironment:
+        """A new environment. Raises UserError if the application cannot be installed or started."""
+        if not self._open:
+            await asyncio.to_thread(remove_leftovers)
+        backend: Backend = await self._managed.start() if self._managed else RemoteBackend(self.application)
+        environment = WebEnvironment(self, backend)
+        self._open.append(environment)
+        return environment
+
+    async def document_sources(self) -> tuple[DocumentSource, ...]:
+        """The documentation that the application's file names, with real paths. Installs the application if need be."""
+        sources = self.application.documents
+        if self._managed is None or not any("{" in source.path for source in sources):
+            return sources
+        installed = await self._managed.installed()
+        return tuple(
+            source.model_copy(update={"path": source.path.replace("{site_packages}", installed.site_packages)})
+            for source in sources
+        )
+
+    async def close(self) -> None:
+        await asyncio.gather(*(environment.close() for environment in self._open))
+        self._open.clear()
+        await self.browser.close()
+
+
+class WebEnvironment:
+    """One episode at a time on one server and one browser context."""
+
+    actions = ACTIONS
+
+    def __init__(self, environments: WebEnvironments, backend: Backend) -> None:
+        self.name = environments.name
+        managed = environments.application.managed
+        self.capabilities = frozenset({"digest", "snapshot", "replay"} if managed else {"replay"})
+        self._environments = environments
+        self._backend = backend
+        self._gate = Gate(environments.application.policy, backend.url)
+        self._folder = OwnFolder("web")
+        self._session: Session | None = None
+        self._cookies: list[object] = []
+        self._entered = False
+        self._late = False  # whether the last action was refused by the clock
+        self._last = Observation(text="")
+        self._refs: dict[str, str] = {}
+
+    @property
+    def url(self) -> str:
+        """Scheme, host and port of the site."""
+        return self._backend.url
+
+    # -- the contract ------------------------------------------------------------------------------------------------
+
+    async def reset(self, task: Task) -> Observation:
+        """Server and browser as on the first day, at the task's start page. Raises EnvironmentFailure."""
+        await self._backend.reset()
+        with _browser_may_end():
+            session = await self._fresh_session()
+            shutil.rmtree(self._folder.path / "downloads", ignore_errors=True)
+            await self._visit(session, task.start_url or self._environments.application.start_url)
+            await session.forget_history()
+            return await self._observe()
+
+    async def step(self, action: str) -> Outcome:
+        """Carry out one action. What cannot be done is said in the observation's ``error``."""
+        self._late = False
+        try:
+            call = parse_action(action)
+        except UnreadableAction as error:
+            return self._refuse(Action(text=self._told(action)), str(error))
+        if call.kind == "finish":
+            done = Action(text=self._told(action), kind="finish", value=self._told(call.value))
+            return Outcome(action=done, observation=self._last, done=True, answer=call.value)
+        page = parse_observation(self._last.text)
+        try:
+            element = find(page, call.target) if call.target else None
+        except Refused as error:
+            return self._refuse(self._action(action, call, None), self._told(str(error)))
+        taken = self._action(action, call, element)
+        refusal = self._forbidden(call, element)
+        if refusal:
+            return self._refuse(taken, refusal)
+        with _browser_may_end():
+            return Outcome(action=taken, observation=await self._act(call, element))
+
+    async def score(self, task: Task, answer: str) -> tuple[float, str]:
+        """Evaluate the task's check here and now."""
+        if task.check is None:
+            raise ScoreError(f"task {task.name or task.id} has no check")
+        return await evaluate(task.check, answer, self._last.url, _readable(self._last), self._backend)
+
+    async def lost(self) -> None:
+        """Return when the browser has ended: a call that was under way then need not ever return."""
+        await self._environments.browser.lost()
+
+    async def close(self) -> None:
+        """Close the context, stop the server; harmless when done before."""
+        session, self._session = self._session, None
+        if session:
+            await self._put_away(session)
+        await self._backend.stop()
+        self._folder.remove()
+
+    # -- capabilities ------------------------------------------------------------------------------------------------
+
+    async def snapshot(self) -> tuple[str, str]:
+        """Token of the backend's state and the page that is open. What a page holds unsaved is not part of it."""
+        return await self._backend.snapshot(), self._last.url
+
+    async def restore(self, token: tuple[str, str]) -> Observation:
+        await self._backend.restore(token[0])
+        session = self._opened()
+        with _browser_may_end():
+            await self._visit(session, token[1])
+            return await self._observe()
+
+    # -- episodes ----------------------------------------------------------------------------------------------------
+
+    async def _fresh_session(self) -> Session:
+        """The context of the last episode, emptied; a new one where there is none, it broke, or its log-in failed."""
+        session = self._session
+        if session is not None and self._entered and not session.crashed:
+            try:
+                await session.clear()
+                if self._cookies:
+                    await session.context.add_cookies(self._cookies)  # type: ignore[arg-type]
+                return session
+            except (PlaywrightError, EnvironmentFailure):
+                await self._put_away(session)
+        elif session is not None:
+            await self._put_away(session)
+        self._session = session = await self._new_session()
+        if not self._entered:
+            await self._log_in(session)
+            self._entered = True
+        elif self._cookies:
+            await session.context.add_cookies(self._cookies)  # type: ignore[arg-type]
+        return session
+
+    async def _put_away(self, session: Session) -> None:
+        if not await session.close():
+            await self._environments.browser.discard()
+
+    async def _new_session(self) -> Session:
+        login = self._environments.login
+        context = await self._environments.browser.context(
+            viewport=VIEWPORT,
+            accept_downloads=True,
+            reduced_motion="reduce",
+            extra_http_headers=login.headers,
+            storage_state=login.state,
+        )
+        local = is_loopback(self._backend.url)
+        return await Session.open(context, self._gate, self._folder.path, self._gate.has_rules or not local)
+
+    async def _log_in(self, session: Session) -> None:
+        """Once per worker: what the application remembers of it becomes part of the state that resets go back to."""
+        login = self._environments.login
+        if login.url:
+            await self._visit(session, login.url)
+            await self._observe()
+            for step in login.steps:
+                outcome = await self.step(step)
+                if error := outcome.observation.error:
+                    why = f"{self.name}: log-in failed at {self._told(step)}: {error}"
+                    # what took too long may go well the next time; what the page refuses is refused again
+                    raise EnvironmentFailure(why) if self._late else UserError(why)
+            await self._backend.rebase()
+        self._cookies = list(await session.context.cookies())
+
+    async def _visit(self, session: Session, address: str) -> None:
+        url = urljoin(self._backend.url + "/", address)
+        await open_address(session, url)
+        await session.settle()
+        if session.page.url.startswith("chrome-error:") or session.refused:
+            await self._blame()
+            raise EnvironmentFailure(session.refused or f"{self._told(url)} could not be opened")
+
+    # -- steps -------------------------------------------------------------------------------------------------------
+
+    def _forbidden(self, call: Call, element: Element | None) -> str:
+        if call.kind == "goto":
+            return self._gate.refuses_url(call.value, self._here())
+        if element is None or call.kind not in ("click", "press"):
+            return ""
+        if refusal := self._gate.refuses_name(element.name):
+            return refusal
+        return self._gate.refuses_url(element.url, self._here()) if element.url else ""
+
+    async def _act(self, call: Call, element: Element | None) -> Observation:
+        session = self._opened()
+        before = session.page.url
+        session.refused = error = ""
+        try:
+            await perform(session, call, element, self._refs.get(element.ref, "") if element else "")
+        except Refused as refused:
+            self._late = isinstance(refused, TimedOut)
+            error = self._told(str(refused))
+        except EnvironmentFailure:
+            await self._blame()
+            raise
+        await session.settle()
+        error = await self._come_back(session, before) or error
+        return await self._observe(error)
+
+    async def _blame(self) -> None:
+        """Raise the server's failure, which says more, if it is what failed; it may be on its way out just now."""
+        for _ in range(LAST_BREATH):
+            self._backend.check()
+            await asyncio.sleep(0.1)
+
+    async def _come_back(self, session: Session, before: str) -> str:
+        """Undo a navigation to where one may not be."""
+        now = session.page.url
+        refusal = session.refused
+        if now.startswith("chrome-error:"):
+            self._backend.check()
+            refusal = refusal or "the page could not be opened"
+        elif not refusal:
+            refusal = "" if now.startswith("about:") else self._gate.refuses_url(now)
+            if not refusal:
+                return ""
+        if now != before or now.startswith("chrome-error:"):
+            if len(session.tabs) > 1 and not await session.evaluate("navigation.canGoBack"):
+                await session.page.close()
+            else:
+                await open_address(session, before)
+            await session.settle()
+        return refusal
+
+    async def _observe(self, error: str = "") -> Observation:
+        session = self._opened()
+        seen = await look(session, self._gate.origin, self._environments.max_chars)
+        self._refs = seen.refs
+        self._last = Observation(
+            text=self._told(seen.text),
+            url=self._told(seen.path),
+            title=self._told(seen.title),
+            digest=await asyncio.to_thread(self._backend.digest),
+            error=error,
+            image=await picture(session, self._environments.save_image),
+        )
+        return self._last
+
+    def _refuse(self, action: Action, error: str) -> Outcome:
+        """Nothing was done: the last observation again, with the reason."""
+        self._last = self._last.model_copy(update={"error": error})
+        return Outcome(action=action, observation=self._last)
+
+    def _action(self, text: str, call: Call, element: Element | None) -> Action:
+        role, name, nth = (element.role, element.name, element.nth) if element else ("", "", 0)
+        if element is None and call.target:
+            role, name, nth = call.target.role, call.target.name, call.target.nth
+        value = self._told(call.value)
+        return Action(text=self._told(text), kind=call.kind, role=role, name=self._told(name), nth=nth, value=value)
+
+    def _opened(self) -> Session:
+        if self._session is None:
+            raise EnvironmentFailure("the environment is not reset yet, or closed")
+        return self._session
+
+    def _here(self) -> str:
+        return self._opened().page.url
+
+    def _told(self, text: str) -> str:
+        """Text of a page or an action as it may be told and stored: sound, and without secrets."""
+        return self._environments.login.mask(sound(text))
+
+
+@contextlib.contextmanager
+def _browser_may_end() -> Iterator[None]:
+    """It may be killed at any moment, between any two calls to it: that is the infrastructure's failure."""
+    try:
+        yield
+    except PlaywrightError as error:
+        raise EnvironmentFailure(f"the browser failed: {str(error).splitlines()[0]}") from error
+
+
+def _application(application: Application | str | Path, base_url: str) -> Application:
+    if isinstance(application, Application):
+        return application
+    if application:
+        return load_application(application)
+    if not base_url:
+        raise UserError("give an application, or the base_url of a site that runs")
+    return unmanaged(base_url)
+
+
+def _readable(observation: Observation) -> str:
+    """The page as a reader sees it: names, texts and values, each on a line of its own."""
+    page: Page = parse_observation(observation.text)
+    values = [f"{element.name} {element.value}" for element in page.elements]
+    return "\n".join([observation.title, *page.headings, *page.texts, *values, observation.text])

@@ -1,0 +1,109 @@
+"""An application's own interpreter and pristine state, made once and cached: Application -> Installed.
+
+A folder counts as made only with its marker file in it, so one that a killed run left half made is made again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from lbi.environments.web.application import Application, expand
+from lbi.errors import UserError
+from lbi.records import digest_of
+from lbi.storage.build_once import made
+
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSL_CERT_FILE", "LD_LIBRARY_PATH")
+
+
+@dataclass(frozen=True)
+class Installed:
+    """Where an application's interpreter, packages and pristine state lie."""
+
+    python: str
+    site_packages: str
+    pristine: Path
+
+
+def default_cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "lbi" / "apps"
+
+
+def application_environ(application: Application) -> dict[str, str]:
+    """Environment of the application's processes: a few harmless variables and its own, so no key of ours."""
+    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return passed | {name: expand(value, application) for name, value in application.environ.items()}
+
+
+def install(application: Application, cache: Path | None = None) -> Installed:
+    """Blocking, minutes the first time. Raises UserError with the last lines of what failed."""
+    cache = cache or default_cache()
+    python, packages = _interpreter(application, cache)
+    pristine = cache / f"{application.name}-state-{_state_key(application)}"
+    with made(pristine) as folder:
+        if folder is not None:
+            _prepare(application, python, folder)
+    return Installed(python, packages, pristine / "state")
+
+
+def _state_key(application: Application) -> str:
+    made_by = (application.requirements, application.prepare.script, application.environ, application.state.database)
+    return digest_of([application.name, *made_by])
+
+
+def _interpreter(application: Application, cache: Path) -> tuple[str, str]:
+    python = sys.executable
+    if application.requirements:
+        key = digest_of([application.requirements, sys.version_info[:2], sys.prefix])
+        venv = cache / f"{application.name}-venv-{key}"
+        with made(venv) as folder:
+            if folder is not None:
+                _build_venv(application, folder)
+        python = str(venv / "bin" / "python")
+    # the calling virtual environment's packages, too, are reached by the name "purelib"
+    code = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
+    return python, _run([python, "-c", code], "asking the interpreter for its packages").strip()
+
+
+def _build_venv(application: Application, folder: Path) -> None:
+    what = f"installing {', '.join(application.requirements)}"
+    # the installer is not ours: warnings that stop our tests must not stop it, and our packages are not its
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    uv = shutil.which("uv")
+    python = str(folder / "bin" / "python")
+    if uv:
+        _run([uv, "venv", "--allow-existing", "-q", "--python", sys.executable, str(folder)], what, env=env)
+        _run([uv, "pip", "install", "-q", "--python", python, *application.requirements], what, env=env)
+    else:
+        _run([sys.executable, "-m", "venv", str(folder)], what, env=env)
+        pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input"]
+        _run([*pip, *application.requirements], what, env=env)
+
+
+def _prepare(application: Application, python: str, folder: Path) -> None:
+    state = folder / "state"
+    state.mkdir()
+    if application.prepare.script:
+        script = folder / "prepare.py"
+        script.write_text(application.prepare.script, "utf-8")
+        what = f"preparing the state of {application.name}"
+        _run([python, str(script)], what, cwd=state, env=application_environ(application))
+    database = application.state.database
+    if database and not (state / database).is_file():
+        raise UserError(f"{application.name}: the prepare script made no {database} (state.database)")
+
+
+def _run(command: list[str], what: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
+    try:
+        done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=1800)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UserError(f"{what} failed: {error}") from None
+    if done.returncode:
+        last = "\n".join((done.stderr or done.stdout).strip().splitlines()[-12:])
+        raise UserError(f"{what} failed (exit {done.returncode}):\n{last}")
+    return done.stdout

@@ -1,0 +1,166 @@
+"""A call on a page -> done, or Refused with one line of why: the only place that clicks and types."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urljoin
+
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Locator, Page
+from playwright.async_api import TimeoutError as PlaywrightTimeout
+
+from lbi.environments.web.actions import Call, Target
+from lbi.environments.web.session import Session
+from lbi.errors import EnvironmentFailure
+from lbi.observations.parse import TICKS, Element
+from lbi.observations.parse import Page as Shown
+
+ELEMENT_MS = 4000
+
+
+class Refused(Exception):
+    """The action could not be carried out; the message is for the model."""
+
+
+class TimedOut(Refused):
+    """The page did not let it happen in time: its own ways, or a machine that is busy."""
+
+
+def find(shown: Shown, target: Target) -> Element:
+    """The element meant. Raises Refused, and says which ones are near."""
+    if target.ref:
+        element = shown.element(target.ref)
+        if element is None:
+            raise Refused(f"there is no element {target.ref} on this page; use a reference of the present observation")
+        return element
+    element = shown.find(target.role, target.name, target.nth)
+    if element is None:
+        alike = [e for e in shown.elements if e.role == target.role and _plain(e.name) == _plain(target.name)]
+        if target.nth >= len(alike):
+            number = f" #{target.nth}" if target.nth else ""
+            raise Refused(f'there is no {target.role} "{target.name}"{number} on this page')
+        element = alike[target.nth]
+    return element
+
+
+async def perform(session: Session, call: Call, element: Element | None, handle: str) -> None:
+    """Carry out one action; ``handle`` is Playwright's reference of ``element``. Raises Refused, EnvironmentFailure."""
+    page = session.page
+    if element is not None and "disabled" in element.states:
+        raise Refused(f'{element.role} "{element.name}" is disabled')
+    try:
+        if call.kind == "goto":
+            await open_address(session, urljoin(page.url, call.value))
+        elif call.kind == "back":
+            await _back(session)
+        elif call.kind == "scroll":
+            sign = "-" if call.value == "up" else ""
+            await session.evaluate(f"window.scrollBy(0, {sign}0.9 * innerHeight)")
+        elif call.kind == "press" and element is None:
+            await page.keyboard.press(call.value)
+        elif element is not None:
+            await _on_element(page.locator(f"aria-ref={handle}"), call, element)
+    except PlaywrightTimeout as error:
+        raise TimedOut(_why_not(call, element, str(error))) from None
+    except PlaywrightError as error:
+        if _is_fatal(str(error)):
+            raise EnvironmentFailure(f"the browser failed: {error}") from error
+        raise Refused(_why_not(call, element, str(error))) from None
+
+
+async def open_address(session: Session, url: str) -> None:
+    """Load a page of the site, twice if it takes too long the first time."""
+    for attempt in (1, 2):
+        try:
+            # "commit" is enough: the wait for the document is settle's
+            await session.page.goto(url, wait_until="commit")
+            return
+        except PlaywrightTimeout as error:
+            if attempt == 2:
+                raise EnvironmentFailure(f"{url} did not arrive in time, twice") from error
+        except PlaywrightError as error:
+            message = str(error)
+            if "ERR_ABORTED" in message or "Download is starting" in message or "interrupted" in message:
+                return  # a download, an empty reply, or a refusal that was noted
+            if attempt == 2 or _is_fatal(message):
+                raise EnvironmentFailure(f"{url} could not be opened: {message.splitlines()[0]}") from error
+
+
+async def _back(session: Session) -> None:
+    page: Page = session.page
+    reply = await page.evaluate("navigation.canGoBack")
+    if reply:
+        await page.go_back(wait_until="commit")
+    elif len(session.tabs) > 1:
+        await page.close()
+        session.notes.append("the tab was closed")
+    else:
+        raise Refused("there is no page to go back to")
+
+
+async def _on_element(locator: Locator, call: Call, element: Element) -> None:
+    if call.kind == "click":
+        await _click(locator, element)
+    elif call.kind == "fill":
+        if element.options or element.role in TICKS | {"link", "button"}:
+            instead = "select" if element.options else "click"
+            raise Refused(f'{element.role} "{element.name}" takes no text; use {instead}')
+        await locator.fill(call.value, timeout=ELEMENT_MS)
+    elif call.kind == "select":
+        await _select(locator, call.value, element)
+    elif call.kind == "press":
+        await locator.press(call.value, timeout=ELEMENT_MS, no_wait_after=True)
+
+
+async def _click(locator: Locator, element: Element) -> None:
+    try:
+        await locator.click(timeout=ELEMENT_MS, no_wait_after=True)
+    except PlaywrightTimeout:
+        if element.role not in TICKS:
+            raise
+        # a check box that is drawn by its label lies under it: the label would have passed the click on
+        await locator.dispatch_event("click", timeout=ELEMENT_MS)
+
+
+async def _select(locator: Locator, value: str, element: Element) -> None:
+    if not element.options and element.role not in ("combobox", "listbox"):
+        raise Refused(f'{element.role} "{element.name}" has no options')
+    if not element.options:
+        raise Refused(f'{element.role} "{element.name}" is no plain list: click it, or fill it, and click an option')
+    cut = element.options[-1].startswith("… ")
+    wanted = [option for option in element.options if option == value]
+    wanted += [option for option in element.options if _plain(option) == _plain(value)]
+    if not wanted and not cut:
+        known = ", ".join(f'"{option}"' for option in element.options[:20])
+        raise Refused(f'"{value}" is no option of {element.role} "{element.name}"; there are: {known}')
+    await locator.select_option(label=wanted[0] if wanted else value, timeout=ELEMENT_MS, no_wait_after=True)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).rstrip(" :*").casefold()
+
+
+def _why_not(call: Call, element: Element | None, message: str) -> str:
+    what = f'{element.role} "{element.name}"' if element else call.value
+    if covered := re.search(r"(<[^>]{1,80}>).*? intercepts pointer events", message):
+        return f"{what} is covered by something else: {covered[1]}"
+    for sign, reason in (
+        ("not enabled", "is disabled"),
+        ("not editable", "cannot be edited"),
+        ("not visible", "is not visible"),
+        ("outside of the viewport", "is out of reach"),
+        ("Unknown key", "is no key"),
+        ("Malformed value", f'does not take "{call.value}"'),
+        ("Cannot type text into input[type=number]", f'takes only numbers, not "{call.value}"'),
+        ("not an <input>", "takes no text"),
+        ("did not find some options", f'has no option "{call.value}"'),
+        ("not found in the current page snapshot", "is gone from the page"),
+    ):
+        if sign in message:
+            return f"{what} {reason}"
+    return f"{call.kind} did not work on {what}: {message.splitlines()[0][:200]}"
+
+
+def _is_fatal(message: str) -> bool:
+    signs = ("has been closed", "Target closed", "crashed", "Connection closed", "ERR_CONNECTION", "ERR_EMPTY_RESPONSE")
+    return any(sign in message for sign in signs)

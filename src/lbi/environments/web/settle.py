@@ -1,0 +1,128 @@
+"""When is a page ready to be looked at? Asked of the page itself, in one call and without fixed pauses.
+
+WATCH is put into every document before its own scripts. It counts requests in flight, notes a navigation that has
+begun (the Navigation API tells at once, long before the new document is there) and new tabs. SETTLE waits until
+nothing is on its way; if the document is replaced meanwhile, the call fails and is repeated in the new one.
+"""
+
+from __future__ import annotations
+
+#: requests older than this (ms) are long polls, which nobody waits for
+STALE = 2000
+
+WATCH = """
+(() => {
+  const key = Symbol.for('lbi.models.middleware.tracing');
+  if (window[key]) return;
+  const watch = {requests: new Map(), count: 0, going: 0, opened: 0, choosers: 0, active: false, changed: 0,
+    now: () => performance.now()};
+  Object.defineProperty(window, key, {value: watch});
+  const begin = () => {
+    const id = ++watch.count;
+    watch.requests.set(id, performance.now());
+    watch.active = true;
+    return () => watch.requests.delete(id);
+  };
+  const fetch = window.fetch;
+  if (fetch) window.fetch = function (...args) {
+    const end = begin();
+    const promise = fetch.apply(this, args);
+    promise.then(end, end);
+    return promise;
+  };
+  const send = XMLHttpRequest.prototype.send;
+  XMLHttpRequest.prototype.send = function (...args) {
+    const end = begin();
+    this.addEventListener('loadend', end);
+    try { return send.apply(this, args); } catch (error) { end(); throw error; }
+  };
+  const open = window.open;
+  window.open = function (...args) { watch.opened++; return open.apply(this, args); };
+  const opens = element => {
+    const target = element && (element.getAttribute('formtarget') || element.getAttribute('target'));
+    return target && !['_self', '_top', '_parent'].includes(target) && !window.frames[target];
+  };
+  addEventListener('click', event => {
+    const link = event.composedPath().find(node => node.tagName === 'A' && node.href);
+    const field = event.composedPath().find(node => node.tagName === 'INPUT' && node.type === 'file');
+    if (field) queueMicrotask(() => { if (!event.defaultPrevented) watch.choosers++; });
+    if (opens(link)) queueMicrotask(() => { if (!event.defaultPrevented) watch.opened++; });
+  }, true);
+  addEventListener('submit', event => {
+    if (opens(event.submitter) || opens(event.target)) {
+      queueMicrotask(() => { if (!event.defaultPrevented) watch.opened++; });
+    }
+  }, true);
+  if (window.navigation) {
+    navigation.addEventListener('navigate', event => {
+      if (event.hashChange || event.destination.sameDocument || event.downloadRequest !== null) return;
+      watch.going = performance.now();
+    });
+    for (const kind of ['navigatesuccess', 'navigateerror']) {
+      navigation.addEventListener(kind, () => { watch.going = 0; });
+    }
+  }
+  new MutationObserver(() => { watch.changed = performance.now(); })
+    .observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
+})();
+"""
+
+SETTLE = """
+(async () => {
+  const pause = ms => new Promise(done => setTimeout(done, ms));
+  const key = Symbol.for('lbi.models.middleware.tracing');
+  const start = performance.now();
+  const after = ms => performance.now() - start > ms;
+  // looked up each time: a frame that navigates gets a new window
+  const windows = (top = window, found = []) => {
+    try { top.document && found.push(top); } catch (error) { return found; }
+    for (let i = 0; i < top.length; i++) windows(top[i], found);
+    return found;
+  };
+  const watches = () => windows().map(one => one[key]).filter(Boolean);
+  const going = () => watches().some(watch => watch.going);
+  const waiting = () => watches().some(watch =>
+    [...watch.requests.values()].some(began => watch.now() - began < STALE_MS));
+  const restless = () => watches().some(watch => watch.active && watch.now() - watch.changed < 40);
+  const loading = () => windows().some(one => one !== window && one.document.readyState === 'loading');
+  if (document.readyState === 'loading') {
+    await new Promise(done => document.addEventListener('DOMContentLoaded', done, {once: true}));
+  }
+  await pause(0);
+  await pause(0);
+  while (going() && !after(GOING_MS)) await pause(5);
+  while ((waiting() || restless() || loading()) && !after(QUIET_MS)) {
+    await pause(5);
+    while (going() && !after(GOING_MS)) await pause(5);
+  }
+  let opened = 0, choosers = 0;
+  for (const watch of watches()) {
+    opened += watch.opened;
+    choosers += watch.choosers;
+    watch.opened = watch.choosers = 0;
+    watch.active = false;
+  }
+  return {url: location.href, title: document.title, opened, choosers, going: going()};
+})()
+"""
+
+
+#: a navigation that became a download, an empty reply or a refusal ends without a word to the page
+RELEASE = """
+(() => {
+  const visit = frame => {
+    try { (frame[Symbol.for('lbi.models.middleware.tracing')] || {}).going = 0; } catch (error) { return; }
+    for (let i = 0; i < frame.length; i++) visit(frame[i]);
+  };
+  visit(window);
+})()
+"""
+
+
+def settle_script(navigation: float, quiet: float) -> str:
+    """SETTLE with its limits in seconds: for a navigation to arrive, and for requests to end."""
+    limits = {"GOING_MS": int(navigation * 1000), "QUIET_MS": int(quiet * 1000), "STALE_MS": STALE}
+    script = SETTLE
+    for name, value in limits.items():
+        script = script.replace(name, str(value))
+    return script

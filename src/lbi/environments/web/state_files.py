@@ -1,0 +1,58 @@
+"""The files of an application's state folder: copied, compared, cleaned up. Its database goes through database.py."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from lbi.environments.web.database import copy_database
+
+#: {path within the folder: (mtime in ns, size)}
+Stamps = dict[str, tuple[int, int]]
+_BESIDE = ("-wal", "-shm", "-journal")
+
+
+def copy_state(source: Path, target: Path, database: str) -> None:
+    beside = {f"{database}{end}" for end in _BESIDE} | {database}
+
+    def skip(folder: str, names: list[str]) -> set[str]:
+        return {name for name in names if os.path.relpath(os.path.join(folder, name), source) in beside}
+
+    shutil.copytree(source, target, ignore=skip if database else None, symlinks=True)
+    if database:
+        copy_database(source / database, target / database)
+
+
+def stamps_of(root: Path, database: str) -> Stamps:
+    """Every file but the database: {relative path: (mtime in ns, size)}."""
+    skipped = {f"{database}{end}" for end in _BESIDE} | {database}
+    found: Stamps = {}
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        with os.scandir(root / folder) as entries:
+            for entry in entries:
+                path = f"{folder}{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(f"{path}/")
+                elif path not in skipped:
+                    status = entry.stat(follow_symlinks=False)
+                    found[path] = (status.st_mtime_ns, status.st_size)
+    return found
+
+
+def same_content(one: Path, other: Path) -> bool:
+    try:
+        return one.read_bytes() == other.read_bytes()
+    except OSError:
+        return False
+
+
+def remove_empty(folder: Path, root: Path, source: Path) -> None:
+    while folder != root and not (source / folder.relative_to(root)).exists():
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+        folder = folder.parent

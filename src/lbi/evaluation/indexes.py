@@ -1,0 +1,71 @@
+"""Examples of a seed -> one index for each arm's data, built when an agent of that arm is made (paper, sec. 2.4)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from lbi.config import Data
+from lbi.context import RunContext
+from lbi.evaluation.arms import dates_of_examples, examples_for
+from lbi.records import Document, Example, Trajectory
+from lbi.retrieval.index import ExampleIndex
+from lbi.synthesis.examples import stored_examples
+
+
+@dataclass(frozen=True)
+class ArmIndex:
+    """What an arm's agent may retrieve from; ``index`` is None for an arm without examples."""
+
+    index: ExampleIndex | None
+    dates: Collection[str]  # all that its examples are of, for tasks that have one themselves (retrieval.leakage)
+
+
+class ArmIndexes:
+    """The indexes of one seed, each built once and shared by the arms with the same data. ``close`` closes them."""
+
+    def __init__(
+        self,
+        context: RunContext,
+        seed: int,
+        examples: Sequence[tuple[Example, Trajectory]],
+        documents: Sequence[Document],
+    ) -> None:
+        self.documents = documents
+        self._context, self._seed, self._examples = context, seed, examples
+        self._built: dict[tuple[Data, float], ExampleIndex] = {}
+
+    async def of(self, data: Data, share: float = 1.0) -> ArmIndex:
+        """The index of the examples of ``data``, or of those of a ``share`` of the trajectories."""
+        chosen = examples_for(data, self._examples, self._seed, share) if data != "none" else []
+        dates = dates_of_examples(data, chosen, self._examples, self.documents)
+        if data == "none":
+            return ArmIndex(None, set(dates.values()))
+        if (data, share) not in self._built:
+            self._built[data, share] = await self._build(f"{data}-{self._seed}-{share:g}", chosen, dates)
+        return ArmIndex(self._built[data, share], set(dates.values()))
+
+    async def _build(
+        self, name: str, chosen: Sequence[tuple[Example, Trajectory]], dates: dict[str, str]
+    ) -> ExampleIndex:
+        embedder, vectors = self._context.embedder, None
+        if embedder is not None and chosen:
+            vectors = await embedder.embed([example.instruction for example, _ in chosen])
+        trajectories = {trajectory.id: trajectory for _, trajectory in chosen}
+        folder = self._context.index_folder / name
+        return ExampleIndex.build(folder, [example for example, _ in chosen], trajectories, vectors, dates)
+
+    def close(self) -> None:
+        for index in self._built.values():
+            index.close()
+
+
+@asynccontextmanager
+async def index_examples(context: RunContext, documents: Sequence[Document], seed: int) -> AsyncIterator[ArmIndexes]:
+    """The indexes over one seed's examples that the run folder holds."""
+    indexes = ArmIndexes(context, seed, stored_examples(context, seed), documents)
+    try:
+        yield indexes
+    finally:
+        indexes.close()

@@ -1,0 +1,161 @@
+"""Held-out tasks x arms x seeds -> results: does an agent with the data do better than without?
+
+Every arm gets the same tasks, start states and (but for the control with extra steps) step limits. Scoring happens
+while the environment is still open. A failure of environment or harness is recorded as such and never as a zero.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lbi.agents import Parts, open_agent
+from lbi.config import Arm
+from lbi.context import RunContext
+from lbi.errors import EnvironmentFailure, ModelError, ParseError, ScoreError
+from lbi.evaluation.indexes import ArmIndexes
+from lbi.models import parsing
+from lbi.monitoring.progress import Stage
+from lbi.monitoring.telemetry import AGENT, TASK
+from lbi.protocols import Agent, Environment, Fields, Request, Submits
+from lbi.records import Fault, Result, Task, Trajectory, Usage
+from lbi.rollouts.loop import rollout
+from lbi.storage.leases import WorkKey
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One cell of the evaluation."""
+
+    arm: Arm
+    seed: int
+    task: Task
+    share: float = 1.0  # of the trajectories whose examples may be used
+
+    @property
+    def arm_name(self) -> str:
+        return self.arm.name if self.share == 1.0 else f"{self.arm.name} @{self.share:g}"
+
+    @property
+    def key(self) -> str:
+        return f"{self.arm_name}/{self.seed}/{self.task.name or self.task.id}"
+
+
+async def evaluate(context: RunContext, tasks: Sequence[Task], seed: int, indexes: ArmIndexes) -> list[Result]:
+    """All arms on all tasks for one seed, arms side by side so that the machine's mood meets all of them alike."""
+    store, config = context.folder.store, context.config
+    attempts = [Attempt(arm, seed, task) for task in tasks for arm in config.evaluation.arms]
+    growing = next((arm for arm in config.evaluation.arms if arm.name == config.evaluation.growth_arm), None)
+    if growing is not None:
+        attempts += [Attempt(growing, seed, task, share) for task in tasks for share in config.evaluation.growth]
+    # what was lost to the environment says nothing yet, and another day it may go well
+    known = {key for key, result in store.all("result", Result) if result.fault != "environment"}
+    left = [attempt for attempt in attempts if attempt.key not in known]
+    one_of_each_arm = {attempt.arm_name: attempt for attempt in left}
+    agents = {arm: await _agent(context, attempt, indexes) for arm, attempt in one_of_each_arm.items()}
+    with context.progress.stage(f"evaluate (seed {seed})", len(attempts)) as stage:
+        stage.have(len(attempts) - len(left))
+        async with asyncio.TaskGroup() as group:
+            for attempt in left:
+                group.create_task(_episode(context, attempt, agents[attempt.arm_name], stage))
+    return [result for attempt in attempts if (result := store.get("result", attempt.key, Result)) is not None]
+
+
+async def _episode(context: RunContext, attempt: Attempt, agent: Agent, stage: Stage) -> None:
+    store, config = context.folder.store, context.config
+    note = context.failing("result", attempt.key, stage)
+
+    async def work(environment: Environment) -> None:
+        with stage.working("roll-out", {AGENT: agent.name, TASK: attempt.key}):
+            limit = round(config.evaluation.step_limit * attempt.arm.step_factor)
+            trajectory = await rollout(environment, agent, attempt.task, limit, attempt.seed)
+            result = await _score(context, environment, attempt, trajectory)
+            store.put("episode", attempt.key, trajectory)
+            await store.put("result", attempt.key, result)
+
+    def failed(error: EnvironmentFailure, last: bool) -> None:
+        note(error, last)
+        if last:
+            store.put("result", attempt.key, _result(attempt, None, 0.0, "environment", str(error)))
+
+    await context.pool.do(work, failed=failed, place=WorkKey("result", attempt.key))
+    stage.advance()
+
+
+async def _agent(context: RunContext, attempt: Attempt, indexes: ArmIndexes) -> Agent:
+    """An arm's agent with the arm's index."""
+    arm, config = attempt.arm, context.config
+    known = await indexes.of(arm.data, attempt.share)
+    parts = Parts(
+        model=context.role("act"),
+        query_model=context.role("query"),
+        index=known.index,
+        embedder=context.embedder,
+        documents=indexes.documents,
+        dates=known.dates,
+        m1=config.retrieval.m1,
+        m2=config.retrieval.m2,
+        m3=config.retrieval.m3,
+        top_documents=config.retrieval.documents,
+        sample=attempt.seed,
+        stage=f"evaluate: {attempt.arm_name}",
+    )
+    return open_agent(arm.agent, parts)
+
+
+async def _score(context: RunContext, environment: Environment, attempt: Attempt, trajectory: Trajectory) -> Result:
+    if trajectory.stop == "model_failure":
+        return _result(attempt, trajectory, 0.0, "model", trajectory.error)
+    if attempt.task.check is None:
+        try:
+            score, reason = await _judged(context, trajectory)
+        except (ModelError, ParseError) as error:  # a judge that fails says nothing of the agent
+            return _result(attempt, trajectory, 0.0, "harness", str(error))
+        return _result(attempt, trajectory, score, "", reason)
+    try:
+        score, reason = await environment.score(attempt.task, trajectory.answer)
+    except ScoreError as error:
+        return _result(attempt, trajectory, 0.0, "harness", str(error))
+    submitted = await environment.submission() if isinstance(environment, Submits) else ""
+    return _result(attempt, trajectory, score, "", reason).model_copy(update={"submission": submitted})
+
+
+async def _judged(context: RunContext, trajectory: Trajectory) -> tuple[float, str]:
+    """Without a check the committee stands in: 1 if every member says that the task was accomplished."""
+    if not trajectory.steps:
+        return 0.0, "no step was taken"
+    fields = Fields(
+        task=trajectory.task,
+        trajectory=trajectory,
+        start=0,
+        end=len(trajectory.steps),
+        instruction=trajectory.task.instruction,
+    )
+    reasons = []
+    for model in context.judges:
+        vote, _ = await parsing.ask(
+            model, Request(role="judge", fields=fields, stage="evaluate: judge"), parsing.vote(model.name)
+        )
+        if not vote.aligned:
+            return 0.0, f"{model.name}: {vote.reason}"
+        reasons.append(f"{model.name}: {vote.reason}")
+    return 1.0, "; ".join(reasons)
+
+
+def _result(attempt: Attempt, trajectory: Trajectory | None, score: float, fault: Fault, reason: str) -> Result:
+    """Without a trajectory the episode was lost to the environment."""
+    return Result(
+        task=attempt.task.name or attempt.task.id,
+        category=attempt.task.category,
+        level=attempt.task.level,
+        arm=attempt.arm_name,
+        seed=attempt.seed,
+        score=score,
+        steps=len(trajectory.steps) if trajectory else 0,
+        usage=trajectory.usage if trajectory else Usage(),
+        stop=trajectory.stop if trajectory else "environment_failure",
+        fault=fault,
+        reason=reason,
+        trajectory=trajectory.id if trajectory else "",
+    )

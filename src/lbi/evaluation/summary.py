@@ -1,0 +1,76 @@
+"""Results -> summary.json: growth with the number of examples, contamination, and notes on how to read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from lbi.context import RunContext
+from lbi.evaluation.arms import examples_for
+from lbi.evaluation.contamination import nearest
+from lbi.evaluation.statistics import success
+from lbi.records import Example, Result, Task, Trajectory
+from lbi.storage.files import write_atomically
+from lbi.synthesis.examples import seeded_examples
+
+
+def summarise(context: RunContext, held_out: Sequence[Task], results: Sequence[Result]) -> None:
+    """What the report shows beyond the records: growth with the data, contamination, notes."""
+    examples = [(key, e) for key, e in context.folder.store.all("example", Example) if e.kept]
+    found = nearest(held_out, [(e.id, e.instruction) for _, e in examples])
+    summary: dict[str, Any] = {
+        "growth": _growth(context, results),
+        "contamination": [item.model_dump(mode="json") for item in found],
+        "notes": _notes(context),
+    }
+    write_atomically(context.folder.path / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
+
+
+def _growth(context: RunContext, results: Sequence[Result]) -> list[dict[str, float]]:
+    config = context.config
+    name = config.evaluation.growth_arm
+    if not config.evaluation.growth:
+        return []
+    points = []
+    for share in (*config.evaluation.growth, 1.0):
+        arm = name if share == 1.0 else f"{name} @{share:g}"
+        some = [result for result in results if result.arm == arm]
+        if some:
+            rate, low, high = success(some)
+            points.append({"examples": _count(context, share), "rate": rate, "low": low, "high": high})
+    reference = [result for result in results if result.arm == config.evaluation.reference]
+    if reference:
+        rate, low, high = success(reference)
+        points.insert(0, {"examples": 0, "rate": rate, "low": low, "high": high})
+    return points
+
+
+def _count(context: RunContext, share: float) -> float:
+    """Examples per seed that an arm had at this share."""
+    config, store = context.config, context.folder.store
+    arm = next(arm for arm in config.evaluation.arms if arm.name == config.evaluation.growth_arm)
+    trajectories = {t.id: t for _, t in store.all("trajectory", Trajectory)}
+    counts = []
+    for seed in config.seeds:
+        pairs = [
+            (e, trajectories[e.trajectory]) for _, e in seeded_examples(context, seed) if e.trajectory in trajectories
+        ]
+        counts.append(len(examples_for(arm.data, pairs, seed, share)))
+    return sum(counts) / len(counts)
+
+
+def _notes(context: RunContext) -> list[str]:
+    config, notes = context.config, []
+    if config.models.of("act") == "offline":
+        notes.append("The agent is the offline policy, which is no language model; its numbers are its own.")
+    if not config.benchmark:
+        notes.append(
+            "No held-out tasks were given: synthesised tasks of held-out documents, judged by the committee, stand in."
+        )
+    if not context.restores:
+        notes.append(
+            "The site cannot be put back to its first state: no example was replayed or composed, and each episode "
+            "began with what the ones before it had left, in all arms alike."
+        )
+    return notes

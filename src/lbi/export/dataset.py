@@ -1,0 +1,172 @@
+"""Examples -> training files: one (prompt, completion) per step, in the act format without knowledge (paper, App. C).
+
+{"prompt": [{"role": "system", ...}, {"role": "user", ...}],
+ "completion": [{"role": "assistant", "content": "REASON: the form is filled\\nACTION: click(e12)"}]}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lbi.errors import UserError
+from lbi.export.formats import FORMATS, Format, Sink
+from lbi.export.splits import root_of, sides_of
+from lbi.export.turns import SIDES, Lesson, Side, Turn, turns_of
+from lbi.records import Record
+from lbi.storage.files import write_atomically
+
+MAX_CHARS = 32_000  # of prompt and completion together: about the paper's 8,192 tokens
+
+
+class ExportReport(Record):
+    """What was written, what was not and why, and whose documents it rests on; also the content of export.json."""
+
+    format: str
+    split: float
+    seed: int
+    max_chars: int
+    files: tuple[str, ...]
+    rows: dict[str, int]  # by side, as are the next three
+    examples: dict[str, int]
+    trajectories: dict[str, int]
+    lineages: dict[str, int]  # documents, or tasks where there is no document
+    left_out: dict[str, int]  # steps by reason, or whole examples where the reason says so
+    without_reason: int  # rows whose model gave no reason for its action
+    without_image: int  # rows whose page had a screenshot, which no format here carries
+    licences: dict[str, int]  # documents by licence
+
+
+def write_export(
+    rows: Iterable[Lesson],
+    fmt: str,
+    out: Path,
+    *,
+    actions: str,
+    split: float = 0.1,
+    seed: int = 0,
+    max_chars: int = MAX_CHARS,
+) -> ExportReport:
+    """Write train.*, validation.* and export.json into the folder ``out``; an export that is there is replaced.
+
+    ``actions`` is the environment's text on what actions there are. Only examples that every filter keeps are written;
+    pass the dropped ones too, so that composed examples find their parts. ``split`` is the share of lineages held back:
+    all that comes from one document, task or trajectory is on one side, also when more examples are added later.
+    """
+    if fmt not in FORMATS:
+        raise UserError(f"unknown export format {fmt!r}; choose one of {', '.join(FORMATS)}")
+    if not 0 <= split < 1:
+        raise UserError(f"the share held back for validation is {split}; give a number from 0 up to, not including, 1")
+    tally = _Tally()
+    lessons = list(rows)
+    turns = _turns(lessons, sides_of(lessons, split, seed), actions, max_chars, tally)
+    try:
+        files = _write(turns, FORMATS[fmt], out, tally)
+    except OSError as error:
+        raise UserError(
+            f"cannot write the export to {out}: {error.strerror or error}; choose another folder"
+        ) from error
+    report = tally.report(format=fmt, split=split, seed=seed, max_chars=max_chars, files=files)
+    write_atomically(out / "export.json", (report.model_dump_json(indent=2) + "\n").encode())
+    return report
+
+
+@dataclass
+class _Tally:
+    """Counts while writing."""
+
+    rows: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+    seen: dict[str, dict[str, set[str]]] = field(default_factory=lambda: {side: {} for side in SIDES})
+    documents: dict[str, str] = field(default_factory=dict)
+    without_reason: int = 0
+    without_image: int = 0
+
+    def add(self, turn: Turn) -> None:
+        lesson, step = turn.lesson, turn.lesson.trajectory.steps[turn.at]
+        self.rows[turn.side] += 1
+        self.without_reason += not step.reason.strip()
+        self.without_image += bool(step.observation.image)
+        names = {"examples": lesson.example.id, "trajectories": lesson.trajectory.id, "lineages": root_of(lesson)}
+        for what, name in names.items():
+            self.seen[turn.side].setdefault(what, set()).add(name)
+        if document := lesson.example.document or lesson.trajectory.task.document:
+            self.documents[document] = (lesson.document and lesson.document.licence) or "unknown"
+
+    def report(self, **settings: Any) -> ExportReport:
+        def count(what: str) -> dict[str, int]:
+            return {side: len(self.seen[side].get(what, ())) for side in SIDES}
+
+        return ExportReport(
+            **settings,
+            rows={side: self.rows[side] for side in SIDES},
+            examples=count("examples"),
+            trajectories=count("trajectories"),
+            lineages=count("lineages"),
+            left_out=dict(sorted(self.left_out.items())),
+            without_reason=self.without_reason,
+            without_image=self.without_image,
+            licences=dict(sorted(Counter(self.documents.values()).items())),
+        )
+
+
+def _turns(
+    lessons: Sequence[Lesson], sides: dict[str, Side | None], actions: str, max_chars: int, tally: _Tally
+) -> Iterator[Turn]:
+    written: set[str] = set()
+    for lesson in lessons:
+        side = sides[lesson.example.id]
+        if not lesson.example.kept:
+            tally.left_out["example dropped by a filter"] += 1
+        elif side is None:
+            tally.left_out["example with parts on both sides of the split, or unknown ones"] += 1
+        else:
+            for turn in turns_of(lesson, side, actions, max_chars, tally.left_out):
+                if turn.key in written:
+                    tally.left_out["the same as another row"] += 1
+                    continue
+                written.add(turn.key)
+                yield turn
+
+
+def _write(turns: Iterable[Turn], how: Format, out: Path, tally: _Tally) -> tuple[str, ...]:
+    """Write every row beside its place; the files appear when all are there. A side without rows has none."""
+    out.mkdir(parents=True, exist_ok=True)
+    parts = {side: out / f".{side}.{os.getpid()}.part" for side in SIDES}
+    try:
+        with contextlib.ExitStack() as stack:
+            sinks: dict[Side, Sink] = {}
+            for side in SIDES:
+                sinks[side] = how.sink(parts[side])
+                stack.callback(sinks[side].close)
+            for turn in turns:
+                sinks[turn.side].put(how.row(turn))
+                tally.add(turn)
+        if not tally.rows:
+            raise UserError(f"nothing to export: no example has a step to learn from ({_summary(tally.left_out)})")
+        return _replace(out, {side: part for side, part in parts.items() if tally.rows[side]}, how.ending)
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
+
+
+def _summary(left_out: Counter[str]) -> str:
+    return "; ".join(f"{reason}: {count}" for reason, count in left_out.most_common()) or "there were no examples"
+
+
+def _replace(out: Path, parts: dict[Side, Path], ending: str) -> tuple[str, ...]:
+    """Put the new files in the place of an earlier export's, whatever its format was. export.json goes first and comes
+    back last: files without it are half an export."""
+    names = tuple(f"{side}.{ending}" for side in parts)
+    (out / "export.json").unlink(missing_ok=True)
+    for side in SIDES:
+        for stale in {how.ending for how in FORMATS.values()}:
+            (out / f"{side}.{stale}").unlink(missing_ok=True)
+    for part, name in zip(parts.values(), names, strict=True):
+        part.replace(out / name)
+    return names

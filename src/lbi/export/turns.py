@@ -1,0 +1,117 @@
+"""An example -> the turns to learn from: Turn(prompt=(system, user), reply="REASON: ...\\nACTION: click(e12)").
+
+What happened is what is taught: no step is added or re-ordered, and the model's turn holds nothing that it was told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from lbi.errors import ParseError
+from lbi.models import parsing
+from lbi.prompts import DEFAULT_LIMITS, render
+from lbi.prompts.limits import Limits
+from lbi.prompts.template import cut
+from lbi.protocols import Fields, Message, Request
+from lbi.records import Document, Example, Task, Trajectory, digest_of
+
+Side = Literal["train", "validation"]
+SIDES: tuple[Side, ...] = ("train", "validation")
+
+_ROOMS = (DEFAULT_LIMITS.history, 8_000, 4_000, 0)  # characters of earlier pages that are tried in turn
+_TARGET = re.compile(r"\s*\w+\(\s*((?:f\d+)?e\d+)\s*[,)]")
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """An example, the trajectory that it spans, and the document that its task came from, where there is one."""
+
+    example: Example
+    trajectory: Trajectory
+    document: Document | None = None
+
+    def __post_init__(self) -> None:
+        example, steps = self.example, len(self.trajectory.steps)
+        if example.trajectory != self.trajectory.id:
+            raise ValueError(f"example {example.id} is of trajectory {example.trajectory}, not {self.trajectory.id}")
+        if not 0 <= example.start < example.end <= steps:
+            raise ValueError(f"example {example.id} spans {example.start}..{example.end} of {steps} steps")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One step to learn from."""
+
+    lesson: Lesson
+    at: int  # index of the step in the trajectory
+    prompt: tuple[Message, ...]
+    reply: str
+    side: Side
+
+    @property
+    def key(self) -> str:
+        """The same prompt with the same reply teaches the same thing again."""
+        return digest_of([[(message.role, message.content) for message in self.prompt], self.reply])
+
+
+def turns_of(lesson: Lesson, side: Side, actions: str, max_chars: int, left_out: Counter[str]) -> Iterator[Turn]:
+    """The steps of the span as they happened; an end without finish stays one. What is left out is counted."""
+    for at in range(lesson.example.start, lesson.example.end):
+        problem = _problem(lesson.trajectory, at)
+        reply = "" if problem else _reply(lesson.trajectory, at)
+        prompt = _prompt(lesson, at, actions, max_chars - len(reply)) if reply else None
+        if reply and prompt:
+            yield Turn(lesson, at, prompt, reply, side)
+        else:
+            left_out[problem or ("longer than max_chars" if reply else "action that cannot be read")] += 1
+
+
+def _problem(trajectory: Trajectory, at: int) -> str:
+    """Why a step is nothing to learn from, "" if it is."""
+    step = trajectory.steps[at]
+    if not step.action.kind:
+        return "action that cannot be read"
+    if trajectory.observations[at + 1].error:
+        return "action that failed"
+    target = _TARGET.match(step.action.text)
+    shown = cut(step.observation.text, DEFAULT_LIMITS.observation)
+    if target and not re.search(rf"\[(?:ref=)?{target[1]}\]", shown):
+        return "action on an element that is not on the page"
+    return ""
+
+
+def _reply(trajectory: Trajectory, at: int) -> str:
+    """What the model is to say, "" if an agent could not read it back."""
+    step = trajectory.steps[at]
+    action, reason = step.action.text.strip(), " ".join(step.reason.split())
+    reply = f"REASON: {reason}\nACTION: {action}" if reason else f"ACTION: {action}"
+    try:
+        return reply if parsing.act(reply)[1] == action else ""
+    except ParseError:
+        return ""
+
+
+def _prompt(lesson: Lesson, at: int, actions: str, room: int) -> tuple[Message, ...] | None:
+    """The act prompt before a step. What does not fit is dropped oldest first: the text of pages, then whole steps."""
+    first = lesson.example.start
+    attempts = [(first, pages) for pages in _ROOMS] + [(start, 0) for start in range(first + 1, at + 1)]
+    for start, pages in attempts:
+        prompt = _rendered(lesson, start, at, actions, Limits(history=pages, images=()))
+        if sum(len(message.content) for message in prompt) <= room:
+            return prompt
+    return None
+
+
+def _rendered(lesson: Lesson, start: int, at: int, actions: str, limits: Limits) -> tuple[Message, ...]:
+    trajectory = lesson.trajectory
+    fields = Fields(
+        task=Task(instruction=lesson.example.instruction, environment=trajectory.task.environment),
+        history=trajectory.steps[start:at],
+        observation=trajectory.steps[at].observation,
+        actions=actions,
+    )
+    return render(Request(role="act", fields=fields), limits)

@@ -1,0 +1,150 @@
+"""A call that may fail for now -> the reply of the first attempt that succeeds, within a deadline; jittered waits."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from lbi.errors import FailureKind, ModelBusy, ModelError, ModelUnavailable
+from lbi.models.middleware.base import Wrapped
+from lbi.models.middleware.metering import estimated_input
+from lbi.models.middleware.throttle import Gate
+from lbi.protocols import Model, Reply, Request
+from lbi.records import Record, Usage
+
+T = TypeVar("T")
+#: what no other call of this model could get round either
+HOPELESS: tuple[FailureKind, ...] = ("authentication", "unknown model", "no money")
+
+
+ROOM = 5  # requests of full length that a call's deadline has room for
+
+
+class Retry(Record):
+    """How long to try; times in seconds."""
+
+    attempts: int = 6
+    first: float = 1.0  # the first wait is at most this long, each later one at most twice the one before
+    longest: float = 60.0
+    deadline: float = 600.0  # for all attempts of a call and the waits between them, without waits at the gate
+
+    @classmethod
+    def of(cls, timeout: float) -> Retry:
+        """With room for several requests that take ``timeout`` seconds each."""
+        usual = cls()
+        return usual.model_copy(update={"deadline": max(usual.deadline, ROOM * timeout)})
+
+
+class Tries:
+    """The attempts of one call, counted and timed."""
+
+    def __init__(self, retry: Retry, clock: Callable[[], float], chance: random.Random) -> None:
+        self.lost = Usage()  # what failed attempts cost
+        self._retry, self._clock, self._chance = retry, clock, chance
+        self._used, self._failed, self._start = 0.0, 0, 0.0
+
+    def starts(self) -> float:
+        """Begin an attempt; returns the seconds that are left for it."""
+        self._start = self._clock()
+        return self._retry.deadline - self._used
+
+    def uncounted(self, error: ModelBusy) -> None:
+        """An attempt that only tried whether the provider is back uses up nothing of the call's patience."""
+        self.lost += error.usage
+
+    def failed(self, error: ModelBusy) -> float:
+        """Count a failed attempt and return the seconds to wait. Raises ModelBusy when it was the last."""
+        self.lost += error.usage
+        self._used += self._clock() - self._start
+        self._failed += 1
+        wait = self._wait(error)
+        if self._failed >= self._retry.attempts or self._used + wait > self._retry.deadline:
+            message = f"{error}; gave up after {self._failed} attempts in {self._used:.0f} s"
+            raise ModelBusy(message, kind=error.kind, retry_after=error.retry_after, usage=self.lost) from error
+        self._used += wait
+        return wait
+
+    def _wait(self, error: ModelBusy) -> float:
+        """Exponential with full jitter, and never earlier than the provider asked for."""
+        longest: float = min(self._retry.longest, self._retry.first * 2 ** (self._failed - 1))
+        jitter = self._chance.uniform(0, longest)
+        return jitter if error.retry_after is None else error.retry_after + jitter / 4
+
+
+async def tried(
+    once: Callable[[Tries], Awaitable[T]],
+    retry: Retry,
+    *,
+    sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+    clock: Callable[[], float] = time.monotonic,
+    rng: random.Random | None = None,
+) -> tuple[T, Usage]:
+    """Try until it works; also what the attempts that failed cost.
+
+    Raises ModelBusy when the patience is used up, ModelError for what would fail again, ModelUnavailable for what would
+    fail whatever is asked.
+    """
+    tries = Tries(retry, clock, rng or random.Random())
+    while True:
+        tries.starts()
+        try:
+            return await once(tries), tries.lost
+        except ModelBusy as error:
+            wait = tries.failed(error)
+        except ModelError as error:
+            error.usage = tries.lost + error.usage
+            if error.kind in HOPELESS:
+                raise ModelUnavailable(
+                    f"{error}; mend that, then start the same command again: it continues"
+                ) from error
+            raise
+        await sleep(wait)
+
+
+async def within(seconds: float, call: Awaitable[T], name: str) -> T:
+    """The attempt's own share of the deadline. Raises ModelBusy."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await call
+    except TimeoutError as error:
+        raise ModelBusy(f"{name}: timeout: the call's deadline passed", kind="timeout") from error
+
+
+def retried(
+    model: Model,
+    retry: Retry,
+    gate: Gate | None = None,
+    *,
+    sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+    clock: Callable[[], float] = time.monotonic,
+    rng: random.Random | None = None,
+) -> Model:
+    """Every attempt passes the gate, which all tasks of a provider share; ModelBusy is tried again.
+
+    Waiting at the gate uses up nothing of a call's deadline: a dead provider and a used up rate limit are nobody's
+    failure. Raises ModelUnavailable when no call can succeed.
+    """
+    way = (gate or Gate(model.name, clock=clock, sleep=sleep)).way(model.name)
+
+    async def complete(request: Request) -> Reply:
+        tokens = estimated_input(model, request)
+
+        async def once(tries: Tries) -> Reply:
+            while True:
+                passed = await way.enter(tokens)
+                try:
+                    with passed:
+                        passed.reply = await within(tries.starts(), model.complete(request), model.name)
+                        return passed.reply
+                except ModelBusy as error:
+                    if not passed.probe:
+                        raise
+                    tries.uncounted(error)
+
+        reply, lost = await tried(once, retry, sleep=sleep, clock=clock, rng=rng)
+        return reply.model_copy(update={"usage": lost + reply.usage}) if lost.calls or lost.cost else reply
+
+    return Wrapped(model, complete)

@@ -1,0 +1,302 @@
+"""Reply -> value: one parser per prompt, and the one re-ask after a reply that could not be read.
+
+Each reads the prompt's own form and the JSON of lbi.models.schemas alike, so what was asked for decides nothing here.
+
+"REASON: the form is filled\nACTION: click(e12)" -> ("the form is filled", "click(e12)")
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from lbi.errors import ModelError, ParseError
+from lbi.prompts import render_again
+from lbi.protocols import Message, Model, Request
+from lbi.records import Usage, Vote, sound
+
+T = TypeVar("T")
+Parser = Callable[[str], T]
+
+CRITERIA = ("aligned", "coherent", "natural", "reasonable")
+_YES = {"true", "yes", "y", "1"}
+_NO = {"false", "no", "n", "0"}
+
+
+async def ask(model: Model, request: Request, parser: Parser[T]) -> tuple[T, Usage]:
+    """Ask, and ask once more if the reply cannot be read.
+
+    The usage is that of both calls. A second unreadable reply raises ParseError, a failed second call ModelError; both
+    carry the usage of what was paid until then.
+    """
+    reply = await model.complete(request)
+    try:
+        return parser(reply.text), reply.usage
+    except ParseError as error:
+        extra: tuple[Message, ...] = render_again(reply.text, str(error))
+    again = request.model_copy(update={"extra": (*request.extra, *extra)})
+    try:
+        second = await model.complete(again)
+    except ModelError as error:
+        error.usage += reply.usage
+        raise
+    usage = reply.usage + second.usage
+    try:
+        return parser(second.text), usage
+    except ParseError as error:
+        error.usage = usage
+        raise
+
+
+Parts = dict[str, str | ModelError | ParseError]
+
+
+async def ask_parts(model: Model, request: Request, parser: Parser[Parts]) -> tuple[Parts, Usage]:
+    """Ask for several parts in one reply, and ask once more for those that cannot be read.
+
+    What is missing then has its error in place of its text. A failed first call raises ModelError.
+    """
+    reply = await model.complete(request)
+    try:
+        parts = parser(reply.text)
+        bad = {part: said for part, said in parts.items() if not isinstance(said, str)}
+        if not bad:
+            return parts, reply.usage
+        reason = "; ".join(f"{part}: {error}" for part, error in bad.items())
+        extra = render_again(reply.text, reason, tuple(bad) if len(bad) < len(parts) else ())
+    except ParseError as error:
+        parts, extra = {}, render_again(reply.text, str(error))
+    again = request.model_copy(update={"extra": (*request.extra, *extra)})
+    try:
+        second = await model.complete(again)
+    except ModelError as error:
+        error.usage += reply.usage
+        if not parts:
+            raise
+        return {part: said if isinstance(said, str) else error for part, said in parts.items()}, error.usage
+    usage = reply.usage + second.usage
+    try:
+        found = parser(second.text)
+    except ParseError as error:
+        error.usage = usage
+        if not parts:
+            raise
+        return parts, usage
+    read = {part: said for part, said in parts.items() if isinstance(said, str)}
+    return {**found, **read}, usage
+
+
+_NO_TASKS = re.compile(r"(?:```\w*\s*)?(?:\[\s*\]|\{\s*\"tasks\"\s*:\s*\[\s*\]\s*\})(?:\s*```)?")
+
+
+def propose(reply: str) -> list[tuple[str, str]]:
+    """(instruction, quote) of each proposed task: from a JSON list, or from numbered lines, which have no quote."""
+    if _NO_TASKS.fullmatch(_said(reply)):
+        return []
+    found = _json(reply, "[")
+    pairs = _pairs(found, reply) if found is not None else [(line, "") for line in _listed(reply)]
+    if not pairs:
+        raise ParseError('expected a JSON list of {"instruction", "quote"} objects and found none', reply)
+    return pairs
+
+
+def act(reply: str) -> tuple[str, str]:
+    """(reason, action) from a REASON and an ACTION line, or an object of both.
+
+    Of several actions the first is taken, as only one can be.
+    """
+    text = _said(reply)
+    if (given := _object(text)) and isinstance(given.get("action"), str):
+        reason, action = given.get("reason") or "", _first_call(given["action"])
+        if not action:
+            raise ParseError('the "action" is none of the form name(...), such as click(e12)', reply)
+        return " ".join(str(reason).split()), action
+    labelled = re.search(r"^[\s*#>`-]*ACTION\b[\s*]*:[ \t*]*(.*)", text, flags=re.IGNORECASE | re.MULTILINE | re.DOTALL)
+    if labelled is None:
+        raise ParseError('expected a line "ACTION: ..." and found none', reply)
+    action = _first_call(labelled[1])
+    if not action:
+        raise ParseError("the ACTION line holds no action of the form name(...)", reply)
+    reason = re.sub(r"^[\s*#>`-]*REASON\b[\s*]*:[\s*]*", "", text[: labelled.start()], flags=re.IGNORECASE)
+    return " ".join(reason.strip(" `*\n").split()), action
+
+
+def query(reply: str) -> str:
+    """A search query on one line."""
+    return " ".join(_plain(reply, ("query", "search query")).split())
+
+
+def instruction(reply: str) -> str:
+    """The task that a span completes (role abstract), on one line; empty where the reply says that there is none."""
+    said = " ".join(_plain(reply, ("instruction", "task", "question", "abstract")).split())
+    return "" if said.strip(" .*\"'`").upper() == "NONE" else said
+
+
+def summary(reply: str) -> str:
+    """The summary of a span; begins with "Replicate the following:", as the paper's do."""
+    text = _plain(reply, ("summary",))
+    opening = "Replicate the following:"
+    body = re.sub(rf"^{opening[:-1]}\s*:?\s*", "", text, flags=re.IGNORECASE)
+    if not body:
+        raise ParseError("the summary says nothing", reply)
+    return f"{opening} {body}"
+
+
+def each(one: Parser[str], names: Sequence[str]) -> Parser[Parts]:
+    """A parser for the labels of several spans: a JSON object from a span such as "0-3" to what ``one`` reads."""
+
+    def parse(reply: str) -> Parts:
+        found = _json(reply, "{")
+        if not isinstance(found, dict):
+            raise ParseError('expected one JSON object such as {"0-1": "...", "0-3": "..."} and found none', reply)
+        rows = found.get("labels")
+        if isinstance(rows, list):
+            found = {row.get("span"): row.get("text") for row in rows if isinstance(row, dict)}
+        said = {"-".join(re.findall(r"\d+", str(key))): text for key, text in found.items()}
+        return {name: _part(one, said.get(name), reply) for name in names}
+
+    return parse
+
+
+def _part(one: Parser[str], said: Any, reply: str) -> str | ParseError:
+    if not isinstance(said, str):
+        return ParseError("the reply has no text for it", reply)
+    try:
+        return one(said)
+    except ParseError as error:
+        return error
+
+
+def vote(model: str) -> Parser[Vote]:
+    """A parser for the vote of the committee member ``model``: a JSON object, or lines such as ``aligned: yes``."""
+
+    def parse(reply: str) -> Vote:
+        found = _json(reply, "{")
+        said = {str(key).lower(): value for key, value in found.items()} if found is not None else _answers(reply)
+        answers = {name: _yes_or_no(said.get(name), name, reply) for name in CRITERIA}
+        return Vote(model=model, reason=" ".join(str(said.get("reason") or "").split()), **answers)
+
+    return parse
+
+
+# parts of replies
+
+
+def _said(reply: str) -> str:
+    """What a reply says, without the thoughts that some models put before it; an empty reply says nothing at all."""
+    text = re.sub(r"<think(?:ing)?>.*?</think(?:ing)?>", "", reply, flags=re.DOTALL | re.IGNORECASE).strip()
+    if not text:
+        raise ParseError("the reply is empty", reply)
+    return text
+
+
+def _json(reply: str, opening: str) -> Any | None:
+    """The first readable JSON value that begins with ``opening``; prose and fences may surround it."""
+    text = _said(reply)
+    decoder = json.JSONDecoder(strict=False)
+    for found in re.finditer(re.escape(opening), text):
+        try:
+            value, _ = decoder.raw_decode(text, found.start())
+        except (ValueError, RecursionError):
+            continue
+        if value:
+            return json.loads(sound(json.dumps(value, ensure_ascii=False)))
+    return None
+
+
+def _object(text: str) -> dict[str, Any]:
+    """A reply that is one JSON object and nothing else; of any other, an empty one."""
+    if not text.startswith("{"):
+        return {}
+    try:
+        found = json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return {}
+    return json.loads(sound(json.dumps(found, ensure_ascii=False))) if isinstance(found, dict) else {}
+
+
+def _pairs(items: Any, reply: str) -> list[tuple[str, str]]:
+    """Tasks without an instruction make the whole list unreadable: a shorter list would hide that."""
+    pairs = []
+    for item in items if isinstance(items, list) else []:
+        fields = item if isinstance(item, dict) else {"instruction": item}
+        text, quote = fields.get("instruction", fields.get("task")), fields.get("quote") or ""
+        if not isinstance(text, str) or not text.strip() or not isinstance(quote, str):
+            raise ParseError('every item of the list needs an "instruction" and a "quote", both texts', reply)
+        pairs.append((" ".join(text.split()), quote.strip()))
+    return pairs
+
+
+def _listed(reply: str) -> list[str]:
+    numbered = re.findall(r"^\s*(?:\d+[.)]|[-*])\s+(\S.*)$", _said(reply), flags=re.MULTILINE)
+    return [text for line in numbered if (text := _unquoted(line))]
+
+
+def _first_call(text: str) -> str:
+    """The ``name(...)`` that a text begins with, up to the bracket that closes it; quotes may hold brackets."""
+    text = text.lstrip(" \t\n`*")
+    text = re.sub(r"^(?:python|text|json)\s*\n", "", text)
+    start = re.match(r"[A-Za-z_]\w*\s*\(", text)
+    if start is None:
+        return ""
+    quote, depth, at = "", 1, start.end()
+    while at < len(text):
+        char = text[at]
+        if quote:
+            if char == "\\":
+                at += 1
+            elif text.startswith(quote, at):
+                at, quote = at + len(quote) - 1, ""
+        elif char in "\"'":
+            quote = char * 3 if text.startswith(char * 3, at) else char  # of three, one alone ends nothing
+            at += len(quote) - 1
+        else:
+            depth += (char == "(") - (char == ")")
+            if depth == 0:
+                return text[: at + 1]
+        at += 1
+    return ""
+
+
+def _plain(reply: str, labels: tuple[str, ...]) -> str:
+    """A reply that is nothing but text, freed of fences, of a label before it and of quotes around it.
+
+    An object with the text under one of the labels is that text.
+    """
+    text = re.sub(r"^```\w*\s*\n(.*?)\n?```$", r"\1", _said(reply), flags=re.DOTALL).strip()
+    given = _object(text)
+    text = next((said for label in labels if isinstance(said := given.get(label), str)), text)
+    names = "|".join(re.escape(label) for label in labels)
+    text = re.sub(rf"^[*#\s]*(?:{names})[*\s]*:[*\s]*", "", text, flags=re.IGNORECASE)
+    text = _unquoted(text)
+    if not text:
+        raise ParseError("the reply says nothing", reply)
+    return text
+
+
+def _unquoted(text: str) -> str:
+    text = text.strip()
+    for left, right in ('""', "''", "``", "“”", "‘’", "«»", ("**", "**")):
+        inside = text[len(left) : len(text) - len(right)]
+        wrapped = len(text) >= len(left) + len(right) and text.startswith(left) and text.endswith(right)
+        if wrapped and left not in inside and right not in inside:
+            return inside.strip()
+    return text
+
+
+def _answers(reply: str) -> dict[str, str]:
+    names = "|".join((*CRITERIA, "reason"))
+    lines = re.findall(rf"^[\s*#>-]*({names})[*\s]*[:=][*\s]*(.*)$", _said(reply), flags=re.IGNORECASE | re.MULTILINE)
+    return {name.lower(): answer for name, answer in lines}
+
+
+def _yes_or_no(value: Any, name: str, reply: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    found = re.match(r"""[*"'`\s]*([a-z]+|[01](?![\d.]))""", str(value).lower())
+    word = found[1] if found else ""
+    if word in _YES | _NO:
+        return word in _YES
+    raise ParseError(f'"{name}" must be answered with true or false', reply)

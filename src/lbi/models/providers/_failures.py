@@ -1,0 +1,113 @@
+"""Status and body of an error -> its name: 429 -> "rate limit", 400 "prompt is too long" -> "too long"."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from lbi.errors import FailureKind, ModelBusy, ModelError
+from lbi.models.providers._left import left
+
+_TOO_LONG = (
+    "context_length_exceeded",
+    "exceed_context_size",
+    "context length",
+    "context window",
+    "context size",
+    "prompt is too long",
+    "too many tokens",
+    "maximum number of tokens",
+    "payload size exceeds",
+)
+#: rate limits and errors that no waiting lifts, at least not today
+_NO_MONEY = ("insufficient_quota", "billing_hard_limit_reached", "credit balance is too low", "requestsperday")
+_FLAGGED = ("moderation", "flagged")
+_BUSY: dict[int, FailureKind] = {
+    408: "timeout",
+    409: "server error",
+    425: "server error",
+    429: "rate limit",
+    503: "overloaded",
+    504: "timeout",
+    529: "overloaded",
+}
+_FATAL: dict[int, FailureKind] = {401: "authentication", 402: "no money", 403: "authentication", 404: "unknown model"}
+_ADVICE = {
+    "too long": "the prompt exceeds what the model takes",
+    "no money": "no money or quota is left at the provider",
+}
+
+
+def failure(status: int, body: Any, headers: Mapping[str, str], name: str, key: str) -> ModelError:
+    """The failure that an HTTP status, and the JSON or text that came with it, stand for."""
+    said, marks = _said(body, key), _marks(body)
+    kind = _kind(status, marks)
+    what = f"{_ADVICE[kind]}, HTTP {status}" if kind in _ADVICE else f"HTTP {status}"
+    message = f"{name}: {kind}: {what}" + (f" ({said})" if said else "")
+    if kind in _BUSY.values():
+        return ModelBusy(message, kind=kind, retry_after=_retry_after(headers, body), left=left(headers))
+    return ModelError(message, kind=kind)
+
+
+def failure_inside(body: Mapping[str, Any], headers: Mapping[str, str], name: str, key: str) -> ModelError | None:
+    """An error that came with status 200, as routers pass on those of the servers behind them."""
+    error = body.get("error")
+    if not error:
+        return None
+    code = error.get("code") if isinstance(error, dict) else None
+    if isinstance(code, int) and 400 <= code < 600:
+        return failure(code, body, headers, name, key)
+    message = f"{name}: malformed: the reply holds an error instead of an answer ({_said(body, key)})"
+    return ModelBusy(message, kind="malformed")
+
+
+def _kind(status: int, marks: str) -> FailureKind:
+    if any(mark in marks for mark in _NO_MONEY):
+        return "no money"
+    if status in (400, 422) and any(mark in marks for mark in _TOO_LONG):
+        return "too long"
+    if status == 413 or (status == 429 and "request too large" in marks):  # more than a minute's limit holds
+        return "too long"
+    if "api_key_invalid" in marks:
+        return "authentication"
+    if status == 403 and any(mark in marks for mark in _FLAGGED):
+        return "refused"
+    if status in _BUSY:
+        return _BUSY[status]
+    return "server error" if status >= 500 else _FATAL.get(status, "bad request")
+
+
+def _marks(body: Any) -> str:
+    """All that an error says, in lower case, however it is nested."""
+    if isinstance(body, dict):
+        return " ".join(_marks(part) for part in body.values())
+    if isinstance(body, list):
+        return " ".join(_marks(part) for part in body)
+    return str(body).lower()
+
+
+def _said(body: Any, key: str) -> str:
+    """The message of an error: mostly {"error": {"message"}}, Ollama's {"error"}, FastAPI's {"detail"}."""
+    inner = body.get("error") or body.get("message") or body.get("detail") if isinstance(body, dict) else body
+    text = inner.get("message") or inner if isinstance(inner, dict) else inner
+    said = "" if text is None else " ".join(str(text).split())
+    return (said.replace(key, "***") if len(key) > 8 else said)[:500]
+
+
+def _retry_after(headers: Mapping[str, str], body: Any) -> float | None:
+    """Seconds to wait, from retry-after-ms, retry-after (seconds or a date) or a detail of Google's."""
+    for header, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        with contextlib.suppress(TypeError, ValueError):
+            return max(0.0, float(headers.get(header, "none")) * unit)
+    with contextlib.suppress(TypeError, ValueError):
+        when = parsedate_to_datetime(headers.get("retry-after", ""))
+        return max(0.0, (when - datetime.now(UTC)).total_seconds())
+    error = body.get("error") if isinstance(body, dict) else None
+    details = error.get("details") if isinstance(error, dict) else None
+    for detail in details if isinstance(details, list) else []:
+        with contextlib.suppress(AttributeError, TypeError, ValueError):
+            return max(0.0, float(str(detail.get("retryDelay")).removesuffix("s")))
+    return None

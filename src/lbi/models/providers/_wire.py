@@ -1,0 +1,147 @@
+"""A JSON body -> the JSON object that a provider answers, or a named failure. One pool of connections per model.
+
+Below the providers' SDKs, which take several times the CPU per call: docs/decisions/0010-below-the-sdks.md.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from lbi.errors import ModelBusy, ModelError, UserError
+from lbi.models.providers._failures import failure, failure_inside
+from lbi.models.providers._left import left
+from lbi.models.registry import Settings, check_allowed, is_loopback
+from lbi.records import Left
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+Json = dict[str, Any]
+_KEEP_ALIVE = 30.0  # seconds that an unused connection is kept: servers close theirs after five seconds to ten minutes
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A JSON object that arrived with status 200."""
+
+    body: Json
+    left: tuple[Left, ...]
+    seconds: float
+
+
+class Wire:
+    """Posts to one server. ``key`` is what must not show up in a message."""
+
+    def __init__(self, name: str, url: str, headers: Mapping[str, str], settings: Settings, key: str) -> None:
+        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+            raise UserError(f'the address "{url}" of a model server must begin with http:// or https://')
+        self.url = url.rstrip("/")
+        self._name, self._timeout, self._key = name, settings.timeout, key
+        self._headers = dict(headers)
+        self._session: ClientSession | None = None
+
+    async def post(self, path: str, body: Json) -> Answered:
+        """Raises ModelBusy and ModelError by name; a reply that arrives as anything but a JSON object is none."""
+        return await self._asked("POST", path, json.dumps(body).encode())
+
+    async def get(self, path: str, *, inside: bool = False) -> Answered:
+        """As ``post``. With ``inside`` an error in the body of a good answer is a part of what it tells."""
+        return await self._asked("GET", path, None, inside=inside)
+
+    async def upload(self, path: str, fields: Mapping[str, str], file: bytes) -> Answered:
+        """Post a form with a file of JSON lines, its field called "file". As ``post``."""
+        import aiohttp
+
+        form = aiohttp.FormData(fields)
+        form.add_field("file", file, filename="calls.jsonl", content_type="application/jsonl")
+        return await self._asked("POST", path, form)
+
+    async def lines(self, path: str) -> list[Json]:
+        """The objects of a file of JSON lines. Raises as ``post``."""
+        status, headers, said = await self._sent("GET", path, None)
+        if status != 200:
+            self._read(status, headers, said)
+        try:
+            found = [json.loads(line) for line in said.splitlines() if line.strip()]
+        except ValueError:
+            raise self.malformed(_shown(said)) from None
+        return [each for each in found if isinstance(each, dict)]
+
+    async def _asked(self, method: str, path: str, data: Any, *, inside: bool = False) -> Answered:
+        start = time.monotonic()
+        status, headers, said = await self._sent(method, path, data)
+        return Answered(self._read(status, headers, said, inside=inside), left(headers), time.monotonic() - start)
+
+    async def _sent(self, method: str, path: str, data: Any) -> tuple[int, Mapping[str, str], bytes]:
+        import aiohttp
+
+        check_allowed(self.url)
+        # a form says itself what it is, with the mark that parts it
+        headers = {"content-type": "application/json"} if isinstance(data, bytes) else {}
+        try:
+            request = self._opened().request(method, self.url + path, data=data, headers=headers, allow_redirects=False)
+            async with request as response:
+                return response.status, response.headers, await response.read()
+        except TimeoutError as error:
+            raise ModelBusy(
+                f"{self._name}: timeout: no whole reply within {self._timeout:g} s", kind="timeout"
+            ) from error
+        except aiohttp.ClientPayloadError as error:
+            raise ModelBusy(f"{self._name}: cut off: the reply broke off in the middle", kind="cut off") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise ModelBusy(f"{self._name}: connection: {_because(error)}", kind="connection") from error
+
+    def _read(self, status: int, headers: Mapping[str, str], said: bytes, *, inside: bool = False) -> Json:
+        try:
+            body = json.loads(said)
+        except ValueError:
+            body = None
+        if status != 200:
+            raise failure(status, body if body is not None else _shown(said), headers, self._name, self._key)
+        if not isinstance(body, dict):
+            raise self.malformed(_shown(said))
+        error = None if inside else failure_inside(body, headers, self._name, self._key)
+        if error is not None:
+            raise error
+        return body
+
+    def failed(self, status: int, body: Any) -> ModelError:
+        """The failure of one call of a batch."""
+        return failure(status, body, {}, self._name, self._key)
+
+    def malformed(self, said: object) -> ModelBusy:
+        """The failure of a reply that holds no answer."""
+        what = str(said).replace(self._key, "***") if len(self._key) > 8 else str(said)
+        return ModelBusy(f"{self._name}: malformed: the reply holds no answer ({what[:300]})", kind="malformed")
+
+    def _opened(self) -> ClientSession:
+        import aiohttp
+
+        if self._session is None:
+            # the gate decides how many calls are in flight, so the pool has no limit of its own
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=300)
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                headers=self._headers,
+                timeout=aiohttp.ClientTimeout(total=self._timeout),
+                trust_env=not is_loopback(self.url),  # no proxy stands before a server on this machine
+            )
+        return self._session
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+def _shown(said: bytes) -> str:
+    return " ".join(said[:500].decode(errors="replace").split())
+
+
+def _because(error: BaseException) -> str:
+    return f"{type(error).__name__} {error}".strip()[:300]

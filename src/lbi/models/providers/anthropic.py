@@ -1,0 +1,139 @@
+"""Claude, with a breakpoint of its prompt cache after the system message and one before the question."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import ceil
+from typing import Any
+
+from lbi.errors import FailureKind
+from lbi.models.images import Size
+from lbi.models.providers._batches import AnthropicBatches
+from lbi.models.providers._provider import (
+    Form,
+    Pictures,
+    Prompt,
+    Schema,
+    Temperature,
+    api_key,
+    billed,
+    check_name,
+    checked_text,
+    count,
+    located,
+    table,
+    turns,
+)
+from lbi.models.providers._wire import Answered, Json, Wire
+from lbi.models.registry import THINKING_TOKENS, Settings
+from lbi.protocols import Message, Model, Reply, Request
+from lbi.records import Usage
+
+_URL = "https://api.anthropic.com"
+_VERSION = "2023-06-01"  # of the wire format, not of a model
+_STOPS: dict[str, FailureKind] = {
+    "max_tokens": "truncated",
+    "refusal": "refused",
+    "model_context_window_exceeded": "too long",
+}
+_BREAKPOINT = {"cache_control": {"type": "ephemeral"}}
+
+
+def create(name: str, settings: Settings) -> Model:
+    settings = located(settings, "ANTHROPIC_BASE_URL")
+    check_name(name, "anthropic", settings)
+    return Anthropic(name, settings, api_key("anthropic", settings, "ANTHROPIC_API_KEY"))
+
+
+def image_tokens(name: str, size: Size) -> int:
+    """What Anthropic documents: patches of 28 pixels, for earlier models a token for 750 pixels; the more of both."""
+    width, height = size
+    return max(ceil(width / 28) * ceil(height / 28), ceil(width * height / 750))
+
+
+class Anthropic:
+    """One model behind one pool of connections."""
+
+    free = False
+
+    def __init__(self, name: str, settings: Settings, key: str) -> None:
+        self.name, self.endpoint, self.limits = f"anthropic:{name}", settings.base_url, settings.limits
+        self._model, self._settings = name, settings
+        address = (settings.base_url or _URL).rstrip("/").removesuffix("/v1")
+        self._wire = Wire(self.name, address, {"x-api-key": key, "anthropic-version": _VERSION}, settings, key)
+        self._temperature, self._form = Temperature(), Form(settings.limits)
+        self._pictures = Pictures(settings, partial(image_tokens, name))
+        self.image_tokens = self._pictures.tokens
+        self.batches = AnthropicBatches(self._wire, self._now, lambda found, request: self._reply(found))
+
+    async def complete(self, request: Request) -> Reply:
+        async def send(prompt: Prompt, schema: Schema | None) -> Answered:
+            return await self._temperature.send(
+                lambda given: self._wire.post("/v1/messages", self._body(prompt, schema, given, request)),
+                request.temperature,
+            )
+
+        return self._reply(await self._form.send(send, request))
+
+    def _now(self, request: Request) -> Json:
+        """The body of a request as far as it is known by now what the model takes."""
+        return self._body(*self._form.given(request), self._temperature.given(request.temperature), request)
+
+    def _body(self, prompt: Prompt, schema: Schema | None, given: Json, request: Request) -> Json:
+        system, messages = self._conversation(prompt, request.reused)
+        room = request.max_tokens + (0 if self.endpoint else THINKING_TOKENS)
+        body = {"model": self._model, "system": system, "messages": messages, "max_tokens": room}
+        return {**body, **given, **_form(schema), **self._settings.options}
+
+    def _conversation(self, messages: tuple[Message, ...], reused: bool) -> tuple[Any, Any]:
+        """The system blocks, and the turns. What comes before the last message is the prefix worth keeping."""
+        system: list[dict[str, Any]] = []
+        conversation: list[dict[str, Any]] = []
+        before_last = messages[-2] if reused and len(messages) > 1 else None
+        for role, parts in turns(messages):
+            blocks = [block for part in parts for block in self._blocks(part, marked=part is before_last)]
+            if role == "system":
+                system += blocks
+            else:
+                conversation.append({"role": role, "content": blocks})
+        if system and reused:
+            system[-1].update(_BREAKPOINT)
+        return system, conversation
+
+    def _blocks(self, message: Message, marked: bool) -> list[dict[str, Any]]:
+        blocks: list[dict[str, Any]] = []
+        for image in message.images:
+            source = {"type": "base64", "media_type": "image/png", "data": self._pictures.data(image)}
+            blocks.append({"type": "image", "source": source})
+        blocks.append({"type": "text", "text": message.content})
+        if marked:
+            blocks[-1].update(_BREAKPOINT)
+        return blocks
+
+    def _reply(self, found: Answered) -> Reply:
+        content = found.body.get("content")
+        if not isinstance(content, list):
+            raise self._wire.malformed(found.body)
+        usage = self._usage(found)
+        text = "".join(str(block.get("text") or "") for block in map(table, content) if block.get("type") == "text")
+        stop = _STOPS.get(str(found.body.get("stop_reason")))
+        text = checked_text(text, stop, self.name, usage)
+        return Reply(text=text, model=self.name, usage=usage, left=found.left)
+
+    def _usage(self, found: Answered) -> Usage:
+        said = table(found.body.get("usage"))
+        read, written = count(said.get("cache_read_input_tokens")), count(said.get("cache_creation_input_tokens"))
+        return billed(
+            asked=count(said.get("input_tokens")) + read + written,  # stated without those two
+            said=said.get("output_tokens"),
+            cached=read,
+            written=written,
+            seconds=found.seconds,
+        )
+
+    async def close(self) -> None:
+        await self._wire.close()
+
+
+def _form(schema: Schema | None) -> Json:
+    return {} if schema is None else {"output_config": {"format": {"type": "json_schema", "schema": schema[1]}}}

@@ -1,0 +1,171 @@
+"""OpenAI, and with base_url all servers that speak its chat completions (vLLM, llama.cpp, Ollama, SGLang, routers)."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import ceil
+from typing import Any
+
+from lbi.errors import FailureKind
+from lbi.models.images import Size, scaled_size
+from lbi.models.providers._batches import OpenAIBatches
+from lbi.models.providers._provider import (
+    Form,
+    Pictures,
+    Prompt,
+    Schema,
+    Temperature,
+    api_key,
+    billed,
+    check_name,
+    checked_text,
+    first,
+    located,
+    table,
+    turns,
+)
+from lbi.models.providers._wire import Answered, Json, Wire
+from lbi.models.registry import THINKING_TOKENS, Settings
+from lbi.protocols import Message, Model, Reply, Request
+from lbi.records import Usage
+
+_URL = "https://api.openai.com/v1"
+#: beginnings of names, more telling ones first: tokens of an image, and of each of its tiles
+_TILES = (("gpt-4o-mini", 2833, 5667), ("gpt-4o", 85, 170), ("o1", 75, 150), ("o3", 75, 150))
+#: ... and tokens per patch
+_PATCHES = (
+    ("gpt-4.1-mini", 1.62),
+    ("gpt-4.1-nano", 2.46),
+    ("gpt-5-mini", 1.62),
+    ("gpt-5-nano", 2.46),
+    ("o4-mini", 1.72),
+)
+_STOPS: dict[str, FailureKind] = {"length": "truncated", "content_filter": "refused"}
+
+
+def create(name: str, settings: Settings) -> Model:
+    settings = located(settings, "OPENAI_BASE_URL")
+    check_name(name, "openai", settings)
+    return OpenAI(name, settings, api_key("openai", settings, "OPENAI_API_KEY"))
+
+
+def image_tokens(name: str, size: Size) -> int:
+    """What OpenAI documents: 512-pixel tiles for some models, 32-pixel patches for others.
+
+    Of a model that is in neither list, the dearer of the two.
+    """
+    bare = name.rpartition("/")[2]
+    for begins, base, tile in _TILES:
+        if bare.startswith(begins):
+            return base + tile * _tiles(size)
+    for begins, times in _PATCHES:
+        if bare.startswith(begins):
+            return ceil(times * _patches(size))
+    return max(85 + 170 * _tiles(size), ceil(1.2 * _patches(size)))
+
+
+def _tiles(size: Size) -> int:
+    """Of the image fitted into 2,048 pixels and then made smaller until its shorter side has 768."""
+    width, height = scaled_size(size, 2048)
+    shrink = min(1.0, 768 / min(width, height))
+    return ceil(width * shrink / 512) * ceil(height * shrink / 512)
+
+
+def _patches(size: Size) -> int:
+    return min(1536, ceil(size[0] / 32) * ceil(size[1] / 32))
+
+
+class OpenAI:
+    """One model behind one pool of connections."""
+
+    free = False
+
+    def __init__(self, name: str, settings: Settings, key: str) -> None:
+        self.name, self.endpoint, self.limits = f"openai:{name}", settings.base_url, settings.limits
+        self._model, self._settings = name, settings
+        headers = {"authorization": f"Bearer {key}"}
+        self._wire = Wire(self.name, settings.base_url or _URL, headers, settings, key)
+        self._temperature, self._form = Temperature(), Form(settings.limits)
+        self._pictures = Pictures(settings, partial(image_tokens, name))
+        self.image_tokens = self._pictures.tokens
+        self.batches = OpenAIBatches(self._wire, self._now, self._reply)
+
+    async def complete(self, request: Request) -> Reply:
+        async def send(prompt: Prompt, schema: Schema | None) -> Answered:
+            return await self._temperature.send(
+                lambda given: self._wire.post("/chat/completions", self._body(prompt, schema, given, request)),
+                request.temperature,
+            )
+
+        return self._reply(await self._form.send(send, request), request)
+
+    def _now(self, request: Request) -> Json:
+        """The body of a request as far as it is known by now what the model takes."""
+        return self._body(*self._form.given(request), self._temperature.given(request.temperature), request)
+
+    def _body(self, prompt: Prompt, schema: Schema | None, given: Json, request: Request) -> Json:
+        room = {"max_completion_tokens": request.max_tokens + THINKING_TOKENS}
+        if self.endpoint:
+            room = {"max_tokens": request.max_tokens}  # the older name is the one that all servers know
+        messages = [self._turn(role, parts) for role, parts in turns(prompt)]
+        body = {"model": self._model, "messages": messages, **room, **given, **_form(schema)}
+        return {**body, **self._settings.options}
+
+    def _turn(self, role: str, parts: list[Message]) -> Json:
+        text = "\n\n".join(part.content for part in parts)
+        images = [image for part in parts for image in part.images]
+        if not images:
+            return {"role": role, "content": text}
+        shown = [
+            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{self._pictures.data(image)}"}}
+            for image in images
+        ]
+        return {"role": role, "content": [{"type": "text", "text": text}, *shown]}
+
+    def _reply(self, found: Answered, request: Request) -> Reply:
+        choice = first(found.body.get("choices"))
+        message = choice.get("message")
+        if not isinstance(message, dict):
+            raise self._wire.malformed(found.body)
+        usage = self._usage(found)
+        stop = _stop(choice.get("finish_reason"), bool(message.get("refusal")), usage, request)
+        text = checked_text(_text(message.get("content")), stop, self.name, usage)
+        return Reply(text=text, model=self.name, usage=usage, left=found.left)
+
+    def _usage(self, found: Answered) -> Usage:
+        """What the server states; a server that states nothing has its tokens estimated by `metering`."""
+        said = table(found.body.get("usage"))
+        details = table(said.get("prompt_tokens_details"))
+        return billed(
+            asked=said.get("prompt_tokens"),
+            said=said.get("completion_tokens"),
+            cached=details.get("cached_tokens"),
+            written=details.get("cache_write_tokens"),
+            seconds=found.seconds,
+        )
+
+    async def close(self) -> None:
+        await self._wire.close()
+
+
+def _form(schema: Schema | None) -> Json:
+    if schema is None:
+        return {}
+    name, said = schema
+    return {"response_format": {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": said}}}
+
+
+def _stop(reason: object, refusal: bool, usage: Usage, request: Request) -> FailureKind | None:
+    """Why a reply is not whole. Some servers give no reason: then one that used all its room was truncated."""
+    if refusal:
+        return "refused"
+    if reason is None and usage.output_tokens >= request.max_tokens:
+        return "truncated"
+    return _STOPS.get(str(reason))
+
+
+def _text(content: Any) -> str:
+    """The text of a message; a few servers send it in parts. Thoughts are in other fields, which are not read."""
+    if isinstance(content, list):
+        return "".join(str(part.get("text") or "") for part in map(table, content))
+    return content if isinstance(content, str) else ""

@@ -1,0 +1,38 @@
+"""Names for fields that have none: a text box takes the text before it, a check box the text after it.
+
+Only a neighbour's text counts. A guess from further away names fields wrongly, which is worse than no name.
+"""
+
+from __future__ import annotations
+
+from lbi.observations.aria import Node, fold
+from lbi.observations.parse import FIELDS, TICKS
+
+MAX_LABEL = 80
+_BEFORE = FIELDS | {"option"}
+
+
+def label_fields(node: Node, inherited: str = "") -> None:
+    """Name, in place, every unnamed field under ``node``."""
+    for at, child in enumerate(node.children):
+        before = _label(node.children[at - 1]) if at else inherited
+        if child.role in TICKS and not child.name and at + 1 < len(node.children):
+            child.name = _label(node.children[at + 1])
+        elif child.role in FIELDS and not child.name:
+            child.name = fold(child.attributes.get("placeholder", "")) or before
+        if child.role not in FIELDS:
+            label_fields(child, before)
+
+
+def _label(node: Node) -> str:
+    """The text of a neighbour that is nothing but text, and short enough to be a label."""
+    if _holds_field(node):
+        return ""
+    text = fold(node.text())
+    return text if len(text) <= MAX_LABEL else ""
+
+
+def _holds_field(node: Node) -> bool:
+    if node.role in FIELDS | TICKS | {"button", "link", "heading"}:
+        return True
+    return any(_holds_field(child) for child in node.children)

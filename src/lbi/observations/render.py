@@ -1,0 +1,343 @@
+"""Accessibility tree -> observation text for a model, a third of its size, in the format of docs/formats.md.
+
+References stand only on what can be acted on and are numbered afresh in reading order, so that the same page reads the
+same on every visit. Wrappers without a name vanish, a row of a table is one line, and long lists lose their middle.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection
+from urllib.parse import urlsplit, urlunsplit
+
+from lbi.observations.aria import Node, fold
+from lbi.observations.field_labels import label_fields
+from lbi.observations.parse import FIELDS, INTERACTIVE, STATES, TICKS
+from lbi.observations.trim import Block, lines_of, shorten
+
+MAX_NAME = 160
+MAX_TEXT = 1000
+MAX_VALUE = 2000
+MAX_OPTIONS = 60
+MAX_ROW = 500
+_PHRASES = frozenset(
+    {"strong", "emphasis", "code", "time", "mark", "insertion", "deletion", "subscript", "superscript"}
+)
+_WRAPPERS = _PHRASES | {"generic", "paragraph", "img", "list", "listitem", "rowgroup", "none", "presentation"}
+_CELLS = frozenset({"cell", "gridcell", "rowheader", "columnheader"})
+_KEPT_UNNAMED = frozenset({"dialog", "alertdialog", "alert", "iframe", "menu", "listbox"})
+
+
+class Compact:
+    """Turns one tree into blocks; ``refs`` maps the new references to Playwright's."""
+
+    def __init__(self, origin: str, typed: Collection[str] = ()) -> None:
+        self.origin = origin
+        self._typed = {" ".join(value.split()): value for value in typed}
+        self.refs: dict[str, str] = {}
+
+    def blocks(self, nodes: list[Node]) -> list[Block]:
+        found: list[Block] = []
+        run: list[Node] = []
+        for node in [*nodes, None]:
+            if node is not None and _is_phrase(node) and self._inlines(node, in_row=False):
+                run.append(node)
+                continue
+            found.extend(self._run(run))
+            run = []
+            if node is not None:
+                found.extend(self._block(node))
+        return found
+
+    def _run(self, run: list[Node]) -> list[Block]:
+        """Neighbouring text and links: one line of text if there is text, else a line for each link."""
+        if any(not _acts(node) for node in run):
+            content = self._inline(run)
+            return [Block(f"text: {content}", "text")] if content else []
+        return [block for node in run for block in self._block(node)]
+
+    def _block(self, node: Node) -> list[Block]:
+        if _acts(node):
+            line = self._element(node)
+            return [Block(line, node.role, self._inside(node))]
+        if node.role == "row":
+            return self._row(node)
+        if node.role == "listitem":
+            return self._item(node)
+        if node.role == "heading":
+            name = node.name or node.text()
+            return (
+                [Block(_head("heading", name), "heading", self._actable(node))] if name else self.blocks(node.children)
+            )
+        if node.role == "term" and node.text():
+            return [Block(_head("term", fold(node.text())), "term", self._actable(node))]
+        if node.role == "img":
+            return [Block(_head("img", node.name), "img")] if node.name else []
+        children = self._terms(node.children)
+        if node.role in _KEPT_UNNAMED or (node.name and node.role not in _WRAPPERS | _CELLS):
+            return [Block(_head(node.role, node.name), node.role, children)] if children or node.name else []
+        return children
+
+    def _terms(self, nodes: list[Node]) -> list[Block]:
+        """Blocks, with each term and the definition after it on one line."""
+        found: list[Block] = []
+        rest: list[Node] = []
+        for node in nodes:
+            if node.role == "definition" and rest and _is_term(rest[-1]) and self._inlines(node, in_row=True):
+                term = rest.pop()
+                found.extend(self.blocks(rest))
+                rest = []
+                found.append(
+                    Block(_labelled("term", fold(term.text()), self._inline([node])), "term", self._actable(term))
+                )
+            else:
+                rest.append(node)
+        return [*found, *self.blocks(rest)]
+
+    def _inside(self, node: Node) -> list[Block]:
+        """What lies under an element: nothing, unless something in it can be acted on by itself."""
+        return self._actable(node) if node.role not in FIELDS or not _options_of(node) else []
+
+    def _actable(self, node: Node) -> list[Block]:
+        return [block for child in node.children if _has_action(child) for block in self._block(child)]
+
+    # -- tables and lists ------------------------------------------------------------------------------------------
+
+    def _row(self, row: Node) -> list[Block]:
+        cells = [child for child in row.children if child.role in _CELLS]
+        if len(cells) < len(row.children) or not cells:
+            return self._children_of_row(row, keep=False)
+        if not all(self._inlines(cell, in_row=True) for cell in cells):
+            headed = cells[0].role == "rowheader" or sum(bool(cell.children or cell.name) for cell in cells) < 2
+            return self._children_of_row(row, keep=not headed)
+        if _alternates(cells):
+            return self._pairs(cells)
+        header = all(cell.role == "columnheader" for cell in cells)
+        numbered = dict(self.refs)
+        line = " | ".join(self._inline([cell]).replace(" | ", " ¦ ") for cell in cells)
+        if len(line) > MAX_ROW and not header:
+            self.refs = numbered
+            return self._children_of_row(row, keep=True)
+        if not line.strip(" |"):
+            return []
+        return [Block(f"{'columns' if header else 'row'}: {line}", "row")]
+
+    def _pairs(self, cells: list[Node]) -> list[Block]:
+        found: list[Block] = []
+        for header, cell in zip(cells[::2], cells[1::2], strict=True):
+            name = fold(header.name or header.text())
+            content = self._inline([cell])
+            if name:
+                found.append(Block(_labelled("rowheader", name, content), "rowheader"))
+            elif content:
+                found.append(Block(f"text: {content}", "text"))
+        return found
+
+    def _children_of_row(self, row: Node, keep: bool) -> list[Block]:
+        found: list[Block] = []
+        for cell in row.children:
+            inside = self._terms(cell.children or ([Node("text", cell.name)] if cell.name else []))
+            if cell.role in ("rowheader", "columnheader") and not _has_action(cell):
+                name = fold(cell.name or cell.text())
+                inside = [Block(_head(cell.role, name), cell.role)] if name else []
+            found.extend(inside)
+        found = _without_repeated_labels(found)
+        return [Block("row", "row", found)] if keep and len(found) > 1 else found
+
+    def _item(self, item: Node) -> list[Block]:
+        if _is_single_action(item):
+            return self.blocks(item.children)
+        flat = [child for child in item.children if child.role != "list"]
+        nested = [child for child in item.children if child.role == "list"]
+        if flat and all(self._inlines(child, in_row=True) for child in flat):
+            content = self._inline(flat)
+            if content:
+                return [Block(f"item: {content}", "item", self.blocks(nested))]
+        children = self.blocks(item.children)
+        return children if len(children) < 2 else [Block("item", "item", children)]
+
+    # -- within one line -------------------------------------------------------------------------------------------
+
+    def _inlines(self, node: Node, in_row: bool) -> bool:
+        """Can it stand within a line? Fields cannot: their values may hold anything."""
+        if node.role == "text":
+            return True
+        if _acts(node):
+            fits = node.role not in FIELDS if in_row else _is_link(node)
+            return fits and not any(_has_action(child) for child in node.children)
+        if node.role not in (_WRAPPERS | _CELLS | {"definition"} if in_row else _PHRASES | {"img"}):
+            return False
+        if in_row and sum(child.role in ("paragraph", "listitem") for child in node.children) > 3:
+            return False
+        return all(self._inlines(child, in_row) for child in node.children)
+
+    def _inline(self, nodes: list[Node]) -> str:
+        parts: list[str] = []
+        for at, node in enumerate(nodes):
+            if node.role == "text":
+                if not _repeats(node, nodes[max(0, at - 1) : at + 2]):
+                    parts.append(_plain(node.name))
+            elif _acts(node):
+                parts.append(self._element(node))
+            elif node.children:
+                parts.append(self._inline(node.children))
+            elif node.name:
+                parts.append(_plain(node.name))
+        return " ".join(filter(None, parts))
+
+    def _element(self, node: Node) -> str:
+        ref = f"e{len(self.refs) + 1}"
+        self.refs[ref] = node.ref
+        states = [state for state in STATES if node.attributes.get(state) == "true"]
+        states += ["mixed"] if "mixed" in node.attributes.values() else []
+        # a field without a name must not be called by its value, which changes
+        name = node.name or ("" if node.role in FIELDS else fold(node.text()))
+        line = f"{_head(node.role, name)} [{ref}]"
+        line += f" ({', '.join(states)})" if states else ""
+        if node.role in FIELDS:
+            return line + self._value(node)
+        return line + (f" -> {_address(node.url, self.origin)}" if node.url else "")
+
+    def _value(self, node: Node) -> str:
+        options = _options_of(node)
+        if options:
+            return _choice(options)
+        value = node.text() if node.children else ""
+        return f": {_shown(self._typed.get(' '.join(value.split()), value))}" if value.strip() else ""
+
+
+def compact(
+    tree: Node, origin: str = "", limit: int = 12_000, typed: Collection[str] = ()
+) -> tuple[str, dict[str, str]]:
+    """The lines of a page, and the map from their references to the tree's. ``origin``: scheme and host of the site.
+
+    ``typed``: what text boxes of several lines hold; the tree has it in one line, and who edits it needs the lines.
+    """
+    label_fields(tree)
+    writer = Compact(origin, typed)
+    blocks = _without_repeats(writer._terms(tree.children))
+    shorten(blocks, limit)
+    return "\n".join(lines_of(blocks)), writer.refs
+
+
+def _without_repeated_labels(blocks: list[Block]) -> list[Block]:
+    """A row's header says nothing new beside the field that is named after it."""
+    kept = []
+    for at, block in enumerate(blocks):
+        after = blocks[at + 1].line if at + 1 < len(blocks) else ""
+        name = block.line.partition(" ")[2]
+        if not (block.kind == "rowheader" and name and after.partition(" ")[2].startswith(name + " [")):
+            kept.append(block)
+    return kept
+
+
+def _without_repeats(blocks: list[Block]) -> list[Block]:
+    """Drop the text beside a check box or field that only says its name again."""
+    kept: list[Block] = []
+    for at, block in enumerate(blocks):
+        block.children = _without_repeats(block.children)
+        beside = [blocks[i] for i in (at - 1, at + 1) if 0 <= i < len(blocks)]
+        if block.kind == "text" and any(_names(other, block.line[6:]) for other in beside):
+            continue
+        kept.append(block)
+    return kept
+
+
+def _repeats(text: Node, beside: list[Node]) -> bool:
+    return any(node.role in TICKS and node.name == fold(text.name) for node in beside)
+
+
+def _names(block: Block, text: str) -> bool:
+    return block.kind in FIELDS | TICKS and block.line.startswith(f"{_head(block.kind, text)} [")
+
+
+def _acts(node: Node) -> bool:
+    if not node.ref:
+        return False
+    if node.role in INTERACTIVE:
+        return True
+    # a wrapper with a hand for a cursor is an element of its own unless it merely surrounds some
+    return node.clickable and bool(fold(node.name or node.text())) and not any(map(_has_action, node.children))
+
+
+def _has_action(node: Node) -> bool:
+    return _acts(node) or any(_has_action(child) for child in node.children)
+
+
+def _is_link(node: Node) -> bool:
+    return node.role == "link" and _acts(node)
+
+
+def _is_term(node: Node) -> bool:
+    return node.role == "term" and bool(fold(node.text())) and not _has_action(node)
+
+
+def _is_phrase(node: Node) -> bool:
+    return node.role == "text" or node.role in _PHRASES or _is_link(node)
+
+
+def _is_single_action(item: Node) -> bool:
+    return len(item.children) == 1 and _acts(item.children[0])
+
+
+def _alternates(cells: list[Node]) -> bool:
+    """rowheader, cell, rowheader, cell ...: fields with their values, not a row of a list."""
+    headers, values = cells[::2], cells[1::2]
+    return (
+        len(headers) == len(values)
+        and all(cell.role == "rowheader" and not _has_action(cell) for cell in headers)
+        and all(cell.role != "rowheader" for cell in values)
+    )
+
+
+def _options_of(node: Node) -> list[Node]:
+    found = []
+    for child in node.children:
+        found.extend([child] if child.role == "option" and not child.ref else _options_of(child))
+    return found
+
+
+def _choice(options: list[Node]) -> str:
+    names = [fold(option.name or option.text()) for option in options]
+    chosen = [name for name, option in zip(names, options, strict=True) if "selected" in option.attributes]
+    ordered = [*chosen, *(name for name in names if name not in chosen)]
+    more = len(ordered) - MAX_OPTIONS
+    listed = " | ".join(map(_quote, ordered[:MAX_OPTIONS])) + (f" | … {more} more" if more > 0 else "")
+    return f": {', '.join(map(_quote, chosen)) or 'none'} of {listed}"
+
+
+def _shown(value: str) -> str:
+    """A text box's value; quoted where one line could not hold it as it is."""
+    if len(value) > MAX_VALUE:
+        value = f"{value[:MAX_VALUE]}… ({len(value) - MAX_VALUE} more characters)"
+    plain = value == value.strip() and not value.startswith('"') and value.isprintable()
+    return value if plain else _quote(value)
+
+
+def _plain(text: str) -> str:
+    """Text within a line, unable to pass for an element."""
+    text = re.sub(r"\[(e\d+)\]", r"[ \1]", fold(text)).replace("-> ", "→ ")
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}… ({len(text) - MAX_TEXT} more characters)"
+
+
+def _labelled(role: str, name: str, content: str) -> str:
+    return f"{_head(role, name)}: {content}" if content else _head(role, name)
+
+
+def _head(role: str, name: str) -> str:
+    name = fold(name)
+    name = name if len(name) <= MAX_NAME else name[: MAX_NAME - 1] + "…"
+    return f"{role} {_quote(name)}" if name else role
+
+
+def _quote(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _address(url: str, origin: str) -> str:
+    url = "%20".join(url.split())
+    if not origin or not url.startswith(origin):
+        return url or "#"
+    parts = urlsplit(url)
+    return urlunsplit(("", "", parts.path or "/", parts.query, parts.fragment))

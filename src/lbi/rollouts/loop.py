@@ -1,0 +1,90 @@
+"""Task -> trajectory: one linear loop; what ran is what is recorded, success or not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+from lbi.environments._pool import ATTEMPTS, Pool
+from lbi.errors import EnvironmentFailure, ModelBusy, ModelError, ParseError
+from lbi.monitoring.telemetry import ACTION, STEP, span
+from lbi.protocols import Agent, Environment, Environments
+from lbi.records import Observation, Step, StopReason, Task, Trajectory
+
+__all__ = ["ATTEMPTS", "in_parallel", "rollout"]
+T = TypeVar("T")
+
+
+async def rollout(environment: Environment, agent: Agent, task: Task, step_limit: int, attempt: int = 0) -> Trajectory:
+    """Let the agent attempt the task from the environment's pristine state.
+
+    A model that fails for good ends the roll-out, which is data. Raises EnvironmentFailure when the infrastructure
+    breaks, the model's provider included, and BudgetExceeded when the money is spent: then there is no trajectory,
+    and the task is still to be done.
+    """
+    observation = await environment.reset(task)
+    steps: list[Step] = []
+
+    def ended(stop: StopReason, last: Observation, answer: str = "", error: str = "") -> Trajectory:
+        return Trajectory(
+            task=task,
+            agent=agent.name,
+            attempt=attempt,
+            steps=tuple(steps),
+            last=last,
+            stop=stop,
+            answer=answer,
+            error=error,
+        )
+
+    for number in range(1, step_limit + 1):
+        with span("step", {STEP: number}) as now:
+            try:
+                decision = await agent.act(task, tuple(steps), observation, environment.actions)
+            except ModelBusy as error:  # a provider that is out of order says nothing of the agent
+                raise EnvironmentFailure(f"the model's provider failed: {error}") from error
+            except (ModelError, ParseError) as error:
+                now.fail(type(error).__name__)
+                return ended("model_failure", observation, error=str(error))
+            outcome = await environment.step(decision.action)
+            now.set({ACTION: outcome.action.kind or "unreadable"})
+        steps.append(
+            Step(
+                observation=observation,
+                reason=decision.reason,
+                action=outcome.action,
+                usage=decision.usage,
+                examples=decision.examples,
+            )
+        )
+        observation = outcome.observation
+        if outcome.done:
+            return ended("done", observation, outcome.answer)
+    return ended("step_limit", observation)
+
+
+async def in_parallel(
+    environments: Environments,
+    jobs: Iterable[T],
+    work: Callable[[Environment, T], Awaitable[None]],
+    *,
+    workers: int,
+    failed: Callable[[T, EnvironmentFailure, bool], None],
+) -> None:
+    """Do the jobs on ``workers`` environments of their own, which are closed afterwards (lbi.environments._pool).
+
+    ``failed(job, error, last)`` is told of each failure of the infrastructure.
+    """
+    pool = Pool(environments, workers)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for job in jobs:
+                group.create_task(
+                    pool.do(
+                        lambda environment, job=job: work(environment, job),  # type: ignore[misc]
+                        failed=lambda error, last, job=job: failed(job, error, last),  # type: ignore[misc]
+                    )
+                )
+    finally:
+        await pool.close()

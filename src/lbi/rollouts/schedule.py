@@ -1,0 +1,111 @@
+"""Tasks -> trajectories: each is attempted, and again with another sample until the roll-outs are as many as asked.
+
+A trajectory is stored under seed/task/attempt: "0/m3f9c2d1a0b4e5f6/0" is the first attempt at that task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from lbi.agents import Parts, open_agent
+from lbi.context import RunContext
+from lbi.environments import explorer_of
+from lbi.monitoring.progress import Stage
+from lbi.monitoring.telemetry import AGENT, TASK
+from lbi.protocols import Agent, Environment, Learner
+from lbi.records import Task, Trajectory, digest_of
+from lbi.rollouts.loop import rollout
+from lbi.storage.leases import WorkKey
+
+ROUND = 8  # roll-outs between which an exploring agent learns; fixed, so that the number of workers changes nothing
+AGAIN = 0.7  # temperature of further attempts: at 0, a model would do what it did before
+Onward = Callable[[Trajectory], Awaitable[None]]
+
+
+Rollouts = Callable[[Onward], Awaitable[list[Trajectory]]]
+
+
+def roll_out(context: RunContext, tasks: Sequence[Task], seed: int) -> Rollouts:
+    """The roll-outs of a seed, as a stage that a stream begins with; each trajectory goes to whom it is given."""
+    return lambda onward: attempt_tasks(context, tasks, seed, onward)
+
+
+async def nowhere(trajectory: Trajectory) -> None:
+    """For whoever wants all trajectories at the end only."""
+
+
+async def attempt_tasks(
+    context: RunContext, tasks: Sequence[Task], seed: int, onward: Onward = nowhere
+) -> list[Trajectory]:
+    """As many roll-outs as the config asks for, over and over the tasks; whether they succeed does not matter.
+
+    Each trajectory goes ``onward`` as soon as it is there. While that waits, no more than a few others are begun.
+    """
+    agent = _agent(context, seed, 0)
+    learner = agent if isinstance(agent, Learner) else None
+    found: list[Trajectory] = []
+    rollouts = context.config.synthesis.rollouts if tasks else 0
+    with context.progress.stage(f"attempt (seed {seed})", rollouts) as stage:
+        for attempt, start in enumerate(range(0, rollouts, max(len(tasks), 1))):
+            if attempt and learner is None:
+                agent = _agent(context, seed, attempt)
+            turn = tasks[: rollouts - start]
+            # no task is twice in a round: an agent that learns tells its attempts apart by what it has learned
+            for some in _rounds(turn, ROUND if learner else len(turn)):
+                if learner is not None:
+                    learner.prepare(some)
+                trajectories = await _Round(context, agent, seed, attempt, stage, onward).attempt(some)
+                if learner is not None:
+                    learner.learn(trajectories)
+                found += trajectories
+    return found
+
+
+def _rounds(tasks: Sequence[Task], size: int) -> list[Sequence[Task]]:
+    return [tasks[at : at + size] for at in range(0, len(tasks), size)]
+
+
+def _agent(context: RunContext, seed: int, attempt: int) -> Agent:
+    name = context.config.synthesis.agent or (explorer_of(context.config) if context.offline else "react")
+    sample = int(digest_of([seed, attempt])[:8], 16) if attempt else seed
+    parts = Parts(model=context.role("act"), sample=sample, temperature=AGAIN if attempt else 0.0, stage="attempt")
+    return open_agent(name, parts)
+
+
+class _Round:
+    """What is stored is taken as it is, the rest is run."""
+
+    def __init__(
+        self, context: RunContext, agent: Agent, seed: int, attempt: int, stage: Stage, onward: Onward
+    ) -> None:
+        self._context, self._agent, self._stage, self._onward = context, agent, stage, onward
+        self._seed, self._attempt = seed, attempt
+        self._gate = asyncio.Semaphore(max(ROUND, 2 * context.config.workers))
+
+    async def attempt(self, tasks: Sequence[Task]) -> list[Trajectory]:
+        known = self._context.folder.store.keys("trajectory")
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(self._one(task, known)) for task in tasks]
+        return [trajectory for one in running if (trajectory := one.result()) is not None]
+
+    async def _one(self, task: Task, known: set[str]) -> Trajectory | None:
+        """None if the infrastructure failed for good, which is recorded."""
+        store, key = self._context.folder.store, f"{self._seed}/{task.id}/{self._attempt}"
+
+        async def work(environment: Environment) -> None:
+            with self._stage.working("roll-out", {AGENT: self._agent.name, TASK: task.id}):
+                limit = self._context.config.synthesis.step_limit
+                trajectory = await rollout(environment, self._agent, task, limit, self._attempt)
+                await store.put("trajectory", key, trajectory)
+
+        async with self._gate:
+            if key not in known:
+                failed = self._context.failing("trajectory", key, self._stage)
+                await self._context.pool.do(work, failed=failed, place=WorkKey("trajectory", key))
+            trajectory = store.get("trajectory", key, Trajectory)
+            if trajectory is None:
+                return None
+            (self._stage.have if key in known else self._stage.advance)(1)
+            await self._onward(trajectory)
+            return trajectory

@@ -1,0 +1,85 @@
+"""What the shell of a sandbox can see and do -> bubblewrap's arguments: an allow-list, and never the host's root."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from lbi.sandbox.supervisor.layers import HOME, Layers
+
+USER = 1000
+SHARED_MEMORY = 64 << 20
+#: of the host's /etc, what programs need to start and to know of languages, time and certificates. It is copied: each
+#: mount of bubblewrap costs a millisecond or more
+ETC = (
+    *("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "os-release"),
+    *("debian_version", "protocols", "services", "shells", "ssl/openssl.cnf", "ssl/certs/ca-certificates.crt"),
+    *("pki/tls/openssl.cnf", "pki/tls/certs/ca-bundle.crt", "terminfo", "timezone", "perl", "python3"),
+)
+VERSIONED = ("java-", "python3.")  # java-17-openjdk, python3.11
+MOST_ETC = 1 << 20  # bytes of a file
+#: made up, so that nothing of the host's is told
+MADE_UP = {
+    "passwd": f"root:x:0:0:root:/root:/bin/bash\nagent:x:{USER}:{USER}:agent:{HOME}:/bin/bash\n",
+    "group": f"root:x:0:\nagent:x:{USER}:\n",
+    "hosts": "127.0.0.1 localhost sandbox\n::1 localhost\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+    "gitconfig": "[safe]\n\tdirectory = *\n[user]\n\tname = agent\n\temail = agent@sandbox\n[core]\n\tpager = cat\n",
+}
+SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
+
+
+def arguments(bubblewrap: str, layers: Layers, binds: tuple[str, ...]) -> list[str]:
+    """The command that a shell is appended to."""
+    view = layers.view
+    said = [bubblewrap, "--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL"]
+    said += ["--new-session", "--die-with-parent", "--uid", str(USER), "--gid", str(USER), "--hostname", "sandbox"]
+    said += ["--ro-bind", "/usr", "/usr", *_system(), "--ro-bind", f"{layers.base}/etc", "/etc"]
+    said += ["--proc", "/proc", "--dev", "/dev", "--size", str(SHARED_MEMORY), "--tmpfs", "/dev/shm"]
+    said += ["--bind", f"{view}/tmp", "/tmp", "--bind", view + HOME, HOME, "--symlink", "/tmp", "/var/tmp"]
+    said += ["--bind", layers.repository, layers.workdir]
+    if layers.source != layers.workdir:  # what is installed in the folder knows it under its own name
+        said += ["--bind", layers.repository, layers.source]
+    for path in binds:
+        said += ["--ro-bind", path, path]
+    # files below /proc are written to by their owner, who is root when root started this, with or without capabilities
+    locked = [part for place in ("/proc", "/dev", "/") for part in ("--remount-ro", place)]
+    return [*said, *locked, "--chdir", layers.workdir]
+
+
+def make_etc(folder: str) -> None:
+    os.makedirs(f"{folder}/ssl/certs")
+    os.makedirs(f"{folder}/pki/tls/certs")
+    for name in (*ETC, *(name for name in os.listdir("/etc") if name.startswith(VERSIONED))):
+        _copy(f"/etc/{name}", f"{folder}/{name}")
+    for name, text in MADE_UP.items():
+        with open(f"{folder}/{name}", "w") as file:
+            file.write(text)
+
+
+def _copy(source: str, target: str) -> None:
+    """What everybody may read of the host's; what is not there, or a secret, is left out."""
+    try:
+        kind = os.lstat(source)
+        if stat.S_ISLNK(kind.st_mode):
+            os.symlink(os.readlink(source), target)
+        elif stat.S_ISDIR(kind.st_mode):
+            os.mkdir(target)
+            for name in os.listdir(source):
+                _copy(f"{source}/{name}", f"{target}/{name}")
+        elif stat.S_ISREG(kind.st_mode) and kind.st_mode & stat.S_IROTH and kind.st_size <= MOST_ETC:
+            with open(source, "rb") as old, open(target, "wb") as new:
+                new.write(old.read())
+    except OSError:
+        return
+
+
+def _system() -> list[str]:
+    """Where /bin is a link to /usr/bin, so it is inside."""
+    said = []
+    for path in SYSTEM:
+        if os.path.islink(path):
+            said += ["--symlink", os.readlink(path), path]
+        elif os.path.isdir(path):
+            said += ["--ro-bind", path, path]
+    return said

@@ -1,0 +1,251 @@
+"""The folders of a sandbox: the pristine one below, what is written above it, and both seen as one.
+
+base/                a tmpfs that only the keeper sees (unsafe: a temporary folder)
+  lower/             the pristine folder, read-only
+  snapshots/ID/      copies of what is written
+  layer/             a tmpfs of limited size: all that is written
+    upper/ work/     of the overlay
+    view/WORKDIR     the overlay, or a copy of the folder where the kernel has none for this user
+    view/tmp, view/home/agent
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from lbi.sandbox.supervisor import mounts, tree
+
+HOME = "/home/agent"
+#: some folder that every system has and that is not needed: in the keeper's own namespace, its tmpfs is put over it
+BASES = ("/mnt", "/media", "/srv", "/boot", "/opt", "/var/tmp")
+SNAPSHOTS = 4  # times the size of a layer
+
+
+class Layers:
+    """What is written in one sandbox, and how to go back."""
+
+    def __init__(
+        self,
+        source: str,
+        workdir: str,
+        size: int,
+        *,
+        base: str = "",
+        overlay: bool = True,
+        needed: tuple[str, ...] = (),
+    ) -> None:
+        """``base`` is a temporary folder to work in without mounts of any kind; empty = with mounts.
+
+        ``needed`` are paths that must stay visible to this process.
+        """
+        self.source, self.workdir, self.size = source, workdir, size
+        self.mounted = not base
+        self.base = base or _free_base(source, *needed)
+        self.layer, self.view = f"{self.base}/layer", f"{self.base}/layer/view"
+        self.repository = self.view + workdir
+        self.lower = f"{self.base}/lower" if self.mounted else source
+        self._count = 0
+        self.kind = mounts.own_namespace() if self.mounted else "none"
+        if self.mounted:
+            mounts.read_only()
+            self._mount_base()
+        os.makedirs(f"{self.base}/snapshots")
+        os.makedirs(self.layer)
+        self.overlay = self.mounted and overlay and self._overlay_works()
+        self.reset()
+
+    def reset(self) -> None:
+        """Everything as on the first day."""
+        self._fresh_layer()
+        for folder in (self.repository, f"{self.view}/tmp", self.view + HOME):
+            os.makedirs(folder, exist_ok=True)
+        os.chmod(f"{self.view}/tmp", 0o1777)
+        if self.overlay:
+            os.mkdir(f"{self.layer}/upper")
+            _like(self.source, f"{self.layer}/upper")
+            self._mount_overlay()
+        else:
+            tree.prepare()
+            tree.copy_tree(self.lower, self.repository)
+
+    def snapshot(self) -> str:
+        """Copy what is written. Raises OSError where it is too much."""
+        self._count += 1
+        name = str(self._count)
+        target = f"/snapshots/{name}"
+        self.inside("base", lambda root: _save(f"{root}/layer", root + target, self.parts))
+        return name
+
+    def restore(self, name: str) -> None:
+        """Nothing of the sandbox may be running. Raises KeyError for what is no snapshot."""
+        if not name.isdigit() or not os.path.isdir(f"{self.base}/snapshots/{name}"):
+            raise KeyError(name)
+        self._fresh_layer()
+        self.inside("base", lambda root: _save(f"{root}/snapshots/{name}", f"{root}/layer", self.parts))
+        os.makedirs(self.repository, exist_ok=True)
+        if self.overlay:
+            self._mount_overlay()
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What of a layer is worth keeping."""
+        repository = "upper" if self.overlay else f"view{self.workdir}"
+        return (repository, "view/tmp", f"view{HOME}") if self.mounted else (repository,)
+
+    def changes(self) -> list[tree.Change]:
+        upper = "/layer/upper" if self.overlay else ""
+
+        def look(root: str) -> list[tree.Change]:
+            lower = f"{root}/lower" if self.mounted else self.lower
+            return tree.changes(lower, f"{root}/layer/view{self.workdir}", root + upper if upper else "")
+
+        return [tree.Change(*each) for each in self.inside("base", look)]
+
+    def content(self, path: str, pristine: bool) -> tuple[int, bytes] | None:
+        """(git's mode, content) of a file of the folder, as it is now or was."""
+
+        def look(root: str) -> tuple[int, bytes] | None:
+            lower = f"{root}/lower" if self.mounted else self.lower
+            return tree.read(lower if pristine else f"{root}/layer/view{self.workdir}", path)
+
+        found: tuple[int, bytes] | None = self.inside("base", look)
+        return found
+
+    def read(self, path: str) -> bytes:
+        """A file by its path inside. Raises OSError."""
+        content: bytes = self.inside("view", lambda root: tree.read_file(self._inner(root, path)))
+        return content
+
+    def write(self, path: str, content: bytes) -> None:
+        """Raises OSError."""
+        self.inside("view", lambda root: tree.write_file(self._inner(root, path), content))
+
+    def _inner(self, root: str, path: str) -> str:
+        if not self.mounted:
+            return os.path.normpath(os.path.join(self.repository, path))
+        return root + os.path.normpath(os.path.join(self.workdir, path))
+
+    def inside(self, place: str, work: Callable[[str], Any]) -> Any:
+        """Do something in a child whose root is the base or the view; without mounts, in a child all the same.
+
+        ``work`` gets what paths begin with. Raises what it raises of OSError.
+        """
+        root = self.base if place == "base" else self.view
+        if place == "base":
+            tree.prepare()
+        if not self.mounted:
+            return apart(lambda: work(root))
+
+        def jailed() -> Any:
+            os.chroot(root)
+            os.chdir("/")
+            return work("")
+
+        return apart(jailed)
+
+    # mounts
+
+    def _mount_base(self) -> None:
+        options = f"mode=0700,size={SNAPSHOTS * self.size}"
+        mounts.mount("lbi", self.base, "tmpfs", mounts.NOSUID | mounts.NODEV, options)
+        os.mkdir(self.lower)
+        mounts.mount(self.source, self.lower, "", mounts.BIND | mounts.REC)
+
+    def _fresh_layer(self) -> None:
+        if not self.mounted:
+            import shutil
+
+            shutil.rmtree(self.layer)
+            os.makedirs(self.view)
+            return
+        if os.path.isdir(f"{self.layer}/view"):
+            if self.overlay:
+                mounts.unmount(self.repository)
+            mounts.unmount(self.layer)
+        mounts.mount("lbi", self.layer, "tmpfs", mounts.NOSUID | mounts.NODEV, f"mode=0755,size={self.size}")
+        os.mkdir(f"{self.layer}/work")
+        os.mkdir(self.view)
+
+    def _mount_overlay(self) -> None:
+        own = "userxattr" if self.kind == "user" else "redirect_dir=off,metacopy=off"
+        options = f"lowerdir={self.lower},upperdir={self.layer}/upper,workdir={self.layer}/work,{own}"
+        mounts.mount("lbi", self.repository, "overlay", mounts.NOSUID | mounts.NODEV, options)
+
+    def _overlay_works(self) -> bool:
+        """Whether this user may mount one here, and remove a folder of it and make it anew."""
+        trial = f"{self.layer}/trial"
+        for folder in ("lower/sub", "upper", "work", "seen"):
+            os.makedirs(f"{trial}/{folder}")
+        own = "userxattr" if self.kind == "user" else "redirect_dir=off,metacopy=off"
+        options = f"lowerdir={trial}/lower,upperdir={trial}/upper,workdir={trial}/work,{own}"
+        try:
+            mounts.mount("lbi", f"{trial}/seen", "overlay", 0, options)
+        except OSError:
+            return False
+        try:
+            os.rmdir(f"{trial}/seen/sub")
+            os.mkdir(f"{trial}/seen/sub")
+        except OSError:
+            return False
+        finally:
+            mounts.unmount(f"{trial}/seen")
+        return True
+
+
+def apart(work: Callable[[], Any]) -> Any:
+    """Do something in a child and return what it returns. Raises its OSError, and RuntimeError for anything else."""
+    import marshal
+
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(reading)
+            said: tuple[int, Any] = (-1, "")
+            try:
+                said = (0, _plain(work()))
+            except OSError as error:
+                said = (error.errno or 5, error.strerror or str(error))
+        finally:  # a child must never return into its parent's code, whatever happens
+            if sys.exc_info()[1] is not None:
+                said = (-1, repr(sys.exc_info()[1]))
+            with open(writing, "wb") as file:
+                marshal.dump(said, file)
+            os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as file:
+        raw = file.read()
+    os.waitpid(child, 0)
+    number, value = marshal.loads(raw) if raw else (-1, "it was ended")
+    if number < 0:
+        raise RuntimeError(f"the keeper's child failed: {value}")
+    if number:
+        raise OSError(number, value)
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """Without the names of tuples, which cannot be sent."""
+    if isinstance(value, tuple | list):
+        return tuple(_plain(each) for each in value)
+    return value
+
+
+def _save(source: str, target: str, parts: tuple[str, ...]) -> None:
+    for part in parts:
+        tree.copy_tree(f"{source}/{part}", f"{target}/{part}")
+
+
+def _like(source: str, target: str) -> None:
+    """The mode of the folder itself."""
+    os.chmod(target, os.stat(source).st_mode & 0o777 | 0o700)
+
+
+def _free_base(*needed: str) -> str:
+    for base in BASES:
+        if os.path.isdir(base) and not any(path == base or path.startswith(base + "/") for path in needed):
+            return base
+    raise OSError(2, f"no folder to mount on; one of {', '.join(BASES)} is needed")

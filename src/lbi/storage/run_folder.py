@@ -1,0 +1,156 @@
+"""The run folder: config, database of records and calls, images by hash. The only thing that remembers.
+
+A record is a row under (kind, key), where the key says what work it is the outcome of ("m3f9/0": first attempt at task
+m3f9). Success is a row; a classified failure is a row of its own; a kill leaves no row. Resuming is the set difference.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+from lbi.errors import UserError
+from lbi.storage.database import Store
+from lbi.storage.files import write_atomically
+
+__all__ = ["RunFolder", "Store", "write_atomically"]
+LET_IN = 30.0  # seconds that a process which joins waits for the first one to be ready for it
+
+
+class RunFolder:
+    """One run on disk. Refuses a second process, and a config other than the one it was started with.
+
+    ``config`` holds the parts of the resolved config that decide what the records mean; None = take it as it is. With
+    ``joining``, a second process is let in; it has to claim its work (`leases`). ``alone`` says whether this one is.
+    """
+
+    def __init__(
+        self, path: Path, config: dict[str, Any] | None = None, *, writing: bool = True, joining: bool = False
+    ) -> None:
+        self.path = path
+        self.alone = True
+        self._locks: list[int] = []
+        if not writing and not (path / "run.db").is_file():
+            raise UserError(f"no run in {path}: there is no run.db; `lbi run CONFIG --out {path}` makes one")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if writing:
+                self._take_lock(joining)
+            self.store = Store(path / "run.db", writing=writing)
+            if config is not None:
+                self._remember(config)
+        except OSError as error:
+            self._release()
+            raise UserError(
+                f"cannot use the run folder {path}: {error.strerror or error}; make it writable or choose another --out"
+            ) from error
+        except sqlite3.Error as error:
+            self._release()
+            raise UserError(
+                f"cannot open {path / 'run.db'}: {error}; make room or make it writable, or choose another --out"
+            ) from error
+        except UserError:
+            self._release()
+            raise
+
+    def _take_lock(self, joining: bool) -> None:
+        """The first process holds ``lock``, those that join it share ``lock.joined``; a dead process holds nothing.
+
+        Until the first one lets others in it holds ``lock.joined`` for itself.
+        """
+        first = self._locked("lock", fcntl.LOCK_EX)
+        if first and self._locked("lock.joined", fcntl.LOCK_EX):
+            return
+        self.alone = False
+        until = time.monotonic() + LET_IN
+        while joining:
+            if self._locked("lock.joined", fcntl.LOCK_SH):
+                return
+            joining = time.monotonic() < until
+            time.sleep(0.1)
+        raise UserError(
+            f"the run folder {self.path} is in use by process {self._holder('lock.joined' if first else 'lock')}; "
+            "wait for it, choose another --out, or work on it together with --join"
+        )
+
+    def let_in(self, *, joined: bool) -> None:
+        """From now on others may join; ``joined`` says that this process would have joined them."""
+        if self.alone:
+            fcntl.flock(self._locks[-1], fcntl.LOCK_SH if joined else fcntl.LOCK_UN)
+
+    def _locked(self, name: str, how: int) -> bool:
+        lock = os.open(self.path / name, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(lock, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return False
+        self._locks.append(lock)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()} on {os.uname().nodename}\n".encode(), 0)
+        return True
+
+    def _holder(self, name: str) -> str:
+        """Such as "4711 on myhost"."""
+        return (self.path / name).read_text().strip()
+
+    def _remember(self, config: dict[str, Any]) -> None:
+        file = self.path / "config.json"
+        if not file.exists() or self.store.empty:  # a start that failed before its first record binds nobody
+            write_atomically(file, json.dumps(config, indent=2, ensure_ascii=False).encode())
+            return
+        known = json.loads(file.read_text())
+        old, new = _binding(known), _binding(config)
+        changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
+        if changed:
+            raise UserError(
+                f"the run folder {self.path} belongs to another config (different: {', '.join(changed)}); "
+                "choose another --out, or go back to that config to continue it"
+            )
+        if known != config:
+            write_atomically(file, json.dumps(config, indent=2, ensure_ascii=False).encode())
+
+    @property
+    def config(self) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads((self.path / "config.json").read_text())
+        return loaded
+
+    def save_image(self, png: bytes) -> str:
+        """Keep a PNG under the hash of its bytes and return the hash."""
+        name = hashlib.blake2b(png, digest_size=16).hexdigest()
+        file = self.path / "blobs" / name[:2] / f"{name}.png"
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(file, png)
+        return name
+
+    def load_image(self, name: str) -> bytes:
+        return (self.path / "blobs" / name[:2] / f"{name}.png").read_bytes()
+
+    def close(self) -> None:
+        self.store.close()
+        self._release()
+
+    def _release(self) -> None:
+        while self._locks:
+            os.close(self._locks.pop())
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _binding(config: dict[str, Any]) -> dict[str, Any]:
+    """A config without what may be another when the run goes on: what a call costs decides nothing but the bill."""
+    models = config.get("models")
+    if not isinstance(models, dict):
+        return config
+    return {**config, "models": {key: value for key, value in models.items() if key not in ("prices", "batch")}}

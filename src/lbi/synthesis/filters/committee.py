@@ -1,0 +1,69 @@
+"""Drops what not every member of a committee of models approves in all four respects (paper, App. F)."""
+
+from __future__ import annotations
+
+import asyncio
+
+from lbi.errors import UserError
+from lbi.models import parsing
+from lbi.protocols import Fields, Model, Request
+from lbi.records import Example, Trajectory, Verdict, Vote
+from lbi.synthesis.filters import Parts
+
+NAME = "committee"
+
+
+def create(parts: Parts) -> Committee:
+    if not parts.judges:
+        raise UserError("filter committee needs at least one model; name some in models.judges, or leave it out")
+    return Committee(parts)
+
+
+class Committee:
+    """Asks all members at once and keeps every vote.
+
+    A member that fails has not said no: its ModelError or ParseError is raised, after the others have answered.
+    """
+
+    name = NAME
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def judge(self, example: Example, trajectory: Trajectory) -> Verdict:
+        request = self._request(example, trajectory)
+        answers = [self._vote(member, request) for member in self._parts.judges]
+        results = await asyncio.gather(*answers, return_exceptions=True)  # what the others said is in the cache then
+        votes: list[Vote] = []
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+            votes.append(result)
+        against = [vote for vote in votes if not vote.accepts]
+        reason = "; ".join(f"{vote.model}: not {_lacks(vote)}" for vote in against)
+        return Verdict(filter=NAME, keep=not against, reason=reason, votes=tuple(votes))
+
+    def _request(self, example: Example, trajectory: Trajectory) -> Request:
+        fields = Fields(
+            trajectory=trajectory,
+            start=example.start,
+            end=example.end,
+            instruction=example.instruction,
+        )
+        parts = self._parts
+        return Request(
+            role="judge",
+            fields=fields,
+            sample=parts.sample,
+            max_tokens=parts.max_tokens,
+            stage=parts.stage,
+            reused=parts.reused,
+        )
+
+    async def _vote(self, member: Model, request: Request) -> Vote:
+        vote, _ = await parsing.ask(member, request, parsing.vote(member.name))
+        return vote
+
+
+def _lacks(vote: Vote) -> str:
+    return ", ".join(name for name in parsing.CRITERIA if not getattr(vote, name))

@@ -1,0 +1,54 @@
+"""Drops spans without a net effect: nothing is different at the end, or what they changed is undone, then or later."""
+
+from __future__ import annotations
+
+from lbi.observations.normalise import observation_key
+from lbi.records import Example, Observation, Trajectory, Verdict
+from lbi.synthesis.filters import Parts
+
+NAME = "net_effect"
+
+
+def create(parts: Parts) -> NetEffect:
+    return NetEffect()
+
+
+class NetEffect:
+    """Compares page and digest; where the environment has no digest, only the pages can tell."""
+
+    name = NAME
+
+    async def judge(self, example: Example, trajectory: Trajectory) -> Verdict:
+        reason = (
+            _empty(example, trajectory) or _undone_within(example, trajectory) or _undone_later(example, trajectory)
+        )
+        return Verdict(filter=NAME, keep=not reason, reason=reason)
+
+
+def _empty(example: Example, trajectory: Trajectory) -> str:
+    before, after = trajectory.observations[example.start], trajectory.observations[example.end]
+    last = trajectory.actions[example.end - 1]
+    answered = last.kind == "finish" and last.value.strip()
+    if answered or not _same(before, after):
+        return ""
+    return "page and state are the same at both ends"
+
+
+def _same(before: Observation, after: Observation) -> bool:
+    return before.digest == after.digest and observation_key(before) == observation_key(after)
+
+
+def _undone_within(example: Example, trajectory: Trajectory) -> str:
+    digests = [seen.digest for seen in trajectory.observations[example.start : example.end + 1]]
+    if digests[0] and digests[0] == digests[-1] and any(digest != digests[0] for digest in digests):
+        return "what it changed is undone before its end"
+    return ""
+
+
+def _undone_later(example: Example, trajectory: Trajectory) -> str:
+    seen = trajectory.observations
+    before, after = seen[example.start].digest, seen[example.end].digest
+    if not before or before == after:
+        return ""
+    later = next((at for at in range(example.end + 1, len(seen)) if seen[at].digest == before), None)
+    return "" if later is None else f"what it changed is undone by observation {later}"

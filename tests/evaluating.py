@@ -1,0 +1,41 @@
+"""Stages of the pipeline as tests call them: on examples and trajectories in hand instead of those in a run folder."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from lbi.context import RunContext
+from lbi.evaluation.indexes import ArmIndexes
+from lbi.evaluation.runner import evaluate
+from lbi.records import Document, Example, Result, Task, Trajectory
+from lbi.rollouts.schedule import roll_out
+from lbi.synthesis.label import label
+from lbi.synthesis.stream import overlapped
+from lbi.synthesis.verify import verify
+
+
+async def evaluated(
+    context: RunContext,
+    tasks: Sequence[Task],
+    seed: int,
+    examples: Sequence[tuple[Example, Trajectory]],
+    documents: Sequence[Document],
+) -> list[Result]:
+    """The results of agents that may retrieve from these examples."""
+    indexes = ArmIndexes(context, seed, examples, documents)
+    try:
+        return await evaluate(context, tasks, seed, indexes)
+    finally:
+        indexes.close()
+
+
+async def labelled(context: RunContext, trajectories: Sequence[Trajectory], seed: int) -> None:
+    """Each trajectory labelled and filtered, all at once."""
+    with label(context, seed).opened as label_one:
+        await asyncio.gather(*map(label_one, trajectories))
+
+
+async def learn(context: RunContext, tasks: Sequence[Task], seed: int) -> list[Trajectory]:
+    """Roll-outs, labels and replays as they overlap in a run."""
+    return await overlapped(context, seed, roll_out(context, tasks, seed), label(context, seed), verify(context, seed))
