@@ -1,4 +1,8 @@
-"""Name -> the module of that file name in a folder of plug-ins: open("lbi.agents", "icl") -> lbi.agents.icl."""
+"""Kind and name -> the module to use: ("agents", "icl") -> lbi.agents.icl, or what another distribution brings.
+
+Ours are the files of a folder. Those of other distributions are entry points: the group is ``lbi.`` and the kind, the
+value a module (or an object) with the same functions as ours. Two with one name: ours wins, and the other is named.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +10,75 @@ import difflib
 import importlib
 import importlib.util
 import pkgutil
-from types import ModuleType
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, NamedTuple
 
 from lbi.errors import UserError
 
+#: what can be plugged in, and the folder that holds ours
+FOLDERS = {
+    "models": "lbi.models.providers",
+    "agents": "lbi.agents",
+    "environments": "lbi.environments",
+    "filters": "lbi.synthesis.filters",
+    "readers": "lbi.documents.readers",
+    "exporters": "lbi.export.exporters",
+    "benchmarks": "lbi.benchmarks",
+}
+OURS = "learn-by-interact"
 
-def names(package: str) -> tuple[str, ...]:
-    """The plug-ins that lie in a folder, without importing any of them."""
+
+class PlugIn(NamedTuple):
+    """What can be picked by its name, without having been imported."""
+
+    name: str
+    module: str
+    distribution: str
+    entry: EntryPoint | None = None  # of another distribution's
+
+
+def available(kind: str) -> dict[str, PlugIn]:
+    """All plug-ins of a kind by their names, ours first, without importing any of them."""
+    ours = {name: PlugIn(name, f"{FOLDERS[kind]}.{name}", OURS) for name in _files(FOLDERS[kind])}
+    return {**{each.name: each for each in _entries(kind) if each.name not in ours}, **ours}
+
+
+def names(kind: str) -> tuple[str, ...]:
+    return tuple(sorted(available(kind)))
+
+
+def load(kind: str, name: str) -> Any:
+    """The plug-in called ``name``. Raises UserError for an unknown name, with the nearest, and for a broken one."""
+    plug_in = available(kind).get(name)
+    if plug_in is None:
+        raise UserError(f"{kind} has no {name!r}; {_hint(kind, name)}")
+    if plug_in.entry is None:
+        return importlib.import_module(plug_in.module)
+    try:
+        return plug_in.entry.load()
+    except (ImportError, AttributeError, SyntaxError) as error:
+        raise UserError(f"{kind}: {name!r} of {plug_in.distribution} cannot be loaded: {broken(error)}") from None
+
+
+def broken(error: Exception) -> str:
+    """Why a plug-in of somebody else's cannot be used, in one line."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _files(package: str) -> Iterator[str]:
     spec = importlib.util.find_spec(package)
     places = spec.submodule_search_locations if spec is not None else None
-    return tuple(sorted(found.name for found in pkgutil.iter_modules(places or []) if not found.name.startswith("_")))
+    return (module.name for module in pkgutil.iter_modules(places or []) if not module.name.startswith("_"))
 
 
-def load(package: str, name: str) -> ModuleType:
-    """The plug-in called ``name``; a name that no file has is a UserError with the nearest that one has."""
-    known = names(package)
-    if name in known:
-        return importlib.import_module(f"{package}.{name}")
-    folder = package.rpartition(".")[2]
+def _entries(kind: str) -> Iterator[PlugIn]:
+    for entry in entry_points(group=f"lbi.{kind}"):
+        distribution = entry.dist.name if entry.dist is not None else "an unnamed distribution"
+        yield PlugIn(entry.name, entry.value, distribution, entry)
+
+
+def _hint(kind: str, name: str) -> str:
+    known = names(kind)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
-    raise UserError(f"{folder} has no {name!r}; {hint}")
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"

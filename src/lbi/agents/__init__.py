@@ -60,10 +60,10 @@ class Parts:
 
 
 def agent_names() -> tuple[str, ...]:
-    return plugins.names(__name__)
+    return plugins.names("agents")
 
 
 def open_agent(name: str, parts: Parts) -> Agent:
     """The agent called ``name``, made of ``parts``."""
-    agent: Agent = plugins.load(__name__, name).create(parts)
+    agent: Agent = plugins.load("agents", name).create(parts)
     return agent

@@ -48,9 +48,9 @@ def _print(found: dict[str, Rows]) -> None:
         console.print(table if rows else f"[bold]{kind}[/bold]\n  none", highlight=False)
 
 
-def _files(package: str) -> Callable[[], Rows]:
+def _files(kind: str) -> Callable[[], Rows]:
     """Plug-ins: the names of files, and the line that each opens with."""
-    return lambda: [(name, _first_line(f"{package}.{name}")) for name in plugins.names(package)]
+    return lambda: [(name, _first_line(plugins.available(kind)[name].module)) for name in plugins.names(kind)]
 
 
 def _first_line(module: str) -> str:
@@ -96,9 +96,9 @@ def _first_comment(file: Path) -> str:
 KINDS: dict[str, Callable[[], Rows]] = {
     "applications": _applications,
     "benchmarks": _benchmarks,
-    "agents": _files("lbi.agents"),
-    "filters": _files("lbi.synthesis.filters"),
-    "models": _files("lbi.models.providers"),
-    "environments": _files("lbi.environments"),
+    "agents": _files("agents"),
+    "filters": _files("filters"),
+    "models": _files("models"),
+    "environments": _files("environments"),
     "configs": _configs,
 }

@@ -24,11 +24,11 @@ def models_of(config: Config) -> list[str]:
 async def check_config(config: Config) -> None:
     """Names, files, keys and prices. Raises UserError."""
     for arm in config.evaluation.arms:
-        plugins.load("lbi.agents", arm.agent)
+        plugins.load("agents", arm.agent)
     if config.synthesis.agent:
-        plugins.load("lbi.agents", config.synthesis.agent)
+        plugins.load("agents", config.synthesis.agent)
     for name in config.synthesis.filters:
-        plugins.load("lbi.synthesis.filters", name)
+        plugins.load("filters", name)
     _check_arms(config)
     if config.benchmark:
         load_benchmarks(config.benchmark)

@@ -14,18 +14,18 @@ from lbi.protocols import Environments
 
 def open_environments(config: Config, save_image: Callable[[bytes], str]) -> Environments:
     """The environments that a config describes. Raises UserError for what cannot be opened."""
-    return cast(Environments, plugins.load(__name__, config.environment).create(config, save_image))
+    return cast(Environments, plugins.load("environments", config.environment).create(config, save_image))
 
 
 async def own_documents(config: Config, environments: Environments) -> tuple[DocumentSource, ...]:
     """The documentation that comes with the environment itself."""
-    found = await plugins.load(__name__, config.environment).documents(environments)
+    found = await plugins.load("environments", config.environment).documents(environments)
     return cast(tuple[DocumentSource, ...], found)
 
 
 def actions_of(config: Config) -> str:
     """The actions that an environment of this family takes, in words for the model."""
-    return str(plugins.load(__name__, config.environment).ACTIONS)
+    return str(plugins.load("environments", config.environment).ACTIONS)
 
 
 def described(config: Config, base: Path | None = None) -> str:
@@ -35,4 +35,4 @@ def described(config: Config, base: Path | None = None) -> str:
 
 def explorer_of(config: Config) -> str:
     """The agent that explores environments of this family without a language model."""
-    return str(plugins.load(__name__, config.environment).EXPLORER)
+    return str(plugins.load("environments", config.environment).EXPLORER)

@@ -26,8 +26,6 @@ FORBID_VARIABLE = "LBI_FORBID_PAID_REQUESTS"
 THINKING_TOKENS = 4096
 #: ... and for an image, where nothing is known of it
 IMAGE_TOKENS = 1500
-#: the folder of the providers
-PROVIDERS = "lbi.models.providers"
 _forbidding = 0
 
 
@@ -65,7 +63,7 @@ def open_model(
     ``priced`` says of a model whether the user gave a price for it, which vouches for a name that the list lacks.
     """
     provider, _, name = spec.partition(":")
-    module = plugins.load(PROVIDERS, provider)
+    module = plugins.load("models", provider)
     if base_url and urlsplit(base_url).scheme not in ("http", "https"):
         raise UserError(f'the address "{base_url}" of a model server must begin with http:// or https://')
     shown = (limits or Limits()).model_copy(update={} if load_image else {"images": ()})
@@ -77,13 +75,13 @@ def open_model(
 def image_tokens(spec: str, size: tuple[int, int]) -> int:
     """About how many tokens a model is billed for an image of a size, by the rule that its provider documents."""
     provider, _, name = spec.partition(":")
-    rule = getattr(plugins.load(PROVIDERS, provider), "image_tokens", None)
+    rule = getattr(plugins.load("models", provider), "image_tokens", None)
     return int(rule(name, size)) if rule else IMAGE_TOKENS
 
 
 def providers() -> tuple[str, ...]:
     """The files of this folder."""
-    return plugins.names(PROVIDERS)
+    return plugins.names("models")
 
 
 def is_loopback(url: str) -> bool:

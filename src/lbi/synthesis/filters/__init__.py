@@ -37,12 +37,12 @@ class Parts:
 
 
 def filter_names() -> tuple[str, ...]:
-    return plugins.names(__name__)
+    return plugins.names("filters")
 
 
 def open_filters(names: Sequence[str], parts: Parts) -> tuple[Filter, ...]:
     """The filters of these names, in this order: cheap ones first."""
-    return tuple(plugins.load(__name__, name).create(parts) for name in names)
+    return tuple(plugins.load("filters", name).create(parts) for name in names)
 
 
 async def apply(filters: Sequence[Filter], example: Example, trajectory: Trajectory) -> Example:
