@@ -176,14 +176,15 @@ def test_a_cycle_is_found_where_there_is_one() -> None:
 
 
 def test_no_module_imports_itself_over_others() -> None:
-    graph = {module: imports_of(module) & MODULES.keys() for module in MODULES}
+    # the package's own face imports what it offers when that is asked for, and whatever is imported imports it first
+    inner = MODULES.keys() - {"lbi"}
+    graph = {module: imports_of(module) & inner for module in inner}
     assert cycle_in(graph) == []
 
 
 @pytest.mark.parametrize(
     ("module", "may"),
     [
-        ("lbi", set()),
         ("lbi.records", set()),
         ("lbi.errors", {"lbi.records"}),
         ("lbi.protocols", {"lbi.records"}),
@@ -194,6 +195,12 @@ def test_no_module_imports_itself_over_others() -> None:
 )
 def test_what_everything_rests_on_rests_on_nothing_else(module: str, may: set[str]) -> None:
     assert imports_of(module) & MODULES.keys() <= may
+
+
+def test_importing_the_package_alone_loads_nothing_of_it() -> None:
+    code = "import lbi, sys; print([name for name in sys.modules if name.startswith('lbi.')])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert ran.stdout.strip() == "[]"
 
 
 def test_nothing_imports_the_command_line() -> None:

@@ -253,7 +253,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_bad_choices_of_an_export_are_named(started: Path) -> None:
-    assert "unknown export format 'csv'; choose one of" in refused("export", started, "--format", "csv")
+    assert "there is no export format 'csv'; known:" in refused("export", started, "--format", "csv")
     assert "there is no tier 'best'" in refused("export", started, "--format", "trl", "--tier", "best")
     assert "there is no kind of example 'long'" in refused("export", started, "--format", "trl", "--kinds", "long")
     assert "nothing to export" in refused("export", started, "--format", "trl")

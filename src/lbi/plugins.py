@@ -27,6 +27,16 @@ FOLDERS = {
     "benchmarks": "lbi.benchmarks",
 }
 OURS = "learn-by-interact"
+#: what one of a kind is called in messages
+CALLED = {
+    "models": "model provider",
+    "agents": "agent",
+    "environments": "kind of environment",
+    "filters": "filter",
+    "readers": "document format",
+    "exporters": "export format",
+    "benchmarks": "benchmark",
+}
 
 
 class PlugIn(NamedTuple):
@@ -52,13 +62,15 @@ def load(kind: str, name: str) -> Any:
     """The plug-in called ``name``. Raises UserError for an unknown name, with the nearest, and for a broken one."""
     plug_in = available(kind).get(name)
     if plug_in is None:
-        raise UserError(f"{kind} has no {name!r}; {_hint(kind, name)}")
+        raise UserError(f"there is no {CALLED[kind]} {name!r}; {_hint(kind, name)}")
     if plug_in.entry is None:
         return importlib.import_module(plug_in.module)
     try:
         return plug_in.entry.load()
     except (ImportError, AttributeError, SyntaxError) as error:
-        raise UserError(f"{kind}: {name!r} of {plug_in.distribution} cannot be loaded: {broken(error)}") from None
+        raise UserError(
+            f"the {CALLED[kind]} {name!r} of the distribution {plug_in.distribution} cannot be loaded: {broken(error)}"
+        ) from None
 
 
 def broken(error: Exception) -> str:

@@ -16,7 +16,7 @@ from lbi.models import parsing
 from lbi.prompts import DEFAULT_LIMITS, render
 from lbi.prompts.limits import Limits
 from lbi.prompts.template import cut
-from lbi.protocols import Fields, Message, Request
+from lbi.protocols import Fields, Json, Message, Request
 from lbi.records import Document, Example, Task, Trajectory, digest_of
 
 Side = Literal["train", "validation"]
@@ -115,3 +115,8 @@ def _rendered(lesson: Lesson, start: int, at: int, actions: str, limits: Limits)
         actions=actions,
     )
     return render(Request(role="act", fields=fields), limits)
+
+
+def messages_of(turn: Turn) -> list[Json]:
+    """The prompt as the chat messages that all formats know."""
+    return [{"role": message.role, "content": message.content} for message in turn.prompt]
