@@ -94,7 +94,17 @@ def test_every_command_has_help_and_an_unknown_option_is_refused() -> None:
 
 def test_list_names_every_plug_in_with_a_line_of_its_own() -> None:
     found = answer("list", here=True)
-    assert set(found) == {"applications", "benchmarks", "agents", "filters", "models", "environments", "configs"}
+    assert set(found) == {
+        "applications",
+        "benchmarks",
+        "agents",
+        "filters",
+        "models",
+        "environments",
+        "configs",
+        "readers",
+        "exporters",
+    }
     for kind, rows in found.items():
         assert kind == "configs" or (rows and all(row["name"] and row["description"] for row in rows)), kind
     assert [row["name"] for row in answer("list", "agents", here=True)] == [

@@ -6,12 +6,14 @@ value a module (or an object) with the same functions as ours. Two with one name
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from lbi.errors import UserError
@@ -24,7 +26,7 @@ FOLDERS = {
     "filters": "lbi.synthesis.filters",
     "readers": "lbi.documents.readers",
     "exporters": "lbi.export.exporters",
-    "benchmarks": "lbi.benchmarks",
+    "benchmarks": "",  # ours are TOML files (lbi.evaluation.benchmark)
 }
 OURS = "learn-by-interact"
 #: what one of a kind is called in messages
@@ -50,7 +52,8 @@ class PlugIn(NamedTuple):
 
 def available(kind: str) -> dict[str, PlugIn]:
     """All plug-ins of a kind by their names, ours first, without importing any of them."""
-    ours = {name: PlugIn(name, f"{FOLDERS[kind]}.{name}", OURS) for name in _files(FOLDERS[kind])}
+    folder = FOLDERS[kind]
+    ours = {name: PlugIn(name, f"{folder}.{name}", OURS) for name in (_files(folder) if folder else ())}
     return {**{each.name: each for each in _entries(kind) if each.name not in ours}, **ours}
 
 
@@ -71,6 +74,18 @@ def load(kind: str, name: str) -> Any:
         raise UserError(
             f"the {CALLED[kind]} {name!r} of the distribution {plug_in.distribution} cannot be loaded: {broken(error)}"
         ) from None
+
+
+def described(plug_in: PlugIn) -> str:
+    """The first line of its docstring. One of ours is read and not imported; a broken one is said to be broken."""
+    if plug_in.entry is None:
+        spec = importlib.util.find_spec(plug_in.module)
+        source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+        return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+    try:
+        return (plug_in.entry.load().__doc__ or "").strip().partition("\n")[0]
+    except (ImportError, AttributeError, SyntaxError) as error:
+        return f"cannot be loaded, and is skipped: {broken(error)}"
 
 
 def broken(error: Exception) -> str:

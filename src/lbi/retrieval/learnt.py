@@ -1,4 +1,4 @@
-"""A run folder -> what was learnt in it, for a program of one's own: examples to retrieve, and an agent that uses them."""
+"""A run folder -> what was learnt in it, for a program of one's own: examples to retrieve, and agents with them."""
 
 from __future__ import annotations
 
