@@ -1,4 +1,4 @@
-"""`pipeline.py` -> the picture in docs/how-it-works.md: the calls of its stages, in their order, and where each is defined.
+"""`pipeline.py` -> the picture in docs/how-it-works.md: its stages in the order of their calls, and where each lies.
 
     python scripts/picture.py            # prints the picture
     python scripts/picture.py --write    # puts it into docs/how-it-works.md
