@@ -1,6 +1,6 @@
 """Files of docs/snippets -> the code blocks of docs/extending.md, so that a page shows what a test runs.
 
-    python scripts/snippets.py           # puts each file after its mark: <!-- snippet: agent.py -->
+python scripts/snippets.py           # puts each file after its mark: <!-- snippet: agent.py -->
 """
 
 from __future__ import annotations

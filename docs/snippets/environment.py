@@ -19,9 +19,7 @@ def create(config: Config, save_image: Callable[[bytes], str]) -> Counters:
 
 async def documents(counters: Counters) -> tuple[DocumentSource, ...]:
     """The documentation that comes with it; more is named in the config."""
-    return (
-        DocumentSource(title="Counting", text="To count, press up once for each. Press down to undo it."),
-    )
+    return (DocumentSource(title="Counting", text="To count, press up once for each. Press down to undo it."),)
 
 
 class Counters:
@@ -53,9 +51,7 @@ class Counter:
     async def step(self, action: str) -> Outcome:
         kind = action.partition("(")[0].strip()
         self._count += {"up": 1, "down": -1}.get(kind, 0)
-        error = (
-            "" if kind in ("up", "down", "finish") else f"there is no action {kind!r}, only up, down, finish"
-        )
+        error = "" if kind in ("up", "down", "finish") else f"there is no action {kind!r}, only up, down, finish"
         # the grounded form is the action as an example shows it: of a page, role and name of what was pressed
         grounded = Action(text=action, kind=kind)
         answer = action.partition('("')[2].removesuffix('")') if kind == "finish" else ""

@@ -70,10 +70,10 @@ class RunContext:
         return found if self._pool is None else {"environments": self._pool.utilisation.share(), **found}
 
     @contextlib.asynccontextmanager
-    async def turn(self, place: WorkKey, gate: asyncio.Semaphore | None = None) -> AsyncIterator[bool]:
+    async def turn(self, key: WorkKey, gate: asyncio.Semaphore | None = None) -> AsyncIterator[bool]:
         """Work without an environment, through ``gate``: False where another process has done it."""
         if self.leases is not None:
-            async with self.leases.turn(place, gate) as mine:
+            async with self.leases.turn(key, gate) as mine:
                 yield mine
             return
         async with gate or contextlib.nullcontext():
@@ -153,7 +153,7 @@ class RunContext:
     @property
     def restores(self) -> bool:
         """Whether every episode begins with the same state; without that, a replay says nothing."""
-        return bool(getattr(self.environments, "restores", True))
+        return self.environments.restores
 
     def failing(self, kind: str, key: str, stage: Stage) -> Failed:
         """Records failures of the infrastructure under the key of the work; they are never the agent's."""
