@@ -26,7 +26,7 @@ from lbi.environments import open_environments
 from lbi.errors import ScoreError, UserError
 from lbi.records import Task
 from sandboxes import needs_bubblewrap
-from tills import PASSING, TILL, ground_of, write_till
+from small_repository import PASSING, TILL, ground_of, write_repository
 
 pytestmark = needs_bubblewrap
 BROKEN = "tests/test_till.py::test_ten_are_cheaper"
@@ -35,7 +35,7 @@ BROKEN = "tests/test_till.py::test_ten_are_cheaper"
 @pytest.fixture
 def tasks(tmp_path: Path) -> Path:
     """A file of one task: ten units cost what nine would."""
-    repository = write_till(tmp_path / "context")
+    repository = write_repository(tmp_path / "context")
     (change,) = [each for each in mutations(TILL, "src/till.py") if (each.operator, each.old) == ("boundary", ">=")]
     before = Baseline(passed=PASSING, seconds=1.0)
     write_tasks(

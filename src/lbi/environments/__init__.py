@@ -31,8 +31,3 @@ def actions_of(config: Config) -> str:
 def described(config: Config, base: Path | None = None) -> str:
     """What the environment is, in a few words, for reports and progress."""
     return config.application or config.url or Path(config.shell.repository).name
-
-
-def explorer_of(config: Config) -> str:
-    """The agent that explores environments of this family without a language model."""
-    return str(plugins.load("environments", config.environment).EXPLORER)

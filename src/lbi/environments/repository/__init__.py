@@ -15,9 +15,8 @@ from lbi.environments.shell.environment import Setting
 from lbi.errors import UserError
 from lbi.sandbox.open import Limits
 
-__all__ = ["ACTIONS", "EXPLORER", "create", "documents"]
+__all__ = ["ACTIONS", "create", "documents"]
 
-EXPLORER = "try_commands"
 MIB = 1024 * 1024
 #: inside, a repository lies here
 WORKDIR = "/repo"

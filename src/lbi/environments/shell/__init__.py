@@ -13,9 +13,8 @@ from lbi.environments.shell.environment import Setting, ShellEnvironments
 from lbi.errors import UserError
 from lbi.sandbox.open import Limits
 
-__all__ = ["ACTIONS", "EXPLORER", "create", "documents"]
+__all__ = ["ACTIONS", "create", "documents"]
 
-EXPLORER = "try_commands"
 MIB = 1024 * 1024
 #: where projects keep their own Python, and what they say about themselves
 ENVIRONMENTS = (".venv", "venv", "env")
