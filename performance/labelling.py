@@ -30,8 +30,7 @@ from lbi.models.providers.offline import OfflineModel
 from lbi.monitoring.progress import Progress
 from lbi.observations.diff import difference, restored, without_references
 from lbi.prompts import estimate_tokens, render
-from lbi.prompts.limits import Limits
-from lbi.protocols import Message, Reply, Request
+from lbi.protocols import Message, ModelInfo, PromptLimits, Reply, Request
 from lbi.records import Trajectory, Usage, digest_of
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis import filters
@@ -62,11 +61,10 @@ LEVERS: dict[str, dict[str, Any]] = {
 class Counted:
     """The offline model, counted as two providers would bill it. Usage by (role, provider)."""
 
-    free = False
     name = "offline"
 
-    def __init__(self, limits: Limits) -> None:
-        self.limits, self._inner = limits, OfflineModel()
+    def __init__(self, limits: PromptLimits) -> None:
+        self.info, self._inner = ModelInfo(limits=limits), OfflineModel()
         self._known: dict[str, set[str]] = {CLAUDE: set(), GPT: set()}
         self.billed: Counter[tuple[str, str]] = Counter()  # input tokens, as if none had its price reduced
         self.asked: Counter[str] = Counter()  # input tokens sent
@@ -76,7 +74,7 @@ class Counted:
         self._one = {name: self._cost(name, Usage(calls=1, input_tokens=1000)) / 1000 for name in self._known}
 
     async def complete(self, request: Request) -> Reply:
-        messages = render(request, self.limits)
+        messages = render(request, self.info.limits)
         ends, sizes = _beginnings(messages)
         read = {CLAUDE: self._read_marked(ends, request.reused), GPT: self._read(ends[:-1], self._known[GPT])}
         await asyncio.sleep(LATENCY)
@@ -147,7 +145,7 @@ class Found:
 async def labelled(walks: list[tuple[Trajectory, Replayed]], how: Labelling, kind: str) -> Found:
     """The stage as a run does it, in a folder that is thrown away."""
     config = Config.model_validate({"labelling": how.model_dump(), "synthesis": {"kinds": [kind]}})
-    found = Found(Counted(Limits(differences=how.differences)))
+    found = Found(Counted(PromptLimits(differences=how.differences)))
     with tempfile.TemporaryDirectory() as folder, RunFolder(Path(folder)) as run:
         environments: Any = None  # labelling opens no environment
         context = RunContext(run, config, Progress(Console(), quiet=True), environments, Prices())

@@ -24,8 +24,7 @@ from lbi.cli.preflight import _check_batches, check_config
 from lbi.config import Config, resolve
 from lbi.context import RunContext
 from lbi.errors import ModelError, ModelUnavailable, UserError
-from lbi.models.middleware.base import batches_of
-from lbi.models.middleware.batching import Desk, Rhythm
+from lbi.models.middleware.batch_queue import BatchQueue, BatchTiming
 from lbi.models.middleware.budget import Budget
 from lbi.models.middleware.retry import Retry
 from lbi.models.middleware.stack import wrapped
@@ -40,7 +39,7 @@ from lbi.protocols import Fields, Model, Request
 from lbi.records import Example, Observation, Task
 from lbi.storage.run_folder import RunFolder
 
-QUICK = Rhythm(gather=0.05, first=0.02, longest=0.1, patience=5.0)
+QUICK = BatchTiming(gather=0.05, first=0.02, longest=0.1, patience=5.0)
 PRICE = {"m": Price(input=1.0, output=2.0)}
 FULL = (100 + 2 * 20) / 1e6  # what an answer of the test server costs: 100 tokens in, 20 out
 Asked = Callable[..., Any]
@@ -69,11 +68,11 @@ async def opened(
     lines: list[str] = []
     with RunFolder(folder) as run:
         inner = open_model(f"{provider}:m", base_url=server.url_of(provider))
-        batches = batches_of(inner)
+        batches = inner.info.batches
         assert batches is not None
-        desk = Desk(inner.name, batches, run.store, rhythm=QUICK, say=lines.append)
-        given: dict[str, Any] = {"retry": Retry(first=0.01), "waiting": ("label", "judge"), **more}
-        model = wrapped(inner, calls=run.store, meters=run.store, prices=Prices(PRICE), desk=desk, **given)
+        queue = BatchQueue(inner.name, batches, run.store, timing=QUICK, say=lines.append)
+        given: dict[str, Any] = {"retry": Retry(first=0.01), "batch_parts": ("label", "judge"), **more}
+        model = wrapped(inner, calls=run.store, meters=run.store, prices=Prices(PRICE), batch_queue=queue, **given)
         try:
             yield model, run, lines
         finally:
@@ -90,10 +89,10 @@ def cost(run: RunFolder) -> float:
 
 async def test_what_can_wait_goes_as_one_batch_at_half_the_price(provider: str, tmp_path: Path) -> None:
     async with ModelServer(said) as server, opened(provider, tmp_path, server) as (model, run, lines):
-        server.office.latency = 0.3
+        server.batch_service.latency = 0.3
         replies = await ask(model, *(request(at) for at in range(5)))
     assert [reply.text for reply in replies] == [f"about Task {at}" for at in range(5)]
-    assert (server.served, len(server.office.batches), server.office.carried_out) == (0, 1, 5)
+    assert (server.served, len(server.batch_service.batches), server.batch_service.carried_out) == (0, 1, 5)
     assert [reply.usage.cost for reply in replies] == [pytest.approx(FULL / 2)] * 5
     assert "5 calls wait in the batch" in lines[0]
     with RunFolder(tmp_path) as run:
@@ -104,9 +103,9 @@ async def test_a_batch_asks_what_a_call_of_its_own_would_ask(provider: str, tmp_
     async with ModelServer(said) as server:
         async with opened(provider, tmp_path / "a", server) as (model, _, _):
             await ask(model, request(7))
-        async with opened(provider, tmp_path / "b", server, waiting=()) as (model, _, _):
+        async with opened(provider, tmp_path / "b", server, batch_parts=()) as (model, _, _):
             await ask(model, request(7))
-    (batch,) = server.office.batches.values()
+    (batch,) = server.batch_service.batches.values()
     direct = {name: value for name, value in server.requests[0].items() if name not in ("headers", "path")}
     (row,) = batch.calls
     assert row[{"openai": "body", "anthropic": "params", "google": "request"}[provider]] == direct
@@ -117,12 +116,12 @@ async def test_a_batch_asks_what_a_call_of_its_own_would_ask(provider: str, tmp_
 
 
 async def test_what_cannot_wait_is_asked_at_once_at_the_full_price(provider: str, tmp_path: Path) -> None:
-    async with ModelServer(said) as server, opened(provider, tmp_path, server, waiting=("judge",)) as (model, _, _):
+    async with ModelServer(said) as server, opened(provider, tmp_path, server, batch_parts=("judge",)) as (model, _, _):
         now = [request(0, stage="attempt"), request(1, stage="label"), request(2, stage="evaluate: judge")]
         replies = await ask(model, *now)
-        assert (server.served, len(server.office.batches)) == (3, 0)
+        assert (server.served, len(server.batch_service.batches)) == (3, 0)
         (waited,) = await ask(model, request(3, stage="filter"))
-        assert (server.served, len(server.office.batches)) == (3, 1)
+        assert (server.served, len(server.batch_service.batches)) == (3, 1)
         assert [reply.usage.cost for reply in (*replies, waited)] == [pytest.approx(FULL)] * 3 + [
             pytest.approx(FULL / 2)
         ]
@@ -133,7 +132,7 @@ async def test_what_is_asked_for_once_more_does_not_wait_again(provider: str, tm
 
     async with ModelServer(said) as server, opened(provider, tmp_path, server) as (model, _, _):
         await ask(model, request(0, extra=render_again("nonsense", "unreadable")))
-    assert (server.served, len(server.office.batches)) == (1, 0)
+    assert (server.served, len(server.batch_service.batches)) == (1, 0)
 
 
 BAD_ROWS = {
@@ -155,7 +154,7 @@ async def test_a_row_that_failed_is_asked_directly_and_the_others_are_not(
     async with ModelServer(answer) as server, opened(provider, tmp_path, server) as (model, run, _):
         replies = await ask(model, *(request(at) for at in range(5)))
         assert [reply.text for reply in replies] == [f"about Task {at}" for at in range(5)]
-        assert (server.served, server.office.carried_out) == (1, 4)
+        assert (server.served, server.batch_service.carried_out) == (1, 4)
         assert cost(run) == pytest.approx(4 * FULL / 2 + FULL)
 
 
@@ -165,7 +164,7 @@ async def test_a_refused_row_is_paid_for_and_not_asked_again(provider: str, tmp_
         (error,) = await ask(model, request(0))
         assert isinstance(error, ModelError)
         assert error.kind == "refused"
-        assert (server.served, server.office.carried_out) == (0, 1)
+        assert (server.served, server.batch_service.carried_out) == (0, 1)
         assert cost(run) == pytest.approx(FULL / 2)
 
 
@@ -173,10 +172,10 @@ async def test_a_refused_row_is_paid_for_and_not_asked_again(provider: str, tmp_
 @pytest.mark.parametrize("whose", ["openai", "google"])
 async def test_a_batch_that_comes_to_nothing_is_made_up_for_call_by_call(whose: str, fate: Any, tmp_path: Path) -> None:
     async with ModelServer(said) as server, opened(whose, tmp_path, server) as (model, run, lines):
-        server.office.fate = fate
+        server.batch_service.fate = fate
         replies = await ask(model, *(request(at) for at in range(3)))
         assert [reply.text for reply in replies] == [f"about Task {at}" for at in range(3)]
-        assert (server.served, server.office.carried_out) == (3, 0)
+        assert (server.served, server.batch_service.carried_out) == (3, 0)
         assert cost(run) == pytest.approx(3 * FULL)
     assert ("too many tokens enqueued" in lines[-1]) == ("at the full price" in lines[-1]) == (fate == "failed")
 
@@ -184,7 +183,7 @@ async def test_a_batch_that_comes_to_nothing_is_made_up_for_call_by_call(whose: 
 async def test_a_row_that_names_no_call_is_the_answer_to_none(tmp_path: Path) -> None:
     """Google's rows come in any order: told by their places, replies would go to others' calls."""
     async with ModelServer(said) as server, opened("google", tmp_path, server) as (model, _, lines):
-        server.office.nameless = True
+        server.batch_service.nameless = True
         replies = await ask(model, *(request(at) for at in range(3)))
     assert [reply.text for reply in replies] == [f"about Task {at}" for at in range(3)]
     assert server.served == 3
@@ -198,17 +197,17 @@ async def test_more_than_google_takes_in_one_request_goes_in_halves(
     async with ModelServer(said) as server, opened("google", tmp_path, server) as (model, _, _):
         replies = await ask(model, *(request(at) for at in range(10)))
     assert [reply.text for reply in replies] == [f"about Task {at}" for at in range(10)]
-    assert (server.served, server.office.carried_out) == (0, 10)
-    assert len(server.office.batches) > 1
+    assert (server.served, server.batch_service.carried_out) == (0, 10)
+    assert len(server.batch_service.batches) > 1
 
 
 async def test_a_batch_that_is_too_large_goes_in_halves(provider: str, tmp_path: Path) -> None:
     async with ModelServer(said) as server, opened(provider, tmp_path, server) as (model, _, _):
-        server.office.most = 3
+        server.batch_service.most = 3
         replies = await ask(model, *(request(at) for at in range(10)))
     assert [reply.text for reply in replies] == [f"about Task {at}" for at in range(10)]
     assert server.served == 0
-    assert sorted(len(batch.calls) for batch in server.office.batches.values()) == [2, 2, 3, 3]
+    assert sorted(len(batch.calls) for batch in server.batch_service.batches.values()) == [2, 2, 3, 3]
 
 
 async def test_a_batch_whose_name_got_lost_on_the_way_is_found_and_not_sent_again(
@@ -216,27 +215,27 @@ async def test_a_batch_whose_name_got_lost_on_the_way_is_found_and_not_sent_agai
 ) -> None:
     async with ModelServer(said) as server, opened(provider, tmp_path, server) as (model, run, _):
         await ask(model, request(99))  # a batch that was known before
-        server.office.lose = 1
+        server.batch_service.lose = 1
         replies = await ask(model, request(0))
         assert replies[0].text == "about Task 0"
-        assert (len(server.office.batches), server.office.carried_out, server.served) == (2, 2, 0)
+        assert (len(server.batch_service.batches), server.batch_service.carried_out, server.served) == (2, 2, 0)
         assert cost(run) == pytest.approx(2 * FULL / 2)
 
 
 async def test_a_provider_that_is_away_is_waited_for(provider: str, tmp_path: Path) -> None:
     async with ModelServer(said) as server, opened(provider, tmp_path, server) as (model, _, _):
-        server.office.latency = 0.1
-        server.office.refuse = [503, 429, 500, 503]
+        server.batch_service.latency = 0.1
+        server.batch_service.refuse = [503, 429, 500, 503]
         (reply,) = await ask(model, request(0))
         assert reply.text == "about Task 0"
-        server.office.refuse = []
-        assert len(server.office.batches) == 1
+        server.batch_service.refuse = []
+        assert len(server.batch_service.batches) == 1
 
 
 async def test_a_wrong_key_and_a_server_without_batches_end_the_run_in_one_line(provider: str, tmp_path: Path) -> None:
     for status in (401, 404):
         async with ModelServer(said) as server, opened(provider, tmp_path, server) as (model, _, _):
-            server.office.refuse = [status]
+            server.batch_service.refuse = [status]
             (error,) = await ask(model, request(0))
             assert isinstance(error, ModelUnavailable)
             assert "models.batch" in str(error)
@@ -247,7 +246,7 @@ async def test_a_budget_is_not_passed_by_a_batch(provider: str, tmp_path: Path) 
     async with ModelServer(said) as server, opened(provider, tmp_path, server, budget=budget) as (model, run, _):
         replies = await ask(model, *(request(at, max_tokens=4000) for at in range(12)))
         assert all(not isinstance(reply, Exception) for reply in replies)
-        assert len(server.office.batches) > 1  # no more at once than there is money for
+        assert len(server.batch_service.batches) > 1  # no more at once than there is money for
         assert cost(run) == pytest.approx(budget.spent)
 
 
@@ -287,14 +286,17 @@ async def until(true: Callable[[], bool], limit: float = 300.0) -> None:
 @pytest.mark.parametrize("when", ["before its name has arrived", "while it is in work", "when some replies are stored"])
 async def test_a_process_that_is_killed_pays_nothing_twice(provider: str, when: str, tmp_path: Path) -> None:
     async with ModelServer(said) as server:
-        office = server.office
+        service = server.batch_service
         # as long as it takes until it is killed, however slow the machine is
-        office.latency, office.slow = 0.1 if when.startswith("when") else 1e6, 1e6 if when.startswith("before") else 0.0
+        service.latency, service.slow = (
+            0.1 if when.startswith("when") else 1e6,
+            1e6 if when.startswith("before") else 0.0,
+        )
         first = child(provider, server, tmp_path)
         try:
-            await until(lambda: len(office.batches) == 1)
+            await until(lambda: len(service.batches) == 1)
             if when.startswith("while"):
-                await until(lambda: office.asked >= 4)  # it has looked, so it knows the name
+                await until(lambda: service.requests >= 4)  # it has looked, so it knows the name
         finally:
             if not when.startswith("when"):
                 first.kill()
@@ -310,11 +312,11 @@ async def test_a_process_that_is_killed_pays_nothing_twice(provider: str, when: 
                 assert (sent.name == "") == when.startswith("before")
                 assert len(sent.keys) == 6
                 assert run.store.meters() == {}
-        office.latency = office.slow = 0.0
+        service.latency = service.slow = 0.0
         second = child(provider, server, tmp_path)
         out = await asyncio.to_thread(second.communicate)
     assert eval(out[0]) == [f"about Task {at}" for at in range(6)]
-    assert (len(office.batches), office.carried_out, server.served) == (1, 6, 0)
+    assert (len(service.batches), service.carried_out, server.served) == (1, 6, 0)
     with RunFolder(tmp_path) as run:
         assert len(run.store._rows("SELECT key FROM call")) == 6
         if not when.startswith("when"):
@@ -329,7 +331,7 @@ async def test_a_process_that_is_killed_before_it_could_send_sends_then(provider
             replies = await ask(model, request(0), request(1))
             assert [reply.text for reply in replies] == ["about Task 0", "about Task 1"]
             assert run.store.open_batches(f"{provider}:m")[0].mark != "mark"
-    assert len(server.office.batches) == 1
+    assert len(server.batch_service.batches) == 1
 
 
 # the stage, the plan, and what is refused before anything is done
@@ -342,7 +344,7 @@ def context(run: RunFolder, provider: str, server: ModelServer, batch: tuple[str
     )
     environments: Any = None  # labelling opens no environment
     seen = Progress(Console(file=StringIO()), quiet=True)
-    return RunContext(run, config, seen, environments, Prices(PRICE), rhythm=QUICK)
+    return RunContext(run, config, seen, environments, Prices(PRICE), batch_timing=QUICK)
 
 
 @pytest.mark.parametrize("batch", [("label",), ("judge",), ("label", "judge")], ids=str)
@@ -366,7 +368,7 @@ async def test_labels_and_verdicts_are_the_same_by_batches_and_cost_half(
                 await made.role("label").close()
                 stored = [example for _, example in run.store.all("example", Example)]
                 assert run.store.failures() == []
-                found[way] = stored, cost(run), server.served, server.office.carried_out
+                found[way] = stored, cost(run), server.served, server.batch_service.carried_out
     (plain, full, calls, none), (waited, paid, directly, rows) = found[()], found[batch]
     assert [example.model_copy(update={"verdicts": ()}) for example in waited] == [
         example.model_copy(update={"verdicts": ()}) for example in plain

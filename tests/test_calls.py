@@ -19,7 +19,7 @@ from lbi.models.middleware.cache import cached, call_key
 from lbi.models.middleware.metering import metered
 from lbi.models.middleware.retry import retried
 from lbi.models.middleware.stack import Retry, wrapped
-from lbi.models.middleware.throttle import Gate
+from lbi.models.middleware.throttle import Throttle
 from lbi.models.pricing import Price, Prices
 from lbi.models.providers.scripted import Scripted
 from lbi.models.registry import open_model
@@ -456,7 +456,7 @@ async def test_a_failure_for_good_is_not_tried_again() -> None:
 
 
 async def test_who_waits_for_money_is_not_in_flight_and_uses_up_no_deadline() -> None:
-    arrived, gate, store = asyncio.Event(), Gate("test"), MemoryCalls()
+    arrived, throttle, store = asyncio.Event(), Throttle("test"), MemoryCalls()
     inner = paying(GOOD, GOOD, usage=Usage(calls=1, cost=0.001))
     complete = inner.complete
 
@@ -465,11 +465,11 @@ async def test_who_waits_for_money_is_not_in_flight_and_uses_up_no_deadline() ->
         return await complete(request)
 
     inner.complete = slow  # type: ignore[method-assign]
-    model = wrapped(inner, calls=store, meters=store, prices=PRICES, budget=Budget(0.06), gate=gate)
+    model = wrapped(inner, calls=store, meters=store, prices=PRICES, budget=Budget(0.06), throttle=throttle)
     calls = [asyncio.create_task(model.complete(sample(n))) for n in range(2)]  # each may cost more than 0.03
     for _ in range(20):
         await asyncio.sleep(0)
-    assert gate.way(model.name).lane.flying == 1
+    assert throttle.of(model.name).rate_limit.in_flight == 1
     arrived.set()
     assert [reply.text for reply in await asyncio.gather(*calls)] == [GOOD, GOOD]
 

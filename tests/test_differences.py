@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from lbi.observations.diff import difference, restored, shortest, without_references
 from lbi.prompts import render
-from lbi.prompts.limits import Limits
-from lbi.protocols import Fields, Request
+from lbi.protocols import Fields, PromptLimits, Request
 from lbi.records import Action, Observation, Step, Task, Trajectory
 
 LINES = st.lists(st.sampled_from(["a", "b", "- c", "+ d", "-- 2 more lines", "@3", "  e", ""]), max_size=14)
@@ -60,7 +59,7 @@ def trajectory(*texts: str) -> Trajectory:
 
 def said(*texts: str, differences: bool = True) -> list[str]:
     fields = Fields(trajectory=trajectory(*texts), start=0, end=len(texts) - 1)
-    messages = render(Request(role="abstract", fields=fields), Limits(differences=differences))
+    messages = render(Request(role="abstract", fields=fields), PromptLimits(differences=differences))
     return [message.content for message in messages[1:-1]]
 
 

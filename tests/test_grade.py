@@ -24,9 +24,9 @@ from lbi.config import Config, load_config
 from lbi.environments import open_environments
 from lbi.errors import ScoreError, UserError
 from lbi.records import Task
+from repository_with_tests import PASSING, TILL, ground_of, write_repository
 from running import lbi, lbi_here
 from small_repository import needs_bubblewrap
-from tills import PASSING, TILL, ground_of, write_till
 
 pytestmark = needs_bubblewrap
 BROKEN = "tests/test_till.py::test_ten_are_cheaper"
@@ -35,7 +35,7 @@ BROKEN = "tests/test_till.py::test_ten_are_cheaper"
 @pytest.fixture
 def tasks(tmp_path: Path) -> Path:
     """A file of one task: ten units cost what nine would."""
-    repository = write_till(tmp_path / "context")
+    repository = write_repository(tmp_path / "context")
     (change,) = [each for each in mutations(TILL, "src/till.py") if (each.operator, each.old) == ("boundary", ">=")]
     before = Baseline(passed=PASSING, seconds=1.0)
     write_tasks(

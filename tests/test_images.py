@@ -27,8 +27,7 @@ from lbi.models.registry import image_tokens, open_model
 from lbi.models.testing.model_server import Answer, ModelServer
 from lbi.models.testing.wire_formats import Json
 from lbi.prompts import render
-from lbi.prompts.limits import Limits, Part
-from lbi.protocols import Fields, Request
+from lbi.protocols import Fields, Part, PromptLimits, Request
 from lbi.records import Document, Observation, Task
 from lbi.storage.run_folder import RunFolder
 
@@ -64,7 +63,7 @@ async def sent(provider: str, kept: bytes, side: int = 1280, images: tuple[Part,
         model = open_model(
             f"{provider}:some",
             base_url=server.url_of(provider),
-            limits=Limits(image_side=side, images=images),
+            limits=PromptLimits(image_side=side, images=images),
             load_image={"page": kept}.__getitem__,
         )
         await model.complete(request())
@@ -184,7 +183,10 @@ async def test_the_image_and_its_size_are_part_of_the_key(tmp_path: Path) -> Non
         async with ModelServer() as server:
             for side in (900, 300):
                 inner = open_model(
-                    "openai:m", base_url=server.openai_url, limits=Limits(image_side=side), load_image=run.load_image
+                    "openai:m",
+                    base_url=server.openai_url,
+                    limits=PromptLimits(image_side=side),
+                    load_image=run.load_image,
                 )
                 model = wrapped(inner, calls=run.store, meters=run.store, prices=Prices())
                 for image in (red, blue, red):

@@ -34,8 +34,7 @@ from lbi.models.providers.offline import OfflineModel
 from lbi.models.providers.scripted import Scripted
 from lbi.monitoring.progress import Progress
 from lbi.prompts import estimate_tokens, render
-from lbi.prompts.limits import Limits
-from lbi.protocols import Model, Reply, Request
+from lbi.protocols import Model, ModelInfo, PromptLimits, Reply, Request
 from lbi.records import Document, Example, Trajectory, Usage
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.backward import all_spans
@@ -59,7 +58,7 @@ async def trajectory() -> Trajectory:
 class Watched:
     """A model that notes its requests, how many are open at once, and which had finished before each began."""
 
-    name, free = "traced", False
+    name, info = "traced", ModelInfo()
 
     def __init__(self, answer: Callable[[Request], str | Exception] | None = None) -> None:
         self.requests: list[Request] = []
@@ -368,7 +367,7 @@ async def test_a_plan_is_an_upper_bound_of_the_calls_and_tokens_of_a_trajectory(
     found = planned(trajectory, config.labelling, 6, seed=0)
     await label_spans(model, trajectory, "abstract", found, config.labelling)
     assert 0 < len(model.requests) <= row.calls
-    limits = Limits(differences=how.differences)
+    limits = PromptLimits(differences=how.differences)
     sent = sum(estimate_tokens(message.content) for request in model.requests for message in render(request, limits))
     assert sent <= row.input_tokens
     assert spans == "informative" or len(model.requests) == row.calls

@@ -14,9 +14,9 @@ from lbi.benchmarks.swebench.mutations.run import Baseline, baseline, candidates
 from lbi.benchmarks.swebench.mutations.tasks import instruction
 from lbi.benchmarks.swebench.patches import apply
 from lbi.errors import UserError
+from repository_with_tests import PASSING, contents, ground_of, write_repository
 from running import lbi_here
 from small_repository import needs_bubblewrap
-from tills import PASSING, contents, ground_of, write_till
 
 
 def changes(body: str, operator: str) -> list[str]:
@@ -72,7 +72,7 @@ def test_a_change_that_is_no_python_is_known() -> None:
 
 
 def test_candidates_are_seeded_take_operators_in_turns_and_are_of_sources_only(tmp_path: Path) -> None:
-    repository = write_till(tmp_path / "context")
+    repository = write_repository(tmp_path / "context")
     found = candidates(repository, [], seed=3)
     assert found == candidates(repository, [], seed=3) != candidates(repository, [], seed=4)
     operators = {change.operator for change in found}
@@ -94,7 +94,7 @@ def test_an_instruction_names_tests_and_never_the_change() -> None:
 @pytest.mark.slow
 @needs_bubblewrap
 async def test_what_passes_is_known_and_each_mutation_is_told_by_what_it_breaks(tmp_path: Path) -> None:
-    repository = write_till(tmp_path / "context")
+    repository = write_repository(tmp_path / "context")
     ground = ground_of(repository)
     before = await baseline(ground)
     assert before.passed == PASSING
@@ -111,7 +111,7 @@ async def test_what_passes_is_known_and_each_mutation_is_told_by_what_it_breaks(
 @pytest.mark.slow
 @needs_bubblewrap
 async def test_a_mutation_that_never_ends_is_stopped_and_is_no_task(tmp_path: Path) -> None:
-    repository = write_till(tmp_path / "context")
+    repository = write_repository(tmp_path / "context")
     (repository / "src" / "till.py").write_text(
         "def price(units, each):\n    while units < 3:\n        units += 1\n    return 3.0\n"
     )
@@ -126,7 +126,7 @@ async def test_a_mutation_that_never_ends_is_stopped_and_is_no_task(tmp_path: Pa
 
 
 async def test_a_repository_whose_tests_all_fail_is_refused(tmp_path: Path) -> None:
-    repository = write_till(tmp_path / "context")
+    repository = write_repository(tmp_path / "context")
     (repository / "src" / "till.py").write_text("raise ImportError\n")
     with pytest.raises(UserError, match=r"no test .* passes"):
         await baseline(ground_of(repository))
@@ -135,7 +135,7 @@ async def test_a_repository_whose_tests_all_fail_is_refused(tmp_path: Path) -> N
 @pytest.mark.slow
 @needs_bubblewrap
 def test_the_command_writes_tasks_and_nothing_in_the_repository(tmp_path: Path, python: str) -> None:
-    repository = write_till(tmp_path / "context")
+    repository = write_repository(tmp_path / "context")
     pristine = contents(repository)
     out = tmp_path / "tasks.jsonl"
     done = lbi_here("tasks", "mutate", repository, "--out", out, "-n", "2", "--python", python, "-q")
@@ -148,7 +148,7 @@ def test_the_command_writes_tasks_and_nothing_in_the_repository(tmp_path: Path, 
         assert instance.mutation is not None
         assert set(instance.fail_to_pass) | set(instance.pass_to_pass) == set(PASSING)
         assert instance.fail_to_pass
-        twin = write_till(tmp_path / instance.instance_id)
+        twin = write_repository(tmp_path / instance.instance_id)
         apply(instance.mutation.patch, twin)
         assert contents(twin) != pristine
         apply(instance.patch, twin)
@@ -158,7 +158,7 @@ def test_the_command_writes_tasks_and_nothing_in_the_repository(tmp_path: Path, 
 @pytest.mark.slow
 @needs_bubblewrap
 def test_a_run_that_was_killed_goes_on_and_comes_to_the_same(tmp_path: Path, python: str) -> None:
-    repository = write_till(tmp_path / "context")
+    repository = write_repository(tmp_path / "context")
     whole, part = tmp_path / "whole.jsonl", tmp_path / "part.jsonl"
     arguments = ("tasks", "mutate", repository, "--python", python, "-w", "1", "-q", "--out")
     assert lbi_here(*arguments, whole, "-n", "2").returncode == 0
@@ -186,7 +186,7 @@ def test_a_run_that_was_killed_goes_on_and_comes_to_the_same(tmp_path: Path, pyt
 def test_what_cannot_be_done_is_said_in_one_line(
     arguments: Callable[[Path], list[str | Path]], said: str, tmp_path: Path
 ) -> None:
-    done = lbi_here("tasks", "mutate", *arguments(write_till(tmp_path / "context")), cwd=tmp_path)
+    done = lbi_here("tasks", "mutate", *arguments(write_repository(tmp_path / "context")), cwd=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert said in done.stderr
 

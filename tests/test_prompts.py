@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbi.prompts import PARTS, estimate_tokens, prompt_hash, render, render_again
-from lbi.prompts.limits import Limits
 from lbi.prompts.template import FOLDER, fence
-from lbi.protocols import Fields, Message, Request, Role, Shown
+from lbi.protocols import Fields, Message, PromptLimits, Request, Role, Shown
 from lbi.records import Action, Document, Example, Observation, Step, Task, Trajectory
 
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -55,8 +54,8 @@ def fields(**changes: object) -> Fields:
     return Fields.model_validate({**given_, **changes})
 
 
-def text_of(role: Role, limits: Limits | None = None, **changes: object) -> str:
-    messages = render(Request(role=role, fields=fields(**changes)), limits or Limits())
+def text_of(role: Role, limits: PromptLimits | None = None, **changes: object) -> str:
+    messages = render(Request(role=role, fields=fields(**changes)), limits or PromptLimits())
     return "\n".join(message.content for message in messages)
 
 
@@ -131,7 +130,7 @@ def test_act_shows_objective_history_page_and_the_error_of_the_last_action() -> 
 
 def test_the_oldest_pages_of_a_history_are_only_named() -> None:
     history = tuple(step(i, text=f"URL: /p{i}\nsecret {i} " + "x" * 400) for i in range(4))
-    text = text_of("act", Limits(history=1000), history=history)
+    text = text_of("act", PromptLimits(history=1000), history=history)
     assert "secret 0" not in text
     assert '/p0 "Page 0"' in text
     assert "ACTION: click('button \"Go 0\"')" in text
@@ -155,7 +154,7 @@ def test_an_earlier_page_that_is_the_same_again_is_only_said_to_be() -> None:
 
 
 def test_a_page_that_is_too_long_is_cut_and_says_so() -> None:
-    text = text_of("act", Limits(observation=100), observation=page(2, "y" * 250))
+    text = text_of("act", PromptLimits(observation=100), observation=page(2, "y" * 250))
     assert "y" * 101 not in text
     assert "[150 more characters left out]" in text
 
@@ -244,7 +243,7 @@ def test_no_limit_cuts_off_the_action_after_the_match(at: int, start: int, lengt
     end = min(12, start + length)
     at = max(start, min(at, end))
     example = shown(at=at, start=start, end=end, text="z" * size) if end > start else shown()
-    messages = render(Request(role="act", fields=fields(history=(), examples=(example,))), Limits(knowledge=room))
+    messages = render(Request(role="act", fields=fields(history=(), examples=(example,))), PromptLimits(knowledge=room))
     if len(messages) == 2:
         return  # the example did not fit at all
     assert f'<untrusted kind="example">\nINSTRUCTION: {example.example.instruction}' in messages[1].content
@@ -257,7 +256,7 @@ def test_no_limit_cuts_off_the_action_after_the_match(at: int, start: int, lengt
 
 def test_the_lowest_ranked_examples_are_dropped_first() -> None:
     examples = tuple(shown(instruction=f"Number {n}", text="w" * 500) for n in range(5))
-    text = text_of("act", Limits(knowledge=4_000), examples=examples)
+    text = text_of("act", PromptLimits(knowledge=4_000), examples=examples)
     kept = [n for n in range(5) if f"Number {n}" in text]
     assert kept == list(range(len(kept)))
     assert 1 <= len(kept) < 5
@@ -265,7 +264,7 @@ def test_the_lowest_ranked_examples_are_dropped_first() -> None:
 
 def test_a_document_longer_than_the_room_is_cut_and_later_ones_are_dropped() -> None:
     documents = (Document(text="a" * 900, source="a"), Document(text="b" * 900, source="b"))
-    text = text_of("act", Limits(knowledge=500), documents=documents)
+    text = text_of("act", PromptLimits(knowledge=500), documents=documents)
     assert "a" * 500 in text
     assert "400 more characters left out" in text
     assert "bbb" not in text
@@ -274,7 +273,10 @@ def test_a_document_longer_than_the_room_is_cut_and_later_ones_are_dropped() -> 
 def test_no_documents_are_shown_without_room() -> None:
     assert (
         len(
-            render(Request(role="act", fields=fields(documents=(Document(text="a", source="a"),))), Limits(knowledge=0))
+            render(
+                Request(role="act", fields=fields(documents=(Document(text="a", source="a"),))),
+                PromptLimits(knowledge=0),
+            )
         )
         == 2
     )
@@ -283,7 +285,7 @@ def test_no_documents_are_shown_without_room() -> None:
 def test_screenshots_are_attached_unless_the_model_is_shown_none() -> None:
     request = Request(role="act", fields=fields(observation=page(2, image="cafe")))
     assert render(request)[-1].images == ("cafe",)
-    assert render(request, Limits(images=()))[-1].images == ()
+    assert render(request, PromptLimits(images=()))[-1].images == ()
 
 
 # spans

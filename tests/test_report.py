@@ -231,7 +231,7 @@ def test_every_trajectory_has_a_page_with_its_steps_spans_and_votes(full: RunFol
 
 def test_offline_model_is_never_called_a_language_model(full: RunFolder) -> None:
     text = parsed(write_report(full)).find(id="summary").get_text()  # type: ignore[union-attr]
-    assert "offline (offline policy, not a language model)" in text
+    assert "offline (a program with rules of its own, not a language model)" in text
     assert "judges: openai:judge" in text
 
 

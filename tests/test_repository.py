@@ -11,7 +11,7 @@ import pytest
 from lbi.documents.corpus import DocumentSource, read_corpus
 from lbi.documents.git_dates import file_dates
 from lbi.documents.readers.python import read
-from tills import write_till
+from small_repository import write_repository
 
 WHO = ("-c", "user.name=test", "-c", "user.email=test@example.org")
 
@@ -23,7 +23,7 @@ def commit(repository: Path, message: str, date: str) -> None:
 
 
 def test_a_file_is_of_the_date_of_its_last_commit(tmp_path: Path) -> None:
-    repository = write_till(tmp_path / "context")
+    repository = write_repository(tmp_path / "context")
     subprocess.run(["git", "init", "-q"], cwd=repository, check=True)
     commit(repository, "first", "2023-01-02T03:04:05+00:00")
     (repository / "src" / "till.py").write_text("def mended() -> None: ...\n")
@@ -38,7 +38,7 @@ def test_a_file_is_of_the_date_of_its_last_commit(tmp_path: Path) -> None:
 
 
 def test_without_a_history_all_is_of_the_newest_file_that_has_a_real_date(tmp_path: Path) -> None:
-    repository = write_till(tmp_path / "context")
+    repository = write_repository(tmp_path / "context")
     for file, moment in (("README.md", 1_600_000_000), ("src/till.py", 1_700_000_000), ("pytest.ini", 1_580_601_600)):
         os.utime(repository / file, (moment, moment))
     os.utime(repository / "tests" / "test_till.py", (1_580_601_600, 1_580_601_600))  # 2020-02-02, made up
@@ -46,7 +46,7 @@ def test_without_a_history_all_is_of_the_newest_file_that_has_a_real_date(tmp_pa
 
 
 def test_a_repository_is_read_with_its_sources_and_the_names_of_its_tests(tmp_path: Path) -> None:
-    repository = write_till(tmp_path / "context")
+    repository = write_repository(tmp_path / "context")
     source = DocumentSource(path=str(repository), code=True, date="2024-01-01T00:00:00+00:00")
     documents = read_corpus([source]).documents
     by_source = {document.source: document for document in documents}
@@ -58,7 +58,7 @@ def test_a_repository_is_read_with_its_sources_and_the_names_of_its_tests(tmp_pa
 
 
 def test_python_files_are_documents_only_where_that_is_said(tmp_path: Path) -> None:
-    repository = write_till(tmp_path / "context")
+    repository = write_repository(tmp_path / "context")
     assert {each.source for each in read_corpus([DocumentSource(path=str(repository))]).documents} == {
         "context/README.md"
     }

@@ -1,6 +1,6 @@
 """The pipeline's own calls through `transformers serve`: a real server, tokenizer and model behind the wire.
 
-What the model says is nonsense (tests/tiny.py), so it is the way there and back that is tested.
+What the model says is nonsense (tests/tiny_model.py), so it is the way there and back that is tested.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lbi.monitoring.progress import Progress
 from lbi.records import Document, Example, Result, Task, Trajectory
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.propose import propose_from
-from tiny import prompt_tokens, served
+from tiny_model import prompt_tokens, served
 
 pytestmark = [pytest.mark.serve, pytest.mark.slow]
 

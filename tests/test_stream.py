@@ -36,7 +36,7 @@ TASKS = [
 class Dawdling:
     """The offline model; each reply takes a while by chance, and some roles longer than others."""
 
-    name, free = "offline", True
+    name, info = "offline", OfflineModel.info
 
     def __init__(self, seed: int, slow: str) -> None:
         self._inner, self._chance, self._slow = OfflineModel(), random.Random(seed), slow

@@ -17,8 +17,7 @@ from lbi.models.registry import open_model
 from lbi.models.testing.model_server import Answer, ModelServer
 from lbi.models.testing.wire_formats import Json
 from lbi.prompts import part_of, render
-from lbi.prompts.limits import PARTS_OF_A_RUN, Limits, Part
-from lbi.protocols import Fields, Model, Request
+from lbi.protocols import PARTS_OF_A_RUN, Fields, Model, Part, PromptLimits, Request
 from lbi.records import Action, Document, Observation, Step, Task, Trajectory
 
 PROVIDERS = ("anthropic", "google", "openai")
@@ -94,7 +93,9 @@ async def opened(
     provider: str, script: Any, structured: tuple[Part, ...] | None = PARTS_OF_A_RUN
 ) -> AsyncIterator[tuple[Model, ModelServer]]:
     async with ModelServer(script) as server:
-        model = open_model(f"{provider}:some", base_url=server.url_of(provider), limits=Limits(structured=structured))
+        model = open_model(
+            f"{provider}:some", base_url=server.url_of(provider), limits=PromptLimits(structured=structured)
+        )
         try:
             yield model, server
         finally:
@@ -155,7 +156,7 @@ async def test_off_for_a_part_its_prompt_is_the_usual_one_and_the_same_parser_re
     async with opened(provider, [plain], others) as (model, server):
         found, _ = await parsing.ask(model, request, parser)
     assert schema_sent(server.requests[0]) is None
-    assert render(request, Limits(structured=others)) == render(request, Limits())
+    assert render(request, PromptLimits(structured=others)) == render(request, PromptLimits())
     assert found == meant
 
 
@@ -168,7 +169,7 @@ def test_one_parser_reads_both_forms(case: str) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_the_form_of_the_reply_is_part_of_the_cache_key_where_the_prompt_says_it(case: str) -> None:
     request, *_ = CASES[case]
-    messages = [render(request, Limits(structured=structured)) for structured in ((), PARTS_OF_A_RUN)]
+    messages = [render(request, PromptLimits(structured=structured)) for structured in ((), PARTS_OF_A_RUN)]
     plain, structured = (call_key("m", request, each) for each in messages)
     assert (plain == structured) == (case == "judge")  # which asks for one JSON object anyhow
 
@@ -202,9 +203,9 @@ def test_left_open_the_providers_own_endpoint_is_asked_for_structure(
     monkeypatch.setenv(KEYS[provider], "k")
     name = {"anthropic": "claude-sonnet-4-5", "google": "gemini-2.5-flash", "openai": "gpt-5-mini"}[provider]
     model: Any = open_model(f"{provider}:{name}", limits=resolve({}, "test").limits)
-    assert model.limits.structured == PARTS_OF_A_RUN
+    assert model.info.limits.structured == PARTS_OF_A_RUN
     off: Any = open_model(f"{provider}:{name}", limits=resolve({"models": {"structured": ["judge"]}}, "test").limits)
-    assert off.limits.structured == ("judge",)
+    assert off.info.limits.structured == ("judge",)
 
 
 @pytest.mark.parametrize("said", ['{"reason": "so"}', '{"reason": "so", "action": "press it"}', '{"action": 3}'])

@@ -17,9 +17,9 @@ from lbi.benchmarks.swebench.mutations.operators import mutations
 from lbi.benchmarks.swebench.mutations.run import Baseline, Tried
 from lbi.benchmarks.swebench.mutations.tasks import write_tasks
 from lbi.benchmarks.swebench.predictions import Prediction, write_predictions
+from repository_with_tests import PASSING, TILL, ground_of, write_repository
 from running import environ, lbi
 from small_repository import needs_bubblewrap
-from tills import PASSING, TILL, ground_of, write_till
 
 BUG = {"instance_id": "a__b-1", "repo": "a/b", "base_commit": "c0ffee", "problem_statement": "Breaks."}
 
@@ -42,7 +42,10 @@ def mutated(folder: Path) -> dict[str, Any]:
     (change,) = [each for each in mutations(TILL, "src/till.py") if (each.operator, each.old) == ("boundary", ">=")]
     tried = Tried(mutation=change, verdict="breaks", broken=("tests/test_till.py::test_ten_are_cheaper",))
     write_tasks(
-        folder / "t.jsonl", ground_of(write_till(folder / "context")), Baseline(passed=PASSING, seconds=1.0), [tried]
+        folder / "t.jsonl",
+        ground_of(write_repository(folder / "context")),
+        Baseline(passed=PASSING, seconds=1.0),
+        [tried],
     )
     row: dict[str, Any] = json.loads((folder / "t.jsonl").read_text())
     return row

@@ -29,7 +29,7 @@ from lbi.models.providers.scripted import Scripted
 from lbi.monitoring import telemetry as t
 from lbi.monitoring.progress import Progress
 from lbi.monitoring.utilisation import Utilisation
-from lbi.protocols import Fields, Reply, Request
+from lbi.protocols import Fields, ModelInfo, Reply, Request
 from lbi.records import Observation, Task, Usage
 from lbi.storage.run_folder import RunFolder
 from running import environ
@@ -109,7 +109,7 @@ def request_of(text: str) -> Request:
 
 async def test_a_call_says_its_model_its_tokens_and_why_it_failed_and_nothing_that_was_said(kept):
     class Server:
-        name, free, limits, endpoint = "openai:small", False, None, ""
+        name, info = "openai:small", ModelInfo()
 
         async def complete(self, request: Request) -> Reply:
             if request.sample:

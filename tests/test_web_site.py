@@ -29,8 +29,7 @@ from lbi.models.images import size_of
 from lbi.models.registry import open_model
 from lbi.models.testing.model_server import ModelServer
 from lbi.observations.parse import parse_observation
-from lbi.prompts.limits import Limits
-from lbi.protocols import Environment, Fields, Outcome, Request
+from lbi.protocols import Environment, Fields, Outcome, PromptLimits, Request
 from lbi.records import Check, Observation, Task
 from lbi.storage.run_folder import RunFolder
 
@@ -503,7 +502,7 @@ async def _shown_to_a_model(seen: Observation, screenshot: bytes) -> None:
             model = open_model(
                 f"{provider}:some",
                 base_url=server.url_of(provider),
-                limits=Limits(image_side=640),
+                limits=PromptLimits(image_side=640),
                 load_image={"hash": screenshot}.__getitem__,
             )
             await model.complete(Request(role="act", fields=Fields(task=task, observation=seen)))

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lbi.documents.corpus import DocumentSource
 from lbi.errors import UserError
 from lbi.models.pricing import Price
-from lbi.prompts.limits import PARTS_OF_A_RUN, Limits, Part
+from lbi.protocols import PARTS_OF_A_RUN, Part, PromptLimits
 
 Data = Literal["none", "forward", "backward", "composed", "shuffled"]
 
@@ -27,7 +27,7 @@ class Section(BaseModel):
 
 
 class Models(Section):
-    """Which model plays which role, as ``provider:name`` or ``offline``."""
+    """Which model plays which role, as ``provider:name``."""
 
     default: str = "offline"
     propose: str = ""
@@ -63,6 +63,11 @@ class Models(Section):
         """The model of propose, act, query, or of abstract and summarise (``label``)."""
         return {"propose": self.propose, "act": self.act, "query": self.query}.get(role, self.label) or self.default
 
+    def all(self) -> tuple[str, ...]:
+        """Every model that a run asks, once."""
+        roles = [self.of(role) for role in ("propose", "act", "query", "label")]
+        return tuple(dict.fromkeys((*roles, *(self.judges or (self.default,)))))
+
 
 class Synthesis(Section):
     """Documents -> tasks -> trajectories -> examples."""
@@ -72,8 +77,8 @@ class Synthesis(Section):
     """So many roll-outs per seed. Tasks are proposed from as many sections as that takes, taken in turns over the
     documents; where there are fewer tasks, they are attempted again with another sample."""
     agent: str = ""
-    """Who attempts the tasks; empty = who explores such environments for the offline model, ``react`` for a language
-    model."""
+    """Which agent attempts the tasks; empty = the one that explores such environments without asking the model, where
+    the model's provider names one, else ``react``."""
     step_limit: int = 18
     spans_per_trajectory: int = 12
     """With ``labelling.spans = "informative"``: so many spans are labelled, those that add most."""
@@ -197,9 +202,9 @@ class Config(Section):
     shell: Shell = Shell()
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> PromptLimits:
         """What the prompts of the run's models may hold, and in which form they reply."""
-        return Limits(
+        return PromptLimits(
             differences=self.labelling.differences,
             structured=self.models.structured,
             images=self.models.images,

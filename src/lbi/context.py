@@ -18,20 +18,18 @@ from lbi.environments import open_environments
 from lbi.environments._pool import Failed, Pool
 from lbi.errors import EnvironmentFailure, UserError
 from lbi.models.embeddings import Embedder, open_embedder
-from lbi.models.middleware.base import batches_of, endpoint_of, is_free
-from lbi.models.middleware.batching import Desk, Rhythm
+from lbi.models.middleware.batch_queue import BatchQueue, BatchTiming
 from lbi.models.middleware.budget import Budget
 from lbi.models.middleware.retry import Retry
 from lbi.models.middleware.stack import wrapped
-from lbi.models.middleware.throttle import Gate
-from lbi.models.middleware.tracing import traced
+from lbi.models.middleware.throttle import Throttle
 from lbi.models.pricing import Prices
-from lbi.models.registry import open_model
+from lbi.models.registry import MissingKey, open_model, raise_missing_keys
 from lbi.monitoring.progress import Progress, Stage
 from lbi.monitoring.telemetry import RUN, Nowhere, Telemetry, span, used
 from lbi.monitoring.utilisation import Share, Utilisation
 from lbi.protocols import Environments, Model
-from lbi.records import Result
+from lbi.records import Result, UsedModel
 from lbi.report import write_report
 from lbi.storage.leases import Leases, WorkKey
 from lbi.storage.run_folder import RunFolder
@@ -51,11 +49,11 @@ class RunContext:
     leases: Leases | None = None  # None = no other process can join
     models_utilisation: Utilisation = field(default_factory=Utilisation)
     _pool: Pool | None = None
-    rhythm: Rhythm | None = None  # of batches; None = the usual one
+    batch_timing: BatchTiming | None = None  # None = the usual one
     _closed: bool = False
     _began: float = field(default_factory=time.monotonic)
     _models: dict[str, Model] = field(default_factory=dict)
-    _gates: dict[str, Gate] = field(default_factory=dict)
+    _throttles: dict[str, Throttle] = field(default_factory=dict)
 
     @property
     def pool(self) -> Pool:
@@ -70,13 +68,13 @@ class RunContext:
         return found if self._pool is None else {"environments": self._pool.utilisation.share(), **found}
 
     @contextlib.asynccontextmanager
-    async def turn(self, key: WorkKey, gate: asyncio.Semaphore | None = None) -> AsyncIterator[bool]:
-        """Work without an environment, through ``gate``: False where another process has done it."""
+    async def turn(self, key: WorkKey, semaphore: asyncio.Semaphore | None = None) -> AsyncIterator[bool]:
+        """Work without an environment, within ``semaphore``: False where another process has done it."""
         if self.leases is not None:
-            async with self.leases.turn(key, gate) as mine:
+            async with self.leases.turn(key, semaphore) as mine:
                 yield mine
             return
-        async with gate or contextlib.nullcontext():
+        async with semaphore or contextlib.nullcontext():
             yield True
 
     @property
@@ -97,42 +95,44 @@ class RunContext:
             )
             store = self.folder.store
             self._models[spec] = wrapped(
-                traced(inner, self.models_utilisation),
+                inner,
                 calls=store,
                 meters=store,
                 prices=self.prices,
+                utilisation=self.models_utilisation,
                 budget=self.budget,
                 retry=Retry.of(self.config.models.timeout),
-                gate=self._gate(inner),
-                desk=self._desk(inner),
-                waiting=self.config.models.batch,
+                throttle=self._throttle(inner),
+                batch_queue=self._batch_queue(inner),
+                batch_parts=self.config.models.batch,
             )
+            store.put("model", spec, UsedModel(name=inner.name, language_model=inner.info.language_model))
             self._note_price(inner)
         return self._models[spec]
 
-    def _gate(self, model: Model) -> Gate:
+    def _throttle(self, model: Model) -> Throttle:
         """One for all models of a provider at one address."""
-        name = " at ".join(filter(None, (model.name.partition(":")[0], endpoint_of(model))))
-        return self._gates.setdefault(name, Gate(name, say=self.progress.say))
+        name = " at ".join(filter(None, (model.name.partition(":")[0], model.info.endpoint)))
+        return self._throttles.setdefault(name, Throttle(name, say=self.progress.say))
 
-    def _desk(self, model: Model) -> Desk | None:
-        batches = batches_of(model)
-        return (
-            Desk(model.name, batches, self.folder.store, rhythm=self.rhythm, say=self.progress.say) if batches else None
-        )
+    def _batch_queue(self, model: Model) -> BatchQueue | None:
+        batches, store = model.info.batches, self.folder.store
+        if batches is None:
+            return None
+        return BatchQueue(model.name, batches, store, timing=self.batch_timing, say=self.progress.say)
 
     def waits(self, part: Literal["label", "judge"]) -> bool:
         """Whether a part's calls go to a provider's batches; then as many as there are should be asked at once."""
         models = [self.role("label")] if part == "label" else self.judges
-        return part in self.config.models.batch and not all(is_free(model) for model in models)
+        return part in self.config.models.batch and not all(model.info.free for model in models)
 
     def _note_price(self, model: Model) -> None:
         """What the run's money was counted with stays in its folder, one row for each day and price."""
         today = datetime.now(UTC).date().isoformat()
-        price = None if is_free(model) else self.prices.of(model.name, today, endpoint_of(model))
+        price = None if model.info.free else self.prices.of(model.name, today, model.info.endpoint)
         if price is not None:
             self.folder.store.put("price", f"{model.name} {price.id}", price)
-        elif not is_free(model):
+        elif not model.info.free:
             self.progress.say(
                 f"the price of {model.name} is unknown: its tokens are counted, and its money is not; give it under "
                 f'[models.prices] as "{model.name}" = [input, output] in US dollars per million tokens'
@@ -145,10 +145,6 @@ class RunContext:
     def judges(self) -> list[Model]:
         """The committee; without one, the labelling model alone."""
         return [self.model(spec) for spec in self.config.models.judges or (self.config.models.default,)]
-
-    @property
-    def offline(self) -> bool:
-        return self.config.models.of("act") == "offline"
 
     @property
     def restores(self) -> bool:
@@ -165,10 +161,14 @@ class RunContext:
         return failed
 
     def check_models(self) -> None:
-        """A missing key or an unknown name ends the run before any work is done."""
-        for role in ("propose", "act", "query", "abstract"):
-            self.role(role)
-        _ = self.judges
+        """A missing key or an unknown name ends the run before any work is done; missing keys are told together."""
+        missing: list[MissingKey] = []
+        for spec in self.config.models.all():
+            try:
+                self.model(spec)
+            except MissingKey as error:
+                missing.append(error)
+        raise_missing_keys(missing)
 
     def write_report(self) -> Path:
         """The times of this process's stages, how busy its resources were, and report.html."""

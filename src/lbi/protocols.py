@@ -5,13 +5,19 @@ Whoever meets a protocol is a plug-in and lives in one file of the folder with t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from lbi.records import Action, Document, Example, Left, Observation, Record, Step, Task, Trajectory, Usage, Verdict
 
+Json = dict[str, Any]
 Role = Literal["propose", "act", "query", "abstract", "summarise", "judge"]
+#: the parts of a run that ask a model, as a config names them
+Part = Literal["propose", "act", "query", "label", "judge"]
+PARTS_OF_A_RUN: tuple[Part, ...] = get_args(Part)
+#: tokens that an image is taken to have where nothing is known of how its provider counts them
+IMAGE_TOKENS = 1500
 
 
 class Outcome(Record):
@@ -158,12 +164,12 @@ class Reply(Record):
     text: str
     model: str
     usage: Usage = Usage()
-    left: tuple[Left, ...] = ()  # of the provider's rate limits; read by the gate, stored nowhere
+    left: tuple[Left, ...] = ()  # of the provider's rate limits; read by the throttle, stored nowhere
 
 
 @runtime_checkable
 class Batches(Protocol):
-    """A provider's interface for calls that can wait: many in one file, at a share of the price.
+    """A provider's interface for calls that can wait: many are sent together, at a share of the price.
 
     Every method raises ModelBusy (try again) or ModelError (for good). Names of calls are at most 64 characters of
     a-z, 0-9 and "-", and no two of a batch are alike.
@@ -177,26 +183,63 @@ class Batches(Protocol):
         ...
 
     async def find(self, mark: str, calls: int, since: float, known: Collection[str]) -> str:
-        """The batch of so many calls that was sent with a mark at or after a time (Unix, in seconds), or "".
+        """Find a batch whose name got lost on the way here; "" where the provider has none such.
 
-        For a batch whose name got lost on the way here; it is none of those that are ``known``.
+        It was sent with this mark, has this number of calls, was created at or after ``since`` (Unix time, in
+        seconds), and is none of those that are ``known`` by name.
         """
         ...
 
     async def fetch(self, batch: str) -> dict[str, Any] | None:
-        """What became of the calls of a batch, by their names, or None while it is in work. It may lack some."""
+        """What became of each call of a batch, by the call's name; None while the batch is in work.
+
+        Calls may be missing from it.
+        """
         ...
 
     def read(self, row: Any, request: Request) -> Reply:
-        """The reply in a part of what ``fetch`` returned. Raises ModelBusy for a call that was not carried out."""
+        """The reply in one of the values that ``fetch`` returned. Raises ModelBusy for a call not carried out."""
         ...
+
+
+class PromptLimits(Record):
+    """What a prompt may hold. Lengths are in characters; four are about one token."""
+
+    knowledge: int = 24_000  # examples and documents together; the lowest ranked go first
+    example: int = 8_000  # one example
+    history: int = 16_000  # text of earlier pages; the oldest are named only
+    observation: int = 24_000  # the current page
+    labelled: int = 6_000  # each page of a trajectory that is labelled or judged
+    differences: bool = True  # of such a page that resembles an earlier one, only what changed
+    document: int = 24_000  # the section that tasks are proposed from
+    images: tuple[Part, ...] = PARTS_OF_A_RUN  # which parts are shown the screenshots that observations have
+    image_side: int = 1280  # pixels of a screenshot's longer side, as it is sent
+    structured: tuple[Part, ...] | None = ()  # which parts reply by lbi.models.schemas; None = the provider decides
+
+
+def usual_image_tokens(image: str) -> int:
+    """For a model that does not say how it counts images."""
+    return IMAGE_TOKENS
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is known of a model before it is asked anything."""
+
+    free: bool = False  # needs no key and costs no money: its calls are not cached and count against no budget
+    endpoint: str = ""  # address of its server; empty = the provider's own
+    limits: PromptLimits = field(default_factory=PromptLimits)  # how its prompts are rendered
+    image_tokens: Callable[[str], int] = usual_image_tokens  # an image's hash -> about how many tokens are billed
+    batches: Batches | None = None  # the provider's batch interface, where it has one
+    language_model: bool = True  # False = a program that follows its own rules and reads the request's fields
 
 
 @runtime_checkable
 class Model(Protocol):
     """Answers requests. Raises ModelBusy (try again) or ModelError (for good); never returns text it made up."""
 
-    name: str
+    name: str  # ``provider:name``
+    info: ModelInfo
 
     async def complete(self, request: Request) -> Reply: ...
 
@@ -240,6 +283,3 @@ class Filter(Protocol):
     name: str
 
     async def judge(self, example: Example, trajectory: Trajectory) -> Verdict: ...
-
-
-Json = dict[str, Any]

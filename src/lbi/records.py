@@ -300,6 +300,13 @@ class Example(Record):
         return all(verdict.keep for verdict in self.verdicts)
 
 
+class UsedModel(Record):
+    """A model that a run asked, as far as its report has to tell what it is."""
+
+    name: str
+    language_model: bool = True  # False = a program that follows its own rules
+
+
 class Result(Record):
     """One task, one arm, one seed: the score, its price, and whose fault a failure was."""
 

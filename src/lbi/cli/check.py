@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lbi.cli.instances import WAYS, check_instances
-from lbi.cli.preflight import check_config, models_of
+from lbi.cli.preflight import check_config
 from lbi.cli.trials import Row, check_benchmark
 from lbi.config import Config, load_config
 from lbi.documents.corpus import read_corpus
@@ -127,7 +127,7 @@ async def _config(file: Path) -> str:
     await check_config(config)
     held_out = len(load_benchmarks(config.benchmark).task) if config.benchmark else 0
     tasks = f"{held_out} held-out tasks" if held_out else "no held-out tasks, so synthesised ones stand in"
-    models = ", ".join(models_of(config))
+    models = ", ".join(config.models.all())
     return f"{described(config)}; {tasks}; {len(config.evaluation.arms)} arms; models: {models}"
 
 

@@ -17,6 +17,7 @@ from lbi.models.registry import image_tokens
 from lbi.prompts import estimate_tokens, render
 from lbi.protocols import Fields, Request, Role, Shown
 from lbi.records import Action, Document, Example, Observation, Record, Step, Task, Trajectory
+from lbi.rollouts.explorer import agent_for_rollouts, asks_no_model
 from lbi.synthesis.backward import all_spans, role_of
 from lbi.synthesis.labelling import calls_of
 from lbi.synthesis.propose import in_turns
@@ -26,8 +27,6 @@ SCREENSHOT = (1280, 900)  # pixels of a usual screenshot
 SPAN = 3  # actions of a usual example
 #: tokens of a usual reply, without what a model may think before it
 REPLY: dict[Role, int] = {"propose": 70, "act": 60, "query": 25, "abstract": 40, "summarise": 80, "judge": 120}
-#: agents that decide without a model
-CALL_FREE = frozenset({"explore"})
 
 
 class Planned(Record):
@@ -98,10 +97,9 @@ def _propose(config: Config, documents: Sequence[Document], actions: str) -> Pla
 
 
 def _attempt(config: Config, work: Counts, actions: str) -> list[Planned]:
-    model = config.models.of("act")
-    agent = config.synthesis.agent or ("explore" if model == "offline" else "react")
-    if agent in CALL_FREE:
+    if asks_no_model(agent_for_rollouts(config)):
         return []
+    model = config.models.of("act")
     limit = config.synthesis.step_limit
     asked = _tokens(config, model, "act", [_at_step(at, actions) for at in range(limit)])
     return [_row("attempt", "act", model, work.rollouts * limit, work.rollouts * asked)]

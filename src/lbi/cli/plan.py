@@ -18,7 +18,6 @@ from lbi.documents.corpus import Corpus, read_corpus
 from lbi.environments import actions_of, open_environments, own_documents
 from lbi.errors import UserError
 from lbi.evaluation.benchmark import load_benchmarks
-from lbi.models.middleware.base import batches_of, endpoint_of, is_free
 from lbi.models.middleware.batching import WAITING
 from lbi.models.pricing import Prices
 from lbi.models.registry import open_model
@@ -92,8 +91,7 @@ async def _priced(config: Config, row: Planned) -> Planned:
     except UserError:
         pass  # no key, perhaps: the price is known all the same
     else:
-        name, endpoint, free = model.name, endpoint_of(model), is_free(model)
-        batches = batches_of(model)
+        name, endpoint, free, batches = model.name, model.info.endpoint, model.info.free, model.info.batches
         if batches is not None and WAITING.get(row.stage) in config.models.batch:
             share = batches.share
         await model.close()

@@ -7,26 +7,21 @@ from lbi.config import Config
 from lbi.environments import open_environments
 from lbi.errors import UserError
 from lbi.evaluation.benchmark import load_benchmarks
-from lbi.models.middleware.base import MemoryCalls, batches_of, is_free
+from lbi.models.embeddings import open_embedder
+from lbi.models.middleware.base import MemoryCalls
 from lbi.models.middleware.budget import Budget
 from lbi.models.middleware.stack import wrapped
 from lbi.models.pricing import Prices
-from lbi.models.registry import open_model
+from lbi.models.registry import MissingKey, open_model, raise_missing_keys
 from lbi.protocols import Model
-
-
-def models_of(config: Config) -> list[str]:
-    """Every model that a run asks, once."""
-    roles = [config.models.of(role) for role in ("propose", "act", "query", "abstract")]
-    return list(dict.fromkeys((*roles, *(config.models.judges or (config.models.default,)))))
+from lbi.rollouts.explorer import agent_for_rollouts
 
 
 async def check_config(config: Config) -> None:
     """Names, files, keys and prices. Raises UserError."""
     for arm in config.evaluation.arms:
         plugins.load("agents", arm.agent)
-    if config.synthesis.agent:
-        plugins.load("agents", config.synthesis.agent)
+    plugins.load("agents", agent_for_rollouts(config))
     for name in config.synthesis.filters:
         plugins.load("filters", name)
     _check_arms(config)
@@ -50,23 +45,40 @@ def _check_arms(config: Config) -> None:
 
 
 async def _check_models(config: Config) -> None:
-    """Open each model as the run will: its name, its key, and its price where there is a budget."""
+    """Open each model as the run will: its name, its key, and its price where there is a budget.
+
+    All missing keys are told together.
+    """
+    missing: list[MissingKey] = []
+    for spec in config.models.all():
+        try:
+            await _check_model(config, spec)
+        except MissingKey as error:
+            missing.append(error)
+    try:
+        if config.models.embeddings:
+            await open_embedder(config.models.embeddings, base_url=config.models.embeddings_url).close()
+    except MissingKey as error:
+        missing.append(error)
+    raise_missing_keys(missing)
+
+
+async def _check_model(config: Config, spec: str) -> None:
     prices, nowhere = Prices(config.models.prices), MemoryCalls()
     budget = Budget(config.models.budget) if config.models.budget is not None else None
-    for spec in models_of(config):
-        model = open_model(spec, base_url=base_url(config, spec), priced=prices.overrides)
-        try:
-            wrapped(model, calls=nowhere, meters=nowhere, prices=prices, budget=budget)
-            _check_batches(config, spec, model)
-        finally:
-            await model.close()
+    model = open_model(spec, base_url=base_url(config, spec), priced=prices.overrides)
+    try:
+        wrapped(model, calls=nowhere, meters=nowhere, prices=prices, budget=budget)
+        _check_batches(config, spec, model)
+    finally:
+        await model.close()
 
 
 def _check_batches(config: Config, spec: str, model: Model) -> None:
-    """Who is to wait for a batch must have somewhere to wait."""
-    asked = {"label": [config.models.of("abstract")], "judge": config.models.judges or [config.models.default]}
+    """A part of the run whose calls are to go into batches needs a model with a batch interface."""
+    models = {"label": [config.models.of("abstract")], "judge": config.models.judges or [config.models.default]}
     for part in config.models.batch:
-        if spec in asked[part] and not is_free(model) and batches_of(model) is None:
+        if spec in models[part] and not model.info.free and model.info.batches is None:
             raise UserError(f'models.batch holds "{part}", and {spec} has no batch interface here; leave it out')
 
 

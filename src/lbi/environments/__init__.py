@@ -17,8 +17,6 @@ class EnvironmentPlugIn(Protocol):
 
     ACTIONS: str
     """The actions that its environments take, in words for the model."""
-    EXPLORER: str
-    """The agent that explores its environments without a language model."""
 
     def create(self, config: Config, save_image: Callable[[bytes], str]) -> Environments:
         """Raises UserError for a config that describes nothing to open. ``save_image`` returns a screenshot's hash."""
@@ -47,11 +45,6 @@ def actions_of(config: Config) -> str:
 def described(config: Config) -> str:
     """What the environment is, in a few words, for reports and progress."""
     return config.application or config.url or Path(config.shell.repository).name
-
-
-def explorer_of(config: Config) -> str:
-    """The agent that explores the config's environment without a language model."""
-    return _plug_in(config).EXPLORER
 
 
 def _plug_in(config: Config) -> EnvironmentPlugIn:

@@ -62,8 +62,9 @@ def _count(context: RunContext, share: float) -> float:
 
 def _notes(context: RunContext) -> list[str]:
     config, notes = context.config, []
-    if config.models.of("act") == "offline":
-        notes.append("The agent is the offline policy, which is no language model; its numbers are its own.")
+    model = context.role("act")
+    if not model.info.language_model:
+        notes.append(f'The agent\'s model, "{model.name}", is no language model; its numbers are its own.')
     if not config.benchmark:
         notes.append(
             "No held-out tasks were given: synthesised tasks of held-out documents, judged by the committee, stand in."

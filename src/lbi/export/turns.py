@@ -14,9 +14,8 @@ from typing import Literal
 from lbi.errors import ParseError
 from lbi.models import parsing
 from lbi.prompts import DEFAULT_LIMITS, render
-from lbi.prompts.limits import Limits
 from lbi.prompts.template import cut
-from lbi.protocols import Fields, Json, Message, Request
+from lbi.protocols import Fields, Json, Message, PromptLimits, Request
 from lbi.records import Document, Example, Task, Trajectory, digest_of
 
 Side = Literal["train", "validation"]
@@ -100,13 +99,13 @@ def _prompt(lesson: Lesson, at: int, actions: str, room: int) -> tuple[Message, 
     first = lesson.example.start
     attempts = [(first, pages) for pages in _ROOMS] + [(start, 0) for start in range(first + 1, at + 1)]
     for start, pages in attempts:
-        prompt = _rendered(lesson, start, at, actions, Limits(history=pages, images=()))
+        prompt = _rendered(lesson, start, at, actions, PromptLimits(history=pages, images=()))
         if sum(len(message.content) for message in prompt) <= room:
             return prompt
     return None
 
 
-def _rendered(lesson: Lesson, start: int, at: int, actions: str, limits: Limits) -> tuple[Message, ...]:
+def _rendered(lesson: Lesson, start: int, at: int, actions: str, limits: PromptLimits) -> tuple[Message, ...]:
     trajectory = lesson.trajectory
     fields = Fields(
         task=Task(instruction=lesson.example.instruction, environment=trajectory.task.environment),

@@ -11,7 +11,7 @@ import numpy
 from numpy.typing import NDArray
 
 from lbi.errors import ModelError, UserError
-from lbi.models.middleware.retry import Retry, tried
+from lbi.models.middleware.retry import Retry, call_with_retries
 from lbi.models.providers._provider import api_key, count, table
 from lbi.models.providers._wire import Wire
 from lbi.models.registry import Settings
@@ -43,9 +43,9 @@ def open_embedder(
     spent: Callable[[Usage], None] = lambda usage: None,
     retry: Retry | None = None,
 ) -> Embedder:
-    """An embedder for ``model`` at an OpenAI-compatible server; ``spent`` is told the usage of every request.
+    """An embedder for ``model`` at an OpenAI-compatible server; ``spent`` is called with the usage of every request.
 
-    With ``cache`` (a file) no text is paid for twice.
+    With ``cache``, a file, no text is paid for twice.
     """
     if not model:
         raise UserError("no model for embeddings: set models.embeddings, or leave models.embeddings_url out too")
@@ -68,16 +68,16 @@ class Remote:
         return numpy.concatenate([await self._batch(texts[at : at + BATCH]) for at in range(0, len(texts), BATCH)])
 
     async def _batch(self, texts: Sequence[str]) -> Vectors:
-        asked = [text if text.strip() else "(empty)" for text in texts]  # servers refuse an empty text
+        filled = [text if text.strip() else "(empty)" for text in texts]  # servers refuse an empty text
         # floats, as some compatible servers do not know base64
-        body = {"model": self._model, "input": asked, "encoding_format": "float"}
-        found, _ = await tried(lambda tries: self._wire.post("/embeddings", body), self._retry)
-        tokens = count(table(found.body.get("usage")).get("prompt_tokens"))
-        self._spent(Usage(calls=1, input_tokens=tokens, cost=None, seconds=found.seconds))
-        rows = found.body.get("data")
-        vectors = [table(row).get("embedding") for row in sorted(rows, key=_place)] if isinstance(rows, list) else []
-        found_all = len(vectors) == len(texts) and all(isinstance(vector, list) for vector in vectors)
-        if not found_all:
+        body = {"model": self._model, "input": filled, "encoding_format": "float"}
+        answer, _ = await call_with_retries(lambda attempts: self._wire.post("/embeddings", body), self._retry)
+        tokens = count(table(answer.body.get("usage")).get("prompt_tokens"))
+        self._spent(Usage(calls=1, input_tokens=tokens, cost=None, seconds=answer.seconds))
+        rows = answer.body.get("data")
+        vectors = [table(row).get("embedding") for row in sorted(rows, key=_index)] if isinstance(rows, list) else []
+        complete = len(vectors) == len(texts) and all(isinstance(vector, list) for vector in vectors)
+        if not complete:
             raise ModelError(f"{self.name}: {len(vectors)} vectors came back for {len(texts)} texts", kind="malformed")
         return unit(numpy.asarray(vectors, dtype=numpy.float32))
 
@@ -85,7 +85,7 @@ class Remote:
         await self._wire.close()
 
 
-def _place(row: object) -> int:
+def _index(row: object) -> int:
     return count(table(row).get("index"))
 
 
@@ -103,12 +103,12 @@ class Cached:
         ids = [digest_of([self.name, text]) for text in texts]
         missing = {id_: text for id_, text in zip(ids, texts, strict=True) if self._known(id_) is None}
         if missing:
-            found = await self._embedder.embed(list(missing.values()))
-            rows = [(id_, vector.tobytes()) for id_, vector in zip(missing, found, strict=True)]
+            vectors = await self._embedder.embed(list(missing.values()))
+            rows = [(id_, vector.tobytes()) for id_, vector in zip(missing, vectors, strict=True)]
             self._db.executemany("INSERT OR IGNORE INTO vector VALUES(?, ?)", rows)
-        known = [self._known(id_) for id_ in ids]
-        vectors = [numpy.frombuffer(body, dtype=numpy.float32) for body in known if body is not None]
-        return numpy.stack(vectors) if vectors else numpy.zeros((0, 0), dtype=numpy.float32)
+        bodies = [self._known(id_) for id_ in ids]
+        known = [numpy.frombuffer(body, dtype=numpy.float32) for body in bodies if body is not None]
+        return numpy.stack(known) if known else numpy.zeros((0, 0), dtype=numpy.float32)
 
     def _known(self, id_: str) -> bytes | None:
         row = self._db.execute("SELECT body FROM vector WHERE id = ?", (id_,)).fetchone()

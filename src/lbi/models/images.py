@@ -1,4 +1,4 @@
-"""A PNG -> what a model is sent of it, at most so many pixels long, and its size, which decides what it costs."""
+"""A PNG -> the PNG that a model is sent, scaled down to a longest side, and its size, which decides what it costs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def scaled_size(size: Size, side: int) -> Size:
     longer = max(size)
     if longer <= side:
         return size
-    width, height = (max(1, round(each * side / longer)) for each in size)
+    width, height = (max(1, round(pixels * side / longer)) for pixels in size)
     return width, height
 
 

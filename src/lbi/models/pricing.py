@@ -26,20 +26,20 @@ class Price(Record):
 
     @model_validator(mode="before")
     @classmethod
-    def _from_list(cls, said: Any) -> Any:
-        if not isinstance(said, list | tuple):
-            return said
-        if len(said) not in (2, 3, 4):
+    def _from_list(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return value
+        if len(value) not in (2, 3, 4):
             raise ValueError("a price is [input, output], and where known cached and written input after them")
-        return dict(zip(("input", "output", "cached", "written"), said, strict=False))
+        return dict(zip(("input", "output", "cached", "written"), value, strict=False))
 
     def cost(self, usage: Usage) -> float:
         """US dollars."""
         plain = max(usage.input_tokens - usage.cached_tokens - usage.written_tokens, 0)
         read = self.input if self.cached is None else self.cached
         write = self.input if self.written is None else self.written
-        asked = self.input * plain + read * usage.cached_tokens + write * usage.written_tokens
-        return (asked + self.output * usage.output_tokens) / 1e6
+        prompt = self.input * plain + read * usage.cached_tokens + write * usage.written_tokens
+        return (prompt + self.output * usage.output_tokens) / 1e6
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ def known_models(provider: str) -> KnownModels:
     """What the price list that came with genai-prices has of a provider; nothing is downloaded."""
     from genai_prices.data_snapshot import get_snapshot
 
-    found = next((each for each in get_snapshot().providers if each.id == provider), None)
-    return KnownModels(sorted(model.id for model in found.models) if found else [], found)
+    listed = next((entry for entry in get_snapshot().providers if entry.id == provider), None)
+    return KnownModels(sorted(model.id for model in listed.models) if listed else [], listed)
 
 
 class Prices:
@@ -83,18 +83,18 @@ class Prices:
         own = self._override(model)
         if own is not None:
             return own.model_copy(update={"date": own.date or today})
-        some = 1000
-        kinds = {
-            "input": Usage(calls=1, input_tokens=some),
-            "output": Usage(calls=1, output_tokens=some),
-            "cached": Usage(calls=1, input_tokens=some, cached_tokens=some),
-            "written": Usage(calls=1, input_tokens=some, written_tokens=some),
+        tokens = 1000
+        usages = {
+            "input": Usage(calls=1, input_tokens=tokens),
+            "output": Usage(calls=1, output_tokens=tokens),
+            "cached": Usage(calls=1, input_tokens=tokens, cached_tokens=tokens),
+            "written": Usage(calls=1, input_tokens=tokens, written_tokens=tokens),
         }
-        found = {kind: self._listed(model, usage, endpoint) for kind, usage in kinds.items()}
-        if found["input"] is None or found["output"] is None:
+        costs = {kind: self._listed(model, usage, endpoint) for kind, usage in usages.items()}
+        if costs["input"] is None or costs["output"] is None:
             return None
-        each = {kind: None if cost is None else round(cost * 1e6 / some, 6) for kind, cost in found.items()}
-        return Price.model_validate({**each, "date": today, "source": f"{LIST} {version(LIST)}"})
+        prices = {kind: None if cost is None else round(cost * 1e6 / tokens, 6) for kind, cost in costs.items()}
+        return Price.model_validate({**prices, "date": today, "source": f"{LIST} {version(LIST)}"})
 
     def knows(self, model: str, endpoint: str = "") -> bool:
         return self.cost(model, Usage(calls=1, input_tokens=1000, output_tokens=1000), endpoint) is not None

@@ -1,4 +1,4 @@
-"""Role -> the JSON schema of its reply, for providers that enforce one; `parsing` reads this and the prompts' form.
+"""Role -> the JSON schema of its reply, for providers that enforce one. `parsing` reads replies with and without it.
 
 A schema is the same for all requests of a role: providers compile each once, and a prompt cache holds for one only.
 """
@@ -6,15 +6,14 @@ A schema is the same for all requests of a role: providers compile each once, an
 from __future__ import annotations
 
 from lbi.prompts import is_structured
-from lbi.prompts.limits import Limits
-from lbi.protocols import Json, Request
+from lbi.protocols import Json, PromptLimits, Request
 
 _TEXT: Json = {"type": "string"}
 _YES_OR_NO: Json = {"type": "boolean"}
 
 
 def _object(**properties: Json) -> Json:
-    """All that OpenAI's and Anthropic's strict forms allow: nothing optional, and nothing beside it."""
+    """The only kind of object that OpenAI and Anthropic enforce: no property is optional, and there are no others."""
     return {
         "type": "object",
         "properties": properties,
@@ -38,7 +37,7 @@ _SCHEMAS: dict[str, Json] = {
 }
 
 
-def schema_of(request: Request, limits: Limits) -> tuple[str, Json] | None:
+def schema_of(request: Request, limits: PromptLimits) -> tuple[str, Json] | None:
     """Name and schema of the reply that a request is to have, or None where it replies as its prompt says."""
     if not is_structured(request.role, limits):
         return None

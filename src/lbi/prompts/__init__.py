@@ -10,10 +10,9 @@ from typing import Any, Literal
 
 from lbi.observations.diff import without_references
 from lbi.prompts.known import answer_of, knowledge
-from lbi.prompts.limits import Limits, Part
 from lbi.prompts.seen import as_changes, history, page_text, unless_same
 from lbi.prompts.template import FOLDER, block, cut
-from lbi.protocols import Fields, Message, Request, Role
+from lbi.protocols import Fields, Message, Part, PromptLimits, Request, Role
 from lbi.records import Document, Observation, Trajectory, digest_of
 
 #: files that other prompts put into theirs; a change in one of them changes the hash of those prompts
@@ -35,16 +34,16 @@ def part_of(role: Role) -> Part:
 LabelRole = Literal["abstract", "summarise"]
 
 
-def is_structured(role: Role, limits: Limits) -> bool:
+def is_structured(role: Role, limits: PromptLimits) -> bool:
     return part_of(role) in (limits.structured or ())
 
 
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS = PromptLimits()
 #: what was rendered last: the wrappers around a model and the model itself each need the same messages
-_latest: tuple[Request, Limits, tuple[Message, ...]] | None = None
+_latest: tuple[Request, PromptLimits, tuple[Message, ...]] | None = None
 
 
-def render(request: Request, limits: Limits = DEFAULT_LIMITS) -> tuple[Message, ...]:
+def render(request: Request, limits: PromptLimits = DEFAULT_LIMITS) -> tuple[Message, ...]:
     """The conversation a language model is sent; neighbours with one role are parts of one turn."""
     global _latest
     if _latest is None or _latest[0] is not request or _latest[1] != limits:
@@ -90,7 +89,7 @@ def _need(value: Any, role: str, field: str) -> Any:
 # the prompts, one function each
 
 
-def _propose(fields: Fields, limits: Limits) -> tuple[Message, ...]:
+def _propose(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
     document: Document = _need(fields.document, "propose", "document")
     asked = _user(
         "propose",
@@ -103,33 +102,33 @@ def _propose(fields: Fields, limits: Limits) -> tuple[Message, ...]:
     return _system("propose", actions=fields.actions), asked
 
 
-def _act(fields: Fields, limits: Limits) -> tuple[Message, ...]:
+def _act(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
     system = _system("act", is_structured("act", limits), actions=fields.actions)
     known = knowledge(fields, limits)
     shown = (Message(role="user", content=known),) if known else ()
     return (system, *shown, _situation("act", fields, limits))
 
 
-def _query(fields: Fields, limits: Limits) -> tuple[Message, ...]:
+def _query(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
     return _system("query", is_structured("query", limits)), _situation("query", fields, limits)
 
 
-def _abstract(fields: Fields, limits: Limits) -> tuple[Message, ...]:
+def _abstract(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
     return _label("abstract", fields, limits)
 
 
-def _summarise(fields: Fields, limits: Limits) -> tuple[Message, ...]:
+def _summarise(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
     return _label("summarise", fields, limits)
 
 
-def _label(role: LabelRole, fields: Fields, limits: Limits) -> tuple[Message, ...]:
+def _label(role: LabelRole, fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
     """One span, which is all that is shown, or several of what is shown."""
     name = f"{role}_spans" if fields.spans else role
     system = _system(name, is_structured(role, limits))
     return system, *_span(role, fields, limits), _user(name, spans=fields.span_names)
 
 
-def _judge(fields: Fields, limits: Limits) -> tuple[Message, ...]:
+def _judge(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
     trajectory: Trajectory = _need(fields.trajectory, "judge", "trajectory")
     asked = _user("judge", instruction=fields.instruction, answer=answer_of(trajectory, fields.instruction, fields.end))
     return _system("judge"), *_span("judge", fields, limits), asked
@@ -148,11 +147,11 @@ _PROMPTS = {
 # what is seen: pages, histories, trajectories
 
 
-def _images(role: Role, observation: Observation, limits: Limits) -> tuple[str, ...]:
+def _images(role: Role, observation: Observation, limits: PromptLimits) -> tuple[str, ...]:
     return (observation.image,) if observation.image and part_of(role) in limits.images else ()
 
 
-def _situation(role: Literal["act", "query"], fields: Fields, limits: Limits) -> Message:
+def _situation(role: Literal["act", "query"], fields: Fields, limits: PromptLimits) -> Message:
     task = _need(fields.task, role, "task")
     observation: Observation = _need(fields.observation, role, "observation")
     return _user(
@@ -165,7 +164,7 @@ def _situation(role: Literal["act", "query"], fields: Fields, limits: Limits) ->
     )
 
 
-def _span(role: Role, fields: Fields, limits: Limits) -> list[Message]:
+def _span(role: Role, fields: Fields, limits: PromptLimits) -> list[Message]:
     """One message per observation of the span, with the action that led to it before it.
 
     Spans with one start then agree message by message, which is what providers' prompt caches go by.

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 
 from lbi.observations.diff import without_references
-from lbi.prompts.limits import Limits
 from lbi.prompts.seen import page_text
 from lbi.prompts.template import block, cut, on_one_line
-from lbi.protocols import Fields, Shown
+from lbi.protocols import Fields, PromptLimits, Shown
 from lbi.records import Document, Observation, Trajectory
 
 
-def knowledge(fields: Fields, limits: Limits) -> str:
+def knowledge(fields: Fields, limits: PromptLimits) -> str:
     """What the message says; nothing where nothing fits."""
     examples, room = _fitting(fields.examples, fields.observation, limits)
     documents = _passages(fields.documents, room)
@@ -21,7 +20,7 @@ def knowledge(fields: Fields, limits: Limits) -> str:
     return block("knowledge", "user", examples=examples, documents=documents)
 
 
-def _fitting(ranked: tuple[Shown, ...], now: Observation | None, limits: Limits) -> tuple[list[str], int]:
+def _fitting(ranked: tuple[Shown, ...], now: Observation | None, limits: PromptLimits) -> tuple[list[str], int]:
     """The best examples that fit, and the room that is left; one that does not fit ends the list.
 
     The same pages and actions under another instruction would show nothing new.

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from lbi.records import Document, Example, Result, Task, Trajectory, digest_of
+from lbi.records import Document, Example, Result, Task, Trajectory, UsedModel, digest_of
 from lbi.storage.database import address
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.filters.replay import Replayed
@@ -22,7 +22,7 @@ SOURCES = {
     "composition": "composition",
     "episode": "evaluation",
 }
-OFFLINE = "offline policy, not a language model"
+NO_LANGUAGE_MODEL = "a program with rules of its own, not a language model"
 
 
 class _Loose(BaseModel):
@@ -117,6 +117,7 @@ class Gathered:
     candidates: int  # compositions that were tried
     replays: dict[str, Replayed]  # by the trajectory's id
     models: list[tuple[str, str, int]]  # role, model, calls
+    used_models: dict[str, UsedModel]  # by the name that the config gives it
     span: tuple[float, float] | None  # first and last record, seconds since 1970
     summary: Summary
     notes: list[str] = field(default_factory=list)
@@ -126,6 +127,11 @@ class Gathered:
         """The config's part about the evaluation."""
         stated = self.config.get("evaluation")
         return stated if isinstance(stated, dict) else {}
+
+    def is_language_model(self, model: str) -> bool:
+        """Runs of earlier versions did not note it: a model without ``provider:`` before its name was none then."""
+        used = self.used_models.get(model)
+        return ":" in model if used is None else used.language_model
 
     @cached_property
     def arms(self) -> list[str]:
@@ -176,6 +182,7 @@ def gather(run: RunFolder) -> Gathered:
         candidates=store.count("candidate"),
         replays={replayed.trajectory: replayed for _, replayed in store.all("replay", Replayed)},
         models=models,
+        used_models=dict(store.all("model", UsedModel)),
         span=span,
         summary=summary,
         notes=[*summary.notes, *notes],

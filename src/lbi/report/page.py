@@ -16,7 +16,7 @@ from lbi import __version__
 from lbi.protocols import Role
 from lbi.records import TIERS, Result
 from lbi.report import charts, counts, evaluation, words
-from lbi.report.gather import OFFLINE, Gathered, gather
+from lbi.report.gather import NO_LANGUAGE_MODEL, Gathered, gather
 from lbi.report.halves import halves
 from lbi.report.pages import Pages, Writer
 from lbi.report.words import count, duration, money
@@ -128,7 +128,7 @@ def _context(run: Gathered, pages: Pages) -> dict[str, Any]:
         },
         "times": [*_times(run.meters), *_busy(run.meters)],
         "stages": _stages(run.meters),
-        "models": [(role, _model(model), calls) for role, model, calls in run.models],
+        "models": [(role, _model(run, model), calls) for role, model, calls in run.models],
         "contamination": _contamination(run),
         "failures": _failures(run, pages.anchors),
         "matrix": evaluation.matrix(run, pages.anchors),
@@ -159,21 +159,21 @@ def _application(run: Gathered) -> str:
     return stated.rsplit("/", 1)[-1].removesuffix(".toml") if stated.endswith(".toml") else stated
 
 
-def _model(name: str) -> str:
-    return f"{name} ({OFFLINE})" if name.split(":")[0] == "offline" else name
+def _model(run: Gathered, name: str) -> str:
+    return name if run.is_language_model(name) else f"{name} ({NO_LANGUAGE_MODEL})"
 
 
 def _models(run: Gathered) -> str:
     stated = run.config.get("models")
     if not isinstance(stated, dict):
-        return "; ".join(f"{role}: {_model(model)}" for role, model, _ in run.models) or "not stated"
-    default = str(stated.get("default") or "not stated")
+        return "; ".join(f"{role}: {_model(run, model)}" for role, model, _ in run.models) or "not stated"
+    default = str(stated.get("default") or "")
     roles = {role: stated.get(role) for role in ("propose", "act", "label", "query")}
-    special = [f"{role}: {_model(str(name))}" for role, name in roles.items() if name and name != default]
+    special = [f"{role}: {_model(run, str(name))}" for role, name in roles.items() if name and name != default]
     judges = stated.get("judges") or ()
     if judges:
-        special.append("judges: " + ", ".join(_model(str(judge)) for judge in judges))
-    return "; ".join([_model(default), *special])
+        special.append("judges: " + ", ".join(_model(run, str(judge)) for judge in judges))
+    return "; ".join([_model(run, default) if default else "not stated", *special])
 
 
 def _benchmarks(said: str | list[str]) -> str:

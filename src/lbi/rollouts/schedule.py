@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from lbi.agents import Parts, open_agent
 from lbi.context import RunContext
-from lbi.environments import explorer_of
 from lbi.monitoring.progress import Stage
 from lbi.monitoring.telemetry import AGENT, TASK
 from lbi.protocols import Agent, Environment, Learner
 from lbi.records import Task, Trajectory, digest_of
+from lbi.rollouts.explorer import agent_for_rollouts
 from lbi.rollouts.loop import rollout
 from lbi.storage.leases import WorkKey
 
@@ -67,10 +67,9 @@ def _rounds(tasks: Sequence[Task], size: int) -> list[Sequence[Task]]:
 
 
 def _agent(context: RunContext, seed: int, attempt: int) -> Agent:
-    name = context.config.synthesis.agent or (explorer_of(context.config) if context.offline else "react")
     sample = int(digest_of([seed, attempt])[:8], 16) if attempt else seed
     parts = Parts(model=context.role("act"), sample=sample, temperature=AGAIN if attempt else 0.0, stage="attempt")
-    return open_agent(name, parts)
+    return open_agent(agent_for_rollouts(context.config), parts)
 
 
 class _Round:
@@ -81,7 +80,7 @@ class _Round:
     ) -> None:
         self._context, self._agent, self._stage, self._onward = context, agent, stage, onward
         self._seed, self._attempt = seed, attempt
-        self._gate = asyncio.Semaphore(max(ROUND, 2 * context.config.workers))
+        self._semaphore = asyncio.Semaphore(max(ROUND, 2 * context.config.workers))
 
     async def attempt(self, tasks: Sequence[Task]) -> list[Trajectory]:
         known = self._context.folder.store.keys("trajectory")
@@ -99,7 +98,7 @@ class _Round:
                 trajectory = await rollout(environment, self._agent, task, limit, self._attempt)
                 await store.put("trajectory", key, trajectory)
 
-        async with self._gate:
+        async with self._semaphore:
             if key not in known:
                 failed = self._context.failing("trajectory", key, self._stage)
                 await self._context.pool.do(work, failed=failed, key=WorkKey("trajectory", key))

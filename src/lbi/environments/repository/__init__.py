@@ -15,9 +15,7 @@ from lbi.environments.shell.environment import ShellSettings
 from lbi.errors import UserError
 from lbi.sandbox.protocol import WORKDIR
 
-__all__ = ["ACTIONS", "EXPLORER", "create", "documents"]
-
-EXPLORER = "try_commands"
+__all__ = ["ACTIONS", "create", "documents"]
 
 
 def create(config: Config, save_image: Callable[[bytes], str]) -> RepositoryEnvironments:

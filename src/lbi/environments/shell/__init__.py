@@ -13,9 +13,8 @@ from lbi.environments.shell.environment import ShellEnvironments, ShellSettings
 from lbi.errors import UserError
 from lbi.sandbox.protocol import MIB, WORKDIR, SandboxLimits
 
-__all__ = ["ACTIONS", "EXPLORER", "create", "documents", "sandbox_limits"]
+__all__ = ["ACTIONS", "create", "documents", "sandbox_limits"]
 
-EXPLORER = "try_commands"
 #: folders in which projects keep their own Python
 VIRTUAL_ENVIRONMENTS = (".venv", "venv", "env")
 #: files (without their endings) and folders in which projects describe themselves

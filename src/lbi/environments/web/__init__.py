@@ -13,9 +13,7 @@ from lbi.errors import UserError
 if TYPE_CHECKING:
     from lbi.environments.web.environment import WebEnvironments
 
-__all__ = ["ACTIONS", "EXPLORER", "create", "documents"]
-
-EXPLORER = "explore"
+__all__ = ["ACTIONS", "create", "documents"]
 
 
 def create(config: Config, save_image: Callable[[bytes], str]) -> WebEnvironments:

@@ -1,14 +1,12 @@
-"""What wrappers of models have in common: a model with another way to complete, what a model tells, where calls go."""
+"""What the wrappers have in common: a model with another way to complete, stores to write to, the size of a prompt."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
-from lbi.models.registry import IMAGE_TOKENS
-from lbi.prompts import DEFAULT_LIMITS
-from lbi.prompts.limits import Limits
-from lbi.protocols import Batches, Model, Reply, Request
+from lbi.prompts import estimate_tokens, render
+from lbi.protocols import Model, Reply, Request
 from lbi.records import Usage
 
 Complete = Callable[[Request], Coroutine[Any, Any, Reply]]
@@ -32,7 +30,7 @@ class MeterStore(Protocol):
     """Where meters are kept; the run's store is one."""
 
     def add(self, stage: str, **amounts: float) -> object:
-        """Nobody waits for it: what is written later is acknowledged later."""
+        """Add to the meters of a stage. Nobody waits until it is written."""
         ...
 
 
@@ -63,42 +61,28 @@ class MemoryCalls:
 
 
 class Wrapped:
-    """A model whose calls take another way; everything else is the model's own."""
+    """A model that completes in another way, and perhaps closes in another; everything else is the model's own."""
 
-    def __init__(self, model: Model, complete: Complete) -> None:
-        self.name = model.name
-        self.free = is_free(model)
-        self.endpoint = endpoint_of(model)
-        self.limits = limits_of(model)
-        self.image_tokens = image_tokens_of(model)
-        self.close = model.close
-        self._complete = complete
+    def __init__(
+        self, model: Model, complete: Complete, *, close: Callable[[], Coroutine[Any, Any, None]] | None = None
+    ) -> None:
+        self.name, self.info = model.name, model.info
+        self._complete, self._close = complete, close or model.close
 
     async def complete(self, request: Request) -> Reply:
         return await self._complete(request)
 
-
-def is_free(model: Model) -> bool:
-    return bool(getattr(model, "free", False))
-
-
-def endpoint_of(model: Model) -> str:
-    """The address of a server that is not the provider's own."""
-    return str(getattr(model, "endpoint", ""))
+    async def close(self) -> None:
+        await self._close()
 
 
-def batches_of(model: Model) -> Batches | None:
-    """The provider's batch interface, where it has one."""
-    found = getattr(model, "batches", None)
-    return found if isinstance(found, Batches) else None
+def meter_of(request: Request) -> str:
+    """The name of the meter that a request counts for: ``stage/role``."""
+    return f"{request.stage or 'other'}/{request.role}"
 
 
-def limits_of(model: Model) -> Limits:
-    found = getattr(model, "limits", DEFAULT_LIMITS)
-    return found if isinstance(found, Limits) else DEFAULT_LIMITS
-
-
-def image_tokens_of(model: Model) -> Callable[[str], int]:
-    """By the hash of an image: about how many tokens it is billed as."""
-    found: Callable[[str], int] = getattr(model, "image_tokens", lambda image: IMAGE_TOKENS)
-    return found
+def estimated_input(model: Model, request: Request) -> int:
+    """About how many tokens a prompt has: four bytes each, and images by the rule of their provider."""
+    messages = render(request, model.info.limits)
+    of_images = sum(model.info.image_tokens(image) for message in messages for image in message.images)
+    return of_images + sum(estimate_tokens(message.content) + 8 for message in messages)

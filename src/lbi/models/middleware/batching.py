@@ -1,267 +1,40 @@
-"""Calls that can wait -> batches at their provider, for half the price, and their replies up to a day later.
-
-A batch is written down before it is sent and named as soon as the provider has named it, so a process that is killed at
-any moment finds it again: the same calls, asked once more, wait for that batch and are not sent a second time.
-"""
+"""Model -> the same model, whose calls that can wait go into the provider's batches, for half the price."""
 
 from __future__ import annotations
 
-import asyncio
-import secrets
-import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
-from typing import Any, Protocol
+from collections.abc import Collection
 
-from lbi.errors import LbiError, ModelBusy, ModelError, ModelUnavailable
+from lbi.errors import ModelBusy, ModelError
 from lbi.models.middleware.base import Wrapped
+from lbi.models.middleware.batch_queue import BatchQueue
 from lbi.models.middleware.cache import call_key_of
-from lbi.models.middleware.retry import HOPELESS
-from lbi.protocols import Batches, Model, Reply, Request
-from lbi.records import Record, Sent
+from lbi.protocols import Model, Reply, Request
 
-#: the stages whose calls can wait, and who asks in them
+#: the stages whose calls can wait, and the part of the run that asks in them
 WAITING = {"label": "label", "filter": "judge"}
 
 
-class BatchStore(Protocol):
-    """Where batches are written down; the run's store is one."""
+def queued(model: Model, queue: BatchQueue) -> Model:
+    """Each call is a row of a batch, and is answered when the batch is done."""
 
-    def get_call(self, key: str) -> Reply | None: ...
+    async def complete(request: Request) -> Reply:
+        return await queue.ask(call_key_of(model, request), request)
 
-    def begin_batch(self, mark: str, model: str, keys: Sequence[str]) -> None: ...
-
-    def name_batch(self, mark: str, name: str) -> None: ...
-
-    def end_batch(self, mark: str) -> None: ...
-
-    def batch_names(self) -> set[str]: ...
-
-    def open_batches(self, model: str) -> list[Sent]: ...
+    return Wrapped(model, complete)
 
 
-class Rhythm(Record):
-    """Times in seconds."""
+def batched(direct: Model, in_batches: Model, queue: BatchQueue, parts: Collection[str]) -> Model:
+    """Calls of the ``parts`` (label, judge) go into batches, all others directly.
 
-    gather: float = 2.0  # a batch is sent when nothing more has come for so long
-    first: float = 5.0  # how long after that one looks whether it is done; each further wait is longer by half
-    longest: float = 60.0
-    patience: float = 3600.0  # a provider that does not answer for longer ends the run
-
-
-class Desk:
-    """One model's calls that can wait. ``say`` gets a line for each batch that is sent, and for what became of it."""
-
-    def __init__(
-        self,
-        model: str,
-        batches: Batches,
-        store: BatchStore,
-        *,
-        rhythm: Rhythm | None = None,
-        say: Callable[[str], None],
-        clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
-    ) -> None:
-        self.share = batches.share
-        self._model, self._batches, self._store, self._say = model, batches, store, say
-        self._rhythm, self._clock, self._sleep = rhythm or Rhythm(), clock, sleep
-        self._rows: dict[str, asyncio.Future[Any]] = {}  # by call; a result is a row of a batch, or an error
-        self._asked: dict[str, Request] = {}  # calls that somebody waits for
-        self._new: list[str] = []  # of these, the ones that are in no batch yet
-        self._timer: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._resumed = False
-
-    async def ask(self, key: str, request: Request) -> Reply:
-        """The reply to a call, by whatever batch it is in. Raises ModelBusy if it was not carried out, and is free."""
-        self._resume()
-        self._asked[key] = request
-        try:
-            if key not in self._rows:
-                self._rows[key] = asyncio.get_running_loop().create_future()
-                self._gather(key)
-            row = await asyncio.shield(self._rows[key])
-            del self._rows[key]
-        finally:
-            del self._asked[key]
-        if isinstance(row, BaseException):
-            raise row
-        return self._batches.read(row, request)
-
-    def _resume(self) -> None:
-        """Wait for what an earlier process sent, as far as it is not answered yet."""
-        if self._resumed:
-            return
-        self._resumed = True
-        for sent in self._store.open_batches(self._model):
-            waiting = [key for key in sent.keys if self._store.get_call(key) is None]
-            if not waiting:
-                self._store.end_batch(sent.mark)
-                continue
-            self._rows.update({key: asyncio.get_running_loop().create_future() for key in waiting})
-            self._start(self._continued(sent), waiting)
-
-    # sending
-
-    def _gather(self, *keys: str) -> None:
-        self._new += keys
-        if self._timer is not None:
-            self._timer.cancel()
-        wait = 0.0 if len(self._new) >= self._batches.most else self._rhythm.gather
-        self._timer = asyncio.get_running_loop().call_later(wait, self._send_all)
-
-    def _send_all(self) -> None:
-        new, self._new = [key for key in self._new if key in self._asked], []
-        for at in range(0, len(new), self._batches.most):
-            some = new[at : at + self._batches.most]
-            self._start(self._sent(some), some)
-
-    async def _sent(self, keys: list[str]) -> None:
-        """Send calls as one batch and wait for it; what is too large goes as two."""
-        sent = Sent(secrets.token_hex(8), "", keys, self._clock())
-        self._store.begin_batch(sent.mark, self._model, keys)
-        try:
-            named = sent._replace(name=await self._submitted(sent))
-        except ModelError as error:
-            self._store.end_batch(sent.mark)
-            if error.kind != "too long" or len(keys) == 1:
-                raise
-            for half in (keys[: len(keys) // 2], keys[len(keys) // 2 :]):
-                self._start(self._sent(half), half)
-            return
-        self._store.name_batch(sent.mark, named.name)
-        self._say(f"{self._model}: {len(keys):,} calls wait in the batch {named.name}; this may take a day")
-        await self._followed(named)
-
-    async def _submitted(self, sent: Sent) -> str:
-        """The provider's name of the batch. Where it is not known whether one arrived, it is looked for first."""
-        calls = [(key, self._asked[key]) for key in sent.keys]
-
-        async def submit() -> str:
-            return await self._batches.submit(calls, sent.mark)
-
-        async def submit_once() -> str:
-            return await self._found(sent) or await submit()
-
-        name: str = await self._insisted(submit, submit_once)
-        return name
-
-    async def _found(self, sent: Sent) -> str:
-        return await self._batches.find(sent.mark, len(sent.keys), sent.created, self._store.batch_names())
-
-    async def _continued(self, sent: Sent) -> None:
-        """Follow a batch of an earlier process; what it was killed before it could send, or name, is looked for."""
-
-        async def find() -> str:
-            return await self._found(sent)
-
-        name = sent.name or await self._insisted(find)
-        if name:
-            if not sent.name:
-                self._store.name_batch(sent.mark, name)
-            self._say(f"{self._model}: waiting for the batch {name}, which was sent before")
-            await self._followed(sent._replace(name=name))
-            return
-        self._store.end_batch(sent.mark)
-        for key in sent.keys:
-            if key in self._asked:
-                self._gather(key)
-            else:
-                self._rows.pop(key, None)
-
-    # waiting
-
-    async def _followed(self, sent: Sent) -> None:
-        wait = self._rhythm.first
-        while True:
-            await self._sleep(wait)
-            wait = min(self._rhythm.longest, 1.5 * wait)
-
-            async def fetch() -> dict[str, Any] | None:
-                return await self._batches.fetch(sent.name)
-
-            rows = await self._insisted(fetch)
-            if rows is not None:
-                break
-        lost = ModelBusy(f"the batch {sent.name} says nothing of this call")
-        self._settle({key: rows.get(key, lost) for key in sent.keys})
-
-    async def _insisted(
-        self, call: Callable[[], Awaitable[Any]], again: Callable[[], Awaitable[Any]] | None = None
-    ) -> Any:
-        """Try until it works or the provider has not answered for too long. Raises ModelError, ModelUnavailable."""
-        wait, since = self._rhythm.first, self._clock()
-        while True:
-            try:
-                return await call()
-            except ModelBusy as error:
-                if self._clock() - since > self._rhythm.patience:
-                    raise ModelUnavailable(
-                        f"{error}; when it is back, start the same command again: it continues"
-                    ) from error
-            except ModelError as error:
-                if error.kind in HOPELESS:
-                    raise ModelUnavailable(
-                        f"{error}; mend that or leave models.batch away, then start the same command again"
-                    ) from error
-                raise
-            await self._sleep(wait)
-            wait, call = min(self._rhythm.longest, 1.5 * wait), again or call
-
-    # outcomes
-
-    def _start(self, work: Coroutine[Any, Any, None], keys: Sequence[str]) -> None:
-        async def guarded() -> None:
-            try:
-                await work
-            except ModelError as error:
-                self._say(f"{self._model}: {error}; its {len(keys):,} calls are made one by one, at the full price")
-                busy = ModelBusy(str(error), kind=error.kind)
-                self._settle(dict.fromkeys(keys, busy))
-            except LbiError as error:
-                self._settle(dict.fromkeys(keys, error))
-
-        task = asyncio.get_running_loop().create_task(guarded())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def _settle(self, outcomes: dict[str, Any]) -> None:
-        for key, outcome in outcomes.items():
-            future = self._rows.get(key)
-            if future is not None and not future.done():
-                future.set_result(outcome)
-
-    async def close(self) -> None:
-        """Stop waiting. The batches go on at their provider."""
-        if self._timer is not None:
-            self._timer.cancel()
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class _Rows(Wrapped):
-    """A model whose calls are rows of batches."""
-
-    def __init__(self, model: Model, desk: Desk) -> None:
-        async def complete(request: Request) -> Reply:
-            return await desk.ask(call_key_of(model, request), request)
-
-        super().__init__(model, complete)
-
-
-def batched(direct: Model, rows: Model, desk: Desk, waiting: Collection[str]) -> Model:
-    """Calls that can wait go into batches; what is asked once more, and what a batch did not carry out, goes directly.
-
-    So does a row that the provider rejects: on the direct way it is found out which settings the model takes.
+    What is asked once more, and what a batch did not carry out, goes directly too. So does a call that the provider
+    rejects: the direct way finds out which settings the model takes.
     """
 
     async def complete(request: Request) -> Reply:
-        if request.extra or WAITING.get(request.stage) not in waiting:
+        if request.extra or WAITING.get(request.stage) not in parts:
             return await direct.complete(request)
         try:
-            return await rows.complete(request)
+            return await in_batches.complete(request)
         except ModelBusy:
             return await direct.complete(request)
         except ModelError as error:
@@ -269,11 +42,8 @@ def batched(direct: Model, rows: Model, desk: Desk, waiting: Collection[str]) ->
                 raise
             return await direct.complete(request)
 
-    both = Wrapped(direct, complete)
-
     async def close() -> None:
-        await desk.close()
+        await queue.close()
         await direct.close()
 
-    both.close = close
-    return both
+    return Wrapped(direct, complete, close=close)

@@ -1,4 +1,4 @@
-"""What calls cost: counted, priced, added up, and held below a budget."""
+"""Model -> the same model, which starts no call that could take the run's spending beyond its budget."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import asyncio
 import re
 
 from lbi.errors import BudgetExceeded, ModelError, UserError
-from lbi.models.middleware.base import Wrapped, endpoint_of
-from lbi.models.middleware.metering import estimated_input
+from lbi.models.middleware.base import Wrapped, estimated_input
 from lbi.models.pricing import Prices
 from lbi.models.registry import THINKING_TOKENS
 from lbi.protocols import Model, Reply, Request
@@ -16,14 +15,14 @@ from lbi.records import Usage
 
 def parse_budget(text: str) -> float:
     """US dollars of ``20usd``, ``$20`` or ``20``."""
-    found = re.fullmatch(r"\s*\$?\s*(\d+(?:\.\d+)?)\s*(?:usd|\$)?\s*", text, flags=re.IGNORECASE)
-    if found is None:
+    amount = re.fullmatch(r"\s*\$?\s*(\d+(?:\.\d+)?)\s*(?:usd|\$)?\s*", text, flags=re.IGNORECASE)
+    if amount is None:
         raise UserError(f'cannot read the budget "{text}"; write it in US dollars, such as 20usd')
-    return float(found[1])
+    return float(amount[1])
 
 
 class Budget:
-    """Dollars that may be spent by all models of a run together. ``spent`` is what earlier processes of it spent."""
+    """US dollars that all models of a run together may spend. ``spent`` begins with what earlier processes spent."""
 
     def __init__(self, limit: float, spent: float = 0.0) -> None:
         self.limit = limit
@@ -32,7 +31,7 @@ class Budget:
         self._changed = asyncio.Event()
 
     async def reserve(self, estimate: float) -> None:
-        """Set money aside for a call, waiting for calls in flight where they may turn out cheaper than estimated.
+        """Set money aside for a call. Where there is too little, wait for calls in flight: they may turn out cheaper.
 
         Raises BudgetExceeded only when none is in flight any more: what ends the run must not throw away replies that
         are paid for.
@@ -55,8 +54,8 @@ class Budget:
 
 
 def budgeted(model: Model, budget: Budget, prices: Prices) -> Model:
-    """Starts no call that could take the spending beyond the budget; calls in flight count with their estimate."""
-    if not prices.knows(model.name, endpoint_of(model)):
+    """Sets money aside for each call before it starts. Raises UserError for a model whose price is unknown."""
+    if not prices.knows(model.name, model.info.endpoint):
         raise UserError(
             f"there is a budget, and the price of {model.name} is unknown; give it under [models.prices] as "
             f'"{model.name}" = [input, output] in US dollars per million tokens, or leave the budget away'
@@ -84,7 +83,7 @@ def _estimate(model: Model, request: Request, prices: Prices) -> float:
 
     Whether the prompt is written to the provider's cache is the provider's choice, so the dearer of the two counts.
     """
-    asked = 2 * estimated_input(model, request)
-    usage = Usage(calls=1, input_tokens=asked, output_tokens=request.max_tokens + THINKING_TOKENS)
-    written = usage.model_copy(update={"written_tokens": asked})
-    return max(prices.cost(model.name, each, endpoint_of(model)) or 0.0 for each in (usage, written))
+    tokens = 2 * estimated_input(model, request)
+    plain = Usage(calls=1, input_tokens=tokens, output_tokens=request.max_tokens + THINKING_TOKENS)
+    written = plain.model_copy(update={"written_tokens": tokens})
+    return max(prices.cost(model.name, usage, model.info.endpoint) or 0.0 for usage in (plain, written))

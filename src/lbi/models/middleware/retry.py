@@ -1,4 +1,4 @@
-"""A call that may fail for now -> the reply of the first attempt that succeeds, within a deadline; jittered waits."""
+"""Model -> the same model, which tries again what failed for now: jittered waits, within a deadline."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from lbi.errors import FailureKind, ModelBusy, ModelError, ModelUnavailable
-from lbi.models.middleware.base import Wrapped
-from lbi.models.middleware.metering import estimated_input
-from lbi.models.middleware.throttle import Gate
+from lbi.models.middleware.base import Wrapped, estimated_input
+from lbi.models.middleware.throttle import Throttle
 from lbi.protocols import Model, Reply, Request
 from lbi.records import Record, Usage
 
 T = TypeVar("T")
 #: what no other call of this model could get round either
 HOPELESS: tuple[FailureKind, ...] = ("authentication", "unknown model", "no money")
-
-
-ROOM = 5  # requests of full length that a call's deadline has room for
+_REQUESTS_PER_DEADLINE = 5  # requests of full length that a call's deadline has room for
 
 
 class Retry(Record):
@@ -29,16 +26,16 @@ class Retry(Record):
     attempts: int = 6
     first: float = 1.0  # the first wait is at most this long, each later one at most twice the one before
     longest: float = 60.0
-    deadline: float = 600.0  # for all attempts of a call and the waits between them, without waits at the gate
+    deadline: float = 600.0  # for all attempts of a call and the waits between them, without waits at the throttle
 
     @classmethod
     def of(cls, timeout: float) -> Retry:
         """With room for several requests that take ``timeout`` seconds each."""
         usual = cls()
-        return usual.model_copy(update={"deadline": max(usual.deadline, ROOM * timeout)})
+        return usual.model_copy(update={"deadline": max(usual.deadline, _REQUESTS_PER_DEADLINE * timeout)})
 
 
-class Tries:
+class Attempts:
     """The attempts of one call, counted and timed."""
 
     def __init__(self, retry: Retry, clock: Callable[[], float], chance: random.Random) -> None:
@@ -46,12 +43,12 @@ class Tries:
         self._retry, self._clock, self._chance = retry, clock, chance
         self._used, self._failed, self._start = 0.0, 0, 0.0
 
-    def starts(self) -> float:
+    def start(self) -> float:
         """Begin an attempt; returns the seconds that are left for it."""
         self._start = self._clock()
         return self._retry.deadline - self._used
 
-    def uncounted(self, error: ModelBusy) -> None:
+    def probe_failed(self, error: ModelBusy) -> None:
         """An attempt that only tried whether the provider is back uses up nothing of the call's patience."""
         self.lost += error.usage
 
@@ -74,28 +71,28 @@ class Tries:
         return jitter if error.retry_after is None else error.retry_after + jitter / 4
 
 
-async def tried(
-    once: Callable[[Tries], Awaitable[T]],
+async def call_with_retries(
+    call: Callable[[Attempts], Awaitable[T]],
     retry: Retry,
     *,
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     clock: Callable[[], float] = time.monotonic,
     rng: random.Random | None = None,
 ) -> tuple[T, Usage]:
-    """Try until it works; also what the attempts that failed cost.
+    """What the first successful attempt returned, and what the attempts that failed cost.
 
     Raises ModelBusy when the patience is used up, ModelError for what would fail again, ModelUnavailable for what would
     fail whatever is asked.
     """
-    tries = Tries(retry, clock, rng or random.Random())
+    attempts = Attempts(retry, clock, rng or random.Random())
     while True:
-        tries.starts()
+        attempts.start()
         try:
-            return await once(tries), tries.lost
+            return await call(attempts), attempts.lost
         except ModelBusy as error:
-            wait = tries.failed(error)
+            wait = attempts.failed(error)
         except ModelError as error:
-            error.usage = tries.lost + error.usage
+            error.usage = attempts.lost + error.usage
             if error.kind in HOPELESS:
                 raise ModelUnavailable(
                     f"{error}; mend that, then start the same command again: it continues"
@@ -104,7 +101,7 @@ async def tried(
         await sleep(wait)
 
 
-async def within(seconds: float, call: Awaitable[T], name: str) -> T:
+async def _within(seconds: float, call: Awaitable[T], name: str) -> T:
     """The attempt's own share of the deadline. Raises ModelBusy."""
     try:
         async with asyncio.timeout(seconds):
@@ -116,35 +113,35 @@ async def within(seconds: float, call: Awaitable[T], name: str) -> T:
 def retried(
     model: Model,
     retry: Retry,
-    gate: Gate | None = None,
+    throttle: Throttle | None = None,
     *,
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     clock: Callable[[], float] = time.monotonic,
     rng: random.Random | None = None,
 ) -> Model:
-    """Every attempt passes the gate, which all tasks of a provider share; ModelBusy is tried again.
+    """Tries again on ModelBusy. Every attempt passes the throttle, which all tasks of a provider share.
 
-    Waiting at the gate uses up nothing of a call's deadline: a dead provider and a used up rate limit are nobody's
-    failure. Raises ModelUnavailable when no call can succeed.
+    Waiting at the throttle uses up nothing of a call's deadline: a dead provider and a used up rate limit are no
+    failure of the call's. Raises ModelUnavailable when no call can succeed.
     """
-    way = (gate or Gate(model.name, clock=clock, sleep=sleep)).way(model.name)
+    model_throttle = (throttle or Throttle(model.name, clock=clock, sleep=sleep)).of(model.name)
 
     async def complete(request: Request) -> Reply:
         tokens = estimated_input(model, request)
 
-        async def once(tries: Tries) -> Reply:
+        async def attempt(attempts: Attempts) -> Reply:
             while True:
-                passed = await way.enter(tokens)
+                admitted = await model_throttle.enter(tokens)
                 try:
-                    with passed:
-                        passed.reply = await within(tries.starts(), model.complete(request), model.name)
-                        return passed.reply
+                    with admitted:
+                        admitted.reply = await _within(attempts.start(), model.complete(request), model.name)
+                        return admitted.reply
                 except ModelBusy as error:
-                    if not passed.probe:
+                    if not admitted.probe:
                         raise
-                    tries.uncounted(error)
+                    attempts.probe_failed(error)
 
-        reply, lost = await tried(once, retry, sleep=sleep, clock=clock, rng=rng)
+        reply, lost = await call_with_retries(attempt, retry, sleep=sleep, clock=clock, rng=rng)
         return reply.model_copy(update={"usage": lost + reply.usage}) if lost.calls or lost.cost else reply
 
     return Wrapped(model, complete)

@@ -1,17 +1,20 @@
-"""Wrappers between a stage and a model, each existing once: cached(budgeted(retried(metered(model))))."""
+"""Model -> the same model in all its wrappers, composed in the order that the package's docstring states."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-from lbi.models.middleware.base import CallStore, MeterStore, is_free
-from lbi.models.middleware.batching import Desk, _Rows, batched
+from lbi.models.middleware.base import CallStore, MeterStore
+from lbi.models.middleware.batch_queue import BatchQueue
+from lbi.models.middleware.batching import batched, queued
 from lbi.models.middleware.budget import Budget, budgeted
 from lbi.models.middleware.cache import cached
 from lbi.models.middleware.metering import metered
 from lbi.models.middleware.retry import Retry, retried
-from lbi.models.middleware.throttle import Gate
+from lbi.models.middleware.throttle import Throttle
+from lbi.models.middleware.tracing import traced
 from lbi.models.pricing import Prices
+from lbi.monitoring.utilisation import Utilisation
 from lbi.protocols import Model
 
 
@@ -21,34 +24,26 @@ def wrapped(
     calls: CallStore,
     meters: MeterStore,
     prices: Prices,
+    utilisation: Utilisation | None = None,
     budget: Budget | None = None,
     retry: Retry | None = None,
-    gate: Gate | None = None,
-    desk: Desk | None = None,
-    waiting: Collection[str] = (),
+    throttle: Throttle | None = None,
+    batch_queue: BatchQueue | None = None,
+    batch_parts: Collection[str] = (),
 ) -> Model:
-    """All wrappers in the order that makes sense: hits cost nothing, and every attempt is metered.
+    """A free model is traced and metered only; any other gets all wrappers.
 
-    Money is set aside once for all attempts of a call and before the gate: who waits for money holds no place there,
-    and its wait is no silence of the provider's. A free model is only metered. ``gate`` is shared by all models of one
-    provider, ``desk`` takes the calls of who is ``waiting`` (label, judge) to the provider's batches.
-    Raises UserError for a budget with a model whose price is unknown.
+    ``throttle`` is shared by all models of one provider. ``batch_queue`` takes the calls of the ``batch_parts`` (label,
+    judge) to the provider's batches. Raises UserError for a budget with a model whose price is unknown.
     """
-    inner = metered(model, meters, prices)
-    if is_free(model):
-        return inner
-    inner = retried(inner, retry or Retry(), gate)
-    if desk is not None and waiting:
-        inner = batched(inner, metered(_Rows(model, desk), meters, prices, share=desk.share), desk, waiting)
+    provider = model if utilisation is None else traced(model, utilisation)
+    direct = metered(provider, meters, prices)
+    if model.info.free:
+        return direct
+    inner = retried(direct, retry or Retry(), throttle)
+    if batch_queue is not None and batch_parts:
+        in_batches = metered(queued(provider, batch_queue), meters, prices, share=batch_queue.share)
+        inner = batched(inner, in_batches, batch_queue, batch_parts)
     if budget is not None:
         inner = budgeted(inner, budget, prices)
     return cached(inner, calls, meters)
-
-
-# batches
-
-
-# patience
-
-
-# memory

@@ -1,4 +1,4 @@
-"""What a model does, told to whoever asks: how many of its calls are in flight, and a span and metrics for each."""
+"""Model -> the same model, whose calls are counted while they are in flight, with a span and metrics for each."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from lbi.records import Usage
 
 
 def traced(model: Model, utilisation: Utilisation) -> Model:
-    """The same model; each of its attempts is counted while it is in flight, and told to the telemetry."""
+    """Counts each attempt while it is in flight, and reports it to the telemetry. No text of a call is part of that."""
     provider, _, name = model.name.partition(":")
-    plain = {t.OPERATION: "chat", t.PROVIDER: provider, t.REQUEST_MODEL: name or provider}
+    of_model = {t.OPERATION: "chat", t.PROVIDER: provider, t.REQUEST_MODEL: name or provider}
 
     async def complete(request: Request) -> Reply:
-        asked = {t.ROLE: request.role, t.TEMPERATURE: request.temperature, t.MAX_TOKENS: request.max_tokens}
+        of_call = {t.ROLE: request.role, t.TEMPERATURE: request.temperature, t.MAX_TOKENS: request.max_tokens}
+        title = f"chat {of_model[t.REQUEST_MODEL]}"
         began = time.monotonic()
-        with utilisation.use(), t.span(f"chat {plain[t.REQUEST_MODEL]}", {**plain, **asked}, client=True) as now:
+        with utilisation.use(), t.span(title, {**of_model, **of_call}, client=True) as span:
             try:
                 reply = await model.complete(request)
             except ModelError as error:
-                now.fail(error.kind)
-                _measure(plain | {t.ERROR: error.kind}, error.usage, began)
+                span.fail(error.kind)
+                _measure(of_model | {t.ERROR: error.kind}, error.usage, began)
                 raise
-            now.set(_tokens(reply.usage) | {t.RESPONSE_MODEL: reply.model.partition(":")[2] or reply.model})
-        _measure(plain, reply.usage, began)
+            span.set(_tokens(reply.usage) | {t.RESPONSE_MODEL: reply.model.partition(":")[2] or reply.model})
+        _measure(of_model, reply.usage, began)
         return reply
 
     return Wrapped(model, complete)

@@ -1,4 +1,4 @@
-"""Status and body of an error -> its name: 429 -> "rate limit", 400 "prompt is too long" -> "too long"."""
+"""HTTP status and body of an error -> the failure: 429 -> "rate limit", 400 "prompt is too long" -> "too long"."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ _ADVICE = {
 
 def failure(status: int, body: Any, headers: Mapping[str, str], name: str, key: str) -> ModelError:
     """The failure that an HTTP status, and the JSON or text that came with it, stand for."""
-    said, marks = _said(body, key), _marks(body)
-    kind = _kind(status, marks)
-    what = f"{_ADVICE[kind]}, HTTP {status}" if kind in _ADVICE else f"HTTP {status}"
-    message = f"{name}: {kind}: {what}" + (f" ({said})" if said else "")
+    kind = _kind(status, _all_texts(body))
+    cause = f"{_ADVICE[kind]}, HTTP {status}" if kind in _ADVICE else f"HTTP {status}"
+    stated = _message(body, key)
+    message = f"{name}: {kind}: {cause}" + (f" ({stated})" if stated else "")
     if kind in _BUSY.values():
         return ModelBusy(message, kind=kind, retry_after=_retry_after(headers, body), left=left(headers))
     return ModelError(message, kind=kind)
@@ -60,41 +60,41 @@ def failure_inside(body: Mapping[str, Any], headers: Mapping[str, str], name: st
     code = error.get("code") if isinstance(error, dict) else None
     if isinstance(code, int) and 400 <= code < 600:
         return failure(code, body, headers, name, key)
-    message = f"{name}: malformed: the reply holds an error instead of an answer ({_said(body, key)})"
+    message = f"{name}: malformed: the reply holds an error instead of an answer ({_message(body, key)})"
     return ModelBusy(message, kind="malformed")
 
 
-def _kind(status: int, marks: str) -> FailureKind:
-    if any(mark in marks for mark in _NO_MONEY):
+def _kind(status: int, text: str) -> FailureKind:
+    if any(phrase in text for phrase in _NO_MONEY):
         return "no money"
-    if status in (400, 422) and any(mark in marks for mark in _TOO_LONG):
+    if status in (400, 422) and any(phrase in text for phrase in _TOO_LONG):
         return "too long"
-    if status == 413 or (status == 429 and "request too large" in marks):  # more than a minute's limit holds
+    if status == 413 or (status == 429 and "request too large" in text):  # more than a minute's limit holds
         return "too long"
-    if "api_key_invalid" in marks:
+    if "api_key_invalid" in text:
         return "authentication"
-    if status == 403 and any(mark in marks for mark in _FLAGGED):
+    if status == 403 and any(phrase in text for phrase in _FLAGGED):
         return "refused"
     if status in _BUSY:
         return _BUSY[status]
     return "server error" if status >= 500 else _FATAL.get(status, "bad request")
 
 
-def _marks(body: Any) -> str:
+def _all_texts(body: Any) -> str:
     """All that an error says, in lower case, however it is nested."""
     if isinstance(body, dict):
-        return " ".join(_marks(part) for part in body.values())
+        return " ".join(_all_texts(part) for part in body.values())
     if isinstance(body, list):
-        return " ".join(_marks(part) for part in body)
+        return " ".join(_all_texts(part) for part in body)
     return str(body).lower()
 
 
-def _said(body: Any, key: str) -> str:
+def _message(body: Any, key: str) -> str:
     """The message of an error: mostly {"error": {"message"}}, Ollama's {"error"}, FastAPI's {"detail"}."""
     inner = body.get("error") or body.get("message") or body.get("detail") if isinstance(body, dict) else body
     text = inner.get("message") or inner if isinstance(inner, dict) else inner
-    said = "" if text is None else " ".join(str(text).split())
-    return (said.replace(key, "***") if len(key) > 8 else said)[:500]
+    message = "" if text is None else " ".join(str(text).split())
+    return (message.replace(key, "***") if len(key) > 8 else message)[:500]
 
 
 def _retry_after(headers: Mapping[str, str], body: Any) -> float | None:

@@ -21,14 +21,14 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 def left(headers: Mapping[str, str]) -> tuple[Left, ...]:
     """Every limit that the headers state in full; one that cannot be read is no limit."""
-    found = []
+    limits = []
     for what, remaining, reset, limit in _NAMES:
         if remaining not in headers:
             continue
         number, resets_in = _number(headers[remaining]), _duration(headers.get(reset))
         if number is not None and resets_in is not None:
-            found.append(Left(what, _number(headers.get(limit)), number, resets_in))
-    return tuple(found)
+            limits.append(Left(what, _number(headers.get(limit)), number, resets_in))
+    return tuple(limits)
 
 
 def _number(text: str | None) -> float | None:

@@ -1,4 +1,4 @@
-"""What the providers have in common: keys, names, addresses, turns, and a last look at a reply."""
+"""What the providers have in common: keys, names, addresses, turns, and the checks that every reply has to pass."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Any, TypeVar
 
+from lbi.addresses import is_loopback
 from lbi.errors import FailureKind, ModelError, UserError
 from lbi.models.images import Size, scaled, scaled_size, size_of
 from lbi.models.pricing import known_models
-from lbi.models.registry import Settings, is_loopback
+from lbi.models.registry import MissingKey, Settings
 from lbi.models.schemas import schema_of
 from lbi.prompts import render
-from lbi.prompts.limits import PARTS_OF_A_RUN, Limits
-from lbi.protocols import Message, Request
+from lbi.protocols import PARTS_OF_A_RUN, Message, PromptLimits, Request
 from lbi.records import Usage
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ Prompt = tuple[Message, ...]
 Schema = tuple[str, dict[str, Any]]  # its name, and what it says
 
 NO_KEY = "none"
-#: what an error says that is about the form of the reply
+#: words of an error that is about the schema of the reply
 _SCHEMA_WORDS = ("schema", "response_format", "output_config", "structured", "responsemimetype", "response_mime_type")
 
 
@@ -43,15 +43,16 @@ def located(settings: Settings, variable: str) -> Settings:
 
 
 def api_key(provider: str, settings: Settings, *variables: str) -> str:
-    """The key from the first of the environment's variables that is set; a server on this machine needs none."""
+    """The key from the first of the environment's variables that is set; a server on this machine needs none.
+
+    Raises MissingKey.
+    """
     key = next(filter(None, (os.environ.get(variable, "").strip() for variable in variables)), "")
     if key:
         return key
     if is_loopback(settings.base_url):
         return NO_KEY
-    raise UserError(
-        f"no key for {provider}: set the environment variable {' or '.join(variables)}, or use the model offline"
-    )
+    raise MissingKey(provider, variables)
 
 
 def check_name(name: str, provider: str, settings: Settings) -> None:
@@ -62,8 +63,9 @@ def check_name(name: str, provider: str, settings: Settings) -> None:
         return
     known = known_models(provider)
     if not known.recognises(name):
-        near = difflib.get_close_matches(name, known.names, n=3, cutoff=0.5)
-        hint = f"nearest known: {', '.join(near)}" if near else f"known are, for example: {', '.join(known.names[-3:])}"
+        nearest = difflib.get_close_matches(name, known.names, n=3, cutoff=0.5)
+        examples = ", ".join(known.names[-3:])
+        hint = f"nearest known: {', '.join(nearest)}" if nearest else f"known are, for example: {examples}"
         raise UserError(f'unknown model "{name}" of {provider}; {hint}. For a newer model give its price in the config')
 
 
@@ -73,43 +75,43 @@ class Temperature:
     def __init__(self) -> None:
         self._taken = True
 
-    def given(self, temperature: float) -> dict[str, float]:
-        """What is sent, as far as it is known by now."""
+    def setting(self, temperature: float) -> dict[str, float]:
+        """The part of a request's body that sets it; empty for a model that is known to take none."""
         return {"temperature": temperature} if self._taken else {}
 
     async def send(self, send: Callable[[dict[str, float]], Awaitable[T]], temperature: float) -> T:
         """Send with the temperature, and once more without it where it is rejected; remembered from then on."""
-        with_it = self._taken
+        sent = self._taken
         try:
-            return await send(self.given(temperature))
+            return await send(self.setting(temperature))
         except ModelError as error:
-            if not (with_it and error.kind == "bad request" and "temperature" in str(error).lower()):
+            if not (sent and error.kind == "bad request" and "temperature" in str(error).lower()):
                 raise
         self._taken = False
         return await send({})
 
 
-class Form:
+class StructuredReplies:
     """Whether a model takes a schema for its reply: older ones, and many servers, answer 400 to one."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: PromptLimits) -> None:
         self._with, self._taken = limits, True
         self._without = limits.model_copy(update={"structured": ()})
 
     async def send(self, send: Callable[[Prompt, Schema | None], Awaitable[T]], request: Request) -> T:
-        """Send the prompt with its schema, and once more in its own form where that is rejected; remembered."""
-        prompt, schema = self.given(request)
+        """Send the prompt with its schema, and once more without where that is rejected; remembered from then on."""
+        prompt, schema = self.prompt(request)
         try:
             return await send(prompt, schema)
         except ModelError as error:
-            about = any(word in str(error).lower() for word in _SCHEMA_WORDS)
-            if not (schema and about and error.kind == "bad request"):
+            about_schema = any(word in str(error).lower() for word in _SCHEMA_WORDS)
+            if not (schema and about_schema and error.kind == "bad request"):
                 raise
         self._taken = False
-        return await send(*self.given(request))
+        return await send(*self.prompt(request))
 
-    def given(self, request: Request) -> tuple[Prompt, Schema | None]:
-        """The prompt and the schema that are sent, as far as it is known by now."""
+    def prompt(self, request: Request) -> tuple[Prompt, Schema | None]:
+        """The prompt that is sent, and its schema; none for a model that is known to take none."""
         limits = self._with if self._taken else self._without
         return render(request, limits), schema_of(request, limits)
 
@@ -129,8 +131,8 @@ def turns(messages: tuple[Message, ...]) -> list[tuple[str, list[Message]]]:
     return [(role, list(group)) for role, group in groupby(messages, key=lambda message: message.role)]
 
 
-class Pictures:
-    """The run's PNGs as they are sent, and about how many tokens each is by the provider's ``rule``."""
+class Images:
+    """The run's PNGs as they are sent, and about how many tokens each has by the provider's ``rule``."""
 
     def __init__(self, settings: Settings, rule: Callable[[Size], int]) -> None:
         self._load, self._side, self._rule = settings.load_image, settings.limits.image_side, rule
@@ -151,12 +153,12 @@ class Pictures:
         return self._rule(scaled_size(size_of(self._loaded(name), name), self._side))
 
 
-def billed(*, asked: Any, said: Any, cached: Any = 0, written: Any = 0, seconds: float) -> Usage:
-    """The usage of one reply. Tokens as the server states them; what it leaves out, or says in words, counts 0."""
+def usage_of(*, prompt: Any, reply: Any, cached: Any = 0, written: Any = 0, seconds: float) -> Usage:
+    """The usage of one call. Tokens as the server states them; what it leaves out, or says in words, counts 0."""
     return Usage(
         calls=1,
-        input_tokens=count(asked),
-        output_tokens=count(said),
+        input_tokens=count(prompt),
+        output_tokens=count(reply),
         cached_tokens=count(cached),
         written_tokens=count(written),
         cost=None,

@@ -1,4 +1,4 @@
-"""A JSON body -> the JSON object that a provider answers, or a named failure. One pool of connections per model.
+"""A JSON body -> the JSON object that a provider answers with, or a named failure. One pool of connections per model.
 
 Below the providers' SDKs, which take several times the CPU per call: docs/decisions/0010-below-the-sdks.md.
 """
@@ -12,21 +12,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from lbi.addresses import is_loopback
 from lbi.errors import ModelBusy, ModelError, UserError
 from lbi.models.providers._failures import failure, failure_inside
 from lbi.models.providers._left import left
-from lbi.models.registry import Settings, check_allowed, is_loopback
+from lbi.models.registry import Settings, check_allowed
+from lbi.protocols import Json
 from lbi.records import Left
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
-Json = dict[str, Any]
 _KEEP_ALIVE = 30.0  # seconds that an unused connection is kept: servers close theirs after five seconds to ten minutes
+_CONNECT = 10.0  # seconds to make a connection in: where nothing answers at an address, that is known by then
 
 
 @dataclass(frozen=True)
-class Answered:
+class Answer:
     """A JSON object that arrived with status 200."""
 
     body: Json
@@ -42,51 +44,57 @@ class Wire:
             raise UserError(f'the address "{url}" of a model server must begin with http:// or https://')
         self.url = url.rstrip("/")
         self._name, self._timeout, self._key = name, settings.timeout, key
+        self._connect_timeout = min(_CONNECT, settings.timeout)
         self._headers = dict(headers)
         self._session: ClientSession | None = None
 
-    async def post(self, path: str, body: Json) -> Answered:
+    async def post(self, path: str, body: Json) -> Answer:
         """Raises ModelBusy and ModelError by name; a reply that arrives as anything but a JSON object is none."""
-        return await self._asked("POST", path, json.dumps(body).encode())
+        return await self._exchange("POST", path, json.dumps(body).encode())
 
-    async def get(self, path: str, *, inside: bool = False) -> Answered:
-        """As ``post``. With ``inside`` an error in the body of a good answer is a part of what it tells."""
-        return await self._asked("GET", path, None, inside=inside)
+    async def get(self, path: str, *, error_inside: bool = False) -> Answer:
+        """As ``post``. With ``error_inside``, a good answer may hold an error that is no failure of this request."""
+        return await self._exchange("GET", path, None, error_inside=error_inside)
 
-    async def upload(self, path: str, fields: Mapping[str, str], file: bytes) -> Answered:
+    async def upload(self, path: str, fields: Mapping[str, str], file: bytes) -> Answer:
         """Post a form with a file of JSON lines, its field called "file". As ``post``."""
         import aiohttp
 
         form = aiohttp.FormData(fields)
         form.add_field("file", file, filename="calls.jsonl", content_type="application/jsonl")
-        return await self._asked("POST", path, form)
+        return await self._exchange("POST", path, form)
 
     async def lines(self, path: str) -> list[Json]:
         """The objects of a file of JSON lines. Raises as ``post``."""
-        status, headers, said = await self._sent("GET", path, None)
+        status, headers, content = await self._send("GET", path, None)
         if status != 200:
-            self._read(status, headers, said)
+            self._read(status, headers, content)
         try:
-            found = [json.loads(line) for line in said.splitlines() if line.strip()]
+            rows = [json.loads(line) for line in content.splitlines() if line.strip()]
         except ValueError:
-            raise self.malformed(_shown(said)) from None
-        return [each for each in found if isinstance(each, dict)]
+            raise self.malformed(_shown(content)) from None
+        return [row for row in rows if isinstance(row, dict)]
 
-    async def _asked(self, method: str, path: str, data: Any, *, inside: bool = False) -> Answered:
+    async def _exchange(self, method: str, path: str, data: Any, *, error_inside: bool = False) -> Answer:
         start = time.monotonic()
-        status, headers, said = await self._sent(method, path, data)
-        return Answered(self._read(status, headers, said, inside=inside), left(headers), time.monotonic() - start)
+        status, headers, content = await self._send(method, path, data)
+        body = self._read(status, headers, content, error_inside=error_inside)
+        return Answer(body, left(headers), time.monotonic() - start)
 
-    async def _sent(self, method: str, path: str, data: Any) -> tuple[int, Mapping[str, str], bytes]:
+    async def _send(self, method: str, path: str, data: Any) -> tuple[int, Mapping[str, str], bytes]:
         import aiohttp
 
         check_allowed(self.url)
-        # a form says itself what it is, with the mark that parts it
+        # a form states its own content type, with the boundary between its parts
         headers = {"content-type": "application/json"} if isinstance(data, bytes) else {}
         try:
             request = self._opened().request(method, self.url + path, data=data, headers=headers, allow_redirects=False)
             async with request as response:
                 return response.status, response.headers, await response.read()
+        except aiohttp.ConnectionTimeoutError as error:
+            raise ModelBusy(
+                f"{self._name}: connection: none could be made within {self._connect_timeout:g} s", kind="connection"
+            ) from error
         except TimeoutError as error:
             raise ModelBusy(
                 f"{self._name}: timeout: no whole reply within {self._timeout:g} s", kind="timeout"
@@ -94,18 +102,18 @@ class Wire:
         except aiohttp.ClientPayloadError as error:
             raise ModelBusy(f"{self._name}: cut off: the reply broke off in the middle", kind="cut off") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise ModelBusy(f"{self._name}: connection: {_because(error)}", kind="connection") from error
+            raise ModelBusy(f"{self._name}: connection: {_reason(error)}", kind="connection") from error
 
-    def _read(self, status: int, headers: Mapping[str, str], said: bytes, *, inside: bool = False) -> Json:
+    def _read(self, status: int, headers: Mapping[str, str], content: bytes, *, error_inside: bool = False) -> Json:
         try:
-            body = json.loads(said)
+            body = json.loads(content)
         except ValueError:
             body = None
         if status != 200:
-            raise failure(status, body if body is not None else _shown(said), headers, self._name, self._key)
+            raise failure(status, body if body is not None else _shown(content), headers, self._name, self._key)
         if not isinstance(body, dict):
-            raise self.malformed(_shown(said))
-        error = None if inside else failure_inside(body, headers, self._name, self._key)
+            raise self.malformed(_shown(content))
+        error = None if error_inside else failure_inside(body, headers, self._name, self._key)
         if error is not None:
             raise error
         return body
@@ -114,21 +122,21 @@ class Wire:
         """The failure of one call of a batch."""
         return failure(status, body, {}, self._name, self._key)
 
-    def malformed(self, said: object) -> ModelBusy:
+    def malformed(self, body: object) -> ModelBusy:
         """The failure of a reply that holds no answer."""
-        what = str(said).replace(self._key, "***") if len(self._key) > 8 else str(said)
-        return ModelBusy(f"{self._name}: malformed: the reply holds no answer ({what[:300]})", kind="malformed")
+        text = str(body).replace(self._key, "***") if len(self._key) > 8 else str(body)
+        return ModelBusy(f"{self._name}: malformed: the reply holds no answer ({text[:300]})", kind="malformed")
 
     def _opened(self) -> ClientSession:
         import aiohttp
 
         if self._session is None:
-            # the gate decides how many calls are in flight, so the pool has no limit of its own
+            # the throttle decides how many calls are in flight, so the pool has no limit of its own
             connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=300)
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 headers=self._headers,
-                timeout=aiohttp.ClientTimeout(total=self._timeout),
+                timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=self._connect_timeout),
                 trust_env=not is_loopback(self.url),  # no proxy stands before a server on this machine
             )
         return self._session
@@ -139,9 +147,9 @@ class Wire:
             self._session = None
 
 
-def _shown(said: bytes) -> str:
-    return " ".join(said[:500].decode(errors="replace").split())
+def _shown(content: bytes) -> str:
+    return " ".join(content[:500].decode(errors="replace").split())
 
 
-def _because(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     return f"{type(error).__name__} {error}".strip()[:300]

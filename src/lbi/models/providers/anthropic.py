@@ -10,25 +10,27 @@ from lbi.errors import FailureKind
 from lbi.models.images import Size
 from lbi.models.providers._batches import AnthropicBatches
 from lbi.models.providers._provider import (
-    Form,
-    Pictures,
+    Images,
     Prompt,
     Schema,
+    StructuredReplies,
     Temperature,
     api_key,
-    billed,
     check_name,
     checked_text,
     count,
     located,
     table,
     turns,
+    usage_of,
 )
-from lbi.models.providers._wire import Answered, Json, Wire
+from lbi.models.providers._wire import Answer, Wire
 from lbi.models.registry import THINKING_TOKENS, Settings
-from lbi.protocols import Message, Model, Reply, Request
+from lbi.protocols import Json, Message, Model, ModelInfo, Reply, Request
 from lbi.records import Usage
 
+SPEC = "anthropic:NAME"
+NAMES = ("claude-",)
 _URL = "https://api.anthropic.com"
 _VERSION = "2023-06-01"  # of the wire format, not of a model
 _STOPS: dict[str, FailureKind] = {
@@ -54,36 +56,38 @@ def image_tokens(name: str, size: Size) -> int:
 class Anthropic:
     """One model behind one pool of connections."""
 
-    free = False
-
     def __init__(self, name: str, settings: Settings, key: str) -> None:
-        self.name, self.endpoint, self.limits = f"anthropic:{name}", settings.base_url, settings.limits
+        self.name = f"anthropic:{name}"
         self._model, self._settings = name, settings
         address = (settings.base_url or _URL).rstrip("/").removesuffix("/v1")
         self._wire = Wire(self.name, address, {"x-api-key": key, "anthropic-version": _VERSION}, settings, key)
-        self._temperature, self._form = Temperature(), Form(settings.limits)
-        self._pictures = Pictures(settings, partial(image_tokens, name))
-        self.image_tokens = self._pictures.tokens
-        self.batches = AnthropicBatches(self._wire, self._now, lambda found, request: self._reply(found))
+        self._temperature, self._structured = Temperature(), StructuredReplies(settings.limits)
+        self._images = Images(settings, partial(image_tokens, name))
+        self.info = ModelInfo(
+            endpoint=settings.base_url,
+            limits=settings.limits,
+            image_tokens=self._images.tokens,
+            batches=AnthropicBatches(self._wire, self._batch_body, lambda answer, request: self._reply(answer)),
+        )
 
     async def complete(self, request: Request) -> Reply:
-        async def send(prompt: Prompt, schema: Schema | None) -> Answered:
+        async def send(prompt: Prompt, schema: Schema | None) -> Answer:
             return await self._temperature.send(
-                lambda given: self._wire.post("/v1/messages", self._body(prompt, schema, given, request)),
+                lambda setting: self._wire.post("/v1/messages", self._body(prompt, schema, setting, request)),
                 request.temperature,
             )
 
-        return self._reply(await self._form.send(send, request))
+        return self._reply(await self._structured.send(send, request))
 
-    def _now(self, request: Request) -> Json:
-        """The body of a request as far as it is known by now what the model takes."""
-        return self._body(*self._form.given(request), self._temperature.given(request.temperature), request)
+    def _batch_body(self, request: Request) -> Json:
+        """The body of a request in a batch, by what is known of the model so far."""
+        return self._body(*self._structured.prompt(request), self._temperature.setting(request.temperature), request)
 
-    def _body(self, prompt: Prompt, schema: Schema | None, given: Json, request: Request) -> Json:
+    def _body(self, prompt: Prompt, schema: Schema | None, setting: Json, request: Request) -> Json:
         system, messages = self._conversation(prompt, request.reused)
-        room = request.max_tokens + (0 if self.endpoint else THINKING_TOKENS)
+        room = request.max_tokens + (0 if self.info.endpoint else THINKING_TOKENS)
         body = {"model": self._model, "system": system, "messages": messages, "max_tokens": room}
-        return {**body, **given, **_form(schema), **self._settings.options}
+        return {**body, **setting, **_schema_setting(schema), **self._settings.options}
 
     def _conversation(self, messages: tuple[Message, ...], reused: bool) -> tuple[Any, Any]:
         """The system blocks, and the turns. What comes before the last message is the prefix worth keeping."""
@@ -103,37 +107,37 @@ class Anthropic:
     def _blocks(self, message: Message, marked: bool) -> list[dict[str, Any]]:
         blocks: list[dict[str, Any]] = []
         for image in message.images:
-            source = {"type": "base64", "media_type": "image/png", "data": self._pictures.data(image)}
+            source = {"type": "base64", "media_type": "image/png", "data": self._images.data(image)}
             blocks.append({"type": "image", "source": source})
         blocks.append({"type": "text", "text": message.content})
         if marked:
             blocks[-1].update(_BREAKPOINT)
         return blocks
 
-    def _reply(self, found: Answered) -> Reply:
-        content = found.body.get("content")
+    def _reply(self, answer: Answer) -> Reply:
+        content = answer.body.get("content")
         if not isinstance(content, list):
-            raise self._wire.malformed(found.body)
-        usage = self._usage(found)
+            raise self._wire.malformed(answer.body)
+        usage = self._usage(answer)
         text = "".join(str(block.get("text") or "") for block in map(table, content) if block.get("type") == "text")
-        stop = _STOPS.get(str(found.body.get("stop_reason")))
+        stop = _STOPS.get(str(answer.body.get("stop_reason")))
         text = checked_text(text, stop, self.name, usage)
-        return Reply(text=text, model=self.name, usage=usage, left=found.left)
+        return Reply(text=text, model=self.name, usage=usage, left=answer.left)
 
-    def _usage(self, found: Answered) -> Usage:
-        said = table(found.body.get("usage"))
-        read, written = count(said.get("cache_read_input_tokens")), count(said.get("cache_creation_input_tokens"))
-        return billed(
-            asked=count(said.get("input_tokens")) + read + written,  # stated without those two
-            said=said.get("output_tokens"),
+    def _usage(self, answer: Answer) -> Usage:
+        stated = table(answer.body.get("usage"))
+        read, written = count(stated.get("cache_read_input_tokens")), count(stated.get("cache_creation_input_tokens"))
+        return usage_of(
+            prompt=count(stated.get("input_tokens")) + read + written,  # stated without those two
+            reply=stated.get("output_tokens"),
             cached=read,
             written=written,
-            seconds=found.seconds,
+            seconds=answer.seconds,
         )
 
     async def close(self) -> None:
         await self._wire.close()
 
 
-def _form(schema: Schema | None) -> Json:
+def _schema_setting(schema: Schema | None) -> Json:
     return {} if schema is None else {"output_config": {"format": {"type": "json_schema", "schema": schema[1]}}}

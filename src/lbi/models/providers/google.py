@@ -10,13 +10,12 @@ from lbi.errors import FailureKind, ModelError
 from lbi.models.images import Size
 from lbi.models.providers._batches import GoogleBatches
 from lbi.models.providers._provider import (
-    Form,
-    Pictures,
+    Images,
     Prompt,
     Schema,
+    StructuredReplies,
     Temperature,
     api_key,
-    billed,
     check_name,
     checked_text,
     count,
@@ -24,12 +23,15 @@ from lbi.models.providers._provider import (
     located,
     table,
     turns,
+    usage_of,
 )
-from lbi.models.providers._wire import Answered, Json, Wire
+from lbi.models.providers._wire import Answer, Wire
 from lbi.models.registry import THINKING_TOKENS, Settings
-from lbi.protocols import Message, Model, Reply, Request
+from lbi.protocols import Json, Message, Model, ModelInfo, Reply, Request
 from lbi.records import Usage
 
+SPEC = "google:NAME"
+NAMES = ("gemini-", "gemma-")
 _URL = "https://generativelanguage.googleapis.com/v1beta"
 _TILED = ("gemini-1", "gemini-2")
 _WHOLE = (None, "STOP", "FINISH_REASON_UNSPECIFIED")
@@ -56,33 +58,35 @@ def image_tokens(name: str, size: Size) -> int:
 class Google:
     """One model behind one pool of connections."""
 
-    free = False
-
     def __init__(self, name: str, settings: Settings, key: str) -> None:
-        self.name, self.endpoint, self.limits = f"google:{name}", settings.base_url, settings.limits
+        self.name = f"google:{name}"
         self._path, self._settings = f"/models/{name}:generateContent", settings
         self._wire = Wire(self.name, settings.base_url or _URL, {"x-goog-api-key": key}, settings, key)
-        self._temperature, self._form = Temperature(), Form(settings.limits)
-        self._pictures = Pictures(settings, partial(image_tokens, name))
-        self.image_tokens = self._pictures.tokens
-        self.batches = GoogleBatches(self._wire, name, self._now, lambda found, request: self._reply(found))
+        self._temperature, self._structured = Temperature(), StructuredReplies(settings.limits)
+        self._images = Images(settings, partial(image_tokens, name))
+        self.info = ModelInfo(
+            endpoint=settings.base_url,
+            limits=settings.limits,
+            image_tokens=self._images.tokens,
+            batches=GoogleBatches(self._wire, name, self._batch_body, lambda answer, request: self._reply(answer)),
+        )
 
     async def complete(self, request: Request) -> Reply:
-        async def send(prompt: Prompt, schema: Schema | None) -> Answered:
+        async def send(prompt: Prompt, schema: Schema | None) -> Answer:
             return await self._temperature.send(
-                lambda given: self._wire.post(self._path, self._body(prompt, schema, given, request)),
+                lambda setting: self._wire.post(self._path, self._body(prompt, schema, setting, request)),
                 request.temperature,
             )
 
-        return self._reply(await self._form.send(send, request))
+        return self._reply(await self._structured.send(send, request))
 
-    def _now(self, request: Request) -> Json:
-        """The body of a request as far as it is known by now what the model takes."""
-        return self._body(*self._form.given(request), self._temperature.given(request.temperature), request)
+    def _batch_body(self, request: Request) -> Json:
+        """The body of a request in a batch, by what is known of the model so far."""
+        return self._body(*self._structured.prompt(request), self._temperature.setting(request.temperature), request)
 
-    def _body(self, prompt: Prompt, schema: Schema | None, given: Json, request: Request) -> Json:
-        room = request.max_tokens + (0 if self.endpoint else THINKING_TOKENS)
-        generation = {"generationConfig": {"maxOutputTokens": room, **given, **_form(schema)}}
+    def _body(self, prompt: Prompt, schema: Schema | None, setting: Json, request: Request) -> Json:
+        room = request.max_tokens + (0 if self.info.endpoint else THINKING_TOKENS)
+        generation = {"generationConfig": {"maxOutputTokens": room, **setting, **_schema_setting(schema)}}
         return {**self._conversation(prompt), **generation, **self._settings.options}
 
     def _conversation(self, prompt: Prompt) -> Json:
@@ -98,29 +102,29 @@ class Google:
 
     def _parts(self, message: Message) -> list[Json]:
         images = [
-            {"inlineData": {"mimeType": "image/png", "data": self._pictures.data(image)}} for image in message.images
+            {"inlineData": {"mimeType": "image/png", "data": self._images.data(image)}} for image in message.images
         ]
         return [*images, {"text": message.content}]
 
-    def _reply(self, found: Answered) -> Reply:
-        usage, candidate = self._usage(found), first(found.body.get("candidates"))
-        blocked = table(found.body.get("promptFeedback")).get("blockReason")
+    def _reply(self, answer: Answer) -> Reply:
+        usage, candidate = self._usage(answer), first(answer.body.get("candidates"))
+        blocked = table(answer.body.get("promptFeedback")).get("blockReason")
         if not candidate and not blocked:
-            raise self._wire.malformed(found.body)
+            raise self._wire.malformed(answer.body)
         reason = candidate.get("finishReason")
         if reason in _STUMBLED:
             raise ModelError(f"{self.name}: failed: the reply ended with {reason}", kind="failed", usage=usage)
         text = "".join(_texts(table(candidate.get("content")).get("parts")))
         text = checked_text(text, "refused" if blocked else _stop(reason), self.name, usage)
-        return Reply(text=text, model=self.name, usage=usage, left=found.left)
+        return Reply(text=text, model=self.name, usage=usage, left=answer.left)
 
-    def _usage(self, found: Answered) -> Usage:
-        said = table(found.body.get("usageMetadata"))
-        return billed(
-            asked=said.get("promptTokenCount"),  # cached ones included
-            said=count(said.get("candidatesTokenCount")) + count(said.get("thoughtsTokenCount")),
-            cached=said.get("cachedContentTokenCount"),
-            seconds=found.seconds,
+    def _usage(self, answer: Answer) -> Usage:
+        stated = table(answer.body.get("usageMetadata"))
+        return usage_of(
+            prompt=stated.get("promptTokenCount"),  # cached ones included
+            reply=count(stated.get("candidatesTokenCount")) + count(stated.get("thoughtsTokenCount")),
+            cached=stated.get("cachedContentTokenCount"),
+            seconds=answer.seconds,
         )
 
     async def close(self) -> None:
@@ -134,15 +138,17 @@ def _stop(reason: Any) -> FailureKind | None:
     return "truncated" if reason == "MAX_TOKENS" else "refused"
 
 
-def _form(schema: Schema | None) -> Json:
-    return {} if schema is None else {"responseMimeType": "application/json", "responseSchema": _known(schema[1])}
+def _schema_setting(schema: Schema | None) -> Json:
+    if schema is None:
+        return {}
+    return {"responseMimeType": "application/json", "responseSchema": _without_unknown(schema[1])}
 
 
-def _known(schema: Json) -> Json:
-    """A schema without the one word of ours that Google's kind of schema does not have."""
+def _without_unknown(schema: Json) -> Json:
+    """A schema without the one key of ours that Google's kind of schema does not know."""
     return {
-        key: {name: _known(each) for name, each in value.items()} if key == "properties"
-        else _known(value) if key == "items" else value
+        key: {name: _without_unknown(inner) for name, inner in value.items()} if key == "properties"
+        else _without_unknown(value) if key == "items" else value
         for key, value in schema.items()
         if key != "additionalProperties"
     }  # fmt: skip
@@ -150,5 +156,5 @@ def _known(schema: Json) -> Json:
 
 def _texts(parts: Any) -> list[str]:
     """The texts of a reply without the model's thoughts."""
-    found = [table(part) for part in parts] if isinstance(parts, list) else []
-    return [str(part.get("text") or "") for part in found if not part.get("thought")]
+    tables = [table(part) for part in parts] if isinstance(parts, list) else []
+    return [str(part.get("text") or "") for part in tables if not part.get("thought")]

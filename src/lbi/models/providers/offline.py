@@ -13,10 +13,13 @@ from collections.abc import Callable
 from lbi.errors import ModelError
 from lbi.offline import commands, labels, policy
 from lbi.offline.lexical import SYNONYMS, values, widened, words
-from lbi.protocols import Fields, Reply, Request
+from lbi.protocols import Fields, ModelInfo, Reply, Request
 from lbi.records import Trajectory, Usage
 
 NAME = "offline"
+SPEC = NAME
+#: family of environments -> the agent that attempts tasks there without asking the model
+EXPLORERS = {"web": "explore", "shell": "try_commands", "repository": "try_commands"}
 _IMPERATIVE = re.compile(
     r"^(?:to |you can |you may |click|press|select|choose|fill|enter|use|go to|open)", re.IGNORECASE
 )
@@ -27,7 +30,7 @@ class OfflineModel:
     """Answers every role from the request's fields; free, deterministic, and nothing to close."""
 
     name = NAME
-    free = True
+    info = ModelInfo(free=True, language_model=False)
 
     async def complete(self, request: Request) -> Reply:
         answer = _ROLES.get(request.role)

@@ -10,25 +10,27 @@ from lbi.errors import FailureKind
 from lbi.models.images import Size, scaled_size
 from lbi.models.providers._batches import OpenAIBatches
 from lbi.models.providers._provider import (
-    Form,
-    Pictures,
+    Images,
     Prompt,
     Schema,
+    StructuredReplies,
     Temperature,
     api_key,
-    billed,
     check_name,
     checked_text,
     first,
     located,
     table,
     turns,
+    usage_of,
 )
-from lbi.models.providers._wire import Answered, Json, Wire
+from lbi.models.providers._wire import Answer, Wire
 from lbi.models.registry import THINKING_TOKENS, Settings
-from lbi.protocols import Message, Model, Reply, Request
+from lbi.protocols import Json, Message, Model, ModelInfo, Reply, Request
 from lbi.records import Usage
 
+SPEC = "openai:NAME"
+NAMES = ("gpt-", "chatgpt-", "o1", "o3", "o4")
 _URL = "https://api.openai.com/v1"
 #: beginnings of names, more telling ones first: tokens of an image, and of each of its tiles
 _TILES = (("gpt-4o-mini", 2833, 5667), ("gpt-4o", 85, 170), ("o1", 75, 150), ("o3", 75, 150))
@@ -78,37 +80,39 @@ def _patches(size: Size) -> int:
 class OpenAI:
     """One model behind one pool of connections."""
 
-    free = False
-
     def __init__(self, name: str, settings: Settings, key: str) -> None:
-        self.name, self.endpoint, self.limits = f"openai:{name}", settings.base_url, settings.limits
+        self.name = f"openai:{name}"
         self._model, self._settings = name, settings
         headers = {"authorization": f"Bearer {key}"}
         self._wire = Wire(self.name, settings.base_url or _URL, headers, settings, key)
-        self._temperature, self._form = Temperature(), Form(settings.limits)
-        self._pictures = Pictures(settings, partial(image_tokens, name))
-        self.image_tokens = self._pictures.tokens
-        self.batches = OpenAIBatches(self._wire, self._now, self._reply)
+        self._temperature, self._structured = Temperature(), StructuredReplies(settings.limits)
+        self._images = Images(settings, partial(image_tokens, name))
+        self.info = ModelInfo(
+            endpoint=settings.base_url,
+            limits=settings.limits,
+            image_tokens=self._images.tokens,
+            batches=OpenAIBatches(self._wire, self._batch_body, self._reply),
+        )
 
     async def complete(self, request: Request) -> Reply:
-        async def send(prompt: Prompt, schema: Schema | None) -> Answered:
+        async def send(prompt: Prompt, schema: Schema | None) -> Answer:
             return await self._temperature.send(
-                lambda given: self._wire.post("/chat/completions", self._body(prompt, schema, given, request)),
+                lambda setting: self._wire.post("/chat/completions", self._body(prompt, schema, setting, request)),
                 request.temperature,
             )
 
-        return self._reply(await self._form.send(send, request), request)
+        return self._reply(await self._structured.send(send, request), request)
 
-    def _now(self, request: Request) -> Json:
-        """The body of a request as far as it is known by now what the model takes."""
-        return self._body(*self._form.given(request), self._temperature.given(request.temperature), request)
+    def _batch_body(self, request: Request) -> Json:
+        """The body of a request in a batch, by what is known of the model so far."""
+        return self._body(*self._structured.prompt(request), self._temperature.setting(request.temperature), request)
 
-    def _body(self, prompt: Prompt, schema: Schema | None, given: Json, request: Request) -> Json:
+    def _body(self, prompt: Prompt, schema: Schema | None, setting: Json, request: Request) -> Json:
         room = {"max_completion_tokens": request.max_tokens + THINKING_TOKENS}
-        if self.endpoint:
+        if self.info.endpoint:
             room = {"max_tokens": request.max_tokens}  # the older name is the one that all servers know
         messages = [self._turn(role, parts) for role, parts in turns(prompt)]
-        body = {"model": self._model, "messages": messages, **room, **given, **_form(schema)}
+        body = {"model": self._model, "messages": messages, **room, **setting, **_schema_setting(schema)}
         return {**body, **self._settings.options}
 
     def _turn(self, role: str, parts: list[Message]) -> Json:
@@ -117,42 +121,42 @@ class OpenAI:
         if not images:
             return {"role": role, "content": text}
         shown = [
-            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{self._pictures.data(image)}"}}
+            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{self._images.data(image)}"}}
             for image in images
         ]
         return {"role": role, "content": [{"type": "text", "text": text}, *shown]}
 
-    def _reply(self, found: Answered, request: Request) -> Reply:
-        choice = first(found.body.get("choices"))
+    def _reply(self, answer: Answer, request: Request) -> Reply:
+        choice = first(answer.body.get("choices"))
         message = choice.get("message")
         if not isinstance(message, dict):
-            raise self._wire.malformed(found.body)
-        usage = self._usage(found)
+            raise self._wire.malformed(answer.body)
+        usage = self._usage(answer)
         stop = _stop(choice.get("finish_reason"), bool(message.get("refusal")), usage, request)
         text = checked_text(_text(message.get("content")), stop, self.name, usage)
-        return Reply(text=text, model=self.name, usage=usage, left=found.left)
+        return Reply(text=text, model=self.name, usage=usage, left=answer.left)
 
-    def _usage(self, found: Answered) -> Usage:
+    def _usage(self, answer: Answer) -> Usage:
         """What the server states; a server that states nothing has its tokens estimated by `metering`."""
-        said = table(found.body.get("usage"))
-        details = table(said.get("prompt_tokens_details"))
-        return billed(
-            asked=said.get("prompt_tokens"),
-            said=said.get("completion_tokens"),
+        stated = table(answer.body.get("usage"))
+        details = table(stated.get("prompt_tokens_details"))
+        return usage_of(
+            prompt=stated.get("prompt_tokens"),
+            reply=stated.get("completion_tokens"),
             cached=details.get("cached_tokens"),
             written=details.get("cache_write_tokens"),
-            seconds=found.seconds,
+            seconds=answer.seconds,
         )
 
     async def close(self) -> None:
         await self._wire.close()
 
 
-def _form(schema: Schema | None) -> Json:
+def _schema_setting(schema: Schema | None) -> Json:
     if schema is None:
         return {}
-    name, said = schema
-    return {"response_format": {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": said}}}
+    name, body = schema
+    return {"response_format": {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": body}}}
 
 
 def _stop(reason: object, refusal: bool, usage: Usage, request: Request) -> FailureKind | None:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from lbi.errors import ModelError, UserError
 from lbi.models.registry import Settings
-from lbi.prompts import DEFAULT_LIMITS, estimate_tokens, render
-from lbi.protocols import Model, Reply, Request
+from lbi.prompts import estimate_tokens, render
+from lbi.protocols import Model, ModelInfo, Reply, Request
 from lbi.records import Usage
+
+SPEC = "scripted:FILE"
 
 
 def create(name: str, settings: Settings) -> Model:
@@ -31,9 +33,6 @@ class Scripted:
     An exception in the list, or returned by the function, is raised. ``requests`` keeps what was asked.
     """
 
-    endpoint = ""
-    limits = DEFAULT_LIMITS
-
     def __init__(
         self,
         replies: Iterable[str | Exception] | Callable[[Request], str | Exception],
@@ -42,9 +41,9 @@ class Scripted:
         free: bool = False,
     ) -> None:
         self.name = name
-        self.free = free
+        self.info = ModelInfo(free=free)
         self.requests: list[Request] = []
-        self._replies = replies if callable(replies) else None
+        self._answer = replies if callable(replies) else None
         self._queue = iter(()) if callable(replies) else iter(replies)
         self.closed = False
 
@@ -54,14 +53,17 @@ class Scripted:
 
     async def complete(self, request: Request) -> Reply:
         self.requests.append(request)
-        text = self._replies(request) if self._replies else next(self._queue, None)
+        text = self._answer(request) if self._answer else next(self._queue, None)
         if text is None:
             raise ModelError(f"{self.name}: the script is over after {self.calls - 1} replies")
         if isinstance(text, Exception):
             raise text
-        asked = sum(estimate_tokens(message.content) for message in render(request))
-        usage = Usage(calls=1, input_tokens=asked, output_tokens=estimate_tokens(text), cost=0.0 if self.free else None)
-        return Reply(text=text, model=self.name, usage=usage)
+        return Reply(text=text, model=self.name, usage=self._usage(request, text))
+
+    def _usage(self, request: Request, text: str) -> Usage:
+        prompt = sum(estimate_tokens(message.content) for message in render(request))
+        cost = 0.0 if self.info.free else None
+        return Usage(calls=1, input_tokens=prompt, output_tokens=estimate_tokens(text), cost=cost)
 
     async def close(self) -> None:
         self.closed = True

@@ -1,7 +1,7 @@
-"""A prompt of ours -> a reply that fits it, made up by the prompt's hash: a run without a model that differs nowhere.
+"""A prompt of ours -> a reply that fits it, made up by the prompt's hash: for runs without a model, always the same.
 
-It tells the roles apart by their prompts' first lines. Tasks, actions and labels are sound in form and foolish in
-content, so a whole run works, is the same at any time, and says nothing of quality.
+The roles are told apart by their prompts' first lines. Tasks, actions and labels are sound in form and foolish in
+content, so a whole run works, and its results say nothing about quality.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _STEPS = 5  # after so many an episode ends itself
 def improvised(latency: float = 0.0) -> Callable[[Json], Answer]:
     """A script for the test server: request body -> answer, always the same for the same messages."""
 
-    def answer(asked: Json) -> Answer:
-        return Answer(reply(_texts(asked)), latency=latency)
+    def answer(request: Json) -> Answer:
+        return Answer(reply(_texts(request)), latency=latency)
 
     return answer
 
@@ -34,10 +34,10 @@ def improvised(latency: float = 0.0) -> Callable[[Json], Answer]:
 def journalled(script: Callable[[Json], Answer | str], file: Path) -> Callable[[Json], Answer | str]:
     """The same script, which appends a line to a file for each request as it arrives: the hash of its turns."""
 
-    def answer(asked: Json) -> Answer | str:
+    def answer(request: Json) -> Answer | str:
         with file.open("a") as journal:
-            journal.write(digest_of_turns(_texts(asked)) + "\n")
-        return script(asked)
+            journal.write(digest_of_turns(_texts(request)) + "\n")
+        return script(request)
 
     return answer
 
@@ -62,9 +62,9 @@ def reply(turns: list[str]) -> str:
     return _label(chance)
 
 
-def _texts(asked: Json) -> list[str]:
-    """The texts of an OpenAI-shaped body."""
-    return [_text(message["content"]) for message in asked["messages"]]
+def _texts(request: Json) -> list[str]:
+    """The texts of a body in OpenAI's format."""
+    return [_text(message["content"]) for message in request["messages"]]
 
 
 def _text(content: Any) -> str:
@@ -76,8 +76,8 @@ def _label(chance: random.Random) -> str:
 
 
 def _tasks(last: str, chance: random.Random) -> str:
-    found = _COUNT.search(last)
-    tasks = [{"instruction": f"{_label(chance)}.", "quote": ""} for _ in range(int(found[1]) if found else 1)]
+    count = _COUNT.search(last)
+    tasks = [{"instruction": f"{_label(chance)}.", "quote": ""} for _ in range(int(count[1]) if count else 1)]
     return json.dumps(tasks)
 
 

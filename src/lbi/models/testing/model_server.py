@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lbi.models.testing.batch_office import Office
+from lbi.models.testing.batch_service import BatchService
 from lbi.models.testing.improvised import improvised, journalled
 from lbi.models.testing.wire_formats import CONTEXT_TOO_LONG, FORMATS, NO_TEMPERATURE, Answer, Flaw, Format, Json
 
@@ -43,10 +43,10 @@ class ModelServer:
     served: int = 0  # requests that arrived
     most_at_once: int = 0  # requests that were being answered at the same time
     url: str = ""
-    office: Office = field(init=False)  # its batches
+    batch_service: BatchService = field(init=False)  # its batches
 
     def __post_init__(self) -> None:
-        self.office = Office(self.next)
+        self.batch_service = BatchService(self.next)
 
     @property
     def openai_url(self) -> str:
@@ -85,8 +85,8 @@ class ModelServer:
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         from aiohttp import web
 
-        if self.office.knows(request):
-            return await self.office.serve(request)
+        if self.batch_service.knows(request):
+            return await self.batch_service.serve(request)
         form = _format_of(request.path)
         if form is None or request.method != "POST":
             return web.json_response({"error": {"message": f"nothing is at {request.path}"}}, status=404)
@@ -94,24 +94,23 @@ class ModelServer:
         self.served += 1
         self.most_at_once = max(self.most_at_once, self._open)
         try:
-            asked: Json = {**json.loads(await request.read()), "headers": dict(request.headers), "path": request.path}
+            body: Json = {**json.loads(await request.read()), "headers": dict(request.headers), "path": request.path}
             if self.keep:
-                self.requests.append(asked)
-            return await self._answered(request, self.next(asked), asked, form)
+                self.requests.append(body)
+            return await self._answered(request, self.next(body), body, form)
         finally:
             self._open -= 1
 
-    def next(self, asked: Json) -> Answer:
+    def next(self, body: Json) -> Answer:
+        """The script's answer to a request's body."""
         if callable(self.script):
-            found = self.script(asked)
+            answer = self.script(body)
         else:
             assert self._left is not None
-            found = self._left.pop(0) if len(self._left) > 1 else self._left[0]
-        return Answer(found) if isinstance(found, str) else found
+            answer = self._left.pop(0) if len(self._left) > 1 else self._left[0]
+        return Answer(answer) if isinstance(answer, str) else answer
 
-    async def _answered(
-        self, request: web.BaseRequest, answer: Answer, asked: Json, form: Format
-    ) -> web.StreamResponse:
+    async def _answered(self, request: web.BaseRequest, answer: Answer, body: Json, form: Format) -> web.StreamResponse:
         from aiohttp import web
 
         if answer.latency:
@@ -120,16 +119,16 @@ class ModelServer:
             await self._closing.wait()
         if answer.flaw in ("reset", "hang"):
             return _dropped(request)
-        made = form.body(answer, asked) if answer.status == 200 else form.error(answer)
-        said = json.dumps(made if answer.body is None else answer.body)
+        usual = form.body(answer, body) if answer.status == 200 else form.error(answer)
+        text = json.dumps(usual if answer.body is None else answer.body)
         if answer.flaw in ("cut_off", "cut_stream", "stall"):
-            return await self._half(request, said.encode(), answer.flaw)
-        said = {"malformed": said[: len(said) // 2], "not_json": _NOT_JSON, "wrong_shape": "[1]"}.get(answer.flaw, said)
+            return await self._half(request, text.encode(), answer.flaw)
+        text = {"malformed": text[: len(text) // 2], "not_json": _NOT_JSON, "wrong_shape": "[1]"}.get(answer.flaw, text)
         headers = dict(answer.headers)
         if answer.retry_after is not None and form is not FORMATS["google"]:
             headers["retry-after"] = f"{answer.retry_after:g}"
         kind = "text/html" if answer.flaw == "not_json" else "application/json"
-        return web.Response(body=said.encode(), status=answer.status, headers=headers, content_type=kind)
+        return web.Response(body=text.encode(), status=answer.status, headers=headers, content_type=kind)
 
     async def _half(self, request: web.BaseRequest, body: bytes, flaw: Flaw) -> web.StreamResponse:
         """The first half of a body, and then the end of the connection, or nothing for ever."""
@@ -167,8 +166,8 @@ def _format_of(path: str) -> Format | None:
 
 def _read(file: Path) -> list[Answer]:
     """One answer per line: a JSON string, or an object of Answer's fields."""
-    found = [json.loads(line) for line in file.read_text().splitlines() if line.strip()]
-    return [Answer(each) if isinstance(each, str) else Answer(**each) for each in found]
+    rows = [json.loads(line) for line in file.read_text().splitlines() if line.strip()]
+    return [Answer(row) if isinstance(row, str) else Answer(**row) for row in rows]
 
 
 async def serve(script: Script, port: int) -> None:

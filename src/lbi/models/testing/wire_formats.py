@@ -1,4 +1,4 @@
-"""An answer of the test server -> the body that a provider would have sent: Answer("hi") -> {"choices": [...]}."""
+"""An answer of the test server -> the body that a provider would send: Answer("hi") -> {"choices": [...]}."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ NO_TEMPERATURE = Answer(status=400, message="`temperature` is not supported with
 
 
 class Format(NamedTuple):
-    """What one provider makes of an answer: ``body(answer, asked)`` with status 200, ``error(answer)`` with another."""
+    """What a provider makes of an answer: ``body(answer, request)`` with status 200, ``error(answer)`` with another."""
 
     body: Callable[[Answer, Json], Json]
     error: Callable[[Answer], Json]
 
 
-def openai_body(answer: Answer, asked: Json) -> Json:
+def openai_body(answer: Answer, request: Json) -> Json:
     """A chat completion."""
     if answer.flaw == "no_answer":
         return {"error": {"message": "upstream failed", "code": 502}}
@@ -102,7 +102,7 @@ def openai_body(answer: Answer, asked: Json) -> Json:
     choice: Json = {"index": 0, "message": {"role": "assistant", "content": text, "refusal": refusal}}
     if answer.flaw != "no_finish":
         choice["finish_reason"] = "length" if answer.flaw == "truncated" else "stop"
-    head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": asked.get("model")}
+    head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": request.get("model")}
     return {**head, "choices": [choice], **_usage("usage", usage, answer)}
 
 
@@ -112,7 +112,7 @@ def openai_error(answer: Answer) -> Json:
     return {"error": {"message": _message(answer), "type": kind, "param": None, "code": answer.code or None}}
 
 
-def anthropic_body(answer: Answer, asked: Json) -> Json:
+def anthropic_body(answer: Answer, request: Json) -> Json:
     """A message of Claude."""
     if answer.flaw == "no_answer":
         return {"type": "error", "error": {"type": "api_error", "message": "upstream failed"}}
@@ -128,7 +128,7 @@ def anthropic_body(answer: Answer, asked: Json) -> Json:
         "id": "msg_1",
         "type": "message",
         "role": "assistant",
-        "model": asked.get("model"),
+        "model": request.get("model"),
         "content": [] if silent else [{"type": "text", "text": answer.text}],
         "stop_reason": stop,
         "stop_sequence": None,
@@ -142,7 +142,7 @@ def anthropic_error(answer: Answer) -> Json:
     return {"type": "error", "error": {"type": kind, "message": _message(answer)}}
 
 
-def google_body(answer: Answer, asked: Json) -> Json:
+def google_body(answer: Answer, request: Json) -> Json:
     """A reply of Gemini."""
     if answer.flaw == "no_answer":
         return {"error": {"code": 503, "message": "upstream failed", "status": "UNAVAILABLE"}}

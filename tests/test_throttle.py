@@ -1,4 +1,4 @@
-"""The gate before a provider: rate limits are learnt and shared, a dead provider is waited for, and nothing is lost."""
+"""The throttle before a provider: rate limits are learnt and shared, a dead provider is waited for, nothing is lost."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pytest
 from lbi.errors import FailureKind, ModelBusy, ModelError, ModelUnavailable
 from lbi.models.middleware.base import MemoryCalls
 from lbi.models.middleware.circuit_breaker import Pause
-from lbi.models.middleware.rate_limit import Bucket, Lane
+from lbi.models.middleware.rate_limit import Bucket, RateLimit
 from lbi.models.middleware.retry import Retry, retried
 from lbi.models.middleware.stack import wrapped
-from lbi.models.middleware.throttle import Gate
+from lbi.models.middleware.throttle import Throttle
 from lbi.models.pricing import Prices
 from lbi.models.providers.scripted import Scripted
 from lbi.models.registry import open_model
 from lbi.models.testing.model_server import Answer, ModelServer
-from lbi.protocols import Fields, Model, Reply, Request
+from lbi.protocols import Fields, Model, ModelInfo, Reply, Request
 from lbi.records import Left, Observation, Task
 
 REQUEST = Request(
@@ -57,12 +57,12 @@ class Clock:
                 await asyncio.sleep(0)
         self._until.remove(until)
 
-    def gate(self, **options: object) -> Gate:
-        return Gate("provider", clock=self.time, sleep=self.sleep, **options)  # type: ignore[arg-type]
+    def throttle(self, **options: object) -> Throttle:
+        return Throttle("provider", clock=self.time, sleep=self.sleep, **options)  # type: ignore[arg-type]
 
-    def retried(self, model: Model, gate: Gate, retry: Retry | None = None) -> Model:
+    def retried(self, model: Model, throttle: Throttle, retry: Retry | None = None) -> Model:
         chance = random.Random(1)
-        return retried(model, retry or Retry(), gate, sleep=self.sleep, clock=self.time, rng=chance)
+        return retried(model, retry or Retry(), throttle, sleep=self.sleep, clock=self.time, rng=chance)
 
 
 def sample(n: int) -> Request:
@@ -78,7 +78,7 @@ async def ask(model: Model, count: int) -> list[str]:
 
 def test_an_empty_limit_fills_steadily() -> None:
     bucket = Bucket()
-    bucket.learn(Left("requests", limit=50, remaining=0, resets_in=10), sent_before=0, asked_at=0)
+    bucket.learn(Left("requests", limit=50, remaining=0, resets_in=10), sent_before=0, started=0)
     assert bucket.wait(1, now=0) == pytest.approx(0.2)
     assert bucket.wait(1, now=0.2) == 0
     assert bucket.wait(50, now=0.2) == pytest.approx(9.8)
@@ -87,7 +87,7 @@ def test_an_empty_limit_fills_steadily() -> None:
 
 def test_a_limit_without_its_size_waits_for_the_reset() -> None:
     bucket = Bucket()
-    bucket.learn(Left("requests", limit=None, remaining=0, resets_in=10), sent_before=0, asked_at=0)
+    bucket.learn(Left("requests", limit=None, remaining=0, resets_in=10), sent_before=0, started=0)
     assert (bucket.wait(1, now=4), bucket.wait(1, now=10)) == (6, 0)
 
 
@@ -96,23 +96,23 @@ def test_calls_that_started_later_are_not_in_what_a_reply_says_is_left() -> None
     before = bucket.sent
     for _ in range(3):
         bucket.take(1)  # the first of these is the one whose reply comes; the provider saw only that one
-    bucket.learn(Left("requests", limit=10, remaining=3, resets_in=100), before + 1, asked_at=0)
+    bucket.learn(Left("requests", limit=10, remaining=3, resets_in=100), before + 1, started=0)
     bucket.take(1)
     assert bucket.wait(1, now=0) > 0
 
 
 def test_tokens_count_as_many_as_a_prompt_has() -> None:
-    lane = Lane()
+    limit = RateLimit()
     said = (Left("requests", 50, 40, 10), Left("input tokens", 1000, 100, 9), Left("output tokens", 500, 400, 1))
-    lane.learn(said, {}, asked_at=0)
-    assert lane.wait(100, now=0) == 0
-    assert lane.wait(200, now=0) == pytest.approx(1)
+    limit.learn(said, {}, started=0)
+    assert limit.wait(100, now=0) == 0
+    assert limit.wait(200, now=0) == pytest.approx(1)
 
 
 class Limited:
     """A provider with a bucket of ``limit`` calls that fills in a minute; states what is left, as real ones do."""
 
-    name, free = "limited:m", False
+    name, info = "limited:m", ModelInfo()
 
     def __init__(self, clock: Clock, limit: int, latency: float = 2.0, headers: bool = True) -> None:
         self._clock, self._limit, self._latency, self._headers = clock, limit, latency, headers
@@ -140,7 +140,7 @@ class Limited:
 async def test_stated_limits_are_used_up_and_hardly_exceeded() -> None:
     clock = Clock()
     provider = Limited(clock, limit=60)
-    model = clock.retried(provider, clock.gate())
+    model = clock.retried(provider, clock.throttle())
     assert await ask(model, 300) == ["ok"] * 300
     ideal = (300 - 60) / 1.0  # a full bucket, then one a second
     assert clock.now < 1.15 * ideal
@@ -166,7 +166,7 @@ async def test_a_server_that_states_no_limits_is_learnt_from_its_refusals() -> N
 
     clock = Clock()
     narrow = Narrow(clock, limit=0)
-    model = clock.retried(narrow, clock.gate(pause=Pause(failures=1000)), Retry(attempts=50))
+    model = clock.retried(narrow, clock.throttle(pause=Pause(failures=1000)), Retry(attempts=50))
     assert await ask(model, 200) == ["ok"] * 200
     assert narrow.refused < 2 * 200
 
@@ -176,7 +176,7 @@ async def test_the_wait_that_one_task_is_told_holds_for_all_of_them(provider: st
     clock = Clock()
     async with ModelServer([Answer(status=429, retry_after=30), "ok"]) as server:
         model = open_model(f"{provider}:any", base_url=server.url_of(provider))
-        asked = clock.retried(model, clock.gate())
+        asked = clock.retried(model, clock.throttle())
         first = asyncio.create_task(asked.complete(sample(0)))
         await clock.until(lambda: clock.slept > 0)
         assert (await asked.complete(sample(1))).text == (await first).text == "ok"
@@ -187,14 +187,14 @@ async def test_the_wait_that_one_task_is_told_holds_for_all_of_them(provider: st
 async def test_a_long_wait_is_said() -> None:
     said: list[str] = []
     clock = Clock()
-    way = clock.gate(say=said.append).way("a model")
-    way.lane.learn((Left("requests", None, 0, 120),), {}, asked_at=0)
-    await way.enter(tokens=1)
+    model = clock.throttle(say=said.append).of("a model")
+    model.rate_limit.learn((Left("requests", None, 0, 120),), {}, started=0)
+    await model.enter(tokens=1)
     assert clock.now == 120
     assert said == ["a model: the provider's rate limit is used up; going on in 120 s"]
 
 
-# the breaker
+# the circuit breaker
 
 
 def failing(times: int, kind: FailureKind = "connection") -> Scripted:
@@ -207,8 +207,8 @@ def failing(times: int, kind: FailureKind = "connection") -> Scripted:
 async def test_a_dead_provider_is_paused_said_and_resumed_and_no_call_is_lost(kind: FailureKind) -> None:
     said: list[str] = []
     clock, provider = Clock(), failing(12, kind)
-    gate = clock.gate(say=said.append, pause=Pause(failures=5, first=10, longest=10_000))
-    assert await ask(clock.retried(provider, gate), 1) == ["ok"]
+    throttle = clock.throttle(say=said.append, pause=Pause(failures=5, first=10, longest=10_000))
+    assert await ask(clock.retried(provider, throttle), 1) == ["ok"]
     assert provider.calls == 13
     assert "does not answer (gone); all its calls wait, next try in 10 s" in said[0]
     assert "answers again after" in said[-1]
@@ -218,23 +218,23 @@ async def test_a_dead_provider_is_paused_said_and_resumed_and_no_call_is_lost(ki
 
 async def test_while_a_provider_is_paused_one_call_at_a_time_tries() -> None:
     clock, flying, most = Clock(), 0, 0
-    gate = clock.gate(pause=Pause(failures=5, first=10))
+    throttle = clock.throttle(pause=Pause(failures=5, first=10))
     dead = True
 
     class Provider(Limited):
         async def complete(self, request: Request) -> Reply:
             nonlocal flying, most
             flying += 1
-            most = max(most, flying) if gate.breaker.paused else 0
+            most = max(most, flying) if throttle.circuit_breaker.paused else 0
             await clock.sleep(1)
             flying -= 1
             if dead:
                 raise ModelBusy("gone", kind="connection")
             return Reply(text="ok", model=self.name)
 
-    tasks = asyncio.create_task(ask(clock.retried(Provider(clock, 1), gate, Retry(attempts=9)), 50))
+    tasks = asyncio.create_task(ask(clock.retried(Provider(clock, 1), throttle, Retry(attempts=9)), 50))
     await clock.until(lambda: clock.now >= 200)
-    assert gate.breaker.paused
+    assert throttle.circuit_breaker.paused
     assert most == 1
     dead = False
     assert await tasks == ["ok"] * 50
@@ -242,8 +242,8 @@ async def test_while_a_provider_is_paused_one_call_at_a_time_tries() -> None:
 
 async def test_a_provider_that_stays_away_ends_the_run_with_what_to_do() -> None:
     clock = Clock()
-    gate = clock.gate(say=lambda text: None, pause=Pause(failures=2, first=10, patience=100))
-    model = clock.retried(failing(10**6), gate, Retry(attempts=50))
+    throttle = clock.throttle(say=lambda text: None, pause=Pause(failures=2, first=10, patience=100))
+    model = clock.retried(failing(10**6), throttle, Retry(attempts=50))
     found = await asyncio.gather(*(model.complete(sample(n)) for n in range(10)), return_exceptions=True)
     assert {type(each) for each in found} == {ModelUnavailable}
     assert "provider has not answered for" in str(found[0])
@@ -253,15 +253,15 @@ async def test_a_provider_that_stays_away_ends_the_run_with_what_to_do() -> None
 @pytest.mark.parametrize("failure", [ModelBusy("slow", kind="rate limit"), ModelError("no", kind="bad request")])
 async def test_a_provider_that_refuses_is_not_dead(failure: ModelError) -> None:
     clock = Clock()
-    gate = clock.gate()
-    model = clock.retried(Scripted([failure] * 30), gate)
+    throttle = clock.throttle()
+    model = clock.retried(Scripted([failure] * 30), throttle)
     await asyncio.gather(*(model.complete(sample(n)) for n in range(5)), return_exceptions=True)
-    assert not gate.breaker.paused
+    assert not throttle.circuit_breaker.paused
 
 
 async def test_a_try_that_is_cancelled_leaves_the_next_one_to_another() -> None:
     clock = Clock()
-    gate = clock.gate(say=lambda text: None, pause=Pause(failures=1, first=10))
+    throttle = clock.throttle(say=lambda text: None, pause=Pause(failures=1, first=10))
     stuck: list[int] = []
 
     class Provider(Limited):
@@ -276,28 +276,28 @@ async def test_a_try_that_is_cancelled_leaves_the_next_one_to_another() -> None:
                 await asyncio.Event().wait()
             return Reply(text="ok", model=self.name)
 
-    model = clock.retried(Provider(clock, 1), gate)
+    model = clock.retried(Provider(clock, 1), throttle)
     tasks = [asyncio.create_task(model.complete(sample(0)))]
-    await clock.until(lambda: gate.breaker.paused)
+    await clock.until(lambda: throttle.circuit_breaker.paused)
     tasks.append(asyncio.create_task(model.complete(sample(1))))
     await clock.until(lambda: bool(stuck))
     tasks.pop(stuck[0]).cancel()
     assert (await tasks[0]).text == "ok"
-    assert not gate.breaker.paused
+    assert not throttle.circuit_breaker.paused
 
 
 async def test_models_of_one_provider_share_the_pause_and_not_the_limits() -> None:
-    gate = Clock().gate()
-    gate.way("a").lane.learn((Left("requests", 50, 0, 10),), {}, 0)
-    assert gate.way("a").lane.wait(1, 0) > 0
-    assert gate.way("b").lane.wait(1, 0) == 0
-    assert gate.way("a")._breaker is gate.way("b")._breaker is gate.breaker
+    throttle = Clock().throttle()
+    throttle.of("a").rate_limit.learn((Left("requests", 50, 0, 10),), {}, 0)
+    assert throttle.of("a").rate_limit.wait(1, 0) > 0
+    assert throttle.of("b").rate_limit.wait(1, 0) == 0
+    assert throttle.of("a").circuit_breaker is throttle.of("b").circuit_breaker is throttle.circuit_breaker
 
 
-async def test_waiting_at_the_gate_uses_up_no_patience_of_a_call() -> None:
+async def test_waiting_at_the_throttle_uses_up_no_patience_of_a_call() -> None:
     clock, provider = Clock(), failing(20)
-    gate = clock.gate(say=lambda text: None, pause=Pause(failures=2, first=100, longest=100))
-    model = clock.retried(provider, gate, Retry(attempts=4, deadline=60))
+    throttle = clock.throttle(say=lambda text: None, pause=Pause(failures=2, first=100, longest=100))
+    model = clock.retried(provider, throttle, Retry(attempts=4, deadline=60))
     assert (await model.complete(REQUEST)).text == "ok"
     assert clock.now > 1000
 
@@ -314,7 +314,7 @@ async def test_over_the_wire_every_call_ends_well_though_the_server_was_gone(pro
             meters=store,
             prices=Prices(),
             retry=Retry(first=0.001),
-            gate=Gate(provider, say=said.append, pause=Pause(first=0.001)),
+            throttle=Throttle(provider, say=said.append, pause=Pause(first=0.001)),
         )
         assert await ask(model, 25) == ["ok"] * 25
         await model.close()
@@ -347,10 +347,10 @@ async def test_the_deadline_ends_an_attempt_that_is_under_way(provider: str) -> 
 
 
 async def test_a_cancelled_call_leaves_its_place_to_others() -> None:
-    gate = Gate("provider")
+    throttle = Throttle("provider")
     async with ModelServer([Answer(flaw="hang")]) as server:
         model = open_model("openai:any", base_url=server.openai_url)
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(retried(model, Retry(), gate).complete(REQUEST), 0.2)
+            await asyncio.wait_for(retried(model, Retry(), throttle).complete(REQUEST), 0.2)
         await model.close()
-    assert gate.way("openai:any").lane.flying == 0
+    assert throttle.of("openai:any").rate_limit.in_flight == 0

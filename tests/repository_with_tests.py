@@ -63,7 +63,7 @@ PASSING = (
 )
 
 
-def write_till(folder: Path) -> Path:
+def write_repository(folder: Path) -> Path:
     (folder / "src").mkdir(parents=True)
     (folder / "tests").mkdir()
     (folder / "src" / "till.py").write_text(TILL)
