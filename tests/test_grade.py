@@ -26,7 +26,7 @@ from lbi.errors import ScoreError, UserError
 from lbi.records import Task
 from running import lbi, lbi_here
 from small_repository import needs_bubblewrap
-from tills import PASSING, TILL, ground_of, write_till
+from till_repository import PASSING, TILL, ground_of, write_till
 
 pytestmark = needs_bubblewrap
 BROKEN = "tests/test_till.py::test_ten_are_cheaper"

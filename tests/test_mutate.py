@@ -16,7 +16,7 @@ from lbi.benchmarks.swebench.patches import apply
 from lbi.errors import UserError
 from running import lbi_here
 from small_repository import needs_bubblewrap
-from tills import PASSING, contents, ground_of, write_till
+from till_repository import PASSING, contents, ground_of, write_till
 
 
 def changes(body: str, operator: str) -> list[str]:

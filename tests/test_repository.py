@@ -11,7 +11,7 @@ import pytest
 from lbi.documents.corpus import DocumentSource, read_corpus
 from lbi.documents.git_dates import file_dates
 from lbi.documents.readers.python import read
-from tills import write_till
+from till_repository import write_till
 
 WHO = ("-c", "user.name=test", "-c", "user.email=test@example.org")
 

@@ -19,7 +19,7 @@ from lbi.benchmarks.swebench.mutations.tasks import write_tasks
 from lbi.benchmarks.swebench.predictions import Prediction, write_predictions
 from running import environ, lbi
 from small_repository import needs_bubblewrap
-from tills import PASSING, TILL, ground_of, write_till
+from till_repository import PASSING, TILL, ground_of, write_till
 
 BUG = {"instance_id": "a__b-1", "repo": "a/b", "base_commit": "c0ffee", "problem_statement": "Breaks."}
 

@@ -23,7 +23,7 @@ from lbi.environments.web.browser import SharedBrowser, is_loopback
 from lbi.environments.web.checks import evaluate
 from lbi.environments.web.login import LogIn
 from lbi.environments.web.observe import screenshot, view_page
-from lbi.environments.web.perform import Refused, TimedOut, find, open_address, perform
+from lbi.environments.web.perform import ActionRefused, TimedOut, find, open_address, perform
 from lbi.environments.web.session import Session
 from lbi.environments.web.url_rules import UrlRules
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
@@ -139,7 +139,7 @@ class WebEnvironment:
         page = parse_observation(self._last.text)
         try:
             element = find(page, call.target) if call.target else None
-        except Refused as error:
+        except ActionRefused as error:
             return self._refuse(self._action(action, call, None), self._masked(str(error)))
         taken = self._action(action, call, element)
         refusal = self._forbidden(call, element)
@@ -258,7 +258,7 @@ class WebEnvironment:
         session.refused = error = ""
         try:
             await perform(session, call, element, self._refs.get(element.ref, "") if element else "")
-        except Refused as refused:
+        except ActionRefused as refused:
             self._timed_out = isinstance(refused, TimedOut)
             error = self._masked(str(refused))
         except EnvironmentFailure:
