@@ -19,19 +19,19 @@ from lbi.records import digest_of
 _SECRET = re.compile(r"\$\{(\w+)\}")
 
 
-class Section(BaseModel):
+class Table(BaseModel):
     """A table of the file: frozen, and closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Prepare(Section):
+class Prepare(Table):
     """How the pristine state is made. This happens once."""
 
     script: str = ""  # Python, run by the application's interpreter in the empty state folder
 
 
-class State(Section):
+class State(Table):
     """What is restored between episodes, and what counts as state."""
 
     database: str = ""  # SQLite file within the state folder
@@ -48,14 +48,14 @@ class State(Section):
         return self
 
 
-class Form(Section):
+class FormLogin(Table):
     """A log-in by hand: actions in grounded form on the page ``url``."""
 
     url: str
     steps: tuple[str, ...] = ()
 
 
-class Basic(Section):
+class BasicLogin(Table):
     """HTTP basic authentication; ``url`` is visited once where a session begins there."""
 
     username: str
@@ -63,23 +63,23 @@ class Basic(Section):
     url: str = ""
 
 
-class Login(Section):
+class Login(Table):
     """How to log in: at most one of these ways."""
 
-    basic: Basic | None = None
+    basic: BasicLogin | None = None
     headers: dict[str, str] = Field(default_factory=dict)
-    form: Form | None = None
+    form: FormLogin | None = None
     storage_state: str = ""  # file that Playwright's storage_state() wrote
 
     @model_validator(mode="after")
     def _only_one(self) -> Self:
-        given = [name for name in ("basic", "headers", "form", "storage_state") if getattr(self, name)]
-        if len(given) > 1:
-            raise ValueError(f"choose one of {', '.join(given)}")
+        ways = [name for name in ("basic", "headers", "form", "storage_state") if getattr(self, name)]
+        if len(ways) > 1:
+            raise ValueError(f"choose one of {', '.join(ways)}")
         return self
 
 
-class Policy(Section):
+class Policy(Table):
     """Regular expressions on path and query (urls) and on elements' names; deny is tested first and wins."""
 
     allow_urls: tuple[str, ...] = ()
@@ -96,7 +96,7 @@ class Policy(Section):
         return self
 
 
-class Application(Section):
+class Application(Table):
     """One application file. Relative paths in it start at ``folder``, where it lies."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
