@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from lbi import plugins
 from lbi.addresses import is_loopback
 from lbi.errors import FailureKind, ModelBusy, ModelError, UserError
 from lbi.models.providers._left import left
@@ -50,6 +51,26 @@ def opened(provider: str) -> Opened:
                 await model.close()
 
     return open_
+
+
+def test_a_name_without_its_provider_is_told_with_it() -> None:
+    for name, meant in (
+        ("gpt-5", "openai:gpt-5"),  # on the price list
+        ("gpt-99", "openai:gpt-99"),  # named as OpenAI names its models
+        ("claude-sonnet-4-5", "anthropic:claude-sonnet-4-5"),
+        ("gemini-2.5-pro", "google:gemini-2.5-pro"),
+        ("text-embedding-3-small", "openai:text-embedding-3-small"),
+    ):
+        with pytest.raises(UserError) as caught:
+            open_model(name)
+        assert str(caught.value) == f"there is no provider {name!r}; did you mean {meant}?"
+    with pytest.raises(UserError, match="models has no 'nothing-like-it'"):
+        open_model("nothing-like-it")
+
+
+def test_every_provider_says_how_a_config_names_its_models() -> None:
+    for name in providers():
+        assert plugins.load("models", name).SPEC.partition(":")[0] == name
 
 
 async def test_a_reply_carries_text_model_and_tokens(opened: Opened, provider: str) -> None:

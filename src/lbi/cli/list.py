@@ -53,10 +53,29 @@ def _files(kind: str) -> Callable[[], Rows]:
     return lambda: [(name, _first_line(plugins.available(kind)[name].module)) for name in plugins.names(kind)]
 
 
-def _first_line(module: str) -> str:
+def _models() -> Rows:
+    """Providers, by how a config names their models: openai:NAME."""
+    rows = {name: plugins.available("models")[name].module for name in plugins.names("models")}
+    return [(_constant(module, "SPEC") or name, _first_line(module)) for name, module in rows.items()]
+
+
+def _source(module: str) -> ast.Module:
     spec = importlib.util.find_spec(module)
-    source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
-    return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+    return ast.parse(Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else "")
+
+
+def _first_line(module: str) -> str:
+    return (ast.get_docstring(_source(module)) or "").partition("\n")[0]
+
+
+def _constant(module: str, name: str) -> str:
+    """A text that a module gives a name at its top level, or ""."""
+    for node in _source(module).body:
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [name]:
+            return (
+                node.value.value if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else ""
+            )
+    return ""
 
 
 def _applications() -> Rows:
@@ -98,7 +117,7 @@ KINDS: dict[str, Callable[[], Rows]] = {
     "benchmarks": _benchmarks,
     "agents": _files("agents"),
     "filters": _files("filters"),
-    "models": _files("models"),
+    "models": _models,
     "environments": _files("environments"),
     "configs": _configs,
 }
