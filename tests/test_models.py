@@ -14,11 +14,10 @@ from pathlib import Path
 import pytest
 
 from lbi import plugins
-from lbi.addresses import is_loopback
 from lbi.errors import FailureKind, ModelBusy, ModelError, UserError
 from lbi.models.providers._left import left
 from lbi.models.providers.scripted import Scripted
-from lbi.models.registry import PaidRequestForbidden, open_model, providers
+from lbi.models.registry import PaidRequestForbidden, is_loopback, open_model, providers
 from lbi.models.testing.model_server import CONTEXT_TOO_LONG, NO_TEMPERATURE, Answer, Flaw, ModelServer, Script
 from lbi.models.testing.wire_formats import Json
 from lbi.protocols import Fields, Model, Reply, Request
