@@ -1,7 +1,7 @@
 """BrowserGym's own environment on given pages -> one line of JSON with the seconds of each reset, load and fill.
 
-Run by benchmarks/web.py in a virtual environment of BrowserGym's. Its chat window, a second browser, is left out, which
-speaks for BrowserGym.
+Run by performance/web.py in a virtual environment of BrowserGym's. Its chat window, a second browser, is left out,
+which speaks for BrowserGym.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     pip install -e .[bench]             the two others; without them only ours is measured
     pip install -U openai               ... whose wishes for it contradict each other; both work with a new one
-    python benchmarks/engine.py         rates: 500 in flight at 1 s, all sides; many: 1,000 in flight at 10 s, ours;
+    python performance/engine.py         rates: 500 in flight at 1 s, all sides; many: 1,000 in flight at 10 s, ours;
                                         memory: 100,000 calls, ours
-    python benchmarks/engine.py rates   only that part
+    python performance/engine.py rates   only that part
 
 The test server runs in a process of its own, each side in a fresh one. `raw` is a bare socket per worker that sends
 the same request again and again and looks for the end of the reply: what the server can do. `wire` is our provider

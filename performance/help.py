@@ -1,6 +1,6 @@
 """How long `lbi --help` takes, and which imports take most of it.
 
-python benchmarks/help.py [10]       so many times
+python performance/help.py [10]       so many times
 """
 
 from __future__ import annotations

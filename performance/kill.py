@@ -1,11 +1,11 @@
 """What kill -9 costs a run: of our process, the browser, its driver, the application's server, the model's, at random.
 
-    python benchmarks/kill.py [--target lbi|browser|driver|application|model] [--points 50] [--seed 0] [--config FILE]
+    python performance/kill.py [--target lbi|browser|driver|application|model] [--points 50] [--seed 0] [--config FILE]
 
-A small application (tests/larder.py), or with --config any other, is learnt with a model server in a process of its
-own that makes its replies up by the prompts' hash (`lbi.models.testing`): twice undisturbed, and then with kills. A
-killed process of ours is started again with the same command; after any other kill the run has to go on by itself.
-Printed for each target:
+A small application (tests/small_application.py), or with --config any other, is learnt with a model server in a
+process of its own that makes its replies up by the prompts' hash (`lbi.models.testing`): twice undisturbed, and then
+with kills. A killed process of ours is started again with the same command; after any other kill the run has to go on
+by itself. Printed for each target:
 
   points   kills that hit a process at work                runs    runs that took them, each to its end
   equal    of these runs, those with the undisturbed one's dataset: tasks, trajectories, examples, episodes, results,
@@ -40,10 +40,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import zstandard
 
-from larder import command, environ, write_larder
 from lbi.models.testing.improvised import digest_of_turns
 from lbi.records import Example, Record, Result, Task, Trajectory
 from lbi.storage.run_folder import RunFolder
+from running import command, environ
+from small_application import write_application
 
 TARGETS = ("lbi", "browser", "driver", "application", "model")
 TYPES: dict[str, type[Record]] = {
@@ -380,7 +381,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = given.keep or Path(place)
-        config = given.config or write_larder(Path(place) / "app")
+        config = given.config or write_application(Path(place) / "app")
         extra = tuple(part for each in given.set for part in ("--set", each))
         setting = Setting(
             config, "" if given.config else str(Path(place) / "cache"), folder, given.latency, given.spread, extra

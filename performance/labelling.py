@@ -1,7 +1,7 @@
 """What labelling costs per kept example, naively and with each lever, on long walks through a real application.
 
-    python benchmarks/walks.py FOLDER           # first: walks in a real browser, kept in FOLDER
-    python benchmarks/labelling.py FOLDER [--lengths 5,10,20,40] [--kind abstract]
+    python performance/walks.py FOLDER           # first: walks in a real browser, kept in FOLDER
+    python performance/labelling.py FOLDER [--lengths 5,10,20,40] [--kind abstract]
 
 The real labelling stage runs, with the offline labeller behind a model that counts what two providers would bill: four
 bytes are a token; a cache knows what an earlier request that had *finished* began with; it forgets nothing (providers
@@ -217,7 +217,7 @@ async def run(folder: Path, lengths: list[int], kind: str) -> None:
     for steps in lengths:
         long = [beginning(walked, replayed, steps) for walked, replayed in walks if len(walked.steps) >= steps]
         if not long:
-            raise UserError(f"no walk in {folder} has {steps} steps; make longer ones: benchmarks/walks.py --steps")
+            raise UserError(f"no walk in {folder} has {steps} steps; make longer ones: performance/walks.py --steps")
         rows = {name: await labelled(long, Labelling(**{**OFF, **how}), kind) for name, how in LEVERS.items()}
         print_table(steps, len(long), "abstract" if kind == "abstract" else "summarise", rows)
     print_differences(walks)

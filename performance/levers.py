@@ -1,6 +1,6 @@
 """Whether the levers of labelling change what is learnt: with and without them, from the same attempts, to the end.
 
-    python benchmarks/levers.py FOLDER [--config configs/spirit.toml] [--rollouts 12] [--tasks 12] [--compose 6]
+    python performance/levers.py FOLDER [--config configs/spirit.toml] [--rollouts 12] [--tasks 12] [--compose 6]
 
 One run with the levers as they are by default (`on`) and one with all of them off (`off`), the naive method; all spans
 are labelled in both. `off` starts from a copy of the attempts of `on` and of their replays, which know nothing of

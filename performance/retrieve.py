@@ -1,7 +1,7 @@
 """How much CPU time building and searching an index of examples takes, beside a plain scan in Python.
 
-    python benchmarks/retrieve.py            1,000, 10,000 and 100,000 examples
-    python benchmarks/retrieve.py 2000       these many
+    python performance/retrieve.py            1,000, 10,000 and 100,000 examples
+    python performance/retrieve.py 2000       these many
 
 The examples are made up: a site of lists, forms and items, ten spans per trajectory. The scan scores the same two
 things (observations, then instructions) with the same BM25, over word counts that it has at hand already.

@@ -1,6 +1,6 @@
 """How long a sandbox takes to start, for a command, to be reset and compared, beside what people use instead.
 
-    python benchmarks/sandbox.py [--files 2000] [--repeat 10] [--image IMAGE] [--only podman worktree]
+    python performance/sandbox.py [--files 2000] [--repeat 10] [--image IMAGE] [--only podman worktree]
 
 Beside it: the same without a sandbox (`--unsafe`, which copies), a plain process in a plain copy, a git worktree, and
 Podman or Docker where an engine is there, with an image of this machine's own programs unless another is named. Prints
@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from lbi.errors import UserError
-from lbi.sandbox.open import open_sandbox
+from lbi.sandbox.backends import open_sandbox
 from small_image import NAME, build
 
 WHO = ("-c", "user.name=bench", "-c", "user.email=bench@example.org")

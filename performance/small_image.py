@@ -1,8 +1,8 @@
 """An image of a container made of this machine's own programs, without any registry: bash, coreutils, find, grep, tar.
 
-    python benchmarks/small_image.py [--engine podman] [--name localhost/lbi-test]
+    python performance/small_image.py [--engine podman] [--name localhost/lbi-test]
 
-For `benchmarks/sandbox.py`, and for tests/test_sandbox.py, which uses localhost/lbi-test where an engine has it.
+For `performance/sandbox.py`, and for tests/test_sandbox.py, which uses localhost/lbi-test where an engine has it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Writes a second of the run's database, one commit for each beside one commit for many; and kill -9 while it writes.
 
-    python benchmarks/store.py [--rows 20000] [--tasks 500] [--kills 8]
+    python performance/store.py [--rows 20000] [--tasks 500] [--kills 8]
 
 `each` is what the store did before decision 0013: every write its own transaction, in the thread that asks for it, not
 synced to the disk (synchronous=NORMAL) and synced (FULL). `grouped` is the store: as many tasks as --tasks write and

@@ -1,11 +1,12 @@
 """Learning with its stages one after the other beside learning as a stream: the same work, the same dataset.
 
-    python benchmarks/stream.py [--latency 1.0] [--rollouts 24] [--workers 2] [--rounds 1]
+    python performance/stream.py [--latency 1.0] [--rollouts 24] [--workers 2] [--rounds 1]
 
-A small application (tests/larder.py) in a real browser, and a model server in a process of its own that takes --latency
-seconds for each reply and makes it up by the prompt's hash (`lbi.models.testing`). `apart` attempts everything, then
-labels and filters everything, then replays everything; `stream` is what `lbi run` does. Both in fresh run folders, in
-turns. Printed: seconds, how busy environments and models were, and the ratio; the datasets are compared.
+A small application (tests/small_application.py) in a real browser, and a model server in a process of its own that
+takes --latency seconds for each reply and makes it up by the prompt's hash (`lbi.models.testing`). `apart` attempts
+everything, then labels and filters everything, then replays everything; `stream` is what `lbi run` does. Both in fresh
+run folders, in turns. Printed: seconds, how busy environments and models were, and the ratio; the datasets are
+compared.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from rich.console import Console
 
 from kill import Server, timeless
-from larder import write_larder
 from lbi.config import Config, load_config
 from lbi.context import RunContext
 from lbi.environments import open_environments
@@ -38,6 +38,7 @@ from lbi.synthesis.examples import without_idle
 from lbi.synthesis.label import PARALLEL_CALLS, label
 from lbi.synthesis.stream import overlapped
 from lbi.synthesis.verify import replayer, verify
+from small_application import write_application
 
 
 async def apart(context: RunContext, tasks: list[Task]) -> None:
@@ -102,7 +103,7 @@ def main() -> None:
                 "synthesis.rollouts": given.rollouts,
                 "workers": given.workers,
             }
-            config = load_config(write_larder(Path(place) / "app"), overrides)
+            config = load_config(write_application(Path(place) / "app"), overrides)
             for turn in range(given.rounds):
                 for name, way in (("apart", apart), ("stream", stream)):
                     took, shares, dataset = asyncio.run(measured(way, config, Path(place) / f"{name}-{turn}", tasks))

@@ -1,6 +1,6 @@
 """Long walks through a real application by the explorer in a real browser: what labelling is measured on.
 
-    python benchmarks/walks.py FOLDER [--application trac] [--walks 4] [--steps 60]
+    python performance/walks.py FOLDER [--application trac] [--walks 4] [--steps 60]
 
 The explorer knows of nothing to set out for at first, so a few episodes that are not counted go before. Each walk is
 replayed from a reset once, so that the replay can judge spans of it. The folder keeps them; what it has is not done

@@ -1,6 +1,6 @@
 """Steps per second of the web environment beside BrowserGym's, on the same pages, servers and browser.
 
-    python benchmarks/web.py [--application trac] [--contexts 1,2,4] [--rounds 2] [--alone]
+    python performance/web.py [--application trac] [--contexts 1,2,4] [--rounds 2] [--alone]
 
 BrowserGym wants a Playwright of its own, so it is installed into a virtual environment in the cache (PyPI) and run as
 one process for each context. ``--alone`` leaves it out.

@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from larder import answer, command, environ, lbi, lbi_here, write_larder
 from lbi import __version__
 from lbi.cli.errors import explained
 from lbi.config import Config, load_config
@@ -26,13 +25,15 @@ from lbi.models.pricing import Price
 from lbi.records import Document, Example, Task
 from lbi.storage.run_folder import RunFolder
 from lbi.storage.writer import Writer
+from running import answer, command, environ, lbi, lbi_here
+from small_application import write_application
 
 HEAVY = {"pydantic", "rich", "jinja2", "numpy", "playwright", "openai", "anthropic", "tantivy", "docutils", "bs4"}
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    return write_larder(tmp_path / "app")
+    return write_application(tmp_path / "app")
 
 
 @pytest.fixture
@@ -94,7 +95,17 @@ def test_every_command_has_help_and_an_unknown_option_is_refused() -> None:
 
 def test_list_names_every_plug_in_with_a_line_of_its_own() -> None:
     found = answer("list", here=True)
-    assert set(found) == {"applications", "benchmarks", "agents", "filters", "models", "environments", "configs"}
+    assert set(found) == {
+        "applications",
+        "benchmarks",
+        "agents",
+        "filters",
+        "models",
+        "environments",
+        "configs",
+        "readers",
+        "exporters",
+    }
     for kind, rows in found.items():
         assert kind == "configs" or (rows and all(row["name"] and row["description"] for row in rows)), kind
     assert [row["name"] for row in answer("list", "agents", here=True)] == [
@@ -259,7 +270,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_bad_choices_of_an_export_are_named(started: Path) -> None:
-    assert "unknown export format 'csv'; choose one of" in refused("export", started, "--format", "csv")
+    assert "there is no export format 'csv'; known:" in refused("export", started, "--format", "csv")
     assert "there is no tier 'best'" in refused("export", started, "--format", "trl", "--tier", "best")
     assert "there is no kind of example 'long'" in refused("export", started, "--format", "trl", "--kinds", "long")
     assert "nothing to export" in refused("export", started, "--format", "trl")

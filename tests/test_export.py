@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lbi.errors import UserError
 from lbi.export.dataset import ExportReport, write_export
-from lbi.export.formats import FORMATS
+from lbi.export.exporters import exporter_names
 from lbi.export.splits import sides_of
 from lbi.export.turns import Lesson
 from lbi.models import parsing
@@ -251,7 +251,7 @@ def test_a_missing_pyarrow_says_how_to_get_it(tmp_path: Path, monkeypatch: pytes
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("fmt", FORMATS)
+@pytest.mark.parametrize("fmt", exporter_names())
 def test_an_export_replaces_the_one_before_and_leaves_nothing_half_written(tmp_path: Path, fmt: str) -> None:
     if fmt == "parquet":
         pytest.importorskip("pyarrow")
@@ -290,7 +290,7 @@ def test_what_does_not_fit_loses_its_oldest_history_first(tmp_path: Path) -> Non
 
 def test_bad_requests_are_the_users_errors(tmp_path: Path) -> None:
     lessons = [lesson_of(trajectory_of("a"))]
-    with pytest.raises(UserError, match="choose one of trl"):
+    with pytest.raises(UserError, match="there is no export format"):
         export(lessons, tmp_path, "csv")
     with pytest.raises(UserError, match="held back"):
         export(lessons, tmp_path, split=1.0)

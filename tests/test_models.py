@@ -62,8 +62,8 @@ def test_a_name_without_its_provider_is_told_with_it() -> None:
     ):
         with pytest.raises(UserError) as caught:
             open_model(name)
-        assert str(caught.value) == f"there is no provider {name!r}; did you mean {meant}?"
-    with pytest.raises(UserError, match="models has no 'nothing-like-it'"):
+        assert str(caught.value) == f"there is no model provider {name!r}; did you mean {meant}?"
+    with pytest.raises(UserError, match="there is no model provider 'nothing-like-it'"):
         open_model("nothing-like-it")
 
 

@@ -68,10 +68,10 @@ class RunContext:
         return of_models if self._pool is None else {"environments": self._pool.utilisation.share(), **of_models}
 
     @contextlib.asynccontextmanager
-    async def turn(self, place: WorkKey, semaphore: asyncio.Semaphore | None = None) -> AsyncIterator[bool]:
+    async def turn(self, key: WorkKey, semaphore: asyncio.Semaphore | None = None) -> AsyncIterator[bool]:
         """Work without an environment, within ``semaphore``: False where another process has done it."""
         if self.leases is not None:
-            async with self.leases.turn(place, semaphore) as mine:
+            async with self.leases.turn(key, semaphore) as mine:
                 yield mine
             return
         async with semaphore or contextlib.nullcontext():
@@ -149,7 +149,7 @@ class RunContext:
     @property
     def restores(self) -> bool:
         """Whether every episode begins with the same state; without that, a replay says nothing."""
-        return bool(getattr(self.environments, "restores", True))
+        return self.environments.restores
 
     def failing(self, kind: str, key: str, stage: Stage) -> Failed:
         """Records failures of the infrastructure under the key of the work; they are never the agent's."""

@@ -6,12 +6,14 @@ value a module (or an object) with the same functions as ours. Two with one name
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from lbi.errors import UserError
@@ -24,9 +26,19 @@ FOLDERS = {
     "filters": "lbi.synthesis.filters",
     "readers": "lbi.documents.readers",
     "exporters": "lbi.export.exporters",
-    "benchmarks": "lbi.benchmarks",
+    "benchmarks": "",  # ours are TOML files (lbi.evaluation.benchmark)
 }
 OURS = "learn-by-interact"
+#: what one of a kind is called in messages
+CALLED = {
+    "models": "model provider",
+    "agents": "agent",
+    "environments": "kind of environment",
+    "filters": "filter",
+    "readers": "document format",
+    "exporters": "export format",
+    "benchmarks": "benchmark",
+}
 
 
 class PlugIn(NamedTuple):
@@ -40,7 +52,8 @@ class PlugIn(NamedTuple):
 
 def available(kind: str) -> dict[str, PlugIn]:
     """All plug-ins of a kind by their names, ours first, without importing any of them."""
-    ours = {name: PlugIn(name, f"{FOLDERS[kind]}.{name}", OURS) for name in _files(FOLDERS[kind])}
+    folder = FOLDERS[kind]
+    ours = {name: PlugIn(name, f"{folder}.{name}", OURS) for name in (_files(folder) if folder else ())}
     return {**{each.name: each for each in _entries(kind) if each.name not in ours}, **ours}
 
 
@@ -52,13 +65,46 @@ def load(kind: str, name: str) -> Any:
     """The plug-in called ``name``. Raises UserError for an unknown name, with the nearest, and for a broken one."""
     plug_in = available(kind).get(name)
     if plug_in is None:
-        raise UserError(f"{kind} has no {name!r}; {_hint(kind, name)}")
+        raise UserError(f"there is no {CALLED[kind]} {name!r}; {_hint(kind, name)}")
     if plug_in.entry is None:
         return importlib.import_module(plug_in.module)
     try:
         return plug_in.entry.load()
     except (ImportError, AttributeError, SyntaxError) as error:
-        raise UserError(f"{kind}: {name!r} of {plug_in.distribution} cannot be loaded: {broken(error)}") from None
+        raise UserError(
+            f"the {CALLED[kind]} {name!r} of the distribution {plug_in.distribution} cannot be loaded: {broken(error)}"
+        ) from None
+
+
+def described(plug_in: PlugIn) -> str:
+    """The first line of its docstring. One of ours is read and not imported; a broken one is said to be broken."""
+    if plug_in.entry is None:
+        return (ast.get_docstring(_tree(plug_in)) or "").partition("\n")[0]
+    try:
+        return (plug_in.entry.load().__doc__ or "").strip().partition("\n")[0]
+    except (ImportError, AttributeError, SyntaxError) as error:
+        return f"cannot be loaded, and is skipped: {broken(error)}"
+
+
+def constant(plug_in: PlugIn, name: str) -> str:
+    """A text that it gives to a name at its top level, or "". As ``described``, ours are not imported for it."""
+    if plug_in.entry is None:
+        values = [
+            node.value.value
+            for node in _tree(plug_in).body
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+            if [ast.unparse(target) for target in node.targets] == [name]
+        ]
+        return next((value for value in values if isinstance(value, str)), "")
+    try:
+        return str(getattr(plug_in.entry.load(), name, ""))
+    except (ImportError, AttributeError, SyntaxError):
+        return ""
+
+
+def _tree(plug_in: PlugIn) -> ast.Module:
+    spec = importlib.util.find_spec(plug_in.module)
+    return ast.parse(Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else "")
 
 
 def broken(error: Exception) -> str:

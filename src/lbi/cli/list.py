@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
-import importlib.util
 import json
 import tomllib
 from collections import Counter
@@ -20,7 +18,8 @@ from lbi.environments.web.application import load_application, shipped_applicati
 from lbi.errors import UserError
 from lbi.evaluation.benchmark import load_benchmark, shipped_benchmarks
 
-Rows = list[tuple[str, str]]  # name, description
+COLUMNS = ("name", "description", "distribution")
+Rows = list[tuple[str, str, str]]  # name, description, the distribution that it comes from
 
 
 def list_all(what: str, as_json: bool) -> int:
@@ -30,7 +29,7 @@ def list_all(what: str, as_json: bool) -> int:
         raise UserError(f"cannot list {what!r}; {hint}")
     found = {kind: rows() for kind, rows in KINDS.items() if not what or kind == what}
     if as_json:
-        said = {kind: [{"name": name, "description": text} for name, text in rows] for kind, rows in found.items()}
+        said = {kind: [dict(zip(COLUMNS, row, strict=True)) for row in rows] for kind, rows in found.items()}
         print(json.dumps(said[what] if what else said, indent=2, ensure_ascii=False))
     else:
         _print(found)
@@ -43,43 +42,31 @@ def _print(found: dict[str, Rows]) -> None:
         table = Table(title=kind, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False)
         table.add_column(no_wrap=True)
         table.add_column()
-        for name, text in rows:
-            table.add_row(f"  {name}", escape(text))
+        for name, text, distribution in rows:
+            table.add_row(
+                f"  {name}", escape(text if distribution in ("", plugins.OURS) else f"{text} [{distribution}]")
+            )
         console.print(table if rows else f"[bold]{kind}[/bold]\n  none", highlight=False)
 
 
 def _files(kind: str) -> Callable[[], Rows]:
-    """Plug-ins: the names of files, and the line that each opens with."""
-    return lambda: [(name, _first_line(plugins.available(kind)[name].module)) for name in plugins.names(kind)]
+    """Plug-ins: their names, the line that each opens with, and the distribution that brings them."""
+    return lambda: [
+        (plug_in.name, plugins.described(plug_in), plug_in.distribution)
+        for _, plug_in in sorted(plugins.available(kind).items())
+    ]
 
 
 def _models() -> Rows:
-    """Providers, by how a config names their models: openai:NAME."""
-    rows = {name: plugins.available("models")[name].module for name in plugins.names("models")}
-    return [(_constant(module, "SPEC") or name, _first_line(module)) for name, module in rows.items()]
-
-
-def _source(module: str) -> ast.Module:
-    spec = importlib.util.find_spec(module)
-    return ast.parse(Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else "")
-
-
-def _first_line(module: str) -> str:
-    return (ast.get_docstring(_source(module)) or "").partition("\n")[0]
-
-
-def _constant(module: str, name: str) -> str:
-    """A text that a module gives a name at its top level, or ""."""
-    for node in _source(module).body:
-        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [name]:
-            return (
-                node.value.value if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else ""
-            )
-    return ""
+    """Providers by how a config names their models, such as openai:NAME."""
+    return [
+        (plugins.constant(plug_in, "SPEC") or plug_in.name, plugins.described(plug_in), plug_in.distribution)
+        for _, plug_in in sorted(plugins.available("models").items())
+    ]
 
 
 def _applications() -> Rows:
-    return [(name, load_application(name).description) for name in shipped_applications()]
+    return [(name, load_application(name).description, plugins.OURS) for name in shipped_applications()]
 
 
 def _benchmarks() -> Rows:
@@ -88,14 +75,15 @@ def _benchmarks() -> Rows:
         benchmark = load_benchmark(name)
         counts = Counter(task.category for task in benchmark.task)
         categories = ", ".join(f"{category or 'other'} {count}" for category, count in sorted(counts.items()))
-        rows.append((name, f"{len(benchmark.task)} held-out tasks on {benchmark.application}: {categories}"))
-    return rows
+        text = f"{len(benchmark.task)} held-out tasks on {benchmark.application}: {categories}"
+        rows.append((name, text, plugins.OURS))
+    return rows + _files("benchmarks")()
 
 
 def _configs() -> Rows:
     """Config files here and in ./configs, each with its first comment."""
     files = [*sorted(Path().glob("*.toml")), *sorted(Path("configs").glob("*.toml"))]
-    return [(str(file), _first_comment(file)) for file in files if _is_config(file)]
+    return [(str(file), _first_comment(file), "") for file in files if _is_config(file)]
 
 
 def _is_config(file: Path) -> bool:
@@ -119,5 +107,7 @@ KINDS: dict[str, Callable[[], Rows]] = {
     "filters": _files("filters"),
     "models": _models,
     "environments": _files("environments"),
+    "readers": _files("readers"),
+    "exporters": _files("exporters"),
     "configs": _configs,
 }

@@ -5,8 +5,6 @@ One document is one section. Nothing is left out silently: what could not be rea
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import re
 import urllib.parse
 from collections.abc import Iterable, Sequence
@@ -16,7 +14,7 @@ from typing import Protocol, cast
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-import lbi.documents.readers
+from lbi import plugins
 from lbi.documents.fetch import TIMEOUT, Raw, Skipped, decode, raws
 from lbi.documents.sections import LONGEST, SHORTEST, Page, fit, trimmed
 from lbi.records import Document, Record
@@ -58,7 +56,7 @@ class Corpus(Record):
 
 
 class _Reader(Protocol):
-    """A module of ``lbi.documents.readers``."""
+    """A plug-in of the kind ``readers``, such as a module of ``lbi.documents.readers``."""
 
     ENDINGS: tuple[str, ...]
     CONTENT_TYPES: tuple[str, ...]
@@ -69,8 +67,8 @@ class _Reader(Protocol):
 
 
 def formats() -> tuple[str, ...]:
-    """Names of the formats that can be read: the files of ``lbi.documents.readers``."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(lbi.documents.readers.__path__)))
+    """Names of the formats that can be read."""
+    return plugins.names("readers")
 
 
 def read_corpus(
@@ -143,7 +141,7 @@ def _iso(date: str) -> str:
 
 @cache
 def _reader(name: str) -> _Reader:
-    return cast(_Reader, importlib.import_module(f"lbi.documents.readers.{name}"))
+    return cast(_Reader, plugins.load("readers", name))
 
 
 def _reader_of(raw: Raw, text: str, name: str) -> _Reader:

@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lbi.benchmarks.swebench.hub import fetched, is_on_hub
+from lbi import plugins
+from lbi.benchmarks.swebench.hub import fetch, is_on_hub
 from lbi.benchmarks.swebench.instance import ENDINGS as DATA_SETS
 from lbi.benchmarks.swebench.instance import Instance, load_instances
 from lbi.benchmarks.swebench.recipes import draft, parse_recipes
@@ -66,7 +67,9 @@ def load_benchmark(name_or_path: str) -> Benchmark:
     by path or on a hub.
     """
     if is_on_hub(name_or_path):
-        return _of_repositories(load_instances(fetched(name_or_path)), name_or_path)
+        return _of_repositories(load_instances(fetch(name_or_path)), name_or_path)
+    if name_or_path in plugins.names("benchmarks"):
+        return _brought(name_or_path)
     if Path(name_or_path).suffix in DATA_SETS:
         return _of_repositories(load_instances(Path(name_or_path).expanduser()), name_or_path)
     text = _text(name_or_path)
@@ -116,6 +119,14 @@ def load_benchmarks(names: str | Sequence[str]) -> Benchmark:
     )
 
 
+def _brought(name: str) -> Benchmark:
+    """The benchmark of another distribution: its plug-in has ``load() -> Benchmark``."""
+    benchmark = plugins.load("benchmarks", name).load()
+    if not isinstance(benchmark, Benchmark):
+        raise UserError(f"the benchmark {name!r} is no lbi.evaluation.benchmark.Benchmark; ask whoever made it")
+    return benchmark
+
+
 def _text(name_or_path: str) -> str:
     if name_or_path in shipped_benchmarks():
         return (resources.files("lbi.benchmarks") / f"{name_or_path}.toml").read_text("utf-8")
@@ -123,7 +134,7 @@ def _text(name_or_path: str) -> str:
     if not path.is_file():
         raise UserError(
             f"no benchmark {name_or_path!r}: neither a file nor one of those shipped "
-            f"({', '.join(shipped_benchmarks())})"
+            f"or installed ({', '.join((*shipped_benchmarks(), *plugins.names('benchmarks')))})"
         )
     try:
         return path.read_text("utf-8")

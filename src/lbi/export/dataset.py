@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from lbi.errors import UserError
-from lbi.export.formats import FORMATS, Format, Sink
+from lbi.export.exporters import Exporter, open_exporter
+from lbi.export.sinks import Sink
 from lbi.export.splits import root_of, sides_of
 from lbi.export.turns import SIDES, Lesson, Side, Turn, turns_of
 from lbi.records import Record
@@ -58,15 +59,14 @@ def write_export(
     pass the dropped ones too, so that composed examples find their parts. ``split`` is the share of lineages held back:
     all that comes from one document, task or trajectory is on one side, also when more examples are added later.
     """
-    if fmt not in FORMATS:
-        raise UserError(f"unknown export format {fmt!r}; choose one of {', '.join(FORMATS)}")
+    exporter = open_exporter(fmt)
     if not 0 <= split < 1:
         raise UserError(f"the share held back for validation is {split}; give a number from 0 up to, not including, 1")
     tally = _Tally()
     lessons = list(rows)
     turns = _turns(lessons, sides_of(lessons, split, seed), actions, max_chars, tally)
     try:
-        files = _write(turns, FORMATS[fmt], out, tally)
+        files = _write(turns, exporter, out, tally)
     except OSError as error:
         raise UserError(
             f"cannot write the export to {out}: {error.strerror or error}; choose another folder"
@@ -134,7 +134,7 @@ def _turns(
                 yield turn
 
 
-def _write(turns: Iterable[Turn], how: Format, out: Path, tally: _Tally) -> tuple[str, ...]:
+def _write(turns: Iterable[Turn], exporter: Exporter, out: Path, tally: _Tally) -> tuple[str, ...]:
     """Write every row beside its place; the files appear when all are there. A side without rows has none."""
     out.mkdir(parents=True, exist_ok=True)
     parts = {side: out / f".{side}.{os.getpid()}.part" for side in SIDES}
@@ -142,14 +142,14 @@ def _write(turns: Iterable[Turn], how: Format, out: Path, tally: _Tally) -> tupl
         with contextlib.ExitStack() as stack:
             sinks: dict[Side, Sink] = {}
             for side in SIDES:
-                sinks[side] = how.sink(parts[side])
+                sinks[side] = exporter.open_sink(parts[side])
                 stack.callback(sinks[side].close)
             for turn in turns:
-                sinks[turn.side].put(how.row(turn))
+                sinks[turn.side].put(exporter.row(turn))
                 tally.add(turn)
         if not tally.rows:
             raise UserError(f"nothing to export: no example has a step to learn from ({_summary(tally.left_out)})")
-        return _replace(out, {side: part for side, part in parts.items() if tally.rows[side]}, how.ending)
+        return _replace(out, {side: part for side, part in parts.items() if tally.rows[side]}, exporter.ENDING)
     finally:
         for part in parts.values():
             part.unlink(missing_ok=True)
@@ -165,8 +165,8 @@ def _replace(out: Path, parts: dict[Side, Path], ending: str) -> tuple[str, ...]
     names = tuple(f"{side}.{ending}" for side in parts)
     (out / "export.json").unlink(missing_ok=True)
     for side in SIDES:
-        for stale in {how.ending for how in FORMATS.values()}:
-            (out / f"{side}.{stale}").unlink(missing_ok=True)
+        for stale in out.glob(f"{side}.*"):
+            stale.unlink()
     for part, name in zip(parts.values(), names, strict=True):
         part.replace(out / name)
     return names

@@ -15,7 +15,7 @@ from lbi.errors import ParseError
 from lbi.models import parsing
 from lbi.prompts import DEFAULT_LIMITS, render
 from lbi.prompts.template import cut
-from lbi.protocols import Fields, Message, PromptLimits, Request
+from lbi.protocols import Fields, Json, Message, PromptLimits, Request
 from lbi.records import Document, Example, Task, Trajectory, digest_of
 
 Side = Literal["train", "validation"]
@@ -114,3 +114,8 @@ def _rendered(lesson: Lesson, start: int, at: int, actions: str, limits: PromptL
         actions=actions,
     )
     return render(Request(role="act", fields=fields), limits)
+
+
+def messages_of(turn: Turn) -> list[Json]:
+    """The prompt as the chat messages that all formats know."""
+    return [{"role": message.role, "content": message.content} for message in turn.prompt]

@@ -118,7 +118,7 @@ def _provider(spec: str) -> Any:
     """The module of a model's provider. Raises UserError where there is none, with what may have been meant."""
     provider = spec.partition(":")[0]
     if provider not in plugins.available("models") and (meant := _with_provider(spec)):
-        raise UserError(f"there is no provider {provider!r}; did you mean {' or '.join(meant)}?")
+        raise UserError(f"there is no model provider {provider!r}; did you mean {' or '.join(meant)}?")
     return plugins.load("models", provider)
 
 

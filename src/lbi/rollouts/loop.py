@@ -1,4 +1,4 @@
-"""Task -> trajectory: one linear loop; what ran is what is recorded, success or not."""
+"""A roll-out: an agent attempts one task in a linear loop. What ran is what is recorded, success or not."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ T = TypeVar("T")
 async def rollout(environment: Environment, agent: Agent, task: Task, step_limit: int, attempt: int = 0) -> Trajectory:
     """Let the agent attempt the task from the environment's pristine state.
 
-    A model that fails for good ends the roll-out, which is data. Raises EnvironmentFailure when the infrastructure
-    breaks, the model's provider included, and BudgetExceeded when the money is spent: then there is no trajectory,
-    and the task is still to be done.
+    A model that fails for good ends the roll-out, and that is recorded. Raises EnvironmentFailure when the
+    infrastructure breaks (the model's provider included), and BudgetExceeded when the money is spent; then there is no
+    trajectory, and the task is still to be done.
     """
     observation = await environment.reset(task)
     steps: list[Step] = []
@@ -42,7 +42,7 @@ async def rollout(environment: Environment, agent: Agent, task: Task, step_limit
         with span("step", {STEP: number}) as now:
             try:
                 decision = await agent.act(task, tuple(steps), observation, environment.actions)
-            except ModelBusy as error:  # a provider that is out of order says nothing of the agent
+            except ModelBusy as error:  # a provider's outage is no failure of the agent
                 raise EnvironmentFailure(f"the model's provider failed: {error}") from error
             except (ModelError, ParseError) as error:
                 now.fail(type(error).__name__)
@@ -72,9 +72,9 @@ async def in_parallel(
     workers: int,
     failed: Callable[[T, EnvironmentFailure, bool], None],
 ) -> None:
-    """Do the jobs on ``workers`` environments of their own, which are closed afterwards (lbi.environments._pool).
+    """Do the jobs on a pool of ``workers`` environments, which are closed afterwards.
 
-    ``failed(job, error, last)`` is told of each failure of the infrastructure.
+    ``failed(job, error, last)`` is called for each failure of the infrastructure.
     """
     pool = Pool(environments, workers)
     try:

@@ -73,7 +73,7 @@ class Leases:
             self._thread = None
             await self._store.write(lambda db: _leave(db, self._worker))
 
-    async def take(self, place: WorkKey) -> State:
+    async def take(self, key: WorkKey) -> State:
         """Claim work: ``mine`` to do, ``theirs`` while another process does it, ``done`` if there is nothing to do.
 
         Raises UserError if this process slept so long that others have taken over what it held.
@@ -84,63 +84,63 @@ class Leases:
                 "start it again with --join"
             )
         with self._guard:
-            if self._held.get(place) in ("given up", "done"):
+            if self._held.get(key) in ("given up", "done"):
                 return "done"
-            self._held[place] = "held"
+            self._held[key] = "held"
             if not self.shared:
                 return "mine"
-        state = await self._store.write(lambda db: _take(db, place, self._worker, self._lease))
+        state = await self._store.write(lambda db: _take(db, key, self._worker, self._lease))
         if state != "mine":
-            self._forget(place)
+            self._forget(key)
         return state
 
-    def done(self, place: WorkKey) -> None:
+    def done(self, key: WorkKey) -> None:
         """The work is done, and what came of it is written."""
         with self._guard:
-            if place.kind in UNRECORDED:
-                self._held[place] = "done"
+            if key.kind in UNRECORDED:
+                self._held[key] = "done"
             else:
-                self._held.pop(place, None)
+                self._held.pop(key, None)
         if self.shared:
-            self._store.write(lambda db: _set(db, place, self._worker, "done"))
+            self._store.write(lambda db: _set(db, key, self._worker, "done"))
 
-    def give_up(self, place: WorkKey) -> None:
+    def give_up(self, key: WorkKey) -> None:
         """Nobody shall try it again while this run of the program lasts."""
         with self._guard:
-            self._held[place] = "given up"
+            self._held[key] = "given up"
         if self.shared:
-            self._store.write(lambda db: _set(db, place, self._worker, "given up"))
+            self._store.write(lambda db: _set(db, key, self._worker, "given up"))
 
-    def free(self, place: WorkKey) -> None:
+    def free(self, key: WorkKey) -> None:
         """It was not done, and anybody may."""
-        self._forget(place)
+        self._forget(key)
         if self.shared:
-            self._store.write(lambda db: _set(db, place, self._worker, ""))
+            self._store.write(lambda db: _set(db, key, self._worker, ""))
 
     @contextlib.asynccontextmanager
-    async def turn(self, place: WorkKey, gate: asyncio.Semaphore | None = None) -> AsyncIterator[bool]:
+    async def turn(self, key: WorkKey, gate: asyncio.Semaphore | None = None) -> AsyncIterator[bool]:
         """Wait for one's turn at work: True = do it now, False = it was done or given up by another process.
 
         The gate is held while this process does the work, and not while it waits for another one.
         """
         while True:
             async with gate or contextlib.nullcontext():
-                state = await self.take(place)
+                state = await self.take(key)
                 if state == "mine":
                     with contextlib.ExitStack() as undone:
-                        undone.callback(self.free, place)
+                        undone.callback(self.free, key)
                         yield True
                         undone.pop_all()
-                    self.done(place)
+                    self.done(key)
                     return
             if state == "done":
                 yield False
                 return
             await asyncio.sleep(POLL)
 
-    def _forget(self, place: WorkKey) -> None:
+    def _forget(self, key: WorkKey) -> None:
         with self._guard:
-            self._held.pop(place, None)
+            self._held.pop(key, None)
 
     def _keep_beating(self) -> None:
         last = time.monotonic()
@@ -226,26 +226,26 @@ def _lives(db: sqlite3.Connection, worker: int, lease: float) -> bool:
 
 
 def _write_down(db: sqlite3.Connection, worker: int, held: dict[WorkKey, str], newest: int) -> None:
-    rows = [(*place, worker, state) for place, state in held.items()]
+    rows = [(*key, worker, state) for key, state in held.items()]
     db.executemany("INSERT OR REPLACE INTO claim VALUES(?, ?, ?, ?)", rows)
     _knows(db, worker, newest)
 
 
-def _take(db: sqlite3.Connection, place: WorkKey, worker: int, lease: float) -> State:
-    if db.execute("SELECT 1 FROM record WHERE kind = ? AND key = ?", place).fetchone():
+def _take(db: sqlite3.Connection, key: WorkKey, worker: int, lease: float) -> State:
+    if db.execute("SELECT 1 FROM record WHERE kind = ? AND key = ?", key).fetchone():
         return "done"
-    found = db.execute("SELECT worker, state FROM claim WHERE kind = ? AND key = ?", place).fetchone()
+    found = db.execute("SELECT worker, state FROM claim WHERE kind = ? AND key = ?", key).fetchone()
     if found is not None and found[1] in ("done", "given up"):
         return "done"
     if found is not None and found[0] != worker and _lives(db, found[0], lease):
         return "theirs"
-    db.execute("INSERT OR REPLACE INTO claim VALUES(?, ?, ?, 'held')", (*place, worker))
+    db.execute("INSERT OR REPLACE INTO claim VALUES(?, ?, ?, 'held')", (*key, worker))
     return "mine"
 
 
-def _set(db: sqlite3.Connection, place: WorkKey, worker: int, state: str) -> None:
+def _set(db: sqlite3.Connection, key: WorkKey, worker: int, state: str) -> None:
     """Another state of one's own claim; '' = none."""
     if state:
-        db.execute("UPDATE claim SET state = ? WHERE kind = ? AND key = ? AND worker = ?", (state, *place, worker))
+        db.execute("UPDATE claim SET state = ? WHERE kind = ? AND key = ? AND worker = ?", (state, *key, worker))
     else:
-        db.execute("DELETE FROM claim WHERE kind = ? AND key = ? AND worker = ?", (*place, worker))
+        db.execute("DELETE FROM claim WHERE kind = ? AND key = ? AND worker = ?", (*key, worker))

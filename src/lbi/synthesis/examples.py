@@ -13,6 +13,7 @@ from lbi.context import RunContext
 from lbi.documents.corpus import DocumentSource, read_corpus
 from lbi.errors import ModelError, ParseError, UserError
 from lbi.records import Document, Example, Task, Trajectory
+from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.backward import without_idle_steps
 
 
@@ -76,10 +77,16 @@ def seeded_examples(context: RunContext, seed: int) -> list[tuple[str, Example]]
 
 def stored_examples(context: RunContext, seed: int) -> list[tuple[Example, Trajectory]]:
     """The examples of one seed that are in the folder, kept and dropped, with their trajectories."""
+    return examples_in(context.folder, seed)
+
+
+def examples_in(folder: RunFolder, seed: int) -> list[tuple[Example, Trajectory]]:
+    """The same of a folder that is only read."""
     kinds = ("trajectory", "trimmed", "composition")
-    rows = [row for kind in kinds for row in context.folder.store.all(kind, Trajectory)]
+    rows = [row for kind in kinds for row in folder.store.all(kind, Trajectory)]
     by_id = {trajectory.id: trajectory for key, trajectory in rows if key.startswith(f"{seed}/")}
-    return [(e, by_id[e.trajectory]) for _, e in seeded_examples(context, seed) if e.trajectory in by_id]
+    examples = folder.store.under("example", f"{seed}/", Example)
+    return [(example, by_id[example.trajectory]) for _, example in examples if example.trajectory in by_id]
 
 
 async def all_of(work: Iterable[Coroutine[Any, Any, None]]) -> None:

@@ -59,7 +59,7 @@ def replayer(context: RunContext, seed: int, stage: Stage) -> Work:
         found = store.get(REPLAY, key, Replayed)
         if found is None:
             failed = context.failing(REPLAY, key, stage)
-            await context.pool.do(work, failed=failed, place=WorkKey(REPLAY, key), urgency=LATER)
+            await context.pool.do(work, failed=failed, key=WorkKey(REPLAY, key), urgency=LATER)
             found = store.get(REPLAY, key, Replayed)
         if found is not None:
             await _judge(context, trajectory, seed, found)

@@ -1,0 +1,33 @@
+"""One file per export format: ``row(turn)`` -> what is written of it, ``open_sink(file)`` -> where to, and its ENDING.
+
+A format of another distribution is an entry point of the group ``lbi.exporters`` with the same three names.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol, cast
+
+from lbi import plugins
+from lbi.export.sinks import Sink
+from lbi.export.turns import Turn
+from lbi.protocols import Json
+
+
+class Exporter(Protocol):
+    """A module of this folder."""
+
+    ENDING: str
+
+    def row(self, turn: Turn) -> Json: ...
+
+    def open_sink(self, file: Path) -> Sink: ...
+
+
+def exporter_names() -> tuple[str, ...]:
+    return plugins.names("exporters")
+
+
+def open_exporter(name: str) -> Exporter:
+    """The format called ``name``. Raises UserError for an unknown one, with the nearest."""
+    return cast(Exporter, plugins.load("exporters", name))

@@ -1,0 +1,17 @@
+"""OpenAI's fine-tuning format; the weight keeps the loss off any earlier turn of the assistant."""
+
+from __future__ import annotations
+
+from lbi.export.sinks import JsonLines
+from lbi.export.turns import Turn, messages_of
+from lbi.protocols import Json
+
+__all__ = ["ENDING", "open_sink", "row"]
+
+ENDING = "jsonl"
+open_sink = JsonLines
+
+
+def row(turn: Turn) -> Json:
+    earlier = [message | ({"weight": 0} if message["role"] == "assistant" else {}) for message in messages_of(turn)]
+    return {"messages": [*earlier, {"role": "assistant", "content": turn.reply, "weight": 1}]}

@@ -1,0 +1,20 @@
+"""ShareGPT's conversations of system, human and gpt."""
+
+from __future__ import annotations
+
+from lbi.export.sinks import JsonLines
+from lbi.export.turns import Turn, messages_of
+from lbi.protocols import Json
+
+__all__ = ["ENDING", "open_sink", "row"]
+
+ENDING = "jsonl"
+open_sink = JsonLines
+
+
+NAMES = {"system": "system", "user": "human", "assistant": "gpt"}
+
+
+def row(turn: Turn) -> Json:
+    conversation = [{"from": NAMES[message["role"]], "value": message["content"]} for message in messages_of(turn)]
+    return {"conversations": [*conversation, {"from": "gpt", "value": turn.reply}]}
