@@ -25,6 +25,7 @@ from lbi.models.providers.scripted import Scripted
 from lbi.monitoring.progress import Progress
 from lbi.protocols import Request
 from lbi.records import Document, Task
+from lbi.rollouts.explorer import agent_for_rollouts
 from lbi.rollouts.schedule import attempt_tasks
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.examples import without_idle
@@ -150,6 +151,27 @@ async def test_the_plan_says_what_is_asked(folder, documents, benchmark, held_ou
     assert next(row.calls for row in rows if row.stage == "propose") == len(asked(context))
     work = counts(config, documents, 20 if benchmark else 0)
     assert (work.sections, work.proposed, work.rollouts) == (len(asked(context)), folder.store.count("task"), 10)
+
+
+@pytest.mark.parametrize(
+    ("model", "agent", "environment", "attempts_with", "calls"),
+    [
+        ("offline", "", "web", "explore", 0),
+        ("offline", "", "shell", "try_commands", 0),
+        ("offline", "", "repository", "try_commands", 0),
+        ("offline", "try_commands", "web", "try_commands", 0),
+        ("openai:gpt-5", "try_commands", "shell", "try_commands", 0),
+        ("openai:gpt-5", "", "web", "react", 10 * 4),
+        ("openai:gpt-5", "icl", "web", "icl", 10 * 4),
+        ("offline", "react", "web", "react", 10 * 4),
+    ],
+)
+def test_the_plan_counts_no_calls_of_an_agent_that_asks_no_model(model, agent, environment, attempts_with, calls):
+    config = config_of(10, models={"default": model}, environment=environment)
+    config = config.model_copy(update={"synthesis": config.synthesis.model_copy(update={"agent": agent})})
+    assert agent_for_rollouts(config) == attempts_with
+    rows = plan(config, DOCUMENTS, 20, "")
+    assert sum(row.calls for row in rows if row.stage == "attempt") == calls
 
 
 @settings(max_examples=40)

@@ -115,6 +115,7 @@ def test_list_names_every_plug_in_with_a_line_of_its_own() -> None:
         "react",
         "try_commands",
     ]
+    assert {row["name"] for row in answer("list", "models", here=True)} >= {"offline", "openai:NAME", "anthropic:NAME"}
     assert "did you mean agents?" in refused("list", "agent")
 
 
@@ -202,9 +203,14 @@ def test_a_model_without_key_or_with_an_unknown_name_ends_before_anything_is_don
         "run", config, "-o", out, "--model", "openai:gpt-99", OPENAI_API_KEY="none"
     )
     assert "did you mean 'openai'?" in refused("run", config, "-o", out, "--model", "opnai:gpt-5")
+    assert "did you mean openai:gpt-5?" in refused("run", config, "-o", out, "--model", "gpt-5")
     assert "the price of openai:mine is unknown" in refused(
         *("run", config, "-o", out, "--model", "openai:mine", "--base-url", "http://127.0.0.1:9/v1", "--budget", "1")
     )
+    keys = ("models.default='anthropic:claude-sonnet-4-5'", "models.judges=['openai:gpt-5', 'google:gemini-2.5-pro']")
+    told = refused("run", config, "-o", out, *(part for key in keys for part in ("--set", key)))
+    assert "no key for anthropic and openai and google: set the environment variables ANTHROPIC_API_KEY and" in told
+    assert "OPENAI_API_KEY and GEMINI_API_KEY or GOOGLE_API_KEY" in told
     assert not out.exists()
 
 

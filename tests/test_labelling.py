@@ -230,7 +230,9 @@ async def test_a_busy_model_is_not_asked_for_each(trajectory) -> None:
 
 
 def test_a_part_must_be_a_text_and_keys_may_say_more() -> None:
-    parts = parsing.each(parsing.instruction, ["0-1", "0-2", "1-2"])('```json\n{"pages 0-1": "Go", "0-2": ["x"]}\n```')
+    parts = parsing.of_spans(parsing.instruction, ["0-1", "0-2", "1-2"])(
+        '```json\n{"pages 0-1": "Go", "0-2": ["x"]}\n```'
+    )
     assert parts["0-1"] == "Go"
     assert isinstance(parts["0-2"], ParseError)
     assert isinstance(parts["1-2"], ParseError)

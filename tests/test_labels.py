@@ -106,7 +106,7 @@ async def test_the_model_labels_several_spans_at_once_with_the_same_words(role, 
     fields = Fields(trajectory=created, start=1, end=5, spans=spans)
     assert fields.span_names == ("0-2", "0-4", "1-4")
     reply = await OfflineModel().complete(Request(role=role, fields=fields))
-    found = parsing.each(reader, fields.span_names)(reply.text)
+    found = parsing.of_spans(reader, fields.span_names)(reply.text)
     assert list(found.values()) == [reader(label(created, *span)) for span in spans]
 
 

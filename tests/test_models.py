@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from lbi.addresses import is_loopback
+from lbi import plugins
 from lbi.errors import FailureKind, ModelBusy, ModelError, UserError
 from lbi.models.providers._left import left
 from lbi.models.providers.scripted import Scripted
-from lbi.models.registry import PaidRequestForbidden, open_model, providers
+from lbi.models.registry import PaidRequestForbidden, is_loopback, open_model, providers
 from lbi.models.testing.model_server import CONTEXT_TOO_LONG, NO_TEMPERATURE, Answer, Flaw, ModelServer, Script
 from lbi.models.testing.wire_formats import Json
 from lbi.protocols import Fields, Model, Reply, Request
@@ -50,6 +50,26 @@ def opened(provider: str) -> Opened:
                 await model.close()
 
     return open_
+
+
+def test_a_name_without_its_provider_is_told_with_it() -> None:
+    for name, meant in (
+        ("gpt-5", "openai:gpt-5"),  # on the price list
+        ("gpt-99", "openai:gpt-99"),  # named as OpenAI names its models
+        ("claude-sonnet-4-5", "anthropic:claude-sonnet-4-5"),
+        ("gemini-2.5-pro", "google:gemini-2.5-pro"),
+        ("text-embedding-3-small", "openai:text-embedding-3-small"),
+    ):
+        with pytest.raises(UserError) as caught:
+            open_model(name)
+        assert str(caught.value) == f"there is no model provider {name!r}; did you mean {meant}?"
+    with pytest.raises(UserError, match="there is no model provider 'nothing-like-it'"):
+        open_model("nothing-like-it")
+
+
+def test_every_provider_says_how_a_config_names_its_models() -> None:
+    for name in providers():
+        assert plugins.load("models", name).SPEC.partition(":")[0] == name
 
 
 async def test_a_reply_carries_text_model_and_tokens(opened: Opened, provider: str) -> None:

@@ -69,7 +69,7 @@ def test_no_task_is_an_answer(reply: str) -> None:
 @pytest.mark.parametrize("reply", ["NONE", "none.", '"NONE"', '{"instruction": "NONE"}'])
 def test_a_span_in_which_nothing_was_achieved_has_no_instruction(reply: str) -> None:
     assert parsing.instruction(reply) == ""
-    assert parsing.each(parsing.instruction, ["0-1", "0-2"])('{"0-1": "NONE", "0-2": "Open it."}') == {
+    assert parsing.of_spans(parsing.instruction, ["0-1", "0-2"])('{"0-1": "NONE", "0-2": "Open it."}') == {
         "0-1": "",
         "0-2": "Open it.",
     }

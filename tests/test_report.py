@@ -31,6 +31,7 @@ from lbi.records import (
     Task,
     Trajectory,
     Usage,
+    UsedModel,
     Verdict,
     Vote,
 )
@@ -233,6 +234,14 @@ def test_offline_model_is_never_called_a_language_model(full: RunFolder) -> None
     text = parsed(write_report(full)).find(id="summary").get_text()  # type: ignore[union-attr]
     assert "offline (a program with rules of its own, not a language model)" in text
     assert "judges: openai:judge" in text
+
+
+async def test_a_model_is_called_what_the_run_has_noted_of_it(full: RunFolder) -> None:
+    await full.store.put("model", "offline", UsedModel(name="offline"))
+    await full.store.put("model", "openai:judge", UsedModel(name="openai:judge", language_model=False))
+    text = parsed(write_report(full)).find(id="summary").get_text()  # type: ignore[union-attr]
+    assert "offline (" not in text
+    assert "judges: openai:judge (a program with rules of its own, not a language model)" in text
 
 
 def test_an_arm_on_a_share_of_its_data_is_a_point_of_the_growth_and_no_arm(full: RunFolder) -> None:

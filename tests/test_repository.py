@@ -11,6 +11,7 @@ import pytest
 from lbi.documents.corpus import DocumentSource, read_corpus
 from lbi.documents.git_dates import file_dates
 from lbi.documents.readers.python import read
+from repository_with_tests import write_repository
 
 WHO = ("-c", "user.name=test", "-c", "user.email=test@example.org")
 

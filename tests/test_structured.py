@@ -68,7 +68,7 @@ CASES: dict[str, tuple[Request, Any, Any, str, str]] = {
     ),
     "abstract of spans": (
         Request(role="abstract", fields=Fields(**SPAN, spans=SPANS)),
-        parsing.each(parsing.instruction, ("0-1", "1-2")),
+        parsing.of_spans(parsing.instruction, ("0-1", "1-2")),
         {"0-1": "Look", "1-2": "Close it"},
         '{"0-1": "Look", "1-2": "Close it"}',
         '{"labels": [{"span": "0-1", "text": "Look"}, {"span": "1-2", "text": "Close it"}]}',

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from collections.abc import Callable
 
 import pytest
@@ -57,8 +58,12 @@ class Clock:
                 await asyncio.sleep(0)
         self._until.remove(until)
 
-    def throttle(self, **options: object) -> Throttle:
-        return Throttle("provider", clock=self.time, sleep=self.sleep, **options)  # type: ignore[arg-type]
+    def throttle(self, *, reached: bool = True, **options: object) -> Throttle:
+        """Of a provider that has answered once in this run, unless it was never ``reached``."""
+        throttle = Throttle("provider", clock=self.time, sleep=self.sleep, **options)  # type: ignore[arg-type]
+        if reached:
+            throttle.circuit_breaker.worked(probe=False)
+        return throttle
 
     def retried(self, model: Model, throttle: Throttle, retry: Retry | None = None) -> Model:
         chance = random.Random(1)
@@ -248,6 +253,42 @@ async def test_a_provider_that_stays_away_ends_the_run_with_what_to_do() -> None
     assert {type(each) for each in found} == {ModelUnavailable}
     assert "provider has not answered for" in str(found[0])
     assert "start the same command again" in str(found[0])
+
+
+async def test_an_address_that_nobody_ever_answered_at_ends_the_run_soon() -> None:
+    said: list[str] = []
+    clock = Clock()
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # taken, and nobody listens
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}/v1"
+        model = open_model("openai:mine", base_url=address)
+        throttle = Throttle(f"openai at {address}", say=said.append, clock=clock.time, sleep=clock.sleep)
+        asked = clock.retried(model, throttle)
+        found = await asyncio.gather(*(asked.complete(sample(n)) for n in range(5)), return_exceptions=True)
+        await model.close()
+    assert {type(error) for error in found} == {ModelUnavailable}
+    assert f"openai at {address} could not be reached in 10 s" in str(found[0])
+    assert "see that the address is right and that a server runs there" in str(found[0])
+    assert "start the same command again" in str(found[0])
+    assert "\n" not in str(found[0])
+    assert clock.now < 15
+    assert len(said) == 1
+    assert "trying for 10 s in all" in said[0]
+
+
+async def test_a_server_that_comes_up_within_its_first_seconds_is_waited_for() -> None:
+    clock = Clock()
+    model = clock.retried(failing(4), clock.throttle(reached=False, say=lambda text: None))
+    assert await ask(model, 3) == ["ok"] * 3
+    assert clock.now < 10
+
+
+@pytest.mark.parametrize("kind", [kind for kind in DEAD if kind != "connection"])
+async def test_a_server_that_is_there_and_fails_gets_the_usual_patience_from_its_first_call(kind: FailureKind) -> None:
+    clock = Clock()
+    throttle = clock.throttle(reached=False, say=lambda text: None, pause=Pause(failures=2, first=10))
+    assert await ask(clock.retried(failing(6, kind), throttle), 1) == ["ok"]
+    assert clock.now > 100
 
 
 @pytest.mark.parametrize("failure", [ModelBusy("slow", kind="rate limit"), ModelError("no", kind="bad request")])

@@ -64,8 +64,8 @@ class RunContext:
 
     def shares(self) -> dict[str, Share]:
         """How busy the environments and the models were."""
-        found = {"models": self.models_utilisation.share()}
-        return found if self._pool is None else {"environments": self._pool.utilisation.share(), **found}
+        of_models = {"models": self.models_utilisation.share()}
+        return of_models if self._pool is None else {"environments": self._pool.utilisation.share(), **of_models}
 
     @contextlib.asynccontextmanager
     async def turn(self, key: WorkKey, semaphore: asyncio.Semaphore | None = None) -> AsyncIterator[bool]:

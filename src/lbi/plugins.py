@@ -79,13 +79,32 @@ def load(kind: str, name: str) -> Any:
 def described(plug_in: PlugIn) -> str:
     """The first line of its docstring. One of ours is read and not imported; a broken one is said to be broken."""
     if plug_in.entry is None:
-        spec = importlib.util.find_spec(plug_in.module)
-        source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
-        return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+        return (ast.get_docstring(_tree(plug_in)) or "").partition("\n")[0]
     try:
         return (plug_in.entry.load().__doc__ or "").strip().partition("\n")[0]
     except (ImportError, AttributeError, SyntaxError) as error:
         return f"cannot be loaded, and is skipped: {broken(error)}"
+
+
+def constant(plug_in: PlugIn, name: str) -> str:
+    """A text that it gives to a name at its top level, or "". As ``described``, ours are not imported for it."""
+    if plug_in.entry is None:
+        values = [
+            node.value.value
+            for node in _tree(plug_in).body
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+            if [ast.unparse(target) for target in node.targets] == [name]
+        ]
+        return next((value for value in values if isinstance(value, str)), "")
+    try:
+        return str(getattr(plug_in.entry.load(), name, ""))
+    except (ImportError, AttributeError, SyntaxError):
+        return ""
+
+
+def _tree(plug_in: PlugIn) -> ast.Module:
+    spec = importlib.util.find_spec(plug_in.module)
+    return ast.parse(Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else "")
 
 
 def broken(error: Exception) -> str:

@@ -57,6 +57,14 @@ def _files(kind: str) -> Callable[[], Rows]:
     ]
 
 
+def _models() -> Rows:
+    """Providers by how a config names their models, such as openai:NAME."""
+    return [
+        (plugins.constant(plug_in, "SPEC") or plug_in.name, plugins.described(plug_in), plug_in.distribution)
+        for _, plug_in in sorted(plugins.available("models").items())
+    ]
+
+
 def _applications() -> Rows:
     return [(name, load_application(name).description, plugins.OURS) for name in shipped_applications()]
 
@@ -97,7 +105,7 @@ KINDS: dict[str, Callable[[], Rows]] = {
     "benchmarks": _benchmarks,
     "agents": _files("agents"),
     "filters": _files("filters"),
-    "models": _files("models"),
+    "models": _models,
     "environments": _files("environments"),
     "readers": _files("readers"),
     "exporters": _files("exporters"),

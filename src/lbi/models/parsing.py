@@ -1,6 +1,6 @@
-"""Reply -> value: one parser per prompt, and the one re-ask after a reply that could not be read.
+"""Reply -> value: one parser per prompt, and the second question after a reply that could not be read.
 
-Each reads the prompt's own form and the JSON of lbi.models.schemas alike, so what was asked for decides nothing here.
+Each reads the prompt's own form and the JSON of lbi.models.schemas, whichever of the two was asked for.
 
 "REASON: the form is filled\nACTION: click(e12)" -> ("the form is filled", "click(e12)")
 """
@@ -28,8 +28,8 @@ _NO = {"false", "no", "n", "0"}
 async def ask(model: Model, request: Request, parser: Parser[T]) -> tuple[T, Usage]:
     """Ask, and ask once more if the reply cannot be read.
 
-    The usage is that of both calls. A second unreadable reply raises ParseError, a failed second call ModelError; both
-    carry the usage of what was paid until then.
+    Returns what was read and the usage of both calls. A second unreadable reply raises ParseError, a failed second
+    call ModelError; both carry the usage of what was paid until then.
     """
     reply = await model.complete(request)
     try:
@@ -61,11 +61,11 @@ async def ask_parts(model: Model, request: Request, parser: Parser[Parts]) -> tu
     reply = await model.complete(request)
     try:
         parts = parser(reply.text)
-        bad = {part: said for part, said in parts.items() if not isinstance(said, str)}
-        if not bad:
+        unread = {part: error for part, error in parts.items() if not isinstance(error, str)}
+        if not unread:
             return parts, reply.usage
-        reason = "; ".join(f"{part}: {error}" for part, error in bad.items())
-        extra = render_again(reply.text, reason, tuple(bad) if len(bad) < len(parts) else ())
+        reason = "; ".join(f"{part}: {error}" for part, error in unread.items())
+        extra = render_again(reply.text, reason, tuple(unread) if len(unread) < len(parts) else ())
     except ParseError as error:
         parts, extra = {}, render_again(reply.text, str(error))
     again = request.model_copy(update={"extra": (*request.extra, *extra)})
@@ -75,17 +75,17 @@ async def ask_parts(model: Model, request: Request, parser: Parser[Parts]) -> tu
         error.usage += reply.usage
         if not parts:
             raise
-        return {part: said if isinstance(said, str) else error for part, said in parts.items()}, error.usage
+        return {part: value if isinstance(value, str) else error for part, value in parts.items()}, error.usage
     usage = reply.usage + second.usage
     try:
-        found = parser(second.text)
+        parts_again = parser(second.text)
     except ParseError as error:
         error.usage = usage
         if not parts:
             raise
         return parts, usage
-    read = {part: said for part, said in parts.items() if isinstance(said, str)}
-    return {**found, **read}, usage
+    read_before = {part: text for part, text in parts.items() if isinstance(text, str)}
+    return {**parts_again, **read_before}, usage
 
 
 _NO_TASKS = re.compile(r"(?:```\w*\s*)?(?:\[\s*\]|\{\s*\"tasks\"\s*:\s*\[\s*\]\s*\})(?:\s*```)?")
@@ -93,10 +93,10 @@ _NO_TASKS = re.compile(r"(?:```\w*\s*)?(?:\[\s*\]|\{\s*\"tasks\"\s*:\s*\[\s*\]\s
 
 def propose(reply: str) -> list[tuple[str, str]]:
     """(instruction, quote) of each proposed task: from a JSON list, or from numbered lines, which have no quote."""
-    if _NO_TASKS.fullmatch(_said(reply)):
+    if _NO_TASKS.fullmatch(_answer(reply)):
         return []
-    found = _json(reply, "[")
-    pairs = _pairs(found, reply) if found is not None else [(line, "") for line in _listed(reply)]
+    items = _json(reply, "[")
+    pairs = _pairs(items, reply) if items is not None else [(line, "") for line in _listed(reply)]
     if not pairs:
         raise ParseError('expected a JSON list of {"instruction", "quote"} objects and found none', reply)
     return pairs
@@ -107,7 +107,7 @@ def act(reply: str) -> tuple[str, str]:
 
     Of several actions the first is taken, as only one can be.
     """
-    text = _said(reply)
+    text = _answer(reply)
     if (given := _object(text)) and isinstance(given.get("action"), str):
         reason, action = given.get("reason") or "", _first_call(given["action"])
         if not action:
@@ -130,8 +130,8 @@ def query(reply: str) -> str:
 
 def instruction(reply: str) -> str:
     """The task that a span completes (role abstract), on one line; empty where the reply says that there is none."""
-    said = " ".join(_plain(reply, ("instruction", "task", "question", "abstract")).split())
-    return "" if said.strip(" .*\"'`").upper() == "NONE" else said
+    text = " ".join(_plain(reply, ("instruction", "task", "question", "abstract")).split())
+    return "" if text.strip(" .*\"'`").upper() == "NONE" else text
 
 
 def summary(reply: str) -> str:
@@ -144,27 +144,27 @@ def summary(reply: str) -> str:
     return f"{opening} {body}"
 
 
-def each(one: Parser[str], names: Sequence[str]) -> Parser[Parts]:
-    """A parser for the labels of several spans: a JSON object from a span such as "0-3" to what ``one`` reads."""
+def of_spans(label: Parser[str], names: Sequence[str]) -> Parser[Parts]:
+    """A parser for the labels of several spans: a JSON object from a span such as "0-3" to what ``label`` reads."""
 
     def parse(reply: str) -> Parts:
-        found = _json(reply, "{")
-        if not isinstance(found, dict):
+        labels = _json(reply, "{")
+        if not isinstance(labels, dict):
             raise ParseError('expected one JSON object such as {"0-1": "...", "0-3": "..."} and found none', reply)
-        rows = found.get("labels")
+        rows = labels.get("labels")
         if isinstance(rows, list):
-            found = {row.get("span"): row.get("text") for row in rows if isinstance(row, dict)}
-        said = {"-".join(re.findall(r"\d+", str(key))): text for key, text in found.items()}
-        return {name: _part(one, said.get(name), reply) for name in names}
+            labels = {row.get("span"): row.get("text") for row in rows if isinstance(row, dict)}
+        texts = {"-".join(re.findall(r"\d+", str(span))): text for span, text in labels.items()}
+        return {name: _part(label, texts.get(name), reply) for name in names}
 
     return parse
 
 
-def _part(one: Parser[str], said: Any, reply: str) -> str | ParseError:
-    if not isinstance(said, str):
+def _part(label: Parser[str], text: Any, reply: str) -> str | ParseError:
+    if not isinstance(text, str):
         return ParseError("the reply has no text for it", reply)
     try:
-        return one(said)
+        return label(text)
     except ParseError as error:
         return error
 
@@ -173,10 +173,10 @@ def vote(model: str) -> Parser[Vote]:
     """A parser for the vote of the committee member ``model``: a JSON object, or lines such as ``aligned: yes``."""
 
     def parse(reply: str) -> Vote:
-        found = _json(reply, "{")
-        said = {str(key).lower(): value for key, value in found.items()} if found is not None else _answers(reply)
-        answers = {name: _yes_or_no(said.get(name), name, reply) for name in CRITERIA}
-        return Vote(model=model, reason=" ".join(str(said.get("reason") or "").split()), **answers)
+        fields = _json(reply, "{")
+        given = {str(key).lower(): value for key, value in fields.items()} if fields is not None else _answers(reply)
+        answers = {name: _yes_or_no(given.get(name), name, reply) for name in CRITERIA}
+        return Vote(model=model, reason=" ".join(str(given.get("reason") or "").split()), **answers)
 
     return parse
 
@@ -184,8 +184,8 @@ def vote(model: str) -> Parser[Vote]:
 # parts of replies
 
 
-def _said(reply: str) -> str:
-    """What a reply says, without the thoughts that some models put before it; an empty reply says nothing at all."""
+def _answer(reply: str) -> str:
+    """A reply without the thoughts that some models put before it. Raises ParseError where nothing is left."""
     text = re.sub(r"<think(?:ing)?>.*?</think(?:ing)?>", "", reply, flags=re.DOTALL | re.IGNORECASE).strip()
     if not text:
         raise ParseError("the reply is empty", reply)
@@ -194,11 +194,11 @@ def _said(reply: str) -> str:
 
 def _json(reply: str, opening: str) -> Any | None:
     """The first readable JSON value that begins with ``opening``; prose and fences may surround it."""
-    text = _said(reply)
+    text = _answer(reply)
     decoder = json.JSONDecoder(strict=False)
-    for found in re.finditer(re.escape(opening), text):
+    for match in re.finditer(re.escape(opening), text):
         try:
-            value, _ = decoder.raw_decode(text, found.start())
+            value, _ = decoder.raw_decode(text, match.start())
         except (ValueError, RecursionError):
             continue
         if value:
@@ -211,10 +211,10 @@ def _object(text: str) -> dict[str, Any]:
     if not text.startswith("{"):
         return {}
     try:
-        found = json.loads(text, strict=False)
+        value = json.loads(text, strict=False)
     except (ValueError, RecursionError):
         return {}
-    return json.loads(sound(json.dumps(found, ensure_ascii=False))) if isinstance(found, dict) else {}
+    return json.loads(sound(json.dumps(value, ensure_ascii=False))) if isinstance(value, dict) else {}
 
 
 def _pairs(items: Any, reply: str) -> list[tuple[str, str]]:
@@ -230,7 +230,7 @@ def _pairs(items: Any, reply: str) -> list[tuple[str, str]]:
 
 
 def _listed(reply: str) -> list[str]:
-    numbered = re.findall(r"^\s*(?:\d+[.)]|[-*])\s+(\S.*)$", _said(reply), flags=re.MULTILINE)
+    numbered = re.findall(r"^\s*(?:\d+[.)]|[-*])\s+(\S.*)$", _answer(reply), flags=re.MULTILINE)
     return [text for line in numbered if (text := _unquoted(line))]
 
 
@@ -265,9 +265,9 @@ def _plain(reply: str, labels: tuple[str, ...]) -> str:
 
     An object with the text under one of the labels is that text.
     """
-    text = re.sub(r"^```\w*\s*\n(.*?)\n?```$", r"\1", _said(reply), flags=re.DOTALL).strip()
-    given = _object(text)
-    text = next((said for label in labels if isinstance(said := given.get(label), str)), text)
+    text = re.sub(r"^```\w*\s*\n(.*?)\n?```$", r"\1", _answer(reply), flags=re.DOTALL).strip()
+    fields = _object(text)
+    text = next((value for label in labels if isinstance(value := fields.get(label), str)), text)
     names = "|".join(re.escape(label) for label in labels)
     text = re.sub(rf"^[*#\s]*(?:{names})[*\s]*:[*\s]*", "", text, flags=re.IGNORECASE)
     text = _unquoted(text)
@@ -288,15 +288,15 @@ def _unquoted(text: str) -> str:
 
 def _answers(reply: str) -> dict[str, str]:
     names = "|".join((*CRITERIA, "reason"))
-    lines = re.findall(rf"^[\s*#>-]*({names})[*\s]*[:=][*\s]*(.*)$", _said(reply), flags=re.IGNORECASE | re.MULTILINE)
+    lines = re.findall(rf"^[\s*#>-]*({names})[*\s]*[:=][*\s]*(.*)$", _answer(reply), flags=re.IGNORECASE | re.MULTILINE)
     return {name.lower(): answer for name, answer in lines}
 
 
 def _yes_or_no(value: Any, name: str, reply: str) -> bool:
     if isinstance(value, bool):
         return value
-    found = re.match(r"""[*"'`\s]*([a-z]+|[01](?![\d.]))""", str(value).lower())
-    word = found[1] if found else ""
+    match = re.match(r"""[*"'`\s]*([a-z]+|[01](?![\d.]))""", str(value).lower())
+    word = match[1] if match else ""
     if word in _YES | _NO:
         return word in _YES
     raise ParseError(f'"{name}" must be answered with true or false', reply)

@@ -12,6 +12,7 @@ found by entry points of the group ``lbi.models``. It may also have
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lbi import plugins
-from lbi.addresses import is_loopback
 from lbi.errors import UserError
 from lbi.models.pricing import known_models
 from lbi.protocols import IMAGE_TOKENS, Model, PromptLimits
@@ -118,7 +118,7 @@ def _provider(spec: str) -> Any:
     """The module of a model's provider. Raises UserError where there is none, with what may have been meant."""
     provider = spec.partition(":")[0]
     if provider not in plugins.available("models") and (meant := _with_provider(spec)):
-        raise UserError(f"there is no provider {provider!r}; did you mean {' or '.join(meant)}?")
+        raise UserError(f"there is no model provider {provider!r}; did you mean {' or '.join(meant)}?")
     return plugins.load("models", provider)
 
 
@@ -131,6 +131,17 @@ def _with_provider(name: str) -> list[str]:
 
 def _names(provider: str) -> tuple[str, ...]:
     return tuple(getattr(plugins.load("models", provider), "NAMES", ()))
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address is on this machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ PARTS: dict[str, tuple[str, ...]] = {
 
 
 def part_of(role: Role) -> Part:
-    """Labels of both kinds are one part of a run."""
+    """The part of a run that asks in a role; labels of both kinds are one part."""
     return "label" if role == "abstract" or role == "summarise" else role
 
 
@@ -35,11 +35,12 @@ LabelRole = Literal["abstract", "summarise"]
 
 
 def is_structured(role: Role, limits: PromptLimits) -> bool:
+    """Whether replies in a role are to have the form of a JSON schema."""
     return part_of(role) in (limits.structured or ())
 
 
 DEFAULT_LIMITS = PromptLimits()
-#: what was rendered last: the wrappers around a model and the model itself each need the same messages
+#: what was rendered last, because the wrappers around a model and the model itself each need the same messages
 _latest: tuple[Request, PromptLimits, tuple[Message, ...]] | None = None
 
 
@@ -56,8 +57,8 @@ def render_again(reply: str, error: str, only: tuple[str, ...] = ()) -> tuple[Me
 
     ``only`` are the parts of the reply that could not be read, where others could.
     """
-    asked = block("reask", "user", error=error, only=only)
-    return Message(role="assistant", content=reply.strip() or "(empty)"), Message(role="user", content=asked)
+    question = block("reask", "user", error=error, only=only)
+    return Message(role="assistant", content=reply.strip() or "(empty)"), Message(role="user", content=question)
 
 
 @cache
@@ -91,7 +92,7 @@ def _need(value: Any, role: str, field: str) -> Any:
 
 def _propose(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
     document: Document = _need(fields.document, "propose", "document")
-    asked = _user(
+    question = _user(
         "propose",
         title=document.title,
         headings=list(document.headings),
@@ -99,7 +100,7 @@ def _propose(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
         count=fields.count or 1,
         structured=is_structured("propose", limits),
     )
-    return _system("propose", actions=fields.actions), asked
+    return _system("propose", actions=fields.actions), question
 
 
 def _act(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
@@ -130,8 +131,9 @@ def _label(role: LabelRole, fields: Fields, limits: PromptLimits) -> tuple[Messa
 
 def _judge(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
     trajectory: Trajectory = _need(fields.trajectory, "judge", "trajectory")
-    asked = _user("judge", instruction=fields.instruction, answer=answer_of(trajectory, fields.instruction, fields.end))
-    return _system("judge"), *_span("judge", fields, limits), asked
+    answer = answer_of(trajectory, fields.instruction, fields.end)
+    question = _user("judge", instruction=fields.instruction, answer=answer)
+    return _system("judge"), *_span("judge", fields, limits), question
 
 
 _PROMPTS = {
@@ -176,8 +178,8 @@ def _span(role: Role, fields: Fields, limits: PromptLimits) -> list[Message]:
         observation, number = trajectory.observations[at], at - fields.start
         text = without_references(observation.text) if limits.differences else observation.text
         text = cut(text, limits.labelled)
-        told = as_changes(observation, text, earlier) if limits.differences else unless_same(text, earlier)
-        shown = observation.model_copy(update={"text": told})
+        short = as_changes(observation, text, earlier) if limits.differences else unless_same(text, earlier)
+        shown = observation.model_copy(update={"text": short})
         page = page_text(shown, len(shown.text) + 1, error=number > 0)
         earlier.append((observation, text))
         action = trajectory.actions[at - 1].grounded if number else ""

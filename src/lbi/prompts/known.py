@@ -28,20 +28,20 @@ def _fitting(ranked: tuple[Shown, ...], now: Observation | None, limits: PromptL
     fitting: list[str] = []
     room, shown_before = limits.knowledge, set[tuple[str, ...]]()
     for shown in ranked:
-        way = _way(shown)
-        if way in shown_before:
+        route = _route(shown)
+        if route in shown_before:
             continue
         text = _example(shown, now, min(room, limits.example))
         if text is None:
             break
         fitting.append(text)
-        shown_before.add(way)
+        shown_before.add(route)
         room -= len(text)
     return fitting, room
 
 
-def _way(shown: Shown) -> tuple[str, ...]:
-    """What was done from where to where."""
+def _route(shown: Shown) -> tuple[str, ...]:
+    """The pages of an example and the actions between them."""
     span = slice(shown.example.start, shown.example.end + 1)
     urls = [observation.url or observation.text for observation in shown.trajectory.observations[span]]
     actions = [action.grounded for action in shown.trajectory.actions[span][:-1]]
@@ -61,7 +61,7 @@ def _passages(ranked: tuple[Document, ...], room: int) -> list[str]:
     return passages
 
 
-ALIKE = 0.8  # share of their lines that pages of one kind have in common at least
+ALIKE = 0.8  # pages of one kind have at least this share of their lines in common
 #: how an example is shown, fullest first: characters of a page, pages around the match with text, steps around it
 _DETAILS = ((2_000, 1, 99), (1_200, 1, 99), (1_200, 0, 99), (400, 0, 99), (0, 0, 99), (0, 0, 2), (0, 0, 0))
 
@@ -102,12 +102,12 @@ def _example_at(shown: Shown, now: Observation | None, text_limit: int, near: in
     )
 
 
-def resembles(one: Observation, other: Observation) -> bool:
-    """Whether two pages are of one kind: at one address but for its numbers, or with most of their lines in common."""
-    if one.url and kind_of_address(one.url) == kind_of_address(other.url):
+def resembles(page: Observation, other: Observation) -> bool:
+    """Whether two pages are of one kind: their addresses differ in numbers only, or most of their lines are alike."""
+    if page.url and kind_of_address(page.url) == kind_of_address(other.url):
         return True
-    mine, yours = (set(without_references(page.text).split("\n")) for page in (one, other))
-    return len(mine & yours) >= ALIKE * len(mine | yours)
+    lines, other_lines = (set(without_references(seen.text).split("\n")) for seen in (page, other))
+    return len(lines & other_lines) >= ALIKE * len(lines | other_lines)
 
 
 def kind_of_address(url: str) -> str:
@@ -118,10 +118,10 @@ def kind_of_address(url: str) -> str:
 def answer_of(trajectory: Trajectory, instruction: str, end: int) -> str:
     """What was answered on the last page of a span, if that ended the episode.
 
-    It answers what the episode was meant for: it is none to an instruction that was written afterwards.
+    It answers the episode's own task, and no instruction that was written afterwards.
     """
-    acted = len(trajectory.steps)
-    if acted and trajectory.steps[-1].action.kind == "finish":
-        acted -= 1
-    meant = instruction.strip() == trajectory.task.instruction.strip()
-    return trajectory.answer.strip() if meant and end == acted else ""
+    last = len(trajectory.steps)
+    if last and trajectory.steps[-1].action.kind == "finish":
+        last -= 1
+    own_task = instruction.strip() == trajectory.task.instruction.strip()
+    return trajectory.answer.strip() if own_task and end == last else ""

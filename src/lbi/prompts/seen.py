@@ -22,37 +22,38 @@ def _place(observation: Observation) -> str:
 
 
 def history(steps: tuple[Step, ...], room: int) -> list[dict[str, str]]:
-    """Earlier steps in order: as many of the newest pages as there is room for, of which only the first is whole.
+    """Earlier steps in order, with as many of the newest pages as there is room for; older ones are named only.
 
-    A page that resembles one shown before is told by what changed. References of earlier pages mean nothing any more,
-    so there are none, and actions are grounded.
+    Of a page that resembles one shown before, only what changed is shown. References of earlier pages mean nothing any
+    more, so there are none, and actions are grounded.
     """
     texts = [without_references(step.observation.text) for step in steps]
-    first, told = len(steps), list[str]()
+    first, pages = len(steps), list[str]()
     while first > 0:
-        more = _told(steps[first - 1 :], texts[first - 1 :], first)
+        more = _shortened(steps[first - 1 :], texts[first - 1 :], first)
         if sum(map(len, more)) > room:
             break
-        first, told = first - 1, more
+        first, pages = first - 1, more
     shown = []
     for number, step in enumerate(steps):
-        text = told[number - first] if number >= first else ""
+        text = pages[number - first] if number >= first else ""
         page = page_text(step.observation.model_copy(update={"text": text or step.observation.text}), len(text))
         shown.append({"page": page, "reason": step.reason, "action": step.action.grounded})
     return shown
 
 
-def _told(steps: Sequence[Step], texts: Sequence[str], number: int) -> list[str]:
+def _shortened(steps: Sequence[Step], texts: Sequence[str], number: int) -> list[str]:
     """Each page whole, or as what changed since an earlier one of them; ``number`` is that of the first step."""
     earlier: list[tuple[Observation, str]] = []
-    told = []
+    pages = []
     for step, text in zip(steps, texts, strict=True):
-        told.append(as_changes(step.observation, text, earlier, "page of step", number))
+        pages.append(as_changes(step.observation, text, earlier, "page of step", number))
         earlier.append((step.observation, text))
-    return told
+    return pages
 
 
 def unless_same(text: str, earlier: list[tuple[Observation, str]], noun: str = "page", first: int = 0) -> str:
+    """The text, or a note that it is that of an earlier page."""
     same = next((number for number, (_, before) in enumerate(earlier, first) if before == text), None)
     return text if same is None else f"(the same as {noun} {same})"
 
@@ -68,5 +69,8 @@ def as_changes(
         return same
     here = [number for number, (before, _) in enumerate(earlier) if before.url == observation.url]
     bases = sorted({*here[-1:], *range(len(earlier))[-1:]})
-    found = shortest([(number, earlier[number][1]) for number in bases], text)
-    return text if found is None else block("changes", "user", page=f"{noun} {found[0] + first}", changes=found[1])
+    difference = shortest([(number, earlier[number][1]) for number in bases], text)
+    if difference is None:
+        return text
+    number, changes = difference
+    return block("changes", "user", page=f"{noun} {number + first}", changes=changes)

@@ -124,7 +124,7 @@ class _Labeller:
             reused=self._reused,
         )
         one = parsing.instruction if self.kind == "abstract" else parsing.summary
-        parts, _ = await parsing.ask_parts(self.model, request, parsing.each(one, fields.span_names))
+        parts, _ = await parsing.ask_parts(self.model, request, parsing.of_spans(one, fields.span_names))
         found: Labels = {}
         for span, name in zip(spans, fields.span_names, strict=True):
             said = parts[name]

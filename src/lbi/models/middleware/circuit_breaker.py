@@ -11,6 +11,7 @@ from lbi.records import Record
 
 #: failures that tell of a provider that is not there; every other answer shows that it is
 _DEAD: tuple[FailureKind, ...] = ("timeout", "connection", "cut off", "malformed", "overloaded", "server error")
+_FIRST_TRIES = 5  # times that a provider is tried which could never be reached
 
 
 class Pause(Record):
@@ -114,16 +115,15 @@ class CircuitBreaker:
         now = self._clock()
         if self._since is None:
             self._since, self._pauses = now, 0
-        wait = min(self._pause.longest, self._pause.first * 2.0**self._pauses)
+        wait = self._pause.first * 2.0**self._pauses if self._reached else self._patience / _FIRST_TRIES
+        wait = min(self._pause.longest, wait)
         self._pauses += 1
+        self._until = now + wait
         if self._reached:
-            self._until = now + wait
             self._say(
                 f"{self._name} does not answer ({self._last_error}); all its calls wait, next try in {_time(wait)}"
             )
-            return
-        self._until = min(now + wait, self._since + self._patience)
-        if self._pauses == 1:
+        elif self._pauses == 1:
             self._say(f"{self._name} cannot be reached ({self._last_error}); trying for {_time(self._patience)} in all")
 
     def _wake(self) -> None:

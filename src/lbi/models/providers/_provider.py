@@ -11,11 +11,10 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Any, TypeVar
 
-from lbi.addresses import is_loopback
 from lbi.errors import FailureKind, ModelError, UserError
 from lbi.models.images import Size, scaled, scaled_size, size_of
 from lbi.models.pricing import known_models
-from lbi.models.registry import MissingKey, Settings
+from lbi.models.registry import MissingKey, Settings, is_loopback
 from lbi.models.schemas import schema_of
 from lbi.prompts import render
 from lbi.protocols import PARTS_OF_A_RUN, Message, PromptLimits, Request

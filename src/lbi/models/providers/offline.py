@@ -17,7 +17,7 @@ from lbi.protocols import Fields, ModelInfo, Reply, Request
 from lbi.records import Trajectory, Usage
 
 NAME = "offline"
-SPEC = NAME
+SPEC = "offline"
 #: family of environments -> the agent that attempts tasks there without asking the model
 EXPLORERS = {"web": "explore", "shell": "try_commands", "repository": "try_commands"}
 _IMPERATIVE = re.compile(
