@@ -35,7 +35,7 @@ from lbi.protocols import Message, Reply, Request
 from lbi.records import Trajectory, Usage, digest_of
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis import filters
-from lbi.synthesis.examples import seeded_examples
+from lbi.synthesis.examples import examples_of_seed
 from lbi.synthesis.filters.replay import Replayed
 from lbi.synthesis.label import label
 from walks import walks_of
@@ -157,7 +157,7 @@ async def labelled(walks: list[tuple[Trajectory, Replayed]], how: Labelling, kin
         replays = {replayed.trajectory: replayed for _, replayed in walks}
         (check,) = filters.open_filters(["replay"], filters.Parts(replays=replays))
         by_id = {walked.id: walked for walked, _ in walks}
-        for _, example in seeded_examples(context, 0):
+        for _, example in examples_of_seed(context, 0):
             if example.kind == kind:
                 again = (await check.judge(example, by_id[example.trajectory])).keep
                 found.labels[f"{example.trajectory} {example.start}-{example.end}"] = example.instruction

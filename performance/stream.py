@@ -34,15 +34,15 @@ from lbi.monitoring.progress import Progress
 from lbi.records import Example, Task, Trajectory
 from lbi.rollouts.schedule import attempt_tasks, roll_out
 from lbi.storage.run_folder import RunFolder
-from lbi.synthesis.examples import without_idle
+from lbi.synthesis.examples import store_trimmed
 from lbi.synthesis.label import PARALLEL_CALLS, label
-from lbi.synthesis.stream import overlapped
+from lbi.synthesis.stream import run_stages
 from lbi.synthesis.verify import replayer, verify
 
 
 async def apart(context: RunContext, tasks: list[Task]) -> None:
     """One stage after the other, each as parallel as it is in the stream."""
-    found = [await without_idle(context, each, 0) for each in await attempt_tasks(context, tasks, 0)]
+    found = [await store_trimmed(context, each, 0) for each in await attempt_tasks(context, tasks, 0)]
     found = [each for each in found if each.steps]
     with label(context, 0).opened as label_one:
         await asyncio.gather(*map(label_one, found))
@@ -58,7 +58,7 @@ async def apart(context: RunContext, tasks: list[Task]) -> None:
 
 
 async def stream(context: RunContext, tasks: list[Task]) -> None:
-    await overlapped(context, 0, roll_out(context, tasks, 0), label(context, 0), verify(context, 0))
+    await run_stages(context, 0, roll_out(context, tasks, 0), label(context, 0), verify(context, 0))
 
 
 async def measured(way: Any, config: Config, out: Path, tasks: list[Task]) -> tuple[float, dict[str, Any], Any]:

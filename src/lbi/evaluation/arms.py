@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from lbi.config import Data
 from lbi.records import Document, Example, Task, Trajectory
-from lbi.retrieval.leakage import example_dates, latest
+from lbi.retrieval.leakage import example_dates, latest_date
 from lbi.synthesis.backward import without_duplicates
 
 #: which kinds of examples an arm's data are made of
@@ -78,5 +78,5 @@ def dates_of_examples(
         labels: dict[str, list[str]] = {}
         for example, _ in examples:
             labels.setdefault(example.instruction, []).append(dates[example.id])
-        dates |= {e.id: latest([dates[e.id], *labels.get(e.instruction, [])]) for e, _ in chosen}
+        dates |= {e.id: latest_date([dates[e.id], *labels.get(e.instruction, [])]) for e, _ in chosen}
     return {example.id: dates[example.id] for example, _ in chosen}

@@ -11,7 +11,7 @@ from lbi.context import RunContext
 from lbi.evaluation.arms import dates_of_examples, examples_for
 from lbi.records import Document, Example, Trajectory
 from lbi.retrieval.index import ExampleIndex
-from lbi.synthesis.examples import stored_examples
+from lbi.synthesis.examples import examples_with_trajectories
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class ArmIndexes:
 @asynccontextmanager
 async def index_examples(context: RunContext, documents: Sequence[Document], seed: int) -> AsyncIterator[ArmIndexes]:
     """The indexes over one seed's examples that the run folder holds."""
-    indexes = ArmIndexes(context, seed, stored_examples(context, seed), documents)
+    indexes = ArmIndexes(context, seed, examples_with_trajectories(context, seed), documents)
     try:
         yield indexes
     finally:

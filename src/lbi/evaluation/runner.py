@@ -64,7 +64,7 @@ async def evaluate(context: RunContext, tasks: Sequence[Task], seed: int, indexe
 
 async def _episode(context: RunContext, attempt: Attempt, agent: Agent, stage: Stage) -> None:
     store, config = context.folder.store, context.config
-    note = context.failing("result", attempt.key, stage)
+    note = context.failure_recorder("result", attempt.key, stage)
 
     async def work(environment: Environment) -> None:
         with stage.working("roll-out", {AGENT: agent.name, TASK: attempt.key}):

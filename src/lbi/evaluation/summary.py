@@ -12,7 +12,7 @@ from lbi.evaluation.contamination import nearest
 from lbi.evaluation.statistics import success
 from lbi.records import Example, Result, Task, Trajectory
 from lbi.storage.files import write_atomically
-from lbi.synthesis.examples import seeded_examples
+from lbi.synthesis.examples import examples_of_seed
 
 
 def summarise(context: RunContext, held_out: Sequence[Task], results: Sequence[Result]) -> None:
@@ -54,7 +54,7 @@ def _count(context: RunContext, share: float) -> float:
     counts = []
     for seed in config.seeds:
         pairs = [
-            (e, trajectories[e.trajectory]) for _, e in seeded_examples(context, seed) if e.trajectory in trajectories
+            (e, trajectories[e.trajectory]) for _, e in examples_of_seed(context, seed) if e.trajectory in trajectories
         ]
         counts.append(len(examples_for(arm.data, pairs, seed, share)))
     return sum(counts) / len(counts)

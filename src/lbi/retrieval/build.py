@@ -26,7 +26,7 @@ import zstandard
 from lbi.observations.normalise import normalise, observation_key
 from lbi.records import Example, Observation, Trajectory, digest_of
 from lbi.retrieval.bm25 import Entry, TextIndex
-from lbi.retrieval.leakage import tag
+from lbi.retrieval.leakage import date_tag
 from lbi.storage.files import write_atomically
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def write_index(
 
     Readers see the former build until this one is complete; one that holds exactly this already is kept.
     ``vectors``: one row of length 1 per example, in the order of ``examples``, for dense retrieval as well.
-    ``dates``: of examples by their ids, for searches that exclude some by ``lbi.retrieval.leakage.tag``.
+    ``dates``: of examples by their ids, for searches that exclude some by ``lbi.retrieval.leakage.date_tag``.
     """
     once = {example.id: at for at, example in enumerate(examples)}
     # of examples that fit as well, the one with fewer steps comes first: it has less in it that was not asked for
@@ -122,7 +122,7 @@ def _instructions(
     for row, example in enumerate(examples):
         trajectory = trajectories[example.trajectory]
         keys = {observation_key(seen) for seen in trajectory.observations[example.start : example.end]}
-        tags = _lineage(example, trajectory) | {tag(dates[example.id])}
+        tags = _lineage(example, trajectory) | {date_tag(dates[example.id])}
         yield Entry(row, example.instruction, keys, tags)
 
 

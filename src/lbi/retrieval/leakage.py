@@ -14,7 +14,7 @@ from lbi.records import Document, Example, Trajectory
 UNKNOWN = ""
 
 
-def moment(date: str) -> datetime | None:
+def parse_moment(date: str) -> datetime | None:
     """An ISO date or time as a moment, a date without a time as the day's last; None for anything else."""
     text = date.strip()
     try:
@@ -33,7 +33,7 @@ def may_be_shown(date: str, task_date: str) -> bool:
     """
     if not task_date:
         return True
-    known, asked = moment(date), moment(task_date)
+    known, asked = parse_moment(date), parse_moment(task_date)
     return known is not None and asked is not None and known <= asked
 
 
@@ -64,25 +64,25 @@ def _date_of(
             dates = [documents.get(document, UNKNOWN) for document in sources]
             dates += [trajectory.task.date] if trajectory.task.date else []
             dates += [_date_of(parent, pairs, documents, found) for parent in example.parents]
-            found[id_] = latest(dates)
+            found[id_] = latest_date(dates)
     return found[id_]
 
 
-def latest(dates: list[str]) -> str:
+def latest_date(dates: list[str]) -> str:
     """The latest of some dates; UNKNOWN if one of them is, or there is none."""
-    moments = {date: moment(date) for date in dates}
+    moments = {date: parse_moment(date) for date in dates}
     if not moments or None in moments.values():
         return UNKNOWN
     return max(moments, key=lambda date: moments[date] or datetime.min.replace(tzinfo=UTC))
 
 
-def tag(date: str) -> str:
+def date_tag(date: str) -> str:
     """What entries of a date are tagged with in an index."""
     return f"date:{date}"
 
 
-def too_late(dates: Iterable[str], task_date: str) -> frozenset[str]:
+def tags_later_than(dates: Iterable[str], task_date: str) -> frozenset[str]:
     """The tags of those dates that are later than a task's; none for a task without a date."""
     if not task_date:
         return frozenset()
-    return frozenset(tag(date) for date in set(dates) if not may_be_shown(date, task_date))
+    return frozenset(date_tag(date) for date in set(dates) if not may_be_shown(date, task_date))

@@ -16,7 +16,7 @@ from lbi.protocols import Decision, Model, Shown
 from lbi.records import Example, Observation, Step, Task, Trajectory
 from lbi.retrieval.index import ExampleIndex
 from lbi.storage.run_folder import RunFolder
-from lbi.synthesis.examples import examples_in
+from lbi.synthesis.examples import read_examples
 
 
 class LearntRun:
@@ -30,7 +30,7 @@ class LearntRun:
         self._folder = RunFolder(Path(path), writing=False)
         self.config: Config = resolve(self._folder.config, str(path))
         self.seed = self.config.seeds[0] if seed is None else seed
-        pairs = examples_for(data, examples_in(self._folder, self.seed), self.seed)
+        pairs = examples_for(data, read_examples(self._folder, self.seed), self.seed)
         if not pairs:
             self._folder.close()
             raise UserError(f"{path} has no examples of seed {self.seed}; `lbi run` or `lbi synthesize` makes them")

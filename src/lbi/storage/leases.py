@@ -1,8 +1,8 @@
-"""Who does which work of a run: one process alone, or several that take from the same run folder.
+"""Leases on pieces of work, so that several processes can share a run folder and none does what another one does.
 
-A process alone leases in memory and writes nothing. One that joins makes itself known in the database and waits until
-all others have written down what they hold; from then on every piece of work is claimed there before it is begun. A
-claim holds as long as its holder's heart beats, and is taken over after that.
+A process that is alone holds its leases in memory. One that joins registers in the database, and waits until the others
+have written their leases there; from then on every piece of work is leased there before it is begun (table ``claim``).
+A lease holds as long as its process sends heartbeats, and can be taken over after that.
 """
 
 from __future__ import annotations
@@ -21,23 +21,22 @@ from lbi.errors import UserError
 from lbi.storage.database import Store
 
 BEAT = 1.0  # seconds between heartbeats
-LEASE = (
-    60.0  # seconds without one after which a claim may be taken over; of a process that is known to be dead, at once
-)
-POLL = 0.25  # seconds after which work that another process does is looked at again
+#: seconds without a heartbeat after which a lease may be taken over; at once if the process is known to be dead
+LEASE = 60.0
+POLL = 0.25  # seconds between two looks at work that another process does
 State = Literal["mine", "theirs", "done"]
-UNRECORDED = ("stage", "label")  # kinds of work that no single record shows to be done
+UNRECORDED = ("stage", "label")  # kinds of work with several records or none, so that no record shows them to be done
 
 
 class WorkKey(NamedTuple):
-    """What work is the outcome of: kind and key of its record."""
+    """A piece of work, named by kind and key of the record that is its outcome."""
 
     kind: str
     key: str
 
 
 class Leases:
-    """The leases of one process. ``take`` work, and say how it ended: ``done``, ``give_up`` or ``free``."""
+    """The leases of one process. ``take`` one, and end it by ``done``, ``give_up`` or ``free``; ``lease`` does both."""
 
     def __init__(self, store: Store, *, beat: float = BEAT, lease: float = LEASE) -> None:
         self._store = store
@@ -51,9 +50,9 @@ class Leases:
         self._late: float = 0.0
 
     async def enter(self, *, alone: bool) -> None:
-        """Begin to take part. ``alone``: no other process can be at work, so what an earlier one claimed is void.
+        """Register this process. ``alone``: no other one can be at work, so leases of earlier ones are void.
 
-        Otherwise this waits until every other process has written down what it holds.
+        Otherwise this waits until every other process has written its leases to the database.
         """
         self._worker = await self._store.write(lambda db: _enter(db, void=alone))
         if not alone:
@@ -66,17 +65,17 @@ class Leases:
             await asyncio.sleep(self._beat / 4)
 
     async def leave(self) -> None:
-        """What is still held is free for others."""
+        """Stop the heartbeat, and give back all leases that are still held."""
         self._stop.set()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
             self._thread = None
             await self._store.write(lambda db: _leave(db, self._worker))
 
-    async def take(self, place: WorkKey) -> State:
-        """Claim work: ``mine`` to do, ``theirs`` while another process does it, ``done`` if there is nothing to do.
+    async def take(self, work: WorkKey) -> State:
+        """Lease work. ``mine``: do it; ``theirs``: another process is doing it; ``done``: there is nothing to do.
 
-        Raises UserError if this process slept so long that others have taken over what it held.
+        Raises UserError if this process stood still for so long that others may have taken over its leases.
         """
         if self._late:
             raise UserError(
@@ -84,72 +83,72 @@ class Leases:
                 "start it again with --join"
             )
         with self._guard:
-            if self._held.get(place) in ("given up", "done"):
+            if self._held.get(work) in ("given up", "done"):
                 return "done"
-            self._held[place] = "held"
+            self._held[work] = "held"
             if not self.shared:
                 return "mine"
-        state = await self._store.write(lambda db: _take(db, place, self._worker, self._lease))
+        state = await self._store.write(lambda db: _take(db, work, self._worker, self._lease))
         if state != "mine":
-            self._forget(place)
+            self._forget(work)
         return state
 
-    def done(self, place: WorkKey) -> None:
-        """The work is done, and what came of it is written."""
+    def done(self, work: WorkKey) -> None:
+        """End a lease: the work is done, and its outcome is written."""
         with self._guard:
-            if place.kind in UNRECORDED:
-                self._held[place] = "done"
+            if work.kind in UNRECORDED:
+                self._held[work] = "done"
             else:
-                self._held.pop(place, None)
+                self._held.pop(work, None)
         if self.shared:
-            self._store.write(lambda db: _set(db, place, self._worker, "done"))
+            self._store.write(lambda db: _set(db, work, self._worker, "done"))
 
-    def give_up(self, place: WorkKey) -> None:
-        """Nobody shall try it again while this run of the program lasts."""
+    def give_up(self, work: WorkKey) -> None:
+        """End a lease: the work failed for good, and no process of this run shall try it again."""
         with self._guard:
-            self._held[place] = "given up"
+            self._held[work] = "given up"
         if self.shared:
-            self._store.write(lambda db: _set(db, place, self._worker, "given up"))
+            self._store.write(lambda db: _set(db, work, self._worker, "given up"))
 
-    def free(self, place: WorkKey) -> None:
-        """It was not done, and anybody may."""
-        self._forget(place)
+    def free(self, work: WorkKey) -> None:
+        """End a lease: the work was not done, and any process may do it."""
+        self._forget(work)
         if self.shared:
-            self._store.write(lambda db: _set(db, place, self._worker, ""))
+            self._store.write(lambda db: _set(db, work, self._worker, ""))
 
     @contextlib.asynccontextmanager
-    async def turn(self, place: WorkKey, gate: asyncio.Semaphore | None = None) -> AsyncIterator[bool]:
-        """Wait for one's turn at work: True = do it now, False = it was done or given up by another process.
+    async def lease(self, work: WorkKey, slots: asyncio.Semaphore | None = None) -> AsyncIterator[bool]:
+        """Hold a lease while the body runs. True = do the work; False = another process has done it or given it up.
 
-        The gate is held while this process does the work, and not while it waits for another one.
+        Waits while another process is doing it. Of ``slots``, one is held while this process works, not while it waits.
         """
         while True:
-            async with gate or contextlib.nullcontext():
-                state = await self.take(place)
+            async with slots or contextlib.nullcontext():
+                state = await self.take(work)
                 if state == "mine":
                     with contextlib.ExitStack() as undone:
-                        undone.callback(self.free, place)
+                        undone.callback(self.free, work)
                         yield True
                         undone.pop_all()
-                    self.done(place)
+                    self.done(work)
                     return
             if state == "done":
                 yield False
                 return
             await asyncio.sleep(POLL)
 
-    def _forget(self, place: WorkKey) -> None:
+    def _forget(self, work: WorkKey) -> None:
         with self._guard:
-            self._held.pop(place, None)
+            self._held.pop(work, None)
 
     def _keep_beating(self) -> None:
-        last = time.monotonic()
+        last_beat = time.monotonic()
         while not self._stop.wait(self._beat):
             now = time.monotonic()
-            if self.shared and now - last > self._lease:
-                self._late = now - last
+            if self.shared and now - last_beat > self._lease:
+                self._late = now - last_beat
                 return
-            last = now
+            last_beat = now
             try:
                 newest, others = self._store.write(lambda db: _beat(db, self._worker)).wait()
                 if others and not self.shared:
@@ -157,10 +156,10 @@ class Leases:
                 elif self.shared:
                     self._store.write(functools.partial(_knows, worker=self._worker, newest=newest)).wait()
             except (UserError, sqlite3.Error):
-                return  # the run's own writes say it, and end the run
+                return  # the run's own writes fail in the same way, and end the run with a message
 
     def _share(self, newest: int) -> None:
-        """Write down what is held, in one transaction with the word that the newcomers are known."""
+        """Write the leases to the database, in one transaction with the newest process that this one knows of."""
         with self._guard:
             self.shared = True
             held = dict(self._held)
@@ -193,7 +192,7 @@ def _leave(db: sqlite3.Connection, worker: int) -> None:
 
 
 def _beat(db: sqlite3.Connection, worker: int) -> tuple[int, int]:
-    """(number of the newest process, how many others there are)"""
+    """Record a heartbeat. Returns (number of the newest process, number of other processes)."""
     db.execute("UPDATE worker SET seen = ? WHERE number = ?", (time.time(), worker))
     newest, count = db.execute("SELECT max(number), count(*) FROM worker").fetchone()
     return int(newest or 0), int(count) - 1
@@ -204,20 +203,20 @@ def _knows(db: sqlite3.Connection, worker: int, newest: int) -> None:
 
 
 def _known(db: sqlite3.Connection, worker: int, lease: float) -> bool:
-    """Whether all that live have written down what they hold since this one came."""
+    """Whether every living process has written its leases to the database since this one registered."""
     rows = db.execute("SELECT number FROM worker WHERE number < ? AND knows < ?", (worker, worker)).fetchall()
     return not any(_lives(db, number, lease) for (number,) in rows)
 
 
 def _lives(db: sqlite3.Connection, worker: int, lease: float) -> bool:
-    """Whether its heart beats; of a process on this machine, whether it is there at all."""
+    """Whether a process has sent a heartbeat within ``lease`` seconds and, if it is on this machine, still exists."""
     sql = "SELECT pid, host FROM worker WHERE number = ? AND seen > ?"
-    found = db.execute(sql, (worker, time.time() - lease)).fetchone()
-    if found is None:
+    row = db.execute(sql, (worker, time.time() - lease)).fetchone()
+    if row is None:
         return False
-    if found[1] == os.uname().nodename:
+    if row[1] == os.uname().nodename:
         try:
-            os.kill(found[0], 0)
+            os.kill(row[0], 0)
         except ProcessLookupError:
             return False
         except PermissionError:
@@ -226,26 +225,26 @@ def _lives(db: sqlite3.Connection, worker: int, lease: float) -> bool:
 
 
 def _write_down(db: sqlite3.Connection, worker: int, held: dict[WorkKey, str], newest: int) -> None:
-    rows = [(*place, worker, state) for place, state in held.items()]
+    rows = [(*work, worker, state) for work, state in held.items()]
     db.executemany("INSERT OR REPLACE INTO claim VALUES(?, ?, ?, ?)", rows)
     _knows(db, worker, newest)
 
 
-def _take(db: sqlite3.Connection, place: WorkKey, worker: int, lease: float) -> State:
-    if db.execute("SELECT 1 FROM record WHERE kind = ? AND key = ?", place).fetchone():
+def _take(db: sqlite3.Connection, work: WorkKey, worker: int, lease: float) -> State:
+    if db.execute("SELECT 1 FROM record WHERE kind = ? AND key = ?", work).fetchone():
         return "done"
-    found = db.execute("SELECT worker, state FROM claim WHERE kind = ? AND key = ?", place).fetchone()
-    if found is not None and found[1] in ("done", "given up"):
+    claim = db.execute("SELECT worker, state FROM claim WHERE kind = ? AND key = ?", work).fetchone()
+    if claim is not None and claim[1] in ("done", "given up"):
         return "done"
-    if found is not None and found[0] != worker and _lives(db, found[0], lease):
+    if claim is not None and claim[0] != worker and _lives(db, claim[0], lease):
         return "theirs"
-    db.execute("INSERT OR REPLACE INTO claim VALUES(?, ?, ?, 'held')", (*place, worker))
+    db.execute("INSERT OR REPLACE INTO claim VALUES(?, ?, ?, 'held')", (*work, worker))
     return "mine"
 
 
-def _set(db: sqlite3.Connection, place: WorkKey, worker: int, state: str) -> None:
-    """Another state of one's own claim; '' = none."""
+def _set(db: sqlite3.Connection, work: WorkKey, worker: int, state: str) -> None:
+    """Change the state of one of this process's leases; "" = remove it."""
     if state:
-        db.execute("UPDATE claim SET state = ? WHERE kind = ? AND key = ? AND worker = ?", (state, *place, worker))
+        db.execute("UPDATE claim SET state = ? WHERE kind = ? AND key = ? AND worker = ?", (state, *work, worker))
     else:
-        db.execute("DELETE FROM claim WHERE kind = ? AND key = ? AND worker = ?", (*place, worker))
+        db.execute("DELETE FROM claim WHERE kind = ? AND key = ? AND worker = ?", (*work, worker))
