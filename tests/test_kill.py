@@ -1,4 +1,4 @@
-"""A few of the points of benchmarks/kill.py: kill -9 of each kind of process costs nothing that was finished."""
+"""A few of the points of performance/kill.py: kill -9 of each kind of process costs nothing that was finished."""
 
 from __future__ import annotations
 

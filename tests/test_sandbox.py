@@ -51,7 +51,7 @@ def image(engine: str) -> str:
     name = os.environ.get("LBI_TEST_IMAGE", "localhost/lbi-test")
     command = [engine, "image", "inspect", name]
     if shutil.which(engine) is None or subprocess.run(command, capture_output=True, timeout=60).returncode:
-        pytest.skip(f"no {engine} runs here that has the image {name} (LBI_TEST_IMAGE; benchmarks/small_image.py)")
+        pytest.skip(f"no {engine} runs here that has the image {name} (LBI_TEST_IMAGE; performance/small_image.py)")
     return name
 
 

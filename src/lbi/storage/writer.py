@@ -65,7 +65,7 @@ class Writer:
         self._thread.start()
 
     def submit(self, work: Callable[[sqlite3.Connection], T], rows: int = 1) -> Written[T]:
-        """Do ``work`` in a transaction, in the writing thread. Raises the error of an earlier write if none awaited it."""
+        """Do ``work`` in a transaction, in the writing thread. Raises the error of an earlier write not awaited."""
         self._complain()
         written = Written(work, rows)
         with self._state:

@@ -180,7 +180,7 @@ def role_of(kind: LabelKind) -> Literal["abstract", "summarise"]:
 
 
 def forward_example(trajectory: Trajectory) -> Example | None:
-    """The proposed task with the whole attempt: the paper's baseline without backward construction, data distillation."""
+    """The proposed task with the whole attempt, no backward construction: the paper's baseline, data distillation."""
     end = actions_to_learn(trajectory)
     return example("forward", trajectory.task.instruction, trajectory, 0, end) if end else None
 
