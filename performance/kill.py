@@ -2,10 +2,10 @@
 
     python performance/kill.py [--target lbi|browser|driver|application|model] [--points 50] [--seed 0] [--config FILE]
 
-A small application (tests/larder.py), or another one with --config, is learnt with a model server in a process of its
-own that derives its replies from the prompts' hash (`lbi.models.testing`): twice undisturbed, then with kills. If our
-process is killed, it is started again with the same command; after any other kill the run must go on by itself.
-Printed for each target:
+A small application (tests/small_application.py), or another one with --config, is learnt with a model server in a
+process of its own that derives its replies from the prompts' hash (`lbi.models.testing`): twice undisturbed, then with
+kills. If our process is killed, it is started again with the same command; after any other kill the run must go on by
+itself. Printed for each target:
 
   points   kills that hit a working process                runs    runs with these kills, each to its end
   equal    runs whose dataset is that of the undisturbed run: tasks, trajectories, examples, episodes and results with
@@ -40,10 +40,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import zstandard
 
-from larder import command, environ, write_larder
 from lbi.models.testing.improvised import digest_of_turns
 from lbi.records import Example, Record, Result, Task, Trajectory
 from lbi.storage.run_folder import RunFolder
+from running import command, environ
+from small_application import write_application
 
 TARGETS = ("lbi", "browser", "driver", "application", "model")
 TYPES: dict[str, type[Record]] = {
@@ -393,7 +394,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
-        config = options.config or write_larder(Path(temporary) / "app")
+        config = options.config or write_application(Path(temporary) / "app")
         extra = tuple(part for assignment in options.set for part in ("--set", assignment))
         setting = Setting(
             config,

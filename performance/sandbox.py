@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from lbi.errors import UserError
-from lbi.sandbox.open import open_sandbox
+from lbi.sandbox.backends import open_sandbox
 from small_image import NAME, build
 
 WHO = ("-c", "user.name=bench", "-c", "user.email=bench@example.org")

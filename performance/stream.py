@@ -2,8 +2,8 @@
 
     python performance/stream.py [--latency 1.0] [--rollouts 24] [--workers 2] [--rounds 1]
 
-A small application (tests/larder.py) runs in a real browser. The model server is a process of its own that takes
---latency seconds for each reply and derives it from the prompt's hash (`lbi.models.testing`). `apart` attempts
+A small application (tests/small_application.py) runs in a real browser. The model server is a process of its own that
+takes --latency seconds for each reply and derives it from the prompt's hash (`lbi.models.testing`). `apart` attempts
 everything, then labels and filters everything, then replays everything; `stream` is what `lbi run` does. They run in
 turns, in fresh run folders. Prints seconds, how busy environments and models were, and the ratio of the times; compares
 the datasets, which must be equal.
@@ -26,7 +26,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from rich.console import Console
 
 from kill import Server, timeless
-from larder import write_larder
 from lbi.config import Config, load_config
 from lbi.context import RunContext
 from lbi.environments import open_environments
@@ -39,6 +38,7 @@ from lbi.synthesis.examples import store_trimmed
 from lbi.synthesis.label import PARALLEL_CALLS, label
 from lbi.synthesis.stream import run_stages
 from lbi.synthesis.verify import replayer, verify
+from small_application import write_application
 
 
 async def apart(context: RunContext, tasks: list[Task]) -> None:
@@ -106,7 +106,7 @@ def main() -> None:
                 "synthesis.rollouts": options.rollouts,
                 "workers": options.workers,
             }
-            config = load_config(write_larder(Path(temporary) / "app"), overrides)
+            config = load_config(write_application(Path(temporary) / "app"), overrides)
             for number in range(options.rounds):
                 for name, method in (("apart", apart), ("stream", stream)):
                     elapsed, shares, dataset = asyncio.run(

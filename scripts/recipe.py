@@ -1,4 +1,4 @@
-"""Two releases of a package -> a recipe of an instance, as TOML.
+"""Writes the recipe of an instance, as TOML, from two releases of a package.
 
     python scripts/recipe.py sqlparse 0.5.1 0.5.2 --repo andialbrecht/sqlparse
 
@@ -24,84 +24,86 @@ from lbi.errors import LbiError
 
 
 def main() -> int:
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("package")
-    asked.add_argument("base")
-    asked.add_argument("fixed")
-    asked.add_argument("--repo", required=True)
-    asked.add_argument("--source", default="")
-    asked.add_argument("--with", dest="more", action="append", default=[])
-    asked.add_argument("--tests", action="append", default=[])
-    given = asked.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("package")
+    parser.add_argument("base")
+    parser.add_argument("fixed")
+    parser.add_argument("--repo", required=True)
+    parser.add_argument("--source", default="")
+    parser.add_argument("--with", dest="more", action="append", default=[])
+    parser.add_argument("--tests", action="append", default=[])
+    options = parser.parse_args()
     try:
-        print(asyncio.run(recipe(given)))
+        print(asyncio.run(recipe(options)))
     except LbiError as error:
         print(f"recipe: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-async def recipe(given: argparse.Namespace) -> str:
-    releases = {name: release(given.package, getattr(given, name)) for name in ("base", "fixed")}
-    trees = [unpacked(given.package, each.version, each.sha256) for each in releases.values()]
+async def recipe(options: argparse.Namespace) -> str:
+    releases = {name: release(options.package, getattr(options, name)) for name in ("base", "fixed")}
+    trees = [unpacked(options.package, one.version, one.sha256) for one in releases.values()]
     runnable = [
         path for path in changed(*trees) if is_test(path) and path.endswith(".py") and (trees[1] / path).is_file()
     ]
-    tests = given.tests or [path for path in runnable if path.rpartition("/")[2].startswith("test")]
+    tests = options.tests or [path for path in runnable if path.rpartition("/")[2].startswith("test")]
     draft = Recipe(
-        name=f"{given.repo.replace('/', '__')}-{given.fixed}",
-        package=given.package,
-        repo=given.repo,
-        source=given.source,
+        name=f"{options.repo.replace('/', '__')}-{options.fixed}",
+        package=options.package,
+        repo=options.repo,
+        source=options.source,
         problem="TODO",
         tests=tuple(tests),
-        requirements=pinned(given.package, given.base, ["pytest", *given.more]),
+        requirements=pinned(options.package, options.base, ["pytest", *options.more]),
         fail_to_pass=("TODO",),
         pass_to_pass=(),
         **releases,
     )
     built = build(draft)
-    had = await outcomes(built, "")
-    passed = [name for name, outcome in (await outcomes(built, built.instance.patch)).items() if outcome == "passed"]
-    fail = [name for name in passed if had.get(name) != "passed"]
-    keep = [name for name in passed if had.get(name) == "passed"]
-    print(f"{len(fail)} fail to pass, {len(keep)} pass to pass", file=sys.stderr)
+    before = await stable_results(built, "")
+    passed = [
+        name for name, status in (await stable_results(built, built.instance.patch)).items() if status == "passed"
+    ]
+    fail_to_pass = [name for name in passed if before.get(name) != "passed"]
+    pass_to_pass = [name for name in passed if before.get(name) == "passed"]
+    print(f"{len(fail_to_pass)} fail to pass, {len(pass_to_pass)} pass to pass", file=sys.stderr)
     print(built.instance.patch, file=sys.stderr)
-    return toml(draft.model_copy(update={"fail_to_pass": tuple(fail), "pass_to_pass": tuple(keep)}))
+    return toml(draft.model_copy(update={"fail_to_pass": tuple(fail_to_pass), "pass_to_pass": tuple(pass_to_pass)}))
 
 
-async def outcomes(built: Built, patch: str) -> dict[str, str]:
-    """Of two runs, those tests that came to the same: a test that depends on chance is none of an instance's."""
-    one, other = await run_tests(built, patch), await run_tests(built, patch)
-    if not one.outcomes:
-        print(one.log[-2000:], file=sys.stderr)
-    return {name: outcome for name, outcome in one.outcomes.items() if other.outcomes.get(name) == outcome}
+async def stable_results(built: Built, patch: str) -> dict[str, str]:
+    """The results that are the same in two runs: a test that depends on chance does not belong to an instance."""
+    first, second = await run_tests(built, patch), await run_tests(built, patch)
+    if not first.results:
+        print(first.log[-2000:], file=sys.stderr)
+    return {name: status for name, status in first.results.items() if second.results.get(name) == status}
 
 
 def release(package: str, version: str) -> Release:
-    found = locate(package, version)
-    return Release(version=version, sha256=found.sha256, date=found.date)
+    archive = locate(package, version)
+    return Release(version=version, sha256=archive.sha256, date=archive.date)
 
 
 def pinned(package: str, version: str, names: list[str]) -> tuple[str, ...]:
     """Exact versions of all that is installed for these requirements, without the package itself."""
     folder = interpreter([f"{package}=={version}", *names])
-    lines = uv("pip", "freeze", "--python", str(folder / "bin" / "python"), what="listing what is installed").split()
+    lines = uv("pip", "freeze", "--python", str(folder / "bin" / "python"), action="listing what is installed").split()
     return tuple(line for line in lines if line.partition("==")[0].lower().replace("_", "-") != package)
 
 
 def toml(recipe: Recipe) -> str:
-    said = recipe.model_dump(mode="json")
+    values = recipe.model_dump(mode="json")
     lines = ["[[instance]]"]
     for key in ("name", "package", "repo", "source"):
-        lines += [f"{key} = {json.dumps(said[key])}"] if said[key] else []
+        lines += [f"{key} = {json.dumps(values[key])}"] if values[key] else []
     for key in ("base", "fixed"):
         lines.append(
-            f"{key} = {{ " + ", ".join(f"{name} = {json.dumps(value)}" for name, value in said[key].items()) + " }"
+            f"{key} = {{ " + ", ".join(f"{name} = {json.dumps(value)}" for name, value in values[key].items()) + " }"
         )
     lines.append("problem = '''\nTODO\n'''")
     for key in ("tests", "requirements", "fail_to_pass", "pass_to_pass"):
-        lines.append(f"{key} = [\n" + folded(said[key]) + "]")
+        lines.append(f"{key} = [\n" + folded(values[key]) + "]")
     return "\n".join(lines) + "\n"
 
 

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbi.environments.web.actions import Call, Target, UnreadableAction, parse_action, parse_target
+from lbi.environments.web.perform import Refused, find
+from lbi.observations.parse import parse_observation
 from lbi.records import Action
 
 E12 = Target(ref="e12")
@@ -106,3 +108,47 @@ def test_a_target_is_a_reference_or_role_and_name() -> None:
     assert parse_target('link "Edit"') == Target(role="link", name="Edit")
     assert parse_target("textbox #1") == Target(role="textbox", nth=1)
     assert parse_target("Edit") is None
+
+
+PAGE = parse_observation(
+    "\n".join(
+        [
+            'spinbutton "Weight" [e1]: 5',
+            'textbox "Height (cm)" [e2]: 180',
+            'link "Save" [e3] -> /save',
+            'button "Save" [e4]',
+            'button "Save" [e5]',
+            'img "Logo" [e6]',
+            'link "Ship\\u00a0to" [e7] -> /ship',
+            "textbox [e8]",
+        ]
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ('textbox "Weight"', 'there is no textbox "Weight" on this page; there is a spinbutton "Weight"'),
+        ('textbox "weight:"', 'there is no textbox "weight:" on this page; there is a spinbutton "Weight"'),
+        ('textbox "Height"', 'there is no textbox "Height" on this page; there is a textbox "Height (cm)"'),
+        ('checkbox "Save"', 'there is no checkbox "Save" on this page; there is a link "Save"'),
+        ('link "Save" #1', 'there is no link "Save" #1 on this page; there is a button "Save"'),
+        ('button "Logo"', 'there is no button "Logo" on this page; there is an img "Logo"'),
+        ('button "Cancel"', 'there is no button "Cancel" on this page'),
+        ("textbox #4", 'there is no textbox "" #4 on this page'),
+    ],
+)
+def test_the_nearest_element_is_named_where_there_is_none(target: str, message: str) -> None:
+    wanted = parse_target(target)
+    assert wanted is not None
+    with pytest.raises(Refused) as refused:
+        find(PAGE, wanted)
+    assert str(refused.value) == message
+
+
+@pytest.mark.parametrize(("target", "ref"), [("e2", "e2"), ('button "Save" #1', "e5"), ('link "ship to"', "e7")])
+def test_an_element_is_found_by_its_reference_or_its_name(target: str, ref: str) -> None:
+    wanted = parse_target(target)
+    assert wanted is not None
+    assert find(PAGE, wanted).ref == ref

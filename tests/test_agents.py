@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from desk import NEW, NOTES, SAVE, Desk, title, walk
+from fake_notes import NEW, NOTES, SAVE, NotesEnvironment, title, walk
 from lbi.agents import Parts, agent_names, open_agent
 from lbi.errors import ModelError, ParseError, UserError
 from lbi.models.providers.scripted import Scripted
@@ -75,7 +75,7 @@ async def test_an_agent_carries_a_task_through_an_environment(name, index, docum
         return "note" if request.role == "query" else f"REASON: next\nACTION: {next(script)}"
 
     agent = open_agent(name, Parts(model=Scripted(play), index=index, documents=documents))
-    trajectory = await rollout(Desk(), agent, TASK, 10)
+    trajectory = await rollout(NotesEnvironment(), agent, TASK, 10)
     assert (trajectory.stop, trajectory.answer, trajectory.agent) == ("done", "made", name)
     assert "Beans" in trajectory.last.text
 

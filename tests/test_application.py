@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from lbi.environments._answers import contains
 from lbi.environments.web.application import Application, Policy, expand, load_application, secrets_of
 from lbi.environments.web.browser import find_chromium, flags
-from lbi.environments.web.checks import contains
-from lbi.environments.web.url_rules import Gate
+from lbi.environments.web.url_rules import UrlRules
 from lbi.errors import UserError
 
 
@@ -79,15 +79,15 @@ def test_whole_words_are_contained(text: str, wanted: str, found: bool) -> None:
 
 
 def test_deny_is_tested_before_allow() -> None:
-    gate = Gate(Policy(allow_urls=("^/a",), deny_urls=("^/a/b",), deny_names=("^Delete",)), "http://h:1/x")
-    assert not gate.refuses_url("/a/c")
-    assert gate.refuses_url("/a/b")
-    assert gate.refuses_url("b", "http://h:1/a/")
-    assert gate.refuses_url("/c")
-    assert "another site" in gate.refuses_url("http://h:2/a")
-    assert "another site" in gate.refuses_url("//elsewhere/a")
-    assert gate.refuses_name("Delete it")
-    assert not gate.refuses_name("Undelete")
+    rules = UrlRules(Policy(allow_urls=("^/a",), deny_urls=("^/a/b",), deny_names=("^Delete",)), "http://h:1/x")
+    assert not rules.refuses_url("/a/c")
+    assert rules.refuses_url("/a/b")
+    assert rules.refuses_url("b", "http://h:1/a/")
+    assert rules.refuses_url("/c")
+    assert "another site" in rules.refuses_url("http://h:2/a")
+    assert "another site" in rules.refuses_url("//elsewhere/a")
+    assert rules.refuses_name("Delete it")
+    assert not rules.refuses_name("Undelete")
 
 
 def test_a_missing_browser_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -219,11 +219,8 @@ def test_plug_ins_of_one_kind_do_not_know_those_of_another() -> None:
         "lbi.environments.shell",
         "lbi.environments.repository",
     }
-    # an instance of a repository with a bug is worked on in its shell; whatever is checked is checked in one way
-    hosts = {
-        ("lbi.environments.repository", "lbi.environments.shell"),
-        ("lbi.environments.shell", "lbi.environments.web"),
-    }
+    # an instance of a repository with a bug is worked on in its shell
+    hosts = {("lbi.environments.repository", "lbi.environments.shell")}
 
     def kind_of(module: str) -> str:
         return next((kind for kind in kinds if module == kind or module.startswith(f"{kind}.")), "")
@@ -346,3 +343,28 @@ def test_the_core_loads_without_the_heavy_libraries() -> None:
     ran = subprocess.run([sys.executable, "-c", code, *core], capture_output=True, text=True, timeout=120, check=True)
     loaded = HEAVY & set(ran.stdout.split())
     assert not loaded
+
+
+SUPERVISOR = """
+import importlib, pkgutil, sys
+
+before = set(sys.modules)
+sys.path.append(sys.argv[1])
+import lbi.sandbox.supervisor as supervisor
+for module in pkgutil.iter_modules(supervisor.__path__):
+    importlib.import_module(f"{supervisor.__name__}.{module.name}")
+print(*set(sys.modules) - before)
+"""
+
+
+def test_the_supervisor_of_a_sandbox_loads_the_standard_library_only() -> None:
+    """It is started with -I -S, so nothing above it in the package may import anything that is installed."""
+    command = [sys.executable, "-I", "-S", "-c", SUPERVISOR, str(PACKAGE.parent)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    loaded = set(ran.stdout.split())
+    supervisor = {module for module in MODULES if module.startswith("lbi.sandbox.supervisor.")}
+    assert supervisor, "the supervisor has moved, so this test would test nothing"
+    assert supervisor <= loaded
+    ours = {"lbi", "lbi.sandbox", "lbi.sandbox.supervisor"} | supervisor
+    foreign = {name for name in loaded - ours if name.split(".")[0] not in sys.stdlib_module_names}
+    assert not foreign

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from lamps import LampEnvironments
+from fake_environment import LampEnvironments
 from lbi.cli.estimate import counts, plan
 from lbi.config import Config, resolve
 from lbi.context import RunContext

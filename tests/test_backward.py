@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from desk import DELETE, HELP, HOME, MILK, NEW, NOTES, SAVE, title, walk
+from fake_notes import DELETE, HELP, HOME, MILK, NEW, NOTES, SAVE, title, walk
 from lbi.errors import ModelError, ParseError
 from lbi.models.providers.scripted import Scripted
 from lbi.observations.normalise import observation_key

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from desk import HELP, HOME, MILK, NEW, NOTES, SAVE, title, walk
 from evaluating import labelled
+from fake_notes import HELP, HOME, MILK, NEW, NOTES, SAVE, title, walk
 from lbi.cli.estimate import Planned
 from lbi.cli.plan import _priced
 from lbi.cli.preflight import _check_batches, check_config

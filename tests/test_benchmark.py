@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from larder import write_larder
 from lbi.environments.web.actions import parse_action
 from lbi.errors import UserError
 from lbi.evaluation.benchmark import load_benchmark, load_benchmarks, shipped_benchmarks
 from lbi.records import Check
-from lbi.retrieval.leakage import moment
+from lbi.retrieval.leakage import parse_moment
+from small_application import write_application
 
 WEB = [name for name in shipped_benchmarks() if load_benchmark(name).environment == "web"]
 REPOSITORIES = [name for name in shipped_benchmarks() if load_benchmark(name).environment == "repository"]
@@ -48,7 +48,7 @@ def test_a_benchmark_of_repositories_has_tests_as_checks_and_the_date_of_each_ba
         assert task.check is not None
         assert task.check.tests
         assert not task.gold
-        assert moment(task.date) is not None
+        assert parse_moment(task.date) is not None
         assert "TODO" not in task.instruction
 
 
@@ -59,14 +59,14 @@ def test_the_instructions_of_a_benchmark_are_all_different(name):
 
 
 def test_a_file_of_ones_own_is_read(tmp_path):
-    write_larder(tmp_path / "app")
+    write_application(tmp_path / "app")
     tasks = load_benchmark(str(tmp_path / "app" / "tasks.toml")).tasks("web")
     assert [task.name for task in tasks] == ["store-flour", "count"]
     assert tasks[1].check == Check(answer=("2",))
 
 
 def test_several_files_are_one_benchmark_whose_tasks_say_where_they_are_from(tmp_path):
-    write_larder(tmp_path / "app")
+    write_application(tmp_path / "app")
     mine = tmp_path / "mine.toml"
     mine.write_text('name = "mine"\napplication = "larder.toml"\nseen = true\n' + TASK.format(name="count"))
     both = load_benchmarks([str(tmp_path / "app" / "tasks.toml"), str(mine)])

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from larder import answer, lbi_here
 from lbi.cli import WIDTH, open_console
 from lbi.cli.calls import masked
 from lbi.errors import ModelError
@@ -20,6 +19,7 @@ from lbi.models.providers.scripted import Scripted
 from lbi.protocols import Fields, Reply, Request
 from lbi.records import Observation, Task, Usage
 from lbi.storage.run_folder import RunFolder
+from running import answer, lbi_here
 
 KEY = "sk-ant-api03-abcdefghijklmnopqrstuv"
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from larder import environ
 from lbi.errors import UserError
 from lbi.records import Task
 from lbi.storage.leases import Leases, WorkKey
 from lbi.storage.run_folder import RunFolder
+from running import environ
 
 TASKS = [WorkKey("task", f"{at:03d}") for at in range(60)]
 #: each process prints what it does; the row says who did it

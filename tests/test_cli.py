@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from larder import answer, command, environ, lbi, lbi_here, write_larder
 from lbi import __version__
 from lbi.cli.errors import explained
 from lbi.config import Config, load_config
@@ -26,13 +25,15 @@ from lbi.models.pricing import Price
 from lbi.records import Document, Example, Task
 from lbi.storage.run_folder import RunFolder
 from lbi.storage.writer import Writer
+from running import answer, command, environ, lbi, lbi_here
+from small_application import write_application
 
 HEAVY = {"pydantic", "rich", "jinja2", "numpy", "playwright", "openai", "anthropic", "tantivy", "docutils", "bs4"}
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    return write_larder(tmp_path / "app")
+    return write_application(tmp_path / "app")
 
 
 @pytest.fixture

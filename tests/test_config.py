@@ -10,9 +10,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from larder import write_larder
 from lbi.config import Arm, Config, Evaluation, Models, Retrieval, Synthesis, load_config, resolve
 from lbi.errors import UserError
+from small_application import write_application
 
 SHIPPED = sorted((Path(__file__).parents[1] / "configs").glob("*.toml"))
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -46,7 +46,7 @@ def test_an_empty_config_works(tmp_path):
 
 
 def test_paths_are_meant_from_where_the_config_lies(tmp_path):
-    config = load_config(write_larder(tmp_path / "app"))
+    config = load_config(write_application(tmp_path / "app"))
     assert config.application == str(tmp_path / "app" / "larder.toml")
     assert config.benchmark == str(tmp_path / "app" / "tasks.toml")
     assert config.documents[0].path == str(tmp_path / "app" / "docs")

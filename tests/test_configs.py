@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from larder import answer
 from lbi.cli.preflight import check_config
 from lbi.config import load_config
 from lbi.environments.web.application import shipped_applications
 from lbi.evaluation.benchmark import load_benchmarks
+from running import answer
 
 ROOT = Path(__file__).parents[1]
 ALL = sorted((ROOT / "configs").glob("*.toml"))

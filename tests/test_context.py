@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lamps import LampEnvironments
+from fake_environment import LampEnvironments
 from lbi.config import resolve
 from lbi.context import RunContext
 from lbi.models.middleware.retry import Retry

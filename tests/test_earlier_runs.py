@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from larder import answer, lbi
 from lbi.records import Example, Result, Task, Trajectory
 from lbi.storage.run_folder import RunFolder
+from running import answer, lbi
 
 FIXTURE = Path(__file__).parent / "fixtures" / "run-926ffe4"
 MADE_IN = "/srv/larder"  # where its application lay; a config's paths are absolute

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from evaluating import evaluated
-from lamps import LampEnvironments, click, fill, walk
+from fake_environment import LampEnvironments, click, fill, walk
 from lbi.config import Arm, resolve
 from lbi.context import RunContext
 from lbi.errors import BudgetExceeded, ModelError

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamps import LampEnvironments, Lamps, click, fill, observed, walk
+from fake_environment import LampEnvironment, LampEnvironments, click, fill, observed, walk
 from lbi.agents import Parts, open_agent
 from lbi.agents.explore import WORTH, Aim, Explorer, Moment
 from lbi.environments.web.actions import parse_action
@@ -83,7 +83,7 @@ async def test_a_task_attempted_before_is_attempted_otherwise():
         again, other = Explorer(seed=at), Explorer(seed=at)
         again.learn([first.model_copy(update={"task": task})])
         other.learn([first])
-        walks.append([actions([await rollout(Lamps(), agent, task, 8)]) for agent in (again, other)])
+        walks.append([actions([await rollout(LampEnvironment(), agent, task, 8)]) for agent in (again, other)])
     assert any(one != two for one, two in walks)
 
 
@@ -102,7 +102,7 @@ async def test_what_had_no_effect_is_not_tried_for_ever():
     for at in range(12):
         task = Task(instruction=f"Print {at}", environment="lamps", start_url="/rooms")
         agent.prepare([task])
-        trajectory = await rollout(Lamps(), agent, task, 8)
+        trajectory = await rollout(LampEnvironment(), agent, task, 8)
         tried += [action.name for action in trajectory.actions].count("Print")
         agent.learn([trajectory])
     assert 1 <= tried <= 3
@@ -122,7 +122,7 @@ async def test_an_aim_is_reached_by_the_link_that_is_known_to_lead_there():
     agent.learn([await walk("all", click("link", "Lamps"))])
     task = Task(instruction="", environment="lamps")
     agent._aims = {task.id: [Aim(("to", "/lamps/*", ""), "/lamps/7")]}
-    trajectory = await rollout(Lamps(), agent, task, 2)
+    trajectory = await rollout(LampEnvironment(), agent, task, 2)
     assert [action.kind for action in trajectory.actions] == ["goto", "click"]
     assert trajectory.last.url == "/lamps/7"
 
@@ -134,7 +134,7 @@ async def test_a_button_not_yet_tried_is():
     for at in range(20):
         task = Task(instruction=f"Print {at}", environment="lamps")
         agent.prepare([task])
-        trajectory = await rollout(Lamps(), agent, task, 8)
+        trajectory = await rollout(LampEnvironment(), agent, task, 8)
         names |= {action.name for action in trajectory.actions}
     assert "Print" in names
 
@@ -227,7 +227,7 @@ def test_a_locked_button_waits_for_what_it_is_about(button, ticked):
 
 
 async def test_a_refused_form_is_completed_and_sent_again():
-    lamps = Lamps()
+    lamps = LampEnvironment()
     seen = await lamps.reset(Task(instruction="", environment="lamps", start_url="/new"))
     history: list[Step] = []
     for action in (fill("Name", "Desk light"), click("button", "Create")):
@@ -254,7 +254,7 @@ async def test_a_form_is_filled_before_its_button_is_pressed():
     agent.learn([await walk("new", start_url="/new")])
     for seed in range(8):
         agent.seed = seed
-        trajectory = await rollout(Lamps(), agent, task.model_copy(update={"start_url": "/new"}), 8)
+        trajectory = await rollout(LampEnvironment(), agent, task.model_copy(update={"start_url": "/new"}), 8)
         names = [action.name for action in trajectory.actions]
         if "Create" in names:
             assert "Name" in names[: names.index("Create")]

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from desk import ARCHIVE, DELETE, HELP, HOME, MILK, MORE, NEW, NOTES, SAVE, Desk, title, walk
+from fake_notes import ARCHIVE, DELETE, HELP, HOME, MILK, MORE, NEW, NOTES, SAVE, NotesEnvironment, title, walk
 from lbi.errors import EnvironmentFailure, ModelBusy, ModelError, ParseError, UserError
 from lbi.models.providers.scripted import Scripted
 from lbi.protocols import Filter
@@ -205,14 +205,14 @@ def test_a_committee_without_members_is_refused():
 
 async def test_a_replay_matches_though_references_and_times_differ():
     trajectory = await walk("make a note", NOTES, NEW, title("Eggs"), SAVE)
-    desk = Desk()
+    desk = NotesEnvironment()
     desk.looks = 50
     replayed = await replay(desk, trajectory)
     assert replayed == Replayed(trajectory=trajectory.id, matched=(True,) * 5)
     assert replayed.whole
 
 
-class Forgetful(Desk):
+class Forgetful(NotesEnvironment):
     """A desk that starts with one note more than the one the trajectory was recorded on, once a note is saved."""
 
     def _click(self, effect: str) -> None:
@@ -238,21 +238,21 @@ def changed(trajectory: Trajectory, at: int, **update: str) -> Trajectory:
 
 async def test_a_page_that_differs_does_not_stop_a_replay():
     trajectory = changed(await walk("look around", HELP, NOTES, NEW), 1, url="/other", text="heading Other")
-    replayed = await replay(Desk(), trajectory)
+    replayed = await replay(NotesEnvironment(), trajectory)
     assert replayed.matched == (True, False, True, True)
     assert replayed.note == "observation 1: another page (/help)"
 
 
 async def test_the_same_state_at_the_same_address_is_enough_and_without_a_state_the_page_must_be_the_same():
     trajectory = changed(await walk("look around", HELP, NOTES, NEW), 1, text="heading Other")
-    assert (await replay(Desk(), trajectory)).whole
+    assert (await replay(NotesEnvironment(), trajectory)).whole
     stateless = Trajectory.model_validate(
         json.loads(re.sub(r'"digest":"\w+"', '"digest":""', trajectory.model_dump_json()))
     )
     assert (await replay(Stateless(), stateless)).matched == (True, False, True, True)
 
 
-class Stateless(Desk):
+class Stateless(NotesEnvironment):
     """A desk that cannot tell its state."""
 
     def _look(self, error: str = "") -> Observation:
@@ -263,14 +263,14 @@ async def test_an_error_that_was_not_there_is_a_difference():
     trajectory = await walk("open and archive", NOTES, MILK, MORE, ARCHIVE)
     missing = trajectory.steps[:2] + trajectory.steps[3:]  # without unfolding the button is not there
     cut = Trajectory.model_validate({**trajectory.model_dump(), "steps": missing})
-    replayed = await replay(Desk(), cut)
+    replayed = await replay(NotesEnvironment(), cut)
     assert not replayed.matched[3]
 
 
 async def test_a_broken_environment_is_raised_and_is_no_mismatch():
     trajectory = await walk("open the notes", NOTES)
     with pytest.raises(EnvironmentFailure):
-        await replay(Desk(broken=True), trajectory)
+        await replay(NotesEnvironment(broken=True), trajectory)
 
 
 async def test_replay_keeps_a_span_whose_two_ends_were_seen_again():
@@ -306,7 +306,7 @@ async def test_the_tier_is_the_best_that_was_earned():
     example = span(trajectory)
     assert (await apply(open_filters(["repeat"], parts), example, trajectory)).tier == "unverified"
     assert (await apply(open_filters(["repeat", "committee"], parts), example, trajectory)).tier == "committee"
-    replays[trajectory.id] = await replay(Desk(), trajectory)
+    replays[trajectory.id] = await replay(NotesEnvironment(), trajectory)
     for order in (["committee", "replay"], ["replay", "committee"]):
         kept = await apply(open_filters(order, parts), example, trajectory)
         assert (kept.kept, kept.tier, kept.id) == (True, "replayed", example.id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lamps import shown
+from fake_environment import shown
 from lbi.offline.assign import Filling
 from lbi.offline.folds import OPENS, folds, unfold, unfold_for
 from lbi.offline.goal import Goal, page_of

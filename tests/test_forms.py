@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamps import observed
+from fake_environment import observed
 from lbi.observations.parse import Page
 from lbi.offline.assign import assign, holds
 from lbi.offline.forms import find, form_of, forms

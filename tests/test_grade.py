@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from larder import lbi, lbi_here
 from lbi.benchmarks.swebench.build import Built
-from lbi.benchmarks.swebench.catalog import open_shelf
+from lbi.benchmarks.swebench.catalog import open_catalog
 from lbi.benchmarks.swebench.grade import grade
 from lbi.benchmarks.swebench.mutations.operators import mutations
 from lbi.benchmarks.swebench.mutations.run import Baseline, Tried
@@ -25,7 +24,8 @@ from lbi.config import Config, load_config
 from lbi.environments import open_environments
 from lbi.errors import ScoreError, UserError
 from lbi.records import Task
-from sandboxes import needs_bubblewrap
+from running import lbi, lbi_here
+from small_repository import needs_bubblewrap
 from tills import PASSING, TILL, ground_of, write_till
 
 pytestmark = needs_bubblewrap
@@ -49,9 +49,9 @@ def tasks(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def built(tasks: Path) -> Iterator[Built]:
-    shelf = open_shelf(str(tasks))
-    yield shelf.build(next(iter(shelf.instances)))
-    shelf.close()
+    catalog = open_catalog(str(tasks))
+    yield catalog.build(next(iter(catalog.instances)))
+    catalog.close()
 
 
 def change(built: Built, path: str, old: str, new: str) -> str:
@@ -132,7 +132,7 @@ def test_predictions_of_another_data_set_are_refused(tasks: Path, tmp_path: Path
 
 async def test_an_episode_is_scored_by_what_it_leaves_in_the_repository(tasks: Path) -> None:
     environments = open_environments(Config(environment="repository", application=str(tasks)), lambda png: "")
-    (name,) = open_shelf(str(tasks)).instances
+    (name,) = open_catalog(str(tasks)).instances
     task = Task(instruction="mend it", environment=environments.name, name=name)
     try:
         environment = await environments.open()
@@ -169,21 +169,21 @@ def test_a_run_of_the_offline_model_ends_and_hands_in_what_it_left(tasks: Path, 
     written = lbi("export", tmp_path / "run", "--format", "predictions", "--out", tmp_path / "handed-in")
     assert written.returncode == 0, written.stderr
     (prediction,) = read_predictions(tmp_path / "handed-in" / "baseline-0.jsonl")
-    assert prediction.instance_id in open_shelf(str(tasks)).instances
+    assert prediction.instance_id in open_catalog(str(tasks)).instances
 
 
 def test_what_cannot_be_built_here_says_why(tmp_path: Path) -> None:
     row = {"instance_id": "a__b-1", "repo": "a/b", "base_commit": "c", "problem_statement": "p"}
     (tmp_path / "official.jsonl").write_text(json.dumps(row))
     with pytest.raises(UserError, match="container images"):
-        open_shelf(str(tmp_path / "official.jsonl")).build("a__b-1")
+        open_catalog(str(tmp_path / "official.jsonl")).build("a__b-1")
     row["mutation"] = {"patch": "", "operator": "", "function": "", "line": 1, "python": sys.executable, "tests": []}
     row["repo"] = str(tmp_path / "gone")
     (tmp_path / "mutated.jsonl").write_text(json.dumps(row))
     with (
-        closing(open_shelf(str(tmp_path / "mutated.jsonl"))) as shelf,
+        closing(open_catalog(str(tmp_path / "mutated.jsonl"))) as catalog,
         pytest.raises(UserError, match="is not there any more"),
     ):
-        shelf.build("a__b-1")
+        catalog.build("a__b-1")
     with pytest.raises(UserError, match="no instances at nowhere"):
-        open_shelf("nowhere")
+        open_catalog("nowhere")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lamps import asked, observed
+from fake_environment import asked, observed
 from lbi.offline.answers import answer, is_repeated
 from lbi.offline.assign import assign
 from lbi.offline.forms import Form, called, forms, row_of

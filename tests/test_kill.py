@@ -13,7 +13,8 @@ from types import ModuleType
 
 import pytest
 
-from larder import command, environ, write_larder
+from running import command, environ
+from small_application import write_application
 
 FILE = Path(__file__).parents[1] / "benchmarks" / "kill.py"
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -33,7 +34,7 @@ def kill() -> ModuleType:
 @pytest.fixture(scope="module")
 def setting(kill, tmp_path_factory):
     folder = tmp_path_factory.mktemp("kill")
-    config = write_larder(folder / "app")
+    config = write_application(folder / "app")
     extra = ("--set", "evaluation.tasks=1", "--set", "synthesis.rollouts=4", "--set", "workers=2")
     return kill.Setting(config, str(folder / "cache"), folder, latency=0.02, spread=3.0, extra=extra)
 

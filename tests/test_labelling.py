@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from desk import HELP, HOME, MILK, NEW, NOTES, SAVE, title, walk
 from evaluating import labelled as labelled_and_filtered
+from fake_notes import HELP, HOME, MILK, NEW, NOTES, SAVE, title, walk
 from lbi.cli.estimate import plan
 from lbi.config import Config, Labelling, Synthesis
 from lbi.context import RunContext

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lamps import click, fill, select, walk
+from fake_environment import click, fill, select, walk
 from lbi.models import parsing
 from lbi.models.providers.offline import OfflineModel
 from lbi.observations.parse import parse_observation

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from desk import NEW, NOTES, SAVE, title, walk
+from fake_notes import NEW, NOTES, SAVE, title, walk
 from lbi.agents import Parts, open_agent
 from lbi.config import resolve
 from lbi.evaluation.arms import dates_of_examples, examples_for

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from larder import lbi, write_larder
 from lbi.models.testing.model_server import Answer, ModelServer
 from lbi.records import Example
 from lbi.storage.run_folder import RunFolder
+from running import lbi
+from small_application import write_application
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -37,7 +38,7 @@ def examples(out: Path) -> dict[str, Example]:
 
 
 async def test_a_run_stopped_by_its_budget_goes_on_with_more_and_pays_for_nothing_twice(tmp_path: Path) -> None:
-    config = write_larder(tmp_path / "app")
+    config = write_application(tmp_path / "app")
     async with ModelServer(labeller) as server:
 
         async def synthesize(out: str, *more: str) -> subprocess.CompletedProcess[str]:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from larder import lbi_here
 from lbi.benchmarks.swebench.instance import load_instances
 from lbi.benchmarks.swebench.mutations.operators import Mutation, compiles, mutated, mutations
 from lbi.benchmarks.swebench.mutations.run import Baseline, baseline, candidates, opened, tried
 from lbi.benchmarks.swebench.mutations.tasks import instruction
 from lbi.benchmarks.swebench.patches import apply
 from lbi.errors import UserError
-from sandboxes import needs_bubblewrap
+from running import lbi_here
+from small_repository import needs_bubblewrap
 from tills import PASSING, contents, ground_of, write_till
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from lamps import asked, click, fill, observed, shown, walk
+from fake_environment import asked, click, fill, observed, shown, walk
 from lbi.offline.goal import Goal, page_of
 from lbi.offline.lesson import Lesson
 from lbi.offline.places import Thing

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamps import click, fill, shown, walk
+from fake_environment import click, fill, shown, walk
 from lbi.offline.parts import over, parts
 from lbi.records import Action, Observation, Step
 from test_policy import carried_out

@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from larder import answer, command, environ, lbi, running, write_larder
 from lbi.records import Example, Record, Result, Task, Trajectory
 from lbi.storage.run_folder import RunFolder
+from running import answer, command, environ, lbi
+from small_application import running_application, write_application
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -52,7 +53,7 @@ class Larder:
 
 @pytest.fixture(scope="module")
 def larder(tmp_path_factory: pytest.TempPathFactory) -> Larder:
-    return Larder(write_larder(tmp_path_factory.mktemp("larder") / "app"), str(tmp_path_factory.mktemp("cache")))
+    return Larder(write_application(tmp_path_factory.mktemp("larder") / "app"), str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +224,7 @@ def test_interrupting_a_run_says_how_to_go_on(larder: Larder, tmp_path: Path) ->
 
 def test_a_site_of_ones_own_needs_only_its_address_and_its_documents(larder: Larder, tmp_path: Path) -> None:
     """It cannot be put back to a first state, so nothing is replayed, and nothing is dropped for that."""
-    with running(tmp_path / "site") as url:
+    with running_application(tmp_path / "site") as url:
         made = lbi("init", "--url", url, "--docs", larder.config.with_name("docs"), cwd=tmp_path)
         assert made.returncode == 0, made.stderr
         small = ("--set", "synthesis.rollouts=2", "--set", "evaluation.step_limit=4", "-q")

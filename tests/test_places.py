@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamps import observed
+from fake_environment import observed
 from lbi.observations.parse import Page
 from lbi.offline.goal import Goal, page_of
 from lbi.offline.places import Thing, place, segments, swap, thing_in, thing_of

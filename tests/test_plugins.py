@@ -12,8 +12,7 @@ import pytest
 from rich.console import Console
 
 from evaluating import evaluated
-from lamps import LampEnvironments
-from larder import environ
+from fake_environment import LampEnvironments
 from lbi import plugins
 from lbi.config import resolve
 from lbi.context import RunContext
@@ -23,6 +22,7 @@ from lbi.models.pricing import Prices
 from lbi.monitoring.progress import Progress
 from lbi.records import Task
 from lbi.storage.run_folder import RunFolder
+from running import environ
 
 AGENT = '''"""Gives up at once, politely."""
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamps import Lamps, asked, click, fill, observed, select, shown, walk
+from fake_environment import LampEnvironment, asked, click, fill, observed, select, shown, walk
 from lbi.environments.web.actions import parse_action
 from lbi.models import parsing
 from lbi.models.providers.offline import OfflineModel
@@ -42,14 +42,14 @@ class Taught:
         return Decision(action=action, reason=reason)
 
 
-async def carried_out(instruction: str, *examples: Shown, start_url: str = "") -> tuple[Lamps, Trajectory]:
-    lamps = Lamps()
+async def carried_out(instruction: str, *examples: Shown, start_url: str = "") -> tuple[LampEnvironment, Trajectory]:
+    lamps = LampEnvironment()
     task = Task(instruction=instruction, environment="lamps", start_url=start_url)
     return lamps, await rollout(lamps, Taught(*examples), task, 12)
 
 
 async def untouched() -> str:
-    lamps = Lamps()
+    lamps = LampEnvironment()
     await lamps.reset(Task(instruction="", environment="lamps"))
     return lamps.state
 
@@ -197,7 +197,7 @@ async def test_an_example_about_something_else_teaches_nothing(noted):
 
 
 async def start() -> Observation:
-    return await Lamps().reset(Task(instruction="", environment="lamps"))
+    return await LampEnvironment().reset(Task(instruction="", environment="lamps"))
 
 
 # without examples

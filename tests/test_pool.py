@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from lamps import LampEnvironments
+from fake_environment import LampEnvironments
 from lbi.environments._pool import ATTEMPTS, Pool
 from lbi.errors import EnvironmentFailure
 from lbi.monitoring.utilisation import Utilisation
@@ -69,22 +69,22 @@ async def test_who_gives_up_waiting_takes_no_environment_along():
     await pool.close()
 
 
-class Ledger:
+class FakeLeases:
     """Leases that are scripted: what each ``take`` says in turn, then "mine"."""
 
     def __init__(self, *said: str) -> None:
         self.said, self.told = list(said), []
 
-    async def take(self, place: WorkKey) -> str:
+    async def take(self, key: WorkKey) -> str:
         return self.said.pop(0) if self.said else "mine"
 
-    def done(self, place: WorkKey) -> None:
+    def done(self, key: WorkKey) -> None:
         self.told.append("done")
 
-    def give_up(self, place: WorkKey) -> None:
+    def give_up(self, key: WorkKey) -> None:
         self.told.append("give up")
 
-    def free(self, place: WorkKey) -> None:
+    def free(self, key: WorkKey) -> None:
         self.told.append("free")
 
 
@@ -94,33 +94,33 @@ class Ledger:
 )
 async def test_what_another_process_does_is_waited_for_and_not_done(said, worked, told, monkeypatch):
     monkeypatch.setattr("lbi.environments._pool.POLL", 0.0)
-    ledger, count = Ledger(*said), []
-    pool = Pool(LampEnvironments(), 1, leases=ledger)  # type: ignore[arg-type]
+    leases, count = FakeLeases(*said), []
+    pool = Pool(LampEnvironments(), 1, leases=leases)  # type: ignore[arg-type]
 
     async def work(environment: object) -> None:
         count.append(1)
 
-    await pool.do(work, failed=unwanted, place=WorkKey("trajectory", "0/a/0"))
+    await pool.do(work, failed=unwanted, key=WorkKey("trajectory", "0/a/0"))
     await pool.close()
-    assert (len(count), ledger.told) == (worked, told)
+    assert (len(count), leases.told) == (worked, told)
 
 
 async def test_a_claim_is_kept_over_attempts_given_up_after_the_last_and_freed_by_a_bug():
-    ledger, told = Ledger(), []
-    pool = Pool(LampEnvironments(broken=9), 1, leases=ledger)  # type: ignore[arg-type]
+    leases, told = FakeLeases(), []
+    pool = Pool(LampEnvironments(broken=9), 1, leases=leases)  # type: ignore[arg-type]
 
     async def work(environment: object) -> None:
         await environment.reset(None)  # type: ignore[attr-defined]
 
-    await pool.do(work, failed=lambda error, last: told.append(last), place=WorkKey("result", "x"))
-    assert (told, ledger.told) == ([False] * (ATTEMPTS - 1) + [True], ["give up"])
+    await pool.do(work, failed=lambda error, last: told.append(last), key=WorkKey("result", "x"))
+    assert (told, leases.told) == ([False] * (ATTEMPTS - 1) + [True], ["give up"])
 
     async def wrong(environment: object) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await pool.do(wrong, failed=unwanted, place=WorkKey("result", "y"))
-    assert ledger.told == ["give up", "free"]
+        await pool.do(wrong, failed=unwanted, key=WorkKey("result", "y"))
+    assert leases.told == ["give up", "free"]
     await pool.close()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from larder import lbi
+from running import lbi
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

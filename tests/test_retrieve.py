@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from desk import DELETE, HELP, HOME, MILK, NEW, NOTES, SAVE, title, walk
+from fake_notes import DELETE, HELP, HOME, MILK, NEW, NOTES, SAVE, title, walk
 from lbi.errors import UserError
 from lbi.observations.normalise import observation_key
 from lbi.protocols import Shown

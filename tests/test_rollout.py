@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from desk import NEW, NOTES, Desk
+from fake_notes import NEW, NOTES, NotesEnvironment
 from lbi.errors import BudgetExceeded, EnvironmentFailure, ModelBusy, ModelError, ModelUnavailable, ParseError
-from lbi.protocols import Decision
+from lbi.protocols import CallTimeouts, Decision
 from lbi.records import Observation, Step, Task, Usage
 from lbi.rollouts.loop import ATTEMPTS, in_parallel, rollout
 
@@ -37,27 +37,29 @@ class Told:
 
 
 @dataclass
-class Desks:
-    """A environments that opens desks; ``broken`` says by their number which of them cannot be opened or stepped."""
+class NotesEnvironments:
+    """``unopened`` and ``broken`` say, by their number, which environments cannot be opened or stepped."""
 
     unopened: Callable[[int], bool] = lambda number: False
     broken: Callable[[int], bool] = lambda number: False
-    opened: list[ClosingDesk] = field(default_factory=list)
+    opened: list[CountingNotes] = field(default_factory=list)
     tries: int = 0
     name = "desk"
+    restores = True
+    timeouts = CallTimeouts()
 
-    async def open(self) -> ClosingDesk:
+    async def open(self) -> CountingNotes:
         self.tries += 1
         if self.unopened(self.tries - 1):
             raise EnvironmentFailure("no desk to be had")
-        self.opened.append(ClosingDesk(broken=self.broken(len(self.opened))))
+        self.opened.append(CountingNotes(broken=self.broken(len(self.opened))))
         return self.opened[-1]
 
     async def close(self) -> None:
         pass
 
 
-class ClosingDesk(Desk):
+class CountingNotes(NotesEnvironment):
     closed = 0
 
     async def close(self) -> None:
@@ -69,7 +71,7 @@ class ClosingDesk(Desk):
 
 async def test_what_ran_is_what_is_recorded():
     agent = Told([NOTES, NEW, 'finish("made")'])
-    trajectory = await rollout(Desk(), agent, HOME, 9, attempt=3)
+    trajectory = await rollout(NotesEnvironment(), agent, HOME, 9, attempt=3)
     assert (trajectory.stop, trajectory.answer, trajectory.agent, trajectory.attempt) == ("done", "made", "told", 3)
     assert [observation.url for observation in trajectory.observations] == ["/", "/notes", "/notes/new", "/notes/new"]
     assert [action.name for action in trajectory.actions] == ["Notes", "New note", ""]
@@ -79,24 +81,24 @@ async def test_what_ran_is_what_is_recorded():
 
 
 async def test_an_episode_begins_where_its_task_says():
-    assert (await rollout(Desk(), Told([NEW]), TASK, 1)).observations[0].url == "/notes"
+    assert (await rollout(NotesEnvironment(), Told([NEW]), TASK, 1)).observations[0].url == "/notes"
 
 
 async def test_the_step_limit_ends_a_roll_out_without_an_answer():
-    trajectory = await rollout(Desk(), Told([NOTES, NEW, NEW]), HOME, 2)
+    trajectory = await rollout(NotesEnvironment(), Told([NOTES, NEW, NEW]), HOME, 2)
     assert (trajectory.stop, len(trajectory.steps), trajectory.last.url) == ("step_limit", 2, "/notes/new")
-    assert (await rollout(Desk(), Told([]), HOME, 0)).steps == ()
+    assert (await rollout(NotesEnvironment(), Told([]), HOME, 0)).steps == ()
 
 
 async def test_a_nonsense_action_is_a_step_with_its_error():
-    trajectory = await rollout(Desk(), Told(["jump", 'finish("")']), HOME, 9)
+    trajectory = await rollout(NotesEnvironment(), Told(["jump", 'finish("")']), HOME, 9)
     assert (trajectory.stop, trajectory.observations[1].error != "") == ("done", True)
     assert (trajectory.actions[0].text, trajectory.actions[0].kind) == ("jump", "")
 
 
 @pytest.mark.parametrize("error", [ModelError("refused"), ParseError("what?", "gibberish")])
 async def test_a_model_that_fails_ends_the_roll_out_as_data(error):
-    trajectory = await rollout(Desk(), Told([NOTES, error]), HOME, 9)
+    trajectory = await rollout(NotesEnvironment(), Told([NOTES, error]), HOME, 9)
     assert (trajectory.stop, trajectory.error, trajectory.answer) == ("model_failure", str(error), "")
     assert (len(trajectory.steps), trajectory.last.url) == (1, "/notes")
 
@@ -107,24 +109,24 @@ async def test_a_model_that_fails_ends_the_roll_out_as_data(error):
 )
 async def test_what_is_not_the_models_failure_leaves_no_trajectory(error):
     with pytest.raises(type(error)):
-        await rollout(Desk(), Told([NOTES, error]), HOME, 9)
+        await rollout(NotesEnvironment(), Told([NOTES, error]), HOME, 9)
 
 
 async def test_a_provider_that_is_out_of_order_leaves_no_trajectory_and_no_score():
     with pytest.raises(EnvironmentFailure, match="the model's provider failed: gone"):
-        await rollout(Desk(), Told([NOTES, ModelBusy("gone")]), HOME, 9)
+        await rollout(NotesEnvironment(), Told([NOTES, ModelBusy("gone")]), HOME, 9)
 
 
 async def test_a_broken_environment_leaves_no_trajectory():
     with pytest.raises(EnvironmentFailure, match="the desk is gone"):
-        await rollout(Desk(broken=True), Told([NOTES]), HOME, 9)
+        await rollout(NotesEnvironment(broken=True), Told([NOTES]), HOME, 9)
 
 
 # many
 
 
 async def test_every_job_is_done_once_on_as_many_environments_as_there_are_workers():
-    environments, done = Desks(), []
+    environments, done = NotesEnvironments(), []
 
     async def work(environment, job):
         await asyncio.sleep(0)
@@ -136,7 +138,7 @@ async def test_every_job_is_done_once_on_as_many_environments_as_there_are_worke
 
 
 async def test_no_more_environments_are_opened_than_there_are_jobs():
-    environments = Desks()
+    environments = NotesEnvironments()
 
     async def work(environment, job):
         await asyncio.sleep(0)
@@ -151,7 +153,7 @@ def unwanted(job: object, error: EnvironmentFailure, last: bool) -> None:
 
 
 async def test_a_job_whose_environment_fails_is_done_again_on_a_fresh_one():
-    environments, done, told = Desks(broken=lambda number: number == 0), [], []
+    environments, done, told = NotesEnvironments(broken=lambda number: number == 0), [], []
 
     async def work(environment, job):
         trajectory = await rollout(environment, Told([NOTES]), HOME, 1)
@@ -167,7 +169,7 @@ async def test_a_job_whose_environment_fails_is_done_again_on_a_fresh_one():
 
 @pytest.mark.parametrize("place", ["unopened", "broken"])
 async def test_a_job_that_always_fails_is_given_up_and_the_others_are_done(place):
-    environments = Desks(**{place: lambda number: True})
+    environments = NotesEnvironments(**{place: lambda number: True})
     told: list[tuple[str, bool]] = []
 
     async def work(environment, job):
@@ -183,7 +185,7 @@ async def test_a_job_that_always_fails_is_given_up_and_the_others_are_done(place
 
 @pytest.mark.parametrize("error", [BudgetExceeded("spent"), ModelUnavailable("no key"), ZeroDivisionError("a bug")])
 async def test_a_spent_budget_stops_everything_and_closes_what_is_open(error):
-    environments, started = Desks(), []
+    environments, started = NotesEnvironments(), []
 
     async def work(environment, job):
         started.append(job)
@@ -202,7 +204,9 @@ async def test_a_spent_budget_stops_everything_and_closes_what_is_open(error):
 @settings(max_examples=40)
 @given(st.integers(0, 6), st.integers(1, 4), st.sets(st.integers(0, 25)))
 def test_whatever_breaks_every_job_is_done_once_or_given_up_once(jobs, workers, failing):
-    environments = Desks(broken=lambda number: number in failing, unopened=lambda number: number + 1 in failing)
+    environments = NotesEnvironments(
+        broken=lambda number: number in failing, unopened=lambda number: number + 1 in failing
+    )
     done: list[int] = []
     given_up: list[int] = []
 

@@ -16,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbi.errors import EnvironmentFailure, UserError
+from lbi.sandbox.backends import open_sandbox
 from lbi.sandbox.bubblewrap import start
 from lbi.sandbox.ignore import ignored
-from lbi.sandbox.open import Limits, Sandbox, open_sandbox
 from lbi.sandbox.patch import Change, Side, patch
+from lbi.sandbox.protocol import Sandbox, SandboxLimits
 from lbi.sandbox.supervisor import layers
-from sandboxes import needs_bubblewrap, repository
+from small_repository import needs_bubblewrap, repository
 
 
 @pytest.fixture
@@ -40,10 +41,10 @@ async def sandbox(source: Path, request: pytest.FixtureRequest) -> AsyncIterator
             yield opened
         return
     bubblewrap = shutil.which("bwrap") or pytest.skip("bubblewrap is not installed; `apt-get install bubblewrap`")
-    kept = await start(source, Limits(), (), {}, bubblewrap, overlay=request.param == "overlay")
-    assert kept.overlay or request.param == "copy"
-    yield kept
-    await kept.close()
+    opened = await start(source, SandboxLimits(), (), {}, bubblewrap, overlay=request.param == "overlay")
+    assert opened.overlay or request.param == "copy"
+    yield opened
+    await opened.close()
 
 
 def image(engine: str) -> str:
@@ -63,7 +64,7 @@ async def test_the_shell_remembers_its_folder_and_its_variables(sandbox: Sandbox
 
 
 async def test_output_and_errors_come_in_their_order_and_long_ones_lose_their_middle(source: Path) -> None:
-    async with open_sandbox(source, limits=Limits(output_bytes=1000), unsafe=True) as sandbox:
+    async with open_sandbox(source, limits=SandboxLimits(output_bytes=1000), unsafe=True) as sandbox:
         done = await sandbox.run("echo one; echo two >&2; echo three")
         assert (done.output, done.cut_bytes) == ("one\ntwo\nthree\n", 0)
         done = await sandbox.run("echo begin; seq 10000; echo end")
@@ -243,12 +244,12 @@ async def test_bad_input_is_one_clear_line(source: Path, change: dict[str, objec
             pass
 
 
-def test_a_failure_of_the_keepers_child_is_told_and_never_taken_for_an_answer() -> None:
+def test_a_failure_of_the_supervisors_child_is_told_and_never_taken_for_an_answer() -> None:
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
-        layers.apart(lambda: 1 / 0)
+        layers.in_child(lambda: 1 / 0)
     with pytest.raises(FileNotFoundError):
-        layers.apart(lambda: open("/nowhere/at/all"))  # noqa: SIM115 - it is never opened
-    assert layers.apart(lambda: [(1, "x")]) == ((1, "x"),)
+        layers.in_child(lambda: open("/nowhere/at/all"))  # noqa: SIM115 - it is never opened
+    assert layers.in_child(lambda: [(1, "x")]) == ((1, "x"),)
 
 
 LINES = st.lists(st.sampled_from(["a", "b", "", " c", "ü", "\r", "-x", "+y"]), max_size=12)

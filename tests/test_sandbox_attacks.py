@@ -16,13 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from lbi.sandbox.open import Limits, Sandbox, open_sandbox
+from lbi.sandbox.backends import open_sandbox
+from lbi.sandbox.protocol import Sandbox, SandboxLimits
 from lbi.sandbox.supervisor import processes
-from sandboxes import needs_bubblewrap, repository
+from small_repository import needs_bubblewrap, repository
 
 pytestmark = needs_bubblewrap
 MIB = 1024 * 1024
-LIMITS = Limits(
+LIMITS = SandboxLimits(
     memory_bytes=256 * MIB,
     processes=64,
     cpu_seconds=5,
@@ -364,17 +365,17 @@ async def test_what_runs_has_no_capability_and_cannot_get_one(sandbox: Sandbox) 
     assert done.exit_code != 0
 
 
-async def test_the_shell_cannot_speak_for_its_keeper(sandbox: Sandbox) -> None:
+async def test_the_shell_cannot_speak_for_its_supervisor(sandbox: Sandbox) -> None:
     done = await sandbox.run("printf '0\\0/etc\\0\\0' >&4; printf 'echo planted\\0' >&3; ls -l /proc/self/fd; (exit 3)")
     assert done.exit_code == 3
     assert "planted" not in (await sandbox.run("pwd")).output
 
 
-async def test_the_keeper_ends_with_the_one_who_asked_for_it(source: Path) -> None:
+async def test_the_supervisor_ends_with_the_one_who_asked_for_it(source: Path) -> None:
     code = f"""
         import asyncio, sys
         from pathlib import Path
-        from lbi.sandbox.open import open_sandbox
+        from lbi.sandbox.backends import open_sandbox
         async def main():
             async with open_sandbox(Path({str(source)!r})) as sandbox:
                 await sandbox.run("sleep 1000 &")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lamps import asked, observed
+from fake_environment import asked, observed
 from lbi.offline.answers import answer
 from lbi.offline.atlas import Atlas
 from lbi.offline.goal import Goal, page_of

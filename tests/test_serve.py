@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from evaluating import evaluated, labelled
-from lamps import LampEnvironments, click, fill, walk
+from fake_environment import LampEnvironments, click, fill, walk
 from lbi.config import resolve
 from lbi.context import RunContext
 from lbi.models.pricing import Price, Prices

@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from larder import answer, lbi_here
 from lbi.environments.shell import own_python
 from lbi.environments.shell.actions import ACTIONS, EXAMPLES, KINDS, Command, UnreadableCommand, parse_command
-from lbi.environments.shell.environment import Setting, ShellEnvironment, ShellEnvironments
+from lbi.environments.shell.environment import ShellEnvironment, ShellEnvironments, ShellSettings
 from lbi.errors import ScoreError
 from lbi.models.parsing import act
 from lbi.observations.normalise import normalise, observation_key
 from lbi.prompts import render
 from lbi.protocols import Fields, Request
 from lbi.records import Check, Example, Observation, Step, Task, Trajectory
-from lbi.sandbox.open import Limits
+from lbi.sandbox.protocol import SandboxLimits
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.filters.replay import replay
-from sandboxes import needs_bubblewrap, repository
+from running import answer, lbi_here
+from small_repository import needs_bubblewrap, repository
 
 TASK = Task(instruction="Look around.", environment="project")
 
@@ -33,7 +33,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def environments(project: Path) -> AsyncIterator[ShellEnvironments]:
-    opened = ShellEnvironments(Setting(project, limits=Limits(wall_seconds=20), max_chars=2000))
+    opened = ShellEnvironments(ShellSettings(project, limits=SandboxLimits(wall_seconds=20), max_chars=2000))
     yield opened
     await opened.close()
 
@@ -163,7 +163,7 @@ async def test_files_are_shown_and_changed(shell: ShellEnvironment) -> None:
     ],
 )
 async def test_what_cannot_be_done_is_an_observation(project: Path, action: str, said: str) -> None:
-    environments = ShellEnvironments(Setting(project, limits=Limits(wall_seconds=0.3)))
+    environments = ShellEnvironments(ShellSettings(project, limits=SandboxLimits(wall_seconds=0.3)))
     shell = await environments.open()
     first = await shell.reset(TASK)
     outcome = await shell.step(action)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from larder import lbi
 from lbi.environments.web.application import shipped_applications
 from lbi.evaluation.benchmark import load_benchmark, shipped_benchmarks
+from running import lbi
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 CONFIGS = Path(__file__).parents[1] / "configs"

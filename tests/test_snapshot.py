@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from lbi.observations.aria import Node, fold, parse_aria
 from lbi.observations.parse import Element, parse_observation
-from lbi.observations.render import compact
+from lbi.observations.render import render
 
 ORIGIN = "http://127.0.0.1:8000"
 
 
 def shown(snapshot: str, limit: int = 12_000) -> str:
-    return compact(parse_aria(snapshot), ORIGIN, limit)[0]
+    return render(parse_aria(snapshot), ORIGIN, limit)[0]
 
 
 FORM = """\
@@ -69,7 +69,7 @@ def test_a_form_reads_as_the_format_says() -> None:
 
 
 def test_references_lead_back_to_playwrights() -> None:
-    _, refs = compact(parse_aria(FORM), ORIGIN)
+    _, refs = render(parse_aria(FORM), ORIGIN)
     assert refs["e3"] == "f2e55"
     assert refs["e8"] == "f2e122"
 
@@ -150,7 +150,7 @@ def test_frames_and_hand_cursors_can_be_acted_on() -> None:
 - generic [ref=e5] [cursor=pointer]:
   - button "Only this" [ref=e6]
 """
-    text, refs = compact(parse_aria(snapshot))
+    text, refs = render(parse_aria(snapshot))
     assert text.splitlines() == [
         "iframe",
         '  button "Inside" [e1]',
@@ -253,7 +253,7 @@ def as_read(element: Element) -> tuple[str, str, str, tuple[str, ...], frozenset
 @given(TREES)
 def test_every_element_that_is_written_is_read_back(nodes: list[Node]) -> None:
     root = Node("document", children=nodes)
-    text, refs = compact(root, ORIGIN, 1_000_000)
+    text, refs = render(root, ORIGIN, 1_000_000)
     elements = parse_observation(text).elements
     assert [as_read(element) for element in elements] == expected(root)
     assert [element.ref for element in elements] == list(refs)
@@ -262,12 +262,12 @@ def test_every_element_that_is_written_is_read_back(nodes: list[Node]) -> None:
 @given(st.text(max_size=200))
 def test_no_text_makes_the_reader_fail(text: str) -> None:
     parse_observation(text)
-    compact(parse_aria(f"- generic [ref=e1]:\n  - {text}"))
+    render(parse_aria(f"- generic [ref=e1]:\n  - {text}"))
 
 
 def test_a_text_of_several_lines_keeps_them():
     tree = '- textbox "Plan" [ref=e1]: one two three\n- textbox "Other" [ref=e2]: four'
-    text, _ = compact(parse_aria(tree), typed=["one two\n three\n"])
+    text, _ = render(parse_aria(tree), typed=["one two\n three\n"])
     plan, other = parse_observation(text).elements
     assert plan.value == "one two\n three\n"
     assert other.value == "four"

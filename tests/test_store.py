@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from larder import environ
 from lbi.errors import UserError
 from lbi.protocols import Reply
 from lbi.records import Action, Document, Observation, Step, Task, Trajectory, Usage
 from lbi.storage.run_folder import RunFolder, Store
+from running import environ
 
 PAGE = Observation(text="a long page " * 40, url="/", digest="d")
 #: what a reader might take for something else than a text

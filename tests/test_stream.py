@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from evaluating import labelled, learn
-from lamps import LampEnvironments
+from fake_environment import LampEnvironments
 from lbi.config import Config, resolve
 from lbi.context import RunContext
 from lbi.errors import ModelUnavailable

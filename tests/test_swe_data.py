@@ -12,7 +12,7 @@ from lbi.benchmarks.swebench.instance import Instance, load_instances, write_ins
 from lbi.benchmarks.swebench.patches import PatchError, apply, changed, difference, is_source, is_test, paths_in
 from lbi.benchmarks.swebench.predictions import Prediction, read_predictions, write_predictions
 from lbi.benchmarks.swebench.recipes import parse_recipes
-from lbi.benchmarks.swebench.test_results import judge, read_report
+from lbi.benchmarks.swebench.test_results import not_passed, read_report
 from lbi.errors import UserError
 
 ROW: dict[str, Any] = {
@@ -186,7 +186,9 @@ def test_a_report_gives_each_test_its_own_id_and_the_worst_of_its_outcomes() -> 
         "tests/test_x.py::test_c": "failed",
         "tests/test_x.py::test_d": "skipped",
     }
-    assert judge(found, ["tests/test_x.py::test_d", "nowhere", "tests/test_x.py::TestB::TestC::test_b[1-a.b]"]) == [
+    assert not_passed(
+        found, ["tests/test_x.py::test_d", "nowhere", "tests/test_x.py::TestB::TestC::test_b[1-a.b]"]
+    ) == [
         "tests/test_x.py::test_d",
         "nowhere",
     ]

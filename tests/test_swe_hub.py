@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from hubs import COMMIT, Hub, hub
-from larder import environ, lbi
+from fake_hub import COMMIT, Hub, hub
 from lbi.benchmarks.swebench.mutations.operators import mutations
 from lbi.benchmarks.swebench.mutations.run import Baseline, Tried
 from lbi.benchmarks.swebench.mutations.tasks import write_tasks
 from lbi.benchmarks.swebench.predictions import Prediction, write_predictions
-from sandboxes import needs_bubblewrap
+from running import environ, lbi
+from small_repository import needs_bubblewrap
 from tills import PASSING, TILL, ground_of, write_till
 
 BUG = {"instance_id": "a__b-1", "repo": "a/b", "base_commit": "c0ffee", "problem_statement": "Breaks."}
@@ -85,7 +85,7 @@ def test_instances_of_a_hub_are_graded_and_fetched_once(served: Hub, tmp_path: P
         done = grade(served, tmp_path, place, patch=patch, **env)
         assert (done.returncode, done.stderr) == (0, "")
         assert json.loads(done.stdout)["grades"][fix["instance_id"]]["resolved"] is resolved
-    downloads = [each for each in served.asked if each.startswith("GET /datasets")]
+    downloads = [each for each in served.requests if each.startswith("GET /datasets")]
     assert [each.rpartition("/")[2] for each in downloads] == ["test-00000-of-00001.parquet"]
 
 
@@ -118,7 +118,7 @@ def test_what_a_hub_refuses_is_said_in_one_line(served: Hub, tmp_path: Path) -> 
     write_predictions(tmp_path / "p.jsonl", [Prediction(instance_id="a__b-1")])
     # the client reads its variables when it is imported, so it is in a process of its own, one for all refusals
     code = (
-        "import json, sys\nfrom larder import lbi_here\n"
+        "import json, sys\nfrom running import lbi_here\n"
         "done = {place: lbi_here('grade', place, '-p', 'p.jsonl', '--json') for place in sys.argv[1:]}\n"
         "print(json.dumps({place: [each.returncode, each.stdout, each.stderr] for place, each in done.items()}))"
     )
@@ -141,4 +141,4 @@ def test_a_hub_that_is_not_there_is_said_in_one_line(served: Hub, tmp_path: Path
         done = grade(served, tmp_path, "hub:acme/lines", **env)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
         assert f"hub:acme/lines is not in the hub's cache, and {said}" in done.stderr
-    assert served.asked == []
+    assert served.requests == []

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from larder import command, environ, lbi
 from lbi.evaluation.benchmark import load_benchmark, shipped_benchmarks
-from sandboxes import needs_bubblewrap
+from running import command, environ, lbi
+from small_repository import needs_bubblewrap
 
 pytestmark = [pytest.mark.slow, needs_bubblewrap]
 REPOSITORIES = [name for name in shipped_benchmarks() if load_benchmark(name).environment == "repository"]
@@ -34,9 +34,9 @@ def test_the_official_package_agrees_with_our_grades(tmp_path: Path) -> None:
     one, other = (task.name for task in load_benchmark(name).task[:2])
     # the fix is worked out from archives, which this process may not download
     code = (
-        "import sys; from pathlib import Path; from lbi.benchmarks.swebench.catalog import open_shelf\n"
+        "import sys; from pathlib import Path; from lbi.benchmarks.swebench.catalog import open_catalog\n"
         "from lbi.benchmarks.swebench.predictions import Prediction, write_predictions\n"
-        "shelf = open_shelf(sys.argv[1]); fix = shelf.build(sys.argv[2]).instance.patch\n"
+        "shelf = open_catalog(sys.argv[1]); fix = shelf.build(sys.argv[2]).instance.patch\n"
         "pairs = {sys.argv[2]: fix, sys.argv[3]: ''}\n"
         "write_predictions(Path(sys.argv[4]), [Prediction(instance_id=i, model_patch=p) for i, p in pairs.items()])\n"
     )

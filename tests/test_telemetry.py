@@ -19,8 +19,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from rich.console import Console
 
 from evaluating import learn
-from lamps import LampEnvironments
-from larder import environ
+from fake_environment import LampEnvironments
 from lbi.config import Config, resolve
 from lbi.context import RunContext
 from lbi.errors import ModelBusy, UserError
@@ -33,6 +32,7 @@ from lbi.monitoring.utilisation import Utilisation
 from lbi.protocols import Fields, Reply, Request
 from lbi.records import Observation, Task, Usage
 from lbi.storage.run_folder import RunFolder
+from running import environ
 
 TASKS = [
     Task(instruction=f'Create a new lamp with the name "Lamp {at}" and the colour "red".', environment="lamps")

@@ -195,6 +195,7 @@ async def test_a_form_is_filled_and_sent(web: WebEnvironment) -> None:
         ("dance()", "no action found"),
         ("click(e99)", "there is no element e99"),
         ("click('button \"None\"')", 'there is no button "None"'),
+        ('fill(\'textbox "Size"\', "7")', 'there is no textbox "Size" on this page; there is a spinbutton "Size"'),
         ('fill(e6, "x")', 'textbox "Off" is disabled'),
         ('fill(e2, "many")', 'takes only numbers, not "many"'),
         ('select(e3, "story")', 'there are: "task", "defect"'),

@@ -6,8 +6,8 @@ from functools import lru_cache
 
 import pytest
 
+from fake_applications import Application, Changes, Kind, Life, carried_out
 from lbi.protocols import Shown
-from ledgers import Application, Changes, Kind, Life, carried_out
 
 BAYS = ("front", "back", "paint context")
 

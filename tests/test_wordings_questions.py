@@ -10,7 +10,7 @@ from urllib.parse import unquote_plus
 
 import pytest
 
-from lamps import asked, observed
+from fake_environment import asked, observed
 from lbi.environments.web.actions import parse_action
 from lbi.observations.parse import parse_observation
 from lbi.offline.policy import act

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from lamps import observed
+from fake_environment import observed
 from lbi.offline.assign import assign, holds
 from lbi.offline.forms import forms
 from lbi.offline.goal import Goal, page_of

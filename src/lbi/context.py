@@ -70,13 +70,13 @@ class RunContext:
         return shares if self._pool is None else {"environments": self._pool.utilisation.share(), **shares}
 
     @contextlib.asynccontextmanager
-    async def lease(self, work: WorkKey, slots: asyncio.Semaphore | None = None) -> AsyncIterator[bool]:
+    async def lease(self, key: WorkKey, slots: asyncio.Semaphore | None = None) -> AsyncIterator[bool]:
         """Lease work that needs no environment, in one of the ``slots``. False = another process has done it.
 
         Work on an environment goes to ``pool``, which leases it.
         """
         if self.leases is not None:
-            async with self.leases.lease(work, slots) as mine:
+            async with self.leases.lease(key, slots) as mine:
                 yield mine
             return
         async with slots or contextlib.nullcontext():
@@ -156,7 +156,7 @@ class RunContext:
     @property
     def restores(self) -> bool:
         """Whether every episode begins with the same state; if not, a replay proves nothing."""
-        return bool(getattr(self.environments, "restores", True))
+        return self.environments.restores
 
     def failure_recorder(self, kind: str, key: str, stage: Stage) -> Failed:
         """A callback that records a failure of the environment under the key of the work. It is never the agent's."""

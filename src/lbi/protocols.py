@@ -6,6 +6,7 @@ Whoever meets a protocol is a plug-in and lives in one file of the folder with t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from lbi.records import Action, Document, Example, Left, Observation, Record, Step, Task, Trajectory, Usage, Verdict
@@ -50,8 +51,33 @@ class Submits(Protocol):
     """An environment whose episodes hand in more than an answer. Kept with the result, never scored as it stands."""
 
     async def submission(self) -> str:
-        """Such as a patch; "" where this environment has no such thing."""
+        """What the episode hands in, such as a patch; "" where there is nothing to hand in."""
         ...
+
+
+@runtime_checkable
+class ReportsLoss(Protocol):
+    """An environment that notices when the program it runs on (a browser, say) has ended."""
+
+    async def lost(self) -> None:
+        """Return once that program has ended; until then, wait. A call that is under way may never return by itself."""
+        ...
+
+
+@dataclass(frozen=True)
+class CallTimeouts:
+    """Seconds that each call of an environment may take before it counts as a failure of the infrastructure.
+
+    The defaults are far above what is usual, also on a busy machine. ``open`` includes installing the application.
+    """
+
+    open: float = 1800.0
+    reset: float = 120.0
+    step: float = 90.0
+    score: float = 60.0
+    close: float = 30.0
+    lost: float = 15.0
+    """What is left of a call once the environment has reported that what it runs on is gone (ReportsLoss)."""
 
 
 @runtime_checkable
@@ -59,6 +85,9 @@ class Environments(Protocol):
     """What the workers share (a browser, an application's pristine state); opens one environment per worker."""
 
     name: str
+    restores: bool
+    """Whether every episode begins with the same state. Without that, replaying an episode proves nothing."""
+    timeouts: CallTimeouts
 
     async def open(self) -> Environment: ...
 

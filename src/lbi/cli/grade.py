@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lbi.benchmarks.swebench.catalog import Shelf, open_shelf
+from lbi.benchmarks.swebench.catalog import Catalog, open_catalog
 from lbi.benchmarks.swebench.grade import Grade, grade
 from lbi.benchmarks.swebench.official import official_reports, run_official
 from lbi.benchmarks.swebench.predictions import Prediction, read_predictions
@@ -30,28 +30,28 @@ def grade_predictions(
 ) -> int:
     """Print the table; 1 if a prediction could not be graded."""
     predictions = read_predictions(file)
-    shelf = open_shelf(place)
+    catalog = open_catalog(place)
     try:
-        unknown = [each.instance_id for each in predictions if each.instance_id not in shelf.instances]
+        unknown = [each.instance_id for each in predictions if each.instance_id not in catalog.instances]
         if unknown:
             raise UserError(f"{file}: {unknown[0]!r} is no instance of {place}; are they of another data set?")
         out = out or file.with_suffix(".grades.json")
         progress = Progress(Console(stderr=True), quiet=quiet or as_json)
         rows = _known(out, predictions, official)
         left = [each for each in predictions if each.instance_id not in rows]
-        ours = [each for each in left if not _comes_as_image(shelf, each)]
-        asyncio.run(_grade(shelf, ours, rows, out, official, workers, unsafe, progress))
-        theirs = [each for each in left if _comes_as_image(shelf, each)]
+        ours = [each for each in left if not _comes_as_image(catalog, each)]
+        asyncio.run(_grade(catalog, ours, rows, out, official, workers, unsafe, progress))
+        theirs = [each for each in left if _comes_as_image(catalog, each)]
         if theirs:
-            _in_images(shelf, theirs, rows, out, workers)
+            _in_images(catalog, theirs, rows, out, workers)
     finally:
-        shelf.close()
-    _print(rows, predictions, len(shelf.instances), out, as_json)
+        catalog.close()
+    _print(rows, predictions, len(catalog.instances), out, as_json)
     return 1 if any(rows[each.instance_id]["resolved"] is None for each in predictions) else 0
 
 
-def _comes_as_image(shelf: Shelf, prediction: Prediction) -> bool:
-    return not shelf.buildable(prediction.instance_id)
+def _comes_as_image(catalog: Catalog, prediction: Prediction) -> bool:
+    return not catalog.buildable(prediction.instance_id)
 
 
 def _known(out: Path, predictions: list[Prediction], official: bool) -> Rows:
@@ -71,7 +71,7 @@ def _known(out: Path, predictions: list[Prediction], official: bool) -> Rows:
 
 
 async def _grade(
-    shelf: Shelf,
+    catalog: Catalog,
     left: list[Prediction],
     rows: Rows,
     out: Path,
@@ -85,7 +85,7 @@ async def _grade(
 
         async def one(prediction: Prediction) -> None:
             async with turn:
-                rows[prediction.instance_id] = await _row(shelf, prediction, official, unsafe)
+                rows[prediction.instance_id] = await _row(catalog, prediction, official, unsafe)
                 _write(out, rows)
                 stage.advance()
 
@@ -94,9 +94,9 @@ async def _grade(
                 group.create_task(one(prediction))
 
 
-async def _row(shelf: Shelf, prediction: Prediction, official: bool, unsafe: bool) -> dict[str, Any]:
+async def _row(catalog: Catalog, prediction: Prediction, official: bool, unsafe: bool) -> dict[str, Any]:
     """A sandbox that breaks is nobody's zero: the row then has no grade."""
-    built = await asyncio.to_thread(shelf.build, prediction.instance_id)
+    built = await asyncio.to_thread(catalog.build, prediction.instance_id)
     row: dict[str, Any] = {"patch": digest_of(prediction.model_patch), "model": prediction.model_name_or_path}
     found: Grade | None = None
     for _ in range(ATTEMPTS):
@@ -115,8 +115,8 @@ async def _row(shelf: Shelf, prediction: Prediction, official: bool, unsafe: boo
     return row
 
 
-def _in_images(shelf: Shelf, left: list[Prediction], rows: Rows, out: Path, workers: int) -> None:
-    resolved = run_official([shelf.instances[each.instance_id] for each in left], left, workers)
+def _in_images(catalog: Catalog, left: list[Prediction], rows: Rows, out: Path, workers: int) -> None:
+    resolved = run_official([catalog.instances[each.instance_id] for each in left], left, workers)
     for each in left:
         found = resolved.get(each.instance_id)
         reason = "" if found is not None else "not graded, the official harness left no report"

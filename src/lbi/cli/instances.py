@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from lbi.benchmarks.swebench.build import Built
-from lbi.benchmarks.swebench.catalog import Shelf, open_shelf
+from lbi.benchmarks.swebench.catalog import Catalog, open_catalog
 from lbi.benchmarks.swebench.grade import Grade, grade
 from lbi.benchmarks.swebench.patches import edited, is_source, paths_in
 from lbi.errors import EnvironmentFailure, UserError
@@ -22,17 +22,17 @@ WAYS = ("gold", "nothing", "wrong")
 
 async def check_instances(place: str, only: str, workers: int, quiet: bool) -> list[Row]:
     """Grade every instance three ways, each in a sandbox of its own."""
-    shelf = open_shelf(place)
+    catalog = open_catalog(place)
     try:
-        names = [only] if only else list(shelf.instances)
+        names = [only] if only else list(catalog.instances)
         progress = Progress(Console(stderr=True), quiet=quiet)
         rows: dict[str, Row] = {}
         turn = asyncio.Semaphore(workers)
-        with progress.stage(f"check {shelf.name}", len(names)) as stage:
+        with progress.stage(f"check {catalog.name}", len(names)) as stage:
 
             async def one(name: str) -> None:
                 async with turn:
-                    rows[name] = await _row(shelf, name)
+                    rows[name] = await _row(catalog, name)
                     stage.advance()
 
             async with asyncio.TaskGroup() as group:
@@ -40,13 +40,13 @@ async def check_instances(place: str, only: str, workers: int, quiet: bool) -> l
                     group.create_task(one(name))
         return [rows[name] for name in names]
     finally:
-        shelf.close()
+        catalog.close()
 
 
-async def _row(shelf: Shelf, name: str) -> Row:
-    row: Row = {"what": f"{shelf.name}: {name}", "task": name, "passed": False}
+async def _row(catalog: Catalog, name: str) -> Row:
+    row: Row = {"what": f"{catalog.name}: {name}", "task": name, "passed": False}
     try:
-        built = await asyncio.to_thread(shelf.build, name)
+        built = await asyncio.to_thread(catalog.build, name)
         grades = [await grade(built, patch) for patch in (built.instance.patch, "", wrong(built))]
     except (UserError, EnvironmentFailure) as error:
         return row | dict.fromkeys(WAYS) | {"found": str(error)}

@@ -1,10 +1,10 @@
-"""One package per family of environments: its name is the config's ``environment``, ``create(...)`` opens it."""
+"""Environments that an agent can work in, one package each: the config's ``environment`` is the package's name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, Protocol, cast
 
 from lbi import plugins
 from lbi.config import Config
@@ -12,27 +12,47 @@ from lbi.documents.corpus import DocumentSource
 from lbi.protocols import Environments
 
 
+class EnvironmentPlugIn(Protocol):
+    """What a package of environments (or another distribution's module) must have."""
+
+    ACTIONS: str
+    """The actions that its environments take, in words for the model."""
+    EXPLORER: str
+    """The agent that explores its environments without a language model."""
+
+    def create(self, config: Config, save_image: Callable[[bytes], str]) -> Environments:
+        """Raises UserError for a config that describes nothing to open. ``save_image`` returns a screenshot's hash."""
+        ...
+
+    async def documents(self, environments: Any) -> tuple[DocumentSource, ...]:
+        """The documentation that comes with what ``create`` returned."""
+        ...
+
+
 def open_environments(config: Config, save_image: Callable[[bytes], str]) -> Environments:
     """The environments that a config describes. Raises UserError for what cannot be opened."""
-    return cast(Environments, plugins.load("environments", config.environment).create(config, save_image))
+    return _plug_in(config).create(config, save_image)
 
 
 async def own_documents(config: Config, environments: Environments) -> tuple[DocumentSource, ...]:
     """The documentation that comes with the environment itself."""
-    found = await plugins.load("environments", config.environment).documents(environments)
-    return cast(tuple[DocumentSource, ...], found)
+    return await _plug_in(config).documents(environments)
 
 
 def actions_of(config: Config) -> str:
-    """The actions that an environment of this family takes, in words for the model."""
-    return str(plugins.load("environments", config.environment).ACTIONS)
+    """The actions that the config's environment takes, in words for the model."""
+    return _plug_in(config).ACTIONS
 
 
-def described(config: Config, base: Path | None = None) -> str:
+def described(config: Config) -> str:
     """What the environment is, in a few words, for reports and progress."""
     return config.application or config.url or Path(config.shell.repository).name
 
 
 def explorer_of(config: Config) -> str:
-    """The agent that explores environments of this family without a language model."""
-    return str(plugins.load("environments", config.environment).EXPLORER)
+    """The agent that explores the config's environment without a language model."""
+    return _plug_in(config).EXPLORER
+
+
+def _plug_in(config: Config) -> EnvironmentPlugIn:
+    return cast(EnvironmentPlugIn, plugins.load("environments", config.environment))

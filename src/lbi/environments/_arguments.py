@@ -1,6 +1,6 @@
-"""Text of a call after its bracket -> its arguments: ``e12, "two\\nlines")`` -> ("e12", "two<line feed>lines").
+"""Reads the arguments of an action after its opening bracket: ``e12, "two\\nlines")`` -> "e12" and two lines of text.
 
-Scanned by hand and forgiving, as models forget quotes and brackets; nothing is evaluated.
+The text is scanned by hand, and forgivingly, as models forget quotes and brackets. Nothing is evaluated.
 """
 
 from __future__ import annotations
@@ -17,27 +17,29 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "f": "\f"}
 
 @dataclass(frozen=True)
 class Argument:
+    """Its text without quotes and escapes, and whether it was written in quotes."""
+
     text: str
     quoted: bool
 
 
-def arguments(text: str, at: int) -> list[Argument]:
-    """What stands between the bracket before ``at`` and the one that closes it, as far as that can be told."""
-    found: list[Argument] = []
+def read_arguments(text: str, at: int) -> list[Argument]:
+    """The arguments from ``at``, just behind the opening bracket, up to the closing one as far as that can be told."""
+    arguments: list[Argument] = []
     while True:
         while at < len(text) and text[at] in " \t\r\n,":
             at += 1
         if at >= len(text) or text[at] == ")":
-            return found
+            return arguments
         if triple := _TRIPLE.match(text, at):
-            found.append(Argument(unescape(triple[2]), True))
+            arguments.append(Argument(unescape(triple[2]), True))
             at = triple.end()
             continue
         if text[at] in _CLOSING:
             argument, at = _quoted(text, at)
         else:
-            argument, at = _unquoted(text, at, first=not found)
-        found.append(argument)
+            argument, at = _unquoted(text, at, first=not arguments)
+        arguments.append(argument)
 
 
 def _quoted(text: str, at: int) -> tuple[Argument, int]:
@@ -50,7 +52,7 @@ def _quoted(text: str, at: int) -> tuple[Argument, int]:
             return Argument(unescape(text[at + 1 : end]), True), end + 1
         else:
             end += 1
-    # the closing quote was forgotten: everything up to the last bracket is meant
+    # the closing quote was forgotten: the argument goes up to the last bracket
     rest = text[at + 1 :].rstrip(" `\n")
     return Argument(unescape(rest.removesuffix(")").removesuffix(closing)), True), len(text)
 

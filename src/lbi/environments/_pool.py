@@ -1,6 +1,6 @@
-"""Work -> environments: as many at a time as there are workers, the urgent first, each on an environment of its own.
+"""A pool of environments, one for each worker, on which work is done: the most urgent first.
 
-An environment that failed is closed and a fresh one opened; the work is tried again, up to ATTEMPTS times in all.
+An environment that failed is closed and the work is tried again on a fresh one, up to ATTEMPTS times in all.
 Environments stay open between stages.
 """
 
@@ -12,27 +12,26 @@ import heapq
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from lbi.environments._timeouts import open_guarded
+from lbi.environments._timeouts import open_with_timeouts
 from lbi.errors import EnvironmentFailure
 from lbi.monitoring.utilisation import Utilisation
 from lbi.protocols import Environment, Environments
 from lbi.storage.leases import POLL, Leases, WorkKey
 
-#: a job that fails because of the infrastructure is tried so often
-ATTEMPTS = 3
+ATTEMPTS = 3  # at work that fails because of the infrastructure
 Work = Callable[[Environment], Awaitable[None]]
 Failed = Callable[[EnvironmentFailure, bool], None]
 
 
 @dataclass
 class _Slot:
-    """A place for one environment, which is opened when it is first needed."""
+    """Room for one environment, which is opened when it is first needed."""
 
     environment: Environment | None = None
 
 
 class Pool:
-    """Environments at work. Whoever opens it closes it."""
+    """At most ``workers`` open environments. Whoever opens the pool closes it."""
 
     def __init__(
         self,
@@ -50,18 +49,18 @@ class Pool:
         self._waiting: list[tuple[int, int, asyncio.Future[_Slot]]] = []  # a heap: (urgency, number, whoever waits)
         self._count = 0
 
-    async def do(self, work: Work, *, failed: Failed, place: WorkKey | None = None, urgency: int = 0) -> None:
-        """Have ``work`` done; returns when it is, whether here or by another process, or when it is given up.
+    async def do(self, work: Work, *, failed: Failed, key: WorkKey | None = None, urgency: int = 0) -> None:
+        """Do ``work`` on an environment; returns when it is done, here or by another process, or given up.
 
-        Lower ``urgency`` comes first. ``failed(error, last)`` is told of each failure of the infrastructure.
-        Raises what else the work raises.
+        ``key`` is what other processes know the work by. Lower ``urgency`` comes first. ``failed(error, last)`` is
+        called for each failure of the infrastructure. Raises whatever else the work raises.
         """
         attempt = 1
         while True:
             slot = await self._acquire(urgency)
             try:
-                state = await self._leases.take(place) if self._leases and place and attempt == 1 else "mine"
-                error = await self._tried(slot, work, place) if state == "mine" else None
+                state = await self._leases.take(key) if self._leases and key and attempt == 1 else "mine"
+                error = await self._try(slot, work, key) if state == "mine" else None
             finally:
                 self._release(slot)
             if state == "theirs":
@@ -72,8 +71,8 @@ class Pool:
                 failed(error, attempt >= ATTEMPTS)
                 attempt += 1
                 if attempt > ATTEMPTS:
-                    if self._leases and place:
-                        self._leases.give_up(place)
+                    if self._leases and key:
+                        self._leases.give_up(key)
                     return
 
     async def close(self) -> None:
@@ -81,23 +80,23 @@ class Pool:
         slots, self._all, self._free = self._all, [], []
         await asyncio.gather(*(slot.environment.close() for slot in slots if slot.environment is not None))
 
-    async def _tried(self, slot: _Slot, work: Work, place: WorkKey | None) -> EnvironmentFailure | None:
-        """Nothing if the work is done; the failure, if the infrastructure failed."""
+    async def _try(self, slot: _Slot, work: Work, key: WorkKey | None) -> EnvironmentFailure | None:
+        """Do the work once: None if it is done, the error if the infrastructure failed."""
         with contextlib.ExitStack() as cut_short:
             # cancelled, or an error that ends the run: another process may do this work, without waiting for this one
-            if self._leases and place:
-                cut_short.callback(self._leases.free, place)
-            failure = await self._worked(slot, work)
+            if self._leases and key:
+                cut_short.callback(self._leases.free, key)
+            failure = await self._run(slot, work)
             cut_short.pop_all()
-        if failure is None and self._leases and place:
-            self._leases.done(place)
+        if failure is None and self._leases and key:
+            self._leases.done(key)
         return failure
 
-    async def _worked(self, slot: _Slot, work: Work) -> EnvironmentFailure | None:
-        """The work on an environment; one that failed is closed, and the next work gets a fresh one."""
+    async def _run(self, slot: _Slot, work: Work) -> EnvironmentFailure | None:
+        """Do the work on the slot's environment. One that failed is closed, so that the next work gets a fresh one."""
         try:
             with self.utilisation.use():
-                slot.environment = slot.environment or await open_guarded(self._environments)
+                slot.environment = slot.environment or await open_with_timeouts(self._environments)
                 await work(slot.environment)
         except EnvironmentFailure as error:
             environment, slot.environment = slot.environment, None
@@ -114,19 +113,19 @@ class Pool:
             self._all.append(_Slot())
             return self._all[-1]
         self._count += 1
-        turn: asyncio.Future[_Slot] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (urgency, self._count, turn))
+        slot_given: asyncio.Future[_Slot] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (urgency, self._count, slot_given))
         try:
-            return await turn
+            return await slot_given
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._release(turn.result())
+            if slot_given.done() and not slot_given.cancelled():
+                self._release(slot_given.result())
             raise
 
     def _release(self, slot: _Slot) -> None:
         while self._waiting:
-            _, _, turn = heapq.heappop(self._waiting)
-            if not turn.done():
-                turn.set_result(slot)
+            _, _, slot_given = heapq.heappop(self._waiting)
+            if not slot_given.done():
+                slot_given.set_result(slot)
                 return
         self._free.append(slot)

@@ -1,6 +1,6 @@
-"""An environment that always answers: what takes too long is a failure of the infrastructure, never a run that hangs.
+"""An environment whose every call ends: one that takes too long is a failure of the infrastructure, and nothing hangs.
 
-A page can stop its browser, and a call to a stopped browser need not ever return.
+A page can stop its browser, and a call to a stopped browser may never return.
 """
 
 from __future__ import annotations
@@ -8,93 +8,76 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable
 from typing import TypeVar
 
 from lbi.errors import EnvironmentFailure
-from lbi.protocols import Environment, Environments, Outcome
+from lbi.protocols import CallTimeouts, Environment, Environments, Outcome, ReportsLoss, Submits
 from lbi.records import Observation, Task
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Seconds that a call may take. Far above what is usual also on a busy machine; installing counts to ``open``."""
-
-    open: float = 1800.0
-    reset: float = 120.0
-    step: float = 90.0
-    score: float = 60.0
-    close: float = 30.0
-    lost: float = 15.0
-    """What is left of a call once the environment says that what it runs on is gone."""
+async def open_with_timeouts(environments: Environments) -> Environment:
+    """Open an environment whose calls end within ``environments.timeouts``. Raises EnvironmentFailure otherwise."""
+    timeouts = environments.timeouts
+    return WithTimeouts(await _within(environments.open(), timeouts.open, "open"), timeouts)
 
 
-async def open_guarded(environments: Environments, limits: Limits | None = None) -> Environment:
-    """Open an environment of a family, guarded. Raises EnvironmentFailure when it takes too long.
+class WithTimeouts:
+    """Another environment with a timeout on each of its calls."""
 
-    A family whose steps may take long says so by ``patience``, which are such limits.
-    """
-    chosen = limits or getattr(environments, "patience", None) or Limits()
-    return Guarded(await _within(environments.open(), chosen.open, "open"), chosen)
-
-
-class Guarded:
-    """Another environment with a limit on each of its calls."""
-
-    def __init__(self, environment: Environment, limits: Limits) -> None:
+    def __init__(self, environment: Environment, timeouts: CallTimeouts) -> None:
         self.name = environment.name
         self.actions = environment.actions
         self._environment = environment
-        self._limits = limits
-
-    def _lost(self) -> Lost | None:
-        wait: Callable[[], Awaitable[None]] | None = getattr(self._environment, "lost", None)
-        return None if wait is None else Lost(wait, self._limits.lost)
+        self._timeouts = timeouts
 
     async def reset(self, task: Task) -> Observation:
-        return await _within(self._environment.reset(task), self._limits.reset, "reset", self._lost())
+        return await self._call(self._environment.reset(task), self._timeouts.reset, "reset")
 
     async def step(self, action: str) -> Outcome:
-        return await _within(self._environment.step(action), self._limits.step, "step", self._lost())
+        return await self._call(self._environment.step(action), self._timeouts.step, "step")
 
     async def score(self, task: Task, answer: str) -> tuple[float, str]:
-        return await _within(self._environment.score(task, answer), self._limits.score, "score", self._lost())
+        return await self._call(self._environment.score(task, answer), self._timeouts.score, "score")
 
     async def submission(self) -> str:
-        """What the episode hands in besides its answer, such as a patch; "" where there is no such thing."""
-        submitted: Callable[[], Awaitable[str]] | None = getattr(self._environment, "submission", None)
-        return "" if submitted is None else await _within(submitted(), self._limits.score, "hand in")
+        """What the episode hands in besides its answer; "" for an environment that has no submissions."""
+        if not isinstance(self._environment, Submits):
+            return ""
+        return await _within(self._environment.submission(), self._timeouts.score, "hand in")
 
     async def close(self) -> None:
         with contextlib.suppress(EnvironmentFailure):  # it is given up either way
-            await _within(self._environment.close(), self._limits.close, "close")
+            await _within(self._environment.close(), self._timeouts.close, "close")
+
+    async def _call(self, call: Awaitable[T], seconds: float, name: str) -> T:
+        """Await a call, and cut it short when the environment reports that what it runs on is gone."""
+        if not isinstance(self._environment, ReportsLoss):
+            return await _within(call, seconds, name)
+        return await _within(call, seconds, name, self._environment, self._timeouts.lost)
 
 
-@dataclass(frozen=True)
-class Lost:
-    """How an environment says that what it runs on (a browser, say) is gone: ``wait`` returns then."""
-
-    wait: Callable[[], Awaitable[None]]
-    grace: float  # seconds that a call then still has: most end by themselves, and some would wait for ever
-
-    async def shorten(self, limit: asyncio.Timeout) -> None:
-        await self.wait()
-        at = asyncio.get_running_loop().time() + self.grace
-        limit.reschedule(min(at, limit.when() or at))
-
-
-async def _within(work: Awaitable[T], seconds: float, what: str, lost: Lost | None = None) -> T:
+async def _within(
+    call: Awaitable[T], seconds: float, name: str, backed_by: ReportsLoss | None = None, grace: float = 0.0
+) -> T:
+    """Await a call for ``seconds``, or for ``grace`` seconds after ``backed_by`` reports its loss."""
     began = time.monotonic()
-    watch: asyncio.Task[None] | None = None
+    watcher: asyncio.Task[None] | None = None
     try:
-        async with asyncio.timeout(seconds) as limit:
-            watch = asyncio.create_task(lost.shorten(limit)) if lost else None
-            return await work
+        async with asyncio.timeout(seconds) as timeout:
+            watcher = asyncio.create_task(_shorten(timeout, backed_by, grace)) if backed_by else None
+            return await call
     except TimeoutError:
-        raise EnvironmentFailure(f"the environment did not {what} within {time.monotonic() - began:.0f} s") from None
+        raise EnvironmentFailure(f"the environment did not {name} within {time.monotonic() - began:.0f} s") from None
     finally:
-        if watch is not None:
-            watch.cancel()
+        if watcher is not None:
+            watcher.cancel()
+
+
+async def _shorten(timeout: asyncio.Timeout, backed_by: ReportsLoss, grace: float) -> None:
+    """After a loss most calls end by themselves, and some would wait for ever: bring the timeout forward."""
+    await backed_by.lost()
+    deadline = asyncio.get_running_loop().time() + grace
+    timeout.reschedule(min(deadline, timeout.when() or deadline))

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lbi import plugins
-from lbi.benchmarks.swebench.hub import fetched, is_on_hub
+from lbi.benchmarks.swebench.hub import fetch, is_on_hub
 from lbi.benchmarks.swebench.instance import ENDINGS as DATA_SETS
 from lbi.benchmarks.swebench.instance import Instance, load_instances
 from lbi.benchmarks.swebench.recipes import draft, parse_recipes
@@ -68,7 +68,7 @@ def load_benchmark(name_or_path: str) -> Benchmark:
     data set can be read from a hub, too.
     """
     if is_on_hub(name_or_path):
-        return _from_instances(load_instances(fetched(name_or_path)), name_or_path)
+        return _from_instances(load_instances(fetch(name_or_path)), name_or_path)
     if name_or_path in plugins.names("benchmarks"):
         return _from_plug_in(name_or_path)
     if Path(name_or_path).suffix in DATA_SETS:

@@ -79,7 +79,7 @@ async def _episode(context: RunContext, attempt: Attempt, agent: Agent, stage: S
         if last:
             store.put("result", attempt.key, _result(attempt, None, 0.0, "environment", str(error)))
 
-    await context.pool.do(work, failed=failed, place=WorkKey("result", attempt.key))
+    await context.pool.do(work, failed=failed, key=WorkKey("result", attempt.key))
     stage.advance()
 
 

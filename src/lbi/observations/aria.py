@@ -1,7 +1,7 @@
-"""Playwright's ``aria_snapshot(mode="ai")`` -> tree: ``- link "Wiki" [ref=e23]:`` -> Node("link", "Wiki", ref="e23").
+"""Reads Playwright's ``aria_snapshot(mode="ai")``: ``- link "Wiki" [ref=e23]:`` -> Node("link", "Wiki", ref="e23").
 
-The text is YAML of a small dialect: one node per line, two blanks per level, and keys that are quoted when they hold
-a colon or a hash. A real YAML parser takes ten times as long for the same lines.
+The text is a small dialect of YAML: one node per line, two blanks per level, keys in quotes when they contain a colon
+or a hash. A full YAML parser takes ten times as long for it.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class Node:
         return self.attributes.get("cursor") == "pointer"
 
     def text(self) -> str:
-        """All text in it, in reading order."""
+        """All of its text, in reading order."""
         if self.role == "text" or (self.name and not self.children):
             return self.name
         return " ".join(filter(None, (child.text() for child in self.children))) or self.name
 
 
 def parse_aria(snapshot: str) -> Node:
-    """The whole page under a root of role "document". Lines that are no node are taken as text."""
+    """The whole page under a root of role "document". Lines that cannot be read as nodes become text."""
     root = Node("document")
     stack: list[tuple[int, Node]] = [(-1, root)]
     for line in snapshot.split("\n"):
@@ -66,11 +66,11 @@ def _node(item: str, parent: Node) -> Node | None:
         return None
     if key == "text":
         return Node("text", rest)
-    found = _KEY.match(key)
-    if found is None:
+    head = _KEY.match(key)
+    if head is None:
         return Node("text", fold(item))
-    node = Node(found[1], fold(_unquote(found[2] or "")))
-    for name, value in _ATTRIBUTE.findall(found[3]):
+    node = Node(head[1], fold(_unquote(head[2] or "")))
+    for name, value in _ATTRIBUTE.findall(head[3]):
         if name == "ref":
             node.ref = value
         else:
@@ -94,10 +94,10 @@ def _split_key(item: str) -> tuple[str, str]:
     if item.startswith(("/", "text:")):
         key, _, rest = item.partition(":")
         return key, _value(rest.strip())
-    found = _KEY.match(item)
-    if found is None:
+    head = _KEY.match(item)
+    if head is None:
         return item, ""
-    return found[0], _value(item[found.end() :].removeprefix(":").strip())
+    return head[0], _value(item[head.end() :].removeprefix(":").strip())
 
 
 def _value(text: str) -> str:
@@ -118,5 +118,5 @@ def _unquote(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """All runs of blanks as one, so that a name is one line."""
+    """The text with every run of white space as one blank, so that it is one line."""
     return " ".join(text.split())

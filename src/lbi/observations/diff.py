@@ -1,7 +1,7 @@
-"""Page and an earlier page -> what changed, where that is much shorter: "@12\\n- row: old\\n+ row: new".
+"""A page written as its difference to an earlier page, such as "@12\\n- row: old\\n+ row: new".
 
 "@12" is the line of the earlier page at which a change begins; the line before it is repeated to show where that is.
-Nothing is lost by it: ``restored`` gives the page back.
+``restored`` gives the page back, so nothing is lost.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ import re
 from difflib import SequenceMatcher
 from functools import lru_cache
 
-#: a difference is worth reading only if it is shorter than the page by a good part
-WORTH = 0.8
-#: of more lines that are gone in a row only the first and the last are repeated
-GONE = 4
+#: a difference is used only if it is shorter than this part of the page
+MAX_SHARE = 0.8
+#: where more lines than this are gone in a row, only the first and the last are repeated
+MAX_GONE = 4
 _REFERENCE = re.compile(r"\s?\[(?:f\d+)?e\d+\]")
 
 
 def without_references(text: str) -> str:
-    """A page without the numbers of its elements: they change with every element that comes or goes before them."""
+    """A page without its references, which change with every element that comes or goes before them."""
     return _REFERENCE.sub("", text)
 
 
 @lru_cache(maxsize=4096)
 def difference(before: str, after: str) -> str:
-    """What to change in ``before`` to have ``after``; empty if both are the same."""
+    """How to change ``before`` into ``after``; empty if both are the same."""
     old, new = before.split("\n"), after.split("\n")
     lines = []
-    for what, first, last, start, end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if what == "equal":
+    for change, first, last, start, end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if change == "equal":
             continue
         lines.append(f"@{first + 1}")
         lines += [f"  {old[first - 1]}"] if first else []
@@ -38,13 +38,13 @@ def difference(before: str, after: str) -> str:
 
 
 def _gone(lines: list[str]) -> list[str]:
-    if len(lines) <= GONE:
+    if len(lines) <= MAX_GONE:
         return [f"- {line}" for line in lines]
     return [f"- {lines[0]}", f"-- {len(lines) - 2} more lines", f"- {lines[-1]}"]
 
 
 def restored(before: str, changes: str) -> str:
-    """The page that a difference was made from. Raises ValueError for a difference to another page."""
+    """The page that a difference describes. Raises ValueError for a difference to another page than ``before``."""
     if not changes:
         return before
     old, new, at = before.split("\n"), [], 0
@@ -66,9 +66,9 @@ def restored(before: str, changes: str) -> str:
 
 
 def shortest(earlier: list[tuple[int, str]], page: str) -> tuple[int, str] | None:
-    """(number, difference) of the earlier page to which the difference is shortest, or None if none is worth it."""
-    found = [(len(changes), number, changes) for number, text in earlier if (changes := difference(text, page))]
-    if not found:
+    """(number, difference) for the earlier page with the shortest difference, or None if all are too long."""
+    differences = [(len(changes), number, changes) for number, text in earlier if (changes := difference(text, page))]
+    if not differences:
         return None
-    size, number, changes = min(found)
-    return (number, changes) if size < WORTH * len(page) else None
+    size, number, changes = min(differences)
+    return (number, changes) if size < MAX_SHARE * len(page) else None

@@ -1,6 +1,6 @@
-"""Names for fields that have none: a text box takes the text before it, a check box the text after it.
+"""Names fields that have no name: a text box by the text before it, a check box by the text after it.
 
-Only a neighbour's text counts. A guess from further away names fields wrongly, which is worse than no name.
+Only the text of a neighbour is used: guesses from further away are often wrong, which is worse than no name.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from lbi.observations.aria import Node, fold
 from lbi.observations.parse import FIELDS, TICKS
 
-MAX_LABEL = 80
+MAX_LABEL = 80  # characters
 _BEFORE = FIELDS | {"option"}
 
 
@@ -25,7 +25,7 @@ def label_fields(node: Node, inherited: str = "") -> None:
 
 
 def _label(node: Node) -> str:
-    """The text of a neighbour that is nothing but text, and short enough to be a label."""
+    """The text of a neighbour, if it contains nothing else and is short enough to be a label."""
     if _holds_field(node):
         return ""
     text = fold(node.text())

@@ -1,7 +1,7 @@
-"""Observation -> the text by which two observations are "the same": what changes between two visits is masked.
+"""Normalises an observation, so that two visits to the same page give the same text: what changes is masked.
 
 'link "3 weeks ago" [e12] -> /log?from=2026-11-22T07%3A57Z#top' -> 'link "<time>" -> /log?from=<time>'
-(exact look-up of paper, sec. 2.4)
+(for the exact look-up of the paper, sec. 2.4)
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _TIMES_IN_A_ROW = re.compile(r"<time>(?:(?:,? (?:at )?|,)<time>)+")
 _MAYBE_TIME = re.compile(rf"\d|\s{_UNIT}\b|now\b|ago\b|yesterday", re.IGNORECASE)
 _REFERENCE = re.compile(r"\s?\[(?:f\d+)?e\d+\]")
 _UUID = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![0-9a-f])", re.IGNORECASE)
-# a digit and sixteen places, so that neither words nor short commit hashes, which are content, are taken for tokens
+# at least one digit and sixteen places: words, and short commit hashes, which are content, are no tokens
 _HEX = re.compile(r"\b(?=[a-f]*\d)[0-9a-f]{16,}\b", re.IGNORECASE)
 _RANDOM = re.compile(r"\b(?=[\w-]*[a-z])(?=[\w-]*[A-Z])(?=(?:[\w-]*\d){3})[\w-]{24,}")
-#: what differs between two runs of one program: addresses in memory, names of temporary files, processes, durations
+#: these differ between two runs of one program: addresses in memory, names of temporary files, processes, durations
 _MEMORY = re.compile(r"\b0x[0-9a-f]{6,16}\b", re.IGNORECASE)
 _TEMPORARY = re.compile(
     r"(?<![\w.])(?:/private)?(?:/var)?/tmp/(?:tmp[\w.]{5,}|pytest-of-\w+/pytest-\d+|[\w.-]*\d{3,}[\w.-]*)"
@@ -61,7 +61,7 @@ _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 
 def normalise(observation: Observation) -> str:
-    """The observation without references, tokens, dates and spare blanks. Its error note is no part of it."""
+    """The observation without references, tokens, dates and extra blanks. Its error note is no part of it."""
     return _normalise(observation.text, observation.url, observation.title)
 
 
@@ -85,7 +85,7 @@ def normalise_url(url: str) -> str:
 
 
 def place(observation: Observation) -> str:
-    """Where an observation was: its normalised address, or its title where the environment has no addresses."""
+    """Where an observation was made: its normalised address, or its title where the environment has no addresses."""
     return normalise_url(observation.url) if observation.url else mask(observation.title)
 
 
@@ -99,9 +99,9 @@ def mask(text: str) -> str:
     text = " ".join(_INVISIBLE.sub("", text).split())
     if "=" in text:
         text = _NAMED.sub(r"\1<id>", text)
-    if not _MAYBE_TIME.search(text):  # most lines of a page; the rest costs ten times as much
+    if not _MAYBE_TIME.search(text):  # true of most lines, and the rest takes ten times as long
         return text
-    text = _PROCESS.sub(lambda found: f"{found[1]}{found[2]}<id>" if found[1] else "<id>", text)
+    text = _PROCESS.sub(lambda match: f"{match[1]}{match[2]}<id>" if match[1] else "<id>", text)
     text = _DURATION.sub("<time>", _TEMPORARY.sub("<temporary>", text))
     for pattern in (_UUID, _HEX, _RANDOM, _MEMORY):
         text = pattern.sub("<id>", text)
@@ -113,11 +113,11 @@ def _is_session_ticket(name: str, value: str) -> bool:
     return name.lower() == "ticket" and (mask(value) == "<id>" or bool(re.fullmatch(r"(?:ST|PT)-[\w.-]{8,}", value)))
 
 
-@lru_cache(maxsize=256)  # a search needs one several times; a page is a few kilobytes
+@lru_cache(maxsize=256)  # a search needs the same one several times; a page is a few kilobytes
 def _normalise(text: str, url: str, title: str) -> str:
     if url or title:
-        text = _HEADER.sub("", text)  # the fields say the same, in every environment
-    text = _ADDRESS.sub(lambda found: normalise_url(found[0]), _REFERENCE.sub("", text))
+        text = _HEADER.sub("", text)  # url and title are added below, in the same form for every environment
+    text = _ADDRESS.sub(lambda match: normalise_url(match[0]), _REFERENCE.sub("", text))
     lines = [f"URL: {normalise_url(url)}" if url else "", f"Title: {mask(title)}" if title else ""]
     lines += [mask(line) for line in text.split("\n")]
     return "\n".join(line for line in lines if line)

@@ -1,7 +1,7 @@
-"""Observation text -> Page: ``textbox "Search:" [e8]: cats`` -> Element("textbox", "Search:", "e8", value="cats").
+"""Reads the text of an observation: ``textbox "Search:" [e8]: cats`` -> Element("textbox", "Search:", "e8", "cats").
 
-The reverse of compact.py. Whoever looks at an observation as data (the offline policy, the normaliser of the index,
-the report) reads it here, so that the format is known in two neighbouring files and nowhere else.
+The reverse of render.py. All code that needs an observation as data (the environment, the offline policy, the report)
+calls this, so that only these two modules know the format.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LABELLED = re.compile(r"([^:|]{1,40}):\s+(\S.*)")
 
 @dataclass(frozen=True)
 class Element:
-    """Something that can be acted on, as one observation shows it."""
+    """An element that can be acted on, as one observation shows it."""
 
     role: str
     name: str
@@ -53,31 +53,31 @@ class Page:
 
     url: str = ""
     title: str = ""
-    notes: tuple[str, ...] = ()  # what happened beside the page: dialogs, downloads, tabs
+    notes: tuple[str, ...] = ()  # events beside the page: dialogs, downloads, new tabs
     elements: tuple[Element, ...] = ()
     headings: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()  # every line of plain text, rows included, elements in it as their names
     pairs: tuple[tuple[str, str], ...] = ()  # (field, value) as the page shows it, "Owner" -> "jane"
     tables: tuple[tuple[tuple[str, ...], tuple[tuple[str, ...], ...]], ...] = ()  # (names of columns, rows of cells)
-    facts: tuple[tuple[str, str], ...] = ()  # those of the pairs that the page itself marks as such, not prose
+    facts: tuple[tuple[str, str], ...] = ()  # the pairs that the page marks up as such, without those in prose
     by_line: tuple[tuple[int, str], ...] = ()  # every line of the observation with its number
 
     @cached_property
     def memo(self) -> dict[object, object]:
-        """What readers of the page have worked out of it, so that they need to do so once."""
+        """A cache for what readers compute from the page."""
         return {}
 
     def element(self, ref: str) -> Element | None:
         return next((element for element in self.elements if element.ref == ref), None)
 
     def find(self, role: str, name: str, nth: int = 0) -> Element | None:
-        """The element of a grounded target."""
-        same = [e for e in self.elements if e.role == role and e.name == name]
-        return same[nth] if nth < len(same) else None
+        """The element of a role and name; ``nth`` counts from 0 where there are several."""
+        elements = [element for element in self.elements if element.role == role and element.name == name]
+        return elements[nth] if nth < len(elements) else None
 
 
 class _Reader:
-    """Collects one page line by line; holds the stack of named containers around the line."""
+    """Reads one page line by line, and keeps the stack of named containers around the present line."""
 
     def __init__(self) -> None:
         self.url = self.title = ""
@@ -143,14 +143,14 @@ class _Reader:
             self.texts.append(name)
 
     def _scan(self, content: str, number: int, depth: int) -> str:
-        """Take the elements out of a line of text; the text with their names in their places."""
+        """Record the elements in a line of text; returns the text with their names in their places."""
 
-        def one(match: re.Match[str]) -> str:
+        def record(match: re.Match[str]) -> str:
             role, quoted, ref, states, url = match.groups()
             self._add(role, _unquote(quoted), ref, states, url=url or "", depth=depth, line=number)
             return _unquote(quoted)
 
-        return " ".join(_ELEMENT.sub(one, content).split())
+        return " ".join(_ELEMENT.sub(record, content).split())
 
     def _element(self, role: str, name: str, ref: str, states: str, rest: str, number: int, depth: int) -> None:
         value, options, url = "", tuple[str, ...](), ""
@@ -204,7 +204,7 @@ class _Reader:
 
 @lru_cache(maxsize=2048)
 def parse_observation(text: str) -> Page:
-    """Read an observation's text; lines that it does not know are plain text, so it never fails."""
+    """Read an observation's text. It never fails, as lines that it does not know are plain text."""
     reader = _Reader()
     lines = text.split("\n")
     for number, line in enumerate(lines):
@@ -222,12 +222,12 @@ def _options(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     at = 4 if text.startswith("none") else 0
     chosen: list[str] = []
     while not text.startswith(" of ", at):
-        found = _NAMES.match(text, at)
-        if found is None:
+        name = _NAMES.match(text, at)
+        if name is None:
             return (), ()
-        chosen.append(_unquote(found[0]))
-        at = found.end() + (2 if text.startswith(", ", found.end()) else 0)
-    return tuple(chosen), tuple(_unquote(one) for one in _NAMES.findall(text, at + 4))
+        chosen.append(_unquote(name[0]))
+        at = name.end() + (2 if text.startswith(", ", name.end()) else 0)
+    return tuple(chosen), tuple(_unquote(option) for option in _NAMES.findall(text, at + 4))
 
 
 def _text_value(text: str) -> str:

@@ -1,7 +1,8 @@
-"""Accessibility tree -> observation text for a model, a third of its size, in the format of docs/formats.md.
+"""Renders an accessibility tree as the text that models read, a third of its size (format: docs/formats.md).
 
-References stand only on what can be acted on and are numbered afresh in reading order, so that the same page reads the
-same on every visit. Wrappers without a name vanish, a row of a table is one line, and long lists lose their middle.
+Only elements that can be acted on have references. These are numbered in reading order, so that the same page reads the
+same on every visit. Wrappers without a name are left out, a row of a table is one line, and long lists lose their
+middle.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ _PHRASES = frozenset(
 )
 _WRAPPERS = _PHRASES | {"generic", "paragraph", "img", "list", "listitem", "rowgroup", "none", "presentation"}
 _CELLS = frozenset({"cell", "gridcell", "rowheader", "columnheader"})
-_KEPT_UNNAMED = frozenset({"dialog", "alertdialog", "alert", "iframe", "menu", "listbox"})
+_SHOWN_UNNAMED = frozenset({"dialog", "alertdialog", "alert", "iframe", "menu", "listbox"})
 
 
-class Compact:
-    """Turns one tree into blocks; ``refs`` maps the new references to Playwright's."""
+class Renderer:
+    """Turns one tree into blocks of lines; ``refs`` maps the new references to Playwright's."""
 
     def __init__(self, origin: str, typed: Collection[str] = ()) -> None:
         self.origin = origin
@@ -52,13 +53,13 @@ class Compact:
 
     def _run(self, run: list[Node]) -> list[Block]:
         """Neighbouring text and links: one line of text if there is text, else a line for each link."""
-        if any(not _acts(node) for node in run):
+        if any(not _is_element(node) for node in run):
             content = self._inline(run)
             return [Block(f"text: {content}", "text")] if content else []
         return [block for node in run for block in self._block(node)]
 
     def _block(self, node: Node) -> list[Block]:
-        if _acts(node):
+        if _is_element(node):
             line = self._element(node)
             return [Block(line, node.role, self._inside(node))]
         if node.role == "row":
@@ -68,14 +69,16 @@ class Compact:
         if node.role == "heading":
             name = node.name or node.text()
             return (
-                [Block(_head("heading", name), "heading", self._actable(node))] if name else self.blocks(node.children)
+                [Block(_head("heading", name), "heading", self._elements_in(node))]
+                if name
+                else self.blocks(node.children)
             )
         if node.role == "term" and node.text():
-            return [Block(_head("term", fold(node.text())), "term", self._actable(node))]
+            return [Block(_head("term", fold(node.text())), "term", self._elements_in(node))]
         if node.role == "img":
             return [Block(_head("img", node.name), "img")] if node.name else []
         children = self._terms(node.children)
-        if node.role in _KEPT_UNNAMED or (node.name and node.role not in _WRAPPERS | _CELLS):
+        if node.role in _SHOWN_UNNAMED or (node.name and node.role not in _WRAPPERS | _CELLS):
             return [Block(_head(node.role, node.name), node.role, children)] if children or node.name else []
         return children
 
@@ -89,18 +92,18 @@ class Compact:
                 found.extend(self.blocks(rest))
                 rest = []
                 found.append(
-                    Block(_labelled("term", fold(term.text()), self._inline([node])), "term", self._actable(term))
+                    Block(_labelled("term", fold(term.text()), self._inline([node])), "term", self._elements_in(term))
                 )
             else:
                 rest.append(node)
         return [*found, *self.blocks(rest)]
 
     def _inside(self, node: Node) -> list[Block]:
-        """What lies under an element: nothing, unless something in it can be acted on by itself."""
-        return self._actable(node) if node.role not in FIELDS or not _options_of(node) else []
+        """The elements within an element that can be acted on by themselves."""
+        return self._elements_in(node) if node.role not in FIELDS or not _options_of(node) else []
 
-    def _actable(self, node: Node) -> list[Block]:
-        return [block for child in node.children if _has_action(child) for block in self._block(child)]
+    def _elements_in(self, node: Node) -> list[Block]:
+        return [block for child in node.children if _holds_element(child) for block in self._block(child)]
 
     # -- tables and lists ------------------------------------------------------------------------------------------
 
@@ -111,7 +114,7 @@ class Compact:
         if not all(self._inlines(cell, in_row=True) for cell in cells):
             headed = cells[0].role == "rowheader" or sum(bool(cell.children or cell.name) for cell in cells) < 2
             return self._children_of_row(row, keep=not headed)
-        if _alternates(cells):
+        if _is_header_value_row(cells):
             return self._pairs(cells)
         header = all(cell.role == "columnheader" for cell in cells)
         numbered = dict(self.refs)
@@ -138,7 +141,7 @@ class Compact:
         found: list[Block] = []
         for cell in row.children:
             inside = self._terms(cell.children or ([Node("text", cell.name)] if cell.name else []))
-            if cell.role in ("rowheader", "columnheader") and not _has_action(cell):
+            if cell.role in ("rowheader", "columnheader") and not _holds_element(cell):
                 name = fold(cell.name or cell.text())
                 inside = [Block(_head(cell.role, name), cell.role)] if name else []
             found.extend(inside)
@@ -146,7 +149,7 @@ class Compact:
         return [Block("row", "row", found)] if keep and len(found) > 1 else found
 
     def _item(self, item: Node) -> list[Block]:
-        if _is_single_action(item):
+        if _is_single_element(item):
             return self.blocks(item.children)
         flat = [child for child in item.children if child.role != "list"]
         nested = [child for child in item.children if child.role == "list"]
@@ -160,12 +163,12 @@ class Compact:
     # -- within one line -------------------------------------------------------------------------------------------
 
     def _inlines(self, node: Node, in_row: bool) -> bool:
-        """Can it stand within a line? Fields cannot: their values may hold anything."""
+        """Whether a node can stand within a line. Fields cannot, as their values may contain anything."""
         if node.role == "text":
             return True
-        if _acts(node):
+        if _is_element(node):
             fits = node.role not in FIELDS if in_row else _is_link(node)
-            return fits and not any(_has_action(child) for child in node.children)
+            return fits and not any(_holds_element(child) for child in node.children)
         if node.role not in (_WRAPPERS | _CELLS | {"definition"} if in_row else _PHRASES | {"img"}):
             return False
         if in_row and sum(child.role in ("paragraph", "listitem") for child in node.children) > 3:
@@ -177,13 +180,13 @@ class Compact:
         for at, node in enumerate(nodes):
             if node.role == "text":
                 if not _repeats(node, nodes[max(0, at - 1) : at + 2]):
-                    parts.append(_plain(node.name))
-            elif _acts(node):
+                    parts.append(_inline_text(node.name))
+            elif _is_element(node):
                 parts.append(self._element(node))
             elif node.children:
                 parts.append(self._inline(node.children))
             elif node.name:
-                parts.append(_plain(node.name))
+                parts.append(_inline_text(node.name))
         return " ".join(filter(None, parts))
 
     def _element(self, node: Node) -> str:
@@ -191,7 +194,7 @@ class Compact:
         self.refs[ref] = node.ref
         states = [state for state in STATES if node.attributes.get(state) == "true"]
         states += ["mixed"] if "mixed" in node.attributes.values() else []
-        # a field without a name must not be called by its value, which changes
+        # a field without a name must not be named after its value, which changes
         name = node.name or ("" if node.role in FIELDS else fold(node.text()))
         line = f"{_head(node.role, name)} [{ref}]"
         line += f" ({', '.join(states)})" if states else ""
@@ -204,44 +207,45 @@ class Compact:
         if options:
             return _choice(options)
         value = node.text() if node.children else ""
-        return f": {_shown(self._typed.get(' '.join(value.split()), value))}" if value.strip() else ""
+        return f": {_field_value(self._typed.get(' '.join(value.split()), value))}" if value.strip() else ""
 
 
-def compact(
+def render(
     tree: Node, origin: str = "", limit: int = 12_000, typed: Collection[str] = ()
 ) -> tuple[str, dict[str, str]]:
-    """The lines of a page, and the map from their references to the tree's. ``origin``: scheme and host of the site.
+    """The text of a page, and a map from its references to those of the tree.
 
-    ``typed``: what text boxes of several lines hold; the tree has it in one line, and who edits it needs the lines.
+    ``origin`` is scheme and host of the site. ``limit`` is in characters. ``typed`` holds the values of text areas, as
+    the tree has each of them in one line and whoever edits one needs its lines.
     """
     label_fields(tree)
-    writer = Compact(origin, typed)
+    writer = Renderer(origin, typed)
     blocks = _without_repeats(writer._terms(tree.children))
     shorten(blocks, limit)
     return "\n".join(lines_of(blocks)), writer.refs
 
 
 def _without_repeated_labels(blocks: list[Block]) -> list[Block]:
-    """A row's header says nothing new beside the field that is named after it."""
-    kept = []
+    """Drop a row's header before the field that has its name."""
+    blocks_left = []
     for at, block in enumerate(blocks):
         after = blocks[at + 1].line if at + 1 < len(blocks) else ""
         name = block.line.partition(" ")[2]
         if not (block.kind == "rowheader" and name and after.partition(" ")[2].startswith(name + " [")):
-            kept.append(block)
-    return kept
+            blocks_left.append(block)
+    return blocks_left
 
 
 def _without_repeats(blocks: list[Block]) -> list[Block]:
-    """Drop the text beside a check box or field that only says its name again."""
-    kept: list[Block] = []
+    """Drop text beside a check box or field that only repeats its name."""
+    blocks_left: list[Block] = []
     for at, block in enumerate(blocks):
         block.children = _without_repeats(block.children)
         beside = [blocks[i] for i in (at - 1, at + 1) if 0 <= i < len(blocks)]
         if block.kind == "text" and any(_names(other, block.line[6:]) for other in beside):
             continue
-        kept.append(block)
-    return kept
+        blocks_left.append(block)
+    return blocks_left
 
 
 def _repeats(text: Node, beside: list[Node]) -> bool:
@@ -252,50 +256,50 @@ def _names(block: Block, text: str) -> bool:
     return block.kind in FIELDS | TICKS and block.line.startswith(f"{_head(block.kind, text)} [")
 
 
-def _acts(node: Node) -> bool:
+def _is_element(node: Node) -> bool:
     if not node.ref:
         return False
     if node.role in INTERACTIVE:
         return True
-    # a wrapper with a hand for a cursor is an element of its own unless it merely surrounds some
-    return node.clickable and bool(fold(node.name or node.text())) and not any(map(_has_action, node.children))
+    # a wrapper whose cursor is a hand can be clicked, unless it merely surrounds elements
+    return node.clickable and bool(fold(node.name or node.text())) and not any(map(_holds_element, node.children))
 
 
-def _has_action(node: Node) -> bool:
-    return _acts(node) or any(_has_action(child) for child in node.children)
+def _holds_element(node: Node) -> bool:
+    return _is_element(node) or any(_holds_element(child) for child in node.children)
 
 
 def _is_link(node: Node) -> bool:
-    return node.role == "link" and _acts(node)
+    return node.role == "link" and _is_element(node)
 
 
 def _is_term(node: Node) -> bool:
-    return node.role == "term" and bool(fold(node.text())) and not _has_action(node)
+    return node.role == "term" and bool(fold(node.text())) and not _holds_element(node)
 
 
 def _is_phrase(node: Node) -> bool:
     return node.role == "text" or node.role in _PHRASES or _is_link(node)
 
 
-def _is_single_action(item: Node) -> bool:
-    return len(item.children) == 1 and _acts(item.children[0])
+def _is_single_element(item: Node) -> bool:
+    return len(item.children) == 1 and _is_element(item.children[0])
 
 
-def _alternates(cells: list[Node]) -> bool:
-    """rowheader, cell, rowheader, cell ...: fields with their values, not a row of a list."""
+def _is_header_value_row(cells: list[Node]) -> bool:
+    """Whether the cells are rowheader, cell, rowheader, cell ...: fields with their values, not a row of a list."""
     headers, values = cells[::2], cells[1::2]
     return (
         len(headers) == len(values)
-        and all(cell.role == "rowheader" and not _has_action(cell) for cell in headers)
+        and all(cell.role == "rowheader" and not _holds_element(cell) for cell in headers)
         and all(cell.role != "rowheader" for cell in values)
     )
 
 
 def _options_of(node: Node) -> list[Node]:
-    found = []
+    options = []
     for child in node.children:
-        found.extend([child] if child.role == "option" and not child.ref else _options_of(child))
-    return found
+        options.extend([child] if child.role == "option" and not child.ref else _options_of(child))
+    return options
 
 
 def _choice(options: list[Node]) -> str:
@@ -307,16 +311,16 @@ def _choice(options: list[Node]) -> str:
     return f": {', '.join(map(_quote, chosen)) or 'none'} of {listed}"
 
 
-def _shown(value: str) -> str:
-    """A text box's value; quoted where one line could not hold it as it is."""
+def _field_value(value: str) -> str:
+    """The value of a field; quoted where it would not read as one plain line."""
     if len(value) > MAX_VALUE:
         value = f"{value[:MAX_VALUE]}… ({len(value) - MAX_VALUE} more characters)"
     plain = value == value.strip() and not value.startswith('"') and value.isprintable()
     return value if plain else _quote(value)
 
 
-def _plain(text: str) -> str:
-    """Text within a line, unable to pass for an element."""
+def _inline_text(text: str) -> str:
+    """Text within a line, changed so that it cannot be mistaken for an element."""
     text = re.sub(r"\[(e\d+)\]", r"[ \1]", fold(text)).replace("-> ", "→ ")
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}… ({len(text) - MAX_TEXT} more characters)"
 

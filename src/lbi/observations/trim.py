@@ -1,4 +1,4 @@
-"""The lines of an observation as a tree, and how it is made to fit: the longest lists lose their middle first."""
+"""The lines of an observation as a tree, cut to a limit: the longest lists lose their middle first."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Block:
-    """One line of the observation and the lines indented under it. ``kind`` tells which lines form a list."""
+    """One line of the observation and the lines indented under it. Neighbours of one ``kind`` form a list."""
 
     line: str
     kind: str
@@ -18,7 +18,7 @@ class Block:
 def shorten(blocks: list[Block], limit: int) -> None:
     """Cut, in place, the middle out of the longest lists until the whole fits; then out of the page itself."""
     while (excess := _size(blocks, 0) - limit) > 0:
-        size, siblings, start, end = max(_lists(blocks), default=(0, blocks, 0, 0), key=lambda found: found[0])
+        size, siblings, start, end = max(_lists(blocks), default=(0, blocks, 0, 0), key=lambda run: run[0])
         if end - start < 8 or size < 400:
             break
         _cut(siblings, start, end, excess, head=4, tail=2)
@@ -27,7 +27,7 @@ def shorten(blocks: list[Block], limit: int) -> None:
 
 
 def _cut(siblings: list[Block], start: int, end: int, excess: int, head: int, tail: int) -> None:
-    """Take from the middle as much as is too much, but leave the first and last few."""
+    """Take ``excess`` characters out of the middle, but leave the first ``head`` and the last ``tail`` lines."""
     first, last = start + head, end - tail
     middle = first + (last - first) * 2 // 3
     low = high = middle
@@ -43,22 +43,22 @@ def _cut(siblings: list[Block], start: int, end: int, excess: int, head: int, ta
 
 
 def _left_out(block: Block) -> int:
-    found = re.match(r"… (\d+) more", block.line)
-    return int(found[1]) if found else 1
+    cut = re.match(r"… (\d+) more", block.line)
+    return int(cut[1]) if cut else 1
 
 
 def _lists(blocks: list[Block]) -> list[tuple[int, list[Block], int, int]]:
     """Every run of neighbours of one kind: (characters, siblings, start, end)."""
-    found = []
+    runs = []
     start = 0
     for at in range(1, len(blocks) + 1):
         if at == len(blocks) or blocks[at].kind not in (blocks[start].kind, "cut"):
-            found.append((_size(blocks[start:at], 0), blocks, start, at))
+            runs.append((_size(blocks[start:at], 0), blocks, start, at))
             start = at
     for block in blocks:
         if block.children:
-            found.extend(_lists(block.children))
-    return found
+            runs.extend(_lists(block.children))
+    return runs
 
 
 def _size(blocks: list[Block], depth: int) -> int:
@@ -66,8 +66,9 @@ def _size(blocks: list[Block], depth: int) -> int:
 
 
 def lines_of(blocks: list[Block], depth: int = 0) -> list[str]:
-    found = []
+    """The lines of the tree, each indented by its depth."""
+    lines = []
     for block in blocks:
-        found.append("  " * depth + block.line)
-        found.extend(lines_of(block.children, depth + 1))
-    return found
+        lines.append("  " * depth + block.line)
+        lines.extend(lines_of(block.children, depth + 1))
+    return lines

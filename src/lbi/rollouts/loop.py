@@ -42,7 +42,7 @@ async def rollout(environment: Environment, agent: Agent, task: Task, step_limit
         with span("step", {STEP: number}) as step_span:
             try:
                 decision = await agent.act(task, tuple(steps), observation, environment.actions)
-            except ModelBusy as error:  # a provider that is out of order says nothing of the agent
+            except ModelBusy as error:  # a provider's outage is no failure of the agent
                 raise EnvironmentFailure(f"the model's provider failed: {error}") from error
             except (ModelError, ParseError) as error:
                 step_span.fail(type(error).__name__)

@@ -102,7 +102,7 @@ class _Round:
         async with self._slots:
             if key not in known:
                 failed = self._context.failure_recorder("trajectory", key, self._stage)
-                await self._context.pool.do(work, failed=failed, place=WorkKey("trajectory", key))
+                await self._context.pool.do(work, failed=failed, key=WorkKey("trajectory", key))
             trajectory = store.get("trajectory", key, Trajectory)
             if trajectory is None:
                 return None

@@ -1,60 +1,88 @@
-"""What is asked for, and what this machine has -> a backend: "auto", "bubblewrap", "podman:IMAGE", "docker:IMAGE"."""
+"""Opens a sandbox with the backend that is asked for: "auto", "bubblewrap", "podman:IMAGE" or "docker:IMAGE"."""
 
 from __future__ import annotations
 
 import shutil
 import sys
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
 from lbi.errors import UserError
-from lbi.sandbox.protocol import Limits, Sandbox
-
-if TYPE_CHECKING:
-    from lbi.storage.tempdirs import OwnFolder
+from lbi.sandbox.protocol import OpenSandbox, Sandbox, SandboxLimits
 
 IMAGE = "docker.io/library/python:3.12"
 ENGINES = ("podman", "docker")
 
 
-class Opened(Sandbox, Protocol):
-    """A sandbox that whoever opened it closes."""
+@asynccontextmanager
+async def open_sandbox(
+    source: Path,
+    *,
+    backend: str = "auto",
+    limits: SandboxLimits | None = None,
+    binds: Sequence[Path] = (),
+    env: Mapping[str, str] | None = None,
+    unsafe: bool = False,
+) -> AsyncIterator[Sandbox]:
+    """A sandbox over a changeable view of ``source``, which itself is never written to.
 
-    async def close(self) -> None: ...
+    ``binds`` are visible inside at the same path, and read-only. The sandbox has a small environment of its own, to
+    which ``env`` is added; no variable of this process is passed on. ``unsafe`` runs on a copy without any sandbox.
+    Raises UserError where the folder, a bind or the backend does not exist.
+    """
+    folder = _checked(Path(source), binds)
+    wanted = (folder, limits or SandboxLimits(), tuple(binds), dict(env or {}))
+    async with AsyncExitStack() as stack:
+        sandbox = await (_start_unsafe(stack, *wanted) if unsafe else _start(backend, *wanted))
+        stack.push_async_callback(sandbox.close)
+        yield sandbox
 
 
-async def open_backend(
-    source: Path, backend: str, limits: Limits, binds: tuple[Path, ...], env: dict[str, str], unsafe: bool
-) -> Opened:
-    """Raises UserError where there is no such backend, or no such folder."""
-    source = source.resolve()
-    if not source.is_dir():
-        raise UserError(f"no folder {source}; name the repository's own folder")
-    if source == Path("/"):
+def _checked(source: Path, binds: Sequence[Path]) -> Path:
+    folder = source.resolve()
+    if not folder.is_dir():
+        raise UserError(f"no folder {folder}; name the repository's own folder")
+    if folder == Path("/"):
         raise UserError("the whole file system is no repository; name the folder of one")
     for bind in binds:
         if not bind.is_absolute() or not bind.exists():
             raise UserError(f"cannot show {bind} in the sandbox: it must be an absolute path that exists")
-    if unsafe:
-        return await _unsafe(source, limits, env)
-    name, _, image = backend.partition(":")
-    if name in ENGINES:
+    return folder
+
+
+async def _start(
+    backend: str, source: Path, limits: SandboxLimits, binds: tuple[Path, ...], env: dict[str, str]
+) -> OpenSandbox:
+    engine, _, image = backend.partition(":")
+    if engine in ENGINES:
         from lbi.sandbox.container import start
 
-        return await start(source, limits, binds, env, engine=name, image=image or IMAGE)
+        return await start(source, limits, binds, env, engine=engine, image=image or IMAGE)
     if backend not in ("auto", "bubblewrap"):
         raise UserError(f"no sandbox backend {backend!r}; there are auto, bubblewrap, podman:IMAGE and docker:IMAGE")
-    from lbi.sandbox.bubblewrap import start as start_kept
+    from lbi.sandbox.bubblewrap import start as start_bubblewrap
 
-    return await start_kept(source, limits, binds, env, bubblewrap())
+    return await start_bubblewrap(source, limits, binds, env, find_bubblewrap())
 
 
-def bubblewrap() -> str:
-    """Its path. Raises UserError that says how to get it."""
-    found = shutil.which("bwrap") if sys.platform == "linux" else None
-    if found:
-        return found
+async def _start_unsafe(
+    stack: AsyncExitStack, source: Path, limits: SandboxLimits, binds: tuple[Path, ...], env: dict[str, str]
+) -> OpenSandbox:
+    """Without confinement everything is visible anyway, so ``binds`` are not needed."""
+    from lbi.sandbox.bubblewrap import start
+    from lbi.storage.tempdirs import OwnFolder
+
+    folder = OwnFolder("unsafe")
+    stack.callback(folder.remove)
+    return await start(source, limits, (), env, "", unconfined=folder.path)
+
+
+def find_bubblewrap() -> str:
+    """The path of the program. Raises UserError that says how to get it."""
+    path = shutil.which("bwrap") if sys.platform == "linux" else None
+    if path:
+        return path
     how = (
         "install bubblewrap (`apt-get install bubblewrap`)"
         if sys.platform == "linux"
@@ -64,27 +92,3 @@ def bubblewrap() -> str:
         f"commands of an agent are not run without a sandbox: {how}, or set shell.backend to podman:IMAGE or "
         "docker:IMAGE, or say --unsafe to run them on this machine as they are"
     )
-
-
-async def _unsafe(source: Path, limits: Limits, env: dict[str, str]) -> Opened:
-    from lbi.sandbox.bubblewrap import start
-    from lbi.storage.tempdirs import OwnFolder
-
-    folder = OwnFolder("unsafe")
-    with ExitStack() as unless_it_opens:
-        unless_it_opens.callback(folder.remove)
-        opened = await start(source, limits, (), env, "", base=str(folder.path))
-        unless_it_opens.pop_all()
-    opened.backend = "none"
-    return _WithFolder(opened, folder)
-
-
-def _WithFolder(opened: Opened, folder: OwnFolder) -> Opened:
-    close = opened.close
-
-    async def close_both() -> None:
-        await close()
-        folder.remove()
-
-    opened.close = close_both  # type: ignore[method-assign]
-    return opened

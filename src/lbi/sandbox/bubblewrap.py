@@ -1,4 +1,4 @@
-"""The sandbox of this machine itself: overlay, bubblewrap and control groups, by a keeper process for each."""
+"""The sandbox of this machine itself: overlay, bubblewrap and cgroups, set up by a supervisor process for each one."""
 
 from __future__ import annotations
 
@@ -12,34 +12,37 @@ from pathlib import Path
 
 import lbi
 from lbi.errors import EnvironmentFailure, UserError
+from lbi.sandbox.ignore import not_ignored
 from lbi.sandbox.patch import Change, digest_of_changes, patch
-from lbi.sandbox.protocol import Completed, Limits
-from lbi.sandbox.supervisor.protocol import HEADER, Said, pack, unpack
+from lbi.sandbox.protocol import WORKDIR, Completed, SandboxLimits
+from lbi.sandbox.supervisor.protocol import HEADER, Message, pack, unpack
 
-WORKDIR = "/repo"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"PATH": PATH, "HOME": "/home/agent", "LANG": "C.UTF-8", "TZ": "UTC", "TERM": "dumb", "PAGER": "cat"}
-STARTING = 600.0  # seconds, as where there is no overlay a large repository is copied; a dead keeper shows at once
-GRACE = 30.0  # seconds in which a keeper answers beyond what its command may take
+#: seconds to start in. Where there is no overlay, a large repository is copied; a supervisor that died shows at once
+STARTING = 600.0
+GRACE = 30.0  # seconds that the supervisor's answer may take beyond the time of its command
 CODE = "import sys; sys.path.append({root!r}); from lbi.sandbox.supervisor.main import main; main({handle})"
 
 
-class KeptSandbox:
-    """Speaks with one keeper. Raises EnvironmentFailure when it has ended."""
+class BubblewrapSandbox:
+    """Talks to one supervisor. Raises EnvironmentFailure when that has ended."""
 
-    def __init__(self, process: Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.backend = "bubblewrap"
+    def __init__(
+        self, process: Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, backend: str
+    ) -> None:
+        self.backend = backend
         self.workdir = WORKDIR
-        self.overlay = self.grouped = False
+        self.overlay = self.has_cgroup = False
         self.source = Path()
-        self.limits = Limits()
+        self.limits = SandboxLimits()
         self._process, self._reader, self._writer = process, reader, writer
         self._lock = asyncio.Lock()
 
     async def run(self, command: str, *, wall_seconds: float | None = None) -> Completed:
         wall = self.limits.wall_seconds if wall_seconds is None else wall_seconds
-        said, output = await self._ask({"do": "run", "command": command, "wall": wall}, patience=wall + GRACE)
-        return completed(said, output)
+        reply, output = await self._ask({"do": "run", "command": command, "wall": wall}, timeout=wall + GRACE)
+        return completed(reply, output)
 
     async def upload(self, path: str, content: bytes) -> None:
         await self._ask({"do": "write", "path": path}, content)
@@ -55,14 +58,13 @@ class KeptSandbox:
 
     async def changes(self) -> list[Change]:
         """Files that differ from the pristine folder, without those that are ignored."""
-        from lbi.sandbox.ignore import kept
-
-        said, _ = await self._ask({"do": "changes"})
-        return await asyncio.to_thread(kept, self.source, [Change.read(*each) for each in said["changes"]])
+        reply, _ = await self._ask({"do": "changes"})
+        changes = [Change.read(*change) for change in reply["changes"]]
+        return await asyncio.to_thread(not_ignored, self.source, changes)
 
     async def snapshot(self) -> str:
-        said, _ = await self._ask({"do": "snapshot"})
-        return str(said["snapshot"])
+        reply, _ = await self._ask({"do": "snapshot"})
+        return str(reply["snapshot"])
 
     async def restore(self, snapshot: str) -> None:
         await self._ask({"do": "restore", "snapshot": snapshot})
@@ -80,46 +82,49 @@ class KeptSandbox:
                 self._process.kill()
             await self._process.wait()
 
-    async def begin(self, wanted: Said) -> None:
-        """Say what is wanted. Raises UserError where this machine cannot make it."""
-        said, _ = await self._exchange(wanted, b"", STARTING)
-        if "failed" in said:
-            raise UserError(f"no sandbox over {wanted['source']}: {said['failed']}; {_ADVICE}")
-        self.workdir, self.overlay, self.grouped = said["workdir"], said["overlay"], said["group"]
-        self.source, self.limits = Path(wanted["source"]), Limits(**wanted["limits"])
+    async def begin(self, wanted: Message) -> None:
+        """Send the first message, which describes the sandbox. Raises UserError where this machine cannot make it."""
+        reply, _ = await self._exchange(wanted, b"", STARTING)
+        if "failed" in reply:
+            raise UserError(f"no sandbox over {wanted['source']}: {reply['failed']}; {_ADVICE}")
+        self.workdir, self.overlay, self.has_cgroup = reply["workdir"], reply["overlay"], reply["cgroup"]
+        self.source, self.limits = Path(wanted["source"]), SandboxLimits(**wanted["limits"])
 
     async def _content(self, path: str, pristine: bool) -> bytes:
         return (await self._ask({"do": "content", "path": path, "pristine": pristine}))[1]
 
-    async def _ask(self, asked: Said, content: bytes = b"", patience: float = 120.0) -> tuple[Said, bytes]:
-        said, data = await self._exchange(asked, content, patience)
-        if "failed" in said:
-            raise OSError(said["errno"], said["failed"], asked.get("path"))
-        return said, data
+    async def _ask(self, request: Message, content: bytes = b"", timeout: float = 120.0) -> tuple[Message, bytes]:
+        reply, data = await self._exchange(request, content, timeout)
+        if "failed" in reply:
+            raise OSError(reply["errno"], reply["failed"], request.get("path"))
+        return reply, data
 
-    async def _exchange(self, asked: Said, content: bytes, patience: float) -> tuple[Said, bytes]:
+    async def _exchange(self, request: Message, content: bytes, timeout: float) -> tuple[Message, bytes]:
         async with self._lock:
             try:
-                async with asyncio.timeout(patience):
-                    self._writer.write(pack(asked, content))
+                async with asyncio.timeout(timeout):
+                    self._writer.write(pack(request, content))
                     await self._writer.drain()
-                    text, data = HEADER.unpack(await self._reader.readexactly(HEADER.size))
-                    said = unpack(await self._reader.readexactly(text))
-                    return said, await self._reader.readexactly(data)
+                    return await self._receive()
             except asyncio.CancelledError:
-                self._writer.close()  # half an answer would be taken for the next one
+                self._writer.close()  # the rest of this reply would be taken for the next one
                 raise
             except TimeoutError:
                 self._writer.close()
-                raise EnvironmentFailure(f"the sandbox did not answer within {patience:.0f} s") from None
+                raise EnvironmentFailure(f"the sandbox did not answer within {timeout:.0f} s") from None
             except (OSError, asyncio.IncompleteReadError):
-                raise EnvironmentFailure(f"the sandbox has ended{await self._last_words()}") from None
+                raise EnvironmentFailure(f"the sandbox has ended{await self._last_errors()}") from None
 
-    async def _last_words(self) -> str:
+    async def _receive(self) -> tuple[Message, bytes]:
+        reply_length, data_length = HEADER.unpack(await self._reader.readexactly(HEADER.size))
+        reply = unpack(await self._reader.readexactly(reply_length))
+        return reply, await self._reader.readexactly(data_length)
+
+    async def _last_errors(self) -> str:
         with contextlib.suppress(TimeoutError):
             assert self._process.stderr is not None
-            said = await asyncio.wait_for(self._process.stderr.read(), 2)
-            return ": " + said.decode(errors="replace").strip()[-500:] if said.strip() else ""
+            errors = await asyncio.wait_for(self._process.stderr.read(), 2)
+            return ": " + errors.decode(errors="replace").strip()[-500:] if errors.strip() else ""
         return ""
 
 
@@ -131,15 +136,39 @@ _ADVICE = (
 
 async def start(
     source: Path,
-    limits: Limits,
+    limits: SandboxLimits,
     binds: tuple[Path, ...],
     env: dict[str, str],
     bubblewrap: str,
     *,
-    base: str = "",
+    unconfined: Path | None = None,
     overlay: bool = True,
-) -> KeptSandbox:
-    """A keeper and its sandbox; ``base`` is a folder to work in without any protection. Raises UserError."""
+) -> BubblewrapSandbox:
+    """Start a supervisor and its sandbox. Raises UserError.
+
+    ``bubblewrap`` is the path of the program. ``unconfined`` is an empty folder for a copy on which commands run
+    without any protection. ``overlay=False`` copies the repository even where an overlay could be mounted.
+    """
+    process, reader, writer = await _start_supervisor()
+    sandbox = BubblewrapSandbox(process, reader, writer, backend="none" if unconfined else "bubblewrap")
+    wanted = {
+        "source": str(source),
+        "workdir": WORKDIR,
+        "limits": limits.model_dump(),
+        "binds": [str(bind) for bind in binds],
+        "env": {**ENVIRONMENT, **env},
+        "bubblewrap": bubblewrap,
+        "base": str(unconfined or ""),
+        "overlay": overlay,
+    }
+    async with contextlib.AsyncExitStack() as unless_it_opens:
+        unless_it_opens.push_async_callback(sandbox.close)
+        await sandbox.begin(wanted)
+        unless_it_opens.pop_all()
+    return sandbox
+
+
+async def _start_supervisor() -> tuple[Process, asyncio.StreamReader, asyncio.StreamWriter]:
     ours, theirs = socket.socketpair()
     root = str(Path(lbi.__file__).parents[1])
     with theirs:
@@ -154,31 +183,16 @@ async def start(
         )
     ours.setblocking(False)
     reader, writer = await asyncio.open_connection(sock=ours, limit=1 << 20)
-    sandbox = KeptSandbox(process, reader, writer)
-    wanted = {
-        "source": str(source),
-        "workdir": WORKDIR,
-        "limits": limits.model_dump(),
-        "binds": [str(bind) for bind in binds],
-        "env": {**ENVIRONMENT, **env},
-        "bubblewrap": bubblewrap,
-        "base": base,
-        "overlay": overlay,
-    }
-    async with contextlib.AsyncExitStack() as unless_it_opens:
-        unless_it_opens.push_async_callback(sandbox.close)
-        await sandbox.begin(wanted)
-        unless_it_opens.pop_all()
-    return sandbox
+    return process, reader, writer
 
 
-def completed(said: Said, output: bytes) -> Completed:
-    """A keeper's answer as a record."""
+def completed(reply: Message, output: bytes) -> Completed:
+    """A supervisor's reply as a record."""
     return Completed(
-        exit_code=said["exit_code"],
+        exit_code=reply["exit_code"],
         output=output.decode(errors="replace"),
-        cut_bytes=said["cut"],
-        ended=said["ended"],
-        seconds=said["seconds"],
-        folder=said["folder"],
+        cut_bytes=reply["cut"],
+        ended=reply["ended"],
+        seconds=reply["seconds"],
+        folder=reply["folder"],
     )

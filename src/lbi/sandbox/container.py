@@ -1,7 +1,7 @@
-"""The sandbox in a container of Podman or Docker: the same interface where this machine itself has no sandbox.
+"""The sandbox in a container of Podman or Docker, for machines that have no sandbox of their own.
 
-The folder is copied into a memory file system of the container; what has changed is found by reading it out again, so
-every ``diff`` and ``digest`` costs the size of the repository.
+The folder is copied into a memory file system of the container. What has changed is found by reading all of it out
+again, so the cost of every ``diff`` and ``digest`` grows with the size of the repository.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from pathlib import Path
 
 from lbi.errors import EnvironmentFailure, UserError
-from lbi.sandbox.bubblewrap import ENVIRONMENT, WORKDIR
-from lbi.sandbox.ignore import kept
+from lbi.sandbox.bubblewrap import ENVIRONMENT
+from lbi.sandbox.ignore import not_ignored
 from lbi.sandbox.patch import LINK, Change, Side, digest_of_changes, patch
-from lbi.sandbox.protocol import Completed, Ending, Limits
+from lbi.sandbox.protocol import WORKDIR, Completed, Ending, SandboxLimits
 
 STARTING = 600.0  # seconds, with an image that has still to be fetched
-ORDINARY = 120.0
-STATE = "/lbi"  # where the shell's folder and variables are kept between two commands
-#: one command in a shell that begins where the last one ended; a new process each time, as engines offer no other way
+ORDINARY = 120.0  # seconds that any other command of the engine may take
+STATE = "/lbi"  # the shell's folder and variables are stored here between two commands
+#: runs one command in a shell that begins where the last one ended; engines can only start a new process each time
 SHELL = r"""
 cd "$(cat /lbi/folder)" 2>/dev/null; . /lbi/variables 2>/dev/null
 eval "$1" </dev/null; code=$?
@@ -38,7 +38,7 @@ pwd >/lbi/folder; export -p >/lbi/variables; exit $code"""
 class ContainerSandbox:
     """One container. Raises EnvironmentFailure when the engine failed, OSError as the file system inside does."""
 
-    def __init__(self, engine: str, name: str, source: Path, limits: Limits) -> None:
+    def __init__(self, engine: str, name: str, source: Path, limits: SandboxLimits) -> None:
         self.backend = engine
         self.workdir = WORKDIR
         self.source, self.limits = source, limits
@@ -114,7 +114,7 @@ class ContainerSandbox:
 
     async def close(self) -> None:
         """Remove the container. Harmless when done before."""
-        await _engine(self._engine, ("rm", "-f", "-v", self._name), patience=ORDINARY, fails=True)
+        await _engine(self._engine, ("rm", "-f", "-v", self._name), timeout=ORDINARY, may_fail=True)
 
     async def _wipe(self) -> None:
         await self._stop_all()
@@ -122,21 +122,21 @@ class ContainerSandbox:
         await self._inside(f"find {places} -mindepth 1 -maxdepth 1 -exec rm -rf -- {{}} +")
 
     async def _stop_all(self) -> None:
-        """Everything but the container's first process, and this one itself."""
-        await _engine(self._engine, ("exec", self._name, "bash", "-c", "kill -9 -1"), patience=ORDINARY, fails=True)
+        """Kill everything but the container's first process."""
+        await _engine(self._engine, ("exec", self._name, "bash", "-c", "kill -9 -1"), timeout=ORDINARY, may_fail=True)
 
     async def _changes(self) -> tuple[list[Change], dict[str, tuple[int, bytes]]]:
         files = await asyncio.to_thread(_unpacked, await self._packed((WORKDIR,)))
-        return await asyncio.to_thread(_compared, self.source, files), files
+        return await asyncio.to_thread(_changed, self.source, files), files
 
     async def _packed(self, places: tuple[str, ...]) -> bytes:
-        said = " ".join(place.lstrip("/") for place in places)
+        names = " ".join(place.lstrip("/") for place in places)
         return await self._inside(
-            f"tar -C / --exclude=repo/.git -cf - {said}" if len(places) == 1 else f"tar -C / -cf - {said}"
+            f"tar -C / --exclude=repo/.git -cf - {names}" if len(places) == 1 else f"tar -C / -cf - {names}"
         )
 
     async def _is(self, test: str, quoted: str) -> bool:
-        code, _ = await _engine(self._engine, ("exec", self._name, "test", test, shlex.split(quoted)[0]), fails=True)
+        code, _ = await _engine(self._engine, ("exec", self._name, "test", test, shlex.split(quoted)[0]), may_fail=True)
         return code == 0
 
     def _full(self, path: str) -> str:
@@ -144,16 +144,19 @@ class ContainerSandbox:
 
     async def _inside(self, script: str, content: bytes = b"", path: str = "") -> bytes:
         arguments = ("exec", "-i", self._name, "bash", "-c", script)
-        code, output = await _engine(self._engine, arguments, content, fails=bool(path))
+        code, output = await _engine(self._engine, arguments, content, may_fail=bool(path))
         if code:
             raise OSError(5, output.decode(errors="replace").strip()[-200:] or os.strerror(5), path)
         return output
 
 
 async def start(
-    source: Path, limits: Limits, binds: tuple[Path, ...], env: dict[str, str], *, engine: str, image: str
+    source: Path, limits: SandboxLimits, binds: tuple[Path, ...], env: dict[str, str], *, engine: str, image: str
 ) -> ContainerSandbox:
-    """A container of the image, without network, capabilities or anything of this machine but what is named."""
+    """Start a container of the image, without network or capabilities; of this machine it sees only what is named.
+
+    Raises UserError.
+    """
     if shutil.which(engine) is None:
         raise UserError(f"{engine} is not installed; install it, or set the sandbox's backend to auto")
     sizes = {WORKDIR: limits.disk_bytes, "/tmp": limits.disk_bytes, "/home/agent": limits.disk_bytes, STATE: 1 << 20}
@@ -170,10 +173,10 @@ async def start(
         arguments += ["-v", bind]
     for name, value in {**ENVIRONMENT, **env}.items():
         arguments += ["-e", f"{name}={value}"]
-    code, output = await _engine(engine, (*arguments, image, "sleep", "infinity"), patience=STARTING, fails=True)
+    code, output = await _engine(engine, (*arguments, image, "sleep", "infinity"), timeout=STARTING, may_fail=True)
     if code:
-        why = output.decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
-        raise UserError(f"{engine} did not start a container of {image}: {why[0]}")
+        reason = output.decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+        raise UserError(f"{engine} did not start a container of {image}: {reason[0]}")
     sandbox = ContainerSandbox(engine, output.decode().strip().splitlines()[-1], source, limits)
     async with contextlib.AsyncExitStack() as unless_it_opens:
         unless_it_opens.push_async_callback(sandbox.close)
@@ -183,15 +186,15 @@ async def start(
 
 
 class _Output:
-    """Beginning and end of what a command writes."""
+    """Keeps the beginning and the end of what a command writes."""
 
-    def __init__(self, most: int) -> None:
-        self.most, self.total = most, 0
+    def __init__(self, limit: int) -> None:
+        self.limit, self.total = limit, 0
         self._head, self._tail = b"", b""
 
     def add(self, chunk: bytes) -> None:
         self.total += len(chunk)
-        half = self.most // 2
+        half = self.limit // 2
         room = half - len(self._head)
         self._head, chunk = self._head + chunk[:room], chunk[max(room, 0) :]
         self._tail = (self._tail + chunk)[-half:]
@@ -205,13 +208,14 @@ class _Output:
         return self.total - len(self._head) - len(self._tail)
 
 
-async def _read(process: asyncio.subprocess.Process, output: _Output, wall: float) -> Ending:
+async def _read(process: asyncio.subprocess.Process, output: _Output, wall_seconds: float) -> Ending:
+    """Collect what a command writes until it ends, or exceeds a limit; returns how it ended."""
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(wall):
+        async with asyncio.timeout(wall_seconds):
             while chunk := await process.stdout.read(1 << 16):
                 output.add(chunk)
-                if output.total > 256 * output.most:
+                if output.total > 256 * output.limit:
                     return "output"
             await process.wait()
     except TimeoutError:
@@ -220,53 +224,53 @@ async def _read(process: asyncio.subprocess.Process, output: _Output, wall: floa
 
 
 async def _engine(
-    engine: str, arguments: tuple[str, ...], content: bytes = b"", *, patience: float = ORDINARY, fails: bool = False
+    engine: str, arguments: tuple[str, ...], content: bytes = b"", *, timeout: float = ORDINARY, may_fail: bool = False
 ) -> tuple[int, bytes]:
-    """(exit code, output) of the engine's command. Raises EnvironmentFailure unless it may fail."""
+    """Run a command of the engine: (exit code, output). Raises EnvironmentFailure, unless it ``may_fail``."""
     process = await asyncio.create_subprocess_exec(engine, *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE)
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(timeout):
             output, errors = await process.communicate(content)
     except TimeoutError:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-        raise EnvironmentFailure(f"{engine} {arguments[0]} did not end within {patience:.0f} s") from None
+        raise EnvironmentFailure(f"{engine} {arguments[0]} did not end within {timeout:.0f} s") from None
     code = process.returncode or 0
-    if code and not fails:
-        said = errors.decode(errors="replace").strip()[-300:]
-        raise EnvironmentFailure(f"{engine} {arguments[0]} failed: {said}")
+    if code and not may_fail:
+        message = errors.decode(errors="replace").strip()[-300:]
+        raise EnvironmentFailure(f"{engine} {arguments[0]} failed: {message}")
     return code, output if not code else output + errors
 
 
 def _unpacked(archive: bytes) -> dict[str, tuple[int, bytes]]:
     """(git's mode, content) of each file and link in a tar archive; nothing of it is written anywhere."""
-    found: dict[str, tuple[int, bytes]] = {}
+    files: dict[str, tuple[int, bytes]] = {}
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         for member in tar:
             path = member.name.removeprefix(WORKDIR.lstrip("/")).lstrip("/")
             if member.issym():
-                found[path] = LINK, os.fsencode(member.linkname)
+                files[path] = LINK, os.fsencode(member.linkname)
             elif member.isfile() and (file := tar.extractfile(member)) is not None:
-                found[path] = (0o100755 if member.mode & 0o100 else 0o100644), file.read()
+                files[path] = (0o100755 if member.mode & 0o100 else 0o100644), file.read()
             elif member.islnk():
-                found[path] = found.get(member.linkname.removeprefix(WORKDIR.lstrip("/")).lstrip("/"), (0o100644, b""))
-    return found
+                files[path] = files.get(member.linkname.removeprefix(WORKDIR.lstrip("/")).lstrip("/"), (0o100644, b""))
+    return files
 
 
-def _compared(source: Path, files: dict[str, tuple[int, bytes]]) -> list[Change]:
-    known: set[str] = set()
+def _changed(source: Path, files: dict[str, tuple[int, bytes]]) -> list[Change]:
+    pristine: set[str] = set()
     for folder, folders, names in os.walk(source):
         linked = [name for name in folders if Path(folder, name).is_symlink()]
         folders[:] = [name for name in folders if name not in (".git", *linked)]
-        known |= {str(Path(folder, name).relative_to(source)) for name in (*names, *linked)}
+        pristine |= {str(Path(folder, name).relative_to(source)) for name in (*names, *linked)}
     changes = []
-    for path in sorted(known | files.keys()):
-        old = _pristine(source / path) if path in known else None
+    for path in sorted(pristine | files.keys()):
+        old = _pristine(source / path) if path in pristine else None
         new = files.get(path)
         if old != new:
             changes.append(Change(path, _side(old), _side(new)))
-    return kept(source, changes)
+    return not_ignored(source, changes)
 
 
 def _pristine(file: Path) -> tuple[int, bytes]:

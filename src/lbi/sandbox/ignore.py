@@ -1,4 +1,4 @@
-"""Changes of a folder -> those that git would show: what .gitignore names is left out, unless git keeps track of it."""
+"""Which changes of a folder git would show: those of ignored files are left out, unless git tracks the file."""
 
 from __future__ import annotations
 
@@ -13,32 +13,30 @@ from lbi.sandbox.patch import Change
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-#: what tools leave behind, also where no .gitignore says so
+#: files that tools leave behind; ignored also where no .gitignore names them
 LEFT_BEHIND = (
     *("__pycache__/", "*.py[co]", ".pytest_cache/", ".mypy_cache/", ".ruff_cache/", ".hypothesis/", ".tox/", ".nox/"),
     *("*.egg-info/", ".coverage", ".cache/", "node_modules/.cache/", ".DS_Store"),
 )
 
 
-def kept(source: Path, changes: Iterable[Change]) -> list[Change]:
-    """The changes that count; the pristine folder's own .gitignore files decide."""
-    return [c for c in changes if not ignored(source, c.path) or (c.old is not None and c.path in _tracked(source))]
+def not_ignored(source: Path, changes: Iterable[Change]) -> list[Change]:
+    """The changes that count; the .gitignore files of the pristine folder decide."""
+    return [
+        change
+        for change in changes
+        if not ignored(source, change.path) or (change.old is not None and change.path in _tracked(source))
+    ]
 
 
 def ignored(source: Path, path: str) -> bool:
-    """Whether a file, or a folder that it is in, is ignored; the deepest .gitignore that says anything wins."""
+    """Whether a file, or a folder that it is in, is ignored; the deepest .gitignore with a matching rule wins."""
     parts = path.split("/")
     verdict = bool(_spec(source, "").check_file(path).include)
     for depth in range(1, len(parts)):
-        found = _spec(source, "/".join(parts[:depth])).check_file("/".join(parts[depth:])).include
-        verdict = verdict if found is None else found
+        deeper = _spec(source, "/".join(parts[:depth])).check_file("/".join(parts[depth:])).include
+        verdict = verdict if deeper is None else deeper
     return verdict
-
-
-def forget() -> None:
-    """Read the files anew: a folder has changed."""
-    _spec.cache_clear()
-    _tracked.cache_clear()
 
 
 @lru_cache(maxsize=4096)
@@ -54,7 +52,7 @@ def _spec(source: Path, folder: str) -> GitIgnoreSpec:
 
 @lru_cache(maxsize=64)
 def _tracked(source: Path) -> frozenset[str]:
-    """Files that git knows; nothing where there is no git or no repository."""
+    """Files that git tracks; none where there is no git or no repository."""
     try:
         done = subprocess.run(
             ["git", "-C", str(source), "-c", "core.fsmonitor=false", "-c", "safe.directory=*", "ls-files", "-z"],

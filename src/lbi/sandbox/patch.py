@@ -1,4 +1,4 @@
-"""What changed in a folder -> a patch that ``git apply`` takes, and its digest. Needs no git.
+"""Writes the changes of a folder as a patch that ``git apply`` takes. Needs no git.
 
 diff --git a/greet.py b/greet.py
 index 3b18e51...c5d95fa... 100644
@@ -23,11 +23,11 @@ from typing import Any
 from lbi.records import digest_of
 
 CONTEXT = 3
-#: of lines that differ in one place; of more, all old ones are taken out and all new ones put in, which is quick
+#: where more lines than this differ, the patch replaces them all, as finding which ones are alike would take too long
 MOST_LINES = 5000
 LINK = 0o120000
-MOST_BYTES = 16 * 1024 * 1024  # of a file; of a larger one a patch says only that it differs
-Content = Callable[[str, bool], Awaitable[bytes]]  # path, whether the pristine one
+MOST_BYTES = 16 * 1024 * 1024  # of a larger file, a patch says only that it differs
+ReadContent = Callable[[str, bool], Awaitable[bytes]]  # of a path; True = the pristine content
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Side:
 
 @dataclass(frozen=True)
 class Change:
+    """A file that was added (no ``old``), removed (no ``new``) or changed."""
+
     path: str
     old: Side | None
     new: Side | None
@@ -51,16 +53,17 @@ class Change:
 
 
 def digest_of_changes(changes: Iterable[Change]) -> str:
-    """The same for the same files, however they came about."""
-    return digest_of([[c.path, [c.new.mode, c.new.digest] if c.new else None] for c in changes])
+    """A hash that is the same for the same files, however they came about."""
+    rows = [[change.path, [change.new.mode, change.new.digest] if change.new else None] for change in changes]
+    return digest_of(rows)
 
 
-async def patch(changes: Sequence[Change], content: Content) -> str:
+async def patch(changes: Sequence[Change], read_content: ReadContent) -> str:
     """One patch of all changes, in the order of their paths."""
     parts = []
     for change in changes:
-        old = await content(change.path, True) if _small(change.old) else b""
-        new = await content(change.path, False) if _small(change.new) else b""
+        old = await read_content(change.path, True) if _small(change.old) else b""
+        new = await read_content(change.path, False) if _small(change.new) else b""
         parts.append(await asyncio.to_thread(_one, change, old, new))
     return "".join(parts)
 
@@ -73,21 +76,21 @@ def _one(change: Change, old: bytes, new: bytes) -> str:
     before, after = change.old, change.new
     if before and after and (before.mode == LINK) != (after.mode == LINK):  # a link is no changed file
         return _one(Change(change.path, before, None), old, b"") + _one(Change(change.path, None, after), b"", new)
-    here, there = _quoted("a/" + change.path), _quoted("b/" + change.path)
-    lines = [f"diff --git {here} {there}", *_modes(before, after)]
+    old_name, new_name = _quoted("a/" + change.path), _quoted("b/" + change.path)
+    lines = [f"diff --git {old_name} {new_name}", *_modes(before, after)]
     if old == new and before and after:
         return "\n".join(lines) + "\n"
     same = f" {after.mode:o}" if before and after and before.mode == after.mode else ""
     lines.append(f"index {_blob(old, before)}..{_blob(new, after)}{same}")
     if max(change.old.size if change.old else 0, change.new.size if change.new else 0) > MOST_BYTES:
-        return "\n".join(lines) + f"\nBinary files {here} and {there} differ\n"
+        return "\n".join(lines) + f"\nBinary files {old_name} and {new_name} differ\n"
     old_text, new_text = _text(old), _text(new)
     if old_text is None or new_text is None:
         return "\n".join(lines) + "\n" + "".join(_binary(new)) + "".join(_binary(old, first=False))
     if not old and not new:  # an empty file came or went
         return "\n".join(lines) + "\n"
-    lines.append(f"--- {_tabbed(here) if before else '/dev/null'}")
-    lines.append(f"+++ {_tabbed(there) if after else '/dev/null'}")
+    lines.append(f"--- {_tabbed(old_name) if before else '/dev/null'}")
+    lines.append(f"+++ {_tabbed(new_name) if after else '/dev/null'}")
     return "\n".join(lines) + "\n" + "".join(_hunks(_lines(old_text), _lines(new_text)))
 
 
@@ -102,7 +105,7 @@ def _modes(before: Side | None, after: Side | None) -> list[str]:
 
 
 def _blob(content: bytes, side: Side | None) -> str:
-    """Git's name of a content; it wants it in full to apply what is no text."""
+    """Git's hash of a content, in full, as git needs it to apply a binary patch."""
     if side is None:
         return "0" * 40
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
@@ -118,7 +121,7 @@ def _text(content: bytes) -> str | None:
 
 
 def _lines(text: str) -> list[str]:
-    """With their ends; only a line feed ends one."""
+    """Lines with their ends; only a line feed ends one."""
     return [line + "\n" for line in text.split("\n")[:-1]] + ([text.rpartition("\n")[2]] if text[-1:] != "\n" else [])
 
 
@@ -127,12 +130,12 @@ def _hunks(old: list[str], new: list[str]) -> Iterator[str]:
     for group in _groups(old, new):
         first, last = group[0], group[-1]
         yield f"@@ -{_range(first[1], last[2])} +{_range(first[3], last[4])} @@\n"
-        for tag, a, b, c, d in group:
+        for tag, old_start, old_end, new_start, new_end in group:
             if tag == "equal":
-                yield from (_marked(" ", line) for line in old[a:b])
+                yield from (_marked(" ", line) for line in old[old_start:old_end])
                 continue
-            yield from (_marked("-", line) for line in old[a:b])
-            yield from (_marked("+", line) for line in new[c:d])
+            yield from (_marked("-", line) for line in old[old_start:old_end])
+            yield from (_marked("+", line) for line in new[new_start:new_end])
 
 
 def _groups(old: list[str], new: list[str]) -> Iterable[Sequence[tuple[str, int, int, int, int]]]:
@@ -168,7 +171,7 @@ def _marked(mark: str, line: str) -> str:
 
 
 def _binary(content: bytes, *, first: bool = True) -> Iterator[str]:
-    """Git's own form of what is no text: deflated, in lines of 52 bytes, each after its length."""
+    """Git's form of a binary content: deflated, in lines of 52 bytes, each after its length."""
     if first:
         yield "GIT binary patch\n"
     yield f"literal {len(content)}\n"
@@ -181,7 +184,7 @@ def _binary(content: bytes, *, first: bool = True) -> Iterator[str]:
 
 
 def _quoted(path: str) -> str:
-    """As git writes names with quotes, backslashes or control characters."""
+    """A path as git writes it: in quotes where it has quotes, backslashes or control characters."""
     if not any(char in '"\\' or ord(char) < 32 or ord(char) == 127 or "\udc80" <= char <= "\udcff" for char in path):
         return path
     plain = {34: '\\"', 92: "\\\\", 9: "\\t", 10: "\\n", 13: "\\r"}
@@ -190,5 +193,5 @@ def _quoted(path: str) -> str:
 
 
 def _tabbed(name: str) -> str:
-    """A name with blanks ends with a tab, or a date would be looked for after the blank."""
+    """A name with blanks ends with a tab, or git would look for a date after the blank."""
     return name + "\t" if " " in name and not name.startswith('"') else name

@@ -7,13 +7,14 @@ from typing import Annotated, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, Field
 
 MIB = 1024 * 1024
+WORKDIR = "/repo"  # where the repository lies inside every confined sandbox
 #: how a command ended: by itself, or stopped for time (wall clock or processor), memory, output, or otherwise
 Ending = Literal["exited", "time", "memory", "output", "killed"]
 Count = Annotated[int, Field(gt=0)]
 
 
-class Limits(BaseModel):
-    """Of everything that runs in one sandbox together, not of each process."""
+class SandboxLimits(BaseModel):
+    """Limits on everything that runs in one sandbox together, not on each process."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,21 +24,21 @@ class Limits(BaseModel):
     cpu_seconds: Count = 600
     """Of one command."""
     disk_bytes: Count = 1024 * MIB
-    """All that is written: changes of the repository, /tmp and the home folder. It is kept in memory."""
+    """Of all files that are written: in the repository, /tmp and the home folder. They are kept in memory."""
     output_bytes: Count = MIB
-    """Of one command; of more, beginning and end are kept. A command that writes 256 times as much is stopped."""
+    """Of one command. Of longer output the beginning and the end are kept; 256 times as much stops the command."""
     wall_seconds: Annotated[float, Field(gt=0)] = 120.0
     """Of one command, unless it is run with another limit."""
 
 
 class Completed(BaseModel):
-    """What a command came to."""
+    """How a command ended, and what it wrote."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     exit_code: int | None  # None where it was stopped
     output: str  # what it wrote to stdout and stderr, in order; what is no UTF-8 is replaced
-    cut_bytes: int = 0  # so many are missing in the middle of the output
+    cut_bytes: int = 0  # how many are missing in the middle of the output
     ended: Ending = "exited"
     seconds: float = 0.0
     folder: str = ""  # where the shell is now
@@ -84,4 +85,12 @@ class Sandbox(Protocol):
 
     async def reset(self) -> None:
         """Back to the pristine folder; ends everything that runs."""
+        ...
+
+
+class OpenSandbox(Sandbox, Protocol):
+    """A sandbox in the hands of whoever opened it, and has to close it."""
+
+    async def close(self) -> None:
+        """End everything in it. Harmless when done before."""
         ...

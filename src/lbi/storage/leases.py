@@ -72,7 +72,7 @@ class Leases:
             self._thread = None
             await self._store.write(lambda db: _leave(db, self._worker))
 
-    async def take(self, work: WorkKey) -> State:
+    async def take(self, key: WorkKey) -> State:
         """Lease work. ``mine``: do it; ``theirs``: another process is doing it; ``done``: there is nothing to do.
 
         Raises UserError if this process stood still for so long that others may have taken over its leases.
@@ -83,63 +83,63 @@ class Leases:
                 "start it again with --join"
             )
         with self._guard:
-            if self._held.get(work) in ("given up", "done"):
+            if self._held.get(key) in ("given up", "done"):
                 return "done"
-            self._held[work] = "held"
+            self._held[key] = "held"
             if not self.shared:
                 return "mine"
-        state = await self._store.write(lambda db: _take(db, work, self._worker, self._lease))
+        state = await self._store.write(lambda db: _take(db, key, self._worker, self._lease))
         if state != "mine":
-            self._forget(work)
+            self._forget(key)
         return state
 
-    def done(self, work: WorkKey) -> None:
+    def done(self, key: WorkKey) -> None:
         """End a lease: the work is done, and its outcome is written."""
         with self._guard:
-            if work.kind in UNRECORDED:
-                self._held[work] = "done"
+            if key.kind in UNRECORDED:
+                self._held[key] = "done"
             else:
-                self._held.pop(work, None)
+                self._held.pop(key, None)
         if self.shared:
-            self._store.write(lambda db: _set(db, work, self._worker, "done"))
+            self._store.write(lambda db: _set(db, key, self._worker, "done"))
 
-    def give_up(self, work: WorkKey) -> None:
+    def give_up(self, key: WorkKey) -> None:
         """End a lease: the work failed for good, and no process of this run shall try it again."""
         with self._guard:
-            self._held[work] = "given up"
+            self._held[key] = "given up"
         if self.shared:
-            self._store.write(lambda db: _set(db, work, self._worker, "given up"))
+            self._store.write(lambda db: _set(db, key, self._worker, "given up"))
 
-    def free(self, work: WorkKey) -> None:
+    def free(self, key: WorkKey) -> None:
         """End a lease: the work was not done, and any process may do it."""
-        self._forget(work)
+        self._forget(key)
         if self.shared:
-            self._store.write(lambda db: _set(db, work, self._worker, ""))
+            self._store.write(lambda db: _set(db, key, self._worker, ""))
 
     @contextlib.asynccontextmanager
-    async def lease(self, work: WorkKey, slots: asyncio.Semaphore | None = None) -> AsyncIterator[bool]:
+    async def lease(self, key: WorkKey, slots: asyncio.Semaphore | None = None) -> AsyncIterator[bool]:
         """Hold a lease while the body runs. True = do the work; False = another process has done it or given it up.
 
         Waits while another process is doing it. Of ``slots``, one is held while this process works, not while it waits.
         """
         while True:
             async with slots or contextlib.nullcontext():
-                state = await self.take(work)
+                state = await self.take(key)
                 if state == "mine":
                     with contextlib.ExitStack() as undone:
-                        undone.callback(self.free, work)
+                        undone.callback(self.free, key)
                         yield True
                         undone.pop_all()
-                    self.done(work)
+                    self.done(key)
                     return
             if state == "done":
                 yield False
                 return
             await asyncio.sleep(POLL)
 
-    def _forget(self, work: WorkKey) -> None:
+    def _forget(self, key: WorkKey) -> None:
         with self._guard:
-            self._held.pop(work, None)
+            self._held.pop(key, None)
 
     def _keep_beating(self) -> None:
         last_beat = time.monotonic()
@@ -225,26 +225,26 @@ def _lives(db: sqlite3.Connection, worker: int, lease: float) -> bool:
 
 
 def _write_down(db: sqlite3.Connection, worker: int, held: dict[WorkKey, str], newest: int) -> None:
-    rows = [(*work, worker, state) for work, state in held.items()]
+    rows = [(*key, worker, state) for key, state in held.items()]
     db.executemany("INSERT OR REPLACE INTO claim VALUES(?, ?, ?, ?)", rows)
     _knows(db, worker, newest)
 
 
-def _take(db: sqlite3.Connection, work: WorkKey, worker: int, lease: float) -> State:
-    if db.execute("SELECT 1 FROM record WHERE kind = ? AND key = ?", work).fetchone():
+def _take(db: sqlite3.Connection, key: WorkKey, worker: int, lease: float) -> State:
+    if db.execute("SELECT 1 FROM record WHERE kind = ? AND key = ?", key).fetchone():
         return "done"
-    claim = db.execute("SELECT worker, state FROM claim WHERE kind = ? AND key = ?", work).fetchone()
+    claim = db.execute("SELECT worker, state FROM claim WHERE kind = ? AND key = ?", key).fetchone()
     if claim is not None and claim[1] in ("done", "given up"):
         return "done"
     if claim is not None and claim[0] != worker and _lives(db, claim[0], lease):
         return "theirs"
-    db.execute("INSERT OR REPLACE INTO claim VALUES(?, ?, ?, 'held')", (*work, worker))
+    db.execute("INSERT OR REPLACE INTO claim VALUES(?, ?, ?, 'held')", (*key, worker))
     return "mine"
 
 
-def _set(db: sqlite3.Connection, work: WorkKey, worker: int, state: str) -> None:
+def _set(db: sqlite3.Connection, key: WorkKey, worker: int, state: str) -> None:
     """Change the state of one of this process's leases; "" = remove it."""
     if state:
-        db.execute("UPDATE claim SET state = ? WHERE kind = ? AND key = ? AND worker = ?", (state, *work, worker))
+        db.execute("UPDATE claim SET state = ? WHERE kind = ? AND key = ? AND worker = ?", (state, *key, worker))
     else:
-        db.execute("DELETE FROM claim WHERE kind = ? AND key = ? AND worker = ?", (*work, worker))
+        db.execute("DELETE FROM claim WHERE kind = ? AND key = ? AND worker = ?", (*key, worker))

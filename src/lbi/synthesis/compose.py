@@ -45,7 +45,7 @@ async def compose(context: RunContext, trajectories: Sequence[Trajectory], seed:
                     await _compose(context, environment, candidate, seed, key)
 
             failed = context.failure_recorder("candidate", key, stage)
-            await context.pool.do(work, failed=failed, place=WorkKey("candidate", key))
+            await context.pool.do(work, failed=failed, key=WorkKey("candidate", key))
             stage.advance()
 
         await gather(compose_candidate(candidate) for candidate in left)

@@ -59,7 +59,7 @@ def replayer(context: RunContext, seed: int, stage: Stage) -> Work:
         replayed = store.get(REPLAY, key, Replayed)
         if replayed is None:
             failed = context.failure_recorder(REPLAY, key, stage)
-            await context.pool.do(work, failed=failed, place=WorkKey(REPLAY, key), urgency=LATER)
+            await context.pool.do(work, failed=failed, key=WorkKey(REPLAY, key), urgency=LATER)
             replayed = store.get(REPLAY, key, Replayed)
         if replayed is not None:
             await _judge(context, trajectory, seed, replayed)

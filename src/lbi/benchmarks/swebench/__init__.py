@@ -1,1 +1,1 @@
-"""Repositories with bugs: instances of SWE-bench's kind -> a base tree, a sandbox, tests run, a grade."""
+"""Repositories with bugs, as SWE-bench has them: instances are built, worked on, and graded by their tests."""

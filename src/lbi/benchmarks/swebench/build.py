@@ -1,4 +1,4 @@
-"""Recipe -> Built: base tree, gold patch, test patch and interpreter, worked out from two source archives."""
+"""Builds an instance so that it can be run here: its tree with the bug, its patches, tests and interpreter."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ class Built:
     python: Path
     """Interpreter that has what the tests need."""
     binds: tuple[Path, ...]
-    """What a sandbox has to show for it to run."""
+    """Folders that a sandbox has to show for the interpreter to run."""
     tests: Mapping[str, bytes | None]
-    """What the test files hold when it is graded; None = the file is not there then."""
+    """The content of its test files when a patch is graded; None for a file that is not there then."""
     run: tuple[str, ...]
     """Files that are handed to pytest."""
     source: str = ""
-    """Folder of the tree from which its packages are imported."""
+    """Folder of the tree from which its packages are imported; "*" = look in the root and in src."""
 
 
 def build(recipe: Recipe, cache: Path | None = None) -> Built:
-    """Blocking, seconds the first time. Raises UserError."""
+    """Build a recipe's instance from its two source archives. Blocking, seconds the first time. Raises UserError."""
     base = unpacked(recipe.package, recipe.base.version, recipe.base.sha256, cache)
     fixed = unpacked(recipe.package, recipe.fixed.version, recipe.fixed.sha256, cache)
     differing = changed(base, fixed)
@@ -61,7 +61,7 @@ def build(recipe: Recipe, cache: Path | None = None) -> Built:
 
 
 def build_mutated(instance: Instance, folder: Path) -> Built:
-    """An instance whose bug was made on purpose, with its tree made in the empty folder. Blocking. Raises UserError."""
+    """Build an instance whose bug was made on purpose; its tree goes into the empty ``folder``. Raises UserError."""
     mutation = instance.mutation
     if mutation is None:
         raise UserError(f"{instance.instance_id} is no task of `lbi tasks mutate`")
@@ -69,7 +69,7 @@ def build_mutated(instance: Instance, folder: Path) -> Built:
     if not repository.is_dir() or not python.is_file():
         missing = repository if not repository.is_dir() else python
         raise UserError(f"{instance.instance_id}: {missing} is not there any more; make the tasks anew")
-    # without its history, which tells what was changed
+    # without its history, which would show what was changed
     left_out = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".pytest_cache")
     shutil.copytree(repository, folder, symlinks=True, ignore=left_out, dirs_exist_ok=True)
     files = dict.fromkeys(name.partition("::")[0] for name in (*instance.fail_to_pass, *instance.pass_to_pass))
@@ -85,9 +85,9 @@ def build_mutated(instance: Instance, folder: Path) -> Built:
 
 
 def patched(built: Built, patch: str) -> tempfile.TemporaryDirectory[str]:
-    """A copy of the tree, in its folder ``repository``, with a patch and the tests that grade it. Raises PatchError.
+    """A temporary copy of the tree, in its folder ``repository``, with a patch and the tests that grade it.
 
-    The tests are put over whatever the patch made of them.
+    The tests replace whatever the patch made of them. Raises PatchError.
     """
     scratch: tempfile.TemporaryDirectory[str] = tempfile.TemporaryDirectory(prefix="lbi-graded-")
     folder = Path(scratch.name) / "repository"
@@ -96,7 +96,7 @@ def patched(built: Built, patch: str) -> tempfile.TemporaryDirectory[str]:
         shutil.copytree(built.tree, folder, symlinks=True)
         apply(patch, folder)
         for path, content in built.tests.items():
-            _put(folder / path, content)
+            _write(folder / path, content)
         unless_it_applies.pop_all()
     return scratch
 
@@ -105,13 +105,13 @@ def _content(file: Path) -> bytes | None:
     return file.read_bytes() if file.is_file() else None
 
 
-def _put(file: Path, content: bytes | None) -> None:
+def _write(file: Path, content: bytes | None) -> None:
     if content is None:
         file.unlink(missing_ok=True)
         return
     if file.is_dir() and not file.is_symlink():
         shutil.rmtree(file)
-    elif file.is_symlink():  # a patch may not lead the tests elsewhere
+    elif file.is_symlink():  # otherwise a patch could have the tests written elsewhere
         file.unlink()
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)

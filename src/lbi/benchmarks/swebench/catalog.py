@@ -1,4 +1,4 @@
-"""A name or a file -> the instances in it, each built when it is asked for: recipes, mutations, official data sets."""
+"""The instances of a benchmark, opened by name or file: recipes, mutations, or official data sets."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from importlib import resources
 from pathlib import Path
 
 from lbi.benchmarks.swebench.build import Built, build, build_mutated
-from lbi.benchmarks.swebench.hub import fetched, is_on_hub
+from lbi.benchmarks.swebench.hub import fetch, is_on_hub
 from lbi.benchmarks.swebench.instance import ENDINGS, Instance, load_instances
 from lbi.benchmarks.swebench.recipes import Recipe, Recipes, draft, parse_recipes
 from lbi.errors import UserError
 
 
-class Shelf:
-    """Instances by name. What is built for this process alone is removed when it is closed."""
+class Catalog:
+    """Instances by name, each built when it is asked for. ``close`` removes what was built for this process alone."""
 
     def __init__(self, name: str, instances: list[Instance], recipes: Mapping[str, Recipe], cache: Path | None) -> None:
         self.name = name
@@ -29,14 +29,14 @@ class Shelf:
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
     def build(self, name: str) -> Built:
-        """Blocking, seconds the first time. Raises UserError for what cannot be built on this machine."""
+        """Build an instance. Blocking, seconds the first time. Raises UserError where it cannot be built here."""
         with self._lock:
             if name not in self._built:
                 self._built[name] = self._make(name)
             return self._built[name]
 
     def buildable(self, name: str) -> bool:
-        """Whether it can be built here; what cannot comes as a container image."""
+        """Whether an instance can be built here; others come as container images."""
         return name in self._recipes or self.instances[name].mutation is not None
 
     def _make(self, name: str) -> Built:
@@ -60,28 +60,28 @@ class Shelf:
         self._built.clear()
 
 
-def open_shelf(place: str, cache: Path | None = None) -> Shelf:
+def open_catalog(source: str, cache: Path | None = None) -> Catalog:
     """A shipped file of recipes by name, somebody's own by path, or a data set by path or on a hub.
 
     Raises UserError.
     """
-    if is_on_hub(place):
-        return Shelf(place, load_instances(fetched(place)), {}, cache)
-    path = Path(place).expanduser()
+    if is_on_hub(source):
+        return Catalog(source, load_instances(fetch(source)), {}, cache)
+    path = Path(source).expanduser()
     if path.is_dir() or path.suffix in ENDINGS:
-        return Shelf(place, load_instances(path), {}, cache)
-    recipes = _recipes(place, path)
+        return Catalog(source, load_instances(path), {}, cache)
+    recipes = _recipes(source, path)
     by_name = {recipe.name: recipe for recipe in recipes.instance}
-    return Shelf(recipes.name, [draft(recipe) for recipe in recipes.instance], by_name, cache)
+    return Catalog(recipes.name, [draft(recipe) for recipe in recipes.instance], by_name, cache)
 
 
-def _recipes(place: str, path: Path) -> Recipes:
-    shipped = resources.files("lbi.benchmarks") / f"{place}.toml"
-    if "/" not in place and shipped.is_file():
-        return parse_recipes(shipped.read_text("utf-8"), place)
+def _recipes(source: str, path: Path) -> Recipes:
+    shipped = resources.files("lbi.benchmarks") / f"{source}.toml"
+    if "/" not in source and shipped.is_file():
+        return parse_recipes(shipped.read_text("utf-8"), source)
     if not path.is_file():
-        raise UserError(f"no instances at {place}: neither the name of a shipped benchmark nor a file")
+        raise UserError(f"no instances at {source}: neither the name of a shipped benchmark nor a file")
     try:
-        return parse_recipes(path.read_text("utf-8"), place)
+        return parse_recipes(path.read_text("utf-8"), source)
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {place}: {error}") from None
+        raise UserError(f"cannot read {source}: {error}") from None

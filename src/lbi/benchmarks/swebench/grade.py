@@ -1,4 +1,4 @@
-"""Built x patch -> Grade: the tests that failed pass now, and those that passed still do."""
+"""Grades a patch: do the tests that failed pass now, and do those that passed still pass?"""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from pathlib import Path
 
 from lbi.benchmarks.swebench.build import Built, patched
 from lbi.benchmarks.swebench.patches import PatchError
-from lbi.benchmarks.swebench.test_results import Outcome, judge, run_pytest
+from lbi.benchmarks.swebench.test_results import TestStatus, not_passed, run_pytest
 from lbi.records import Record
-from lbi.sandbox.open import Limits, open_sandbox
+from lbi.sandbox.backends import open_sandbox
+from lbi.sandbox.protocol import SandboxLimits
 
-#: of one run of an instance's tests
-LIMITS = Limits(wall_seconds=300.0, cpu_seconds=300, output_bytes=8 * 1024 * 1024)
+#: for one run of an instance's tests
+LIMITS = SandboxLimits(wall_seconds=300.0, cpu_seconds=300, output_bytes=8 * 1024 * 1024)
 SHOWN = 3  # tests named in a reason
 
 
 class Ran(Record):
-    """One run of an instance's tests."""
+    """One run of an instance's tests; ``ended`` says how, as in lbi.sandbox.protocol."""
 
-    outcomes: dict[str, Outcome]
+    results: dict[str, TestStatus]
     log: str
     ended: str
     exit_code: int | None
@@ -47,12 +48,13 @@ async def run_tests(
     scratch = await asyncio.to_thread(patched, built, patch)
     try:
         source = Path(scratch.name) / "repository"
-        options = {"backend": backend, "limits": LIMITS, "binds": built.binds, "unsafe": unsafe}
-        async with open_sandbox(source, env=environ(built), **options) as sandbox:  # type: ignore[arg-type]
-            outcomes, done = await run_pytest(sandbox, built.python, built.run, built.source)
+        async with open_sandbox(
+            source, backend=backend, limits=LIMITS, binds=built.binds, env=environ(built), unsafe=unsafe
+        ) as sandbox:
+            results, done = await run_pytest(sandbox, built.python, built.run, built.source)
     finally:
         await asyncio.to_thread(scratch.cleanup)
-    return Ran(outcomes=outcomes, log=done.output, ended=done.ended, exit_code=done.exit_code)
+    return Ran(results=results, log=done.output, ended=done.ended, exit_code=done.exit_code)
 
 
 def environ(built: Built) -> dict[str, str]:
@@ -66,35 +68,35 @@ def environ(built: Built) -> dict[str, str]:
 
 
 async def grade(built: Built, patch: str, *, backend: str = "auto", unsafe: bool = False) -> Grade:
-    """Grade a patch. Raises EnvironmentFailure where the sandbox broke, which is not the patch's fault."""
+    """Raises EnvironmentFailure where the sandbox broke, which is not the patch's fault."""
     instance = built.instance
     try:
         ran = await run_tests(built, patch, backend=backend, unsafe=unsafe)
     except PatchError as error:
         first = str(error).splitlines()[0]
         return Grade(instance=instance.instance_id, resolved=False, applied=False, reason=f"does not apply: {first}")
-    still = judge(ran.outcomes, instance.fail_to_pass)
-    now = judge(ran.outcomes, instance.pass_to_pass)
+    still_failing = not_passed(ran.results, instance.fail_to_pass)
+    now_failing = not_passed(ran.results, instance.pass_to_pass)
     return Grade(
         instance=instance.instance_id,
-        resolved=not still and not now,
-        reason=_reason(ran, still, now),
-        still_failing=tuple(still),
-        now_failing=tuple(now),
+        resolved=not still_failing and not now_failing,
+        reason=_reason(ran, still_failing, now_failing),
+        still_failing=tuple(still_failing),
+        now_failing=tuple(now_failing),
         ran=ran,
     )
 
 
-def _reason(ran: Ran, still: list[str], now: list[str]) -> str:
+def _reason(ran: Ran, still_failing: list[str], now_failing: list[str]) -> str:
     parts = []
     if ran.ended != "exited":
         parts.append(f"the tests were stopped ({ran.ended})")
-    if still:
-        parts.append(f"{len(still)} still fail: {_few(still)}")
-    if now:
-        parts.append(f"{len(now)} fail that passed: {_few(now)}")
+    if still_failing:
+        parts.append(f"{len(still_failing)} still fail: {_first(still_failing)}")
+    if now_failing:
+        parts.append(f"{len(now_failing)} fail that passed: {_first(now_failing)}")
     return "; ".join(parts)
 
 
-def _few(names: list[str]) -> str:
+def _first(names: list[str]) -> str:
     return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")

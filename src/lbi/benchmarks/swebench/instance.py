@@ -1,4 +1,4 @@
-"""A data set of SWE-bench's format (Parquet, JSON, JSON Lines) -> instances: Instance(instance_id="a__b-17", ...)."""
+"""Reads instances from data sets of SWE-bench's format (Parquet, JSON or JSON Lines), and writes them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENDINGS = (".parquet", ".jsonl", ".json")
 
 
 class Mutated(Record):
-    """How a bug that was made on purpose gets into the folder ``repo``, and how that repository's tests are run."""
+    """A bug that was made on purpose: ``patch`` puts it into the folder ``repo``, whose tests are run by ``python``."""
 
     patch: str
     operator: str
@@ -78,7 +78,7 @@ class Instance(Record):
 def load_instances(file: Path) -> list[Instance]:
     """All instances of a file, or of a folder of such files as a hub's snapshot has them. Raises UserError."""
     files = _files(file)
-    instances = [_instance(row, f"{each}: row {number}") for each in files for number, row in enumerate(_rows(each), 1)]
+    instances = [_instance(row, f"{path}: row {number}") for path in files for number, row in enumerate(_rows(path), 1)]
     if not instances:
         raise UserError(f"{file} holds no instances")
     names = [instance.instance_id for instance in instances]
@@ -93,16 +93,16 @@ def write_instances(file: Path, instances: Iterable[Instance]) -> None:
     file.write_text("".join(lines), encoding="utf-8")
 
 
-def _files(place: Path) -> list[Path]:
-    if place.is_dir():
-        found = sorted(each for each in place.rglob("*") if each.suffix in ENDINGS and not each.name.startswith("."))
-        test = [each for each in found if each.name.startswith("test")]  # beside the dev and train parts
-        return test or found
-    if not place.is_file():
-        raise UserError(f"no instances at {place}: neither a file nor a folder of {', '.join(ENDINGS)} files")
-    if place.suffix not in ENDINGS:
-        raise UserError(f"cannot read instances from {place}: its name should end with one of {', '.join(ENDINGS)}")
-    return [place]
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.suffix in ENDINGS and not file.name.startswith("."))
+        test = [file for file in files if file.name.startswith("test")]  # beside the dev and train parts
+        return test or files
+    if not path.is_file():
+        raise UserError(f"no instances at {path}: neither a file nor a folder of {', '.join(ENDINGS)} files")
+    if path.suffix not in ENDINGS:
+        raise UserError(f"cannot read instances from {path}: its name should end with one of {', '.join(ENDINGS)}")
+    return [path]
 
 
 def _rows(file: Path) -> Iterator[Mapping[str, Any]]:
@@ -112,14 +112,15 @@ def _rows(file: Path) -> Iterator[Mapping[str, Any]]:
         elif file.suffix == ".jsonl":
             yield from (json.loads(line) for line in file.read_text("utf-8").split("\n") if line.strip())
         else:
-            whole = json.loads(file.read_text("utf-8"))
-            yield from whole.values() if isinstance(whole, dict) and "instance_id" not in whole else _as_list(whole)
+            content = json.loads(file.read_text("utf-8"))
+            by_name = isinstance(content, dict) and "instance_id" not in content
+            yield from content.values() if by_name else _as_list(content)
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read instances from {file}: {error}") from None
 
 
-def _as_list(whole: Any) -> list[Any]:
-    return whole if isinstance(whole, list) else [whole]
+def _as_list(content: Any) -> list[Any]:
+    return content if isinstance(content, list) else [content]
 
 
 def _parquet(file: Path) -> list[dict[str, Any]]:
@@ -132,11 +133,11 @@ def _parquet(file: Path) -> list[dict[str, Any]]:
 
 
 def _instance(row: Any, where: str) -> Instance:
-    """Columns that other tools keep beside the official ones are left out."""
+    """The instance of a row; columns that other tools add to the official ones are left out."""
     if not isinstance(row, Mapping):
         raise UserError(f"{where}: an instance is a table of names and values, not {type(row).__name__}")
-    small = {str(name).lower(): value for name, value in row.items() if value is not None}
+    columns = {str(name).lower(): value for name, value in row.items() if value is not None}
     try:
-        return Instance.model_validate({name: small[name] for name in Instance.model_fields if name in small})
+        return Instance.model_validate({name: columns[name] for name in Instance.model_fields if name in columns})
     except ValidationError as error:
         raise UserError(f"{where}: {explain(error, Instance)}") from None

@@ -1,4 +1,4 @@
-"""Exact requirements -> a virtual environment in the cache, made by uv, which sandboxes see read-only."""
+"""Virtual environments for instances, made from exact requirements by uv and cached; sandboxes see them read-only."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ def interpreter(requirements: Sequence[str], cache: Path | None = None) -> Path:
     folder = (cache or cache_folder()) / "interpreters" / key
     with build_once(folder) as empty:
         if empty is not None:
-            what = f"installing {', '.join(requirements)}"
-            uv("venv", "-q", "--allow-existing", "--python", sys.executable, str(folder), what=what)
-            # compiled now, as a sandbox cannot write them down and would compile them at every run
+            action = f"installing {', '.join(requirements)}"
+            uv("venv", "-q", "--allow-existing", "--python", sys.executable, str(folder), action=action)
+            # compiled now, as a sandbox cannot write to it and would compile everything at each run
             options = ("--compile-bytecode", "--link-mode", "copy", "--python", str(folder / "bin" / "python"))
-            uv("pip", "install", "-q", *options, *requirements, what=what)
+            uv("pip", "install", "-q", *options, *requirements, action=action)
     return folder
 
 
 def binds(folder: Path) -> tuple[Path, ...]:
-    """What a sandbox has to see for such an environment to run: its folder, and the Python that it is made from."""
+    """The folders that a sandbox must show for such an environment to run: its own, and that of its Python."""
     return folder, Path(sys.base_prefix)
 
 
 def prefixes(python: Path) -> tuple[Path, ...]:
-    """The same for an interpreter of somebody's own. Raises UserError where it does not run."""
+    """The same folders for any interpreter. Raises UserError where it does not run."""
     code = "import sys; print(sys.prefix); print(sys.base_prefix)"
     try:
         done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, timeout=60, check=True)

@@ -1,7 +1,7 @@
-"""Grades by the official package: our log between its markers, read by its own parser and its own rules.
+"""Grades by the official SWE-bench package: it reads the log of our run with its own parser and its own rules.
 
-The package is installed into an interpreter of its own when it is first asked for, so nothing of ours has to agree with
-what it depends on. Official instances come as container images; where an engine runs, its own harness runs them.
+The package is installed into an interpreter of its own when it is first needed, so that its dependencies cannot
+conflict with ours. Official instances come as container images; where an engine runs, the official harness runs them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ json.dump(reports, sys.stdout)
 
 
 def log_of(grade: Grade) -> str:
-    """What the official package reads of a run."""
+    """The log of a run in the form that the official package reads."""
     if not grade.applied:
         return f"{NOT_APPLIED}\n{grade.reason}\n"
     assert grade.ran is not None
@@ -48,7 +48,7 @@ def log_of(grade: Grade) -> str:
 
 
 def official_reports(graded: Sequence[tuple[Instance, str, Grade]], cache: Path | None = None) -> dict[str, Any]:
-    """(instance, patch, our grade with its log) -> the official report by instance. Blocking. Raises UserError."""
+    """The official reports by instance, from (instance, patch, our grade with its log). Blocking. Raises UserError."""
     with tempfile.TemporaryDirectory(prefix="lbi-official-") as scratch:
         cases = []
         for number, (instance, patch, grade) in enumerate(graded):
@@ -75,7 +75,7 @@ def _spec(instance: Instance) -> dict[str, Any]:
 
 
 def _as_parsed(names: Sequence[str]) -> list[str]:
-    """Their parser takes a test's name to end at the first blank, and their data sets hold the names in this form."""
+    """Their parser ends a test's name at the first blank, and their data sets hold the names in this form."""
     return list(dict.fromkeys(name.split()[0] for name in names))
 
 
@@ -90,7 +90,7 @@ def run_official(
 
     Blocking, minutes each. An instance that the harness could not grade is not in the answer. Raises UserError.
     """
-    engine()
+    require_docker()
     without = [instance.instance_id for instance in instances if not (instance.image and instance.eval_script)]
     if without:
         raise UserError(
@@ -106,11 +106,11 @@ def run_official(
         arguments += ["--max_workers", str(workers), "-t", str(seconds)]
         _run(arguments, "the official harness", "", None, cwd=folder, timeout=seconds * len(instances) + 600.0)
         reports = [json.loads(file.read_text("utf-8")) for file in sorted(folder.rglob("report.json"))]
-    return {name: bool(found["resolved"]) for report in reports for name, found in report.items()}
+    return {name: bool(entry["resolved"]) for report in reports for name, entry in report.items()}
 
 
-def engine() -> None:
-    """Raises UserError where no container engine answers."""
+def require_docker() -> None:
+    """Raises UserError where no Docker engine answers."""
     try:
         subprocess.run(["docker", "info"], capture_output=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):
@@ -121,7 +121,13 @@ def engine() -> None:
 
 
 def _run(
-    arguments: list[str], what: str, given: str, cache: Path | None, *, cwd: Path | None = None, timeout: float = 600.0
+    arguments: list[str],
+    program: str,
+    given: str,
+    cache: Path | None,
+    *,
+    cwd: Path | None = None,
+    timeout: float = 600.0,
 ) -> str:
     python = interpreter((PACKAGE,), cache) / "bin" / "python"
     try:
@@ -129,7 +135,9 @@ def _run(
             [str(python), *arguments], input=given, capture_output=True, text=True, cwd=cwd, timeout=timeout
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise UserError(f"{what} failed: {error}") from None
+        raise UserError(f"{program} failed: {error}") from None
     if done.returncode:
-        raise UserError(f"{what} failed (exit {done.returncode}): " + "\n".join(done.stderr.strip().splitlines()[-6:]))
+        raise UserError(
+            f"{program} failed (exit {done.returncode}): " + "\n".join(done.stderr.strip().splitlines()[-6:])
+        )
     return done.stdout

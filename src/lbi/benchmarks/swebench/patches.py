@@ -1,4 +1,4 @@
-"""Two folders -> a patch that ``git apply`` takes, and a patch -> a changed folder. git is asked for both."""
+"""Patches by git: the difference of two folders as a patch, and a patch applied to a folder."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _PATHS = re.compile(r"^(?:---|\+\+\+) [ab]/(.*?)\t?$", re.MULTILINE)
 
 
 class PatchError(Exception):
-    """A patch that does not apply. Whoever wrote it is to blame; the message is git's."""
+    """A patch does not apply, which is its author's fault; the message is git's."""
 
 
 def is_test(path: str) -> bool:
     """Whether a file belongs to a repository's tests: tests/x.py, pkg/tests/data.json, test_x.py, tests.py."""
-    place = PurePosixPath(path)
-    named = any(fnmatch.fnmatch(place.name, pattern) for pattern in ("test_*.py", "*_test.py", "conftest.py"))
-    return named or path == "tests.py" or bool(TEST_FOLDERS & set(place.parts[:-1]))
+    file = PurePosixPath(path)
+    named = any(fnmatch.fnmatch(file.name, pattern) for pattern in ("test_*.py", "*_test.py", "conftest.py"))
+    return named or path == "tests.py" or bool(TEST_FOLDERS & set(file.parts[:-1]))
 
 
 def is_source(path: str) -> bool:
     """Whether a file is code of the repository itself."""
-    place = PurePosixPath(path)
-    return place.suffix == ".py" and not is_test(path) and not {"docs", "doc", "examples"} & set(place.parts)
+    file = PurePosixPath(path)
+    return file.suffix == ".py" and not is_test(path) and not {"docs", "doc", "examples"} & set(file.parts)
 
 
 def changed(old: Path, new: Path) -> list[str]:
@@ -81,23 +81,23 @@ def paths_in(patch: str) -> list[str]:
 
 
 def _listed(folder: Path) -> set[str]:
-    files = (each for each in folder.rglob("*") if each.is_file() and not each.is_symlink())
-    return {path for each in files if "__pycache__/" not in (path := each.relative_to(folder).as_posix())}
+    files = (file for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
+    return {path for file in files if "__pycache__/" not in (path := file.relative_to(folder).as_posix())}
 
 
 def _tree(store: Path, folder: Path, paths: list[str]) -> str:
-    """The id of a tree of those of the paths that are in a folder."""
+    """Write those of the paths that exist in a folder into git's store, and return the id of their tree."""
     _git(f"--git-dir={store}", "read-tree", "--empty")
-    there = "".join(f"{path}\0" for path in paths if (folder / path).is_file())
+    existing = "".join(f"{path}\0" for path in paths if (folder / path).is_file())
     options = (f"--git-dir={store}", f"--work-tree={folder}", "-c", "core.autocrlf=false")
-    _git(*options, "update-index", "--add", "-z", "--stdin", cwd=folder, given=there)
+    _git(*options, "update-index", "--add", "-z", "--stdin", cwd=folder, given=existing)
     return _git(f"--git-dir={store}", "write-tree").stdout.strip()
 
 
 def _git(
     *arguments: str, cwd: Path | None = None, given: str = "", check: bool = True
 ) -> subprocess.CompletedProcess[str]:
-    """git without anybody's settings, and without a repository that the folder may happen to lie in."""
+    """Run git without any user's settings, and without the repository that the folder may happen to lie in."""
     program = shutil.which("git")
     if program is None:
         raise UserError("patches need git; install it (Debian: apt-get install git)")

@@ -1,4 +1,4 @@
-"""Predictions in SWE-bench's format, JSON or JSON Lines: {"instance_id", "model_name_or_path", "model_patch"}."""
+"""Reads and writes predictions in SWE-bench's format: {"instance_id", "model_name_or_path", "model_patch"}."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from lbi.storage.files import write_atomically
 
 
 class Prediction(Record):
-    """What one model would change for one instance; an empty patch is an answer too."""
+    """The patch of one model for one instance; it may be empty."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())  # others keep notes in theirs
+    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())  # other tools add notes
 
     instance_id: str
     model_name_or_path: str = ""
@@ -26,7 +26,7 @@ class Prediction(Record):
 
 
 def read_predictions(file: Path) -> list[Prediction]:
-    """A list, a table by instance, or one per line. Raises UserError."""
+    """Predictions from a JSON list, a JSON table by instance, or JSON Lines. Raises UserError."""
     try:
         text = file.read_text("utf-8")
         rows = _json_lines(text) if file.suffix == ".jsonl" else _json(json.loads(text))
@@ -53,13 +53,13 @@ def _json_lines(text: str) -> list[Any]:
     return [json.loads(line) for line in text.split("\n") if line.strip()]
 
 
-def _json(whole: Any) -> list[Any]:
+def _json(content: Any) -> list[Any]:
     """The official tools take {instance_id: prediction} as well."""
-    if isinstance(whole, dict):
-        return [{"instance_id": name, **row} if isinstance(row, dict) else row for name, row in whole.items()]
-    if isinstance(whole, list):
-        return whole
-    raise ValueError(f"expected a list or a table, found {type(whole).__name__}")
+    if isinstance(content, dict):
+        return [{"instance_id": name, **row} if isinstance(row, dict) else row for name, row in content.items()]
+    if isinstance(content, list):
+        return content
+    raise ValueError(f"expected a list or a table, found {type(content).__name__}")
 
 
 def _prediction(row: Any, where: str) -> Prediction:

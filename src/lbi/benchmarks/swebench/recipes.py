@@ -1,7 +1,7 @@
-"""A file of recipes -> instances that can be built from a package registry: two releases, and what differs is the bug.
+"""Recipes of instances that are built from a package registry: the bug is what differs between two releases.
 
-A recipe is data: which package, which two releases, which tests tell them apart, and the problem in our own words. What
-the repositories hold is not in it; the patches are worked out from the two source archives when it is built.
+A recipe is data: the package, two of its releases, the tests that tell them apart, and the problem in our own words. It
+holds nothing of the repositories; the patches are computed from the two source archives when it is built.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Recipe(BaseModel):
     tests: tuple[str, ...] = Field(min_length=1)
     """Files that are run, all of them named by the tests below."""
     requirements: tuple[str, ...]
-    """Exact versions, beside the package's own release with the bug."""
+    """Exact versions of other packages that the tests need."""
     source: str = ""
     """Folder below the archive's root from which the package is imported: "" or "src"."""
     fail_to_pass: tuple[str, ...] = Field(min_length=1)
@@ -50,7 +50,7 @@ class Recipe(BaseModel):
 
 
 def draft(recipe: Recipe) -> Instance:
-    """The instance of a recipe as far as it can be told without building it: all but the patches."""
+    """The instance of a recipe without its patches, which are known only when it is built."""
     return Instance(
         instance_id=recipe.name,
         repo=recipe.repo,
@@ -64,7 +64,7 @@ def draft(recipe: Recipe) -> Instance:
 
 
 class Recipes(BaseModel):
-    """The file."""
+    """A file of recipes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,6 +1,6 @@
-"""A package and its version -> its source archive unpacked in the cache, checked against the hash that is asked for.
+"""Source archives of packages, unpacked in the cache and checked against their hashes.
 
-uv says where the archive lies, so that the indexes and mirrors it is configured with are the ones that are asked.
+uv finds the archives, so the indexes and mirrors that it is configured with are used.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from lbi.errors import UserError
 from lbi.storage.build_once import build_once
 
 TIMEOUT = 120.0  # seconds for one archive
-LARGEST = 50_000_000  # bytes
-_OURS = ("PYTHON", "VIRTUAL_ENV", "LBI_")  # variables that are none of an installer's business
+LARGEST = 50_000_000  # bytes of one archive
+_OURS = ("PYTHON", "VIRTUAL_ENV", "LBI_")  # variables for our own process, which would confuse an installer
 
 
 class Located(NamedTuple):
@@ -35,30 +35,32 @@ class Located(NamedTuple):
 
 
 def cache_folder() -> Path:
-    """Archives, trees and interpreters are kept here between runs; ``XDG_CACHE_HOME`` moves it."""
+    """The folder for archives, trees and interpreters between runs; ``XDG_CACHE_HOME`` moves it."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "lbi" / "repositories"
 
 
-def uv(*arguments: str, what: str, given: str = "", timeout: float = 600.0) -> str:
+def uv(*arguments: str, action: str, given: str = "", timeout: float = 600.0) -> str:
     """Run uv and return what it printed. Raises UserError with its last lines."""
     command = [_uv(), *arguments]
     env = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     try:
         done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=timeout, env=env)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise UserError(f"{what} failed: {error}") from None
+        raise UserError(f"{action} failed: {error}") from None
     if done.returncode:
-        raise UserError(f"{what} failed (exit {done.returncode}): " + "\n".join(done.stderr.strip().splitlines()[-8:]))
+        raise UserError(
+            f"{action} failed (exit {done.returncode}): " + "\n".join(done.stderr.strip().splitlines()[-8:])
+        )
     return done.stdout
 
 
 def _uv() -> str:
-    beside = Path(sys.executable).with_name("uv")
-    found = str(beside) if beside.is_file() else shutil.which("uv")
-    if not found:
+    beside_python = Path(sys.executable).with_name("uv")
+    path = str(beside_python) if beside_python.is_file() else shutil.which("uv")
+    if not path:
         raise UserError("repositories need uv: pip install 'learn-by-interact[swe]'")
-    return found
+    return path
 
 
 def locate(package: str, version: str) -> Located:
@@ -74,18 +76,18 @@ def locate(package: str, version: str) -> Located:
         "pylock.toml",
         "-",
     )
-    printed = uv(*arguments, what=f"looking for {package} {version}", given=f"{package}=={version}\n")
-    found: dict[str, Any] = tomllib.loads(printed)["packages"][0].get("sdist") or {}
-    url, sha256 = found.get("url", ""), found.get("hashes", {}).get("sha256", "")
+    printed = uv(*arguments, action=f"looking for {package} {version}", given=f"{package}=={version}\n")
+    sdist: dict[str, Any] = tomllib.loads(printed)["packages"][0].get("sdist") or {}
+    url, sha256 = sdist.get("url", ""), sdist.get("hashes", {}).get("sha256", "")
     if not url.endswith(".tar.gz") or not sha256:
         raise UserError(f"the package index has no .tar.gz of the source of {package} {version}")
-    uploaded = found.get("upload-time")
+    uploaded = sdist.get("upload-time")
     date = uploaded.astimezone(UTC).isoformat(timespec="seconds") if isinstance(uploaded, datetime) else ""
     return Located(url, sha256, date)
 
 
 def unpacked(package: str, version: str, sha256: str = "", cache: Path | None = None) -> Path:
-    """The root of the unpacked archive, which is not to be changed. Blocking. Raises UserError."""
+    """The root folder of the unpacked archive, which must not be changed. Blocking. Raises UserError."""
     cache = cache or cache_folder()
     if not sha256:
         sha256 = locate(package, version).sha256
@@ -93,31 +95,31 @@ def unpacked(package: str, version: str, sha256: str = "", cache: Path | None = 
     with build_once(folder) as empty:
         if empty is not None:
             _unpack(_download(package, version, sha256), empty, f"{package} {version}")
-    roots = [each for each in folder.iterdir() if each.is_dir()]
+    roots = [entry for entry in folder.iterdir() if entry.is_dir()]
     if len(roots) != 1:
         raise UserError(f"the source archive of {package} {version} has {len(roots)} root folders, not one")
     return roots[0]
 
 
 def _download(package: str, version: str, sha256: str) -> bytes:
-    found = locate(package, version)
+    url = locate(package, version).url
     what = f"the source archive of {package} {version}"
     try:
-        with urllib.request.urlopen(found.url, timeout=TIMEOUT) as response:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
             content: bytes = response.read(LARGEST + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or type(error).__name__
         raise UserError(f"cannot download {what}: {reason}; try again later") from None
     if len(content) > LARGEST:
         raise UserError(f"{what} is larger than {LARGEST:,} bytes")
-    if (is_ := hashlib.sha256(content).hexdigest()) != sha256:
-        raise UserError(f"{what} is not the one that is meant: its sha256 is {is_}, not {sha256}")
+    if (actual := hashlib.sha256(content).hexdigest()) != sha256:
+        raise UserError(f"{what} is not the one that is meant: its sha256 is {actual}, not {sha256}")
     return content
 
 
-def _unpack(content: bytes, folder: Path, what: str) -> None:
+def _unpack(content: bytes, folder: Path, name: str) -> None:
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
             archive.extractall(folder, filter="data")  # refuses links and paths that lead out of the folder
     except (tarfile.TarError, OSError, EOFError) as error:
-        raise UserError(f"cannot unpack the source archive of {what}: {error}") from None
+        raise UserError(f"cannot unpack the source archive of {name}: {error}") from None

@@ -1,6 +1,6 @@
-"""pytest's JUnit file -> what each test came to: {"tests/test_x.py::TestA::test_b[1]": "passed"}.
+"""Runs pytest and reads the result of each test: {"tests/test_x.py::TestA::test_b[1]": "passed"}.
 
-Not read from what pytest prints: the program that is tested can print what it likes.
+The results are read from pytest's JUnit file, as the program under test can print whatever it likes.
 """
 
 from __future__ import annotations
@@ -12,53 +12,53 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from lbi.sandbox.open import Completed, Sandbox
+from lbi.sandbox.protocol import Completed, Sandbox
 
-ANY_SOURCE = "*"  # the root and its src, for a repository that nothing is known of
-Outcome = Literal["passed", "failed", "error", "skipped"]
+ANY_SOURCE = "*"  # packages are imported from the root and from src, whichever has them
+TestStatus = Literal["passed", "failed", "error", "skipped"]
 
 
 async def run_pytest(
     sandbox: Sandbox, python: Path, files: Sequence[str], source: str = ""
-) -> tuple[dict[str, Outcome], Completed]:
-    """Run test files in an open sandbox. No outcomes where the tests were stopped or broke before they began.
+) -> tuple[dict[str, TestStatus], Completed]:
+    """Run test files in an open sandbox. There are no results if the tests were stopped or broke before they began.
 
-    ``source`` is the folder below the sandbox's from which packages are imported. Raises EnvironmentFailure.
+    ``source`` is the folder of the repository from which packages are imported. Raises EnvironmentFailure.
     """
-    # of its own, as without a sandbox /tmp is everybody's, and what is tested cannot write to a name it does not know
+    # a random name, as /tmp is everybody's without a sandbox, and as the program under test must not forge the file
     report = f"/tmp/lbi-report-{uuid.uuid4().hex}.xml"
-    # xunit1 says the file of each test
+    # only xunit1 has the file of each test
     options = ("-rA", "--tb=short", "-p", "no:cacheprovider", f"--junitxml={report}", "-o", "junit_family=xunit1")
     folders = '"$PWD/src:$PWD"' if source == ANY_SOURCE else f'"$PWD/{source}"'
     done = await sandbox.run(f"PYTHONPATH={folders} " + shlex.join([str(python), "-m", "pytest", *options, *files]))
     try:
-        outcomes = read_report(await sandbox.download(report))
+        results = read_report(await sandbox.download(report))
     except (OSError, ValueError):
-        outcomes = {}
-    return outcomes, done
+        results = {}
+    return results, done
 
 
-def read_report(content: bytes) -> dict[str, Outcome]:
-    """What each test came to, by its id. Raises ValueError for what is no such file."""
+def read_report(content: bytes) -> dict[str, TestStatus]:
+    """The status of each test by its id. Raises ValueError for a file that is no JUnit report."""
     try:
         # ElementTree resolves no external entities, and expat limits how far internal ones may grow
         root = ElementTree.fromstring(content)
     except ElementTree.ParseError as error:
         raise ValueError(f"the tests left no readable report: {error}") from None
-    found: dict[str, Outcome] = {}
+    results: dict[str, TestStatus] = {}
     for case in root.iter("testcase"):
         name = _id(case)
-        outcome = _outcome(case)
-        # a test that passes and whose teardown fails is there twice: the worse one counts
-        if name not in found or _RANK[outcome] > _RANK[found[name]]:
-            found[name] = outcome
-    return found
+        status = _status(case)
+        # a test that passes and whose teardown fails is listed twice: the worse status counts
+        if name not in results or _RANK[status] > _RANK[results[name]]:
+            results[name] = status
+    return results
 
 
-_RANK: dict[Outcome, int] = {"passed": 0, "skipped": 1, "failed": 2, "error": 3}
+_RANK: dict[TestStatus, int] = {"passed": 0, "skipped": 1, "failed": 2, "error": 3}
 
 
-def _outcome(case: ElementTree.Element) -> Outcome:
+def _status(case: ElementTree.Element) -> TestStatus:
     kinds = {child.tag for child in case}
     if "error" in kinds:
         return "error"
@@ -75,6 +75,6 @@ def _id(case: ElementTree.Element) -> str:
     return "::".join(part for part in (file, *inner, name) if part)
 
 
-def judge(outcomes: dict[str, Outcome], wanted: Iterable[str]) -> list[str]:
-    """Those of the wanted tests that did not pass, in order; one that did not run did not pass."""
-    return [name for name in wanted if outcomes.get(name) != "passed"]
+def not_passed(results: dict[str, TestStatus], wanted: Iterable[str]) -> list[str]:
+    """Those of the ``wanted`` tests that did not pass; a test that did not run did not pass."""
+    return [name for name in wanted if results.get(name) != "passed"]

@@ -1,7 +1,7 @@
-"""Repositories with bugs as an environment: the shell of the one that a task is of; scored by running its tests.
+"""Repositories with bugs as an environment: a shell in the repository of the task, scored by running its tests.
 
 The score is that of the patch that the episode leaves behind, graded in a fresh sandbox: what the agent left running,
-installed or wrote outside of the repository has no say in it.
+installed or wrote outside of the repository does not count.
 """
 
 from __future__ import annotations
@@ -10,35 +10,41 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from lbi.benchmarks.swebench.build import Built
-from lbi.benchmarks.swebench.catalog import Shelf
+from lbi.benchmarks.swebench.catalog import Catalog
 from lbi.benchmarks.swebench.grade import LIMITS, grade
 from lbi.documents.corpus import DocumentSource, read_corpus
-from lbi.environments._timeouts import Limits as Patience
 from lbi.environments.shell.actions import ACTIONS
-from lbi.environments.shell.environment import Setting, ShellEnvironment, ShellEnvironments
+from lbi.environments.shell.environment import ShellEnvironment, ShellEnvironments, ShellSettings
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
-from lbi.protocols import Outcome
+from lbi.protocols import CallTimeouts, Outcome
 from lbi.records import Observation, Task
 
-BUILDING = 900.0  # seconds in which a repository and its interpreter are there, also where they have to be downloaded
+BUILDING = 900.0  # seconds to get a repository and its interpreter, also where they have to be downloaded
 
 
 class RepositoryEnvironments:
-    """Opens environments over a shelf of instances."""
+    """Opens environments that work on the instances of a catalog."""
 
     restores = True
 
     def __init__(
-        self, shelf: Shelf, setting: Callable[[Built], Setting], *, backend: str, unsafe: bool, seconds: float
+        self,
+        catalog: Catalog,
+        settings: Callable[[Built], ShellSettings],
+        *,
+        backend: str,
+        unsafe: bool,
+        seconds: float,
     ) -> None:
-        """``setting`` says how an instance's repository is opened, ``backend`` and ``unsafe`` where it is graded;
-        ``seconds`` is the limit of one command in it.
+        """``settings`` returns how an instance's repository is opened, ``backend`` and ``unsafe`` where it is graded.
+
+        ``seconds`` is the limit of one command.
         """
-        self.name = shelf.name
-        self.shelf = shelf
-        self.setting = setting
+        self.name = catalog.name
+        self.catalog = catalog
+        self.settings = settings
         self.backend, self.unsafe = backend, unsafe
-        self.patience = Patience(reset=BUILDING, step=seconds + 60, score=LIMITS.wall_seconds + BUILDING)
+        self.timeouts = CallTimeouts(reset=BUILDING, step=seconds + 60, score=LIMITS.wall_seconds + BUILDING)
         self._of_document: dict[str, str] = {}
         self._open: list[RepositoryEnvironment] = []
 
@@ -48,39 +54,38 @@ class RepositoryEnvironments:
         return environment
 
     async def documents(self) -> tuple[DocumentSource, ...]:
-        """Sources, documentation and tests' names of all repositories, each as old as its base. Raises UserError."""
-        found = []
-        for name, instance in self.shelf.instances.items():
-            if not self.shelf.buildable(name):
+        """Sources, documentation and names of tests of all repositories, each at its base commit. Raises UserError."""
+        sources = []
+        for name, instance in self.catalog.instances.items():
+            if not self.catalog.buildable(name):
                 continue
-            built = await asyncio.to_thread(self.shelf.build, name)
+            built = await asyncio.to_thread(self.catalog.build, name)
             source = DocumentSource(path=str(built.tree), code=True, date=instance.created_at)
             corpus = await asyncio.to_thread(read_corpus, [source])
             self._of_document |= {document.id: name for document in corpus.documents}
-            found.append(source)
-        return tuple(found)
+            sources.append(source)
+        return tuple(sources)
 
     def instance_of(self, task: Task) -> str:
-        """By the task's name, or the repository that it was proposed from; else the first that can be built."""
-        names = self.shelf.instances
+        """The task's own instance, or the one that it was proposed from; else the first that can be built."""
+        names = self.catalog.instances
         if task.name in names:
             return task.name
         if task.document in self._of_document:
             return self._of_document[task.document]
-        first = next((name for name in names if self.shelf.buildable(name)), "")
+        first = next((name for name in names if self.catalog.buildable(name)), "")
         return first or next(iter(names))
 
     async def close(self) -> None:
         await asyncio.gather(*(environment.close() for environment in self._open))
         self._open.clear()
-        self.shelf.close()
+        self.catalog.close()
 
 
 class RepositoryEnvironment:
     """One episode at a time, in the repository of its task."""
 
     actions = ACTIONS
-    capabilities: frozenset[str] = frozenset({"digest", "replay"})
 
     def __init__(self, environments: RepositoryEnvironments) -> None:
         self.name = environments.name
@@ -93,32 +98,32 @@ class RepositoryEnvironment:
         instance = self._environments.instance_of(task)
         if self._shell is None or instance != self._instance:
             await self.close()
-            built = await asyncio.to_thread(self._environments.shelf.build, instance)
-            self._shell = await ShellEnvironments(self._environments.setting(built), name=self.name).open()
+            built = await asyncio.to_thread(self._environments.catalog.build, instance)
+            self._shell = await ShellEnvironments(self._environments.settings(built), name=self.name).open()
             self._instance = instance
         return await self._shell.reset(task)
 
     async def step(self, action: str) -> Outcome:
-        return await self._opened().step(action)
+        return await self._open_shell().step(action)
 
     async def submission(self) -> str:
         """What the episode changed, as a patch."""
-        return await self._opened().sandbox.diff()
+        return await self._open_shell().sandbox.diff()
 
     async def score(self, task: Task, answer: str) -> tuple[float, str]:
         """1 if the patch makes the tests pass that failed, and none fail that passed.
 
         Raises ScoreError for a task that is of no instance, EnvironmentFailure where the sandbox broke.
         """
-        if task.name not in self._environments.shelf.instances:
+        if task.name not in self._environments.catalog.instances:
             raise ScoreError(f"task {task.name or task.id} is of no instance of {self.name}")
         patch = await self.submission()
         try:
-            built = await asyncio.to_thread(self._environments.shelf.build, task.name)
+            built = await asyncio.to_thread(self._environments.catalog.build, task.name)
         except UserError as error:
             raise ScoreError(str(error)) from None
-        found = await grade(built, patch, backend=self._environments.backend, unsafe=self._environments.unsafe)
-        return (1.0, "the tests pass") if found.resolved else (0.0, found.reason)
+        graded = await grade(built, patch, backend=self._environments.backend, unsafe=self._environments.unsafe)
+        return (1.0, "the tests pass") if graded.resolved else (0.0, graded.reason)
 
     async def close(self) -> None:
         """End everything that runs; harmless when done before."""
@@ -126,14 +131,14 @@ class RepositoryEnvironment:
             await self._shell.close()
             self._shell = None
 
-    def _opened(self) -> ShellEnvironment:
+    def _open_shell(self) -> ShellEnvironment:
         if self._shell is None:
             raise EnvironmentFailure("the repository was not opened, or was closed")
         return self._shell
 
 
 def variables(built: Built, workdir: str) -> Mapping[str, str]:
-    """Of the agent's shell: ``python`` is the instance's own, and its packages are imported from its tree."""
+    """Variables of the agent's shell: its ``python`` is the instance's, and imports packages from the repository."""
     folders = ("src", "") if built.source == "*" else (built.source,)
     return {
         "PATH": f"{built.python.parent}:/usr/local/bin:/usr/bin:/bin",

@@ -1,4 +1,4 @@
-"""The family ``shell``: a repository of one's own, worked on by commands in a sandbox."""
+"""The environments ``shell``: a repository of one's own, worked on by commands in a sandbox."""
 
 from __future__ import annotations
 
@@ -6,57 +6,59 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from lbi.config import Config
+from lbi.config import Config, Shell
 from lbi.documents.corpus import DocumentSource
 from lbi.environments.shell.actions import ACTIONS
-from lbi.environments.shell.environment import Setting, ShellEnvironments
+from lbi.environments.shell.environment import ShellEnvironments, ShellSettings
 from lbi.errors import UserError
-from lbi.sandbox.open import Limits
+from lbi.sandbox.protocol import MIB, WORKDIR, SandboxLimits
 
-__all__ = ["ACTIONS", "EXPLORER", "create", "documents"]
+__all__ = ["ACTIONS", "EXPLORER", "create", "documents", "sandbox_limits"]
 
 EXPLORER = "try_commands"
-MIB = 1024 * 1024
-#: where projects keep their own Python, and what they say about themselves
-ENVIRONMENTS = (".venv", "venv", "env")
+#: folders in which projects keep their own Python
+VIRTUAL_ENVIRONMENTS = (".venv", "venv", "env")
+#: files (without their endings) and folders in which projects describe themselves
 DOCUMENTS = ("README", "CONTRIBUTING", "HACKING", "DEVELOPMENT", "INSTALL", "AGENTS")
 FOLDERS = ("docs", "doc", "documentation")
-#: inside, a repository lies here
-WORKDIR = "/repo"
 
 
 def create(config: Config, save_image: Callable[[bytes], str]) -> ShellEnvironments:
-    """Raises UserError where there is no repository, or it is not to be opened as is said."""
-    said = config.shell
-    if not said.repository:
+    """Raises UserError where there is no repository, or a path of the config does not exist."""
+    shell = config.shell
+    if not shell.repository:
         raise UserError(
             'nothing to learn: name the repository, --repo PATH or [shell] repository = "..." in the config'
         )
-    repository = Path(said.repository).expanduser().resolve()
+    repository = Path(shell.repository).expanduser().resolve()
     if not repository.is_dir():
         raise UserError(f"no folder {repository}; shell.repository is the folder of a repository")
     binds, env = own_python(repository)
-    binds += [Path(bind).expanduser() for bind in said.binds]
+    binds += [Path(bind).expanduser() for bind in shell.binds]
     for bind in binds:
         if not bind.is_absolute() or not bind.exists():
             raise UserError(f"cannot show {bind} in the sandbox: shell.binds takes absolute paths that exist")
-    limits = Limits(
-        memory_bytes=said.memory * MIB,
-        disk_bytes=said.disk * MIB,
-        processes=said.processes,
-        wall_seconds=said.seconds,
-        cpu_seconds=max(round(4 * said.seconds), 1),
-    )
-    setting = Setting(
+    settings = ShellSettings(
         repository=repository,
-        backend=said.backend,
-        limits=limits,
+        backend=shell.backend,
+        limits=sandbox_limits(shell),
         binds=tuple(binds),
-        env={**env, **said.env},
-        unsafe=said.unsafe,
-        max_chars=said.output,
+        env={**env, **shell.env},
+        unsafe=shell.unsafe,
+        max_chars=shell.output,
     )
-    return ShellEnvironments(setting, documents=documents_of(repository))
+    return ShellEnvironments(settings, documents=documents_of(repository))
+
+
+def sandbox_limits(shell: Shell) -> SandboxLimits:
+    """The limits of one sandbox that a config's ``[shell]`` describes."""
+    return SandboxLimits(
+        memory_bytes=shell.memory * MIB,
+        disk_bytes=shell.disk * MIB,
+        processes=shell.processes,
+        wall_seconds=shell.seconds,
+        cpu_seconds=max(round(4 * shell.seconds), 1),
+    )
 
 
 async def documents(environments: ShellEnvironments) -> tuple[DocumentSource, ...]:
@@ -65,30 +67,33 @@ async def documents(environments: ShellEnvironments) -> tuple[DocumentSource, ..
 
 
 def documents_of(repository: Path) -> tuple[DocumentSource, ...]:
-    """Its read-me files and folders of documentation; all of it where there are none."""
-    found = [
+    """Its read-me files and folders of documentation; the whole repository where there are none."""
+    paths = [
         entry
         for entry in sorted(repository.iterdir())
         if (entry.is_file() and entry.stem.upper() in DOCUMENTS) or (entry.is_dir() and entry.name.lower() in FOLDERS)
     ]
-    return tuple(DocumentSource(path=str(entry)) for entry in found or [repository])
+    return tuple(DocumentSource(path=str(path)) for path in paths or [repository])
 
 
 def own_python(repository: Path) -> tuple[list[Path], dict[str, str]]:
-    """(what must be visible, variables) for a virtual environment that lies in the repository."""
-    for name in ENVIRONMENTS:
+    """(folders that must be visible, variables) for a virtual environment that lies in the repository."""
+    for name in VIRTUAL_ENVIRONMENTS:
         file = repository / name / "pyvenv.cfg"
         if not file.is_file():
             continue
-        said = dict(line.split(" = ", 1) for line in file.read_text(errors="replace").splitlines() if " = " in line)
-        home = Path(said.get("home", "/usr/bin").strip())
-        needed = {home.parent, Path(os.path.realpath(home / "python3")).parent.parent}
+        values = dict(line.split(" = ", 1) for line in file.read_text(errors="replace").splitlines() if " = " in line)
+        home = Path(values.get("home", "/usr/bin").strip())
+        installations = {home.parent, Path(os.path.realpath(home / "python3")).parent.parent}
         inside = f"{WORKDIR}/{name}"
         path = f"{inside}/bin:/usr/local/bin:/usr/bin:/bin"
-        return [place for place in sorted(needed) if _is_python(place)], {"PATH": path, "VIRTUAL_ENV": inside}
+        return [folder for folder in sorted(installations) if _is_python(folder)], {
+            "PATH": path,
+            "VIRTUAL_ENV": inside,
+        }
     return [], {}
 
 
-def _is_python(place: Path) -> bool:
-    """An installation of Python, and not any folder that a repository would like to have shown."""
-    return not place.is_relative_to("/usr") and place != Path("/") and any(place.glob("lib/python3*/os.py"))
+def _is_python(folder: Path) -> bool:
+    """An installation of Python that has to be shown, and not just any folder that a repository names."""
+    return not folder.is_relative_to("/usr") and folder != Path("/") and any(folder.glob("lib/python3*/os.py"))

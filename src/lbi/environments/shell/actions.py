@@ -1,6 +1,6 @@
-"""Action text of a shell -> Command, or one readable line of why not: ``view("a.py", 1, 20)`` -> Command("view", ...).
+"""Reads the text of a shell action: ``view("a.py", 1, 20)`` -> Command("view", ("a.py", 1, 20)).
 
-Every command has one way of being written, which means the same on another day: it is its own grounded form.
+Every command can be written in one way only, and means the same on another day, so it is its own grounded form.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from lbi.environments._arguments import arguments
+from lbi.environments._arguments import read_arguments
 
 ACTIONS = """\
 You work in a shell on a copy of a repository. After each action you see the folder you are in, the exit code and the
@@ -23,7 +23,7 @@ insert("src/a.py", 12, "text")   insert lines after line 12; 0 = at the beginnin
 finish("answer")                 end the task; the answer may be empty
 Texts are written as in Python or JSON: \\n is a new line, \\" a quote, and \"\"\"...\"\"\" holds several lines."""
 KINDS = ("run", "view", "replace", "create", "insert", "finish")
-#: what each needs: s = text, n = number, in small letters what may be left out
+#: the arguments of each: S = text, N = number; in small letters those that may be left out
 SHAPES = {"run": "S", "view": "Snn", "replace": "SSS", "create": "SS", "insert": "SNS", "finish": "s"}
 EXAMPLES = {line.split("(")[0]: re.split(r"\s{2,}", line)[0] for line in ACTIONS.splitlines() if "(" in line[:10]}
 _CALL = re.compile(r"(?<![\w.])(" + "|".join(KINDS) + r")\s*\(")
@@ -38,40 +38,40 @@ class Command:
     """An action that could be read: texts and numbers in the order of SHAPES."""
 
     kind: str
-    given: tuple[str | int, ...] = ()
+    arguments: tuple[str | int, ...] = ()
 
     @property
     def text(self) -> str:
-        """The one way of writing it."""
-        return f"{self.kind}({', '.join(json.dumps(each, ensure_ascii=False) for each in self.given)})"
+        """The one way in which it is written."""
+        return f"{self.kind}({', '.join(json.dumps(value, ensure_ascii=False) for value in self.arguments)})"
 
     @property
     def path(self) -> str:
-        return str(self.given[0]) if self.kind in ("view", "replace", "create", "insert") else ""
+        return str(self.arguments[0]) if self.kind in ("view", "replace", "create", "insert") else ""
 
     @property
     def value(self) -> str:
-        """What it is about beside its file: the command, the new text, the lines, the answer."""
-        rest = self.given[1:] if self.path else self.given
-        return str(rest[-1]) if self.kind in ("replace", "insert") else ", ".join(str(each) for each in rest)
+        """What it is about apart from its file: the command, the new text, the line numbers, the answer."""
+        rest = self.arguments[1:] if self.path else self.arguments
+        return str(rest[-1]) if self.kind in ("replace", "insert") else ", ".join(str(value) for value in rest)
 
 
 def parse_command(text: str) -> Command:
     """Read the first action in ``text``. Raises UnreadableCommand."""
-    found = _CALL.search(text)
-    if found is None:
+    call = _CALL.search(text)
+    if call is None:
         if re.fullmatch(r"(?:.*[:\s])?finish[.`\s]*", text.strip(), re.S):
             return Command("finish", ("",))
         raise UnreadableCommand(f"no action found; write one of: {', '.join(KINDS)}, as in {EXAMPLES['run']}")
-    kind = found[1]
-    given = [argument.text for argument in arguments(text, found.end())]
+    kind = call[1]
+    given = [argument.text for argument in read_arguments(text, call.end())]
     shape = SHAPES[kind]
     if kind in ("run", "finish") and len(given) > 1:  # quotes were forgotten around a text with commas
         given = [", ".join(given)]
     needed = sum(letter.isupper() for letter in shape)
     if not needed <= len(given) <= len(shape):
         raise UnreadableCommand(f"{kind} is written {EXAMPLES[kind]}; {len(given)} arguments were given")
-    values = tuple(_value(kind, letter, each) for letter, each in zip(shape.upper(), given, strict=False))
+    values = tuple(_value(kind, letter, argument) for letter, argument in zip(shape.upper(), given, strict=False))
     if kind == "finish" and not values:
         values = ("",)
     if values and kind != "finish" and not str(values[0]).strip():

@@ -1,20 +1,20 @@
-"""Looking at files and changing them: view, create, replace and insert on a sandbox -> what is seen of it."""
+"""The actions on files of a sandbox: view, create, replace and insert. Each returns what the agent sees afterwards."""
 
 from __future__ import annotations
 
-from lbi.sandbox.open import Sandbox
+from lbi.sandbox.protocol import Sandbox
 
-LINES = 100  # shown of a file where nobody says how many
-AROUND = 4  # lines shown before and after a change
-LONGEST = 500  # characters of a line
-MOST_BYTES = 4 << 20  # of a file that is looked at or changed
+DEFAULT_LINES = 100  # shown of a file where the action does not say how many
+CONTEXT_LINES = 4  # shown before and after a change
+MAX_LINE = 500  # characters shown of a line
+MAX_BYTES = 4 << 20  # of a file that is viewed or changed
 
 
 class Refused(ValueError):
     """The message says why, in words for the model."""
 
 
-async def view(sandbox: Sandbox, path: str, first: int = 1, last: int = 0, *, most: int = 10_000) -> str:
+async def view(sandbox: Sandbox, path: str, first: int = 1, last: int = 0, *, max_chars: int = 10_000) -> str:
     """Lines ``first`` to ``last`` with their numbers. Raises Refused, OSError."""
     lines = (await _text(sandbox, path)).splitlines()
     first = max(first, 1)
@@ -22,9 +22,9 @@ async def view(sandbox: Sandbox, path: str, first: int = 1, last: int = 0, *, mo
         raise Refused(f"{path} has {len(lines)} lines; line {first} is beyond its end")
     if last and last < first:
         raise Refused(f"the lines end before they begin: {first} to {last}")
-    end = min(last or first + LINES - 1, len(lines))
+    end = min(last or first + DEFAULT_LINES - 1, len(lines))
     shown: list[str] = []
-    room = most
+    room = max_chars
     for number in range(first, end + 1):
         line = _numbered(number, lines[number - 1])
         room -= len(line) + 1
@@ -36,10 +36,10 @@ async def view(sandbox: Sandbox, path: str, first: int = 1, last: int = 0, *, mo
 
 
 async def create(sandbox: Sandbox, path: str, text: str) -> str:
-    """Write a whole file. A text that does not end its last line gets an end. Raises OSError."""
-    whole = text if not text or text.endswith("\n") else text + "\n"
-    await sandbox.upload(path, whole.encode("utf-8", "replace"))
-    return f"File: {path}, written, {len(whole.splitlines())} lines"
+    """Write a whole file; a missing line end at its end is added. Raises OSError."""
+    content = text if not text or text.endswith("\n") else text + "\n"
+    await sandbox.upload(path, content.encode("utf-8", "replace"))
+    return f"File: {path}, written, {len(content.splitlines())} lines"
 
 
 async def replace(sandbox: Sandbox, path: str, old: str, new: str) -> str:
@@ -74,7 +74,7 @@ async def insert(sandbox: Sandbox, path: str, after: int, text: str) -> str:
 
 async def _text(sandbox: Sandbox, path: str) -> str:
     content = await sandbox.download(path)
-    if len(content) > MOST_BYTES:
+    if len(content) > MAX_BYTES:
         raise Refused(f"{path} has {len(content):,} bytes, too much to look at; use run with head, sed or grep")
     if b"\0" in content[:8192]:
         raise Refused(f"{path} is no text")
@@ -83,10 +83,10 @@ async def _text(sandbox: Sandbox, path: str) -> str:
 
 def _around(path: str, text: str, first: int, last: int) -> str:
     lines = text.splitlines()
-    begin, end = max(first - AROUND, 1), min(last + AROUND, len(lines))
+    begin, end = max(first - CONTEXT_LINES, 1), min(last + CONTEXT_LINES, len(lines))
     shown = [_numbered(number, lines[number - 1]) for number in range(begin, end + 1)]
     return "\n".join([f"File: {path}, changed, lines {begin} to {end} of {len(lines)}", *shown])
 
 
 def _numbered(number: int, line: str) -> str:
-    return f"{number:6}\t{line if len(line) <= LONGEST else line[:LONGEST] + ' [...]'}"
+    return f"{number:6}\t{line if len(line) <= MAX_LINE else line[:MAX_LINE] + ' [...]'}"

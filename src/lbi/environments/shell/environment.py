@@ -1,7 +1,7 @@
 """A repository as an environment: a shell that stays open over a copy of it, in a sandbox (paper: SWE-bench).
 
-`ShellEnvironments` holds what workers share: where it is and how it is confined. One environment per worker holds
-a sandbox of its own.
+`ShellEnvironments` holds what the workers share: where the repository is and how it is confined. Each worker's
+`ShellEnvironment` holds a sandbox of its own.
 """
 
 from __future__ import annotations
@@ -15,41 +15,44 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lbi.documents.corpus import DocumentSource
-from lbi.environments._timeouts import Limits as Patience
+from lbi.environments._answers import wrong_answer
 from lbi.environments.shell.actions import ACTIONS, Command, UnreadableCommand, parse_command
 from lbi.environments.shell.edits import Refused, create, insert, replace, view
-from lbi.environments.web.checks import contains
 from lbi.errors import EnvironmentFailure, ScoreError
-from lbi.protocols import Outcome
+from lbi.protocols import CallTimeouts, Outcome
 from lbi.records import Action, Check, Observation, Task, sound
-from lbi.sandbox.open import Completed, Limits, Sandbox, open_sandbox
+from lbi.sandbox.backends import open_sandbox
+from lbi.sandbox.protocol import Completed, Sandbox, SandboxLimits
 
 MAX_CHARS = 10_000
-MOST_FILES = 60  # named in the first observation
+MAX_FILES = 60  # named in the first observation
 STOPPED = {
     "time": "it ran out of time and was stopped",
     "memory": "it ran out of memory and was stopped",
     "output": "it wrote too much and was stopped",
     "killed": "it was killed",
 }
-#: the same bytes in the same order on another day, as far as that is in our hand
-STEADY = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "SOURCE_DATE_EPOCH": "315532800", "COLUMNS": "120"}
-LIST = (
+#: variables that make programs write the same bytes in the same order on another day
+REPRODUCIBLE = {
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "SOURCE_DATE_EPOCH": "315532800",
+    "COLUMNS": "120",
+}
+LIST_FILES = (
     "git ls-files 2>/dev/null | grep . || "
     "find . -name .git -prune -o -name node_modules -prune -o -type f -print | sed 's|^./||' | LC_ALL=C sort"
 )
-
-
-LISTING = 60.0  # seconds that the list of files may take
+LISTING_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Setting:
-    """How a repository is opened."""
+class ShellSettings:
+    """How a repository is opened: its folder, its sandbox, and how much of a command's output is shown."""
 
     repository: Path
     backend: str = "auto"
-    limits: Limits = field(default_factory=Limits)
+    limits: SandboxLimits = field(default_factory=SandboxLimits)
     binds: tuple[Path, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     unsafe: bool = False
@@ -61,30 +64,30 @@ class ShellEnvironments:
 
     restores = True
 
-    def __init__(self, setting: Setting, *, name: str = "", documents: Sequence[DocumentSource] = ()) -> None:
-        self.setting = setting
-        self.name = name or setting.repository.name
+    def __init__(self, settings: ShellSettings, *, name: str = "", documents: Sequence[DocumentSource] = ()) -> None:
+        self.settings = settings
+        self.name = name or settings.repository.name
         self.documents = tuple(documents)
-        wall = setting.limits.wall_seconds
-        # a sandbox stops a command by itself; what does not answer long after that has broken
-        self.patience = Patience(step=wall + 60, score=wall + 60)
+        # the sandbox itself stops a command in time; what does not answer long after that has broken
+        seconds = settings.limits.wall_seconds + 60
+        self.timeouts = CallTimeouts(step=seconds, score=seconds)
         self._open: list[ShellEnvironment] = []
 
     async def open(self) -> ShellEnvironment:
-        """A new environment. Raises UserError if there is no sandbox to be had."""
+        """A new environment. Raises UserError where no sandbox can be made."""
         stack = AsyncExitStack()
-        setting = self.setting
+        settings = self.settings
         sandbox = await stack.enter_async_context(
             open_sandbox(
-                setting.repository,
-                backend=setting.backend,
-                limits=setting.limits,
-                binds=setting.binds,
-                env={**STEADY, **setting.env},
-                unsafe=setting.unsafe,
+                settings.repository,
+                backend=settings.backend,
+                limits=settings.limits,
+                binds=settings.binds,
+                env={**REPRODUCIBLE, **settings.env},
+                unsafe=settings.unsafe,
             )
         )
-        environment = ShellEnvironment(self.name, sandbox, stack, setting.max_chars)
+        environment = ShellEnvironment(self.name, sandbox, stack, settings.max_chars)
         self._open.append(environment)
         return environment
 
@@ -97,7 +100,6 @@ class ShellEnvironment:
     """One episode at a time in one sandbox."""
 
     actions = ACTIONS
-    capabilities = frozenset({"digest", "snapshot", "replay"})
 
     def __init__(self, name: str, sandbox: Sandbox, stack: AsyncExitStack, max_chars: int) -> None:
         self.name = name
@@ -107,16 +109,16 @@ class ShellEnvironment:
         self._folder = sandbox.workdir
         self._last = Observation(text="")
 
-    # -- the contract ------------------------------------------------------------------------------------------------
+    # -- the protocol ------------------------------------------------------------------------------------------------
 
     async def reset(self, task: Task) -> Observation:
-        """The repository and the shell as on the first day. Raises EnvironmentFailure."""
+        """Put the repository and the shell back to their pristine state. Raises EnvironmentFailure."""
         await self.sandbox.reset()
         self._folder = self.sandbox.workdir
         return await self._observe(await self._files())
 
     async def step(self, action: str) -> Outcome:
-        """Carry out one action. What cannot be done is said in the observation's ``error``."""
+        """Carry out one action. Why one cannot be carried out stands in the observation's ``error``."""
         try:
             command = parse_command(action)
         except UnreadableCommand as error:
@@ -134,7 +136,7 @@ class ShellEnvironment:
             return self._refuse(taken, sound(str(refused)))
 
     async def score(self, task: Task, answer: str) -> tuple[float, str]:
-        """Evaluate the task's check here and now: what the answer contains, and a command that must exit with 0."""
+        """Evaluate the task's check now: what the answer contains, and a command that must exit with 0."""
         if task.check is None:
             raise ScoreError(f"task {task.name or task.id} has no check")
         return await self._evaluate(task.check, answer)
@@ -143,7 +145,7 @@ class ShellEnvironment:
         """End everything that runs; harmless when done before."""
         await self._stack.aclose()
 
-    # -- capabilities ------------------------------------------------------------------------------------------------
+    # -- snapshots ---------------------------------------------------------------------------------------------------
 
     async def snapshot(self) -> tuple[str, Observation]:
         return await self.sandbox.snapshot(), self._last
@@ -165,24 +167,24 @@ class ShellEnvironment:
         return await self._observe(text, f"the command did not end by itself: {STOPPED[done.ended]}")
 
     async def _edit(self, command: Command) -> str:
-        given = command.given
+        arguments = command.arguments
         path = posixpath.join(self._folder, command.path)
         try:
             if command.kind == "create":
-                return await create(self.sandbox, path, str(given[1]))
+                return await create(self.sandbox, path, str(arguments[1]))
             if command.kind == "replace":
-                return await replace(self.sandbox, path, str(given[1]), str(given[2]))
+                return await replace(self.sandbox, path, str(arguments[1]), str(arguments[2]))
             if command.kind == "insert":
-                return await insert(self.sandbox, path, int(given[1]), str(given[2]))
-            lines = [int(each) for each in given[1:]]
-            return await view(self.sandbox, path, *lines, most=self._max_chars)
+                return await insert(self.sandbox, path, int(arguments[1]), str(arguments[2]))
+            lines = [int(number) for number in arguments[1:]]
+            return await view(self.sandbox, path, *lines, max_chars=self._max_chars)
         except OSError as error:
             raise Refused(f"{command.path}: {error.strerror or error}") from None
 
     async def _observe(self, text: str, error: str = "") -> Observation:
-        whole = f"Folder: {self._folder}\n{text}".rstrip()
+        shown = f"Folder: {self._folder}\n{text}".rstrip()
         digest = await self.sandbox.digest()
-        self._last = Observation(text=sound(whole), url=sound(self._folder), digest=digest, error=error)
+        self._last = Observation(text=sound(shown), url=sound(self._folder), digest=digest, error=error)
         return self._last
 
     def _refuse(self, action: Action, error: str) -> Outcome:
@@ -191,28 +193,24 @@ class ShellEnvironment:
         return Outcome(action=action, observation=self._last)
 
     async def _files(self) -> str:
-        done = await self.sandbox.run(LIST, wall_seconds=LISTING)
+        done = await self.sandbox.run(LIST_FILES, wall_seconds=LISTING_SECONDS)
         if done.ended != "exited":
             raise EnvironmentFailure(f"the repository could not be listed: {STOPPED[done.ended]}")
         names = done.output.splitlines()
-        rest = [f"... and {len(names) - MOST_FILES} more"] if len(names) > MOST_FILES else []
-        return "\n".join([f"A repository of {len(names)} files:", *_widest(names, MOST_FILES), *rest])
+        rest = [f"... and {len(names) - MAX_FILES} more"] if len(names) > MAX_FILES else []
+        return "\n".join([f"A repository of {len(names)} files:", *_nearest_to_top(names, MAX_FILES), *rest])
 
     async def _evaluate(self, check: Check, answer: str) -> tuple[float, str]:
         if check.sql or check.url or check.shows:
             raise ScoreError("a shell has no database and no pages: its checks are answer, answer_not and command")
         if check == Check():
             raise ScoreError("the check has no condition")
-        for wanted in check.answer:
-            if not contains(answer, wanted):
-                return 0.0, f"the answer {answer!r} does not contain {wanted!r}"
-        for unwanted in check.answer_not:
-            if contains(answer, unwanted):
-                return 0.0, f"the answer {answer!r} contains {unwanted!r}"
-        return await self._commanded(check.command) if check.command else (1.0, "every condition holds")
+        if wrong := wrong_answer(check, answer):
+            return 0.0, wrong
+        return await self._run_check(check.command) if check.command else (1.0, "every condition holds")
 
-    async def _commanded(self, command: Sequence[str]) -> tuple[float, str]:
-        """In the repository's own folder, wherever the agent's shell is by now."""
+    async def _run_check(self, command: Sequence[str]) -> tuple[float, str]:
+        """Run a check's command in the repository's own folder, wherever the agent's shell is by now."""
         import shlex
 
         done = await self.sandbox.run(f"cd {shlex.quote(self.sandbox.workdir)} && {shlex.join(command)}")
@@ -223,12 +221,12 @@ class ShellEnvironment:
         return 1.0, "every condition holds"
 
 
-def _shown(done: Completed, most: int) -> str:
+def _shown(done: Completed, max_chars: int) -> str:
     """Exit code and output; of long output the middle is left out."""
     text = _CONTROL.sub("", done.output.replace("\r\n", "\n"))
-    text = re.sub(r"[^\n]*\r(?!\n)", "", text)  # a progress bar as it was seen last
-    if len(text) > most or done.cut_bytes:
-        head, tail = text[: most // 2], text[-(most // 2) :]
+    text = re.sub(r"[^\n]*\r(?!\n)", "", text)  # of a progress bar only the last state
+    if len(text) > max_chars or done.cut_bytes:
+        head, tail = text[: max_chars // 2], text[-(max_chars // 2) :]
         missing = max(len(text) - len(head) - len(tail), 0) + done.cut_bytes
         text = f"{head}\n[... {missing:,} characters left out ...]\n{tail}"
     code = "none" if done.exit_code is None else str(done.exit_code)
@@ -240,6 +238,6 @@ _CONTROL = re.compile(
 )
 
 
-def _widest(names: Sequence[str], most: int) -> list[str]:
-    """As many names as there is room for, those nearest to the top first, in alphabetical order."""
-    return sorted(sorted(names, key=lambda name: (name.count("/"), name))[:most])
+def _nearest_to_top(paths: Sequence[str], count: int) -> list[str]:
+    """The ``count`` paths with the fewest folders, in alphabetical order."""
+    return sorted(sorted(paths, key=lambda path: (path.count("/"), path))[:count])

@@ -1,4 +1,4 @@
-"""The family ``web``: an application by name or file, or a site that runs already."""
+"""The environments ``web``: an application by name or file, or a site that runs already."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ EXPLORER = "explore"
 
 
 def create(config: Config, save_image: Callable[[bytes], str]) -> WebEnvironments:
+    """Raises UserError where the config names neither an application nor a site."""
     if not config.application and not config.url:
         raise UserError('nothing to learn: set application = "..." or url = "http://..." in the config')
     from lbi.environments.web.environment import WebEnvironments  # loads the browser's driver
@@ -32,5 +33,5 @@ def create(config: Config, save_image: Callable[[bytes], str]) -> WebEnvironment
 
 
 async def documents(environments: WebEnvironments) -> tuple[DocumentSource, ...]:
-    """Those that the application's file names, from the packages it was installed with."""
+    """The documents that the application's file names, from the packages it was installed with."""
     return await environments.document_sources()

@@ -1,6 +1,6 @@
-"""Action text -> Call, or one readable line of why not: ``fill(e12, "text")`` -> Call("fill", target "e12", "text").
+"""Reads the text of a browser action: ``fill(e12, "text")`` -> Call("fill", Target("e12"), "text").
 
-Nothing is evaluated: the text is scanned by hand, so a page that talks a model into writing code gains nothing.
+The text is scanned by hand and never evaluated, so a page that talks a model into writing code gains nothing.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lbi.environments._arguments import Argument, arguments, unescape
+from lbi.environments._arguments import Argument, read_arguments, unescape
 
 KINDS = ("click", "fill", "select", "press", "goto", "back", "scroll", "finish")
 ACTIONS = """\
@@ -31,7 +31,7 @@ _GROUNDED = re.compile(r'(\w+)(?:\s+("(?:[^"\\]|\\.)*"))?(?:\s*#(\d+))?\Z', re.S
 
 @dataclass(frozen=True)
 class Target:
-    """What an action hits: a reference of the current observation, or role, name and which of several."""
+    """The element an action is meant for: a reference of the present page, or role, name and number among several."""
 
     ref: str = ""
     role: str = ""
@@ -41,7 +41,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Call:
-    """An action that could be read. ``target`` is None where the action has none."""
+    """An action that could be read. ``target`` is None where the action needs no element."""
 
     kind: str
     target: Target | None = None
@@ -57,13 +57,13 @@ def parse_action(text: str) -> Call:
 
     Raises UnreadableAction.
     """
-    found = _CALL.search(text)
-    if found is None:
+    call = _CALL.search(text)
+    if call is None:
         bare = re.fullmatch(r"(?:.*[:\s])?(back|finish)[.`\s]*", text.strip(), re.S)
         if bare:
             return Call(bare[1])
         raise UnreadableAction(f"no action found; write one of: {', '.join(KINDS)}, as in click(e12)")
-    return _build(found[1], arguments(text, found.end()))
+    return _build(call[1], read_arguments(text, call.end()))
 
 
 def parse_target(text: str) -> Target | None:
@@ -78,8 +78,8 @@ def parse_target(text: str) -> Target | None:
     return Target(role=grounded[1], name=name, nth=int(grounded[3] or 0))
 
 
-def _build(kind: str, given: list[Argument]) -> Call:
-    texts = [argument.text for argument in given]
+def _build(kind: str, arguments: list[Argument]) -> Call:
+    texts = [argument.text for argument in arguments]
     if kind in ("goto", "scroll", "finish", "back"):
         value = ", ".join(texts)
         if kind == "goto" and not value:

@@ -1,4 +1,4 @@
-"""An application as data: TOML by name or path -> Application (format: docs/formats.md)."""
+"""An application as data, read from a TOML file by name or path (format: docs/formats.md)."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _SECRET = re.compile(r"\$\{(\w+)\}")
 
 
 class Section(BaseModel):
-    """Frozen, and closed to unknown keys."""
+    """A table of the file: frozen, and closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Prepare(Section):
-    """How the pristine state is made, once."""
+    """How the pristine state is made. This happens once."""
 
     script: str = ""  # Python, run by the application's interpreter in the empty state folder
 
 
 class State(Section):
-    """What is restored, and what counts as state."""
+    """What is restored between episodes, and what counts as state."""
 
     database: str = ""  # SQLite file within the state folder
     ignore_tables: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class Basic(Section):
 
 
 class Login(Section):
-    """At most one way in."""
+    """How to log in: at most one of these ways."""
 
     basic: Basic | None = None
     headers: dict[str, str] = Field(default_factory=dict)
@@ -97,7 +97,7 @@ class Policy(Section):
 
 
 class Application(Section):
-    """One application file. ``folder`` is where it lies: relative paths in it start there."""
+    """One application file. Relative paths in it start at ``folder``, where it lies."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
     description: str = ""
@@ -106,7 +106,7 @@ class Application(Section):
     health: str = "/"
     start_url: str = "/"
     start_timeout: float = Field(default=30.0, gt=0)
-    base_url: str = ""  # of a site that somebody else runs; then there is no start, no reset and no digest
+    base_url: str = ""  # of a site that somebody else runs, which then has no start, no reset and no digest
     environ: dict[str, str] = Field(default_factory=dict)
     prepare: Prepare = Prepare()
     state: State = State()
@@ -127,7 +127,7 @@ class Application(Section):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of everything the file says."""
+        """Hash of everything in the file."""
         return digest_of(self.model_dump(mode="json"))
 
 
@@ -160,9 +160,9 @@ def unmanaged(base_url: str, start_url: str = "/") -> Application:
 
 
 def expand(text: str, application: Application) -> str:
-    """Put in ``${NAME}`` from the application's own environment, or else from ours; missing -> UserError."""
+    """Fill in ``${NAME}`` from the application's own variables, or else from ours. Raises UserError if unset."""
 
-    def one(match: re.Match[str]) -> str:
+    def value_of(match: re.Match[str]) -> str:
         value = application.environ.get(match[1], "")
         if not value or _SECRET.search(value):  # NAME = "${NAME}" passes one of ours on
             value = os.environ.get(_SECRET.sub(r"\1", value) or match[1], "")
@@ -170,11 +170,11 @@ def expand(text: str, application: Application) -> str:
             raise UserError(f"{application.name}: ${{{match[1]}}} is used but not set; set the variable {match[1]}")
         return value
 
-    return _SECRET.sub(one, text)
+    return _SECRET.sub(value_of, text)
 
 
 def secrets_of(application: Application) -> tuple[str, ...]:
-    """Values of every ``${NAME}`` of the log-in, longest first: what is masked wherever it appears."""
+    """The values of every ``${NAME}`` of the log-in, longest first; they are masked wherever they appear."""
     login = application.login.model_dump_json()
     values = {expand(f"${{{name}}}", application) for name in _SECRET.findall(login)}
     return tuple(sorted(filter(None, values), key=len, reverse=True))

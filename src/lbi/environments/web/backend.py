@@ -1,4 +1,4 @@
-"""The application behind one environment: a server of its own on its own copy of the state, put back at each reset."""
+"""The application behind one environment: its own server on its own copy of the state, put back at each reset."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Backend(Protocol):
 
 
 class ManagedApplication:
-    """An application that we install and run; opens one backend for each worker."""
+    """An application that we install and run; starts one backend for each worker."""
 
     def __init__(self, application: Application, cache: Path | None = None) -> None:
         self.application = application
@@ -67,7 +67,7 @@ class ManagedApplication:
 
 
 class LocalBackend:
-    """One server on one copy of the state. Everything of it lies in one temporary folder."""
+    """One server on one copy of the state, in a temporary folder of its own."""
 
     def __init__(self, application: Application, installed: Installed) -> None:
         self._application = application
@@ -75,15 +75,15 @@ class LocalBackend:
         self._folder = OwnFolder(application.name)
         self.state = self._folder.path / "state"
         self._base = installed.pristine  # what a reset goes back to
-        self._at = self._base  # what the live state was last made from
+        self._restored_from = self._base  # what the live state was last copied from
         self._resets = 0
-        self._copies = 0
+        self._snapshots = 0
         self._database: Database | None = None
         self._restored_version = 0
         self._stamps: Stamps = {}
         copy_state(self._base, self.state, application.state.database)
         self._server = Server(
-            lambda port: [self._placed(part, port) for part in application.start],
+            lambda port: [self._filled_in(part, port) for part in application.start],
             application.health,
             application.start_timeout,
             self.state,
@@ -110,7 +110,7 @@ class LocalBackend:
     async def rebase(self) -> None:
         """Make the present state the one that resets go back to (after a log-in that the application remembers)."""
         token = await self.snapshot()
-        self._base = self._at = Path(token)
+        self._base = self._restored_from = Path(token)
         self._stamps = self._stamp()
         if self._database:
             self._restored_version = self._database.version()
@@ -125,12 +125,12 @@ class LocalBackend:
 
     async def run_command(self, command: Sequence[str]) -> tuple[int, str]:
         """Exit status and output of a command in the state folder. Raises ScoreError if it cannot run."""
-        placed = [self._placed(part, self._server.port) for part in command]
+        filled_in = [self._filled_in(part, self._server.port) for part in command]
 
         def run() -> tuple[int, str]:
             try:
                 done = subprocess.run(
-                    placed,
+                    filled_in,
                     cwd=self.state,
                     env=application_environ(self._application),
                     capture_output=True,
@@ -144,9 +144,9 @@ class LocalBackend:
         return await asyncio.to_thread(run)
 
     async def snapshot(self) -> str:
-        """Copy of the present state; the token holds until ``stop``."""
-        self._copies += 1
-        target = self._folder.path / f"copy-{self._copies}"
+        """Copy the present state; the token is valid until ``stop``."""
+        self._snapshots += 1
+        target = self._folder.path / f"copy-{self._snapshots}"
         await asyncio.to_thread(copy_state, self.state, target, self._application.state.database)
         return str(target)
 
@@ -168,7 +168,7 @@ class LocalBackend:
         await asyncio.to_thread(self._folder.remove)
 
     async def _return_to(self, source: Path) -> None:
-        every_file = source != self._at  # else only what changed since
+        every_file = source != self._restored_from  # else only those that changed since
         try:
             changed = self._restore_files(source, every_file)
         except OSError as error:
@@ -179,10 +179,10 @@ class LocalBackend:
             self._restored_version = self._database.version()
         if changed & set(self._application.state.restart_on):
             await self._server.restart()
-        self._at, self._stamps = source, self._stamp()
+        self._restored_from, self._stamps = source, self._stamp()
 
     def _restore_files(self, source: Path, every_file: bool) -> set[str]:
-        """Make the files those of ``source``; returns the paths that had been changed, added or deleted."""
+        """Make the files equal to those of ``source``; returns the paths that had been changed, added or deleted."""
         now = self._stamp()
         changed = {path for path, stamp in now.items() if self._stamps.get(path) != stamp}
         changed |= self._stamps.keys() - now.keys()
@@ -203,21 +203,21 @@ class LocalBackend:
     def _stamp(self) -> Stamps:
         return stamps_of(self.state, self._application.state.database)
 
-    def _placed(self, text: str, port: int) -> str:
-        places = {
+    def _filled_in(self, text: str, port: int) -> str:
+        values = {
             "{python}": self._installed.python,
             "{site_packages}": self._installed.site_packages,
             "{state}": str(self.state),
             "{port}": str(port),
             "{host}": "127.0.0.1",
         }
-        for place, value in places.items():
-            text = text.replace(place, value)
+        for placeholder, value in values.items():
+            text = text.replace(placeholder, value)
         return text
 
 
 class RemoteBackend:
-    """A site that somebody else runs: nothing to reset, nothing to hash, nothing to ask."""
+    """A site that somebody else runs: its state can be neither reset, nor hashed, nor queried."""
 
     def __init__(self, application: Application) -> None:
         self._url = application.base_url.rstrip("/")

@@ -1,4 +1,4 @@
-"""The one Chromium that all environments of a process share: found, launched, launched again when it crashed."""
+"""The Chromium that all environments of a process share: found, launched, and launched again after a crash."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from playwright.async_api import Error as PlaywrightError
 from lbi.errors import EnvironmentFailure, UserError
 
 ON_PATH = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-#: the browser without any window code: half the processor time for a page
+#: browsers without any code for windows, which need half the processor time for a page
 SHELLS_ON_PATH = ("chromium-headless-shell", "chrome-headless-shell", "headless-shell")
 FLAGS = (
     "--disable-gpu",
@@ -29,12 +29,12 @@ FLAGS = (
     "--disable-extensions",
     "--disable-component-extensions-with-background-pages",
 )
-#: pictures are drawn although nobody looks at them: on as few threads as can be.
+#: pages are drawn although nobody looks at them, so on as few threads as possible
 #: (--disable-threaded-compositing saves more, but then no animation frame comes and a click waits for ever)
 DRAW_LITTLE = ("--in-process-gpu", "--num-raster-threads=1")
-#: all pages are of one site that we run ourselves: nothing to keep apart
+#: all pages belong to one site that we run ourselves, so there is nothing to isolate
 ONE_SITE = ("--disable-site-isolation-trials", "--renderer-process-limit=1")
-CLOSE_SECONDS = 10.0  # a browser that takes longer to close something does not answer any more
+CLOSE_SECONDS = 10.0  # a browser that takes longer to close something no longer answers
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 
 
@@ -43,8 +43,8 @@ def find_chromium(own: str = "", headless: bool = True) -> str:
     if own and (Path(own).exists() or (headless and _own_shell(Path(own)))):
         return ""
     for name in (*SHELLS_ON_PATH, *ON_PATH) if headless else ON_PATH:
-        if found := shutil.which(name):
-            return found
+        if path := shutil.which(name):
+            return path
     raise UserError(
         "no Chromium found. Get one with `playwright install chromium` (or `apt install chromium-headless-shell`); "
         f"looked for Playwright's own and for {', '.join((*SHELLS_ON_PATH, *ON_PATH))} on PATH"
@@ -58,22 +58,23 @@ def _own_shell(own: Path) -> bool:
 
 
 def is_loopback(url: str) -> bool:
+    """Whether an address is on this machine."""
     return (urlsplit(url).hostname or "") in LOOPBACK
 
 
 def flags(only_loopback: bool) -> list[str]:
-    """Command line: no sandbox only for root, who cannot have one; no way off the machine where none is needed.
+    """The browser's command line: without a sandbox only for root, who cannot have one, and offline if possible.
 
     Pictures are loaded: with imagesEnabled=false a page that is nothing but a picture never answers, and stops the
-    browser for all.
+    browser for everybody.
     """
-    found = [*FLAGS, *DRAW_LITTLE]
+    options = [*FLAGS, *DRAW_LITTLE]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        found.append("--no-sandbox")
+        options.append("--no-sandbox")
     if only_loopback:
-        found.extend(ONE_SITE)
-        found.append("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost")
-    return found
+        options.extend(ONE_SITE)
+        options.append("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost")
+    return options
 
 
 class SharedBrowser:
@@ -85,15 +86,15 @@ class SharedBrowser:
         self._lock = asyncio.Lock()
         self._driver: Playwright | None = None
         self._browser: Browser | None = None
-        self._loss = asyncio.Event()
+        self._disconnected = asyncio.Event()
 
     async def lost(self) -> None:
         """Return when a browser that runs now, or is started from now on, has ended."""
-        await self._loss.wait()
+        await self._disconnected.wait()
 
-    def _lose(self, _: Browser) -> None:
-        loss, self._loss = self._loss, asyncio.Event()
-        loss.set()
+    def _on_disconnected(self, _: Browser) -> None:
+        disconnected, self._disconnected = self._disconnected, asyncio.Event()
+        disconnected.set()
 
     async def context(self, **options: Any) -> BrowserContext:
         """A new context. Raises EnvironmentFailure if the browser cannot be started, UserError if there is none."""
@@ -104,12 +105,12 @@ class SharedBrowser:
             except PlaywrightError as error:
                 if attempt == 2:
                     raise EnvironmentFailure(f"the browser gives no context: {error}") from error
-                if browser is self._browser:  # it may pass for connected: a driver that died tells of no end
+                if browser is self._browser:  # it may still seem connected, as a driver that died reports nothing
                     await self.discard()
         raise AssertionError
 
     async def discard(self) -> None:
-        """Give the browser up, as one of its pages stopped it; whoever asks next gets another."""
+        """Give up a browser that one of its pages stopped; the next context is opened in another."""
         browser, self._browser = self._browser, None
         if browser is not None:
             with contextlib.suppress(PlaywrightError, TimeoutError):
@@ -133,7 +134,7 @@ class SharedBrowser:
             return self._browser
 
     async def _launched(self) -> Browser:
-        """By the driver there is; where that does not go, by a fresh one, as a driver may die like a browser."""
+        """Launched by the present driver, or by a fresh one where that fails, as a driver may die like a browser."""
         if self._driver is not None:
             try:
                 return await self._launch(self._driver)
@@ -151,14 +152,14 @@ class SharedBrowser:
             )
         except PlaywrightError as error:
             raise EnvironmentFailure(f"{path or 'Chromium'} does not start: {str(error)[:2000]}") from error
-        browser.on("disconnected", self._lose)
+        browser.on("disconnected", self._on_disconnected)
         return browser
 
 
 async def _start() -> Playwright:
     try:
         return await async_playwright().start()
-    except Exception as error:  # a driver that ends meanwhile is told by an exception without a class of its own
+    except Exception as error:  # a driver that ends meanwhile raises a plain Exception
         raise EnvironmentFailure(f"Playwright's driver does not start: {error}") from error
 
 

@@ -1,4 +1,4 @@
-"""An application's SQLite file while its server runs: restore it, hash it, ask it.
+"""An application's SQLite file while its server runs: restored, hashed and queried.
 
 ``restore`` goes through SQLite's backup API, so that the server's open connections see a committed change of content
 instead of a file pulled away under them.
@@ -19,10 +19,10 @@ from pathlib import Path
 from lbi.environments.web.application import State
 from lbi.errors import EnvironmentFailure, ScoreError
 
-BUSY = 10.0
+BUSY = 10.0  # seconds to wait for writers
 DAY = 86_400.0  # seconds
-_MOMENT = re.compile(r"(?<![\w.])(\d{10})(?:\d{3}|\d{6})?(?![\w.])")
-_WRITTEN = re.compile(r"(?<!\d)\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?")
+_UNIX_TIME = re.compile(r"(?<![\w.])(\d{10})(?:\d{3}|\d{6})?(?![\w.])")
+_ISO_TIME = re.compile(r"(?<!\d)\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?")
 QUERY_SECONDS = 10.0
 
 
@@ -31,7 +31,7 @@ def quote(name: str) -> str:
 
 
 class Database:
-    """One live file. Keeps one read connection open, to notice other connections' commits at almost no cost."""
+    """One live file. A read connection stays open, to notice commits of other connections at almost no cost."""
 
     def __init__(self, path: Path, state: State) -> None:
         self.path = path
@@ -42,7 +42,7 @@ class Database:
         self._digest = ""
 
     def digest(self) -> str:
-        """Hash of all rows, in any order, of all tables and columns that count."""
+        """Hash of the rows of all tables and columns that are not ignored; their order does not matter."""
         try:
             version = self._data_version()
             if version != self._version:
@@ -54,7 +54,7 @@ class Database:
             raise EnvironmentFailure(f"cannot read {self.path}: {error}") from error
 
     def query(self, sql: str) -> list[tuple[object, ...]]:
-        """Rows of one reading statement. Raises ScoreError for anything else, or after ten seconds."""
+        """Rows of one statement that only reads. Raises ScoreError for anything else, or after ten seconds."""
         deadline = time.monotonic() + QUERY_SECONDS
         self._reader.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
         try:
@@ -98,7 +98,9 @@ class Database:
                     continue
                 whole.update(f"\0{table}\0{','.join(columns)}\0".encode())
                 row = "||','||".join(f"quote({quote(column)})" for column in columns)
-                rows = [timeless(found[0] or "") for found in self._reader.execute(f"SELECT {row} FROM {quote(table)}")]
+                rows = [
+                    timeless(values[0] or "") for values in self._reader.execute(f"SELECT {row} FROM {quote(table)}")
+                ]
                 whole.update("\n".join(sorted(rows)).encode("utf-8", "surrogatepass"))
         finally:
             self._reader.execute("ROLLBACK")
@@ -122,30 +124,32 @@ class Database:
 
 
 def timeless(row: str, now: float = 0.0) -> str:
-    """A row in which every moment of the last or next day reads "<now>": when it was done is no part of what was.
+    """A row with "<now>" for every moment of the last or next day: when something was done is no part of the state.
 
     Moments are whole numbers of seconds, milliseconds or microseconds since 1970, and ISO dates with a time (UTC).
     """
     now = now or time.time()
-    if not any(mark in row for mark in _marks(int(now // 60))):  # as in nearly every row; a search is cheap
+    if not any(
+        beginning in row for beginning in _beginnings(int(now // 60))
+    ):  # true of nearly every row, and quick to find out
         return row
 
-    def number(match: re.Match[str]) -> str:
+    def replace_unix(match: re.Match[str]) -> str:
         return "<now>" if abs(int(match[1]) - now) < DAY else match[0]
 
-    def written(match: re.Match[str]) -> str:
+    def replace_iso(match: re.Match[str]) -> str:
         try:
             moment = datetime.fromisoformat(match[0]).replace(tzinfo=UTC).timestamp()
         except ValueError:
             return match[0]
         return "<now>" if abs(moment - now) < DAY else match[0]
 
-    return _WRITTEN.sub(written, _MOMENT.sub(number, row))
+    return _ISO_TIME.sub(replace_iso, _UNIX_TIME.sub(replace_unix, row))
 
 
 @lru_cache(maxsize=8)
-def _marks(minute: int) -> frozenset[str]:
-    """How moments of about now begin."""
+def _beginnings(minute: int) -> frozenset[str]:
+    """The first characters of every moment that is about now."""
     moments = [minute * 60 + offset for offset in (-DAY - 60, 0, DAY + 60)]
     days = {datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d") for moment in moments}
     return frozenset({str(int(moment))[:5] for moment in moments} | days)

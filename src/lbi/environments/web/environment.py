@@ -1,7 +1,7 @@
-"""A web application as an environment: reset, step, score on a browser and a server of its own (paper: WebArena).
+"""A web application as an environment, with a browser and a server of its own (paper: WebArena).
 
-`WebEnvironments` holds what workers share: the browser, the installed application. One environment per worker
-holds what they must not share: the server with its state, and the browser context.
+`WebEnvironments` holds what the workers share: the browser and the installed application. Each worker's
+`WebEnvironment` holds what they must not share: the server with its state, and the browser context.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from lbi.environments.web.backend import Backend, ManagedApplication, RemoteBack
 from lbi.environments.web.browser import SharedBrowser, is_loopback
 from lbi.environments.web.checks import evaluate
 from lbi.environments.web.login import LogIn
-from lbi.environments.web.observe import look, picture
+from lbi.environments.web.observe import screenshot, view_page
 from lbi.environments.web.perform import Refused, TimedOut, find, open_address, perform
 from lbi.environments.web.session import Session
-from lbi.environments.web.url_rules import Gate
+from lbi.environments.web.url_rules import UrlRules
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.observations.parse import Element, Page, parse_observation
-from lbi.protocols import Outcome
+from lbi.protocols import CallTimeouts, Outcome
 from lbi.records import Action, Observation, Task, sound
 from lbi.storage.tempdirs import OwnFolder, remove_leftovers
 
 VIEWPORT = {"width": 1280, "height": 900}
 MAX_CHARS = 12_000
-LAST_BREATH = 5  # tenths of a second in which a server that breaks off may still end
+SERVER_EXIT_TENTHS = 5  # tenths of a second to wait for a failing server to end, so that its own error is reported
 
 
 class WebEnvironments:
@@ -56,6 +56,7 @@ class WebEnvironments:
         self.application = _application(application, base_url)
         self.name = self.application.name
         self.restores = self.application.managed
+        self.timeouts = CallTimeouts()
         self.save_image = save_image if screenshots else None
         self.max_chars = max_chars
         self.login = LogIn(self.application)
@@ -97,16 +98,14 @@ class WebEnvironment:
 
     def __init__(self, environments: WebEnvironments, backend: Backend) -> None:
         self.name = environments.name
-        managed = environments.application.managed
-        self.capabilities = frozenset({"digest", "snapshot", "replay"} if managed else {"replay"})
         self._environments = environments
         self._backend = backend
-        self._gate = Gate(environments.application.policy, backend.url)
+        self._rules = UrlRules(environments.application.policy, backend.url)
         self._folder = OwnFolder("web")
         self._session: Session | None = None
         self._cookies: list[object] = []
-        self._entered = False
-        self._late = False  # whether the last action was refused by the clock
+        self._logged_in = False
+        self._timed_out = False  # whether the last action was refused because it took too long
         self._last = Observation(text="")
         self._refs: dict[str, str] = {}
 
@@ -115,10 +114,10 @@ class WebEnvironment:
         """Scheme, host and port of the site."""
         return self._backend.url
 
-    # -- the contract ------------------------------------------------------------------------------------------------
+    # -- the protocol ------------------------------------------------------------------------------------------------
 
     async def reset(self, task: Task) -> Observation:
-        """Server and browser as on the first day, at the task's start page. Raises EnvironmentFailure."""
+        """Put server and browser back to their pristine state, at the task's start page. Raises EnvironmentFailure."""
         await self._backend.reset()
         with _browser_may_end():
             session = await self._fresh_session()
@@ -128,20 +127,20 @@ class WebEnvironment:
             return await self._observe()
 
     async def step(self, action: str) -> Outcome:
-        """Carry out one action. What cannot be done is said in the observation's ``error``."""
-        self._late = False
+        """Carry out one action. Why one cannot be carried out stands in the observation's ``error``."""
+        self._timed_out = False
         try:
             call = parse_action(action)
         except UnreadableAction as error:
-            return self._refuse(Action(text=self._told(action)), str(error))
+            return self._refuse(Action(text=self._masked(action)), str(error))
         if call.kind == "finish":
-            done = Action(text=self._told(action), kind="finish", value=self._told(call.value))
+            done = Action(text=self._masked(action), kind="finish", value=self._masked(call.value))
             return Outcome(action=done, observation=self._last, done=True, answer=call.value)
         page = parse_observation(self._last.text)
         try:
             element = find(page, call.target) if call.target else None
         except Refused as error:
-            return self._refuse(self._action(action, call, None), self._told(str(error)))
+            return self._refuse(self._action(action, call, None), self._masked(str(error)))
         taken = self._action(action, call, element)
         refusal = self._forbidden(call, element)
         if refusal:
@@ -150,32 +149,32 @@ class WebEnvironment:
             return Outcome(action=taken, observation=await self._act(call, element))
 
     async def score(self, task: Task, answer: str) -> tuple[float, str]:
-        """Evaluate the task's check here and now."""
+        """Evaluate the task's check now."""
         if task.check is None:
             raise ScoreError(f"task {task.name or task.id} has no check")
         return await evaluate(task.check, answer, self._last.url, _readable(self._last), self._backend)
 
     async def lost(self) -> None:
-        """Return when the browser has ended: a call that was under way then need not ever return."""
+        """Return when the browser has ended; a call that is under way then may never return."""
         await self._environments.browser.lost()
 
     async def close(self) -> None:
         """Close the context, stop the server; harmless when done before."""
         session, self._session = self._session, None
         if session:
-            await self._put_away(session)
+            await self._close_session(session)
         await self._backend.stop()
         self._folder.remove()
 
-    # -- capabilities ------------------------------------------------------------------------------------------------
+    # -- snapshots ---------------------------------------------------------------------------------------------------
 
     async def snapshot(self) -> tuple[str, str]:
-        """Token of the backend's state and the page that is open. What a page holds unsaved is not part of it."""
+        """(token of the application's state, open page). What the page holds unsaved is not part of it."""
         return await self._backend.snapshot(), self._last.url
 
     async def restore(self, token: tuple[str, str]) -> Observation:
         await self._backend.restore(token[0])
-        session = self._opened()
+        session = self._open_session()
         with _browser_may_end():
             await self._visit(session, token[1])
             return await self._observe()
@@ -183,27 +182,27 @@ class WebEnvironment:
     # -- episodes ----------------------------------------------------------------------------------------------------
 
     async def _fresh_session(self) -> Session:
-        """The context of the last episode, emptied; a new one where there is none, it broke, or its log-in failed."""
+        """The browser context of the last episode, emptied; a new one where that broke or its log-in failed."""
         session = self._session
-        if session is not None and self._entered and not session.crashed:
+        if session is not None and self._logged_in and not session.crashed:
             try:
                 await session.clear()
                 if self._cookies:
                     await session.context.add_cookies(self._cookies)  # type: ignore[arg-type]
                 return session
             except (PlaywrightError, EnvironmentFailure):
-                await self._put_away(session)
+                await self._close_session(session)
         elif session is not None:
-            await self._put_away(session)
+            await self._close_session(session)
         self._session = session = await self._new_session()
-        if not self._entered:
+        if not self._logged_in:
             await self._log_in(session)
-            self._entered = True
+            self._logged_in = True
         elif self._cookies:
             await session.context.add_cookies(self._cookies)  # type: ignore[arg-type]
         return session
 
-    async def _put_away(self, session: Session) -> None:
+    async def _close_session(self, session: Session) -> None:
         if not await session.close():
             await self._environments.browser.discard()
 
@@ -217,10 +216,10 @@ class WebEnvironment:
             storage_state=login.state,
         )
         local = is_loopback(self._backend.url)
-        return await Session.open(context, self._gate, self._folder.path, self._gate.has_rules or not local)
+        return await Session.open(context, self._rules, self._folder.path, self._rules.has_rules or not local)
 
     async def _log_in(self, session: Session) -> None:
-        """Once per worker: what the application remembers of it becomes part of the state that resets go back to."""
+        """Log in, once per worker. What the application stores of it becomes part of the pristine state."""
         login = self._environments.login
         if login.url:
             await self._visit(session, login.url)
@@ -228,9 +227,9 @@ class WebEnvironment:
             for step in login.steps:
                 outcome = await self.step(step)
                 if error := outcome.observation.error:
-                    why = f"{self.name}: log-in failed at {self._told(step)}: {error}"
+                    message = f"{self.name}: log-in failed at {self._masked(step)}: {error}"
                     # what took too long may go well the next time; what the page refuses is refused again
-                    raise EnvironmentFailure(why) if self._late else UserError(why)
+                    raise EnvironmentFailure(message) if self._timed_out else UserError(message)
             await self._backend.rebase()
         self._cookies = list(await session.context.cookies())
 
@@ -239,51 +238,51 @@ class WebEnvironment:
         await open_address(session, url)
         await session.settle()
         if session.page.url.startswith("chrome-error:") or session.refused:
-            await self._blame()
-            raise EnvironmentFailure(session.refused or f"{self._told(url)} could not be opened")
+            await self._raise_if_server_died()
+            raise EnvironmentFailure(session.refused or f"{self._masked(url)} could not be opened")
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
     def _forbidden(self, call: Call, element: Element | None) -> str:
         if call.kind == "goto":
-            return self._gate.refuses_url(call.value, self._here())
+            return self._rules.refuses_url(call.value, self._address())
         if element is None or call.kind not in ("click", "press"):
             return ""
-        if refusal := self._gate.refuses_name(element.name):
+        if refusal := self._rules.refuses_name(element.name):
             return refusal
-        return self._gate.refuses_url(element.url, self._here()) if element.url else ""
+        return self._rules.refuses_url(element.url, self._address()) if element.url else ""
 
     async def _act(self, call: Call, element: Element | None) -> Observation:
-        session = self._opened()
+        session = self._open_session()
         before = session.page.url
         session.refused = error = ""
         try:
             await perform(session, call, element, self._refs.get(element.ref, "") if element else "")
         except Refused as refused:
-            self._late = isinstance(refused, TimedOut)
-            error = self._told(str(refused))
+            self._timed_out = isinstance(refused, TimedOut)
+            error = self._masked(str(refused))
         except EnvironmentFailure:
-            await self._blame()
+            await self._raise_if_server_died()
             raise
         await session.settle()
-        error = await self._come_back(session, before) or error
+        error = await self._undo_forbidden_navigation(session, before) or error
         return await self._observe(error)
 
-    async def _blame(self) -> None:
-        """Raise the server's failure, which says more, if it is what failed; it may be on its way out just now."""
-        for _ in range(LAST_BREATH):
+    async def _raise_if_server_died(self) -> None:
+        """If the server is what failed, raise its own failure, which says more; it may be ending just now."""
+        for _ in range(SERVER_EXIT_TENTHS):
             self._backend.check()
             await asyncio.sleep(0.1)
 
-    async def _come_back(self, session: Session, before: str) -> str:
-        """Undo a navigation to where one may not be."""
+    async def _undo_forbidden_navigation(self, session: Session, before: str) -> str:
+        """Leave a page that may not be opened. Returns why it may not, or "" for one that may."""
         now = session.page.url
         refusal = session.refused
         if now.startswith("chrome-error:"):
             self._backend.check()
             refusal = refusal or "the page could not be opened"
         elif not refusal:
-            refusal = "" if now.startswith("about:") else self._gate.refuses_url(now)
+            refusal = "" if now.startswith("about:") else self._rules.refuses_url(now)
             if not refusal:
                 return ""
         if now != before or now.startswith("chrome-error:"):
@@ -295,16 +294,16 @@ class WebEnvironment:
         return refusal
 
     async def _observe(self, error: str = "") -> Observation:
-        session = self._opened()
-        seen = await look(session, self._gate.origin, self._environments.max_chars)
-        self._refs = seen.refs
+        session = self._open_session()
+        view = await view_page(session, self._rules.origin, self._environments.max_chars)
+        self._refs = view.refs
         self._last = Observation(
-            text=self._told(seen.text),
-            url=self._told(seen.path),
-            title=self._told(seen.title),
+            text=self._masked(view.text),
+            url=self._masked(view.path),
+            title=self._masked(view.title),
             digest=await asyncio.to_thread(self._backend.digest),
             error=error,
-            image=await picture(session, self._environments.save_image),
+            image=await screenshot(session, self._environments.save_image),
         )
         return self._last
 
@@ -317,25 +316,25 @@ class WebEnvironment:
         role, name, nth = (element.role, element.name, element.nth) if element else ("", "", 0)
         if element is None and call.target:
             role, name, nth = call.target.role, call.target.name, call.target.nth
-        value = self._told(call.value)
-        return Action(text=self._told(text), kind=call.kind, role=role, name=self._told(name), nth=nth, value=value)
+        value = self._masked(call.value)
+        return Action(text=self._masked(text), kind=call.kind, role=role, name=self._masked(name), nth=nth, value=value)
 
-    def _opened(self) -> Session:
+    def _open_session(self) -> Session:
         if self._session is None:
             raise EnvironmentFailure("the environment is not reset yet, or closed")
         return self._session
 
-    def _here(self) -> str:
-        return self._opened().page.url
+    def _address(self) -> str:
+        return self._open_session().page.url
 
-    def _told(self, text: str) -> str:
-        """Text of a page or an action as it may be told and stored: sound, and without secrets."""
+    def _masked(self, text: str) -> str:
+        """Text of a page or an action as it may be shown and stored: valid Unicode, and without secrets."""
         return self._environments.login.mask(sound(text))
 
 
 @contextlib.contextmanager
 def _browser_may_end() -> Iterator[None]:
-    """It may be killed at any moment, between any two calls to it: that is the infrastructure's failure."""
+    """The browser may be killed at any moment: then any call to it fails, which is the infrastructure's failure."""
     try:
         yield
     except PlaywrightError as error:

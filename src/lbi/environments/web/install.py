@@ -1,6 +1,6 @@
-"""An application's own interpreter and pristine state, made once and cached: Application -> Installed.
+"""Installs an application: its own interpreter and its pristine state, both made once and cached.
 
-A folder counts as made only with its marker file in it, so one that a killed run left half made is made again.
+A folder counts as made only with its marker file in it, so one that a killed run left unfinished is made again.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def default_cache() -> Path:
 
 
 def application_environ(application: Application) -> dict[str, str]:
-    """Environment of the application's processes: a few harmless variables and its own, so no key of ours."""
+    """Variables of the application's processes: a few harmless ones of ours and its own, so none of our keys."""
     passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     return passed | {name: expand(value, application) for name, value in application.environ.items()}
 
@@ -65,24 +65,24 @@ def _interpreter(application: Application, cache: Path) -> tuple[str, str]:
             if folder is not None:
                 _build_venv(application, folder)
         python = str(venv / "bin" / "python")
-    # the calling virtual environment's packages, too, are reached by the name "purelib"
+    # "purelib" is also where the packages of a virtual environment lie
     code = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
     return python, _run([python, "-c", code], "asking the interpreter for its packages").strip()
 
 
 def _build_venv(application: Application, folder: Path) -> None:
-    what = f"installing {', '.join(application.requirements)}"
-    # the installer is not ours: warnings that stop our tests must not stop it, and our packages are not its
+    action = f"installing {', '.join(application.requirements)}"
+    # PYTHON* variables are for our process: warnings as errors, or other paths, would break the installer
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     uv = shutil.which("uv")
     python = str(folder / "bin" / "python")
     if uv:
-        _run([uv, "venv", "--allow-existing", "-q", "--python", sys.executable, str(folder)], what, env=env)
-        _run([uv, "pip", "install", "-q", "--python", python, *application.requirements], what, env=env)
+        _run([uv, "venv", "--allow-existing", "-q", "--python", sys.executable, str(folder)], action, env=env)
+        _run([uv, "pip", "install", "-q", "--python", python, *application.requirements], action, env=env)
     else:
-        _run([sys.executable, "-m", "venv", str(folder)], what, env=env)
+        _run([sys.executable, "-m", "venv", str(folder)], action, env=env)
         pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input"]
-        _run([*pip, *application.requirements], what, env=env)
+        _run([*pip, *application.requirements], action, env=env)
 
 
 def _prepare(application: Application, python: str, folder: Path) -> None:
@@ -91,19 +91,19 @@ def _prepare(application: Application, python: str, folder: Path) -> None:
     if application.prepare.script:
         script = folder / "prepare.py"
         script.write_text(application.prepare.script, "utf-8")
-        what = f"preparing the state of {application.name}"
-        _run([python, str(script)], what, cwd=state, env=application_environ(application))
+        action = f"preparing the state of {application.name}"
+        _run([python, str(script)], action, cwd=state, env=application_environ(application))
     database = application.state.database
     if database and not (state / database).is_file():
         raise UserError(f"{application.name}: the prepare script made no {database} (state.database)")
 
 
-def _run(command: list[str], what: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
+def _run(command: list[str], action: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
     try:
         done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=1800)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise UserError(f"{what} failed: {error}") from None
+        raise UserError(f"{action} failed: {error}") from None
     if done.returncode:
         last = "\n".join((done.stderr or done.stdout).strip().splitlines()[-12:])
-        raise UserError(f"{what} failed (exit {done.returncode}):\n{last}")
+        raise UserError(f"{action} failed (exit {done.returncode}):\n{last}")
     return done.stdout

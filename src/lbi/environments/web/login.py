@@ -1,4 +1,4 @@
-"""Ways into an application: what the browser context needs, and what has to be done on the page."""
+"""How to log in to an application: headers and cookies for the browser, and actions to do on a page."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class LogIn:
 
 def _read_state(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text("utf-8"))
+        state = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read login.storage_state {path}: {error}") from None
-    if not isinstance(found, dict) or "cookies" not in found:
+    if not isinstance(state, dict) or "cookies" not in state:
         raise UserError(f"{path} is no storage state of Playwright: it has no cookies")
-    return found
+    return state

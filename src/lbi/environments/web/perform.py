@@ -1,7 +1,8 @@
-"""A call on a page -> done, or Refused with one line of why: the only place that clicks and types."""
+"""Carries out one action on a page, or refuses it with the reason: the only module that clicks and types."""
 
 from __future__ import annotations
 
+import difflib
 import re
 from urllib.parse import urljoin
 
@@ -13,9 +14,9 @@ from lbi.environments.web.actions import Call, Target
 from lbi.environments.web.session import Session
 from lbi.errors import EnvironmentFailure
 from lbi.observations.parse import TICKS, Element
-from lbi.observations.parse import Page as Shown
+from lbi.observations.parse import Page as ObservedPage
 
-ELEMENT_MS = 4000
+ELEMENT_MS = 4000  # in which an element must become ready for an action
 
 
 class Refused(Exception):
@@ -23,24 +24,49 @@ class Refused(Exception):
 
 
 class TimedOut(Refused):
-    """The page did not let it happen in time: its own ways, or a machine that is busy."""
+    """The page was not ready for the action in time, by its own design or on a busy machine."""
 
 
-def find(shown: Shown, target: Target) -> Element:
-    """The element meant. Raises Refused, and says which ones are near."""
+def find(page: ObservedPage, target: Target) -> Element:
+    """The element that a target means. Raises Refused, and names the nearest that there is."""
     if target.ref:
-        element = shown.element(target.ref)
+        element = page.element(target.ref)
         if element is None:
             raise Refused(f"there is no element {target.ref} on this page; use a reference of the present observation")
         return element
-    element = shown.find(target.role, target.name, target.nth)
+    element = page.find(target.role, target.name, target.nth)
     if element is None:
-        alike = [e for e in shown.elements if e.role == target.role and _plain(e.name) == _plain(target.name)]
+        alike = [e for e in page.elements if e.role == target.role and _plain(e.name) == _plain(target.name)]
         if target.nth >= len(alike):
-            number = f" #{target.nth}" if target.nth else ""
-            raise Refused(f'there is no {target.role} "{target.name}"{number} on this page')
+            raise Refused(_not_there(page, target))
         element = alike[target.nth]
     return element
+
+
+def _not_there(page: ObservedPage, target: Target) -> str:
+    message = f"there is no {_grounded(target.role, target.name, target.nth)} on this page"
+    nearest = _nearest(page, target)
+    if nearest is None:
+        return message
+    article = "an" if nearest.role[0] in "aeiou" else "a"
+    return f"{message}; there is {article} {_grounded(nearest.role, nearest.name, nearest.nth)}"
+
+
+def _nearest(page: ObservedPage, target: Target) -> Element | None:
+    """An element of the same name and another role, else the one of the same role whose name is most alike."""
+    name = _plain(target.name)
+    if not name:
+        return None
+    same_name = [element for element in page.elements if _plain(element.name) == name]
+    if other_role := [element for element in same_name if element.role != target.role]:
+        return other_role[0]
+    by_name = {_plain(element.name): element for element in page.elements if element.role == target.role}
+    closest = difflib.get_close_matches(name, by_name, n=1)
+    return by_name[closest[0]] if closest else None
+
+
+def _grounded(role: str, name: str, nth: int) -> str:
+    return f'{role} "{name}"' + (f" #{nth}" if nth else "")
 
 
 async def perform(session: Session, call: Call, element: Element | None, handle: str) -> None:
@@ -72,7 +98,7 @@ async def open_address(session: Session, url: str) -> None:
     """Load a page of the site, twice if it takes too long the first time."""
     for attempt in (1, 2):
         try:
-            # "commit" is enough: the wait for the document is settle's
+            # "commit" is enough: settle() waits for the document
             await session.page.goto(url, wait_until="commit")
             return
         except PlaywrightTimeout as error:
@@ -81,15 +107,14 @@ async def open_address(session: Session, url: str) -> None:
         except PlaywrightError as error:
             message = str(error)
             if "ERR_ABORTED" in message or "Download is starting" in message or "interrupted" in message:
-                return  # a download, an empty reply, or a refusal that was noted
+                return  # a download, an empty reply, or a refusal that the session noted
             if attempt == 2 or _is_fatal(message):
                 raise EnvironmentFailure(f"{url} could not be opened: {message.splitlines()[0]}") from error
 
 
 async def _back(session: Session) -> None:
     page: Page = session.page
-    reply = await page.evaluate("navigation.canGoBack")
-    if reply:
+    if await page.evaluate("navigation.canGoBack"):
         await page.go_back(wait_until="commit")
     elif len(session.tabs) > 1:
         await page.close()
@@ -118,7 +143,7 @@ async def _click(locator: Locator, element: Element) -> None:
     except PlaywrightTimeout:
         if element.role not in TICKS:
             raise
-        # a check box that is drawn by its label lies under it: the label would have passed the click on
+        # a check box may be covered by the label that draws it; the label would pass the click on
         await locator.dispatch_event("click", timeout=ELEMENT_MS)
 
 
@@ -127,10 +152,10 @@ async def _select(locator: Locator, value: str, element: Element) -> None:
         raise Refused(f'{element.role} "{element.name}" has no options')
     if not element.options:
         raise Refused(f'{element.role} "{element.name}" is no plain list: click it, or fill it, and click an option')
-    cut = element.options[-1].startswith("… ")
+    shortened = element.options[-1].startswith("… ")  # the observation does not list all of them
     wanted = [option for option in element.options if option == value]
     wanted += [option for option in element.options if _plain(option) == _plain(value)]
-    if not wanted and not cut:
+    if not wanted and not shortened:
         known = ", ".join(f'"{option}"' for option in element.options[:20])
         raise Refused(f'"{value}" is no option of {element.role} "{element.name}"; there are: {known}')
     await locator.select_option(label=wanted[0] if wanted else value, timeout=ELEMENT_MS, no_wait_after=True)
@@ -141,9 +166,9 @@ def _plain(text: str) -> str:
 
 
 def _why_not(call: Call, element: Element | None, message: str) -> str:
-    what = f'{element.role} "{element.name}"' if element else call.value
+    subject = f'{element.role} "{element.name}"' if element else call.value
     if covered := re.search(r"(<[^>]{1,80}>).*? intercepts pointer events", message):
-        return f"{what} is covered by something else: {covered[1]}"
+        return f"{subject} is covered by something else: {covered[1]}"
     for sign, reason in (
         ("not enabled", "is disabled"),
         ("not editable", "cannot be edited"),
@@ -157,8 +182,8 @@ def _why_not(call: Call, element: Element | None, message: str) -> str:
         ("not found in the current page snapshot", "is gone from the page"),
     ):
         if sign in message:
-            return f"{what} {reason}"
-    return f"{call.kind} did not work on {what}: {message.splitlines()[0][:200]}"
+            return f"{subject} {reason}"
+    return f"{call.kind} did not work on {subject}: {message.splitlines()[0][:200]}"
 
 
 def _is_fatal(message: str) -> bool:

@@ -1,6 +1,6 @@
-"""An application's server process: started on a free port, answered for, killed as a group.
+"""An application's server process: started on a free port, watched, killed with all its children.
 
-It dies with us: by a parent-death signal where the kernel has one, at exit otherwise.
+It ends when this process does: by a parent-death signal where the kernel has one, at exit otherwise.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from lbi.errors import EnvironmentFailure, UserError
 
-ATTEMPTS = 4
+ATTEMPTS = 4  # to find a free port that no other process takes first
 # run between fork and the server, so that no Python code of ours runs in a forked copy of a threaded process
 _GUARD = """
 import os, signal, sys
@@ -37,6 +37,7 @@ _running: set[Server] = set()
 
 
 def free_port() -> int:
+    """A port of this machine that nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -64,7 +65,7 @@ class Server:
     async def start(self) -> None:
         """Start, on the port it had before if there was one. Raises UserError if it dies or stays silent.
 
-        A server that somebody killed says nothing of its configuration: that is an EnvironmentFailure.
+        Raises EnvironmentFailure if it was killed, which is no fault of its configuration.
         """
         died = False
         for attempt in range(ATTEMPTS):
@@ -81,7 +82,7 @@ class Server:
                 raise EnvironmentFailure(f"the server {self._shown()} was killed while it started")
             if not (died and self._port_was_taken(port)):
                 break
-        raise UserError(self._why_silent(died))
+        raise UserError(self._explain_silence(died))
 
     async def restart(self) -> None:
         await asyncio.to_thread(self.stop)
@@ -93,7 +94,7 @@ class Server:
     def check(self) -> None:
         """Raise EnvironmentFailure if the process has ended."""
         if self._process is None or self._process.poll() is not None:
-            raise EnvironmentFailure(f"the server {self._shown()} is gone:\n{self.last_words()}")
+            raise EnvironmentFailure(f"the server {self._shown()} is gone:\n{self.last_output()}")
 
     def stop(self) -> None:
         """Kill the process group; harmless when done before."""
@@ -108,7 +109,7 @@ class Server:
         _signal_group(process, signal.SIGKILL)
         process.wait()
 
-    def last_words(self, lines: int = 12) -> str:
+    def last_output(self, lines: int = 12) -> str:
         try:
             return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-lines:]) or "(it wrote nothing)"
         except OSError:
@@ -146,17 +147,17 @@ class Server:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 return True
-        return "in use" in self.last_words(40)
+        return "in use" in self.last_output(40)
 
-    def _why_silent(self, died: bool) -> str:
-        """What happened and what to do, in one line, and then what the server said."""
-        if died and "in use" in self.last_words(40):
-            found = "its port is taken; stop the program that has it, or write {port} in start for a free one"
+    def _explain_silence(self, died: bool) -> str:
+        """What happened and what to do about it in one line, then the server's last output."""
+        if died and "in use" in self.last_output(40):
+            reason = "its port is taken; stop the program that has it, or write {port} in start for a free one"
         elif died:
-            found = "it ended at once; put its start in the application file right"
+            reason = "it ended at once; put its start in the application file right"
         else:
-            found = f"no answer at {self._health} for {self._timeout:g} s; see health and start_timeout in its file"
-        return f"the server {self._shown()} does not come up: {found}. It said:\n{self.last_words()}"
+            reason = f"no answer at {self._health} for {self._timeout:g} s; see health and start_timeout in its file"
+        return f"the server {self._shown()} does not come up: {reason}. It said:\n{self.last_output()}"
 
     def _shown(self) -> str:
         return " ".join(self._command(self.port))[:200]

@@ -1,4 +1,4 @@
-"""One browser context as a user sees it: the tab in front, and what happened beside the page."""
+"""One browser context as a user sees it: the tab in front, dialogs, downloads, file choosers and new tabs."""
 
 from __future__ import annotations
 
@@ -12,55 +12,55 @@ from typing import Any
 from playwright.async_api import BrowserContext, CDPSession, Dialog, Download, FileChooser, Page
 from playwright.async_api import Error as PlaywrightError
 
+from lbi.environments.web.browser import CLOSE_SECONDS
 from lbi.environments.web.settle import RELEASE, WATCH, settle_script
-from lbi.environments.web.url_rules import Gate, path_of
+from lbi.environments.web.url_rules import UrlRules, path_of
 from lbi.errors import EnvironmentFailure
 
-CLOSE_SECONDS = 10.0  # as browser.py has it for the whole browser
-NAVIGATION_SECONDS = 20.0
-QUIET_SECONDS = 1.5
-DROPPED_SECONDS = 0.05
-ANNOUNCED_SECONDS = 3.0
+NAVIGATION_SECONDS = 20.0  # in which a page must arrive
+QUIET_SECONDS = 1.5  # at most, until a page's own requests have ended
+DROPPED_SECONDS = 0.05  # after a page stops loading, a navigation that did not replace it was dropped
+ANNOUNCED_SECONDS = 3.0  # in which a tab or a file chooser that the page announced must open
 _STORES = "local_storage,indexeddb,websql,service_workers,cache_storage,file_systems"
 
 
-class Moving(Exception):
-    """The document was replaced while it was looked at; look again."""
+class DocumentReplaced(Exception):
+    """The document was replaced during a call to it; call again."""
 
 
 @dataclass
 class Tab:
-    """A page and a line to it that bypasses Playwright's own scripts."""
+    """A page, and a connection to it by the DevTools protocol (CDP), which bypasses Playwright's own scripts."""
 
     page: Page
-    line: CDPSession
+    cdp: CDPSession
     url: str = ""
     title: str = ""
-    loading: set[str] = field(default_factory=set)  # frames
-    asking: bool = False  # whether it has come to rest
+    loading: set[str] = field(default_factory=set)  # ids of frames
+    settling: bool = False  # a call of settle waits for it
 
 
 @dataclass
 class Session:
-    """Tabs, notes, and the refusals of real navigations."""
+    """The open tabs, notes on what happened beside the page, and why the last navigation was refused."""
 
     context: BrowserContext
-    gate: Gate
+    rules: UrlRules
     folder: Path  # downloads go here, and the file that is offered for uploads lies here
-    guarded: bool = False  # look at every document's address before it is requested
+    guarded: bool = False  # test the address of every document before it is requested
     tabs: list[Tab] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     refused: str = ""
     crashed: bool = False
-    _chosen: int = 0  # files chosen since the page announced it
-    _known: int = 1  # tabs there were when the page last came to rest
+    _files_chosen: int = 0  # since the page announced a file chooser
+    _tabs_known: int = 1  # how many there were when the page last came to rest
     _opening: set[asyncio.Task[None]] = field(default_factory=set)
-    _work: set[asyncio.Task[None]] = field(default_factory=set)
+    _handlers: set[asyncio.Task[None]] = field(default_factory=set)
     _event: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
-    async def open(cls, context: BrowserContext, gate: Gate, folder: Path, guarded: bool = False) -> Session:
-        session = cls(context, gate, folder, guarded)
+    async def open(cls, context: BrowserContext, rules: UrlRules, folder: Path, guarded: bool = False) -> Session:
+        session = cls(context, rules, folder, guarded)
         context.set_default_timeout(NAVIGATION_SECONDS * 1000)
         await context.add_init_script(WATCH)
         await session._add(await context.new_page())
@@ -82,46 +82,46 @@ class Session:
         """Wait until the page in front has arrived and is quiet; follows new tabs."""
         for _ in range(8):
             tab = self.tab
-            state = await self._ask(tab)
+            state = await self._settled(tab)
             if state is None:
                 continue
-            if state["opened"] and await self._happens(lambda: len(self.tabs) > self._known):
-                self._known = len(self.tabs)
+            if state["opened"] and await self._wait_for(lambda: len(self.tabs) > self._tabs_known):
+                self._tabs_known = len(self.tabs)
                 continue
-            if state["choosers"] and await self._happens(lambda: self._chosen > 0):
-                self._chosen = 0
+            if state["choosers"] and await self._wait_for(lambda: self._files_chosen > 0):
+                self._files_chosen = 0
                 continue
             if state["going"]:
                 raise EnvironmentFailure(f"a page did not arrive within {NAVIGATION_SECONDS:.0f} s: {state['url']}")
             tab.url, tab.title = state["url"], state["title"]
-            await self._finish_work()
-            self._known = len(self.tabs)
+            await self._finish_handlers()
+            self._tabs_known = len(self.tabs)
             return
         raise EnvironmentFailure(f"the page does not come to rest: {path_of(self.tab.url)}")
 
     async def evaluate(self, script: str) -> Any:
-        """Value of a script in the page in front. Raises Moving if the document is replaced meanwhile."""
+        """Value of a script in the page in front. Raises DocumentReplaced if the document is replaced meanwhile."""
         return await self._evaluate(self.tab, script)
 
     async def clear(self) -> None:
-        """A browser without memory of the last episode, but with the site's static files in its cache."""
+        """Forget the last episode, but keep the site's static files in the cache."""
         while len(self.tabs) > 1:
             extra = self.tabs.pop()
             with contextlib.suppress(PlaywrightError):
                 await extra.page.close()
         self.notes.clear()
         self.refused = ""
-        with contextlib.suppress(Moving):
+        with contextlib.suppress(DocumentReplaced):
             await self.evaluate("window.name = ''; try { sessionStorage.clear(); } catch (error) {}")
         await self.context.clear_cookies()
-        await self._send("Storage.clearDataForOrigin", {"origin": self.gate.origin, "storageTypes": _STORES})
+        await self._send("Storage.clearDataForOrigin", {"origin": self.rules.origin, "storageTypes": _STORES})
 
     async def forget_history(self) -> None:
         await self._send("Page.resetNavigationHistory")
 
     async def close(self) -> bool:
-        """Close the context; False if the browser does not do it, which then is of no more use."""
-        for task in [*self._opening, *self._work]:
+        """Close the context; False if the browser does not answer, and has to be discarded."""
+        for task in [*self._opening, *self._handlers]:
             task.cancel()
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
@@ -133,76 +133,78 @@ class Session:
         return True
 
     def drain_notes(self) -> tuple[str, ...]:
+        """The notes since the last call."""
         notes, self.notes = tuple(self.notes), []
         return notes
 
     # -- talking to the page ---------------------------------------------------------------------------------------
 
-    async def _ask(self, tab: Tab) -> dict[str, Any] | None:
-        tab.asking = True
+    async def _settled(self, tab: Tab) -> dict[str, Any] | None:
+        """The state of a page that has come to rest; None if it was replaced meanwhile."""
+        tab.settling = True
         try:
-            found = await self._evaluate(tab, settle_script(NAVIGATION_SECONDS, QUIET_SECONDS))
-        except Moving:
+            state = await self._evaluate(tab, settle_script(NAVIGATION_SECONDS, QUIET_SECONDS))
+        except DocumentReplaced:
             return None
         finally:
-            tab.asking = False
-        return found if isinstance(found, dict) else None
+            tab.settling = False
+        return state if isinstance(state, dict) else None
 
     async def _evaluate(self, tab: Tab, script: str) -> Any:
         try:
-            reply = await tab.line.send(
+            reply = await tab.cdp.send(
                 "Runtime.evaluate", {"expression": script, "awaitPromise": True, "returnByValue": True}
             )
         except PlaywrightError as error:
             if tab not in self.tabs:
-                raise Moving from None  # the tab was closed
+                raise DocumentReplaced from None  # the tab was closed
             if "closed" in str(error) and "navigated or closed" not in str(error):
                 raise EnvironmentFailure(f"the browser is gone: {error}") from error
-            raise Moving from None
+            raise DocumentReplaced from None
         return reply.get("result", {}).get("value")
 
     async def _send(self, method: str, values: dict[str, Any] | None = None) -> None:
         try:
-            await self.tab.line.send(method, values or {})
+            await self.tab.cdp.send(method, values or {})
         except PlaywrightError as error:
             raise EnvironmentFailure(f"the browser refused {method}: {error}") from error
 
     # -- tabs --------------------------------------------------------------------------------------------------------
 
     async def _add(self, page: Page) -> None:
-        line = await self.context.new_cdp_session(page)
-        tab = Tab(page, line)
-        page.on("dialog", lambda dialog: self._spawn(self._on_dialog(dialog)))
-        page.on("download", lambda download: self._spawn(self._on_download(download)))
-        page.on("filechooser", lambda chooser: self._spawn(self._on_chooser(chooser)))
+        cdp = await self.context.new_cdp_session(page)
+        tab = Tab(page, cdp)
+        page.on("dialog", lambda dialog: self._handle(self._on_dialog(dialog)))
+        page.on("download", lambda download: self._handle(self._on_download(download)))
+        page.on("filechooser", lambda chooser: self._handle(self._on_chooser(chooser)))
         page.on("close", lambda _: self._on_close(tab))
         page.on("crash", lambda _: self._on_crash(tab))
-        line.on("Page.frameStartedLoading", lambda event: tab.loading.add(event["frameId"]))
-        line.on("Page.frameStoppedLoading", lambda event: self._on_stopped(tab, event["frameId"]))
-        await line.send("Page.enable")
+        cdp.on("Page.frameStartedLoading", lambda event: tab.loading.add(event["frameId"]))
+        cdp.on("Page.frameStoppedLoading", lambda event: self._on_loading_stopped(tab, event["frameId"]))
+        await cdp.send("Page.enable")
         if self.guarded:
-            tree = await line.send("Page.getFrameTree")
+            tree = await cdp.send("Page.getFrameTree")
             top = tree["frameTree"]["frame"]["id"]
-            line.on("Fetch.requestPaused", lambda event: self._spawn(self._on_document(line, event, top)))
-            await line.send("Fetch.enable", {"patterns": [{"resourceType": "Document"}]})
+            cdp.on("Fetch.requestPaused", lambda event: self._handle(self._on_document(cdp, event, top)))
+            await cdp.send("Fetch.enable", {"patterns": [{"resourceType": "Document"}]})
         self.tabs.append(tab)
         self._event.set()
 
     def _on_page(self, page: Page) -> None:
         async def add() -> None:
-            with contextlib.suppress(PlaywrightError):  # closed again before it was looked at
+            with contextlib.suppress(PlaywrightError):  # it was closed again at once
                 await self._add(page)
                 self.notes.append("a new tab was opened and is shown; back() closes it")
 
-        self._watch(add())
+        self._track_opening(add())
 
-    def _watch(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
+    def _track_opening(self, opening: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(opening)
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 
-    async def _happens(self, done: Callable[[], bool]) -> bool:
-        """Wait for an event that the page has announced."""
+    async def _wait_for(self, done: Callable[[], bool]) -> bool:
+        """Wait for an event that the page has announced; False if it does not happen."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ANNOUNCED_SECONDS):
                 while not done():
@@ -214,32 +216,33 @@ class Session:
         if tab in self.tabs:
             self.tabs.remove(tab)
 
-    def _on_stopped(self, tab: Tab, frame: str) -> None:
+    def _on_loading_stopped(self, tab: Tab, frame: str) -> None:
         tab.loading.discard(frame)
-        if tab.asking:
-            self._watch(self._release(tab))
+        if tab.settling:
+            self._track_opening(self._release(tab))
 
     async def _release(self, tab: Tab) -> None:
-        """Nothing loads any more, and yet the same document waits to be replaced: it will not be."""
+        """Nothing loads any more, so a document that still waits to be replaced never will be: stop its waiting."""
         await asyncio.sleep(DROPPED_SECONDS)
-        if tab.asking and not tab.loading:
+        if tab.settling and not tab.loading:
             with contextlib.suppress(PlaywrightError):
-                await tab.line.send("Runtime.evaluate", {"expression": RELEASE})
+                await tab.cdp.send("Runtime.evaluate", {"expression": RELEASE})
 
     def _on_crash(self, tab: Tab) -> None:
         self.crashed = self.crashed or tab in self.tabs
 
     # -- beside the page ---------------------------------------------------------------------------------------------
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._work.add(task)
-        task.add_done_callback(self._work.discard)
+    def _handle(self, handler: Coroutine[Any, Any, None]) -> None:
+        """Run a handler of an event; an action waits until it is done."""
+        task = asyncio.ensure_future(handler)
+        self._handlers.add(task)
+        task.add_done_callback(self._handlers.discard)
 
-    async def _finish_work(self) -> None:
-        """Dialogs answered, files chosen, downloads saved: all of it belongs to the action that caused it."""
-        while self._work:
-            await asyncio.wait(set(self._work), timeout=10)
+    async def _finish_handlers(self) -> None:
+        """Wait until dialogs are answered, files chosen and downloads saved, as these belong to the action before."""
+        while self._handlers:
+            await asyncio.wait(set(self._handlers), timeout=10)
 
     async def _on_dialog(self, dialog: Dialog) -> None:
         with contextlib.suppress(PlaywrightError):
@@ -264,17 +267,17 @@ class Session:
         with contextlib.suppress(PlaywrightError):
             await chooser.set_files(offered)
             self.notes.append(f'a file was asked for; "{offered.name}" ({offered.stat().st_size} bytes) was chosen')
-        self._chosen += 1
+        self._files_chosen += 1
         self._event.set()
 
-    async def _on_document(self, line: CDPSession, event: dict[str, Any], top: str) -> None:
-        """A document is about to be requested, perhaps after a redirect: the last point to say no."""
+    async def _on_document(self, cdp: CDPSession, event: dict[str, Any], top: str) -> None:
+        """A document is about to be requested, perhaps after a redirect: the last moment to refuse it."""
         request = {"requestId": event["requestId"]}
-        refusal = self.gate.refuses_url(event["request"]["url"])
+        refusal = self.rules.refuses_url(event["request"]["url"])
         with contextlib.suppress(PlaywrightError):
             if refusal:
                 if event.get("frameId") == top:
                     self.refused = refusal
-                await line.send("Fetch.failRequest", {**request, "errorReason": "Aborted"})
+                await cdp.send("Fetch.failRequest", {**request, "errorReason": "Aborted"})
             else:
-                await line.send("Fetch.continueRequest", request)
+                await cdp.send("Fetch.continueRequest", request)

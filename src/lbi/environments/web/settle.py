@@ -1,18 +1,18 @@
-"""When is a page ready to be looked at? Asked of the page itself, in one call and without fixed pauses.
+"""Scripts that find out, within the page and without fixed pauses, when a page is ready to be observed.
 
-WATCH is put into every document before its own scripts. It counts requests in flight, notes a navigation that has
-begun (the Navigation API tells at once, long before the new document is there) and new tabs. SETTLE waits until
-nothing is on its way; if the document is replaced meanwhile, the call fails and is repeated in the new one.
+WATCH runs in every document before its own scripts. It counts requests in flight, and notes new tabs and a navigation
+that has begun (the Navigation API reports it long before the new document arrives). SETTLE waits until nothing is under
+way. If the document is replaced meanwhile, the call fails and is repeated in the new one.
 """
 
 from __future__ import annotations
 
-#: requests older than this (ms) are long polls, which nobody waits for
+#: requests older than this (ms) are taken for long polls and not waited for
 STALE = 2000
 
 WATCH = """
 (() => {
-  const key = Symbol.for('lbi.models.middleware.tracing');
+  const key = Symbol.for('lbi.watch');
   if (window[key]) return;
   const watch = {requests: new Map(), count: 0, going: 0, opened: 0, choosers: 0, active: false, changed: 0,
     now: () => performance.now()};
@@ -70,7 +70,7 @@ WATCH = """
 SETTLE = """
 (async () => {
   const pause = ms => new Promise(done => setTimeout(done, ms));
-  const key = Symbol.for('lbi.models.middleware.tracing');
+  const key = Symbol.for('lbi.watch');
   const start = performance.now();
   const after = ms => performance.now() - start > ms;
   // looked up each time: a frame that navigates gets a new window
@@ -107,11 +107,11 @@ SETTLE = """
 """
 
 
-#: a navigation that became a download, an empty reply or a refusal ends without a word to the page
+#: for a navigation that became a download, an empty reply or a refusal: no event tells the page that it has ended
 RELEASE = """
 (() => {
   const visit = frame => {
-    try { (frame[Symbol.for('lbi.models.middleware.tracing')] || {}).going = 0; } catch (error) { return; }
+    try { (frame[Symbol.for('lbi.watch')] || {}).going = 0; } catch (error) { return; }
     for (let i = 0; i < frame.length; i++) visit(frame[i]);
   };
   visit(window);
@@ -120,7 +120,7 @@ RELEASE = """
 
 
 def settle_script(navigation: float, quiet: float) -> str:
-    """SETTLE with its limits in seconds: for a navigation to arrive, and for requests to end."""
+    """SETTLE with its limits in seconds: ``navigation`` for a page to arrive, ``quiet`` for its requests to end."""
     limits = {"GOING_MS": int(navigation * 1000), "QUIET_MS": int(quiet * 1000), "STALE_MS": STALE}
     script = SETTLE
     for name, value in limits.items():

@@ -1,4 +1,4 @@
-"""The files of an application's state folder: copied, compared, cleaned up. Its database goes through database.py."""
+"""The files of an application's state folder, except its database: copied, compared, cleaned up."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from lbi.environments.web.database import copy_database
 
 #: {path within the folder: (mtime in ns, size)}
 Stamps = dict[str, tuple[int, int]]
-_BESIDE = ("-wal", "-shm", "-journal")
+_DATABASE_ENDINGS = ("-wal", "-shm", "-journal")
 
 
 def copy_state(source: Path, target: Path, database: str) -> None:
-    beside = {f"{database}{end}" for end in _BESIDE} | {database}
+    """Copy a state folder; its ``database`` by way of SQLite, as a server may be writing to it."""
+    database_files = {f"{database}{ending}" for ending in _DATABASE_ENDINGS} | {database}
 
     def skip(folder: str, names: list[str]) -> set[str]:
-        return {name for name in names if os.path.relpath(os.path.join(folder, name), source) in beside}
+        return {name for name in names if os.path.relpath(os.path.join(folder, name), source) in database_files}
 
     shutil.copytree(source, target, ignore=skip if database else None, symlinks=True)
     if database:
@@ -26,8 +27,8 @@ def copy_state(source: Path, target: Path, database: str) -> None:
 
 def stamps_of(root: Path, database: str) -> Stamps:
     """Every file but the database: {relative path: (mtime in ns, size)}."""
-    skipped = {f"{database}{end}" for end in _BESIDE} | {database}
-    found: Stamps = {}
+    skipped = {f"{database}{ending}" for ending in _DATABASE_ENDINGS} | {database}
+    stamps: Stamps = {}
     folders = [""]
     while folders:
         folder = folders.pop()
@@ -38,8 +39,8 @@ def stamps_of(root: Path, database: str) -> Stamps:
                     folders.append(f"{path}/")
                 elif path not in skipped:
                     status = entry.stat(follow_symlinks=False)
-                    found[path] = (status.st_mtime_ns, status.st_size)
-    return found
+                    stamps[path] = (status.st_mtime_ns, status.st_size)
+    return stamps
 
 
 def same_content(one: Path, other: Path) -> bool:
@@ -50,6 +51,7 @@ def same_content(one: Path, other: Path) -> bool:
 
 
 def remove_empty(folder: Path, root: Path, source: Path) -> None:
+    """Remove a folder, and those above it up to ``root``, that are empty and not in ``source``."""
     while folder != root and not (source / folder.relative_to(root)).exists():
         try:
             folder.rmdir()

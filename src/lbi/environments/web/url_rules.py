@@ -1,4 +1,4 @@
-"""Where an agent may go and what it may press. Deny is tested first and wins; another site is always denied."""
+"""Where an agent may go and what it may click. Deny is tested first and wins; another site is always denied."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from lbi.environments.web.application import Policy
 
 
 def origin_of(url: str) -> str:
+    """Scheme, host and port of an address."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
 
 
 def path_of(url: str) -> str:
-    """Path and query: what rules are tested on."""
+    """Path and query of an address: what the rules are tested on."""
     parts = urlsplit(url)
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-class Gate:
-    """The rules of one site."""
+class UrlRules:
+    """The rules of one site: its own addresses are allowed, but for what its application's policy forbids."""
 
     def __init__(self, policy: Policy, site: str) -> None:
         self.origin = origin_of(site)
@@ -30,7 +31,7 @@ class Gate:
         self._names = [re.compile(pattern) for pattern in policy.deny_names]
 
     def refuses_url(self, url: str, base: str = "") -> str:
-        """Why not, in words; empty if it may be opened."""
+        """Why an address may not be opened; empty if it may."""
         url = urljoin(base or self.origin, url)
         scheme = urlsplit(url).scheme
         if scheme in ("javascript", "about", "blob", "data"):

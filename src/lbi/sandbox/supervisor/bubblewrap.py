@@ -1,4 +1,4 @@
-"""What the shell of a sandbox can see and do -> bubblewrap's arguments: an allow-list, and never the host's root."""
+"""The command line of bubblewrap: an allow-list of what the shell can see and do, without the host's root."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from lbi.sandbox.supervisor.layers import HOME, Layers
 
 USER = 1000
 SHARED_MEMORY = 64 << 20
-#: of the host's /etc, what programs need to start and to know of languages, time and certificates. It is copied: each
-#: mount of bubblewrap costs a millisecond or more
+#: what programs need of the host's /etc to start, and for languages, time and certificates. It is copied, as each mount
+#: of bubblewrap costs a millisecond or more
 ETC = (
     *("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "os-release"),
     *("debian_version", "protocols", "services", "shells", "ssl/openssl.cnf", "ssl/certs/ca-certificates.crt"),
     *("pki/tls/openssl.cnf", "pki/tls/certs/ca-bundle.crt", "terminfo", "timezone", "perl", "python3"),
 )
 VERSIONED = ("java-", "python3.")  # java-17-openjdk, python3.11
-MOST_ETC = 1 << 20  # bytes of a file
-#: made up, so that nothing of the host's is told
+LARGEST_ETC = 1 << 20  # bytes of a file that is copied
+#: files that are made up, so that nothing of the host is disclosed
 MADE_UP = {
     "passwd": f"root:x:0:0:root:/root:/bin/bash\nagent:x:{USER}:{USER}:agent:{HOME}:/bin/bash\n",
     "group": f"root:x:0:\nagent:x:{USER}:\n",
@@ -30,24 +30,25 @@ SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
 
 
 def arguments(bubblewrap: str, layers: Layers, binds: tuple[str, ...]) -> list[str]:
-    """The command that a shell is appended to."""
+    """The command line to which that of the shell is appended."""
     view = layers.view
-    said = [bubblewrap, "--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL"]
-    said += ["--new-session", "--die-with-parent", "--uid", str(USER), "--gid", str(USER), "--hostname", "sandbox"]
-    said += ["--ro-bind", "/usr", "/usr", *_system(), "--ro-bind", f"{layers.base}/etc", "/etc"]
-    said += ["--proc", "/proc", "--dev", "/dev", "--size", str(SHARED_MEMORY), "--tmpfs", "/dev/shm"]
-    said += ["--bind", f"{view}/tmp", "/tmp", "--bind", view + HOME, HOME, "--symlink", "/tmp", "/var/tmp"]
-    said += ["--bind", layers.repository, layers.workdir]
+    options = [bubblewrap, "--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL"]
+    options += ["--new-session", "--die-with-parent", "--uid", str(USER), "--gid", str(USER), "--hostname", "sandbox"]
+    options += ["--ro-bind", "/usr", "/usr", *_system(), "--ro-bind", f"{layers.base}/etc", "/etc"]
+    options += ["--proc", "/proc", "--dev", "/dev", "--size", str(SHARED_MEMORY), "--tmpfs", "/dev/shm"]
+    options += ["--bind", f"{view}/tmp", "/tmp", "--bind", view + HOME, HOME, "--symlink", "/tmp", "/var/tmp"]
+    options += ["--bind", layers.repository, layers.workdir]
     if layers.source != layers.workdir:  # what is installed in the folder knows it under its own name
-        said += ["--bind", layers.repository, layers.source]
+        options += ["--bind", layers.repository, layers.source]
     for path in binds:
-        said += ["--ro-bind", path, path]
+        options += ["--ro-bind", path, path]
     # files below /proc are written to by their owner, who is root when root started this, with or without capabilities
     locked = [part for place in ("/proc", "/dev", "/") for part in ("--remount-ro", place)]
-    return [*said, *locked, "--chdir", layers.workdir]
+    return [*options, *locked, "--chdir", layers.workdir]
 
 
 def make_etc(folder: str) -> None:
+    """Fill an empty folder with what the sandbox sees as /etc."""
     os.makedirs(f"{folder}/ssl/certs")
     os.makedirs(f"{folder}/pki/tls/certs")
     for name in (*ETC, *(name for name in os.listdir("/etc") if name.startswith(VERSIONED))):
@@ -58,7 +59,7 @@ def make_etc(folder: str) -> None:
 
 
 def _copy(source: str, target: str) -> None:
-    """What everybody may read of the host's; what is not there, or a secret, is left out."""
+    """Copy what everybody may read; what does not exist, or is secret, is left out."""
     try:
         kind = os.lstat(source)
         if stat.S_ISLNK(kind.st_mode):
@@ -67,7 +68,7 @@ def _copy(source: str, target: str) -> None:
             os.mkdir(target)
             for name in os.listdir(source):
                 _copy(f"{source}/{name}", f"{target}/{name}")
-        elif stat.S_ISREG(kind.st_mode) and kind.st_mode & stat.S_IROTH and kind.st_size <= MOST_ETC:
+        elif stat.S_ISREG(kind.st_mode) and kind.st_mode & stat.S_IROTH and kind.st_size <= LARGEST_ETC:
             with open(source, "rb") as old, open(target, "wb") as new:
                 new.write(old.read())
     except OSError:
@@ -75,11 +76,11 @@ def _copy(source: str, target: str) -> None:
 
 
 def _system() -> list[str]:
-    """Where /bin is a link to /usr/bin, so it is inside."""
-    said = []
+    """The folders beside /usr; where /bin is a link to /usr/bin, it is a link inside too."""
+    options = []
     for path in SYSTEM:
         if os.path.islink(path):
-            said += ["--symlink", os.readlink(path), path]
+            options += ["--symlink", os.readlink(path), path]
         elif os.path.isdir(path):
-            said += ["--ro-bind", path, path]
-    return said
+            options += ["--ro-bind", path, path]
+    return options

@@ -1,4 +1,4 @@
-"""Limits on all processes of a sandbox together, by control groups (v1 or v2) where they can be written."""
+"""Linux cgroups (v1 or v2): limits on all processes of a sandbox together, where this user may set them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ V1 = ("memory", "pids", "cpuacct")
 
 
 class Used(NamedTuple):
+    """What processes use together."""
+
     processes: int
-    memory: int  # bytes; 0 = the kernel sees to it
-    cpu: float  # seconds since the group was made
+    memory: int  # bytes; 0 where the kernel enforces the limit
+    cpu: float  # seconds
 
 
-class Group:
-    """A control group of this keeper's own."""
+class Cgroup:
+    """The cgroup of one supervisor's sandbox: {controller: folder}, or {"": folder} for v2."""
 
     def __init__(self, folders: dict[str, str]) -> None:
         self._folders = folders
@@ -26,21 +28,21 @@ class Group:
         self._handles: list[tuple[int, int]] = []
 
     @classmethod
-    def make(cls, memory: int, processes: int) -> Group | None:
-        """None where control groups cannot be written, or lack memory or pids."""
+    def make(cls, memory: int, processes: int) -> Cgroup | None:
+        """A new cgroup with these limits; None where cgroups cannot be written, or lack memory or pids."""
         for candidates in (_v1(), _v2()):
             for folders in candidates:
-                group = cls(folders)
+                cgroup = cls(folders)
                 try:
-                    group._create(memory, processes)
+                    cgroup._create(memory, processes)
                 except OSError:
-                    group.remove()
+                    cgroup.remove()
                     continue
-                return group
+                return cgroup
         return None
 
     def enter(self) -> None:
-        """Put the calling process into the group."""
+        """Put the calling process into the cgroup."""
         for _, processes in self._handles:
             os.write(processes, b"0")
 
@@ -52,14 +54,14 @@ class Group:
         return Used(int(_read(f"{self._folders['pids']}/pids.current")), 0, cpu)
 
     def killed_for_memory(self) -> int:
-        """How many processes the kernel has ended because the memory was used up."""
+        """How many processes the kernel has killed because the memory was used up."""
         name = "memory.events" if self._unified else "memory.oom_control"
         return _value(f"{self._folders['' if self._unified else 'memory']}/{name}", "oom_kill")
 
     def remove(self) -> None:
         for at, folder in enumerate(self._folders.values()):
             with contextlib.suppress(OSError):
-                if at >= len(self._handles):  # it was never opened, nor anything made read-only
+                if at >= len(self._handles):  # it was never opened, so nothing was made read-only either
                     os.rmdir(folder)
                     continue
                 parent, processes = self._handles[at]
@@ -67,7 +69,7 @@ class Group:
                 os.rmdir(os.path.basename(folder), dir_fd=parent)
 
     def _open(self) -> None:
-        """Raises OSError where a process of ours could not be put into the group."""
+        """Raises OSError where no process of ours could be put into the cgroup."""
         for folder in self._folders.values():
             parent = os.open(os.path.dirname(folder), os.O_PATH | os.O_DIRECTORY)
             self._handles.append((parent, os.open(f"{folder}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)))
@@ -75,7 +77,7 @@ class Group:
     def _create(self, memory: int, processes: int) -> None:
         for folder in self._folders.values():
             if self._unified:
-                with contextlib.suppress(OSError):  # it may be on already; whether it is, is seen below
+                with contextlib.suppress(OSError):  # it may be on already; if not, the writes below fail
                     _write(f"{os.path.dirname(folder)}/cgroup.subtree_control", "+memory +pids +cpu")
             os.mkdir(folder)
         if self._unified:
@@ -94,7 +96,7 @@ class Group:
 
 
 def sweep() -> None:
-    """Remove the groups of keepers that were killed."""
+    """Remove the cgroups of supervisors that were killed."""
     for candidates in (_v1(), _v2()):
         for folders in candidates:
             for folder in folders.values():
@@ -110,7 +112,7 @@ def _sweep(parent: str) -> None:
 
 
 def _v1() -> list[dict[str, str]]:
-    """Below this process's own group, else below the root."""
+    """Candidates below this process's own cgroup, else below the root."""
     if not all(os.path.isdir(f"{ROOT}/{name}") for name in V1):
         return []
     own = _own()
@@ -127,7 +129,7 @@ def _v1() -> list[dict[str, str]]:
 
 
 def _v2() -> list[dict[str, str]]:
-    """Below this process's own group, or beside it: a group with processes of its own may not hand out limits."""
+    """Candidates below this process's own cgroup, or beside it: one with processes of its own cannot limit others."""
     if not os.path.isfile(f"{ROOT}/cgroup.controllers"):
         return []
     own = ROOT + _own().get("", "/").rstrip("/")
@@ -136,13 +138,13 @@ def _v2() -> list[dict[str, str]]:
 
 
 def _own() -> dict[str, str]:
-    """Controller -> the group of this process."""
-    found = {}
+    """The cgroup of this process by controller: {"memory": "/user.slice"}."""
+    own = {}
     for line in _read("/proc/self/cgroup").splitlines():
         _, names, path = line.split(":", 2)
         for name in names.split(","):
-            found[name] = path
-    return found
+            own[name] = path
+    return own
 
 
 def _read(path: str) -> str:

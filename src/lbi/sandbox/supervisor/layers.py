@@ -1,6 +1,6 @@
-"""The folders of a sandbox: the pristine one below, what is written above it, and both seen as one.
+"""The folders of a sandbox: the pristine one, a layer for what is written, and a view of both as one.
 
-base/                a tmpfs that only the keeper sees (unsafe: a temporary folder)
+base/                a tmpfs that only the supervisor sees (unsafe: a temporary folder)
   lower/             the pristine folder, read-only
   snapshots/ID/      copies of what is written
   layer/             a tmpfs of limited size: all that is written
@@ -19,13 +19,13 @@ from typing import Any
 from lbi.sandbox.supervisor import mounts, tree
 
 HOME = "/home/agent"
-#: some folder that every system has and that is not needed: in the keeper's own namespace, its tmpfs is put over it
+#: folders that every system has and few need: in the supervisor's own namespace, its tmpfs is mounted over one of them
 BASES = ("/mnt", "/media", "/srv", "/boot", "/opt", "/var/tmp")
 SNAPSHOTS = 4  # times the size of a layer
 
 
 class Layers:
-    """What is written in one sandbox, and how to go back."""
+    """The files of one sandbox: read and written by path, compared, saved as snapshots, put back."""
 
     def __init__(
         self,
@@ -58,21 +58,21 @@ class Layers:
         self.reset()
 
     def reset(self) -> None:
-        """Everything as on the first day."""
+        """Put all files back to the pristine state."""
         self._fresh_layer()
         for folder in (self.repository, f"{self.view}/tmp", self.view + HOME):
             os.makedirs(folder, exist_ok=True)
         os.chmod(f"{self.view}/tmp", 0o1777)
         if self.overlay:
             os.mkdir(f"{self.layer}/upper")
-            _like(self.source, f"{self.layer}/upper")
+            _copy_mode(self.source, f"{self.layer}/upper")
             self._mount_overlay()
         else:
             tree.prepare()
             tree.copy_tree(self.lower, self.repository)
 
     def snapshot(self) -> str:
-        """Copy what is written. Raises OSError where it is too much."""
+        """Save what was written, and return the name to restore it by. Raises OSError where it is too much."""
         self._count += 1
         name = str(self._count)
         target = f"/snapshots/{name}"
@@ -80,7 +80,7 @@ class Layers:
         return name
 
     def restore(self, name: str) -> None:
-        """Nothing of the sandbox may be running. Raises KeyError for what is no snapshot."""
+        """Go back to a snapshot while nothing runs. Raises KeyError for a name that is no snapshot."""
         if not name.isdigit() or not os.path.isdir(f"{self.base}/snapshots/{name}"):
             raise KeyError(name)
         self._fresh_layer()
@@ -91,28 +91,29 @@ class Layers:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """What of a layer is worth keeping."""
+        """The folders of a layer that a snapshot saves."""
         repository = "upper" if self.overlay else f"view{self.workdir}"
         return (repository, "view/tmp", f"view{HOME}") if self.mounted else (repository,)
 
     def changes(self) -> list[tree.Change]:
+        """The files that differ from the pristine folder."""
         upper = "/layer/upper" if self.overlay else ""
 
-        def look(root: str) -> list[tree.Change]:
+        def compare(root: str) -> list[tree.Change]:
             lower = f"{root}/lower" if self.mounted else self.lower
             return tree.changes(lower, f"{root}/layer/view{self.workdir}", root + upper if upper else "")
 
-        return [tree.Change(*each) for each in self.inside("base", look)]
+        return [tree.Change(*change) for change in self.inside("base", compare)]
 
     def content(self, path: str, pristine: bool) -> tuple[int, bytes] | None:
-        """(git's mode, content) of a file of the folder, as it is now or was."""
+        """(git's mode, content) of a file of the repository, as it is now or was in the beginning."""
 
-        def look(root: str) -> tuple[int, bytes] | None:
+        def read(root: str) -> tuple[int, bytes] | None:
             lower = f"{root}/lower" if self.mounted else self.lower
             return tree.read(lower if pristine else f"{root}/layer/view{self.workdir}", path)
 
-        found: tuple[int, bytes] | None = self.inside("base", look)
-        return found
+        content: tuple[int, bytes] | None = self.inside("base", read)
+        return content
 
     def read(self, path: str) -> bytes:
         """A file by its path inside. Raises OSError."""
@@ -120,7 +121,7 @@ class Layers:
         return content
 
     def write(self, path: str, content: bytes) -> None:
-        """Raises OSError."""
+        """Write a file by its path inside. Raises OSError."""
         self.inside("view", lambda root: tree.write_file(self._inner(root, path), content))
 
     def _inner(self, root: str, path: str) -> str:
@@ -129,22 +130,23 @@ class Layers:
         return root + os.path.normpath(os.path.join(self.workdir, path))
 
     def inside(self, place: str, work: Callable[[str], Any]) -> Any:
-        """Do something in a child whose root is the base or the view; without mounts, in a child all the same.
+        """Call ``work`` in a child process whose root is the base or the view, so that no link leads out of it.
 
-        ``work`` gets what paths begin with. Raises what it raises of OSError.
+        ``work`` gets the prefix that its paths need: "" in a child with another root, the folder where there are no
+        mounts. Raises the OSError that ``work`` raises.
         """
         root = self.base if place == "base" else self.view
         if place == "base":
             tree.prepare()
         if not self.mounted:
-            return apart(lambda: work(root))
+            return in_child(lambda: work(root))
 
         def jailed() -> Any:
             os.chroot(root)
             os.chdir("/")
             return work("")
 
-        return apart(jailed)
+        return in_child(jailed)
 
     # mounts
 
@@ -175,7 +177,7 @@ class Layers:
         mounts.mount("lbi", self.repository, "overlay", mounts.NOSUID | mounts.NODEV, options)
 
     def _overlay_works(self) -> bool:
-        """Whether this user may mount one here, and remove a folder of it and make it anew."""
+        """Whether this user may mount an overlay here, and remove and make again a folder in it."""
         trial = f"{self.layer}/trial"
         for folder in ("lower/sub", "upper", "work", "seen"):
             os.makedirs(f"{trial}/{folder}")
@@ -195,8 +197,8 @@ class Layers:
         return True
 
 
-def apart(work: Callable[[], Any]) -> Any:
-    """Do something in a child and return what it returns. Raises its OSError, and RuntimeError for anything else."""
+def in_child(work: Callable[[], Any]) -> Any:
+    """Call ``work`` in a child process and return its value. Raises its OSError, and RuntimeError for anything else."""
     import marshal
 
     reading, writing = os.pipe()
@@ -204,33 +206,33 @@ def apart(work: Callable[[], Any]) -> Any:
     if child == 0:
         try:
             os.close(reading)
-            said: tuple[int, Any] = (-1, "")
+            result: tuple[int, Any] = (-1, "")
             try:
-                said = (0, _plain(work()))
+                result = (0, _plain(work()))
             except OSError as error:
-                said = (error.errno or 5, error.strerror or str(error))
+                result = (error.errno or 5, error.strerror or str(error))
         finally:  # a child must never return into its parent's code, whatever happens
             if sys.exc_info()[1] is not None:
-                said = (-1, repr(sys.exc_info()[1]))
+                result = (-1, repr(sys.exc_info()[1]))
             with open(writing, "wb") as file:
-                marshal.dump(said, file)
+                marshal.dump(result, file)
             os._exit(0)
     os.close(writing)
     with open(reading, "rb") as file:
         raw = file.read()
     os.waitpid(child, 0)
-    number, value = marshal.loads(raw) if raw else (-1, "it was ended")
+    number, value = marshal.loads(raw) if raw else (-1, "it was killed")
     if number < 0:
-        raise RuntimeError(f"the keeper's child failed: {value}")
+        raise RuntimeError(f"the supervisor's child failed: {value}")
     if number:
         raise OSError(number, value)
     return value
 
 
 def _plain(value: Any) -> Any:
-    """Without the names of tuples, which cannot be sent."""
+    """Named tuples as plain ones, as their names cannot be sent."""
     if isinstance(value, tuple | list):
-        return tuple(_plain(each) for each in value)
+        return tuple(_plain(part) for part in value)
     return value
 
 
@@ -239,8 +241,8 @@ def _save(source: str, target: str, parts: tuple[str, ...]) -> None:
         tree.copy_tree(f"{source}/{part}", f"{target}/{part}")
 
 
-def _like(source: str, target: str) -> None:
-    """The mode of the folder itself."""
+def _copy_mode(source: str, target: str) -> None:
+    """Give ``target`` the mode of ``source``."""
     os.chmod(target, os.stat(source).st_mode & 0o777 | 0o700)
 
 

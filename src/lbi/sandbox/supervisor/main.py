@@ -1,4 +1,4 @@
-"""Messages in, answers out: the keeper's own loop. Ends when the other side is gone, and everything with it."""
+"""The supervisor's own loop: reads requests and answers them, until the other side is gone; then everything ends."""
 
 from __future__ import annotations
 
@@ -7,59 +7,64 @@ import select
 from collections.abc import Callable
 
 from lbi.sandbox.supervisor import bubblewrap, cgroups, layers, mounts, protocol
-from lbi.sandbox.supervisor.protocol import Said
-from lbi.sandbox.supervisor.shell import Bounds, Memory, Shell
+from lbi.sandbox.supervisor.protocol import Message
+from lbi.sandbox.supervisor.shell import Bounds, Shell, ShellState
 
-IDLE = 0.5  # seconds between two looks at what was left running
-Answer = tuple[Said, bytes]
+IDLE = 0.5  # seconds between two checks of what was left running in the background
+Reply = tuple[Message, bytes]
 
 
 def main(handle: int) -> None:
+    """Serve one sandbox over the socket ``handle``; the first message describes the sandbox that is wanted."""
     os.set_inheritable(handle, False)
-    keeper = None
+    supervisor = None
     try:
         wanted, _ = protocol.receive(handle)
         try:
-            keeper = Keeper(wanted, handle)
+            supervisor = Supervisor(wanted, handle)
         except OSError as error:
             protocol.send(handle, {"failed": str(error.strerror or error), "errno": error.errno})
             return
-        protocol.send(handle, keeper.described)
-        while True:
-            while not select.select([handle], [], [], IDLE)[0]:
-                keeper.shell.watch()
-            asked, content = protocol.receive(handle)
-            said, data = keeper.answer(asked, content)
-            protocol.send(handle, said, data)
+        protocol.send(handle, supervisor.described)
+        serve(supervisor, handle)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass
     finally:
-        if keeper is not None:
-            keeper.end()
+        if supervisor is not None:
+            supervisor.end()
 
 
-class Keeper:
-    """One sandbox."""
+def serve(supervisor: Supervisor, handle: int) -> None:
+    """Raises EOFError, BrokenPipeError or ConnectionResetError when the other side is gone."""
+    while True:
+        while not select.select([handle], [], [], IDLE)[0]:
+            supervisor.shell.check_background()
+        request, content = protocol.receive(handle)
+        protocol.send(handle, *supervisor.answer(request, content))
 
-    def __init__(self, wanted: Said, handle: int) -> None:
+
+class Supervisor:
+    """One sandbox: its folders, its shell and its cgroup."""
+
+    def __init__(self, wanted: Message, handle: int) -> None:
         limits, base = wanted["limits"], wanted.get("base", "")
         mounts.adopt_orphans()
         mounts.die_with_parent()
-        self.group = None
+        self.cgroup = None
         if not base:
             cgroups.sweep()
             # what is written is kept in memory, and its limit is another one
             memory = limits["memory_bytes"] + limits["disk_bytes"]
-            self.group = cgroups.Group.make(memory, limits["processes"] + 2)  # bubblewrap itself, and its reaper
+            self.cgroup = cgroups.Cgroup.make(memory, limits["processes"] + 2)  # bubblewrap itself, and its reaper
         opened = False
         try:
             self._open(wanted, handle, base)
             opened = True
         finally:
-            if self.group and not opened:
-                self.group.remove()
+            if self.cgroup and not opened:
+                self.cgroup.remove()
 
-    def _open(self, wanted: Said, handle: int, base: str) -> None:
+    def _open(self, wanted: Message, handle: int, base: str) -> None:
         limits, binds = wanted["limits"], tuple(wanted["binds"])
         self.layers = layers.Layers(
             wanted["source"],
@@ -69,72 +74,77 @@ class Keeper:
             overlay=wanted.get("overlay", True),
             needed=(wanted["bubblewrap"], *binds),
         )
-        self.bounds = Bounds(
+        bounds = Bounds(
             memory=limits["memory_bytes"],
             processes=limits["processes"],
             cpu=limits["cpu_seconds"],
             output=limits["output_bytes"],
             disk=limits["disk_bytes"],
         )
-        self._memories: dict[str, Memory] = {}
+        self._states: dict[str, ShellState] = {}  # of the shell, by the name of the snapshot
         command, folder = [], self.layers.repository
         if not base:
             bubblewrap.make_etc(f"{self.layers.base}/etc")
             command = bubblewrap.arguments(wanted["bubblewrap"], self.layers, binds)
             folder = self.layers.workdir
-        self.shell = Shell(command, wanted["env"], self.bounds, self.group, handle, folder)
+        self.shell = Shell(command, wanted["env"], bounds, self.cgroup, handle, folder)
         self.shell.start()
-        self.described: Said = {"workdir": folder, "overlay": self.layers.overlay, "group": self.group is not None}
+        self.described: Message = {
+            "workdir": folder,
+            "overlay": self.layers.overlay,
+            "cgroup": self.cgroup is not None,
+        }
 
-    def answer(self, asked: Said, content: bytes) -> Answer:
+    def answer(self, request: Message, content: bytes) -> Reply:
         """Do what is asked. What the file system refuses is an answer: {"errno": 2, "failed": "No such file ..."}."""
-        work: Callable[[Said, bytes], Answer] = getattr(self, f"_do_{asked['do']}")
+        work: dict[str, Callable[[], Reply]] = {
+            "run": lambda: self._run(request["command"], request["wall"]),
+            "read": lambda: ({}, self.layers.read(request["path"])),
+            "write": lambda: self._write(request["path"], content),
+            "changes": lambda: ({"changes": [list(change) for change in self.layers.changes()]}, b""),
+            "content": lambda: self._content(request["path"], request["pristine"]),
+            "snapshot": self._snapshot,
+            "restore": lambda: self._restore(request["snapshot"]),
+            "reset": lambda: self._restart_over(self.layers.reset, ShellState()),
+        }
         try:
-            return work(asked, content)
+            return work[request["do"]]()
         except OSError as error:
             return {"errno": error.errno or 5, "failed": error.strerror or str(error)}, b""
 
     def end(self) -> None:
         self.shell.stop()
-        if self.group:
-            self.group.remove()
+        if self.cgroup:
+            self.cgroup.remove()
 
-    def _do_run(self, asked: Said, _: bytes) -> Answer:
-        done = self.shell.run(asked["command"], asked["wall"])
-        folder = self.shell.memory.folder or self.shell.folder
-        said: Said = {"exit_code": done.exit_code, "cut": done.cut, "ended": done.ended, "seconds": done.seconds}
-        return {**said, "folder": folder}, done.output
+    def _run(self, command: str, wall_seconds: float) -> Reply:
+        done = self.shell.run(command, wall_seconds)
+        folder = self.shell.state.folder or self.shell.folder
+        reply: Message = {"exit_code": done.exit_code, "cut": done.cut, "ended": done.ended, "seconds": done.seconds}
+        return {**reply, "folder": folder}, done.output
 
-    def _do_read(self, asked: Said, _: bytes) -> Answer:
-        return {}, self.layers.read(asked["path"])
-
-    def _do_write(self, asked: Said, content: bytes) -> Answer:
-        self.layers.write(asked["path"], content)
+    def _write(self, path: str, content: bytes) -> Reply:
+        self.layers.write(path, content)
         return {}, b""
 
-    def _do_changes(self, asked: Said, _: bytes) -> Answer:
-        return {"changes": [list(change) for change in self.layers.changes()]}, b""
+    def _content(self, path: str, pristine: bool) -> Reply:
+        mode, content = self.layers.content(path, pristine) or (0, b"")
+        return {"mode": mode}, content
 
-    def _do_content(self, asked: Said, _: bytes) -> Answer:
-        found = self.layers.content(asked["path"], asked["pristine"])
-        return ({"mode": found[0]}, found[1]) if found else ({"mode": 0}, b"")
-
-    def _do_snapshot(self, asked: Said, _: bytes) -> Answer:
+    def _snapshot(self) -> Reply:
         name = self.layers.snapshot()
-        self._memories[name] = self.shell.memory
+        self._states[name] = self.shell.state
         return {"snapshot": name}, b""
 
-    def _do_restore(self, asked: Said, _: bytes) -> Answer:
-        if asked["snapshot"] not in self._memories:
-            return {"errno": 2, "failed": f"no snapshot {asked['snapshot']!r}"}, b""
-        return self._anew(lambda: self.layers.restore(asked["snapshot"]), self._memories[asked["snapshot"]])
+    def _restore(self, name: str) -> Reply:
+        if name not in self._states:
+            return {"errno": 2, "failed": f"no snapshot {name!r}"}, b""
+        return self._restart_over(lambda: self.layers.restore(name), self._states[name])
 
-    def _do_reset(self, asked: Said, _: bytes) -> Answer:
-        return self._anew(self.layers.reset, Memory())
-
-    def _anew(self, change: Callable[[], None], memory: Memory) -> Answer:
+    def _restart_over(self, change_files: Callable[[], None], state: ShellState) -> Reply:
+        """Change the files while nothing runs, and start the shell again in the state given."""
         self.shell.stop()
-        change()
-        self.shell.memory = memory
+        change_files()
+        self.shell.state = state
         self.shell.start()
         return {}, b""

@@ -1,4 +1,4 @@
-"""Linux's own calls that Python has no names for: namespaces, mounts, and what becomes of orphans."""
+"""System calls of Linux that Python has no functions for: namespaces, mounts, and the adoption of orphans."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def adopt_orphans() -> None:
-    """Become the parent of what one's descendants leave behind, so that it can be waited for."""
+    """Become the parent of orphaned descendants, so that they can be waited for."""
     _checked(_libc.prctl(_SUBREAPER, 1, 0, 0, 0), "adopt orphans")
 
 
 def die_with_parent() -> None:
+    """Have this process killed when its parent ends."""
     _checked(_libc.prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "die with parent")
 
 
 def own_namespace() -> str:
-    """A mount namespace of this process's own, and where that takes it a user namespace: "root" or "user"."""
+    """Move into a new mount namespace ("root"), within a new user namespace where that is needed ("user")."""
     uid, gid = os.geteuid(), os.getegid()
     if uid == 0 and _libc.unshare(NEWNS) == 0:
         kind = "root"
@@ -40,38 +41,41 @@ def own_namespace() -> str:
 
 
 def read_only() -> None:
-    """Everything that is mounted now can only be read in this namespace, by whatever way it is reached.
+    """Make everything that is mounted now read-only in this namespace, by whatever path it is reached.
 
-    What runs in the sandbox may be the owner of the host's own files: through /proc/1/exe or a device that it has
-    open, it could otherwise change their modes.
+    What runs in the sandbox may own files of the host: through /proc/1/exe or an open device it could otherwise change
+    their modes.
     """
     if not _set("/", RDONLY, 0, _RECURSIVE):
         with open("/proc/self/mountinfo") as file:  # before Linux 5.12, one by one
             points = [line.split()[4].encode().decode("unicode_escape") for line in file]
         for point in points:
             _libc.mount(b"none", point.encode(), None, REMOUNT | BIND | RDONLY, None)
-    # bubblewrap says there who is who; the sandbox has one of its own
+    # bubblewrap writes the user map to /proc; the sandbox has a /proc of its own
     if not _set("/proc", 0, RDONLY, 0):
         _libc.mount(b"none", b"/proc", None, REMOUNT | BIND | NOSUID | NODEV | _NOEXEC, None)
 
 
-def _set(path: str, on: int, off: int, how: int) -> bool:
-    wanted = (ctypes.c_uint64 * 4)(on, off, 0, 0)
-    size = ctypes.c_size_t(ctypes.sizeof(wanted))
-    said = _libc.syscall(_MOUNT_SETATTR, _HERE, ctypes.c_char_p(path.encode()), how, ctypes.byref(wanted), size)
-    return bool(said == 0)
+def _set(path: str, on: int, off: int, flags: int) -> bool:
+    """Set and clear attributes of a mount; False where the kernel cannot."""
+    attributes = (ctypes.c_uint64 * 4)(on, off, 0, 0)
+    size = ctypes.c_size_t(ctypes.sizeof(attributes))
+    result = _libc.syscall(_MOUNT_SETATTR, _HERE, ctypes.c_char_p(path.encode()), flags, ctypes.byref(attributes), size)
+    return bool(result == 0)
 
 
 def mount(source: str, target: str, kind: str, flags: int = 0, options: str = "") -> None:
-    done = _libc.mount(source.encode(), target.encode(), kind.encode() or None, flags, options.encode() or None)
-    _checked(done, f"mount {kind or source} at {target}")
+    """Raises OSError."""
+    result = _libc.mount(source.encode(), target.encode(), kind.encode() or None, flags, options.encode() or None)
+    _checked(result, f"mount {kind or source} at {target}")
 
 
 def unmount(target: str) -> None:
+    """Raises OSError."""
     _checked(_libc.umount2(target.encode(), DETACH), f"unmount {target}")
 
 
-def _checked(result: int, what: str) -> None:
+def _checked(result: int, action: str) -> None:
     if result != 0:
         number = ctypes.get_errno()
-        raise OSError(number, f"cannot {what}: {os.strerror(number)}")
+        raise OSError(number, f"cannot {action}: {os.strerror(number)}")

@@ -1,6 +1,7 @@
-"""Messages between a sandbox and its keeper, which are one interpreter's: an object, and bytes beside it.
+"""Messages between a sandbox and its supervisor: a dictionary of plain values, and bytes beside it.
 
-Over a socket, read and written as a plain file: what handles sockets and JSON takes longer to load than all the rest.
+Both sides run the same interpreter, so ``marshal`` will do. The socket is read and written as a plain file: the modules
+for sockets and JSON take longer to load than all the rest of the supervisor.
 """
 
 from __future__ import annotations
@@ -10,34 +11,34 @@ import os
 import struct
 from typing import Any
 
-HEADER = struct.Struct("!IQ")  # lengths of the object and of the bytes
-Said = dict[str, Any]
+HEADER = struct.Struct("!IQ")  # lengths of the dictionary and of the bytes
+Message = dict[str, Any]
 
 
-def pack(said: Said, content: bytes = b"") -> bytes:
-    text = marshal.dumps(said)
-    return HEADER.pack(len(text), len(content)) + text + content
+def pack(message: Message, content: bytes = b"") -> bytes:
+    packed = marshal.dumps(message)
+    return HEADER.pack(len(packed), len(content)) + packed + content
 
 
-def unpack(text: bytes) -> Said:
-    said: Said = marshal.loads(text)
-    return said
+def unpack(packed: bytes) -> Message:
+    message: Message = marshal.loads(packed)
+    return message
 
 
-def send(handle: int, said: Said, content: bytes = b"") -> None:
+def send(handle: int, message: Message, content: bytes = b"") -> None:
     """Raises BrokenPipeError when the other side is gone."""
-    view = memoryview(pack(said, content))
+    view = memoryview(pack(message, content))
     while view:
         view = view[os.write(handle, view) :]
 
 
-def receive(handle: int) -> tuple[Said, bytes]:
+def receive(handle: int) -> tuple[Message, bytes]:
     """The next message. Raises EOFError when the other side is gone."""
-    text, content = HEADER.unpack(_exactly(handle, HEADER.size))
-    return unpack(_exactly(handle, text)), _exactly(handle, content)
+    message_length, content_length = HEADER.unpack(_read_exactly(handle, HEADER.size))
+    return unpack(_read_exactly(handle, message_length)), _read_exactly(handle, content_length)
 
 
-def _exactly(handle: int, count: int) -> bytes:
+def _read_exactly(handle: int, count: int) -> bytes:
     chunks = []
     while count:
         chunk = os.read(handle, min(count, 1 << 20))

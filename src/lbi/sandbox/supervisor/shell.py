@@ -1,4 +1,4 @@
-"""A bash that is kept open: commands in, their output and exit codes out, within limits."""
+"""A bash that stays open: runs commands one after another within limits; their output and exit codes come back."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from collections import deque
 from typing import NamedTuple
 
 from lbi.sandbox.supervisor import processes
-from lbi.sandbox.supervisor.cgroups import Group, Used
+from lbi.sandbox.supervisor.cgroups import Cgroup, Used
 
-TICK = 0.05  # seconds between two looks at what is used
-FLOOD = 256  # times the output that is kept, and a command is stopped
-CROWDED = 3.0  # seconds at the limit of processes, and they are all ended
+TICK = 0.05  # seconds between two checks of the limits
+FLOOD = 256  # a command is stopped when it writes this many times the output that is kept
+CROWDED_SECONDS = 3.0  # all processes are ended when they have been at their limit for this long
 MOST_VARIABLES = 256 * 1024
-PATIENCE = 30.0  # seconds that a shell has to start
-LAST = 2.0  # seconds that a shell that is ending has to say how
-#: what a command needs to know is on 3, what became of it goes to 4, and it has neither; its output is on 5 and not
-#: on 1, so that what it does to its own output ends with it
+START_SECONDS = 30.0  # in which a shell must start
+EXIT_SECONDS = 2.0  # in which a shell whose pipe has closed must end
+#: Commands are read from handle 3, and their status goes to handle 4; a command itself sees neither. Its output is on
+#: handle 5 and not on 1, so that what a command does to its own output ends with it.
 LOOP = r"""ulimit -SHu %d 2>/dev/null
 while IFS= read -r -d '' -u 3 __command; do
 eval "$__command" </dev/null >&5 2>&5 3<&- 4>&- 5>&-
@@ -30,7 +30,7 @@ done"""
 
 
 class Bounds(NamedTuple):
-    """What all processes together may use."""
+    """The limits of all processes together: memory, output and disk in bytes, processor time in seconds."""
 
     memory: int
     processes: int
@@ -39,7 +39,9 @@ class Bounds(NamedTuple):
     disk: int
 
 
-class Ended(NamedTuple):
+class CommandResult(NamedTuple):
+    """How a command ended; ``cut`` is how many bytes are missing in the middle of its output."""
+
     exit_code: int | None
     cut: int
     ended: str
@@ -47,22 +49,22 @@ class Ended(NamedTuple):
     output: bytes
 
 
-class Memory(NamedTuple):
-    """Where the shell is, and its exported variables, as bash writes them."""
+class ShellState(NamedTuple):
+    """The shell's folder, and its exported variables as bash writes them."""
 
     folder: str = ""
     variables: bytes = b""
 
 
 class Output:
-    """Beginning and end of what a command writes."""
+    """Keeps the beginning and the end of what a command writes."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, limit: int) -> None:
         self.total = 0
-        self._half = max(most // 2, 1)
+        self._half = max(limit // 2, 1)
         self._head = bytearray()
         self._tail: deque[bytes] = deque()
-        self._kept = 0
+        self._tail_length = 0
 
     def add(self, chunk: bytes) -> None:
         self.total += len(chunk)
@@ -72,54 +74,53 @@ class Output:
             chunk = chunk[room:]
         if chunk:
             self._tail.append(chunk)
-            self._kept += len(chunk)
-            while self._kept - len(self._tail[0]) >= self._half:
-                self._kept -= len(self._tail.popleft())
+            self._tail_length += len(chunk)
+            while self._tail_length - len(self._tail[0]) >= self._half:
+                self._tail_length -= len(self._tail.popleft())
 
-    def whole(self) -> tuple[bytes, int, int]:
-        """(what is kept, where it was cut, bytes that are missing there)."""
+    def whole(self) -> tuple[bytes, int]:
+        """(what is kept, how many bytes are missing in its middle)."""
         tail = b"".join(self._tail)[-self._half :]
-        return bytes(self._head) + tail, len(self._head), self.total - len(self._head) - len(tail)
+        return bytes(self._head) + tail, self.total - len(self._head) - len(tail)
 
 
 class Shell:
-    """``command`` is what bash's arguments are appended to; ``alive`` is the handle of whoever asks for commands."""
+    """Bash in a sandbox. ``command`` is the program that confines it, ``requester`` the socket that sends commands."""
 
     def __init__(
         self,
         command: list[str],
         environment: dict[str, str],
         bounds: Bounds,
-        group: Group | None,
-        alive: int,
+        cgroup: Cgroup | None,
+        requester: int,
         folder: str,
     ) -> None:
         self.command, self.environment, self.folder = command, environment, folder
-        self.bounds, self.group, self.alive = bounds, group, alive
-        self.memory = Memory()
+        self.bounds, self.cgroup, self.requester = bounds, cgroup, requester
+        self.state = ShellState()  # of the last command that ended well
         self.pid = 0
         self._commands = self._status = self._output = -1
 
     def start(self) -> None:
-        """Start bash where the last one was."""
+        """Start bash in the folder, and with the variables, of the last one. Raises OSError."""
         (commands, self._commands), (self._status, status) = os.pipe(), os.pipe()
         self._output, output = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            self._become(commands, status, output)
+            self._run_child(commands, status, output)
         for theirs in (commands, status, output):
             os.close(theirs)
         for ours in (self._status, self._output):
             os.set_blocking(ours, False)
-        folder = self.memory.folder or self.folder
-        again = b"cd " + _quoted(folder) + b" 2>/dev/null\n" + self.memory.variables
-        self._tell(again)
-        said, now = Output(self.bounds.output), time.monotonic()
-        _, ended = self._follow(said, now + PATIENCE, now)
+        folder = self.state.folder or self.folder
+        self._send(b"cd " + _quoted(folder) + b" 2>/dev/null\n" + self.state.variables)
+        startup, now = Output(self.bounds.output), time.monotonic()
+        _, ended = self._wait_for_end(startup, now + START_SECONDS)
         if ended != "exited" or not self.pid:
-            self._drain(said)
-            why = said.whole()[0].decode(errors="replace").strip()[-300:] or ended
-            raise OSError(5, f"the shell did not start: {why}")
+            self._drain(startup)
+            reason = startup.whole()[0].decode(errors="replace").strip()[-300:] or ended
+            raise OSError(5, f"the shell did not start: {reason}")
 
     def stop(self) -> None:
         """End everything that runs, and wait until it has ended."""
@@ -129,14 +130,14 @@ class Shell:
                 os.close(handle)
         self._commands = self._status = self._output = -1
 
-    def run(self, command: str, wall: float) -> Ended:
+    def run(self, command: str, wall_seconds: float) -> CommandResult:
         """Run one command; afterwards there is a shell again, whatever happened."""
         began = time.monotonic()
         output = Output(self.bounds.output)
-        oom = self.group.killed_for_memory() if self.group else 0
-        self._tell(command.encode("utf-8", "surrogateescape").replace(b"\0", b""))
-        code, ended = self._follow(output, began + wall, began)
-        if self.group and self.group.killed_for_memory() > oom:
+        killed_before = self.cgroup.killed_for_memory() if self.cgroup else 0
+        self._send(command.encode("utf-8", "surrogateescape").replace(b"\0", b""))
+        code, ended = self._wait_for_end(output, began + wall_seconds)
+        if self.cgroup and self.cgroup.killed_for_memory() > killed_before:
             ended = "memory"
         if ended != "exited" and code is None:
             self._end()
@@ -144,17 +145,17 @@ class Shell:
         if not self.pid:
             self.stop()
             self.start()
-        kept, _, cut = output.whole()
-        return Ended(code, cut, ended, time.monotonic() - began, kept)
+        whole, cut = output.whole()
+        return CommandResult(code, cut, ended, time.monotonic() - began, whole)
 
-    def watch(self) -> None:
-        """Between commands: what was left running keeps to the limits too."""
-        if self._over(self.used(), 0.0, float("inf")):
+    def check_background(self) -> None:
+        """Enforce the limits between commands on what was left running in the background."""
+        if self._exceeded(self.used(), 0.0, float("inf")):
             self.stop()
             self.start()
 
     def used(self) -> Used:
-        return self.group.used() if self.group else processes.used(os.getpid())
+        return self.cgroup.used() if self.cgroup else processes.used(os.getpid())
 
     def _end(self) -> None:
         """End everything that runs; what was written can still be read."""
@@ -163,71 +164,75 @@ class Shell:
 
     # one command
 
-    def _tell(self, command: bytes) -> None:
-        """In the background of the reading, as a long command is more than a pipe takes at once."""
+    def _send(self, command: bytes) -> None:
+        """Write a command to the shell, piece by piece, as a long one does not fit into a pipe at once."""
         view = memoryview(command + b"\0")
         os.set_blocking(self._commands, False)
         while view:
             _, ready, _ = select.select([], [self._commands], [], 10)
             if not ready:
-                return  # the shell does not read; the wall clock will tell
+                return  # the shell does not read; the command will run out of time
             try:
                 view = view[os.write(self._commands, view) :]
             except BrokenPipeError:
                 return
 
-    def _follow(self, output: Output, deadline: float, began: float) -> tuple[int | None, str]:
-        """Until the command has ended or must be: (exit code, how it ended). Without a shell in the end, pid is 0."""
-        said, spent, crowded = b"", self.used().cpu, 0.0
+    def _wait_for_end(self, output: Output, deadline: float) -> tuple[int | None, str]:
+        """Wait until the command ends or exceeds a limit: (exit code, how it ended). A lost shell sets ``pid`` to 0."""
+        status, cpu_before, crowded_since = b"", self.used().cpu, 0.0
         poller = select.poll()
-        for handle in (self._output, self._status, self.alive):
+        for handle in (self._output, self._status, self.requester):
             poller.register(handle, select.POLLIN | select.POLLHUP)
-        looked = time.monotonic()
+        checked = time.monotonic()
         while True:
             ready = {handle for handle, _ in poller.poll(TICK * 1000)}
-            if self.alive in ready:
+            if self.requester in ready:
                 raise EOFError  # nobody waits for the answer any more
             if self._output in ready and not self._read(output):
                 poller.unregister(self._output)
             if self._status in ready:
-                chunk = _some(self._status)
+                chunk = _available(self._status)
                 if chunk == b"":
-                    return self._gone()
-                said += chunk or b""
-                if said.count(b"\0") >= 3:
-                    return self._remember(said), self._crowded()
+                    return self._shell_ended()
+                status += chunk or b""
+                if status.count(b"\0") >= 3:
+                    return self._take_state(status), self._ended_or_crowded()
             now = time.monotonic()
             if output.total > FLOOD * self.bounds.output:
                 return None, "output"
             if now >= deadline:
                 return None, "time"
-            if now - looked >= TICK:
-                looked, used = now, self.used()
-                crowded = (crowded or now) if used.processes >= self.bounds.processes * 0.9 else 0.0
-                reason = self._over(used, spent, now - crowded if crowded else 0.0)
+            if now - checked >= TICK:
+                checked, used = now, self.used()
+                crowded_since = (crowded_since or now) if self._is_crowded(used) else 0.0
+                reason = self._exceeded(used, cpu_before, now - crowded_since if crowded_since else 0.0)
                 if reason:
                     return None, reason
 
-    def _over(self, used: Used, spent: float, crowded: float) -> str:
+    def _exceeded(self, used: Used, cpu_before: float, crowded: float) -> str:
+        """Which limit is exceeded, or "". ``crowded``: seconds near the limit of processes; inf between commands."""
         if used.memory > self.bounds.memory:
             return "memory"
-        if used.cpu - spent > self.bounds.cpu and crowded != float("inf"):
+        if used.cpu - cpu_before > self.bounds.cpu and crowded != float("inf"):
             return "time"
-        if used.processes > self.bounds.processes or CROWDED < crowded < float("inf"):
+        if used.processes > self.bounds.processes or CROWDED_SECONDS < crowded < float("inf"):
             return "killed"
         return ""
 
-    def _crowded(self) -> str:
-        """A command that has returned and left so much running that no other could start is no success."""
-        if self.used().processes < self.bounds.processes * 0.9:
+    def _is_crowded(self, used: Used) -> bool:
+        return used.processes >= self.bounds.processes * 0.9
+
+    def _ended_or_crowded(self) -> str:
+        """A command that leaves so many processes running that no other could start did not end well."""
+        if not self._is_crowded(self.used()):
             return "exited"
         self._end()
         return "killed"
 
-    def _gone(self) -> tuple[int | None, str]:
+    def _shell_ended(self) -> tuple[int | None, str]:
         """The shell itself has ended: by ``exit``, by ``exec``, or killed."""
         pid, status = self.pid, 0
-        deadline = time.monotonic() + LAST
+        deadline = time.monotonic() + EXIT_SECONDS
         while time.monotonic() < deadline:
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
@@ -240,23 +245,24 @@ class Shell:
             return None, "killed"
         return os.waitstatus_to_exitcode(status), "exited"
 
-    def _remember(self, said: bytes) -> int:
-        code, folder, variables, *_ = said.split(b"\0")
+    def _take_state(self, status: bytes) -> int:
+        """The exit code of a status line; the shell's folder and variables in it are remembered."""
+        code, folder, variables, *_ = status.split(b"\0")
         if len(variables) <= MOST_VARIABLES:
-            self.memory = Memory(os.fsdecode(folder), variables)
+            self.state = ShellState(os.fsdecode(folder), variables)
         return int(code) if code.isdigit() else 1
 
     def _read(self, output: Output) -> bool:
-        """What there is to read; False at its end."""
-        chunk = _some(self._output)
+        """Add the output that can be read now; False at its end."""
+        chunk = _available(self._output)
         if chunk:
             output.add(chunk)
         return chunk != b""
 
     def _drain(self, output: Output) -> None:
-        """What the command wrote before it ended; what the background goes on writing is for the next one."""
-        most = output.total + (1 << 20)
-        while output.total < most:
+        """Read what the command wrote before it ended. What the background goes on writing belongs to the next one."""
+        limit = output.total + (1 << 20)
+        while output.total < limit:
             try:
                 chunk = os.read(self._output, 1 << 16)
             except OSError:
@@ -267,11 +273,11 @@ class Shell:
 
     # the child
 
-    def _become(self, commands: int, status: int, output: int) -> None:
+    def _run_child(self, commands: int, status: int, output: int) -> None:
         try:
             os.setsid()
-            if self.group:
-                self.group.enter()  # before its handles make room
+            if self.cgroup:
+                self.cgroup.enter()  # before its handles make room
             null, _ = os.pipe()  # the host's own null device is nothing to hand in
             # above the ones to come, so that none is overwritten before it is moved
             moved = [
@@ -293,13 +299,13 @@ class Shell:
             os._exit(127)
 
 
-def _limit(what: int, most: int) -> None:
-    hard = resource.getrlimit(what)[1]
-    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    resource.setrlimit(what, (most, most))
+def _limit(kind: int, value: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (value, value))
 
 
-def _some(handle: int) -> bytes | None:
+def _available(handle: int) -> bytes | None:
     """What can be read now; b"" at the end, None if there is nothing yet."""
     try:
         return os.read(handle, 1 << 18)

@@ -1,6 +1,6 @@
-"""Two trees -> what differs between them; and copies of a tree with all that an overlay keeps in it.
+"""Trees of files: what differs between two of them, and copies that keep the marks of an overlay.
 
-Runs as a child whose root is the sandbox's own folder, so that a link planted there leads nowhere else.
+Runs in a child whose root is the sandbox's own folder, so that a link planted there cannot lead out of it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LINK = 0o120000
 
 
 def prepare() -> None:
-    """Load what takes long to load, and could not be found any more with another root."""
+    """Import the modules that are slow to load; after a change of root they could no longer be found."""
     global hashlib, shutil
     import hashlib
     import shutil
@@ -35,28 +35,30 @@ class Entry(NamedTuple):
 
 
 class Change(NamedTuple):
+    """A file that was added (no ``old``), removed (no ``new``) or changed."""
+
     path: str  # relative, without a leading slash
     old: Entry | None
     new: Entry | None
 
 
 def changes(lower: str, merged: str, upper: str = "") -> list[Change]:
-    """What differs in ``merged`` from ``lower``, sorted by path. Only what is in ``upper`` is looked at, if given."""
+    """The files of ``merged`` that differ from ``lower``, by path; with ``upper``, only files in it are compared."""
     touched = _touched(lower, merged, upper, "") if upper else _all(lower, merged, "")
-    found = []
+    differing = []
     for path in sorted(set(touched)):
         old, new = entry(lower, path), entry(merged, path)
         if old != new:
-            found.append(Change(path, old, new))
-    return found
+            differing.append(Change(path, old, new))
+    return differing
 
 
 def entry(root: str, path: str) -> Entry | None:
     """A file or link of a tree; None for what is absent, behind a link, a folder, or nothing that git keeps."""
-    found = _mode(root, path)
-    if found is None:
+    located = _locate(root, path)
+    if located is None:
         return None
-    mode, full = found
+    mode, full = located
     hashed, size = hashlib.blake2b(digest_size=16), 0
     with contextlib.suppress(OSError):
         if mode == LINK:
@@ -71,24 +73,24 @@ def entry(root: str, path: str) -> Entry | None:
 
 
 def read(root: str, path: str) -> tuple[int, bytes] | None:
-    """(git's mode, content) of a file or link, the folders to which are no links."""
-    found = _mode(root, path)
-    if found is None:
+    """(git's mode, content) of a file or link that lies behind no link."""
+    located = _locate(root, path)
+    if located is None:
         return None
-    mode, full = found
+    mode, full = located
     with contextlib.suppress(OSError):
         return mode, os.fsencode(os.readlink(full)) if mode == LINK else read_file(full)
     return None
 
 
 def read_file(path: str) -> bytes:
-    """A regular file's content. Raises OSError; what is no regular file is never waited for."""
+    """A regular file's content. Raises OSError at once for anything else, such as a pipe."""
     with _opened(path) as file:
         return file.read()
 
 
 def _opened(path: str) -> BinaryIO:
-    # a pipe without a writer would be waited for, and what a device does when it is read nobody knows
+    # reading a pipe without a writer would wait for ever, and reading a device could do anything
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     kind = os.fstat(handle).st_mode
     if stat.S_ISREG(kind):
@@ -99,7 +101,7 @@ def _opened(path: str) -> BinaryIO:
     raise OSError(22, "not a regular file", path)
 
 
-def _mode(root: str, path: str) -> tuple[int, str] | None:
+def _locate(root: str, path: str) -> tuple[int, str] | None:
     """(git's mode, path from here) of a file or link that is reached without following any link."""
     full = os.path.join(root, path)
     try:
@@ -125,7 +127,7 @@ def write_file(path: str, content: bytes) -> None:
 
 
 def copy_tree(source: str, target: str) -> None:
-    """Copy files, links, marks of an overlay and times; sockets and pipes are left out."""
+    """Copy files, links, times and the marks of an overlay; sockets and pipes are left out."""
     os.makedirs(target, exist_ok=True)
     with os.scandir(source) as entries:
         for item in entries:
@@ -154,7 +156,7 @@ def _copy_marks(source: str, target: str) -> None:
 
 
 def _touched(lower: str, merged: str, upper: str, folder: str) -> Iterator[str]:
-    """Files that an overlay keeps anew, and those that are gone from the folders it keeps anew."""
+    """Files in an overlay's upper folder, and those that are gone from folders in it."""
     for name in _names(upper, folder):
         path = os.path.join(folder, name)
         if _is_folder(upper, path):
@@ -194,7 +196,7 @@ def _alike(one: str, other: str) -> bool:
 
 
 def _names(root: str, folder: str) -> list[str]:
-    """What git would look at in a folder; nothing where there is none."""
+    """The names that git would look at in a folder; none where there is no folder."""
     if folder and not (_reached(root, folder) and _is_folder(root, folder)):
         return []
     try:
@@ -211,6 +213,6 @@ def _is_folder(root: str, path: str) -> bool:
 
 
 def _reached(root: str, path: str) -> bool:
-    """Whether all folders on the way are folders: what lies behind a link is no part of the tree."""
+    """Whether every parent is a folder: what lies behind a link is no part of the tree."""
     parts = path.split("/")[:-1]
     return all(_is_folder(root, "/".join(parts[: at + 1])) for at in range(len(parts)))

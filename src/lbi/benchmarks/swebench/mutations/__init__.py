@@ -1,1 +1,1 @@
-"""Bugs made on purpose: a repository and its tests -> tasks whose solution is known."""
+"""Makes tasks of a repository of one's own: small bugs are put into its code, and those that break tests are kept."""

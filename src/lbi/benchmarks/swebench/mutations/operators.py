@@ -1,6 +1,6 @@
-"""Python source -> the mutations that it allows: Mutation(operator="boundary", old="<", new="<=", line=12, ...).
+"""The mutations that a Python file allows, such as Mutation(operator="boundary", old="<", new="<=", line=12, ...).
 
-Only code inside functions is mutated, and only the bytes of the mutation change, so the rest reads as it did.
+Only code inside functions is mutated, and only the bytes of the mutation change; all other text stays as it is.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class Mutation(Record):
     function: str  # that it is in: Class.method
 
 
-class _Place:
-    """A source file and its bytes, in which a node's position becomes an offset."""
+class _Source:
+    """A source file, in which the positions of nodes become offsets of bytes."""
 
     def __init__(self, source: str, path: str) -> None:
         self.path = path
@@ -88,7 +88,7 @@ class _Place:
         )
 
     def between(self, left: ast.expr, right: ast.expr, old: str) -> tuple[int, int] | None:
-        """Where an operator stands between its operands, if it is there once and no comment is."""
+        """(start, end) of an operator between its operands; None if there is anything else, such as a comment."""
         start, end = self.end(left), self.start(right)
         gap = self.text(start, end)
         words = " ".join(gap.replace("(", " ").replace(")", " ").replace("\\", " ").split())
@@ -101,15 +101,17 @@ class _Place:
 
 
 def mutations(source: str, path: str) -> list[Mutation]:
-    """Every mutation of a file, in order. Raises SyntaxError or ValueError for what is no Python.
+    """Every mutation of a file, in order. Raises SyntaxError or ValueError for a file that is no Python.
 
-    Whether the file still compiles is left to ``compiles``, as few of them are ever tried.
+    Some may not compile; ``compiles`` checks that for the few that are tried.
     """
     tree = ast.parse(source)
     _check_lines(source)
-    place = _Place(source, path)
-    found = [change for function, node in _inside(tree) for make in OPERATORS for change in make(place, node, function)]
-    return list(dict.fromkeys(found))
+    file = _Source(source, path)
+    changes = [
+        change for function, node in _inside(tree) for make in OPERATORS for change in make(file, node, function)
+    ]
+    return list(dict.fromkeys(changes))
 
 
 def mutated(content: bytes, mutation: Mutation) -> bytes:
@@ -120,7 +122,7 @@ def mutated(content: bytes, mutation: Mutation) -> bytes:
 
 
 def _check_lines(source: str) -> None:
-    """Positions count lines as the tokenizer does; a form feed or an odd line end would move them."""
+    """Raise ValueError for line ends, such as form feeds, at which the parser and we would count lines differently."""
     if "\r" in source or "\f" in source or "\v" in source:
         raise ValueError("line ends that positions cannot be counted by")
     list(tokenize.generate_tokens(io.StringIO(source).readline))
@@ -136,7 +138,7 @@ def compiles(content: bytes, change: Mutation) -> bool:
 
 
 def _inside(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
-    """(function, node) of all that runs in functions; no docstrings, annotations, decorators or parts of f-strings."""
+    """(function, node) of all code in functions, without docstrings, annotations, decorators and parts of f-strings."""
 
     def visit(node: ast.AST, names: tuple[str, ...], inside: bool) -> Iterator[tuple[str, ast.AST]]:
         if isinstance(node, ast.JoinedStr):
@@ -163,72 +165,72 @@ def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
     return body[1:] if described else body
 
 
-# operators: (place, node, function) -> changes
+# operators: (source, node, function) -> changes
 
 
 def _swapped(
-    place: _Place, name: str, left: ast.expr, right: ast.expr, pair: tuple[str, str] | None, function: str
+    source: _Source, name: str, left: ast.expr, right: ast.expr, pair: tuple[str, str] | None, function: str
 ) -> Iterator[Mutation]:
-    if pair and (where := place.between(left, right, pair[0])):
-        yield place.change(name, *where, pair[1], function)
+    if pair and (where := source.between(left, right, pair[0])):
+        yield source.change(name, *where, pair[1], function)
 
 
-def comparison(place: _Place, node: ast.AST, function: str) -> Iterator[Mutation]:
+def comparison(source: _Source, node: ast.AST, function: str) -> Iterator[Mutation]:
     if isinstance(node, ast.Compare) and len(node.ops) == 1:
         pair = _COMPARISON[type(node.ops[0])]
-        yield from _swapped(place, "comparison", node.left, node.comparators[0], pair, function)
+        yield from _swapped(source, "comparison", node.left, node.comparators[0], pair, function)
 
 
-def boundary(place: _Place, node: ast.AST, function: str) -> Iterator[Mutation]:
+def boundary(source: _Source, node: ast.AST, function: str) -> Iterator[Mutation]:
     if isinstance(node, ast.Compare) and len(node.ops) == 1:
         pair = _BOUNDARY.get(type(node.ops[0]))
-        yield from _swapped(place, "boundary", node.left, node.comparators[0], pair, function)
+        yield from _swapped(source, "boundary", node.left, node.comparators[0], pair, function)
 
 
-def arithmetic(place: _Place, node: ast.AST, function: str) -> Iterator[Mutation]:
+def arithmetic(source: _Source, node: ast.AST, function: str) -> Iterator[Mutation]:
     if isinstance(node, ast.BinOp):
         pair = _ARITHMETIC.get(type(node.op))
-        yield from _swapped(place, "arithmetic", node.left, node.right, pair, function)
+        yield from _swapped(source, "arithmetic", node.left, node.right, pair, function)
 
 
-def boolean(place: _Place, node: ast.AST, function: str) -> Iterator[Mutation]:
+def boolean(source: _Source, node: ast.AST, function: str) -> Iterator[Mutation]:
     if isinstance(node, ast.BoolOp) and len(node.values) == 2:
         pair = ("and", "or") if isinstance(node.op, ast.And) else ("or", "and")
-        yield from _swapped(place, "boolean", node.values[0], node.values[1], pair, function)
+        yield from _swapped(source, "boolean", node.values[0], node.values[1], pair, function)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        start = place.start(node)
-        yield place.change("boolean", start, start + len("not"), "", function)
+        start = source.start(node)
+        yield source.change("boolean", start, start + len("not"), "", function)
 
 
-def condition(place: _Place, node: ast.AST, function: str) -> Iterator[Mutation]:
+def condition(source: _Source, node: ast.AST, function: str) -> Iterator[Mutation]:
     if isinstance(node, ast.If | ast.IfExp) and not isinstance(node.test, ast.NamedExpr):
-        start, end = place.start(node.test), place.end(node.test)
-        yield place.change("condition", start, end, f"not ({place.text(start, end)})", function)
+        start, end = source.start(node.test), source.end(node.test)
+        yield source.change("condition", start, end, f"not ({source.text(start, end)})", function)
 
 
-def constant(place: _Place, node: ast.AST, function: str) -> Iterator[Mutation]:
+def constant(source: _Source, node: ast.AST, function: str) -> Iterator[Mutation]:
     if not isinstance(node, ast.Constant):
         return
-    start, end = place.start(node), place.end(node)
+    start, end = source.start(node), source.end(node)
     if isinstance(node.value, bool):
-        yield place.change("constant", start, end, str(not node.value), function)
+        yield source.change("constant", start, end, str(not node.value), function)
     elif isinstance(node.value, int):
-        yield place.change("constant", start, end, str(node.value + 1), function)
+        yield source.change("constant", start, end, str(node.value + 1), function)
 
 
-def returned(place: _Place, node: ast.AST, function: str) -> Iterator[Mutation]:
+def returned(source: _Source, node: ast.AST, function: str) -> Iterator[Mutation]:
     if isinstance(node, ast.Return) and node.value is not None:
-        start, end = place.start(node.value), place.end(node.value)
-        if place.text(start, end) != "None":
-            yield place.change("return value", start, end, "None", function)
+        start, end = source.start(node.value), source.end(node.value)
+        if source.text(start, end) != "None":
+            yield source.change("return value", start, end, "None", function)
 
 
-def deleted(place: _Place, node: ast.AST, function: str) -> Iterator[Mutation]:
+def deleted(source: _Source, node: ast.AST, function: str) -> Iterator[Mutation]:
     if isinstance(node, _DELETABLE):
-        yield place.change("deleted statement", place.start(node), place.end(node), "pass", function)
+        yield source.change("deleted statement", source.start(node), source.end(node), "pass", function)
 
 
-def argument(place: _Place, node: ast.AST, function: str) -> Iterator[Mutation]:
+def argument(source: _Source, node: ast.AST, function: str) -> Iterator[Mutation]:
     """The first two arguments of a call change places."""
     if (
         isinstance(node, ast.Call)
@@ -236,14 +238,14 @@ def argument(place: _Place, node: ast.AST, function: str) -> Iterator[Mutation]:
         and not any(isinstance(a, ast.Starred) for a in node.args[:2])
     ):
         one, other = node.args[:2]
-        start, end = place.start(one), place.end(other)
-        first, second = place.text(start, place.end(one)), place.text(place.start(other), end)
+        start, end = source.start(one), source.end(other)
+        first, second = source.text(start, source.end(one)), source.text(source.start(other), end)
         if first != second:
-            gap = place.text(place.end(one), place.start(other))
-            yield place.change("arguments", start, end, f"{second}{gap}{first}", function)
+            gap = source.text(source.end(one), source.start(other))
+            yield source.change("arguments", start, end, f"{second}{gap}{first}", function)
 
 
-OPERATORS: tuple[Callable[[_Place, ast.AST, str], Iterator[Mutation]], ...] = (
+OPERATORS: tuple[Callable[[_Source, ast.AST, str], Iterator[Mutation]], ...] = (
     comparison,
     boundary,
     arithmetic,

@@ -1,4 +1,4 @@
-"""A repository x mutations -> those that break tests. Each is tried in a sandbox; the repository is only read."""
+"""Finds the mutations of a repository that break its tests. Each is tried in a sandbox; the repository is only read."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from lbi.benchmarks.swebench.patches import is_source
 from lbi.benchmarks.swebench.test_results import ANY_SOURCE, run_pytest
 from lbi.errors import UserError
 from lbi.records import Record, digest_of
-from lbi.sandbox.open import Limits, Sandbox, open_sandbox
+from lbi.sandbox.backends import open_sandbox
+from lbi.sandbox.protocol import Sandbox, SandboxLimits
 
-#: why a mutation is no task
+#: what a mutation did to the tests; only one that breaks some becomes a task
 Verdict = Literal["breaks", "survives", "no python", "stopped", "no report"]
-SLOWER = 3.0  # times the pristine repository's tests may a mutant's take
-LEAST = 5.0  # seconds that any mutant gets
+SLOWER = 3.0  # a mutant's tests may take this many times as long as the pristine repository's
+LEAST = 5.0  # and at least this many seconds
 
 
 @dataclass(frozen=True)
 class Ground:
-    """What is mutated and how its tests are run."""
+    """The repository that is mutated, and how its tests are run."""
 
     repository: Path
     python: Path
@@ -39,7 +40,7 @@ class Ground:
 
 
 class Baseline(Record):
-    """What the pristine repository's tests come to."""
+    """The tests that pass in the pristine repository, and how long all of them take."""
 
     passed: tuple[str, ...]
     seconds: float
@@ -51,7 +52,7 @@ class Baseline(Record):
 
 
 class Tried(Record):
-    """What a mutation came to."""
+    """What one mutation did to the tests."""
 
     mutation: Mutation
     verdict: Verdict
@@ -60,37 +61,38 @@ class Tried(Record):
 
 
 def candidates(repository: Path, only: Sequence[str], seed: int) -> list[Mutation]:
-    """Every mutation of the sources, seeded, with the operators in turns. Raises UserError where there is none.
+    """Every mutation of the sources, shuffled by ``seed``, the operators by turns. Raises UserError if there is none.
 
     ``only`` are files or folders of the repository; empty = all of its sources.
     """
-    found: dict[str, list[Mutation]] = {}
+    by_operator: dict[str, list[Mutation]] = {}
     for path in _sources(repository, only):
         try:
             text = (repository / path).read_text("utf-8")
             for mutation in mutations(text, path):
-                found.setdefault(mutation.operator, []).append(mutation)
+                by_operator.setdefault(mutation.operator, []).append(mutation)
         except (SyntaxError, ValueError, RecursionError):
             continue  # a file for another Python, or none at all
-    if not found:
+    if not by_operator:
         raise UserError(f"nothing to mutate in {repository}: no Python source with a function outside of its tests")
     chance = random.Random(f"mutate/{seed}")
-    for operator in sorted(found):
-        chance.shuffle(found[operator])
-    return list(_in_turns([found[operator] for operator in sorted(found)]))
+    for operator in sorted(by_operator):
+        chance.shuffle(by_operator[operator])
+    return list(_in_turns([by_operator[operator] for operator in sorted(by_operator)]))
 
 
 def _sources(repository: Path, only: Sequence[str]) -> list[str]:
-    below = [(repository / each).resolve() for each in only] or [repository.resolve()]
-    for each in below:
-        if not each.exists() or not each.is_relative_to(repository.resolve()):
-            raise UserError(f"no {each} in the repository {repository}")
-    files = {file for each in below for file in ([each] if each.is_file() else each.rglob("*.py"))}
+    roots = [(repository / path).resolve() for path in only] or [repository.resolve()]
+    for root in roots:
+        if not root.exists() or not root.is_relative_to(repository.resolve()):
+            raise UserError(f"no {root} in the repository {repository}")
+    files = {file for root in roots for file in ([root] if root.is_file() else root.rglob("*.py"))}
     paths = sorted(file.relative_to(repository.resolve()).as_posix() for file in files)
-    return [path for path in paths if is_source(path) and not any(_apart(part) for part in path.split("/"))]
+    return [path for path in paths if is_source(path) and not any(_is_foreign(part) for part in path.split("/"))]
 
 
-def _apart(part: str) -> bool:
+def _is_foreign(part: str) -> bool:
+    """Whether a name on a path belongs to something other than the repository's own sources."""
     return part.startswith(".") or part in ("build", "dist", "node_modules", "venv", "site-packages", "setup.py")
 
 
@@ -108,7 +110,7 @@ def _in_turns(groups: Iterable[list[Mutation]]) -> Iterator[Mutation]:
 @asynccontextmanager
 async def opened(ground: Ground, limit: float) -> AsyncIterator[Sandbox]:
     """A sandbox over the repository, in which the tests may run for ``limit`` seconds."""
-    limits = Limits(wall_seconds=limit, cpu_seconds=int(limit) + 1)
+    limits = SandboxLimits(wall_seconds=limit, cpu_seconds=int(limit) + 1)
     env = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "TZ": "UTC"}
     async with open_sandbox(
         ground.repository, backend=ground.backend, limits=limits, binds=ground.binds, env=env, unsafe=ground.unsafe
@@ -117,12 +119,12 @@ async def opened(ground: Ground, limit: float) -> AsyncIterator[Sandbox]:
 
 
 async def baseline(ground: Ground) -> Baseline:
-    """Run the tests of the pristine repository twice: what passes both times counts. Raises UserError."""
+    """Run the tests of the pristine repository twice; those that pass both times count. Raises UserError."""
     async with opened(ground, ground.wall_seconds) as sandbox:
         passed: set[str] | None = None
         for _ in range(2):
-            outcomes, done = await run_pytest(sandbox, ground.python, ground.tests, ANY_SOURCE)
-            now = {name for name, outcome in outcomes.items() if outcome == "passed"}
+            results, done = await run_pytest(sandbox, ground.python, ground.tests, ANY_SOURCE)
+            now = {name for name, status in results.items() if status == "passed"}
             if done.ended != "exited":
                 raise UserError(
                     f"the tests of {ground.repository} were stopped ({done.ended}); choose some with --tests, "
@@ -137,23 +139,23 @@ async def baseline(ground: Ground) -> Baseline:
 
 
 async def tried(sandbox: Sandbox, ground: Ground, before: Baseline, mutation: Mutation) -> Tried:
-    """Run the tests with a mutation; the sandbox is as before afterwards."""
+    """Run the tests with a mutation, then reset the sandbox."""
     content = (ground.repository / mutation.path).read_bytes()
     if not compiles(content, mutation):
         return Tried(mutation=mutation, verdict="no python")
     await sandbox.upload(mutation.path, mutated(content, mutation))
-    outcomes, done = await run_pytest(sandbox, ground.python, ground.tests, ANY_SOURCE)
+    results, done = await run_pytest(sandbox, ground.python, ground.tests, ANY_SOURCE)
     await sandbox.reset()
     if done.ended != "exited":
         return Tried(mutation=mutation, verdict="stopped", seconds=done.seconds)
-    if not outcomes:
+    if not results:
         return Tried(mutation=mutation, verdict="no report", seconds=done.seconds)
-    broken = tuple(name for name in before.passed if outcomes.get(name) != "passed")
+    broken = tuple(name for name in before.passed if results.get(name) != "passed")
     return Tried(mutation=mutation, verdict="breaks" if broken else "survives", broken=broken, seconds=done.seconds)
 
 
 def fingerprint(ground: Ground) -> str:
-    """Of all files that decide what a mutation comes to."""
+    """Hash of everything that decides what a mutation does: the Python files, the tests, the interpreter."""
     files = sorted(file for file in ground.repository.rglob("*.py") if file.is_file() and "/." not in file.as_posix())
-    said = [(file.relative_to(ground.repository).as_posix(), digest_of(file.read_bytes().hex())) for file in files]
-    return digest_of([said, ground.tests, str(ground.python)])
+    contents = [(file.relative_to(ground.repository).as_posix(), digest_of(file.read_bytes().hex())) for file in files]
+    return digest_of([contents, ground.tests, str(ground.python)])

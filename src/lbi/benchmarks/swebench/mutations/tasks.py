@@ -1,6 +1,6 @@
-"""Mutations that break tests -> a file of tasks, one JSON line each, which is also a data set of SWE-bench's format.
+"""Writes mutations that break tests as a file of tasks, one JSON line each, which is also a data set like SWE-bench's.
 
-Every mutation that was tried is kept beside it, so a run that was killed goes on where it was.
+Every mutation that was tried is stored in a file beside it, so that a run that was killed continues where it was.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ SHOWN = 8  # failing tests named in an instruction
 
 
 class _Head(Record):
-    """What the tries of a file belong to."""
+    """The first line of a file of tries: what they belong to."""
 
     fingerprint: str
     baseline: Baseline
 
 
 class Tries:
-    """The tries of one repository, in a file to which each is added as it is made."""
+    """The mutations of one repository that were tried, in a file to which each is added at once."""
 
     def __init__(self, file: Path, fingerprint: str) -> None:
         self._file = file
@@ -46,7 +46,7 @@ class Tries:
             return []
         text = self._file.read_text("utf-8")
         whole, newline, part = text.rpartition("\n")
-        if part:  # a kill in the middle of a line
+        if part:  # the run was killed in the middle of a line
             self._file.write_text(whole + newline, "utf-8")
         return [line for line in whole.split("\n") if line]
 
@@ -84,7 +84,7 @@ class Tries:
 
 
 def instance_of(ground: Ground, before: Baseline, tried: Tried) -> Instance:
-    """The task of a mutation. The instruction tells which tests fail, never what was changed or where."""
+    """The task of a mutation. The instruction says which tests fail, never what was changed or where."""
     mutation = tried.mutation
     pristine = (ground.repository / mutation.path).read_bytes()
     broken = mutated(pristine, mutation)
@@ -109,7 +109,7 @@ def instance_of(ground: Ground, before: Baseline, tried: Tried) -> Instance:
 
 
 def instruction(broken: tuple[str, ...]) -> str:
-    """What is asked for, by the tests that fail."""
+    """The instruction of a task, from the tests that fail."""
     shown = "\n".join(f"- {name}" for name in broken[:SHOWN])
     more = f"\n- and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
     many = "Tests that passed" if len(broken) > 1 else "A test that passed"
@@ -119,19 +119,19 @@ def instruction(broken: tuple[str, ...]) -> str:
     )
 
 
-def rows(ground: Ground, before: Baseline, found: list[Tried]) -> Iterator[dict[str, object]]:
+def rows(ground: Ground, before: Baseline, breaking: list[Tried]) -> Iterator[dict[str, object]]:
     """A line per task: its instruction, the official columns, and the mutation."""
-    for tried in found:
+    for tried in breaking:
         instance = instance_of(ground, before, tried)
         yield {"instruction": instance.problem_statement, **instance.official()}
 
 
-def write_tasks(file: Path, ground: Ground, before: Baseline, found: list[Tried]) -> None:
-    """The same mutations give the same bytes."""
-    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows(ground, before, found)]
+def write_tasks(file: Path, ground: Ground, before: Baseline, breaking: list[Tried]) -> None:
+    """Write the file of tasks; the same mutations give the same bytes."""
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows(ground, before, breaking)]
     write_atomically(file, "".join(lines).encode())
 
 
 def same_effect(tried: Tried) -> str:
-    """Two mutations of one function that break the same tests are one task."""
+    """A key that is the same for mutations of one function that break the same tests: they are one task."""
     return digest_of([tried.mutation.path, tried.mutation.function, tried.mutation.line, tried.broken])

@@ -1,23 +1,15 @@
-"""A whole application for tests in one TOML file: a larder with a form; its documents, its tasks and a config."""
+"""A small web application in one TOML file: items on shelves, with a form; its documents, its tasks and a config."""
 
 from __future__ import annotations
 
-import io
-import json
-import os
 import socket
 import subprocess
 import sys
 import time
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import pytest
-
-from lbi.cli.app import app
 
 APPLICATION = """
 name = "larder"
@@ -168,41 +160,3 @@ def running(folder: Path) -> Iterator[str]:
     finally:
         server.kill()
         server.wait()
-
-
-def command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "lbi", *map(str, arguments)]
-
-
-def environ(**more: str) -> dict[str, str]:
-    """Of a process that a test starts: no colours, a width that breaks no line, and no key."""
-    passed = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
-    return passed | {"COLUMNS": "200", "NO_COLOR": "1", "PYTHONWARNINGS": "error"} | more
-
-
-def lbi(*arguments: str | Path, cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a person does."""
-    return subprocess.run(
-        command(*arguments), cwd=cwd, env=environ(**more), capture_output=True, text=True, timeout=300
-    )
-
-
-def lbi_here(*arguments: str | Path, cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
-    """As ``lbi``, in this process: quicker, for commands that end before they open a run folder."""
-    said, complained, code = io.StringIO(), io.StringIO(), 0
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(complained):
-        for name, value in environ(**more).items():
-            patch.setenv(name, value)
-        patch.chdir(cwd or Path())
-        try:
-            app(list(map(str, arguments)), prog_name="lbi")
-        except SystemExit as end:
-            code = int(end.code or 0)
-    return subprocess.CompletedProcess(["lbi", *map(str, arguments)], code, said.getvalue(), complained.getvalue())
-
-
-def answer(*arguments: str | Path, cwd: Path | None = None, here: bool = False, **more: str) -> Any:
-    """What a command that succeeds says in JSON."""
-    ran = (lbi_here if here else lbi)(*arguments, "--json", cwd=cwd, **more)
-    assert ran.returncode == 0, ran.stderr
-    return json.loads(ran.stdout)

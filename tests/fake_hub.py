@@ -1,4 +1,4 @@
-"""A hub on loopback: the few addresses that its client asks for to fetch a data set, and how it refuses."""
+"""A fake hub on loopback: the few addresses that its client requests to fetch a data set, and how it refuses."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ REFUSED = {
 
 
 class Hub(ThreadingHTTPServer):
-    """``files`` by data set and path; ``asked`` is what was asked for, as "GET /api/..."."""
+    """``files`` by data set and path; ``requests`` are those that came in, as "GET /api/..."."""
 
     def __init__(self, files: Mapping[str, Mapping[str, bytes]]) -> None:
         self.files = files
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         super().__init__(("127.0.0.1", 0), _Answer)
 
     @property
@@ -35,7 +35,7 @@ class _Answer(BaseHTTPRequestHandler):
     server: Hub
 
     def do_GET(self) -> None:
-        self.server.asked.append(f"{self.command} {self.path.partition('?')[0]}")
+        self.server.requests.append(f"{self.command} {self.path.partition('?')[0]}")
         place = self.path.partition("?")[0].removeprefix("/api").removeprefix("/datasets/")
         owner, name, what, revision, *path = [*place.split("/"), "", "", ""]
         path = path[:-3]

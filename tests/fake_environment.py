@@ -1,4 +1,4 @@
-"""Lamps and rooms in memory, shown as web applications are: pages about things, forms, a refusal, a dead button."""
+"""A fake environment without a browser: lamps and rooms in memory, with pages, forms, a refusal and a dead button."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from lbi.environments.web.actions import ACTIONS, Call, UnreadableAction, parse_action
 from lbi.errors import EnvironmentFailure, ScoreError
 from lbi.observations.parse import Element, parse_observation
-from lbi.protocols import Fields, Outcome, Shown
+from lbi.protocols import CallTimeouts, Fields, Outcome, Shown
 from lbi.records import Action, Example, Observation, Step, Task, Trajectory, digest_of
 
 NAV = ('link "Lamps" -> /lamps', 'link "Rooms" -> /rooms', 'link "New lamp" -> /new')
@@ -25,8 +25,8 @@ class Lamp:
     room: str = "hall"
 
 
-class Lamps:
-    """References are others on every page that is entered; "Print" does nothing; a lamp without a colour is refused."""
+class LampEnvironment:
+    """References change with every page that is entered, "Print" does nothing, a lamp without a colour is refused."""
 
     name = "lamps"
     actions = ACTIONS
@@ -169,24 +169,26 @@ class Lamps:
 
 def observed(url: str, title: str, *lines: str, first: int = 0, digest: str = "") -> Observation:
     """A page of lines as the environment shows them; a line about an element is given a reference."""
-    told = [f"URL: {url}", f"Title: {title}"]
+    text = [f"URL: {url}", f"Title: {title}"]
     for at, line in enumerate(lines, 1):
         role, quote, rest = line.partition(' "')
         if quote and role not in ("heading", "text", "rowheader", "group"):
             name, _, more = rest.partition('"')
             line = f'{role} "{name}" [e{first + at}]{more}'
-        told.append(line)
-    return Observation(text="\n".join(told), url=url, title=title, digest=digest)
+        text.append(line)
+    return Observation(text="\n".join(text), url=url, title=title, digest=digest)
 
 
 async def walk(instruction: str, *actions: str, start_url: str = "", document: str = "") -> Trajectory:
     """The trajectory of these grounded actions on fresh lamps."""
     return await walked(
-        Lamps(), Task(instruction=instruction, environment="lamps", start_url=start_url, document=document), actions
+        LampEnvironment(),
+        Task(instruction=instruction, environment="lamps", start_url=start_url, document=document),
+        actions,
     )
 
 
-async def walked(lamps: Lamps, task: Task, actions: Iterable[str]) -> Trajectory:
+async def walked(lamps: LampEnvironment, task: Task, actions: Iterable[str]) -> Trajectory:
     seen = await lamps.reset(task)
     steps = []
     for action in actions:
@@ -216,23 +218,25 @@ def shown(trajectory: Trajectory, instruction: str, start: int = 0, end: int = 0
 
 
 def asked(instruction: str, observation: Observation, *examples: Shown, history: tuple[Step, ...] = ()) -> Fields:
-    """What the offline model is asked at one step."""
+    """The request to the offline model at one step."""
     task = Task(instruction=instruction, environment="lamps")
     return Fields(task=task, observation=observation, examples=examples, history=history)
 
 
 @dataclass
 class LampEnvironments:
-    """Opens lamps; the first ``broken`` of them are."""
+    """Opens lamp environments; the first ``broken`` of them do not work."""
 
     broken: int = 0
     pauses: Sequence[int] = (0,)
-    opened: list[Lamps] = field(default_factory=list)
+    opened: list[LampEnvironment] = field(default_factory=list)
     name = "lamps"
+    restores = True
+    timeouts = CallTimeouts()
 
-    async def open(self) -> Lamps:
+    async def open(self) -> LampEnvironment:
         turn = len(self.opened)
-        self.opened.append(Lamps(broken=turn < self.broken, pause=self.pauses[turn % len(self.pauses)]))
+        self.opened.append(LampEnvironment(broken=turn < self.broken, pause=self.pauses[turn % len(self.pauses)]))
         return self.opened[-1]
 
     async def close(self) -> None:

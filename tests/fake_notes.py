@@ -1,4 +1,4 @@
-"""A small application in memory for tests: notes that can be made, archived and deleted. A real Environment."""
+"""A fake environment in memory: notes that can be made, archived and deleted."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from lbi.records import Action, Observation, Step, Task, Trajectory, digest_of
 Element = tuple[str, str, str]  # role, name, where it leads or what it does
 
 
-class Desk:
-    """References and relative times are others at every look, as they are in real applications."""
+class NotesEnvironment:
+    """References and relative times change with every observation, as they do in real applications."""
 
     name = "desk"
     actions = "click, fill, goto, finish"
@@ -101,13 +101,13 @@ class Desk:
 
 
 async def walk(instruction: str, *actions: str, document: str = "", start_url: str = "") -> Trajectory:
-    """The trajectory of these actions on a fresh desk."""
-    desk = Desk()
+    """The trajectory of these actions in a fresh environment."""
+    environment = NotesEnvironment()
     task = Task(instruction=instruction, environment="desk", document=document, start_url=start_url)
-    seen = await desk.reset(task)
+    seen = await environment.reset(task)
     steps = []
     for action in actions:
-        outcome = await desk.step(action)
+        outcome = await environment.step(action)
         steps.append(Step(observation=seen, reason=f"to {instruction}", action=outcome.action))
         seen = outcome.observation
     return Trajectory(task=task, agent="test", steps=tuple(steps), last=seen, stop="done")

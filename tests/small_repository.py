@@ -1,4 +1,4 @@
-"""A small repository to put into a sandbox, and whether this machine can make one."""
+"""A small repository to put into a sandbox, and a mark for tests that need bubblewrap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Applications that are described as data: things of several kinds, each with a form, a list and a button to delete it.
+"""Fake applications that are described as data: things of several kinds, each with a form, a list and a delete button.
 
 Some kinds have a life: radio buttons that close a thing, open it again, hand it over or take it.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
-from lamps import shown
+from fake_environment import shown
 from lbi.environments.web.actions import parse_action
 from lbi.observations.parse import Element, parse_observation
 from lbi.offline.labels import abstract
@@ -59,8 +59,8 @@ class Kind:
         return next(iter(self.fields))
 
 
-class Ledger:
-    """One application while it is used; things without a number go by their title."""
+class FakeApplication:
+    """One application while it is used; things without a number are addressed by their title."""
 
     def __init__(self, kinds: Sequence[Kind], things: Mapping[Key, Mapping[str, str]], url: str = "/") -> None:
         self.kinds = {kind.name: kind for kind in kinds}
@@ -256,7 +256,7 @@ class Application:
     def examples(self) -> tuple[Shown, ...]:
         found = []
         for at, actions in enumerate(self.runs):
-            app, steps = Ledger(self.kinds, self.things), []
+            app, steps = FakeApplication(self.kinds, self.things), []
             seen = app.look()
             for action in actions:
                 done, after = app.step(action)
@@ -284,7 +284,7 @@ def changes(before: State, after: State) -> Changes:
 
 def carried_out(application: Application, examples: Iterable[Shown], instruction: str) -> tuple[Changes, list[Step]]:
     """What is different in the application after the policy has done what it was told, and its steps."""
-    app = Ledger(application.kinds, application.things)
+    app = FakeApplication(application.kinds, application.things)
     before = {key: dict(values) for key, values in app.things.items()}
     seen, history = app.look(), list[Step]()
     task = Task(instruction=instruction, environment="ledger")
