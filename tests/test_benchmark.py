@@ -11,7 +11,7 @@ from lbi.environments.web.actions import parse_action
 from lbi.errors import UserError
 from lbi.evaluation.benchmark import load_benchmark, load_benchmarks, shipped_benchmarks
 from lbi.records import Check
-from lbi.retrieval.leakage import moment
+from lbi.retrieval.leakage import parse_moment
 from small_application import write_application
 
 WEB = [name for name in shipped_benchmarks() if load_benchmark(name).environment == "web"]
@@ -48,7 +48,7 @@ def test_a_benchmark_of_repositories_has_tests_as_checks_and_the_date_of_each_ba
         assert task.check is not None
         assert task.check.tests
         assert not task.gold
-        assert moment(task.date) is not None
+        assert parse_moment(task.date) is not None
         assert "TODO" not in task.instruction
 
 

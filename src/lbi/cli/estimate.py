@@ -19,8 +19,8 @@ from lbi.protocols import Fields, Request, Role, Shown
 from lbi.records import Action, Document, Example, Observation, Record, Step, Task, Trajectory
 from lbi.rollouts.explorer import agent_for_rollouts, asks_no_model
 from lbi.synthesis.backward import all_spans, role_of
-from lbi.synthesis.labelling import calls_of
-from lbi.synthesis.propose import in_turns
+from lbi.synthesis.label_calls import calls_of
+from lbi.synthesis.propose import spread_over_sources
 
 PAGE = 6_000  # characters of a usual page, as an observation
 SCREENSHOT = (1280, 900)  # pixels of a usual screenshot
@@ -73,7 +73,7 @@ def _spans(config: Config) -> list[tuple[int, int]]:
 def plan(config: Config, documents: Sequence[Document], benchmark_tasks: int, actions: str) -> list[Planned]:
     """One row per stage and role, in the order of the run, without prices."""
     work = counts(config, len(documents), benchmark_tasks)
-    rows = [_propose(config, in_turns(documents, config.seeds[0])[: work.sections], actions)]
+    rows = [_propose(config, spread_over_sources(documents, config.seeds[0])[: work.sections], actions)]
     rows += _attempt(config, work, actions)
     rows += _label(config, work)
     for arm in config.evaluation.arms:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lbi.errors import UserError
-from lbi.storage.build_once import made
+from lbi.storage.build_once import build_once
 
 TIMEOUT = 120.0  # seconds for one archive
 LARGEST = 50_000_000  # bytes of one archive
@@ -92,7 +92,7 @@ def unpacked(package: str, version: str, sha256: str = "", cache: Path | None = 
     if not sha256:
         sha256 = locate(package, version).sha256
     folder = cache / "sdists" / f"{package}-{version}-{sha256[:16]}"
-    with made(folder) as empty:
+    with build_once(folder) as empty:
         if empty is not None:
             _unpack(_download(package, version, sha256), empty, f"{package} {version}")
     roots = [entry for entry in folder.iterdir() if entry.is_dir()]

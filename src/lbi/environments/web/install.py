@@ -15,7 +15,7 @@ from pathlib import Path
 from lbi.environments.web.application import Application, expand
 from lbi.errors import UserError
 from lbi.records import digest_of
-from lbi.storage.build_once import made
+from lbi.storage.build_once import build_once
 
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSL_CERT_FILE", "LD_LIBRARY_PATH")
 
@@ -45,7 +45,7 @@ def install(application: Application, cache: Path | None = None) -> Installed:
     cache = cache or default_cache()
     python, packages = _interpreter(application, cache)
     pristine = cache / f"{application.name}-state-{_state_key(application)}"
-    with made(pristine) as folder:
+    with build_once(pristine) as folder:
         if folder is not None:
             _prepare(application, python, folder)
     return Installed(python, packages, pristine / "state")
@@ -61,7 +61,7 @@ def _interpreter(application: Application, cache: Path) -> tuple[str, str]:
     if application.requirements:
         key = digest_of([application.requirements, sys.version_info[:2], sys.prefix])
         venv = cache / f"{application.name}-venv-{key}"
-        with made(venv) as folder:
+        with build_once(venv) as folder:
             if folder is not None:
                 _build_venv(application, folder)
         python = str(venv / "bin" / "python")
