@@ -23,10 +23,11 @@ from lbi.cli.errors import explained
 from lbi.config import Config, load_config
 from lbi.errors import BudgetExceeded, EnvironmentFailure, ModelUnavailable, UserError
 from lbi.models.pricing import Price
-from lbi.records import Document, Example, Task
+from lbi.records import Action, Document, Example, Observation, Step, Task, Trajectory
 from lbi.storage.run_folder import RunFolder
 from lbi.storage.writer import Writer
 
+LOCKS = ("lock", "lock.joined")
 HEAVY = {"pydantic", "rich", "jinja2", "numpy", "playwright", "openai", "anthropic", "tantivy", "docutils", "bs4"}
 
 
@@ -256,7 +257,64 @@ def test_bad_choices_of_an_export_are_named(started: Path) -> None:
     assert "unknown export format 'csv'; choose one of" in refused("export", started, "--format", "csv")
     assert "there is no tier 'best'" in refused("export", started, "--format", "trl", "--tier", "best")
     assert "there is no kind of example 'long'" in refused("export", started, "--format", "trl", "--kinds", "long")
-    assert "nothing to export" in refused("export", started, "--format", "trl")
+    assert "nothing to export" in refused("export", started, "--format", "trl", "--allow-offline")
+
+
+def test_what_the_offline_model_made_is_exported_only_when_that_is_meant(started: Path) -> None:
+    line = refused("export", started, "--format", "trl")
+    assert "was made by the offline model, which is no language model; add --allow-offline" in line
+
+
+def test_a_failed_export_leaves_nothing_behind(started: Path, tmp_path: Path) -> None:
+    refused("export", started, "--format", "trl", "--allow-offline")
+    assert {file.name for file in started.iterdir() if not file.name.startswith("run.db")} == {"config.json", *LOCKS}
+    refused("export", started, "--format", "trl", "--allow-offline", "--out", tmp_path / "new" / "training")
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "file").write_text("")
+    line = refused("export", started, "-f", "trl", "--allow-offline", "--out", tmp_path / "file" / "x")
+    assert "choose another --out" in line
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_an_export_says_who_made_it_and_takes_the_place_of_an_earlier_one(
+    started: Path, tmp_path: Path, earlier: bool
+) -> None:
+    click = Action(text="click(e1)", kind="click", role="button", name="Cook")
+    page = Observation(text='button "Cook" [e1]', url="/")
+    task = Task(instruction="Cook", environment="web", document="guide")
+    trajectory = Trajectory(task=task, agent="a", steps=(Step(observation=page, action=click),), last=page, stop="done")
+    example = Example(
+        kind="abstract",
+        instruction="Cook it",
+        trajectory=trajectory.id,
+        start=0,
+        end=1,
+        document="guide",
+        tier="replayed",
+    )
+    with RunFolder(started) as folder:
+        folder.store.put("trajectory", "0/t/0", trajectory)
+        folder.store.put("example", "0/t/abstract/000-001", example)
+    out = tmp_path / "training"
+    if earlier:
+        out.mkdir()
+        for name in ("validation.parquet", "mine.txt", "export.json"):
+            (out / name).write_text("old")
+    ran = lbi_here("export", started, "--format", "trl", "--allow-offline", "--out", out)
+    assert ran.returncode == 0, ran.stderr
+    assert "offline model, which is no language model" in " ".join(ran.stdout.split())
+    assert "No document falls to the validation side" in ran.stdout
+    made_by = json.loads((out / "export.json").read_text())["made_by"]
+    assert made_by == {
+        "act": "offline",
+        "label": "offline",
+        "judges": ["offline"],
+        "tiers": {"replayed": 1},
+        "offline": True,
+    }
+    names = {file.name for file in out.iterdir()}
+    assert names == {"train.jsonl", "export.json", *(["mine.txt"] if earlier else [])}
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_a_full_disk_is_said_and_loses_nothing(started: Path, tmp_path: Path) -> None:
@@ -385,7 +443,7 @@ def test_a_report_tells_tokens_and_money_by_stage_and_per_kept_example(started: 
     assert (rows["label/abstract"]["hits"], rows["label/abstract"]["money"]) == (1, 0.25)
     assert found["per_kept_example"] == {"examples": 2, "tokens": 1010 / 2, "money": pytest.approx(0.15)}
     assert [(price["model"], price["date"]) for price in found["prices"]] == [("a:b", "2026-11-22")]
-    said = lbi_here("report", started).stdout
+    said = lbi_here("report", started, "--tables").stdout
     assert "What the models took" in said
     assert "per kept example (2): 505 tokens, $0.15" in said
     with RunFolder(started) as folder:

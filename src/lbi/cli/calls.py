@@ -44,7 +44,7 @@ _WORDS = ("stage", "role", "model", "failure")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CallFilter:
     """Which calls; empty = all. ``cost`` and ``seconds`` are the least in US dollars and in seconds."""
 
     stage: str = ""
@@ -57,13 +57,13 @@ class Wanted:
     limit: int = 50  # 0 = all
 
 
-def calls(run: Path, call: str, wanted: Wanted, as_json: bool) -> int:
+def calls(run: Path, call: str, chosen: CallFilter, as_json: bool) -> int:
     """Reads only, so it also works while the run goes on. Raises UserError for a run or a call that is not there."""
     with RunFolder(run, writing=False), _opened(run) as db:
         if call:
             _show(_one(db, call), as_json)
         else:
-            _list(db, wanted, as_json)
+            _list(db, chosen, as_json)
     return 0
 
 
@@ -84,13 +84,13 @@ def _source(db: sqlite3.Connection, failed_only: bool = False) -> str:
     return " UNION ALL ".join(parts) or f"{_CALLS} WHERE 0"
 
 
-def _list(db: sqlite3.Connection, wanted: Wanted, as_json: bool) -> None:
-    if wanted.order not in ORDERS:
-        raise UserError(f'cannot sort calls by "{wanted.order}"; choose one of {", ".join(ORDERS)}')
-    where, values = _conditions(wanted)
-    source = f"FROM ({_source(db, wanted.failed)}) WHERE {where}"
-    limit = f" LIMIT {wanted.limit}" if wanted.limit else ""
-    found = db.execute(f"SELECT * {source} ORDER BY {ORDERS[wanted.order]}{limit}", values).fetchall()
+def _list(db: sqlite3.Connection, chosen: CallFilter, as_json: bool) -> None:
+    if chosen.order not in ORDERS:
+        raise UserError(f'cannot sort calls by "{chosen.order}"; choose one of {", ".join(ORDERS)}')
+    where, values = _conditions(chosen)
+    source = f"FROM ({_source(db, chosen.failed)}) WHERE {where}"
+    limit = f" LIMIT {chosen.limit}" if chosen.limit else ""
+    found = db.execute(f"SELECT * {source} ORDER BY {ORDERS[chosen.order]}{limit}", values).fetchall()
     rows = [_row(row) for row in found]
     whole = db.execute(
         "SELECT count(*) AS calls, sum(failure != '') AS failed, sum(input_tokens) AS input_tokens, "
@@ -105,14 +105,14 @@ def _list(db: sqlite3.Connection, wanted: Wanted, as_json: bool) -> None:
         _print(rows, total)
 
 
-def _conditions(wanted: Wanted) -> tuple[str, list[Any]]:
+def _conditions(chosen: CallFilter) -> tuple[str, list[Any]]:
     """Stages of the evaluation carry their arm: "evaluate: baseline" is of the stage "evaluate" too."""
     asked: list[tuple[str, Any]] = [
-        ("? IN (stage, substr(stage, 1, instr(stage, ':') - 1))", wanted.stage),
-        ("role = ?", wanted.role),
-        ("model = ?", wanted.model),
-        ("cost >= ?", wanted.cost),
-        ("seconds >= ?", wanted.seconds),
+        ("? IN (stage, substr(stage, 1, instr(stage, ':') - 1))", chosen.stage),
+        ("role = ?", chosen.role),
+        ("model = ?", chosen.model),
+        ("cost >= ?", chosen.cost),
+        ("seconds >= ?", chosen.seconds),
     ]
     given = [(condition, value) for condition, value in asked if value]
     return " AND ".join(["1", *(condition for condition, _ in given)]), [value for _, value in given]

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from lbi.config import is_offline
 from lbi.records import Document, Example, Result, Task, Trajectory, digest_of
 from lbi.storage.database import address
 from lbi.storage.run_folder import RunFolder
@@ -75,6 +76,7 @@ class Entry:
     document: str
     result: Result | None
     examples: tuple[Example, ...]
+    measured: bool = True  # False: the offline model judged it, which says nothing
 
     @cached_property
     def anchor(self) -> str:
@@ -90,13 +92,15 @@ class Entry:
 
     @property
     def outcome(self) -> str:
-        return outcome_of(self.result) if self.result else ""
+        return outcome_of(self.result, self.measured) if self.result else ""
 
 
-def outcome_of(result: Result) -> str:
-    """solved, part, missed, or error (of environment or harness, which is not the agent's)."""
+def outcome_of(result: Result, measured: bool = True) -> str:
+    """solved, part, missed, error (of environment or harness, which is not the agent's), or ran: nothing is known."""
     if result.fault in ("environment", "harness"):
         return "error"
+    if not measured:
+        return "ran"
     return "solved" if result.score >= 1 else "part" if result.score > 0 else "missed"
 
 
@@ -136,6 +140,13 @@ class Gathered:
         return [name for name in named if name in present] + sorted(present - set(named) - shares)
 
     @cached_property
+    def measured(self) -> bool:
+        """Whether scores say anything: not where tasks without checks were judged by what is no language model."""
+        tasks = {result.task for result in self.results}
+        unchecked = any(task.check is None for name, task in self.heldout.items() if name in tasks)
+        return not (unchecked and is_offline(self.config, "judge"))
+
+    @cached_property
     def reference(self) -> str:
         """The arm that the others are compared with."""
         stated = str(self.evaluation.get("reference", ""))
@@ -162,12 +173,13 @@ def gather(run: RunFolder) -> Gathered:
     examples = store.all("example", Example)
     results = dict(store.all("result", Result))
     models, span = _ask_database(run)
+    config = run.config if (run.path / "config.json").is_file() else {}
     return Gathered(
         name=run.path.resolve().name,
-        config=run.config if (run.path / "config.json").is_file() else {},
+        config=config,
         documents={document.id: document for _, document in store.all("document", Document)},
         tasks=[task for _, task in store.all("task", Task)],
-        entries=_entries(run, examples, results),
+        entries=_entries(run, examples, results, is_offline(config, "judge")),
         examples=[example for _, example in examples],
         heldout=dict(store.all("heldout", Task)),
         results=list(results.values()),
@@ -182,11 +194,13 @@ def gather(run: RunFolder) -> Gathered:
     )
 
 
-def _entries(run: RunFolder, examples: list[tuple[str, Example]], results: dict[str, Result]) -> list[Entry]:
+def _entries(
+    run: RunFolder, examples: list[tuple[str, Example]], results: dict[str, Result], judged_offline: bool
+) -> list[Entry]:
     spans: dict[tuple[str, str], list[Example]] = defaultdict(list)
     for key, example in examples:
         spans[key.partition(example.trajectory)[0], example.trajectory].append(example)
-    found = []
+    entries = []
     for kind in SOURCES:
         for key in sorted(run.store.keys(kind)):
             trajectory = run.store.get(kind, key, Trajectory)
@@ -196,11 +210,14 @@ def _entries(run: RunFolder, examples: list[tuple[str, Example]], results: dict[
             seed = key.partition("/")[0] + "/"
             mine = [] if kind == "episode" else spans[seed, trajectory.id] or spans["", trajectory.id]
             result = results.get(key) if kind == "episode" else None
-            found.append(_entry(kind, key, trajectory, result, mine))
-    return found
+            measured = trajectory.task.check is not None or not judged_offline
+            entries.append(_entry(kind, key, trajectory, result, mine, measured))
+    return entries
 
 
-def _entry(kind: str, key: str, trajectory: Trajectory, result: Result | None, spans: list[Example]) -> Entry:
+def _entry(
+    kind: str, key: str, trajectory: Trajectory, result: Result | None, spans: list[Example], measured: bool
+) -> Entry:
     return Entry(
         kind=kind,
         key=key,
@@ -213,6 +230,7 @@ def _entry(kind: str, key: str, trajectory: Trajectory, result: Result | None, s
         document=trajectory.task.document,
         result=result,
         examples=tuple(sorted(spans, key=lambda example: (example.start, example.end, example.kind))),
+        measured=measured,
     )
 
 
