@@ -332,6 +332,13 @@ _KINDS = {
     "model_type": "should be a table",
     "model_attributes_type": "should be a table",
     "string_type": "should be a text",
+    "int_parsing": "should be a whole number",
+    "int_type": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "float_parsing": "should be a number",
+    "float_type": "should be a number",
+    "bool_parsing": "should be true or false",
+    "bool_type": "should be true or false",
     "missing": "is missing",
     "too_short": "should hold at least one",
 }

@@ -22,6 +22,7 @@ from lbi.environments.web.application import shipped_applications
 from lbi.errors import LbiError, UserError
 from lbi.evaluation.benchmark import load_benchmark, load_benchmarks, shipped_benchmarks
 from lbi.records import Task
+from lbi.report.words import sections
 
 
 def check(what: str, name: str, task: str, workers: int, as_json: bool, quiet: bool) -> int:
@@ -107,10 +108,8 @@ async def check_application(name: str) -> str:
             raise UserError("two resets give two different states; name what changes under state.ignore_columns")
         corpus = read_corpus(await own_documents(config, environments))
         skipped = f", {len(corpus.skipped)} skipped" if corpus.skipped else ""
-        return (
-            f"{elements(second.text)} elements on {second.url}, reset in {seconds:.2f} s, "
-            f"{len(corpus.documents)} sections of documents{skipped}"
-        )
+        read = sections(len(corpus.documents), len({document.source for document in corpus.documents}))
+        return f"{elements(second.text)} elements on {second.url}, reset in {seconds:.2f} s, {read}{skipped}"
     finally:
         await environments.close()
 

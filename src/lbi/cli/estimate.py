@@ -1,22 +1,25 @@
 """A config and its documents -> what a run would ask of the models, before anything is paid: calls, tokens, money.
 
 Prompts are rendered as the run renders them, with a page of usual length in place of those that nobody has seen yet.
-Every number is an upper bound: episodes end early, filters drop examples, and a call made before costs nothing.
+`plan` gives upper bounds: episodes end early, filters drop examples, and a call made before costs nothing. `expected`
+gives what is likely, from the lengths that an earlier run had, or from assumptions that it can say.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from lbi.config import Arm, Config
+from lbi.environments import explorer_of
 from lbi.evaluation.holdout import held_out_sections, tasks_wanted
 from lbi.models.images import scaled_size
 from lbi.models.registry import image_tokens
 from lbi.prompts import estimate_tokens, render
 from lbi.protocols import Fields, Request, Role, Shown
-from lbi.records import Action, Document, Example, Observation, Record, Step, Task, Trajectory
+from lbi.records import Action, Document, Example, Observation, Record, Result, Step, Task, Trajectory
+from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.backward import all_spans, role_of
 from lbi.synthesis.labelling import calls_of
 from lbi.synthesis.propose import in_turns
@@ -27,7 +30,9 @@ SPAN = 3  # actions of a usual example
 #: tokens of a usual reply, without what a model may think before it
 REPLY: dict[Role, int] = {"propose": 70, "act": 60, "query": 25, "abstract": 40, "summarise": 80, "judge": 120}
 #: agents that decide without a model
-CALL_FREE = frozenset({"explore"})
+CALL_FREE = frozenset({"explore", "try_commands"})
+#: of the step limit, where no run shows how long episodes are
+ASSUMED_SHARE = 0.5
 
 
 class Planned(Record):
@@ -89,6 +94,83 @@ def plan(config: Config, documents: Sequence[Document], benchmark_tasks: int, ac
     return [row for row in rows if row.calls]
 
 
+@dataclass(frozen=True)
+class Lengths:
+    """How long episodes and calls of a run were, on average; None or missing where it shows none."""
+
+    attempt: float | None = None  # steps
+    episode: float | None = None  # steps, of the evaluation
+    tokens: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # in and out of a call, by stage/role
+
+
+def lengths_in(run: RunFolder) -> Lengths:
+    """The lengths that a run has shown so far."""
+    attempts = [len(trajectory.steps) for _, trajectory in run.store.all("trajectory", Trajectory)]
+    episodes = [result.steps for _, result in run.store.all("result", Result) if result.stop != "environment_failure"]
+    tokens = {
+        stage: (meter["input_tokens"] / meter["calls"], meter.get("output_tokens", 0.0) / meter["calls"])
+        for stage, meter in run.store.meters().items()
+        if meter.get("calls") and meter.get("input_tokens")
+    }
+    return Lengths(_mean(attempts), _mean(episodes), tokens)
+
+
+def _mean(numbers: Sequence[int]) -> float | None:
+    return sum(numbers) / len(numbers) if numbers else None
+
+
+def expected(
+    config: Config, documents: Sequence[Document], benchmark_tasks: int, actions: str, lengths: Lengths
+) -> list[Planned]:
+    """As ``plan``, with the calls and tokens that are likely instead of the most that there can be."""
+    rows = plan(_shortened(config, lengths), documents, benchmark_tasks, actions)
+    return [_as_seen(row, lengths) for row in rows]
+
+
+def _shortened(config: Config, lengths: Lengths) -> Config:
+    """A config whose step limits are the lengths of episodes that are expected."""
+    synthesis, evaluation = config.synthesis, config.evaluation
+    attempt = _steps(lengths.attempt, synthesis.step_limit)
+    episode = _steps(lengths.episode, evaluation.step_limit)
+    arms = evaluation.arms
+    if lengths.episode is not None:  # the mean over all arms, those with extra steps too
+        arms = tuple(arm.model_copy(update={"step_factor": 1.0}) for arm in arms)
+    return config.model_copy(
+        update={
+            "synthesis": synthesis.model_copy(update={"step_limit": attempt}),
+            "evaluation": evaluation.model_copy(update={"step_limit": episode, "arms": arms}),
+        }
+    )
+
+
+def _steps(seen: float | None, limit: int) -> int:
+    return max(1, min(limit, math.ceil(limit * ASSUMED_SHARE if seen is None else seen)))
+
+
+def _as_seen(row: Planned, lengths: Lengths) -> Planned:
+    each = lengths.tokens.get(f"{row.stage}/{row.role}")
+    if each is None:
+        return row
+    asked, answered = (round(tokens * row.calls) for tokens in each)
+    return row.model_copy(update={"input_tokens": asked, "output_tokens": answered})
+
+
+def basis(config: Config, lengths: Lengths) -> str:
+    """What the expected numbers rest on, in words."""
+    short = _shortened(config, lengths)
+    said = []
+    for name, seen, steps, limit in (
+        ("an attempt", lengths.attempt, short.synthesis.step_limit, config.synthesis.step_limit),
+        ("an episode", lengths.episode, short.evaluation.step_limit, config.evaluation.step_limit),
+    ):
+        said.append(f"{name} takes {steps} of {limit} steps" if seen is None else f"{name} takes {seen:.1f} steps")
+    if lengths.tokens:
+        said.append("calls are as long as those of the same stage and role")
+    else:
+        said.append(f"pages have {PAGE:,} characters, replies {min(REPLY.values())} to {max(REPLY.values())} tokens")
+    return "; ".join(said)
+
+
 def _propose(config: Config, documents: Sequence[Document], actions: str) -> Planned:
     count = config.synthesis.tasks_per_document
     model = config.models.of("propose")
@@ -99,7 +181,7 @@ def _propose(config: Config, documents: Sequence[Document], actions: str) -> Pla
 
 def _attempt(config: Config, work: Counts, actions: str) -> list[Planned]:
     model = config.models.of("act")
-    agent = config.synthesis.agent or ("explore" if model == "offline" else "react")
+    agent = config.synthesis.agent or (explorer_of(config) if model == "offline" else "react")
     if agent in CALL_FREE:
         return []
     limit = config.synthesis.step_limit

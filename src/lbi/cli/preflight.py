@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from lbi import plugins
 from lbi.config import Config
 from lbi.environments import open_environments
-from lbi.errors import UserError
+from lbi.errors import UserError, UserErrors
 from lbi.evaluation.benchmark import load_benchmarks
 from lbi.models.middleware.base import MemoryCalls, batches_of, is_free
 from lbi.models.middleware.budget import Budget
@@ -22,18 +24,32 @@ def models_of(config: Config) -> list[str]:
 
 
 async def check_config(config: Config) -> None:
-    """Names, files, keys and prices. Raises UserError."""
-    for arm in config.evaluation.arms:
-        plugins.load("agents", arm.agent)
-    if config.synthesis.agent:
-        plugins.load("agents", config.synthesis.agent)
-    for name in config.synthesis.filters:
-        plugins.load("filters", name)
-    _check_arms(config)
+    """Names, files, keys and prices. Raises UserError; wrong names are told all at once."""
+    mistakes = list(_wrong_names(config))
+    if len(mistakes) > 1:
+        raise UserErrors(f"the config has {len(mistakes)} mistakes", mistakes)
+    if mistakes:
+        raise UserError(mistakes[0])
     if config.benchmark:
         load_benchmarks(config.benchmark)
     await open_environments(config, lambda png: "").close()
     await _check_models(config)
+
+
+def _wrong_names(config: Config) -> Iterator[str]:
+    agents = dict.fromkeys(arm.agent for arm in config.evaluation.arms)
+    if config.synthesis.agent:
+        agents[config.synthesis.agent] = None
+    names = [("agents", name) for name in agents] + [("filters", name) for name in config.synthesis.filters]
+    for kind, name in names:
+        try:
+            plugins.load(kind, name)
+        except UserError as error:
+            yield str(error)
+    try:
+        _check_arms(config)
+    except UserError as error:
+        yield str(error)
 
 
 def _check_arms(config: Config) -> None:
@@ -64,9 +80,9 @@ async def _check_models(config: Config) -> None:
 
 def _check_batches(config: Config, spec: str, model: Model) -> None:
     """Who is to wait for a batch must have somewhere to wait."""
-    asked = {"label": [config.models.of("abstract")], "judge": config.models.judges or [config.models.default]}
+    models_by_part = {"label": [config.models.of("abstract")], "judge": config.models.judges or [config.models.default]}
     for part in config.models.batch:
-        if spec in asked[part] and not is_free(model) and batches_of(model) is None:
+        if spec in models_by_part[part] and not is_free(model) and batches_of(model) is None:
             raise UserError(f'models.batch holds "{part}", and {spec} has no batch interface here; leave it out')
 
 

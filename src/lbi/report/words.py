@@ -16,6 +16,13 @@ def count(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
 
 
+def short(number: float) -> str:
+    """834, 12.3k, 4.5M."""
+    if number < 1_000:
+        return f"{number:.0f}"
+    return f"{number / 1_000:.1f}k" if number < 999_950 else f"{number / 1_000_000:.1f}M"
+
+
 def decimal(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
 
