@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import resource
 import socket
 import subprocess
@@ -592,7 +593,10 @@ def test_init_looks_at_the_site_and_writes_a_config_that_runs(site: str, tmp_pat
     ran = lbi("init", "--url", site, "--docs", "docs", cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert "3 elements" in ran.stdout
-    assert "lbi run lbi.toml --dry-run" in ran.stdout
+    suggested = re.search(r"lbi run lbi.toml (--model \S+) --budget (\d+)usd", ran.stdout)
+    assert suggested is not None
+    planned = answer("run", *suggested[1].split(), "--dry-run", cwd=tmp_path)
+    assert planned["expected"]["cost"] < int(suggested[2]), "the budget that is suggested is enough"
     config = load_config(tmp_path / "lbi.toml")
     assert (config.url, config.documents[0].path) == (site, str(tmp_path / "docs"))
     assert answer("run", "--dry-run", cwd=tmp_path)["documents"] == 1

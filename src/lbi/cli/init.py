@@ -8,7 +8,9 @@ import shlex
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from lbi.cli import open_console
 from lbi.cli.check import elements
+from lbi.cli.plan import enough
 from lbi.config import Config, load_config
 from lbi.documents.corpus import DocumentSource, read_corpus
 from lbi.environments import open_environments
@@ -17,6 +19,7 @@ from lbi.records import Task
 from lbi.report.words import sections
 from lbi.storage.files import write_atomically
 
+EXAMPLE = "anthropic:claude-sonnet-4-5"  # the language model in the commands that are suggested
 CONFIG = """# {name}: learns from its documentation, by interaction. `lbi run {file} --dry-run` says what that costs.
 name = "{name}"
 
@@ -37,7 +40,7 @@ workers = 2
 # in ANTHROPIC_API_KEY, OPENAI_API_KEY or GEMINI_API_KEY, or "openai:NAME" with base_url for a server of your own.
 default = "offline"
 # base_url = "http://localhost:8000/v1"
-# budget = 20.0   # US dollars; the run stops before more is spent. --dry-run --model NAME says which one is enough
+# budget = 20.0   # US dollars; the run stops before more is spent. With --dry-run, lbi says how much is enough
 
 # The following keep a first run cheap. To go on with more, raise rollouts or tasks and run the same command again.
 [synthesis]
@@ -50,9 +53,17 @@ spans = "informative"   # a few labels of each attempt; "all" costs several time
 [evaluation]
 tasks = 20              # held-out tasks; 0 = all
 
-# How lbi can start the application itself, so that every attempt begins with the same state: take the comment signs
-# away, put these lines into a file {app}, set application = "{app}" at the top of this file instead of the url, and
-# try it with `lbi check application {app}`. All keys are in docs/formats.md.
+# [[evaluation.arms]]   # without any, all seven are measured; two of them alone cost less than a third:
+# name = "baseline"
+# agent = "react"
+# [[evaluation.arms]]
+# name = "backward"
+# agent = "icl"
+# data = "backward"
+
+# How lbi can start the application itself, so that every attempt begins with the same state: put the lines below into
+# a file application.toml without their comment signs, write application = "application.toml" at the top of this file
+# instead of the url, and try it with `lbi check application application.toml`. All keys are in docs/formats.md.
 #
 # name = "{name}"
 # requirements = ["my-application==1.0"]     # from PyPI, into a virtual environment of the application's own
@@ -119,7 +130,8 @@ def init(url: str, docs: list[str], out: Path, tasks: Path | None, force: bool) 
     print(f"documents: {sections(len(corpus.documents), files)} read from {', '.join(docs)}")
     print(f"site: {asyncio.run(_look(address))}")
     _write(out, template, name, address, sources)
-    _say_what_next(out, template)
+    priced = load_config(out, {"models.default": EXAMPLE})
+    _say_what_next(out, template, asyncio.run(enough(priced, corpus.documents)))
     return 0
 
 
@@ -162,7 +174,6 @@ def _write(out: Path, template: Path, name: str, address: str, sources: list[str
         url=_quoted(address),
         tasks=_from(out, str(template)),
         documents=documents,
-        app=f"{name}.toml",
     )
     for file, text in ((out, config), (template, TASKS.format(name=name, file=_from(out, str(template))))):
         try:
@@ -185,14 +196,19 @@ def _quoted(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def _say_what_next(out: Path, template: Path) -> None:
+def _say_what_next(out: Path, template: Path, budget: int) -> None:
+    """``budget`` is what a run with the model EXAMPLE should need, in US dollars; 0 = no price is known."""
     config = shlex.quote(str(out))
+    spend = f" --budget {budget}usd" if budget else ""
     steps = {
-        f"lbi run {config}": "offline, no key: shows that everything works",
-        f"lbi run {config} --model anthropic:NAME --dry-run": "what a language model would cost",
-        f"lbi run {config} --model anthropic:NAME --budget 20usd": "with one; the dry run says which budget is enough",
+        f"lbi run {config}": "offline, without a key: shows that everything works",
+        f"lbi run {config} --model {EXAMPLE} --dry-run": "what a language model would cost",
+        f"lbi run {config} --model {EXAMPLE}{spend}": "with a language model",
     }
-    print(f"\nWritten: {out} (the config) and {template} (a template for held-out tasks of your own).")
-    print("Attempts press buttons and fill in forms: let them work on a copy of the site that may be changed.\n")
+    console = open_console()
+    console.print(f"\nWritten: {out} (the config) and {template} (a template for held-out tasks of your own).")
+    console.print(
+        "Attempts press buttons and fill in forms: let them work on a copy of the site that may be changed.\n"
+    )
     for command, purpose in steps.items():
-        print(f"{command}\n    {purpose}")
+        console.print(f"{purpose}:\n  {command}", soft_wrap=True, markup=False, highlight=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from lbi.models.middleware.batching import WAITING
 from lbi.models.pricing import Prices
 from lbi.models.registry import open_model
 from lbi.pipeline import Only
-from lbi.records import Usage
+from lbi.records import Document, Usage
 from lbi.report.words import money, plural, sections, short
 from lbi.storage.run_folder import RunFolder
 
@@ -92,6 +92,14 @@ def _earlier(out: Path) -> tuple[Lengths, float]:
         return Lengths(), 0.0
     with RunFolder(out, writing=False) as run:
         return lengths_in(run), money_spent(run)
+
+
+async def enough(config: Config, documents: Sequence[Document]) -> int:
+    """A budget in US dollars that a run which has not begun should need; 0 where a price is unknown."""
+    held_out = len(load_benchmarks(config.benchmark).task) if config.benchmark else 0
+    rows = expected(config, documents, held_out, actions_of(config), Lengths())
+    likely = _sums([await _priced(config, row) for row in rows])["cost"]
+    return math.ceil((likely or 0.0) * ROOM)
 
 
 async def _documents(config: Config) -> Corpus:

@@ -153,25 +153,34 @@ def _sentence(result: dict[str, Any]) -> str:
 
 
 def _table_of_results(result: dict[str, Any]) -> Table:
-    """The reference first, and then those that differ most, where there are too many arms to show."""
+    """A line for each arm; the last columns are what a held-out task took."""
     compared = {row["arm"]: row for row in result["comparisons"]}
-    shown = result["arms"]
-    if len(shown) > MOST_ARMS:
-        far = sorted(compared.values(), key=lambda row: -abs(row["difference"]))
-        names = {result["reference"], *(row["arm"] for row in far[: MOST_ARMS - 1])}
-        shown = [row for row in shown if row["arm"] in names]
     measured = ("solved", "difference\n(95% interval)") if result["measured"] else ("tasks",)
     table = Table(box=None, pad_edge=False)
     table.add_column("arm", overflow="fold", vertical="bottom")
     for name in (*measured, "tokens\nper task", "$ per\ntask"):
         table.add_column(name, justify="right", overflow="fold")
-    for row in shown:
+    for row in _shown(result):
         other = compared.get(row["arm"])
         cells = [percent(row["success"]), _difference(other) if other else ""]
         spent = None if row["money"] is None else row["money"] / max(row["results"], 1)
         cells = cells if result["measured"] else [count(row["tasks"])]
         table.add_row(row["arm"], *cells, count(row["tokens"]), _dollars(spent))
     return table
+
+
+def _shown(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """All arms; of too many, the reference, the one that the headline is about, and those that differ most."""
+    arms: list[dict[str, Any]] = result["arms"]
+    differences = {row["arm"]: abs(row["difference"]) for row in result["comparisons"]}
+
+    def importance(row: dict[str, Any]) -> tuple[bool, bool, float]:
+        name = row["arm"]
+        followed = result["headline"].startswith(f"{name} solves")
+        return name == result["reference"], followed, differences.get(name, 0.0)
+
+    names = {row["arm"] for row in sorted(arms, key=importance, reverse=True)[:MOST_ARMS]}
+    return [row for row in arms if row["arm"] in names]
 
 
 def _difference(row: dict[str, Any]) -> str:
