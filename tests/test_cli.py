@@ -116,6 +116,16 @@ def test_list_finds_the_configs_that_lie_here(config: Path) -> None:
     assert found["name"] == "run.toml"
 
 
+def test_no_table_cuts_a_path(config: Path) -> None:
+    folder = config.parent / "configs"
+    folder.mkdir()
+    file = folder / f"{'a-long-name-of-a-config-' * 3}.toml"
+    file.write_text('# What it is for\nurl = "http://localhost:1"\n')
+    text = lbi_here("list", "configs", cwd=config.parent, COLUMNS="60").stdout
+    assert "…" not in text
+    assert f"configs/{file.name}" in "".join(text.replace("What it is for", "").split())
+
+
 def test_check_of_a_config_says_what_is_in_it(config: Path) -> None:
     (row,) = answer("check", "config", config, here=True)
     assert row["passed"]

@@ -102,4 +102,4 @@ def test_a_stage_with_nothing_to_do_is_shown_as_such():
     shown, said = seen()
     with shown.stage("replay", 0):
         pass
-    assert "replay         0/0" in said.getvalue()
+    assert "replay             0/0" in said.getvalue()

@@ -355,9 +355,9 @@ def problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
         if each["type"] == "extra_forbidden":
             message = _unknown(key, _known_keys(model, location[:-1]), {} if location[1:] else _below(model))
         else:
-            wanted = each["msg"].removeprefix("Value error, ").removeprefix("Input ")
-            wanted = _KINDS.get(each["type"], wanted)
-            message = wanted if each["type"] == "missing" else f"{wanted} (got {each['input']!r})"
+            expected = each["msg"].removeprefix("Value error, ").removeprefix("Input ")
+            expected = _KINDS.get(each["type"], expected)
+            message = expected if each["type"] == "missing" else f"{expected} (got {each['input']!r})"
         messages_by_key.setdefault(key, []).append(message)
     # a value that may be of several kinds has a complaint of each; a list of which a part is wrong is not too short
     whole = [key for key in messages_by_key if not any(other.startswith(f"{key}.") for other in messages_by_key)]

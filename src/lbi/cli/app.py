@@ -169,7 +169,8 @@ def run(
 ) -> int:
     """Learn from documents and measure on held-out tasks.
 
-    Documents, tasks, attempts, examples, results, report. Stopped or killed, the same command continues where it was.
+    Stopped or killed, the same command continues where it was. With more roll-outs or held-out tasks than before it
+    extends the run.
     """
     from lbi.cli.run import OutputOptions, RunOptions, run
 

@@ -90,8 +90,8 @@ def _list(db: sqlite3.Connection, chosen: CallFilter, as_json: bool) -> None:
     where, values = _conditions(chosen)
     source = f"FROM ({_source(db, chosen.failed)}) WHERE {where}"
     limit = f" LIMIT {chosen.limit}" if chosen.limit else ""
-    found = db.execute(f"SELECT * {source} ORDER BY {ORDERS[chosen.order]}{limit}", values).fetchall()
-    rows = [_row(row) for row in found]
+    records = db.execute(f"SELECT * {source} ORDER BY {ORDERS[chosen.order]}{limit}", values).fetchall()
+    rows = [_row(row) for row in records]
     whole = db.execute(
         "SELECT count(*) AS calls, sum(failure != '') AS failed, sum(input_tokens) AS input_tokens, "
         "sum(cached_tokens) AS cached_tokens, sum(written_tokens) AS written_tokens, "
@@ -107,14 +107,14 @@ def _list(db: sqlite3.Connection, chosen: CallFilter, as_json: bool) -> None:
 
 def _conditions(chosen: CallFilter) -> tuple[str, list[Any]]:
     """Stages of the evaluation carry their arm: "evaluate: baseline" is of the stage "evaluate" too."""
-    asked: list[tuple[str, Any]] = [
+    conditions: list[tuple[str, Any]] = [
         ("? IN (stage, substr(stage, 1, instr(stage, ':') - 1))", chosen.stage),
         ("role = ?", chosen.role),
         ("model = ?", chosen.model),
         ("cost >= ?", chosen.cost),
         ("seconds >= ?", chosen.seconds),
     ]
-    given = [(condition, value) for condition, value in asked if value]
+    given = [(condition, value) for condition, value in conditions if value]
     return " AND ".join(["1", *(condition for condition, _ in given)]), [value for _, value in given]
 
 
@@ -178,20 +178,20 @@ def _print(rows: list[dict[str, Any]], total: dict[str, Any]) -> None:
 def _one(db: sqlite3.Connection, start: str) -> dict[str, Any]:
     """The call whose id begins so."""
     source = f"FROM ({_source(db)}) WHERE substr(key, 1, ?) = ?"
-    found = db.execute(f"SELECT * {source} ORDER BY key LIMIT 3", (len(start), start)).fetchall()
-    if not found:
+    matches = db.execute(f"SELECT * {source} ORDER BY key LIMIT 3", (len(start), start)).fetchall()
+    if not matches:
         raise UserError(f'no call has an id that begins with "{start}"; `lbi calls RUN` lists them')
-    if len(found) > 1:
-        ids = ", ".join(row["key"][:12] for row in found)
+    if len(matches) > 1:
+        ids = ", ".join(row["key"][:12] for row in matches)
         raise UserError(f'several calls have an id that begins with "{start}": {ids} ...; write more of it')
-    row = found[0]
+    row = matches[0]
     table, reply = ("failed_call", "NULL") if row["failure"] else ("call", "reply")
     content = db.execute(f"SELECT messages, {reply} AS reply FROM {table} WHERE key = ?", (row["key"],)).fetchone()
     unpack = zstandard.ZstdDecompressor()
     messages = json.loads(unpack.decompress(content["messages"]))
-    said = None if content["reply"] is None else masked(unpack.decompress(content["reply"]).decode())
+    text = None if content["reply"] is None else masked(unpack.decompress(content["reply"]).decode())
     shown = [{**message, "content": masked(message["content"])} for message in messages]
-    return {**_row(row), "messages": shown, "reply": said}
+    return {**_row(row), "messages": shown, "reply": text}
 
 
 def _show(call: dict[str, Any], as_json: bool) -> None:

@@ -151,32 +151,32 @@ def _as_seen(row: Planned, lengths: Lengths) -> Planned:
     each = lengths.tokens.get(f"{row.stage}/{row.role}")
     if each is None:
         return row
-    asked, answered = (round(tokens * row.calls) for tokens in each)
-    return row.model_copy(update={"input_tokens": asked, "output_tokens": answered})
+    tokens_in, tokens_out = (round(tokens * row.calls) for tokens in each)
+    return row.model_copy(update={"input_tokens": tokens_in, "output_tokens": tokens_out})
 
 
 def basis(config: Config, lengths: Lengths) -> str:
     """What the expected numbers rest on, in words."""
     short = _shortened(config, lengths)
-    said = []
+    parts = []
     for name, seen, steps, limit in (
         ("an attempt", lengths.attempt, short.synthesis.step_limit, config.synthesis.step_limit),
         ("an episode", lengths.episode, short.evaluation.step_limit, config.evaluation.step_limit),
     ):
-        said.append(f"{name} takes {steps} of {limit} steps" if seen is None else f"{name} takes {seen:.1f} steps")
+        parts.append(f"{name} takes {steps} of {limit} steps" if seen is None else f"{name} takes {seen:.1f} steps")
     if lengths.tokens:
-        said.append("calls are as long as those of the same stage and role")
+        parts.append("calls are as long as those of the same stage and role")
     else:
-        said.append(f"pages have {PAGE:,} characters, replies {min(REPLY.values())} to {max(REPLY.values())} tokens")
-    return "; ".join(said)
+        parts.append(f"pages have {PAGE:,} characters, replies {min(REPLY.values())} to {max(REPLY.values())} tokens")
+    return "; ".join(parts)
 
 
 def _propose(config: Config, documents: Sequence[Document], actions: str) -> Planned:
     count = config.synthesis.tasks_per_document
     model = config.models.of("propose")
-    asked = [Fields(document=each, count=count, actions=actions) for each in documents]
-    said = REPLY["propose"] * count * len(documents)
-    return _row("propose", "propose", model, len(documents), _tokens(config, model, "propose", asked), said)
+    requests = [Fields(document=each, count=count, actions=actions) for each in documents]
+    reply_tokens = REPLY["propose"] * count * len(documents)
+    return _row("propose", "propose", model, len(documents), _tokens(config, model, "propose", requests), reply_tokens)
 
 
 def _attempt(config: Config, work: Counts, actions: str) -> list[Planned]:
@@ -185,18 +185,18 @@ def _attempt(config: Config, work: Counts, actions: str) -> list[Planned]:
     if agent in CALL_FREE:
         return []
     limit = config.synthesis.step_limit
-    asked = _tokens(config, model, "act", [_at_step(at, actions) for at in range(limit)])
-    return [_row("attempt", "act", model, work.rollouts * limit, work.rollouts * asked)]
+    prompt_tokens = _tokens(config, model, "act", [_at_step(at, actions) for at in range(limit)])
+    return [_row("attempt", "act", model, work.rollouts * limit, work.rollouts * prompt_tokens)]
 
 
 def _label(config: Config, work: Counts) -> list[Planned]:
     rows = []
     for kind in config.synthesis.kinds:
         role = role_of(kind)
-        model, asked = config.models.of(role), _label_calls(config)
-        said = REPLY[role] * work.labels
-        tokens = work.rollouts * _tokens(config, model, role, asked)
-        rows.append(_row("label", role, model, work.rollouts * len(asked), tokens, said))
+        model, requests = config.models.of(role), _label_calls(config)
+        reply_tokens = REPLY[role] * work.labels
+        tokens = work.rollouts * _tokens(config, model, role, requests)
+        rows.append(_row("label", role, model, work.rollouts * len(requests), tokens, reply_tokens))
     if "committee" in config.synthesis.filters:
         # of each roll-out, the example under its own task is judged too
         rows += _judge(config, "filter", work.labels * len(config.synthesis.kinds) + work.rollouts, SPAN)
@@ -235,25 +235,27 @@ def _evaluate(config: Config, arm: Arm, episodes: int, documents: Sequence[Docum
     stage = f"evaluate: {arm.name}"
     steps = [_at_step(at, actions).model_copy(update=known) for at in range(limit)]
     model = config.models.of("act")
-    asked = episodes * _tokens(config, model, "act", steps)
-    rows = [_row(stage, "act", model, episodes * limit, asked)]
+    prompt_tokens = episodes * _tokens(config, model, "act", steps)
+    rows = [_row(stage, "act", model, episodes * limit, prompt_tokens)]
     if arm.data != "none" and config.retrieval.m2 > 0:
         model = config.models.of("query")
-        asked = episodes * _tokens(config, model, "query", steps)
-        rows.append(_row(stage, "query", model, episodes * limit, asked))
+        prompt_tokens = episodes * _tokens(config, model, "query", steps)
+        rows.append(_row(stage, "query", model, episodes * limit, prompt_tokens))
     return rows
 
 
-def _row(stage: str, role: Role, model: str, calls: int, asked: int, said: int | None = None) -> Planned:
-    replies = REPLY[role] * calls if said is None else said
-    return Planned(stage=stage, role=role, model=model, calls=calls, input_tokens=asked, output_tokens=replies)
+def _row(
+    stage: str, role: Role, model: str, calls: int, prompt_tokens: int, reply_tokens: int | None = None
+) -> Planned:
+    replies = REPLY[role] * calls if reply_tokens is None else reply_tokens
+    return Planned(stage=stage, role=role, model=model, calls=calls, input_tokens=prompt_tokens, output_tokens=replies)
 
 
-def _tokens(config: Config, model: str, role: Role, asked: Sequence[Fields]) -> int:
+def _tokens(config: Config, model: str, role: Role, requests: Sequence[Fields]) -> int:
     """Of prompts as a model of the run is sent them, with the screenshots that there will be."""
     limits = config.limits if config.web.screenshots else config.limits.model_copy(update={"images": ()})
     image = image_tokens(model, scaled_size(SCREENSHOT, limits.image_side))
-    messages = [message for fields in asked for message in render(Request(role=role, fields=fields), limits)]
+    messages = [message for fields in requests for message in render(Request(role=role, fields=fields), limits)]
     return sum(estimate_tokens(message.content) + image * len(message.images) for message in messages)
 
 

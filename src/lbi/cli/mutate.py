@@ -46,16 +46,16 @@ def mutate(options: MutationOptions, as_json: bool, quiet: bool) -> int:
         raise UserError(f"{options.out} lies in the repository, in which nothing is written; choose another --out")
     ground = _ground(options)
     tries = Tries(options.out.with_suffix(".tried.jsonl"), fingerprint(ground))
-    found = asyncio.run(_search(options, ground, tries, Progress(Console(stderr=True), quiet=quiet or as_json)))
+    tasks = asyncio.run(_search(options, ground, tries, Progress(Console(stderr=True), quiet=quiet or as_json)))
     assert tries.baseline is not None
-    write_tasks(options.out, ground, tries.baseline, found)
+    write_tasks(options.out, ground, tries.baseline, tasks)
     counts = dict(sorted(tries.counts().items()))
     if as_json:
-        print(json.dumps({"tasks": len(found), "tried": counts, "file": str(options.out)}, indent=2))
+        print(json.dumps({"tasks": len(tasks), "tried": counts, "file": str(options.out)}, indent=2))
     else:
-        said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-        print(f"{len(found)} tasks in {options.out}; mutations tried so far: {said}")
-    return 0 if found else 1
+        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+        print(f"{len(tasks)} tasks in {options.out}; mutations tried so far: {verdicts}")
+    return 0 if tasks else 1
 
 
 def _ground(options: MutationOptions) -> Ground:
@@ -88,11 +88,11 @@ async def _search(options: MutationOptions, ground: Ground, tries: Tries, progre
     assert tries.baseline is not None
     before = tries.baseline
     queue = iter(enumerate(chosen))
-    found: dict[int, Tried] = {}
+    breaking: dict[int, Tried] = {}
     with progress.stage("mutations that break tests", options.count) as stage:
 
         def enough() -> bool:
-            return len(_chosen(found, options.count)) >= options.count
+            return len(_chosen(breaking, options.count)) >= options.count
 
         async def worker() -> None:
             """One sandbox, and a fresh one where it broke."""
@@ -108,9 +108,9 @@ async def _search(options: MutationOptions, ground: Ground, tries: Tries, progre
                             if known is None:
                                 tries.add(result)
                             if result.verdict == "breaks":
-                                was = len(_chosen(found, options.count))
-                                found[at] = result
-                                stage.advance(len(_chosen(found, options.count)) - was)
+                                was = len(_chosen(breaking, options.count))
+                                breaking[at] = result
+                                stage.advance(len(_chosen(breaking, options.count)) - was)
                             waiting, broke = next(queue, None), 0
                 except EnvironmentFailure:
                     broke += 1
@@ -120,12 +120,12 @@ async def _search(options: MutationOptions, ground: Ground, tries: Tries, progre
         async with asyncio.TaskGroup() as group:
             for _ in range(options.workers):
                 group.create_task(worker())
-    return _chosen(found, options.count)
+    return _chosen(breaking, options.count)
 
 
-def _chosen(found: dict[int, Tried], count: int) -> list[Tried]:
+def _chosen(breaking: dict[int, Tried], count: int) -> list[Tried]:
     """The first of each effect, in the order of the candidates."""
     different: dict[str, Tried] = {}
-    for at in sorted(found):
-        different.setdefault(same_effect(found[at]), found[at])
+    for at in sorted(breaking):
+        different.setdefault(same_effect(breaking[at]), breaking[at])
     return list(different.values())[:count]

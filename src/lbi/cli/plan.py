@@ -169,9 +169,9 @@ def _table(planned: dict[str, Any]) -> Table:
     if len(models) > 1:
         table.add_column("model", overflow="fold")
     for name, key in (("calls", "calls"), ("tokens\nin", "input_tokens"), ("tokens\nout", "output_tokens")):
-        table.add_column(name, justify="right", footer=short(planned[key]), no_wrap=True)
-    table.add_column("at most", justify="right", footer=money(planned["cost"]), no_wrap=True)
-    table.add_column("expected", justify="right", footer=money(planned["expected"]["cost"]), no_wrap=True)
+        table.add_column(name, justify="right", footer=short(planned[key]), overflow="fold")
+    table.add_column("at most", justify="right", footer=money(planned["cost"]), overflow="fold")
+    table.add_column("expected", justify="right", footer=money(planned["expected"]["cost"]), overflow="fold")
     for row in planned["stages"]:
         other = likely.get((row["stage"], row["role"]))
         numbers = (short(row["calls"]), short(row["input_tokens"]), short(row["output_tokens"]))

@@ -53,6 +53,7 @@ def summary(folder: RunFolder, outcome: RunOutcome | None = None) -> dict[str, A
             {"model": key.rpartition(" ")[0], **price.model_dump()} for key, price in folder.store.all("price", Price)
         ],
         "notes": list(run.notes),
+        "held_out_tasks": {"all": len(run.heldout), "measured": evaluation.complete_tasks(run)},
     }
 
 
@@ -326,7 +327,7 @@ def _table(title: str, first: str, *others: str) -> Table:
     table = Table(title=title, title_justify="left", caption_justify="left", box=None, pad_edge=False)
     table.add_column(first, overflow="fold", min_width=12)
     for name in others:
-        table.add_column(name, justify="right", no_wrap=True, overflow="fold")
+        table.add_column(name, justify="right", overflow="fold")
     return table
 
 

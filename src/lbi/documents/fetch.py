@@ -113,10 +113,10 @@ def decode(raw: Raw) -> str:
 
 def _declared(content: bytes) -> str:
     """The encoding that an HTML page says it is in."""
-    found = re.search(
+    declaration = re.search(
         rb"""<(?:meta|\?xml)[^>]{0,200}(?:charset|encoding)\s*=\s*["']?([\w.:-]+)""", content[:4_000], re.I
     )
-    return found[1].decode("ascii") if found else ""
+    return declaration[1].decode("ascii") if declaration else ""
 
 
 # files and folders

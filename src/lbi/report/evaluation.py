@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -88,11 +89,16 @@ def _interval(summary: ArmSummary) -> tuple[float, float]:
 
 
 def chart_of_arms(rows: list[ArmRow]) -> Markup:
-    bars = [Interval(row.summary.arm, row.low, row.summary.mean, row.high, _arm_in_figures(row)) for row in rows]
+    bars = [
+        Interval(row.summary.arm, row.low if row.summary.tasks > 1 else None, row.summary.mean, row.high, _figures(row))
+        for row in rows
+    ]
     return charts.intervals("chart-arms", "Success rate of each arm with its 95% interval", bars)
 
 
-def _arm_in_figures(row: ArmRow) -> str:
+def _figures(row: ArmRow) -> str:
+    if row.summary.tasks < 2:
+        return f"{points(row.summary.mean)}%  {TOO_FEW}"
     return f"{points(row.summary.mean)}%  [{points(row.low)}, {points(row.high)}]"
 
 
@@ -170,6 +176,14 @@ def _how_sure(row: Comparison) -> str:
 def _solved(row: ArmRow) -> str:
     tasks = "1 held-out task" if row.summary.tasks == 1 else f"{row.summary.tasks} held-out tasks"
     return f"{points(row.summary.mean)}% of {tasks}"
+
+
+def complete_tasks(run: Gathered) -> int:
+    """How many held-out tasks have a result of every arm and seed of the config."""
+    arms, seeds = run.evaluation.get("arms"), run.config.get("seeds")
+    episodes = len(arms if isinstance(arms, list) else run.arms) * len(seeds if isinstance(seeds, list) else [0])
+    counts = Counter(result.task for result in run.results if result.arm in run.arms)
+    return sum(counts[name] >= episodes for name in run.heldout)
 
 
 def groups(run: Gathered) -> list[dict[str, Any]]:

@@ -107,7 +107,7 @@ def _context(run: Gathered, pages: Pages) -> dict[str, Any]:
         "sections": SECTIONS,
         "headline": evaluation.headline(run, arms, compared) if arms else _unfinished(run),
         "facts": _facts(run),
-        "notes": run.notes,
+        "notes": [*run.notes, *_incomplete(run)],
         "tiles": _tiles(run),
         "arms": arms,
         "measured": run.measured,
@@ -180,8 +180,8 @@ def _models(run: Gathered) -> str:
     return "; ".join([_model(default), *special])
 
 
-def _benchmarks(said: str | list[str]) -> str:
-    names = [said] if isinstance(said, str) else said
+def _benchmarks(stated: str | list[str]) -> str:
+    names = [stated] if isinstance(stated, str) else stated
     return ", ".join(name.rsplit("/", 1)[-1].removesuffix(".toml") for name in names)
 
 
@@ -224,6 +224,14 @@ def _unfinished(run: Gathered) -> str:
     return f"This run has no evaluation yet. Its synthesis has kept {kept:,} of {len(run.examples):,} examples."
 
 
+def _incomplete(run: Gathered) -> list[str]:
+    """What a run that was stopped leaves unmeasured."""
+    measured = evaluation.complete_tasks(run)
+    if not run.results or measured >= len(run.heldout):
+        return []
+    return [f"Not all is measured: {measured} of {len(run.heldout)} held-out tasks have results of every arm and seed."]
+
+
 def _growth(run: Gathered) -> Markup | str:
     data = [charts.Point(row.examples, row.rate, row.low, row.high) for row in run.summary.growth]
     data.sort(key=lambda point: point.x)
@@ -238,7 +246,7 @@ def _times(meters: dict[str, dict[str, float]]) -> list[tuple[str, str]]:
 
 def _busy(meters: dict[str, dict[str, float]]) -> list[tuple[str, str]]:
     """How much of the time the environments and the models were at work."""
-    return [(f"{name} at work", said) for name, said in counts.busy(meters).items()]
+    return [(f"{name} at work", share) for name, share in counts.busy(meters).items()]
 
 
 def _stages(meters: dict[str, dict[str, float]]) -> dict[str, Any]:
