@@ -117,13 +117,13 @@ def test_a_name_used_twice_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ('name = "x"', "task: Field required"),
+        ('name = "x"', "task: is missing"),
         ('name = "x"\ntask = []', "task: "),
         ('name = "x"\n' + TASK.format(name=""), "task.0.name: "),
         ('name = "x"\n' + TASK.format(name="a") + "level = 4", "task.0.level: "),
         ('name = "x"\n' + TASK.format(name="a") + "instructions = 'x'", "did you mean 'instruction'"),
         ('name = "x"\naplication = "y"\n' + TASK.format(name="a"), "did you mean 'application'"),
-        ('name = "x"\n[[task]]\nname = "a"\ninstruction = "b"', "task.0.check: Field required"),
+        ('name = "x"\n[[task]]\nname = "a"\ninstruction = "b"', "task.0.check: is missing"),
         ('name = "x"\n[[task]]\nname = "a"\ninstruction = "b"\ncheck = { ansver = ["1"] }', "did you mean 'answer'"),
         ("name = ", "Invalid value"),
     ],

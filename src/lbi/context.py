@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from lbi.config import Config
+from lbi.config import Config, with_defaults
 from lbi.environments import open_environments
 from lbi.environments._pool import Failed, Pool
 from lbi.errors import EnvironmentFailure, UserError
@@ -226,7 +226,7 @@ async def open_context(
     """
     if join and config.models.budget is not None:
         raise UserError("a run with a budget takes one process, as only that one knows what it has under way")
-    with RunFolder(out, config.identity(), joining=join) as folder:
+    with RunFolder(out, config.identity(), joining=join, complete=with_defaults) as folder:
         shown = progress or Progress()
         shown.watch(money=lambda: money_spent(folder), unpriced=lambda: calls_without_price(folder))
         leases = Leases(folder.store)

@@ -40,6 +40,13 @@ class UserError(LbiError):
     """Bad input. The message says what is wrong, where, and what to do; the CLI prints it and exits with 2."""
 
 
+class UserErrors(UserError):
+    """Several mistakes in one input: a headline, and a line for each."""
+
+    def __init__(self, headline: str, lines: list[str]) -> None:
+        super().__init__("\n".join([headline, *(f"  {line}" for line in lines)]))
+
+
 class ModelError(LbiError):
     """A model call failed for good: there is no reply, and nothing may be parsed or scored in its place.
 

@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from lbi import plugins
+from lbi.cli import open_console
 from lbi.environments.web.application import load_application, shipped_applications
 from lbi.errors import UserError
 from lbi.evaluation.benchmark import load_benchmark, shipped_benchmarks
@@ -27,21 +27,21 @@ def list_all(what: str, as_json: bool) -> int:
         near = difflib.get_close_matches(what, KINDS, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(KINDS)}"
         raise UserError(f"cannot list {what!r}; {hint}")
-    found = {kind: rows() for kind, rows in KINDS.items() if not what or kind == what}
+    rows_by_kind = {kind: rows() for kind, rows in KINDS.items() if not what or kind == what}
     if as_json:
-        said = {kind: [dict(zip(COLUMNS, row, strict=True)) for row in rows] for kind, rows in found.items()}
-        print(json.dumps(said[what] if what else said, indent=2, ensure_ascii=False))
+        answer = {kind: [dict(zip(COLUMNS, row, strict=True)) for row in rows] for kind, rows in rows_by_kind.items()}
+        print(json.dumps(answer[what] if what else answer, indent=2, ensure_ascii=False))
     else:
-        _print(found)
+        _print(rows_by_kind)
     return 0
 
 
-def _print(found: dict[str, Rows]) -> None:
-    console = Console()
-    for kind, rows in found.items():
+def _print(rows_by_kind: dict[str, Rows]) -> None:
+    console = open_console()
+    for kind, rows in rows_by_kind.items():
         table = Table(title=kind, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False)
-        table.add_column(no_wrap=True)
-        table.add_column()
+        table.add_column(overflow="fold")
+        table.add_column(overflow="fold")
         for name, text, distribution in rows:
             table.add_row(
                 f"  {name}", escape(text if distribution in ("", plugins.OURS) else f"{text} [{distribution}]")

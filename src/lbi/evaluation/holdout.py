@@ -48,7 +48,7 @@ def split_held_out(context: RunContext, proposed: Sequence[Task]) -> tuple[list[
             context.progress.say(NO_TASKS)
     else:
         documents = sorted({task.document for task in proposed})
-        held_out_documents = set(documents[: held_out_sections(len(documents))])
+        held_out_documents = _kept_apart(context, proposed, documents)
         held_out = [
             t.model_copy(update={"name": t.id, "category": "synthesised"})
             for t in proposed
@@ -57,7 +57,28 @@ def split_held_out(context: RunContext, proposed: Sequence[Task]) -> tuple[list[
         tasks = [task for task in proposed if task.document not in held_out_documents]
         if not tasks:
             context.progress.say(NOTHING_TO_LEARN.format(len(documents)))
-    held_out = stratified(held_out, config.evaluation.tasks)
     known = store.keys("heldout")
+    held_out = _chosen(held_out, config.evaluation.tasks, known)
     store.put_many("heldout", [(task.name, task) for task in held_out if task.name not in known])
     return held_out, tasks[: config.synthesis.rollouts]
+
+
+def _kept_apart(context: RunContext, proposed: Sequence[Task], documents: Sequence[str]) -> set[str]:
+    """The documents whose tasks are held out. When a run is extended, what was held out stays so, and no task that was
+    learnt from comes to be measured with."""
+    store = context.folder.store
+    before = [task.document for _, task in store.all("heldout", Task)]
+    attempted = {key.split("/")[1] for key in store.keys("trajectory")}
+    learnt = {task.document for task in proposed if task.id in attempted}
+    free = [document for document in documents if document not in learnt]
+    return set(list(dict.fromkeys([*before, *free]))[: max(held_out_sections(len(documents)), len(set(before)))])
+
+
+def _chosen(tasks: Sequence[Task], count: int, before: set[str]) -> list[Task]:
+    """``count`` tasks, spread over categories; of a run that is extended, those that it had are among them."""
+    chosen = stratified(tasks, count)
+    missing = [task for task in tasks if task.name in before and task not in chosen]
+    if not missing:
+        return chosen
+    had = [task for task in tasks if task.name in before]
+    return [*had, *(task for task in chosen if task.name not in before)][: max(count, len(had))]
