@@ -22,6 +22,7 @@ from lbi.environments.web.application import shipped_applications
 from lbi.errors import LbiError, UserError
 from lbi.evaluation.benchmark import load_benchmark, load_benchmarks, shipped_benchmarks
 from lbi.records import Task
+from lbi.shipped import find_config
 
 
 def check(what: str, name: str, task: str, workers: int, as_json: bool, quiet: bool) -> int:
@@ -43,7 +44,7 @@ async def _checked(what: str, name: str, task: str, workers: int, quiet: bool) -
     if what == "application":
         return [await _row(f"application {_named(what, name)}", check_application(name))]
     if what == "config":
-        return [await _row(f"config {_named(what, name)}", _config(Path(name)))]
+        return [await _row(f"config {_named(what, name)}", _config(name))]
     if what == "benchmark":
         return await _benchmark(_named(what, name), task, workers, quiet)
     if what != "all":
@@ -122,8 +123,8 @@ def elements(text: str) -> int:
     return len(parse_observation(text).elements)
 
 
-async def _config(file: Path) -> str:
-    config = load_config(file)
+async def _config(name: str) -> str:
+    config = load_config(find_config(Path(name)))
     await check_config(config)
     held_out = len(load_benchmarks(config.benchmark).task) if config.benchmark else 0
     tasks = f"{held_out} held-out tasks" if held_out else "no held-out tasks, so synthesised ones stand in"

@@ -10,6 +10,7 @@ from typing import Any
 from lbi.config import Config, load_config, resolve
 from lbi.errors import UserError
 from lbi.models.middleware.budget import parse_budget
+from lbi.shipped import find_config
 from lbi.storage.run_folder import RunFolder
 
 DEFAULT = Path("lbi.toml")
@@ -56,7 +57,7 @@ def configured(wanted: Wanted) -> tuple[Config, Path]:
 def _file(source: Path | None) -> Path:
     if source is None and not DEFAULT.is_file():
         raise UserError(f"which config? There is no {DEFAULT} here; name a file, or let `lbi init` write one")
-    file = source or DEFAULT
+    file = find_config(source or DEFAULT)
     if file.is_dir():
         raise UserError(f"{file} is a folder without a run (no run.db); name a config file, or the folder of a run")
     return file
