@@ -1,4 +1,4 @@
-"""The configs and examples that come with the project, by name: "trac" -> configs/trac.toml, "notes" -> examples/notes/lbi.toml.
+"""The configs and examples that come with the project, by name: "notes" -> examples/notes/lbi.toml.
 
 They lie at the top of a checkout, and in ``lbi/_shipped`` of an installed wheel. Nothing is written beside them.
 """

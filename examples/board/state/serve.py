@@ -1,4 +1,4 @@
-"""The board: ``python serve.py PORT`` serves board.html and a JSON API on board.db, which lie beside this file, on 127.0.0.1.
+"""The board: ``python serve.py PORT`` serves board.html and a JSON API on board.db, both beside this file.
 
 GET /api/board?filter=WORDS; POST /api/cards; PUT and DELETE /api/cards/7; PUT /api/settings/reminders.
 """
@@ -31,7 +31,7 @@ def query(sql: str, *values: object) -> list[dict[str, Any]]:
 
 def board(words: str) -> dict[str, Any]:
     part = f"%{words}%"
-    found = 'SELECT * FROM card WHERE title LIKE ? OR description LIKE ? ORDER BY id'
+    found = "SELECT * FROM card WHERE title LIKE ? OR description LIKE ? ORDER BY id"
     settings = {row["name"]: bool(row["value"]) for row in query("SELECT * FROM setting")}
     return {"columns": COLUMNS, "cards": query(found, part, part), "settings": settings}
 

@@ -20,7 +20,9 @@ PAGE = """
 </style>
 <nav>
   <a href="/">All notes</a> <a href="/new">New note</a> <a href="/tags">Tags</a>
-  <form action="/search"><input name="q" type="search" aria-label="Search notes" value="{{ q }}"> <button>Search</button></form>
+  <form action="/search">
+    <input name="q" type="search" aria-label="Search notes" value="{{ q }}"> <button>Search</button>
+  </form>
 </nav>
 <main>
 <h1>{{ title }}</h1>
@@ -66,7 +68,8 @@ NOTE = """
 TAGS = """
 <ul>
 {% for tag in tags %}
-  <li><a href="/tags/{{ tag.name | urlencode }}">{{ tag.name }}</a>: {{ tag.count }} {{ "note" if tag.count == 1 else "notes" }}</li>
+  <li><a href="/tags/{{ tag.name | urlencode }}">{{ tag.name }}</a>:
+    {{ tag.count }} {{ "note" if tag.count == 1 else "notes" }}</li>
 {% endfor %}
 </ul>
 """

@@ -30,7 +30,8 @@ EMPTY = {
 STYLE = """
 body { font: 16px/1.4 sans-serif; max-width: 56em; margin: 1em auto; } nav a, nav form { margin-right: 1em; }
 nav form { display: inline; } label, fieldset { display: block; margin: .5em 0; } fieldset label { display: inline; }
-table { border-collapse: collapse; } td, th { padding: .2em .8em .2em 0; text-align: left; } [role=alert] { color: #a00; }
+table { border-collapse: collapse; } td, th { padding: .2em .8em .2em 0; text-align: left; }
+[role=alert] { color: #a00; }
 """
 
 
@@ -95,8 +96,9 @@ def stored(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def page(title: str, body: str) -> str:
-    menu = f"""<nav><a href="/products">Products</a> <a href="/products/new">Add product</a>
-      <form action="/products"><input type="search" name="q" aria-label="Search products"> <button>Search</button></form>
+    menu = """<nav><a href="/products">Products</a> <a href="/products/new">Add product</a>
+      <form action="/products"><input type="search" name="q" aria-label="Search products">
+        <button>Search</button></form>
       <form method="post" action="/logout"><button>Log out</button></form></nav>"""
     menu = menu if title != "Log in" else ""
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>{text(title)} – Stock</title>
@@ -145,7 +147,9 @@ def turning(said: dict[str, str], number: int, pages: int) -> str:
     """Links to the page before and the page after."""
     near = [(number - 1, "Previous page"), (number + 1, "Next page")]
     return " ".join(
-        f'<a href="/products?{text(urlencode({**said, "page": at}))}">{name}</a>' for at, name in near if 1 <= at <= pages
+        f'<a href="/products?{text(urlencode({**said, "page": at}))}">{name}</a>'
+        for at, name in near
+        if 1 <= at <= pages
     )
 
 
@@ -160,7 +164,8 @@ def form_page(title: str, entry: dict[str, Any], button: str, back: str, wrong: 
         return f'<label>{label} <input name="{name}" value="{text(entry[name])}" {more}></label>'
 
     radios = "".join(
-        f'<label><input type="radio" name="storage" value="{name}"{" checked" * (entry["storage"] == name)}> {name}</label> '
+        f'<label><input type="radio" name="storage" value="{name}"{" checked" * (entry["storage"] == name)}> '
+        f"{name}</label> "
         for name in STORAGES
     )
     return page(
@@ -261,7 +266,8 @@ class Stock(http.server.BaseHTTPRequestHandler):
         return cookie is not None and hmac.compare_digest(cookie.value, TOKEN)
 
     def save(self, said: dict[str, str], own: int | None) -> None:
-        entry: dict[str, Any] = {name: said.get(name, "").strip() for name in EMPTY} | {"fragile": int("fragile" in said)}
+        entry: dict[str, Any] = {name: said.get(name, "").strip() for name in EMPTY}
+        entry["fragile"] = int("fragile" in said)
         if wrong := problems(entry, own or 0):
             title, button = ("Add product", "Save product") if own is None else ("Edit product", "Save changes")
             back = "/products" if own is None else f"/products/{own}"
@@ -272,7 +278,8 @@ class Stock(http.server.BaseHTTPRequestHandler):
             sql = f"INSERT INTO product ({', '.join(values)}) VALUES ({marks}) RETURNING id"
             own = query(sql, *values.values())[0]["id"]
         else:
-            query(f"UPDATE product SET {', '.join(f'{name} = ?' for name in values)} WHERE id = ?", *values.values(), own)
+            changes = ", ".join(f"{name} = ?" for name in values)
+            query(f"UPDATE product SET {changes} WHERE id = ?", *values.values(), own)
         self.go(f"/products/{own}")
 
     def product(self, path: str) -> tuple[sqlite3.Row | None, str]:

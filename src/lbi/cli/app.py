@@ -76,7 +76,10 @@ def _root(
 
 
 Config = Annotated[
-    Path | None, typer.Argument(help="Config file, name of one shipped, or the folder of a run to continue.", show_default="lbi.toml")
+    Path | None,
+    typer.Argument(
+        help="Config file, name of one shipped, or the folder of a run to continue.", show_default="lbi.toml"
+    ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/NAME")]
 Model = Annotated[

@@ -20,7 +20,7 @@ from lbi.evaluation.benchmark import load_benchmark, shipped_benchmarks
 from lbi.shipped import shipped_configs, shipped_examples
 
 COLUMNS = ("name", "description", "distribution", "path")
-Rows = list[tuple[str, ...]]  # name, description, the distribution that it comes from; of configs and examples their path
+Rows = list[tuple[str, ...]]  # name, description, the distribution that it comes from; of a file its path
 
 
 def list_all(what: str, as_json: bool) -> int:
@@ -43,11 +43,9 @@ def _print(found: dict[str, Rows]) -> None:
         table = Table(title=kind, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False)
         table.add_column(no_wrap=True)
         table.add_column()
-        table.add_column(overflow="fold")
         for name, text, distribution, *path in rows:
-            table.add_row(
-                f"  {name}", escape(text if distribution in ("", plugins.OURS) else f"{text} [{distribution}]"), *path
-            )
+            said = text if distribution in ("", plugins.OURS) else f"{text} [{distribution}]"
+            table.add_row(f"  {name}", escape("\n".join([said, *path])))
         console.print(table if rows else f"[bold]{kind}[/bold]\n  none", highlight=False)
 
 
