@@ -168,5 +168,5 @@ def test_it_runs_whole_and_its_examples_do_not_hurt(example: Path, tmp_path: Pat
     assert done.returncode == 0, done.stderr[-3000:]
     arms = {arm["arm"]: arm for arm in json.loads(done.stdout)["arms"]}
     assert all(arm["results"] == 8 and not arm["environment_errors"] for arm in arms.values())
-    assert arms["backward"]["rate"] >= arms["baseline"]["rate"]
+    assert arms["backward"]["success"] >= arms["baseline"]["success"]
     assert (tmp_path / "runs" / example.name / "report.html").is_file()
