@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 import tomllib
+from html import unescape
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, OpenerDirector, Request, build_opener
 
 import pytest
 
@@ -14,6 +18,7 @@ from lbi import shipped
 from lbi.cli.preflight import check_config
 from lbi.config import load_config
 from lbi.environments.web.application import load_application
+from lbi.environments.web.backend import LocalBackend, ManagedApplication
 from lbi.environments.web.install import install
 from lbi.errors import UserError
 from lbi.evaluation.benchmark import load_benchmark
@@ -144,6 +149,60 @@ def test_files_of_the_state_are_part_of_what_it_is_made_from(tmp_path: Path) -> 
     nothing = application.model_copy(update={"state": application.state.model_copy(update={"files": "none"})})
     with pytest.raises(UserError, match=r"state\.files names .*none, which is no folder with files in it"):
         install(nothing, tmp_path / "cache")
+
+
+# what their servers answer
+
+
+async def served(name: str, cache: Path) -> LocalBackend:
+    return await ManagedApplication(load_application(ROOT / "examples" / name / "application.toml"), cache).start()
+
+
+def asked(browser: OpenerDirector, address: str, method: str = "", **fields: str) -> tuple[int, str]:
+    """Status and text of a page; with fields, of a form that was sent."""
+    data = urlencode(fields).encode() if fields else None
+    try:
+        with browser.open(Request(address, data, method=method or None), timeout=10) as reply:
+            return reply.status, unescape(reply.read().decode())
+    except HTTPError as refusal:
+        with refusal:
+            return refusal.code, unescape(refusal.read().decode())
+
+
+async def test_the_stock_list_wants_a_log_in_and_says_how_things_are_written(tmp_path: Path) -> None:
+    backend = await served("stock", tmp_path)
+    browser = build_opener(HTTPCookieProcessor())
+    try:
+        products = f"{backend.url}/products"
+        assert "Password" in asked(browser, products)[1]
+        assert asked(browser, f"{backend.url}/login", user="clerk", password="guess")[0] == 403
+        assert asked(browser, f"{backend.url}/login", user="clerk", password="maple-and-rivets-3")[0] == 200
+        assert "Page 1 of 3" in asked(browser, products)[1]
+        assert "Wine glasses" in asked(browser, f"{products}?page=3")[1]
+        status, page = asked(browser, f"{products}/new", name="Tea", number="7", price="1,5", delivered="14.3.2025")
+        assert status == 422
+        for said in ("such as FO-2044", "such as 12.50", "such as 25", "such as 2025-03-14"):
+            assert said in page
+        assert backend.query("SELECT count(*) FROM product") == [(22,)]
+        assert "cannot be undone" in asked(browser, f"{products}/9/delete")[1]
+        assert backend.query("SELECT count(*) FROM product") == [(22,)]
+        asked(browser, f"{products}/9/delete", sure="yes")
+        assert backend.query("SELECT count(*) FROM product") == [(21,)]
+    finally:
+        await backend.stop()
+
+
+async def test_the_board_answers_its_scripts_in_json(tmp_path: Path) -> None:
+    backend = await served("board", tmp_path)
+    browser = build_opener()
+    try:
+        found = json.loads(asked(browser, f"{backend.url}/api/board?filter=stage")[1])
+        assert [card["title"] for card in found["cards"]] == ["Stage lights", "Build the stage"]
+        assert asked(browser, f"{backend.url}/api/cards/5", "DELETE")[0] == 200
+        assert backend.query("SELECT count(*) FROM card") == [(9,)]
+        assert asked(browser, f"{backend.url}/elsewhere")[0] == 404
+    finally:
+        await backend.stop()
 
 
 # they work

@@ -42,7 +42,7 @@ def _print(found: dict[str, Rows]) -> None:
     for kind, rows in found.items():
         table = Table(title=kind, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False)
         table.add_column(no_wrap=True)
-        table.add_column()
+        table.add_column(overflow="fold")  # a path is of no use without its end
         for name, text, distribution, *path in rows:
             said = text if distribution in ("", plugins.OURS) else f"{text} [{distribution}]"
             table.add_row(f"  {name}", escape("\n".join([said, *path])))
