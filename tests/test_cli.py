@@ -107,6 +107,7 @@ def test_list_names_every_plug_in_with_a_line_of_its_own() -> None:
         "models",
         "environments",
         "configs",
+        "examples",
         "readers",
         "exporters",
     }
@@ -124,8 +125,9 @@ def test_list_names_every_plug_in_with_a_line_of_its_own() -> None:
 
 
 def test_list_finds_the_configs_that_lie_here(config: Path) -> None:
-    (found,) = answer("list", "configs", cwd=config.parent, here=True)
-    assert found["name"] == "run.toml"
+    found, *shipped = answer("list", "configs", cwd=config.parent, here=True)
+    assert (found["name"], found["path"]) == ("run.toml", "run.toml")
+    assert {"trac", "repo"} <= {row["name"] for row in shipped}
 
 
 def test_no_table_cuts_a_path(config: Path) -> None:

@@ -103,7 +103,10 @@ def _root(
 
 
 Config = Annotated[
-    Path | None, typer.Argument(help="Config file, or the folder of a run to continue.", show_default="lbi.toml")
+    Path | None,
+    typer.Argument(
+        help="Config file, name of one shipped, or the folder of a run to continue.", show_default="lbi.toml"
+    ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/NAME")]
 Model = Annotated[
@@ -307,7 +310,7 @@ def calls(
 def list_(
     what: Annotated[
         str,
-        typer.Argument(help="applications, benchmarks, agents, filters, models, configs, environments; empty = all."),
+        typer.Argument(help="applications, benchmarks, agents, models, configs, examples and so on; empty = all."),
     ] = "",
     json: Json = False,
 ) -> int:

@@ -14,6 +14,7 @@ from rich.table import Table
 from lbi.cli import open_console
 from lbi.cli.instances import WAYS, check_instances
 from lbi.cli.preflight import check_config
+from lbi.cli.shipped import find_config
 from lbi.cli.trials import Row, check_benchmark
 from lbi.config import Config, load_config
 from lbi.documents.corpus import read_corpus
@@ -44,7 +45,7 @@ async def _checked(what: str, name: str, task: str, workers: int, quiet: bool) -
     if what == "application":
         return [await _row(f"application {_named(what, name)}", check_application(name))]
     if what == "config":
-        return [await _row(f"config {_named(what, name)}", _config(Path(name)))]
+        return [await _row(f"config {_named(what, name)}", _config(name))]
     if what == "benchmark":
         return await _benchmark(_named(what, name), task, workers, quiet)
     if what != "all":
@@ -121,8 +122,8 @@ def elements(text: str) -> int:
     return len(parse_observation(text).elements)
 
 
-async def _config(file: Path) -> str:
-    config = load_config(file)
+async def _config(name: str) -> str:
+    config = load_config(find_config(Path(name)))
     await check_config(config)
     held_out = len(load_benchmarks(config.benchmark).task) if config.benchmark else 0
     tasks = f"{held_out} held-out tasks" if held_out else "no held-out tasks, so synthesised ones stand in"

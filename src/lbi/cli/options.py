@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lbi.cli.shipped import find_config
 from lbi.config import Config, anchor, load_config, parts_of, resolve
 from lbi.errors import UserError
 from lbi.models.middleware.budget import parse_budget
@@ -55,7 +56,7 @@ def configured(options: RunOptions) -> tuple[Config, Path]:
 def _file(source: Path | None) -> Path:
     if source is None and not DEFAULT.is_file():
         raise UserError(f"which config? There is no {DEFAULT} here; name a file, or let `lbi init` write one")
-    file = source or DEFAULT
+    file = find_config(source or DEFAULT)
     if file.is_dir():
         raise UserError(f"{file} is a folder without a run (no run.db); name a config file, or the folder of a run")
     return file

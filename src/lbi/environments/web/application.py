@@ -34,6 +34,7 @@ class Prepare(Table):
 class State(Table):
     """What is restored between episodes, and what counts as state."""
 
+    files: str = ""  # folder beside the application's file; all in it is copied before the prepare script runs
     database: str = ""  # SQLite file within the state folder
     ignore_tables: tuple[str, ...] = ()
     ignore_columns: tuple[str, ...] = ()  # "table.column" or "*.column"
@@ -145,7 +146,7 @@ def load_application(name_or_path: str | Path) -> Application:
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{where} is not valid TOML: {error}") from None
     try:
-        return Application.model_validate({**data, "folder": folder})
+        return _anchored(Application.model_validate({**data, "folder": folder}))
     except ValidationError as error:
         raise UserError(f"{where}: {_explain(error)}") from None
 
@@ -178,6 +179,19 @@ def secrets_of(application: Application) -> tuple[str, ...]:
     login = application.login.model_dump_json()
     values = {expand(f"${{{name}}}", application) for name in _SECRET.findall(login)}
     return tuple(sorted(filter(None, values), key=len, reverse=True))
+
+
+def _anchored(application: Application) -> Application:
+    """Documents named by a relative path lie beside the application's file, from wherever it is read."""
+    if not application.folder:
+        return application
+    documents = tuple(
+        source.model_copy(update={"path": str(Path(application.folder, Path(source.path).expanduser()))})
+        if source.path and "://" not in source.path and not source.path.startswith("{")
+        else source
+        for source in application.documents
+    )
+    return application.model_copy(update={"documents": documents})
 
 
 def _read(name_or_path: str | Path) -> tuple[str, str, str]:
