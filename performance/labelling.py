@@ -26,7 +26,6 @@ from lbi.config import Config, Labelling
 from lbi.context import RunContext
 from lbi.errors import UserError
 from lbi.models.pricing import Prices
-from lbi.models.providers.offline import OfflineModel
 from lbi.monitoring.progress import Progress
 from lbi.observations.diff import difference, restored, without_references
 from lbi.prompts import estimate_tokens, render
@@ -37,6 +36,7 @@ from lbi.synthesis import filters
 from lbi.synthesis.examples import examples_of_seed
 from lbi.synthesis.filters.replay import Replayed
 from lbi.synthesis.label import label
+from lbi_offline.model import OfflineModel
 from walks import walks_of
 
 CLAUDE, GPT = "anthropic:claude-sonnet-4-5", "openai:gpt-5"

@@ -14,7 +14,6 @@ import asyncio
 import sys
 from pathlib import Path
 
-from lbi.agents.explore import Explorer
 from lbi.environments.web.environment import WebEnvironments
 from lbi.errors import UserError
 from lbi.records import Task, Trajectory
@@ -22,6 +21,7 @@ from lbi.rollouts.loop import rollout
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.backward import without_idle_steps
 from lbi.synthesis.filters.replay import Replayed, replay
+from lbi_offline.explore import Explorer
 
 BEFORE = 4  # episodes that only let the explorer get to know the application
 

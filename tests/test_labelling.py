@@ -29,8 +29,6 @@ from lbi.models.middleware.base import MemoryCalls
 from lbi.models.middleware.budget import Budget, budgeted
 from lbi.models.middleware.cache import cached
 from lbi.models.pricing import Prices
-from lbi.models.providers.offline import _ROLES as OFFLINE
-from lbi.models.providers.offline import OfflineModel
 from lbi.models.providers.scripted import Scripted
 from lbi.monitoring.progress import Progress
 from lbi.prompts import estimate_tokens, render
@@ -39,6 +37,8 @@ from lbi.records import Document, Example, Trajectory, Usage
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.backward import all_spans
 from lbi.synthesis.label_calls import Labels, calls_of, label_spans, spans_to_label
+from lbi_offline.model import _ROLES as OFFLINE
+from lbi_offline.model import OfflineModel
 
 WAYS = [
     Labelling(whole=whole, together=together, ordered=ordered)

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbi.errors import ModelError, ParseError
-from lbi.models.providers.offline import OfflineModel
 from lbi.models.providers.scripted import Scripted
 from lbi.records import Document, Task
 from lbi.synthesis.propose import propose_from_section, round_robin, verbatim_quote
+from lbi_offline.model import OfflineModel
 
 DOCUMENT = Document(text="To make a note, press  Save.\nNotes can be deleted.", source="guide.md", title="Notes")
 

@@ -18,7 +18,6 @@ from lbi.config import Config, resolve
 from lbi.context import RunContext
 from lbi.errors import ModelUnavailable
 from lbi.models.pricing import Prices
-from lbi.models.providers.offline import OfflineModel
 from lbi.monitoring.progress import Progress
 from lbi.protocols import Reply, Request
 from lbi.records import Example, Task, Trajectory
@@ -26,6 +25,7 @@ from lbi.rollouts.schedule import attempt_tasks
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.examples import store_trimmed
 from lbi.synthesis.verify import replayer
+from lbi_offline.model import OfflineModel
 
 TASKS = [
     Task(instruction=f'Create a new lamp with the name "Lamp {at}" and the colour "red".', environment="lamps")
