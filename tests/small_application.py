@@ -130,7 +130,7 @@ arms = [
 """
 
 
-def write_larder(folder: Path) -> Path:
+def write_application(folder: Path) -> Path:
     """Application, documents, tasks and config in a folder; returns the config."""
     (folder / "docs").mkdir(parents=True)
     for name, text in DOCUMENTS.items():
@@ -141,7 +141,7 @@ def write_larder(folder: Path) -> Path:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[str]:
+def running_application(folder: Path) -> Iterator[str]:
     """The application as somebody else runs it: its address, for as long as this is entered."""
     folder.mkdir()
     prepare = tomllib.loads(APPLICATION)["prepare"]["script"]
