@@ -1,7 +1,7 @@
-"""BrowserGym's own environment on given pages -> one line of JSON with the seconds of each reset, load and fill.
+"""Measures BrowserGym's own environment on given pages: one line of JSON with the seconds of each reset, load and fill.
 
-Run by performance/web.py in a virtual environment of BrowserGym's. Its chat window, a second browser, is left out,
-which speaks for BrowserGym.
+Run by performance/web.py, in a virtual environment with BrowserGym. Its chat window, a second browser, is left out,
+which is in BrowserGym's favour.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from browsergym.core.task import OpenEndedTask  # type: ignore[import-not-found]
 
 
 class NoChat:
-    """Takes messages and shows them to nobody."""
+    """Stands in for BrowserGym's chat window: takes messages and shows none."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         self.messages: list[dict[str, Any]] = []

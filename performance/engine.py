@@ -1,15 +1,15 @@
-"""How many model calls one process keeps in flight, beside Inspect AI's model layer and litellm, in one run.
+"""How many model calls one process keeps in flight, compared with Inspect AI's model layer and litellm.
 
     pip install -e .[bench]             the two others; without them only ours is measured
-    pip install -U openai               ... whose wishes for it contradict each other; both work with a new one
+    pip install -U openai               ... as their requirements for it contradict each other; a new one suits both
     python performance/engine.py         rates: 500 in flight at 1 s, all sides; many: 1,000 in flight at 10 s, ours;
                                         memory: 100,000 calls, ours
     python performance/engine.py rates   only that part
 
-The test server runs in a process of its own, each side in a fresh one. `raw` is a bare socket per worker that sends
-the same request again and again and looks for the end of the reply: what the server can do. `wire` is our provider
-without its wrappers; `lbi` is the whole: cached in a run folder on disk, retried, paced, metered and priced.
-Rates depend on what else the machine does; CPU per call much less so.
+The test server runs in a process of its own, and each side in a fresh one. `raw` is a bare socket per worker that sends
+the same request repeatedly and looks for the end of the reply: what the server can do. `wire` is our provider without
+its wrappers; `lbi` is all of ours: cached in a run folder on disk, retried, rate-limited, metered and priced. Rates
+depend on what else the machine does, CPU time per call much less so.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ Call = Callable[[int], Awaitable[Any]]
 
 
 class Load(NamedTuple):
-    """So many calls, with so many of them in flight, on a server that takes so many seconds for each."""
+    """What is asked of a side."""
 
     calls: int
-    flight: int
-    latency: float
+    flight: int  # calls in flight at a time
+    latency: float  # seconds that the server takes for each
 
     @property
     def ideal(self) -> float:
@@ -66,8 +66,8 @@ async def raw(url: str, flight: int) -> Any:
     async def call(at: int) -> None:
         reader, writer = free.pop() if free else await asyncio.open_connection(host, port)
         writer.write(head.encode() + body)
-        said = await reader.readuntil(b"\r\n\r\n")
-        length = next(line for line in said.lower().split(b"\r\n") if line.startswith(b"content-length"))
+        head_of_reply = await reader.readuntil(b"\r\n\r\n")
+        length = next(line for line in head_of_reply.lower().split(b"\r\n") if line.startswith(b"content-length"))
         await reader.readexactly(int(length.split(b":")[1]))
         free.append((reader, writer))
 
@@ -136,10 +136,10 @@ async def litellm(url: str, flight: int) -> Any:
     turns = [{"role": "user", "content": TEXT}]
 
     async def call(at: int) -> None:
-        found = await library.acompletion(
+        reply = await library.acompletion(
             model="openai/m", messages=turns, api_base=f"{url}/v1", api_key="none", max_tokens=64, num_retries=0
         )
-        assert found.choices[0].message.content == "ok"
+        assert reply.choices[0].message.content == "ok"
 
     yield call
 
@@ -148,25 +148,25 @@ async def litellm(url: str, flight: int) -> Any:
 
 
 async def measured(side: str, url: str, load: Load) -> dict[str, Any]:
-    """Workers that each do the next call as soon as their last one is answered."""
-    left, seen, first = iter(range(load.calls)), 0, 0.0
+    """Measure one side: each worker makes its next call as soon as its last one is answered."""
+    remaining, answered, first_seconds = iter(range(load.calls)), 0, 0.0
     memory: list[int] = []
     async with globals()[side](url, load.flight) as call:
         await call(-1)  # loads what is loaded at the first call
 
         async def worker() -> None:
-            nonlocal seen, first
-            for at in left:
+            nonlocal answered, first_seconds
+            for at in remaining:
                 await call(at)
-                seen += 1
-                first = time.perf_counter() - start if seen == load.flight else first
-                if seen % max(1, load.calls // 10) == 0:
+                answered += 1
+                first_seconds = time.perf_counter() - start if answered == load.flight else first_seconds
+                if answered % max(1, load.calls // 10) == 0:
                     memory.append(resident())
 
         before, start = cpu(), time.perf_counter()
         await asyncio.gather(*(worker() for _ in range(load.flight)))
         wall, used = time.perf_counter() - start, cpu() - before
-    lost = {"first": first - load.latency, "in all": wall - load.calls / load.ideal}
+    lost = {"first": first_seconds - load.latency, "in all": wall - load.calls / load.ideal}
     return {"rate": load.calls / wall, "cpu": 1000 * used / load.calls, "memory": memory, "lost": lost}
 
 
@@ -176,7 +176,7 @@ def cpu() -> float:
 
 
 def resident() -> int:
-    """MiB."""
+    """Memory of this process in MiB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") >> 20
 
@@ -196,24 +196,27 @@ def server(latency: float) -> Iterator[str]:
 
 
 def run(side: str, load: Load) -> dict[str, Any] | None:
-    """What one side does; None if it is another's and does not start, as its packages do not fit together."""
+    """Measure one side in a process of its own; None if it is another package and does not start."""
     with server(load.latency) as url:
         command = [sys.executable, __file__, "--side", side, url, json.dumps(load)]
         environment = {**os.environ, "NO_PROXY": "127.0.0.1", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
-        other = bool(SIDES[side])
-        error = subprocess.PIPE if other else None
-        ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=error, text=True, env=environment)
-    if ran.returncode and other:
-        said = [line for line in ran.stderr.splitlines() if line.strip()]
+        is_other_package = bool(SIDES[side])
+        error = subprocess.PIPE if is_other_package else None
+        completed = subprocess.run(command, stdout=subprocess.PIPE, stderr=error, text=True, env=environment)
+    if completed.returncode and is_other_package:
+        error_lines = [line for line in completed.stderr.splitlines() if line.strip()]
         print(
-            f"  {side:<8} left out: {next((line for line in said if 'Error' in line), 'no reason given')}", flush=True
+            f"  {side:<8} left out: {next((line for line in error_lines if 'Error' in line), 'no reason given')}",
+            flush=True,
         )
         return None
-    ran.check_returncode()
-    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
-    share = f"  {found['rate'] / load.ideal:6.1%} of the ideal rate" if load.latency else ""
-    print(f"  {side:<8} {found['rate']:7.1f} calls/s  {found['cpu']:6.2f} ms CPU per call{share}", flush=True)
-    return found
+    completed.check_returncode()
+    measurement: dict[str, Any] = json.loads(completed.stdout.splitlines()[-1])
+    share = f"  {measurement['rate'] / load.ideal:6.1%} of the ideal rate" if load.latency else ""
+    print(
+        f"  {side:<8} {measurement['rate']:7.1f} calls/s  {measurement['cpu']:6.2f} ms CPU per call{share}", flush=True
+    )
+    return measurement
 
 
 def announce(load: Load) -> None:
@@ -222,31 +225,31 @@ def announce(load: Load) -> None:
 
 def rates() -> None:
     announce(RATES)
-    known = [side for side, package in SIDES.items() if not package or importlib.util.find_spec(package)]
-    found = {side: run(side, RATES) for side in known}
-    ours = found["lbi"]
+    installed = [side for side, package in SIDES.items() if not package or importlib.util.find_spec(package)]
+    measurements = {side: run(side, RATES) for side in installed}
+    ours = measurements["lbi"]
     assert ours is not None
     for other in ("inspect", "litellm"):
-        if theirs := found.get(other):
+        if theirs := measurements.get(other):
             ratio, cpus = ours["rate"] / theirs["rate"], theirs["cpu"] / ours["cpu"]
             print(f"  lbi / {other}: {ratio:.2f} times the rate, {cpus:.2f} times fewer CPU seconds per call")
 
 
 def many() -> None:
-    """Ideal: every worker's next call begins when its last one is answered, and all first ones at the start."""
+    """Time lost beside the ideal, in which all workers start at once and make each next call without delay."""
     announce(MANY)
     print(f"  load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    found = run("lbi", MANY)
-    assert found is not None
-    lost = found["lost"]
+    measurement = run("lbi", MANY)
+    assert measurement is not None
+    lost = measurement["lost"]
     print(f"  lost: {lost['first']:.1f} s in the first {MANY.flight:,} calls, {lost['in all']:.1f} s in all")
 
 
 def memory() -> None:
     print(f"{MEMORY.calls:,} calls, {MEMORY.flight} in flight, no latency: resident MiB after each tenth")
-    found = run("lbi", MEMORY)
-    assert found is not None
-    print("  " + " ".join(str(each) for each in found["memory"]))
+    measurement = run("lbi", MEMORY)
+    assert measurement is not None
+    print("  " + " ".join(str(mebibytes) for mebibytes in measurement["memory"]))
 
 
 def main() -> None:

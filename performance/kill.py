@@ -1,20 +1,20 @@
-"""What kill -9 costs a run: of our process, the browser, its driver, the application's server, the model's, at random.
+"""What kill -9 costs a run, at random times: of our process, the browser, its driver, a server (application, model).
 
     python performance/kill.py [--target lbi|browser|driver|application|model] [--points 50] [--seed 0] [--config FILE]
 
-A small application (tests/small_application.py), or with --config any other, is learnt with a model server in a
-process of its own that makes its replies up by the prompts' hash (`lbi.models.testing`): twice undisturbed, and then
-with kills. A killed process of ours is started again with the same command; after any other kill the run has to go on
-by itself. Printed for each target:
+A small application (tests/small_application.py), or another one with --config, is learnt with a model server in a
+process of its own that derives its replies from the prompts' hash (`lbi.models.testing`): twice undisturbed, then with
+kills. If our process is killed, it is started again with the same command; after any other kill the run must go on by
+itself. Printed for each target:
 
-  points   kills that hit a process at work                runs    runs that took them, each to its end
-  equal    of these runs, those with the undisturbed one's dataset: tasks, trajectories, examples, episodes, results,
-           all of their content and ids, but not what the calls took
-  lost     rows that could be read before a kill, and not after it
-  flight   calls that had arrived at the model's server, and no reply to them was stored when the kill came
-  repeated calls that came again although their reply was stored, or without a kill while they were in flight
-  faults   results whose fault is another than in the undisturbed run: put down as the agent's, or as lost
-  errors   times that a run ended with an error and was started again by the same command
+  points   kills that hit a working process                runs    runs with these kills, each to its end
+  equal    runs whose dataset is that of the undisturbed run: tasks, trajectories, examples, episodes and results with
+           all of their content and ids, except time and cost of calls
+  lost     rows that could be read before a kill and not after it
+  flight   calls that had reached the model's server and whose reply was not stored when the kill came
+  repeated calls that were sent again although their reply was stored, or no kill came while they were in flight
+  faults   results whose fault differs from the undisturbed run: counted as the agent's, or as lost
+  errors   times that a run ended with an error and was started again with the same command
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ TYPES: dict[str, type[Record]] = {
 }
 KILLS_PER_RUN = 5
 MODEL = "openai:improvised"
-STARTS = 12  # of one run by the same command after it ended with an error; each is counted
+STARTS = 12  # how often one run is started again after it ended with an error; each time is counted
 
 
 @dataclass
 class Counts:
-    """Of one target."""
+    """The counts of one target; see the module's docstring."""
 
     points: int = 0
     runs: int = 0
@@ -73,12 +73,12 @@ class Counts:
     faults: int = 0
     errors: int = 0  # times that a run ended with an error and was started again
     seconds: float = 0.0
-    said: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A config, and where the model is."""
+    """How runs are started: the config, and how the model behaves."""
 
     config: Path
     cache: str
@@ -91,15 +91,20 @@ class Setting:
         arguments = ("run", self.config, "--out", out, "-q", "--model", MODEL, "--base-url", f"{url}/v1", *self.extra)
         env = environ(XDG_CACHE_HOME=self.cache) if self.cache else environ()
         out.mkdir(parents=True, exist_ok=True)
-        with (out / "stderr.txt").open("a") as said:
+        with (out / "stderr.txt").open("a") as error_file:
             return subprocess.Popen(
-                command(*arguments), env=env, stdout=subprocess.DEVNULL, stderr=said, text=True, start_new_session=True
+                command(*arguments),
+                env=env,
+                stdout=subprocess.DEVNULL,
+                stderr=error_file,
+                text=True,
+                start_new_session=True,
             )
 
 
 @dataclass
 class Server:
-    """The model's server as a process; started again on its own port."""
+    """The model's server, a process; when it is started again, it has the same port."""
 
     journal: Path
     latency: float
@@ -124,8 +129,8 @@ class Server:
             self.process.kill()
             self.process.communicate()
 
-    def asked(self) -> list[str]:
-        """Hashes of the calls that arrived, in order."""
+    def arrived(self) -> list[str]:
+        """Hashes of the calls that have arrived, in order."""
         return self.journal.read_text().split() if self.journal.exists() else []
 
 
@@ -148,7 +153,7 @@ def served(setting: Setting, out: Path) -> Iterator[tuple[Server, str]]:
 
 
 def content_of(out: Path) -> dict[str, dict[str, Any]]:
-    """Everything a run came to, without the times at which it did."""
+    """{kind: {key: record}}: everything that a run produced, without what its calls took."""
     with RunFolder(out, writing=False) as folder:
         return {
             kind: {key: timeless(record.model_dump(mode="json")) for key, record in folder.store.all(kind, type_)}
@@ -157,14 +162,14 @@ def content_of(out: Path) -> dict[str, dict[str, Any]]:
 
 
 def timeless(value: Any) -> Any:
-    """A record without what calls took: one that is answered from the store costs nothing and no time."""
+    """A record without time and cost of calls: a call that is answered from the store takes neither."""
     if isinstance(value, dict):
         return {key: timeless(inner) for key, inner in value.items() if key not in ("seconds", "cost", "calls")}
     return [timeless(inner) for inner in value] if isinstance(value, list) else value
 
 
 def rows_of(out: Path) -> dict[tuple[str, str], str]:
-    """(kind, key) -> id, of all records and calls."""
+    """{(kind, key): id} of all records and calls."""
     if not (out / "run.db").is_file():
         return {}
     with closing(sqlite3.connect(f"file:{out / 'run.db'}?mode=ro", uri=True, timeout=30)) as db:
@@ -185,15 +190,15 @@ def answered(out: Path) -> set[str]:
             rows = db.execute("SELECT messages FROM call").fetchall()
         except sqlite3.OperationalError:
             return set()
-    turns = [[turn["content"] for turn in json.loads(unpack.decompress(row[0]))] for row in rows]
-    return {digest_of_turns(each) for each in turns}
+    conversations = [[message["content"] for message in json.loads(unpack.decompress(row[0]))] for row in rows]
+    return {digest_of_turns(conversation) for conversation in conversations}
 
 
 # processes
 
 
 def descendants(pid: int) -> list[tuple[int, str]]:
-    """(pid, command line) of all processes below one, by /proc."""
+    """(process id, command line) of all descendants of a process, from /proc."""
     parents: dict[int, list[int]] = {}
     lines: dict[int, str] = {}
     for entry in Path("/proc").iterdir():
@@ -205,27 +210,33 @@ def descendants(pid: int) -> list[tuple[int, str]]:
                 continue
             lines[int(entry.name)] = line.replace(b"\0", b" ").decode("utf-8", "replace")
             parents.setdefault(parent, []).append(int(entry.name))
-    found, above = [], [pid]
-    while above:
-        for child in parents.get(above.pop(), []):
-            found.append((child, lines[child]))
-            above.append(child)
-    return found
+    processes, to_visit = [], [pid]
+    while to_visit:
+        for child in parents.get(to_visit.pop(), []):
+            processes.append((child, lines[child]))
+            to_visit.append(child)
+    return processes
 
 
-def victim(target: str, pid: int, chance: random.Random) -> int | None:
-    """The process to kill; None where there is none at this moment."""
+def victim(target: str, pid: int, rng: random.Random) -> int | None:
+    """The id of a process to kill; None if there is none at the moment."""
     if target == "lbi":
         return pid
     below = descendants(pid)
     if target == "browser":
-        found = [p for p, line in below if "--remote-debugging-pipe" in line and "--type=" not in line]
+        candidates = [
+            candidate for candidate, line in below if "--remote-debugging-pipe" in line and "--type=" not in line
+        ]
     elif target == "driver":  # Playwright's, by which we speak to the browser
-        found = [p for p, line in below if "playwright" in line and "run-driver" in line]
+        candidates = [candidate for candidate, line in below if "playwright" in line and "run-driver" in line]
     else:
         # the application's server is the leader of a group of its own, and no part of the browser
-        found = [p for p, line in below if "chrom" not in line and "playwright" not in line and os.getpgid(p) == p]
-    return chance.choice(found) if found else None
+        candidates = [
+            candidate
+            for candidate, line in below
+            if "chrom" not in line and "playwright" not in line and os.getpgid(candidate) == candidate
+        ]
+    return rng.choice(candidates) if candidates else None
 
 
 # one run
@@ -234,38 +245,40 @@ def victim(target: str, pid: int, chance: random.Random) -> int | None:
 def undisturbed(setting: Setting) -> tuple[Path, float]:
     out = setting.folder / "undisturbed"
     with served(setting, out) as (_, url):
-        began = time.monotonic()
+        start = time.monotonic()
         process = setting.start(out, url)
         if process.wait() != 0:
             raise SystemExit(f"the undisturbed run failed:\n{(out / 'stderr.txt').read_text()}")
-        return out, time.monotonic() - began
+        return out, time.monotonic() - start
 
 
 @dataclass
 class Marks:
-    """At each kill: how many calls had arrived at the model's server, and which replies were stored."""
+    """For each kill: how many calls had reached the model's server, and which replies were stored."""
 
     at: list[tuple[int, set[str]]] = field(default_factory=list)
 
     def set(self, server: Server, out: Path) -> int:
-        """Returns how many calls were in flight."""
-        time.sleep(0.05)  # what the dead process had sent arrives
-        asked, stored = server.asked(), answered(out)
-        self.at.append((len(asked), stored))
-        return len(set(asked) - stored)
+        """Note a kill. Returns how many calls were in flight."""
+        time.sleep(0.05)  # let calls arrive that the killed process had sent
+        arrived, stored = server.arrived(), answered(out)
+        self.at.append((len(arrived), stored))
+        return len(set(arrived) - stored)
 
-    def repeated(self, asked: list[str]) -> int:
-        """Calls that came again although no kill had met the one before in flight."""
-        found, last = 0, dict[str, int]()
-        for at, call in enumerate(asked):
-            if call in last:
-                found += not any(last[call] < kill <= at and call not in stored for kill, stored in self.at)
-            last[call] = at
-        return found
+    def repeated(self, arrived: list[str]) -> int:
+        """Number of calls that were sent again although no kill came while they were in flight."""
+        count, last_arrival = 0, dict[str, int]()
+        for arrival, call in enumerate(arrived):
+            if call in last_arrival:
+                count += not any(
+                    last_arrival[call] < kill <= arrival and call not in stored for kill, stored in self.at
+                )
+            last_arrival[call] = arrival
+        return count
 
 
-def disturbed(setting: Setting, target: str, kills: int, chance: random.Random, counts: Counts) -> Path:
-    """One run from its first start to its end, with kills on the way."""
+def disturbed(setting: Setting, target: str, kills: int, rng: random.Random, counts: Counts) -> Path:
+    """One run from its first start to its end, with kills; returns its folder."""
     out = setting.folder / f"{target}-{counts.runs:02d}"
     counts.runs += 1
     marks = Marks()
@@ -273,13 +286,13 @@ def disturbed(setting: Setting, target: str, kills: int, chance: random.Random, 
         process = setting.start(out, url)
         for _ in range(kills):
             awaited(target, process)
-            pause = time.monotonic() + chance.uniform(0.2, setting.spread)
+            pause = time.monotonic() + rng.uniform(0.2, setting.spread)
             while process.poll() is None and time.monotonic() < pause:
                 time.sleep(0.01)
             if process.poll() is not None:
                 break
             before = rows_of(out)
-            if not hit(target, process, server, chance):
+            if not hit(target, process, server, rng):
                 continue
             counts.points += 1
             counts.flight += marks.set(server, out)
@@ -287,25 +300,25 @@ def disturbed(setting: Setting, target: str, kills: int, chance: random.Random, 
             if target == "lbi":
                 process = setting.start(out, url)
             elif target == "model":
-                time.sleep(chance.uniform(0.0, 0.5))
+                time.sleep(rng.uniform(0.0, 0.5))
                 server.start()
         finish(setting, process, out, url, counts)
-        counts.repeated += marks.repeated(server.asked())
+        counts.repeated += marks.repeated(server.arrived())
     return out
 
 
 def awaited(target: str, process: subprocess.Popen[str]) -> None:
-    """Until there is something to kill, or the run has ended: on a busy machine a browser takes its time to start."""
+    """Wait until there is a process to kill or the run has ended; on a busy machine a browser is slow to start."""
     while process.poll() is None and target != "model" and victim(target, process.pid, random.Random(0)) is None:
         time.sleep(0.05)
 
 
-def hit(target: str, process: subprocess.Popen[str], server: Server, chance: random.Random) -> bool:
-    """Kill one process; False where there is none of its kind at the moment."""
+def hit(target: str, process: subprocess.Popen[str], server: Server, rng: random.Random) -> bool:
+    """Kill one process; False if there is none of its kind at the moment."""
     if target == "model":
         server.stop()
         return True
-    pid = victim(target, process.pid, chance)
+    pid = victim(target, process.pid, rng)
     if pid is None:
         return False
     try:
@@ -318,46 +331,46 @@ def hit(target: str, process: subprocess.Popen[str], server: Server, chance: ran
 
 
 def finish(setting: Setting, process: subprocess.Popen[str], out: Path, url: str, counts: Counts) -> None:
-    """To the end; a run that ended with an error is started again by the same command, and that is counted."""
+    """Wait for the end of a run. If it ends with an error, start it again with the same command, and count that."""
     for _ in range(STARTS):
         if process.wait() == 0:
             return
         counts.errors += 1
-        counts.said.append(f"{out.name}: {(out / 'stderr.txt').read_text().splitlines()[-1:]}")
+        counts.notes.append(f"{out.name}: {(out / 'stderr.txt').read_text().splitlines()[-1:]}")
         process = setting.start(out, url)
     process.kill()
     raise SystemExit(f"{out} does not come to its end:\n{(out / 'stderr.txt').read_text()}")
 
 
 def lost(before: dict[tuple[str, str], str], after: dict[tuple[str, str], str]) -> int:
-    return sum(after.get(place) != id_ for place, id_ in before.items() if place[0] != "example") + sum(
-        place not in after for place in before if place[0] == "example"
+    return sum(after.get(row) != id_ for row, id_ in before.items() if row[0] != "example") + sum(
+        row not in after for row in before if row[0] == "example"
     )
 
 
 def faults(content: dict[str, dict[str, Any]], expected: dict[str, dict[str, Any]]) -> int:
-    """Results whose fault is another than in the undisturbed run."""
+    """Number of results whose fault differs from the undisturbed run."""
     wanted = {key: row["fault"] for key, row in expected["result"].items()}
     return sum(row["fault"] != wanted.get(key) for key, row in content["result"].items())
 
 
 def measure(setting: Setting, target: str, points: int, seed: int, expected: Any) -> Counts:
-    counts, chance, began = Counts(), random.Random(f"{target}/{seed}"), time.monotonic()
+    counts, rng, start = Counts(), random.Random(f"{target}/{seed}"), time.monotonic()
     while counts.points < points:
-        out = disturbed(setting, target, min(KILLS_PER_RUN, points - counts.points), chance, counts)
+        out = disturbed(setting, target, min(KILLS_PER_RUN, points - counts.points), rng, counts)
         content = content_of(out)
         same = content == expected
         counts.equal += same
         counts.faults += faults(content, expected)
         if not same:
             differ = [kind for kind in TYPES if content[kind] != expected[kind]]
-            counts.said.append(f"{out.name}: another dataset: {', '.join(differ)}")
-    counts.seconds = time.monotonic() - began
+            counts.notes.append(f"{out.name}: another dataset: {', '.join(differ)}")
+    counts.seconds = time.monotonic() - start
     return counts
 
 
-def _same(one: Any, other: Any) -> str:
-    return "equal" if one == other else "NOT equal"
+def _same(first: Any, second: Any) -> str:
+    return "equal" if first == second else "NOT equal"
 
 
 COLUMNS = ("points", "runs", "equal", "lost", "flight", "repeated", "faults", "errors")
@@ -378,27 +391,33 @@ def main() -> None:
     parser.add_argument("--config", type=Path, help="another application's config")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the config")
     parser.add_argument("--keep", type=Path, help="folder for the runs")
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        folder = given.keep or Path(place)
-        config = given.config or write_application(Path(place) / "app")
-        extra = tuple(part for each in given.set for part in ("--set", each))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.keep or Path(temporary)
+        config = options.config or write_application(Path(temporary) / "app")
+        extra = tuple(part for assignment in options.set for part in ("--set", assignment))
         setting = Setting(
-            config, "" if given.config else str(Path(place) / "cache"), folder, given.latency, given.spread, extra
+            config,
+            "" if options.config else str(Path(temporary) / "cache"),
+            folder,
+            options.latency,
+            options.spread,
+            extra,
         )
-        out, whole = undisturbed(setting)
+        out, seconds = undisturbed(setting)
         expected = content_of(out)
         sizes = ", ".join(f"{len(rows)} {kind}s" for kind, rows in expected.items())
-        print(f"undisturbed: {whole:.1f} s; {sizes}; {len(answered(out))} calls", flush=True)
-        again, whole = undisturbed(replace(setting, folder=folder / "again"))
+        print(f"undisturbed: {seconds:.1f} s; {sizes}; {len(answered(out))} calls", flush=True)
+        again, seconds = undisturbed(replace(setting, folder=folder / "again"))
         print(
-            f"undisturbed again: {whole:.1f} s; {'equal' if content_of(again) == expected else 'NOT equal'}", flush=True
+            f"undisturbed again: {seconds:.1f} s; {'equal' if content_of(again) == expected else 'NOT equal'}",
+            flush=True,
         )
         print(f"{'':<12}" + "".join(f"{name:>10}" for name in COLUMNS), flush=True)
-        for target in given.target or TARGETS:
-            counts = measure(setting, target, given.points, given.seed, expected)
+        for target in options.target or TARGETS:
+            counts = measure(setting, target, options.points, options.seed, expected)
             print(shown(target, counts), flush=True)
-            for line in counts.said:
+            for line in counts.notes:
                 print(f"  {line}", flush=True)
 
 

@@ -2,11 +2,10 @@
 
     python performance/levers.py FOLDER [--config configs/spirit.toml] [--rollouts 12] [--tasks 12] [--compose 6]
 
-One run with the levers as they are by default (`on`) and one with all of them off (`off`), the naive method; all spans
-are labelled in both. `off` starts from a copy of the attempts of `on` and of their replays, which know nothing of
-labels: its labels, verdicts, compositions and episodes are made anew. Compared are the examples (ids, texts, verdicts)
-and the episodes by the benchmark's own checks.
-The folder keeps both runs; what it has is not done again.
+One run has the levers as they are by default (`on`), the other has all of them off (`off`), which is the naive method.
+Both label all spans. `off` starts from a copy of the attempts of `on` and of their replays, which do not depend on
+labels; its labels, verdicts, compositions and episodes are made anew. The examples (ids, texts, verdicts) are compared,
+and the episodes by the benchmark's own checks. The folder keeps both runs; what is in it is not done again.
 """
 
 from __future__ import annotations
@@ -29,65 +28,67 @@ from lbi.storage.run_folder import RunFolder
 OFF: dict[str, Any] = {"whole": False, "together": 1, "differences": False, "ordered": False}
 ON = {key: value for key, value in Labelling().model_dump().items() if key in OFF}
 ARMS = [{"name": "baseline", "agent": "react"}, {"name": "backward", "agent": "icl", "data": "backward"}]
-#: what follows the attempts and their replays
+#: kinds of records that are made after the attempts and their replays
 LATER = ("example", "candidate", "composition", "episode", "result")
 
 
-def run(config: Path, out: Path, levers: dict[str, Any], more: dict[str, Any]) -> None:
-    given = {**more, **{f"labelling.{key}": value for key, value in {"spans": "all", **levers}.items()}}
-    sets = [part for key, value in given.items() for part in ("--set", f"{key}={_toml(value)}")]
-    subprocess.run([sys.executable, "-m", "lbi", "run", config, "--out", out, "-q", *sets], check=True)
+def run(config: Path, out: Path, levers: dict[str, Any], overrides: dict[str, Any]) -> None:
+    all_overrides = {**overrides, **{f"labelling.{key}": value for key, value in {"spans": "all", **levers}.items()}}
+    arguments = [part for key, value in all_overrides.items() for part in ("--set", f"{key}={_toml(value)}")]
+    subprocess.run([sys.executable, "-m", "lbi", "run", config, "--out", out, "-q", *arguments], check=True)
 
 
 def _toml(value: Any) -> str:
     if isinstance(value, list):
-        rows = ("{" + ", ".join(f"{key} = {json.dumps(said)}" for key, said in each.items()) + "}" for each in value)
+        rows = (
+            "{" + ", ".join(f"{key} = {json.dumps(inner)}" for key, inner in table.items()) + "}" for table in value
+        )
         return f"[{', '.join(rows)}]"
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def attempts_of(one: Path, other: Path) -> None:
-    """A copy of a run up to its attempts, for the naive method to go on from."""
-    shutil.copytree(one, other, ignore=shutil.ignore_patterns("lock*", "index*", "report*"))
-    with closing(sqlite3.connect(other / "run.db")) as db, db:
+def attempts_of(source: Path, target: Path) -> None:
+    """Copy a run up to its attempts and their replays, for the naive method to continue."""
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("lock*", "index*", "report*"))
+    with closing(sqlite3.connect(target / "run.db")) as db, db:
         db.execute(f"DELETE FROM record WHERE kind IN ({', '.join('?' * len(LATER))})", LATER)
         db.execute("DELETE FROM meter")
         db.execute("DELETE FROM failure")
-    config = json.loads((other / "config.json").read_text())
+    config = json.loads((target / "config.json").read_text())
     config["labelling"].update(OFF)
-    (other / "config.json").write_text(json.dumps(config))
+    (target / "config.json").write_text(json.dumps(config))
 
 
-def found(out: Path) -> tuple[dict[str, Example], dict[str, Result]]:
-    """Constructed examples and results by their keys. Composed ones hang on how their replays went."""
+def read_run(out: Path) -> tuple[dict[str, Example], dict[str, Result]]:
+    """Constructed examples and results by key. Composed examples are left out, as they depend on how replays went."""
     with RunFolder(out, writing=False) as folder:
         examples = dict(folder.store.all("example", Example))
         composed = sum(example.kind == "composed" for example in examples.values())
         print(f"{out.name}: {folder.config['labelling']}; {composed} composed examples")
-        made = {key: example for key, example in examples.items() if example.kind != "composed"}
-        return made, dict(folder.store.all("result", Result))
+        constructed = {key: example for key, example in examples.items() if example.kind != "composed"}
+        return constructed, dict(folder.store.all("result", Result))
 
 
-def compare(one: Path, other: Path) -> None:
-    (on, won), (off, lost) = found(one), found(other)
-    for what, tell in {
+def compare(first: Path, second: Path) -> None:
+    (on, results_on), (off, results_off) = read_run(first), read_run(second)
+    for what, part_of in {
         "ids": lambda example: example.id,
         "texts": lambda example: example.instruction,
         "verdicts": lambda example: [verdict.model_dump() for verdict in example.verdicts],
     }.items():
-        same = sum(key in off and tell(example) == tell(off[key]) for key, example in on.items())
+        same = sum(key in off and part_of(example) == part_of(off[key]) for key, example in on.items())
         print(f"examples, same {what}: {same:,} of {len(on):,} with the levers and {len(off):,} without")
-    kept = [sum(example.kept for example in each.values()) for each in (on, off)]
+    kept = [sum(example.kept for example in examples.values()) for examples in (on, off)]
     print(f"kept: {kept[0]:,} with, {kept[1]:,} without")
-    for arm in sorted({result.arm for result in won.values()}):
-        rows = {key: result for key, result in won.items() if result.arm == arm}
-        scores = [sum(results[key].score for key in rows if key in results) for results in (won, lost)]
-        other_way = [key for key in rows if key not in lost or lost[key].score != rows[key].score]
-        faults = Counter(results[key].fault for results in (won, lost) for key in rows if key in results)
+    for arm in sorted({result.arm for result in results_on.values()}):
+        rows = {key: result for key, result in results_on.items() if result.arm == arm}
+        scores = [sum(results[key].score for key in rows if key in results) for results in (results_on, results_off)]
+        changed = [key for key in rows if key not in results_off or results_off[key].score != rows[key].score]
+        faults = Counter(results[key].fault for results in (results_on, results_off) for key in rows if key in results)
         faults.pop("", None)
         print(
             f"{arm}: {scores[0]:g} of {len(rows)} tasks solved with, {scores[1]:g} without; another outcome in "
-            f"{len(other_way)}; faults {dict(faults) or 'none'}"
+            f"{len(changed)}; faults {dict(faults) or 'none'}"
         )
 
 
@@ -98,18 +99,18 @@ def main() -> None:
     parser.add_argument("--rollouts", type=int, default=12)
     parser.add_argument("--tasks", type=int, default=12)
     parser.add_argument("--compose", type=int, default=6)
-    given = parser.parse_args()
-    more = {
-        "synthesis.rollouts": given.rollouts,
-        "synthesis.compose": given.compose,
-        "evaluation.tasks": given.tasks,
+    options = parser.parse_args()
+    overrides = {
+        "synthesis.rollouts": options.rollouts,
+        "synthesis.compose": options.compose,
+        "evaluation.tasks": options.tasks,
         "evaluation.arms": ARMS,
     }
-    on, off = given.folder / "on", given.folder / "off"
-    run(given.config, on, ON, more)
+    on, off = options.folder / "on", options.folder / "off"
+    run(options.config, on, ON, overrides)
     if not off.exists():
         attempts_of(on, off)
-    run(given.config, off, OFF, more)
+    run(options.config, off, OFF, overrides)
     compare(on, off)
 
 

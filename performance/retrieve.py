@@ -1,10 +1,10 @@
-"""How much CPU time building and searching an index of examples takes, beside a plain scan in Python.
+"""How much CPU time building and searching an index of examples takes, compared with a plain scan in Python.
 
     python performance/retrieve.py            1,000, 10,000 and 100,000 examples
-    python performance/retrieve.py 2000       these many
+    python performance/retrieve.py 2000       this number of examples
 
-The examples are made up: a site of lists, forms and items, ten spans per trajectory. The scan scores the same two
-things (observations, then instructions) with the same BM25, over word counts that it has at hand already.
+The examples are made up: a site of lists, forms and items, with ten spans per trajectory. The scan scores the same two
+things (observations, then instructions) by the same BM25, with word counts that were computed before.
 """
 
 from __future__ import annotations
@@ -32,34 +32,31 @@ SYLLABLES = ("bador", "kofin", "ligal", "muhem", "nejus", "pokit", "rilom", "san
 WORDS = [first[:2] + second for first in SYLLABLES for second in SYLLABLES]
 
 
-def page(chance: random.Random, noun: str, verb: str, item: int) -> Observation:
-    """A page of 45 lines, most of which its kind has in common."""
+def page(rng: random.Random, noun: str, verb: str, item: int) -> Observation:
+    """A page of 45 lines, most of which all pages of its kind have."""
     kind = random.Random(f"{noun}{verb}")
     frame = [f'link "{name.title()}s" [e{at}] -> /{name}' for at, name in enumerate(NOUNS)]
     form = [f'textbox "{" ".join(kind.sample(WORDS, 2))}" [e{20 + at}]' for at in range(12)]
-    content = [f"text: {' '.join(chance.choices(WORDS, k=7))}" for _ in range(20)]
+    content = [f"text: {' '.join(rng.choices(WORDS, k=7))}" for _ in range(20)]
     lines = [*frame, f'heading "{verb.title()} {noun} {item}"', *form, *content]
     return Observation(text="\n".join(lines), url=f"/{noun}/{item}/{verb}", title=f"{verb} {noun} {item}", digest="1")
 
 
 def make(count: int, seed: int = 0) -> tuple[list[Example], dict[str, Trajectory]]:
-    chance = random.Random(seed)
-    pages = [
-        page(chance, chance.choice(NOUNS), chance.choice(VERBS), chance.randrange(300))
-        for _ in range(max(50, count // 20))
-    ]
+    rng = random.Random(seed)
+    pages = [page(rng, rng.choice(NOUNS), rng.choice(VERBS), rng.randrange(300)) for _ in range(max(50, count // 20))]
     examples: list[Example] = []
     trajectories: dict[str, Trajectory] = {}
     while len(examples) < count:
-        seen = [pages[0], *chance.choices(pages, k=STEPS)]
+        observations = [pages[0], *rng.choices(pages, k=STEPS)]
         task = Task(instruction=f"task {len(trajectories)}", environment="made-up", document=f"d{len(trajectories)}")
         click = Action(text="click(e1)", kind="click", role="link", name="x")
-        steps = tuple(Step(observation=each, action=click) for each in seen[:-1])
-        trajectory = Trajectory(task=task, agent="made-up", steps=steps, last=seen[-1], stop="done")
+        steps = tuple(Step(observation=observation, action=click) for observation in observations[:-1])
+        trajectory = Trajectory(task=task, agent="made-up", steps=steps, last=observations[-1], stop="done")
         trajectories[trajectory.id] = trajectory
         for _ in range(min(SPANS, count - len(examples))):
-            start, end = sorted(chance.sample(range(STEPS + 1), 2))
-            instruction = f"{seen[end].title} with {' '.join(chance.sample(WORDS, 4))}"
+            start, end = sorted(rng.sample(range(STEPS + 1), 2))
+            instruction = f"{observations[end].title} with {' '.join(rng.sample(WORDS, 4))}"
             examples.append(
                 Example(kind="abstract", instruction=instruction, trajectory=trajectory.id, start=start, end=end)
             )
@@ -67,7 +64,7 @@ def make(count: int, seed: int = 0) -> tuple[list[Example], dict[str, Trajectory
 
 
 class Scan:
-    """BM25 by looking at everything."""
+    """BM25 over all texts, without an index."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.counts = [Counter(text.lower().split()) for text in texts]
@@ -85,12 +82,12 @@ class Scan:
         return [row for _, row in sorted(scores)[:limit]]
 
     def _weight(self, word: str) -> float:
-        found = self.frequency[word]
-        return math.log(1 + (len(self.counts) - found + 0.5) / (found + 0.5))
+        count = self.frequency[word]
+        return math.log(1 + (len(self.counts) - count + 0.5) / (count + 0.5))
 
 
 def milliseconds(work: Callable[[], object]) -> float:
-    """CPU time, as wall time would tell of the other work on the machine."""
+    """CPU time of ``work``; wall time would also measure other work on the machine."""
     start = time.process_time()
     work()
     return 1000 * (time.process_time() - start)
@@ -99,10 +96,10 @@ def milliseconds(work: Callable[[], object]) -> float:
 def measure(count: int) -> str:
     examples, trajectories = make(count)
     task = Task(instruction="create ticket 12 with badfin kogal", environment="made-up")
-    chance = random.Random(1)
-    known = [seen for each in trajectories.values() for seen in each.observations]
-    pages = [chance.choice(known) if at % 2 else page(chance, "ticket", "edit", at) for at in range(SEARCHES)]
-    queries = [f"how to {chance.choice(VERBS)} a {chance.choice(NOUNS)} {chance.choice(WORDS)}" for _ in pages]
+    rng = random.Random(1)
+    observations = [observation for trajectory in trajectories.values() for observation in trajectory.observations]
+    pages = [rng.choice(observations) if at % 2 else page(rng, "ticket", "edit", at) for at in range(SEARCHES)]
+    queries = [f"how to {rng.choice(VERBS)} a {rng.choice(NOUNS)} {rng.choice(WORDS)}" for _ in pages]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "index"
         build = milliseconds(lambda: ExampleIndex.build(path, examples, trajectories).close())
@@ -110,13 +107,15 @@ def measure(count: int) -> str:
         index = ExampleIndex.open(path)
         for at in range(5):
             index.search(task, pages[at], queries[at])
-        took = [milliseconds(lambda p=p, q=q: index.search(task, p, q)) for p, q in zip(pages, queries, strict=True)]
+        search_times = [
+            milliseconds(lambda p=p, q=q: index.search(task, p, q)) for p, q in zip(pages, queries, strict=True)
+        ]
         index.close()
     scanned = scan(examples, trajectories, task, pages, queries)
-    middle, worst = statistics.median(took), sorted(took)[int(0.95 * len(took))]
+    p50, p95 = statistics.median(search_times), sorted(search_times)[int(0.95 * len(search_times))]
     return (
-        f"{count:>9,} {build / 1000:>9.1f} {size / 1e6:>8.1f} {middle:>9.2f} {worst:>9.2f} {scanned:>10.1f} "
-        f"{scanned / middle:>7.0f}x"
+        f"{count:>9,} {build / 1000:>9.1f} {size / 1e6:>8.1f} {p50:>9.2f} {p95:>9.2f} {scanned:>10.1f} "
+        f"{scanned / p50:>7.0f}x"
     )
 
 
@@ -128,7 +127,9 @@ def scan(
     queries: Sequence[str],
 ) -> float:
     instructions = Scan([example.instruction for example in examples])
-    distinct = {normalise(seen) for each in trajectories.values() for seen in each.observations}
+    distinct = {
+        normalise(observation) for trajectory in trajectories.values() for observation in trajectory.observations
+    }
     observations = Scan(sorted(distinct))
 
     def search(at: int) -> None:

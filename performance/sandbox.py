@@ -1,10 +1,10 @@
-"""How long a sandbox takes to start, for a command, to be reset and compared, beside what people use instead.
+"""How long a sandbox takes to start, to run a command, to be reset and compared, beside what people use instead.
 
     python performance/sandbox.py [--files 2000] [--repeat 10] [--image IMAGE] [--only podman worktree]
 
-Beside it: the same without a sandbox (`--unsafe`, which copies), a plain process in a plain copy, a git worktree, and
-Podman or Docker where an engine is there, with an image of this machine's own programs unless another is named. Prints
-milliseconds (the median, and the least in brackets) and ratios to the sandbox.
+Compared with: the same without a sandbox (`--unsafe`, which copies), a plain process in a plain copy, a git worktree,
+and Podman or Docker if they are installed, with an image of this machine's own programs unless another is named. Prints
+milliseconds (the median, and the minimum in brackets) and ratios to the sandbox.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ WHO = ("-c", "user.name=bench", "-c", "user.email=bench@example.org")
 Times = dict[str, list[float]]
 
 
-def made(folder: Path, files: int) -> Path:
-    """A repository of so many files of 4 kB."""
+def make_repository(folder: Path, files: int) -> Path:
+    """A git repository with this number of files of 4 kB."""
     for number in range(files):
         file = folder / f"package{number % 40}" / f"module{number}.py"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -39,19 +39,19 @@ def made(folder: Path, files: int) -> Path:
     return folder
 
 
-async def timed(times: Times, what: str, work: Callable[[], Awaitable[object]]) -> None:
-    began = time.perf_counter()
+async def timed(times: Times, kind: str, work: Callable[[], Awaitable[object]]) -> None:
+    start = time.perf_counter()
     await work()
-    times.setdefault(what, []).append(1000 * (time.perf_counter() - began))
+    times.setdefault(kind, []).append(1000 * (time.perf_counter() - start))
 
 
 async def sandboxed(source: Path, repeat: int, backend: str, *, unsafe: bool = False) -> Times:
-    """Start, a command, a reset after a change, and the digest of the change."""
+    """Times of a start, a command, the digest of a change, and a reset after it."""
     times: Times = {}
     for _ in range(repeat):
-        began = time.perf_counter()
+        start = time.perf_counter()
         async with open_sandbox(source, backend=backend, unsafe=unsafe) as sandbox:
-            times.setdefault("start", []).append(1000 * (time.perf_counter() - began))
+            times.setdefault("start", []).append(1000 * (time.perf_counter() - start))
             await timed(times, "step", lambda: sandbox.run("true"))
             await sandbox.run("echo changed >> package1/module1.py")
             await timed(times, "digest", sandbox.digest)
@@ -102,39 +102,39 @@ async def _run(command: list[str], folder: Path) -> None:
 
 
 async def measured(source: Path, work: Path, repeat: int, image: str, only: list[str]) -> dict[str, Times]:
-    """Row by row; the sandbox itself is always measured, as the ratios are to it."""
-    found = {"sandbox": await sandboxed(source, repeat, "bubblewrap")}
-    beside: dict[str, Callable[[], Awaitable[Times]]] = {
+    """{row: times}. The sandbox itself is always measured, as the ratios refer to it."""
+    times_by_name = {"sandbox": await sandboxed(source, repeat, "bubblewrap")}
+    alternatives: dict[str, Callable[[], Awaitable[Times]]] = {
         "unsafe": lambda: sandboxed(source, repeat, "auto", unsafe=True),
         "copy": lambda: copied(source, repeat, work),
         "worktree": lambda: worktree(source, repeat, work),
         "podman": lambda: contained(source, repeat, "podman", image),
         "docker": lambda: contained(source, repeat, "docker", image),
     }
-    for name in only or beside:
+    for name in only or alternatives:
         try:
-            found[name] = await beside[name]()
+            times_by_name[name] = await alternatives[name]()
         except UserError as error:
             print(f"{name}: left out: {error}")
-    return found
+    return times_by_name
 
 
 async def contained(source: Path, repeat: int, engine: str, image: str) -> Times:
-    """A third as often: a command takes half a second and more."""
+    """As ``sandboxed``, but only a third as often: a command takes half a second or more."""
     if not image and not build(engine):
         raise UserError("it is not installed, or made no image")
     return await sandboxed(source, max(repeat // 3, 1), f"{engine}:{image or NAME}")
 
 
-def show(found: dict[str, Times]) -> None:
+def show(times_by_name: dict[str, Times]) -> None:
     kinds = ("start", "step", "digest", "reset")
     print(f"{'ms, median (least)':24}" + "".join(f"{kind:>20}" for kind in kinds))
-    for name, times in found.items():
+    for name, times in times_by_name.items():
         cells = (f"{statistics.median(times[kind]):.1f} ({min(times[kind]):.1f})" for kind in kinds)
         print(f"{name:24}" + "".join(f"{cell:>20}" for cell in cells))
     print("ratio to the sandbox")
-    for name, times in found.items():
-        ratios = (statistics.median(times[kind]) / statistics.median(found["sandbox"][kind]) for kind in kinds)
+    for name, times in times_by_name.items():
+        ratios = (statistics.median(times[kind]) / statistics.median(times_by_name["sandbox"][kind]) for kind in kinds)
         print(f"{name:24}" + "".join(f"{ratio:>19.2f}x" for ratio in ratios))
 
 
@@ -145,13 +145,13 @@ def main() -> None:
     parser.add_argument("--image", default="", help="of Podman and Docker; one is made without it")
     rows = ("unsafe", "copy", "worktree", "podman", "docker")
     parser.add_argument("--only", nargs="+", choices=rows, default=[], help="rows beside the sandbox")
-    said = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        source = made(Path(folder) / "repository", said.files)
-        found = asyncio.run(measured(source, Path(folder), said.repeat, said.image, said.only))
+        source = make_repository(Path(folder) / "repository", options.files)
+        times_by_name = asyncio.run(measured(source, Path(folder), options.repeat, options.image, options.only))
     load = os.getloadavg()[0]
-    print(f"{said.files} files, {said.repeat} times, {os.cpu_count()} cores, load {load:.1f} while this ran")
-    show(found)
+    print(f"{options.files} files, {options.repeat} times, {os.cpu_count()} cores, load {load:.1f} while this ran")
+    show(times_by_name)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""An image of a container made of this machine's own programs, without any registry: bash, coreutils, find, grep, tar.
+"""Makes a container image from this machine's own programs, without a registry: bash, coreutils, find, grep, tar.
 
     python performance/small_image.py [--engine podman] [--name localhost/lbi-test]
 
-For `performance/sandbox.py`, and for tests/test_sandbox.py, which uses localhost/lbi-test where an engine has it.
+For performance/sandbox.py, and for tests/test_sandbox.py, which uses localhost/lbi-test if an engine has it.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ FOLDERS = ("dev", "etc", "proc", "sys", "tmp", "home/agent", "repo", "lbi", "lbi
 
 
 def libraries(program: Path) -> set[str]:
-    """Paths of the shared libraries that a program loads, its loader among them."""
+    """Paths of the shared libraries that a program loads, including the loader."""
     printed = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
     return set(re.findall(r"(/\S+)(?= \(0x)", printed))
 
 
 def packed() -> bytes:
     """A tar archive of the root folder."""
-    found = [Path(place) for name in PROGRAMS if (place := shutil.which(name))]
+    programs = [Path(path) for name in PROGRAMS if (path := shutil.which(name))]
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
         for folder in FOLDERS:
@@ -42,15 +42,15 @@ def packed() -> bytes:
         link = tarfile.TarInfo("bin")
         link.type, link.linkname = tarfile.SYMTYPE, "usr/bin"
         tar.addfile(link)
-        for program in found:
+        for program in programs:
             tar.add(program.resolve(), f"usr/bin/{program.name}")
-        for library in sorted(set().union(*map(libraries, found))):
+        for library in sorted(set().union(*map(libraries, programs))):
             tar.add(Path(library).resolve(), library.lstrip("/"))
     return archive.getvalue()
 
 
 def build(engine: str, name: str = NAME) -> bool:
-    """Whether the engine has an image of that name now. Nothing is fetched."""
+    """Make the image, unless the engine has one of that name. Whether it has one now; nothing is downloaded."""
     if shutil.which(engine) is None:
         return False
     if subprocess.run([engine, "image", "inspect", name], capture_output=True).returncode == 0:
@@ -62,10 +62,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--engine", default="podman")
     parser.add_argument("--name", default=NAME)
-    said = parser.parse_args()
-    if not build(said.engine, said.name):
-        raise SystemExit(f"{said.engine} is not installed, or made no image")
-    print(f"{said.engine} has {said.name}")
+    options = parser.parse_args()
+    if not build(options.engine, options.name):
+        raise SystemExit(f"{options.engine} is not installed, or made no image")
+    print(f"{options.engine} has {options.name}")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
     python performance/walks.py FOLDER [--application trac] [--walks 4] [--steps 60]
 
-The explorer knows of nothing to set out for at first, so a few episodes that are not counted go before. Each walk is
-replayed from a reset once, so that the replay can judge spans of it. The folder keeps them; what it has is not done
-again.
+At first the explorer does not know where to go, so a few episodes come first that are not counted. Each walk is
+replayed once from a reset, so that the replay can judge its spans. The folder keeps the walks; what is in it is not
+done again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import asyncio
 import sys
 from pathlib import Path
 
-from lbi.agents.explore import Explorer
 from lbi.environments.web.environment import WebEnvironments
 from lbi.errors import UserError
 from lbi.records import Task, Trajectory
@@ -22,8 +21,9 @@ from lbi.rollouts.loop import rollout
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.backward import without_idle_steps
 from lbi.synthesis.filters.replay import Replayed, replay
+from lbi_offline.explore import Explorer
 
-BEFORE = 4  # episodes that only make things known
+BEFORE = 4  # episodes that only let the explorer get to know the application
 
 
 async def walk(folder: Path, application: str, walks: int, steps: int) -> None:
@@ -32,19 +32,19 @@ async def walk(folder: Path, application: str, walks: int, steps: int) -> None:
     with RunFolder(folder, {"application": application, "steps": steps}) as run:
         try:
             environment = await environments.open()
-            agent = Explorer(seed=0, aims=steps)  # so many that the step limit ends a walk
+            agent = Explorer(seed=0, aims=steps)  # enough aims for the step limit to end a walk
             for number in range(-BEFORE, walks):
                 kind, key = ("walk", f"{number:02d}") if number >= 0 else ("before", f"{number + BEFORE:02d}")
                 task = Task(instruction=f"Look around, {number}.", environment=environments.name)
                 agent.prepare([task])
-                known = run.store.get(kind, key, Trajectory)
-                if known is None:
-                    known = without_idle_steps(await rollout(environment, agent, task, steps))
-                    run.store.put(kind, key, known)
-                agent.learn([known])
+                walked = run.store.get(kind, key, Trajectory)
+                if walked is None:
+                    walked = without_idle_steps(await rollout(environment, agent, task, steps))
+                    run.store.put(kind, key, walked)
+                agent.learn([walked])
                 if kind == "walk" and key not in run.store.keys("replay"):
-                    run.store.put("replay", key, await replay(environment, known))
-                print(f"{kind} {key}: {len(known.steps)} steps of {steps} had an effect", file=sys.stderr, flush=True)
+                    run.store.put("replay", key, await replay(environment, walked))
+                print(f"{kind} {key}: {len(walked.steps)} steps of {steps} had an effect", file=sys.stderr, flush=True)
         finally:
             await environments.close()
 

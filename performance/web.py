@@ -1,9 +1,9 @@
-"""Steps per second of the web environment beside BrowserGym's, on the same pages, servers and browser.
+"""Steps per second of the web environment and of BrowserGym's, on the same pages, servers and browser.
 
     python performance/web.py [--application trac] [--contexts 1,2,4] [--rounds 2] [--alone]
 
-BrowserGym wants a Playwright of its own, so it is installed into a virtual environment in the cache (PyPI) and run as
-one process for each context. ``--alone`` leaves it out.
+BrowserGym needs its own version of Playwright, so it is installed from PyPI into a virtual environment in the cache,
+and run as one process for each context. ``--alone`` leaves it out.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FAILED = "failed"
 
 @dataclass
 class Measured:
-    """Seconds of each call by kind, and of the whole loop."""
+    """Seconds of each call by kind, and of the whole loop (``wall``)."""
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in (*KINDS, FAILED)})
     wall: float = 0.0
@@ -50,37 +50,39 @@ class Measured:
 
 
 async def pages_of(web: WebEnvironment) -> list[str]:
-    """The first few pages that the start page leads to and that have a text box."""
+    """The first PAGES pages that the start page links to and that have a text box."""
     first = await web.reset(Task(instruction="measure", environment=web.name))
     links = [element.url for element in parse_observation(first.text).elements if element.url.startswith("/")]
-    found = []
+    paths = []
     for path in dict.fromkeys(links):
-        seen = (await web.step(f'goto("{path}")')).observation
-        if not seen.error and any(e.role in ("textbox", "searchbox") for e in parse_observation(seen.text).elements):
-            found.append(path)
-        if len(found) == PAGES:
+        observation = (await web.step(f'goto("{path}")')).observation
+        if not observation.error and any(
+            e.role in ("textbox", "searchbox") for e in parse_observation(observation.text).elements
+        ):
+            paths.append(path)
+        if len(paths) == PAGES:
             break
-    return found
+    return paths
 
 
 async def ours(web: WebEnvironment, paths: list[str], rounds: int, into: Measured) -> None:
-    """The same calls as browsergym_loop.py."""
+    """Make the same calls as browsergym_loop.py."""
     for _ in range(rounds):
         start = time.perf_counter()
-        seen = await web.reset(Task(instruction="measure", environment=web.name, start_url=paths[0]))
+        observation = await web.reset(Task(instruction="measure", environment=web.name, start_url=paths[0]))
         into.seconds["reset"].append(time.perf_counter() - start)
         for path in paths:
             start = time.perf_counter()
-            seen = (await web.step(f'goto("{path}")')).observation
+            observation = (await web.step(f'goto("{path}")')).observation
             into.seconds["load"].append(time.perf_counter() - start)
-        elements = parse_observation(seen.text).elements
+        elements = parse_observation(observation.text).elements
         box = next(element for element in elements if element.role in ("textbox", "searchbox"))
         for number in range(len(paths)):
             start = time.perf_counter()
-            seen = (await web.step(f'fill({box.ref}, "text {number}")')).observation
+            observation = (await web.step(f'fill({box.ref}, "text {number}")')).observation
             into.seconds["fill"].append(time.perf_counter() - start)
-            if seen.error:
-                raise SystemExit(seen.error)
+            if observation.error:
+                raise SystemExit(observation.error)
 
 
 async def measure_ours(
@@ -95,7 +97,7 @@ async def measure_ours(
 
 
 def browsergym_python() -> str:
-    """Interpreter of a virtual environment with BrowserGym. Raises UserError if it cannot be installed."""
+    """Python of a virtual environment with BrowserGym. Raises UserError if it cannot be installed."""
     folder = default_cache().parent / "benchmarks" / "browsergym"
     python = folder / "bin" / "python"
     if not (folder / "made").exists():
@@ -104,18 +106,18 @@ def browsergym_python() -> str:
             [sys.executable, "-m", "venv", "--clear", str(folder)],
             [str(python), "-m", "pip", "install", "-q", "browsergym-core"],
         ):
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise UserError(f"BrowserGym cannot be installed: {done.stderr.strip()[-500:]}")
+            completed = subprocess.run(command, capture_output=True, text=True, check=False)
+            if completed.returncode:
+                raise UserError(f"BrowserGym cannot be installed: {completed.stderr.strip()[-500:]}")
         (folder / "made").touch()
     return str(python)
 
 
 async def measure_browsergym(python: str, urls: list[str], paths: list[str], rounds: int) -> Measured:
-    """One process for each server; the wall time is the slowest one's own loop, without imports."""
+    """Run one process for each server. The wall time is that of the slowest one's loop, without imports."""
     script = Path(__file__).with_name("browsergym_loop.py")
 
-    async def one(url: str) -> dict[str, list[float]]:
+    async def run_loop(url: str) -> dict[str, list[float]]:
         process = await asyncio.create_subprocess_exec(
             python,
             str(script),
@@ -130,14 +132,14 @@ async def measure_browsergym(python: str, urls: list[str], paths: list[str], rou
         out, problem = await process.communicate()
         if process.returncode:
             raise UserError(f"BrowserGym does not run here: {problem.decode()[-800:]}")
-        found: dict[str, list[float]] = json.loads(out.decode().strip().splitlines()[-1])
-        return found
+        seconds: dict[str, list[float]] = json.loads(out.decode().strip().splitlines()[-1])
+        return seconds
 
     measured = Measured()
-    for found in await asyncio.gather(*(one(url) for url in urls)):
+    for seconds in await asyncio.gather(*(run_loop(url) for url in urls)):
         for kind in (*KINDS, FAILED):
-            measured.seconds[kind] += found[kind]
-        measured.wall = max(measured.wall, sum(sum(found[kind]) for kind in KINDS))
+            measured.seconds[kind] += seconds[kind]
+        measured.wall = max(measured.wall, sum(sum(seconds[kind]) for kind in KINDS))
     return measured
 
 

@@ -11,7 +11,7 @@ from lbi.evaluation.runner import evaluate
 from lbi.records import Document, Example, Result, Task, Trajectory
 from lbi.rollouts.schedule import roll_out
 from lbi.synthesis.label import label
-from lbi.synthesis.stream import overlapped
+from lbi.synthesis.stream import run_stages
 from lbi.synthesis.verify import verify
 
 
@@ -38,4 +38,4 @@ async def labelled(context: RunContext, trajectories: Sequence[Trajectory], seed
 
 async def learn(context: RunContext, tasks: Sequence[Task], seed: int) -> list[Trajectory]:
     """Roll-outs, labels and replays as they overlap in a run."""
-    return await overlapped(context, seed, roll_out(context, tasks, seed), label(context, seed), verify(context, seed))
+    return await run_stages(context, seed, roll_out(context, tasks, seed), label(context, seed), verify(context, seed))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbi.environments.web.actions import Call, Target, UnreadableAction, parse_action, parse_target
-from lbi.environments.web.perform import Refused, find
+from lbi.environments.web.perform import ActionRefused, find
 from lbi.observations.parse import parse_observation
 from lbi.records import Action
 
@@ -142,7 +142,7 @@ PAGE = parse_observation(
 def test_the_nearest_element_is_named_where_there_is_none(target: str, message: str) -> None:
     wanted = parse_target(target)
     assert wanted is not None
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(ActionRefused) as refused:
         find(PAGE, wanted)
     assert str(refused.value) == message
 

@@ -28,8 +28,8 @@ from lbi.records import Document, Task
 from lbi.rollouts.explorer import agent_for_rollouts
 from lbi.rollouts.schedule import attempt_tasks
 from lbi.storage.run_folder import RunFolder
-from lbi.synthesis.examples import without_idle
-from lbi.synthesis.propose import in_turns, propose_from
+from lbi.synthesis.examples import store_trimmed
+from lbi.synthesis.propose import propose_from_sections, spread_over_sources
 
 DOCUMENTS = [Document(text=f"Section {at}", source=f"page {at % 5}") for at in range(40)]
 BENCHMARK = "lamps.toml"  # only whether there is one matters here
@@ -75,14 +75,14 @@ def asked(context: RunContext) -> list[str]:
 
 async def test_no_more_sections_are_asked_than_the_roll_outs_need(folder):
     context = shop_of(folder, config_of(10), three_tasks)
-    tasks = await propose_from(context, DOCUMENTS, "", 10)
+    tasks = await propose_from_sections(context, DOCUMENTS, "", 10)
     assert len(asked(context)) == len(set(asked(context))) == 4
     assert len(tasks) == len({task.id for task in tasks}) == 12
     assert len({task.document for task in tasks[:4]}) == 4, "the first tasks of all sections come first"
 
 
 async def test_what_sections_fall_short_of_comes_from_further_ones(folder):
-    order = [section.id for section in in_turns(DOCUMENTS, 0)]
+    order = [section.id for section in spread_over_sources(DOCUMENTS, 0)]
 
     def reply(request: Request) -> str:
         number = order.index(request.fields.document.id)
@@ -91,14 +91,14 @@ async def test_what_sections_fall_short_of_comes_from_further_ones(folder):
         return tasks_of(request, 1 if number == 2 else 3)
 
     context = shop_of(folder, config_of(10), reply)
-    assert len(await propose_from(context, DOCUMENTS, "", 10)) == 10
+    assert len(await propose_from_sections(context, DOCUMENTS, "", 10)) == 10
     assert sorted(asked(context), key=order.index) == order[:5]
     assert [row["key"] for row in folder.store.failures("task")] == [order[1]]
 
 
 async def test_where_there_are_too_few_sections_all_of_them_are_asked_once(folder):
     context = shop_of(folder, config_of(10), lambda request: tasks_of(request, 1))
-    assert len(await propose_from(context, DOCUMENTS[:3], "", 10)) == 3
+    assert len(await propose_from_sections(context, DOCUMENTS[:3], "", 10)) == 3
     assert len(asked(context)) == 3
 
 
@@ -109,13 +109,13 @@ async def test_a_run_that_was_stopped_asks_for_what_is_missing_and_ends_as_any_o
 
     with RunFolder(tmp_path / "undisturbed") as undisturbed:
         context = shop_of(undisturbed, config_of(12), reply)
-        whole = await propose_from(context, DOCUMENTS, "", 12)
+        whole = await propose_from_sections(context, DOCUMENTS, "", 12)
         rows = undisturbed.store.all("task", Task)
     finished = random.Random(stop).sample(asked(context), stop)  # the others were on their way
     with RunFolder(tmp_path / "stopped") as stopped:
         stopped.store.put_many("task", [(key, task) for key, task in rows if task.document in finished])
         context = shop_of(stopped, config_of(12), reply)
-        assert await propose_from(context, DOCUMENTS, "", 12) == whole
+        assert await propose_from_sections(context, DOCUMENTS, "", 12) == whole
         assert not set(finished) & set(asked(context))
         assert stopped.store.all("task", Task) == rows
 
@@ -124,9 +124,9 @@ async def test_a_run_that_was_stopped_asks_for_what_is_missing_and_ends_as_any_o
 @given(st.lists(st.integers(0, 4), max_size=30), st.integers(0, 3))
 def test_any_beginning_of_the_sections_is_spread_over_the_sources(sources, seed):
     sections = [Document(text=str(at), source=str(source)) for at, source in enumerate(sources)]
-    order = in_turns(sections, seed)
+    order = spread_over_sources(sections, seed)
     assert sorted(section.text for section in order) == sorted(section.text for section in sections)
-    assert in_turns(sections, seed) == order
+    assert spread_over_sources(sections, seed) == order
     whole = Counter(sources)
     for end in range(len(order) + 1):
         taken = Counter(int(section.source) for section in order[:end])
@@ -135,7 +135,7 @@ def test_any_beginning_of_the_sections_is_spread_over_the_sources(sources, seed)
 
 
 def test_another_seed_asks_other_sections():
-    assert in_turns(DOCUMENTS, 0)[:5] != in_turns(DOCUMENTS, 1)[:5]
+    assert spread_over_sources(DOCUMENTS, 0)[:5] != spread_over_sources(DOCUMENTS, 1)[:5]
 
 
 # the plan
@@ -146,7 +146,7 @@ def test_another_seed_asks_other_sections():
 async def test_the_plan_says_what_is_asked(folder, documents, benchmark, held_out):
     config = config_of(10, benchmark=benchmark, tasks=held_out)
     context = shop_of(folder, config, three_tasks)
-    await propose_from(context, DOCUMENTS[:documents], "", tasks_wanted(config))
+    await propose_from_sections(context, DOCUMENTS[:documents], "", tasks_wanted(config))
     rows = plan(config, DOCUMENTS[:documents], 20 if benchmark else 0, "")
     assert next(row.calls for row in rows if row.stage == "propose") == len(asked(context))
     work = counts(config, documents, 20 if benchmark else 0)
@@ -196,7 +196,7 @@ async def test_where_tasks_are_few_they_are_attempted_again_and_otherwise(folder
     assert folder.store.keys("trajectory") == {f"0/{t.task.id}/{t.attempt}" for t in found}
     walks = {(t.task.id, tuple(action.grounded for action in t.actions)) for t in found}
     assert len(walks) > 3, "a further attempt is not the first one over again"
-    trimmed = [t for each in found if (t := await without_idle(context, each, 0)).steps]
+    trimmed = [t for each in found if (t := await store_trimmed(context, each, 0)).steps]
     assert folder.store.keys("trimmed") == {f"0/{t.task.id}/{t.attempt}" for t in trimmed if t not in found}
 
 

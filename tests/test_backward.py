@@ -18,7 +18,7 @@ from lbi.synthesis.backward import (
     actions_to_learn,
     all_spans,
     forward_example,
-    label,
+    label_span,
     plan_spans,
     without_duplicates,
     without_idle_steps,
@@ -213,7 +213,7 @@ def test_the_forward_example_spans_every_action(trajectory):
 async def test_a_label_leads_back_to_its_span_trajectory_and_document(kind, role, reply, text):
     trajectory = await walk("eggs", NOTES, NEW, title("Eggs"), SAVE, document="d1")
     model = Scripted([reply])
-    example, usage = await label(model, trajectory, 2, 4, kind)
+    example, usage = await label_span(model, trajectory, 2, 4, kind)
     [request] = model.requests
     assert (request.role, request.fields.start, request.fields.end) == (role, 2, 4)
     assert request.fields.trajectory == trajectory
@@ -225,7 +225,7 @@ async def test_a_label_leads_back_to_its_span_trajectory_and_document(kind, role
 async def test_a_label_that_cannot_be_had_is_no_example(replies, error):
     trajectory = await walk("eggs", NOTES)
     with pytest.raises(error):
-        await label(Scripted(replies), trajectory, 0, 1, "abstract")
+        await label_span(Scripted(replies), trajectory, 0, 1, "abstract")
 
 
 async def test_of_examples_that_say_and_do_the_same_two_are_kept():

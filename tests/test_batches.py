@@ -29,7 +29,6 @@ from lbi.models.middleware.budget import Budget
 from lbi.models.middleware.retry import Retry
 from lbi.models.middleware.stack import wrapped
 from lbi.models.pricing import Price, Prices
-from lbi.models.providers.offline import OfflineModel
 from lbi.models.providers.scripted import Scripted
 from lbi.models.registry import open_model
 from lbi.models.testing.model_server import Answer, ModelServer
@@ -38,6 +37,7 @@ from lbi.monitoring.progress import Progress
 from lbi.protocols import Fields, Model, Request
 from lbi.records import Example, Observation, Task
 from lbi.storage.run_folder import RunFolder
+from lbi_offline.model import OfflineModel
 
 QUICK = BatchTiming(gather=0.05, first=0.02, longest=0.1, patience=5.0)
 PRICE = {"m": Price(input=1.0, output=2.0)}

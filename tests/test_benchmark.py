@@ -11,7 +11,7 @@ from lbi.environments.web.actions import parse_action
 from lbi.errors import UserError
 from lbi.evaluation.benchmark import load_benchmark, load_benchmarks, shipped_benchmarks
 from lbi.records import Check
-from lbi.retrieval.leakage import moment
+from lbi.retrieval.leakage import parse_moment
 from small_application import write_application
 
 WEB = [name for name in shipped_benchmarks() if load_benchmark(name).environment == "web"]
@@ -48,7 +48,7 @@ def test_a_benchmark_of_repositories_has_tests_as_checks_and_the_date_of_each_ba
         assert task.check is not None
         assert task.check.tests
         assert not task.gold
-        assert moment(task.date) is not None
+        assert parse_moment(task.date) is not None
         assert "TODO" not in task.instruction
 
 
@@ -117,13 +117,13 @@ def test_a_name_used_twice_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ('name = "x"', "task: Field required"),
+        ('name = "x"', "task: is missing"),
         ('name = "x"\ntask = []', "task: "),
         ('name = "x"\n' + TASK.format(name=""), "task.0.name: "),
         ('name = "x"\n' + TASK.format(name="a") + "level = 4", "task.0.level: "),
         ('name = "x"\n' + TASK.format(name="a") + "instructions = 'x'", "did you mean 'instruction'"),
         ('name = "x"\naplication = "y"\n' + TASK.format(name="a"), "did you mean 'application'"),
-        ('name = "x"\n[[task]]\nname = "a"\ninstruction = "b"', "task.0.check: Field required"),
+        ('name = "x"\n[[task]]\nname = "a"\ninstruction = "b"', "task.0.check: is missing"),
         ('name = "x"\n[[task]]\nname = "a"\ninstruction = "b"\ncheck = { ansver = ["1"] }', "did you mean 'answer'"),
         ("name = ", "Invalid value"),
     ],

@@ -39,7 +39,7 @@ async def main():
         places = [WorkKey("task", f"{at:03d}") for at in range(60)]
         gate = asyncio.Semaphore(4)
         async def one(place):
-            async with leases.turn(place, gate) as mine:
+            async with leases.lease(place, gate) as mine:
                 if mine:
                     print(place.key, flush=True)
                     await asyncio.sleep(0.02)

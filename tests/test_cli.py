@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import resource
 import socket
 import subprocess
@@ -18,16 +19,19 @@ from typing import Any
 import pytest
 
 from lbi import __version__
+from lbi.cli import init
 from lbi.cli.errors import explained
 from lbi.config import Config, load_config
+from lbi.environments.web.application import load_application
 from lbi.errors import BudgetExceeded, EnvironmentFailure, ModelUnavailable, UserError
 from lbi.models.pricing import Price
-from lbi.records import Document, Example, Task
+from lbi.records import Action, Document, Example, Observation, Result, Step, Task, Trajectory
 from lbi.storage.run_folder import RunFolder
 from lbi.storage.writer import Writer
 from running import answer, command, environ, lbi, lbi_here
 from small_application import write_application
 
+LOCKS = ("lock", "lock.joined")
 HEAVY = {"pydantic", "rich", "jinja2", "numpy", "playwright", "openai", "anthropic", "tantivy", "docutils", "bs4"}
 
 
@@ -103,6 +107,7 @@ def test_list_names_every_plug_in_with_a_line_of_its_own() -> None:
         "models",
         "environments",
         "configs",
+        "examples",
         "readers",
         "exporters",
     }
@@ -120,8 +125,19 @@ def test_list_names_every_plug_in_with_a_line_of_its_own() -> None:
 
 
 def test_list_finds_the_configs_that_lie_here(config: Path) -> None:
-    (found,) = answer("list", "configs", cwd=config.parent, here=True)
-    assert found["name"] == "run.toml"
+    found, *shipped = answer("list", "configs", cwd=config.parent, here=True)
+    assert (found["name"], found["path"]) == ("run.toml", "run.toml")
+    assert {"trac", "repo"} <= {row["name"] for row in shipped}
+
+
+def test_no_table_cuts_a_path(config: Path) -> None:
+    folder = config.parent / "configs"
+    folder.mkdir()
+    file = folder / f"{'a-long-name-of-a-config-' * 3}.toml"
+    file.write_text('# What it is for\nurl = "http://localhost:1"\n')
+    text = lbi_here("list", "configs", cwd=config.parent, COLUMNS="60").stdout
+    assert "…" not in text
+    assert f"configs/{file.name}" in "".join(text.replace("What it is for", "").split())
 
 
 def test_check_of_a_config_says_what_is_in_it(config: Path) -> None:
@@ -175,6 +191,46 @@ def test_a_dry_run_prices_a_model_without_its_key_and_says_so_where_no_price_is_
     assert 0 < parts["synthesize"] < parts["run"]
 
 
+PRICED = ("--model", "openai:mine", "--base-url", "http://127.0.0.1:9/v1", "-s", 'models.prices."openai:mine"=[1, 2]')
+
+
+def test_a_dry_run_says_what_is_likely_and_on_what_that_rests(config: Path) -> None:
+    planned = answer("run", config, "--dry-run", *PRICED, here=True)
+    likely = planned["expected"]
+    assert 0 < likely["cost"] < planned["cost"]
+    assert (
+        "an attempt takes 3 of 6 steps; an episode takes 3 of 5 steps; pages have 6,000 characters" in likely["basis"]
+    )
+    text = lbi_here("run", config, "--dry-run", *PRICED).stdout
+    assert f"Expected, assumed, since no run shows it yet: {likely['basis']}" in text
+    assert "A budget that should be enough: --budget 1usd" in text
+    assert (
+        "will probably stop it before the end"
+        in lbi_here("run", config, "--dry-run", *PRICED, "--budget", "0.01").stdout
+    )
+
+
+def test_a_dry_run_takes_lengths_from_the_run_that_is_there(config: Path, tmp_path: Path) -> None:
+    out, page = tmp_path / "out", Observation(text="a page")
+    step = Step(observation=page, action=Action(text="click(e1)"))
+    with RunFolder(out, Config().identity()) as folder:
+        for number in (1, 3):
+            task = Task(instruction="Cook", environment="web")
+            made = Trajectory(task=task, agent="a", steps=(step,) * number, last=page, stop="done")
+            folder.store.put("trajectory", f"0/{number}/0", made)
+        folder.store.put("result", "baseline/0/a", Result(task="a", arm="baseline", seed=0, score=0.0, steps=4))
+        folder.store.add("attempt/act", calls=4, input_tokens=4000, output_tokens=80, cost=0.5)
+    planned = answer("run", config, "--out", out, "--dry-run", *PRICED, here=True)
+    rows = {(row["stage"], row["role"]): row for row in planned["expected"]["stages"]}
+    attempt = rows["attempt", "act"]
+    assert (attempt["calls"], attempt["input_tokens"], attempt["output_tokens"]) == (12, 12_000, 240)
+    assert rows["evaluate: baseline", "act"]["calls"] == 2 * 4
+    assert (planned["expected"]["from"], planned["spent"]) == (str(out), 0.5)
+    text = lbi_here("run", config, "--out", out, "--dry-run", *PRICED).stdout
+    assert "an attempt takes 2.0 steps; an episode takes 4.0 steps" in text
+    assert "$0.50 is spent already" in text
+
+
 # bad input
 
 
@@ -192,6 +248,67 @@ def test_mistakes_in_a_config_are_named_with_the_nearest_right_thing(config: Pat
     (tmp_path / "broken.toml").write_text("name = ")
     assert "broken.toml" in refused("run", tmp_path / "broken.toml")
     assert not (tmp_path / "runs").exists()
+
+
+def test_set_takes_any_value_of_toml_and_a_bare_word_is_a_text(config: Path) -> None:
+    settings = (
+        'evaluation.arms=[{name="baseline",agent="react"}, {name="backward",agent="icl",data="backward"}]',
+        'synthesis.filters=["repeat"]',
+        'models.prices."openai:gpt-4.1"=[1, 2]',
+        "labelling.spans=all",
+        "name=a few words",
+        "evaluation.growth=[0.5]",
+    )
+    resolved = answer("run", config, "--dry-run", *(part for each in settings for part in ("-s", each)), here=True)[
+        "config"
+    ]
+    assert [arm["name"] for arm in resolved["evaluation"]["arms"]] == ["baseline", "backward"]
+    assert resolved["synthesis"]["filters"] == ["repeat"]
+    assert resolved["models"]["prices"]["openai:gpt-4.1"]["output"] == 2
+    assert (resolved["labelling"]["spans"], resolved["name"]) == ("all", "a few words")
+    assert "[repeat] is no TOML value" in refused("run", config, "-s", "synthesis.filters=[repeat]")
+    assert "should be a list (got 'repeat')" in refused("run", config, "-s", "synthesis.filters=repeat")
+
+
+def test_paths_in_settings_are_meant_from_where_the_command_runs(config: Path, tmp_path: Path) -> None:
+    settings = ("-s", "benchmark=app/tasks.toml", "-s", 'documents=[{path="app/docs"}]')
+    resolved = answer("run", config, "--dry-run", *settings, cwd=tmp_path, here=True)["config"]
+    assert resolved["benchmark"] == str(tmp_path / "app" / "tasks.toml")
+    assert resolved["documents"][0]["path"] == str(tmp_path / "app" / "docs")
+
+
+def test_all_mistakes_of_a_config_are_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "lbi.toml").write_text(
+        'workers = "many"\nrollouts = 3\n[evaluation]\ntaks = 3\n'
+        '[models]\nprcies = {}\n[synthesis]\nfilters = "repeat"\n'
+    )
+    ran = lbi_here("run", cwd=tmp_path)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    headline, *lines = ran.stderr.splitlines()
+    assert headline == "lbi: lbi.toml: 5 mistakes"
+    assert sorted(lines) == [
+        "  synthesis.filters: should be a list (got 'repeat')",
+        "  unknown key 'evaluation.taks'; did you mean 'tasks'?",
+        "  unknown key 'models.prcies'; did you mean 'prices'?",
+        "  unknown key 'rollouts'; did you mean 'synthesis.rollouts'?",
+        "  workers: should be a whole number (got 'many')",
+    ]
+
+
+def test_all_names_that_a_config_gets_wrong_are_told_at_once(config: Path) -> None:
+    wrong = ("-s", "synthesis.agent=axplore", "-s", 'synthesis.filters=["repeet"]', "-s", "evaluation.reference=none")
+    ran = lbi_here("run", config, *wrong)
+    assert ran.returncode == 2
+    headline, *lines = ran.stderr.splitlines()
+    assert headline == "lbi: the config has 3 mistakes"
+    assert all(hint in line for hint, line in zip(("'explore'", "'repeat'", "is no arm"), lines, strict=True))
+
+
+def test_help_groups_its_commands() -> None:
+    text = lbi_here("--help").stdout
+    order = [text.index(f"\n{heading}:\n") for heading in ("Learn", "Look", "Use", "Tools")]
+    assert order == sorted(order)
+    assert text.index("\n  run ") < order[1] < text.index("\n  report ") < order[2] < text.index("\n  export ")
 
 
 def test_a_model_without_key_or_with_an_unknown_name_ends_before_anything_is_done(config: Path, tmp_path: Path) -> None:
@@ -273,7 +390,64 @@ def test_bad_choices_of_an_export_are_named(started: Path) -> None:
     assert "there is no export format 'csv'; known:" in refused("export", started, "--format", "csv")
     assert "there is no tier 'best'" in refused("export", started, "--format", "trl", "--tier", "best")
     assert "there is no kind of example 'long'" in refused("export", started, "--format", "trl", "--kinds", "long")
-    assert "nothing to export" in refused("export", started, "--format", "trl")
+    assert "nothing to export" in refused("export", started, "--format", "trl", "--allow-offline")
+
+
+def test_what_the_offline_model_made_is_exported_only_when_that_is_meant(started: Path) -> None:
+    line = refused("export", started, "--format", "trl")
+    assert "was made by the offline model, which is no language model; add --allow-offline" in line
+
+
+def test_a_failed_export_leaves_nothing_behind(started: Path, tmp_path: Path) -> None:
+    refused("export", started, "--format", "trl", "--allow-offline")
+    assert {file.name for file in started.iterdir() if not file.name.startswith("run.db")} == {"config.json", *LOCKS}
+    refused("export", started, "--format", "trl", "--allow-offline", "--out", tmp_path / "new" / "training")
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "file").write_text("")
+    line = refused("export", started, "-f", "trl", "--allow-offline", "--out", tmp_path / "file" / "x")
+    assert "choose another --out" in line
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_an_export_says_who_made_it_and_takes_the_place_of_an_earlier_one(
+    started: Path, tmp_path: Path, earlier: bool
+) -> None:
+    click = Action(text="click(e1)", kind="click", role="button", name="Cook")
+    page = Observation(text='button "Cook" [e1]', url="/")
+    task = Task(instruction="Cook", environment="web", document="guide")
+    trajectory = Trajectory(task=task, agent="a", steps=(Step(observation=page, action=click),), last=page, stop="done")
+    example = Example(
+        kind="abstract",
+        instruction="Cook it",
+        trajectory=trajectory.id,
+        start=0,
+        end=1,
+        document="guide",
+        tier="replayed",
+    )
+    with RunFolder(started) as folder:
+        folder.store.put("trajectory", "0/t/0", trajectory)
+        folder.store.put("example", "0/t/abstract/000-001", example)
+    out = tmp_path / "training"
+    if earlier:
+        out.mkdir()
+        for name in ("validation.parquet", "mine.txt", "export.json"):
+            (out / name).write_text("old")
+    ran = lbi_here("export", started, "--format", "trl", "--allow-offline", "--out", out)
+    assert ran.returncode == 0, ran.stderr
+    assert "offline model, which is no language model" in " ".join(ran.stdout.split())
+    assert "No document falls to the validation side" in ran.stdout
+    made_by = json.loads((out / "export.json").read_text())["made_by"]
+    assert made_by == {
+        "act": "offline",
+        "label": "offline",
+        "judges": ["offline"],
+        "tiers": {"replayed": 1},
+        "offline": True,
+    }
+    names = {file.name for file in out.iterdir()}
+    assert names == {"train.jsonl", "export.json", *(["mine.txt"] if earlier else [])}
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_a_full_disk_is_said_and_loses_nothing(started: Path, tmp_path: Path) -> None:
@@ -402,7 +576,7 @@ def test_a_report_tells_tokens_and_money_by_stage_and_per_kept_example(started: 
     assert (rows["label/abstract"]["hits"], rows["label/abstract"]["money"]) == (1, 0.25)
     assert found["per_kept_example"] == {"examples": 2, "tokens": 1010 / 2, "money": pytest.approx(0.15)}
     assert [(price["model"], price["date"]) for price in found["prices"]] == [("a:b", "2026-11-22")]
-    said = lbi_here("report", started).stdout
+    said = lbi_here("report", started, "--tables").stdout
     assert "What the models took" in said
     assert "per kept example (2): 505 tokens, $0.15" in said
     with RunFolder(started) as folder:
@@ -448,7 +622,10 @@ def test_init_looks_at_the_site_and_writes_a_config_that_runs(site: str, tmp_pat
     ran = lbi("init", "--url", site, "--docs", "docs", cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert "3 elements" in ran.stdout
-    assert "lbi run lbi.toml --dry-run" in ran.stdout
+    suggested = re.search(r"lbi run lbi.toml (--model \S+) --budget (\d+)usd", ran.stdout)
+    assert suggested is not None
+    planned = answer("run", *suggested[1].split(), "--dry-run", cwd=tmp_path)
+    assert planned["expected"]["cost"] < int(suggested[2]), "the budget that is suggested is enough"
     config = load_config(tmp_path / "lbi.toml")
     assert (config.url, config.documents[0].path) == (site, str(tmp_path / "docs"))
     assert answer("run", "--dry-run", cwd=tmp_path)["documents"] == 1
@@ -457,6 +634,18 @@ def test_init_looks_at_the_site_and_writes_a_config_that_runs(site: str, tmp_pat
     (tmp_path / "tasks.toml").write_text(head + (sign + template).replace("\n# ", "\n").removeprefix("# "))
     uncommented = answer("run", "--dry-run", "--set", "benchmark=tasks.toml", cwd=tmp_path)
     assert uncommented["held_out_tasks"] == 1
+
+
+def test_init_writes_economical_settings_and_how_lbi_starts_the_application(tmp_path: Path) -> None:
+    init._write(tmp_path / "lbi.toml", tmp_path / "tasks.toml", "kitchen", "http://localhost:3000", ["docs"])
+    text = (tmp_path / "lbi.toml").read_text()
+    config = load_config(tmp_path / "lbi.toml")
+    assert (config.labelling.spans, config.synthesis.compose, config.evaluation.tasks) == ("informative", 8, 20)
+    _, _, lines = text.partition("#\n# name = ")
+    (tmp_path / "kitchen.toml").write_text(("# name = " + lines).replace("\n# ", "\n").replace("\n#\n", "\n\n")[2:])
+    application = load_application(str(tmp_path / "kitchen.toml"))
+    assert (application.name, application.state.database) == ("kitchen", "data.db")
+    assert application.login.form is not None
 
 
 @pytest.mark.browser

@@ -7,7 +7,7 @@ import pytest
 from fake_notes import ARCHIVE, DELETE, HELP, HOME, MILK, MORE, NEW, NOTES, SAVE, NotesEnvironment, title, walk
 from lbi.errors import EnvironmentFailure
 from lbi.records import Example, Trajectory, Verdict
-from lbi.synthesis.composition import Composed, Move, Ways, candidates, example_of, start_of, verify
+from lbi.synthesis.candidates import Composed, Move, Ways, candidates, carry_out, example_of, start_of
 from lbi.synthesis.filters.replay import replay
 
 
@@ -46,7 +46,7 @@ async def test_an_example_is_extended_by_the_shortest_way_from_the_start_page(eg
 async def test_what_was_verified_is_a_real_trajectory_that_can_be_replayed(eggs, milk):
     filling = example(eggs, "Save a note with the title Eggs.", 3, 5)
     [candidate] = candidates([filling], by_id(eggs, milk), limit=10)
-    trajectory = await verify(NotesEnvironment(), candidate)
+    trajectory = await carry_out(NotesEnvironment(), candidate)
     assert trajectory is not None
     assert (trajectory.agent, trajectory.stop, len(trajectory.steps)) == ("composed", "done", 4)
     assert trajectory.observations[0].url == "/"
@@ -61,7 +61,7 @@ async def test_clicks_that_opened_what_an_example_uses_are_part_of_it(milk):
     archiving = example(milk, "Archive the note about milk", 3, 4)
     [candidate] = candidates([archiving], by_id(milk), limit=10)
     assert actions(candidate) == [NOTES, MILK, MORE, ARCHIVE]
-    assert await verify(NotesEnvironment(), candidate) is not None
+    assert await carry_out(NotesEnvironment(), candidate) is not None
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ async def test_two_changes_are_joined_where_one_ends_and_the_other_begins(eggs, 
     assert joined.instruction == "Save a note with the title Eggs. Then archive the note about milk."
     assert joined.documents == ("d1", "d2")
     assert actions(joined) == [NOTES, NEW, title("Eggs"), SAVE, MILK, MORE, ARCHIVE]
-    trajectory = await verify(NotesEnvironment(), joined)
+    trajectory = await carry_out(NotesEnvironment(), joined)
     assert trajectory is not None
     composed = example_of(joined, trajectory)
     assert {trajectory.task.document, composed.document} == {"d1", "d2"}
@@ -163,14 +163,14 @@ def candidate(*moves: Move, goal: str = "/notes") -> Composed:
     ],
 )
 async def test_what_does_not_go_as_it_should_is_no_example(moves, goal):
-    assert await verify(NotesEnvironment(), candidate(*moves, goal=goal)) is None
+    assert await carry_out(NotesEnvironment(), candidate(*moves, goal=goal)) is None
 
 
 async def test_a_page_of_the_same_kind_is_good_enough():
     moves = (Move(action=NOTES), Move(action=MILK))
-    assert await verify(NotesEnvironment(), candidate(*moves, goal="/notes/0")) is not None
+    assert await carry_out(NotesEnvironment(), candidate(*moves, goal="/notes/0")) is not None
 
 
 async def test_a_broken_environment_is_no_verdict():
     with pytest.raises(EnvironmentFailure):
-        await verify(NotesEnvironment(broken=True), candidate(Move(action=NOTES)))
+        await carry_out(NotesEnvironment(broken=True), candidate(Move(action=NOTES)))

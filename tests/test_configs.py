@@ -32,7 +32,7 @@ async def test_a_shipped_config_names_what_exists_and_needs_no_key(file: Path) -
 
 def test_every_application_has_a_config_and_every_config_opens_with_what_it_is_for() -> None:
     assert {load_config(file).application for file in CONFIGS} - {""} == set(shipped_applications())
-    listed = {row["name"]: row["description"] for row in answer("list", "configs", cwd=ROOT, here=True)}
+    listed = {row["path"]: row["description"] for row in answer("list", "configs", cwd=ROOT, here=True)}
     assert all(listed[f"configs/{file.name}"] for file in CONFIGS)
 
 

@@ -279,6 +279,31 @@ def test_what_has_no_known_ending_is_told_by_its_looks(tmp_path: Path) -> None:
     assert counts["e.txt"] == [()]
 
 
+def test_what_builds_documentation_is_no_documentation(tmp_path: Path) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    names = ("Makefile", "conf.py", "requirements.txt", "requirements-docs.txt", "Dockerfile", "CMakeLists.txt")
+    for name in names:
+        (folder / name).write_text("# how the pages are built, which is of no use to anybody who reads them\n" * 9)
+    (folder / "index.rst").write_text("Guide\n=====\n\n" + "Press Save, and what was written is kept. " * 9)
+    (folder / "system-requirements.md").write_text("# Requirements\n\n" + "It needs a browser and a printer. " * 9)
+    for code in (False, True):
+        corpus = read_corpus([DocumentSource(path=str(folder), code=code)])
+        sources = {document.source for document in corpus.documents}
+        assert sources == {"docs/index.rst", "docs/system-requirements.md"}
+        assert {Path(skip.source).name for skip in corpus.skipped} == set(names)
+    # who names a file, or a format for a folder, means it
+    named = read_corpus([DocumentSource(path=str(folder / "Makefile"), format="text")])
+    assert [document.source for document in named.documents] == ["Makefile"]
+
+
+def test_a_module_called_conf_is_read_where_it_configures_no_documentation(tmp_path: Path) -> None:
+    docstring = "The settings of the program by their names, with what each of them decides, and where it is written."
+    (tmp_path / "conf.py").write_text(f'def settings() -> dict[str, str]:\n    """{docstring}"""\n    return {{}}\n')
+    corpus = read_corpus([DocumentSource(path=str(tmp_path), code=True)])
+    assert [Path(document.source).name for document in corpus.documents] == ["conf.py"]
+
+
 def test_what_cannot_be_read_is_skipped_by_name_and_reason(tmp_path: Path) -> None:
     (tmp_path / "outside.md").write_text("# Not part of the folder\n\n" + FILLER)
     folder = tmp_path / "docs"

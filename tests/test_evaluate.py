@@ -237,12 +237,12 @@ async def test_without_a_check_the_committee_decides_together(folder, votes, sco
 
 def test_that_all_tasks_are_held_out_and_none_is_left_to_learn_from_is_said(folder):
     context = shop_of(folder)
-    context.progress = Progress(said := Console(file=StringIO(), width=500), form="lines")
+    context.progress = Progress(said := Console(file=StringIO(), width=500), style="lines")
     only = [Task(instruction=f"Look at lamp {at}", environment="lamps", document="a", quote="lamp") for at in range(3)]
     assert split_held_out(context, only)[1] == []
     assert "nothing is left to learn from" in said.file.getvalue()
     both = [*only, Task(instruction="Look at a room", environment="lamps", document="b", quote="room")]
-    context.progress = Progress(said := Console(file=StringIO(), width=500), form="lines")
+    context.progress = Progress(said := Console(file=StringIO(), width=500), style="lines")
     assert split_held_out(context, both)[1]
     assert "learn" not in said.file.getvalue()
 

@@ -81,7 +81,7 @@ def test_a_folder_is_removed_once(room: Path) -> None:
     os.close(again)
 
 
-async def test_a_world_clears_up_when_it_opens_its_first_environment(room: Path) -> None:
+async def test_web_environments_clear_up_when_they_open_the_first(room: Path) -> None:
     with owner(room) as (dead, left):
         dead.kill()
         dead.wait()

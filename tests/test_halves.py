@@ -9,7 +9,7 @@ import pytest
 from bs4 import BeautifulSoup
 from rich.console import Console
 
-from lbi.cli.tables import print_summary, summary
+from lbi.cli.tables import print_tables, summary
 from lbi.evaluation.benchmark import load_benchmark
 from lbi.records import Check, Result, Task
 from lbi.report import write_report
@@ -81,11 +81,11 @@ def test_the_terminal_and_the_report_say_it(tmp_path: Path) -> None:
     with RunFolder(tmp_path / "run", CONFIG) as folder:
         fill(folder, unseen=2)
         said = io.StringIO()
-        print_summary(Console(file=said, width=200), summary(folder))
+        print_tables(Console(file=said, width=200), summary(folder))
         text = " ".join(said.getvalue().split())
         page = BeautifulSoup(write_report(folder).read_text(), "html.parser")
     assert "arm 2 tasks looked at by nobody 4 tasks looked at while the method was made baseline 0.0% 0.0%" in text
-    assert "backward 0.0% +0.0 (+0.0 to +0.0) 100.0% +100.0" in text
+    assert "backward 0.0% +0.0, too few tasks to tell 100.0% +100.0, too few tasks to tell" in text
     heads = [th.get_text() for th in page.select("#arms th[scope=col]")]
     assert "2 tasks looked at by nobody" in heads
     assert "4 tasks looked at while the method was made" in heads

@@ -29,8 +29,6 @@ from lbi.models.middleware.base import MemoryCalls
 from lbi.models.middleware.budget import Budget, budgeted
 from lbi.models.middleware.cache import cached
 from lbi.models.pricing import Prices
-from lbi.models.providers.offline import _ROLES as OFFLINE
-from lbi.models.providers.offline import OfflineModel
 from lbi.models.providers.scripted import Scripted
 from lbi.monitoring.progress import Progress
 from lbi.prompts import estimate_tokens, render
@@ -38,7 +36,9 @@ from lbi.protocols import Model, ModelInfo, PromptLimits, Reply, Request
 from lbi.records import Document, Example, Trajectory, Usage
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.backward import all_spans
-from lbi.synthesis.labelling import Labels, calls_of, label_spans, planned
+from lbi.synthesis.label_calls import Labels, calls_of, label_spans, spans_to_label
+from lbi_offline.model import _ROLES as OFFLINE
+from lbi_offline.model import OfflineModel
 
 WAYS = [
     Labelling(whole=whole, together=together, ordered=ordered)
@@ -126,9 +126,9 @@ async def test_only_what_the_plan_is_about_is_shown(trajectory) -> None:
 
 
 def test_all_spans_can_be_wanted(trajectory) -> None:
-    assert planned(trajectory, NAIVE, budget=2, seed=0) == all_spans(trajectory)
-    assert planned(trajectory, Labelling(), budget=2, seed=0) == all_spans(trajectory)
-    assert 0 < len(planned(trajectory, FEW, budget=2, seed=0)) <= 2
+    assert spans_to_label(trajectory, NAIVE, budget=2, seed=0) == all_spans(trajectory)
+    assert spans_to_label(trajectory, Labelling(), budget=2, seed=0) == all_spans(trajectory)
+    assert 0 < len(spans_to_label(trajectory, FEW, budget=2, seed=0)) <= 2
 
 
 # in which order, for prompt caches
@@ -366,7 +366,7 @@ async def test_a_plan_is_an_upper_bound_of_the_calls_and_tokens_of_a_trajectory(
     )
     (row,) = [row for row in plan(config, [Document(text="Do it.", source="x")], 5, "") if row.stage == "label"]
     model = Watched()
-    found = planned(trajectory, config.labelling, 6, seed=0)
+    found = spans_to_label(trajectory, config.labelling, 6, seed=0)
     await label_spans(model, trajectory, "abstract", found, config.labelling)
     assert 0 < len(model.requests) <= row.calls
     limits = PromptLimits(differences=how.differences)

@@ -14,7 +14,7 @@ from lbi.models.providers.scripted import Scripted
 from lbi.protocols import Request
 from lbi.records import Document, Example, Observation, Task, Trajectory
 from lbi.retrieval.index import ExampleIndex
-from lbi.retrieval.leakage import example_dates, may_be_shown, too_late
+from lbi.retrieval.leakage import example_dates, may_be_shown, tags_later_than
 
 BASE = "2024-08-14T02:12:00+00:00"
 BEFORE, LATER = "2024-07-01T00:00:00+00:00", "2024-08-14T08:20:00+00:00"  # the fix came on the day of its base
@@ -110,7 +110,7 @@ async def test_an_example_is_as_late_as_the_latest_of_what_it_comes_from() -> No
     ]
     dates = example_dates(pairs, [OLD, FIX])
     assert [dates[example.id] for example, _ in pairs] == [BEFORE, LATER, LATER, LATER, ""]
-    assert too_late(dates.values(), BASE) == {f"date:{LATER}", "date:"}
+    assert tags_later_than(dates.values(), BASE) == {f"date:{LATER}", "date:"}
 
 
 async def test_a_label_that_was_shuffled_is_as_late_as_where_it_comes_from() -> None:

@@ -124,9 +124,19 @@ def test_a_run_stops_before_its_budget_is_passed(larder: Larder, tmp_path: Path)
     price = ("--set", 'models.prices={"openai:mine"=[10.0, 10.0]}', "--budget", "0.0001usd")
     ran = larder.lbi("run", larder.config, "--out", tmp_path / "out", "-q", *model, *price)
     assert (ran.returncode, ran.stdout) == (3, "")
-    (line,) = ran.stderr.splitlines()
+    line, *undone = ran.stderr.splitlines()
     assert line.startswith("lbi: the budget of 0.00 USD is used up")
-    assert line.endswith("continue the run with a higher --budget. Nothing finished is lost")
+    assert line.endswith("continue the run with a higher --budget. Nothing finished is lost.")
+    assert undone[:4] == [
+        "Done so far:",
+        "  tasks proposed: 0 of 6",
+        "  attempts: 0 of 6",
+        "  attempts labelled: 0 of 0",
+    ]
+    assert "held-out tasks measured in all arms: 0 of 2 (0 of 12 episodes)" in undone[4]
+    assert undone[5].startswith("Continue: lbi run ")
+    assert undone[5].endswith(" --budget 1usd")
+    assert "0.0001usd" not in undone[5]
 
 
 def test_a_finished_run_is_not_done_again(larder: Larder, undisturbed: tuple[Path, Any]) -> None:
@@ -141,7 +151,9 @@ def test_examples_of_a_run_are_exported_and_measured_anew(
     larder: Larder, undisturbed: tuple[Path, Any], tmp_path: Path
 ) -> None:
     out, _ = undisturbed
-    exported = answer("export", out, "--format", "trl", "--out", tmp_path / "set", "--tier", "replayed")
+    exported = answer(
+        "export", out, "--format", "trl", "--out", tmp_path / "set", "--tier", "replayed", "--allow-offline"
+    )
     assert exported["rows"]["train"] > 0
     assert (tmp_path / "set" / "train.jsonl").is_file()
     second = tmp_path / "second"

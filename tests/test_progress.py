@@ -27,16 +27,16 @@ def test_without_a_terminal_a_stage_ends_with_one_line():
             stage.advance()
         stage.fail()
     [line] = said.getvalue().splitlines()
-    assert line.startswith("attempt        2/3, 1 failed")
+    assert line.startswith("attempt            2/3, 1 failed")
     assert line.endswith("$1.50")
 
 
-@pytest.mark.parametrize("form", ["lines", "bar", "json"])
-def test_an_unknown_price_is_not_shown_as_nothing_spent(form):
-    shown, said = seen(terminal=form == "bar", form=form, money=lambda: 0.5, unpriced=lambda: 1200)
+@pytest.mark.parametrize("style", ["lines", "bar", "json"])
+def test_an_unknown_price_is_not_shown_as_nothing_spent(style):
+    shown, said = seen(terminal=style == "bar", style=style, money=lambda: 0.5, unpriced=lambda: 1200)
     with shown.stage("attempt", 1) as stage:
         stage.advance()
-    told = '"money": 0.5, "calls_without_price": 1200' if form == "json" else "$0.50 and 1,200 calls of unknown price"
+    told = '"money": 0.5, "calls_without_price": 1200' if style == "json" else "$0.50 and 1,200 calls of unknown price"
     assert told in said.getvalue()
 
 
@@ -44,7 +44,7 @@ def test_a_model_of_unknown_price_is_said_once_and_one_with_a_price_is_not(tmp_p
     """The same name is refused where there is a budget (test_calls.py)."""
     for prices, lines in (({}, 1), ({"nobodys": (1.0, 2.0)}, 0)):
         models = {"default": "openai:nobodys", "base_url": "http://127.0.0.1:1/v1"}
-        shown, said = seen(form="lines")
+        shown, said = seen(style="lines")
         with RunFolder(tmp_path / str(lines)) as run:
             context = RunContext(run, resolve({"models": models}, "test"), shown, None, Prices(prices))
             assert context.model("openai:nobodys") is context.model("openai:nobodys")
@@ -102,4 +102,4 @@ def test_a_stage_with_nothing_to_do_is_shown_as_such():
     shown, said = seen()
     with shown.stage("replay", 0):
         pass
-    assert "replay         0/0" in said.getvalue()
+    assert "replay             0/0" in said.getvalue()

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbi.errors import ModelError, ParseError
-from lbi.models.providers.offline import OfflineModel
 from lbi.models.providers.scripted import Scripted
 from lbi.records import Document, Task
-from lbi.synthesis.propose import cited, propose, take_turns
+from lbi.synthesis.propose import propose_from_section, round_robin, verbatim_quote
+from lbi_offline.model import OfflineModel
 
 DOCUMENT = Document(text="To make a note, press  Save.\nNotes can be deleted.", source="guide.md", title="Notes")
 
@@ -22,7 +22,7 @@ def listed(*pairs: tuple[str, str]) -> str:
 
 
 async def proposed(*replies: str | Exception, count: int = 3) -> list[Task]:
-    tasks, _ = await propose(Scripted(replies), DOCUMENT, count, environment="desk", actions="click")
+    tasks, _ = await propose_from_section(Scripted(replies), DOCUMENT, count, environment="desk", actions="click")
     return tasks
 
 
@@ -40,7 +40,7 @@ async def test_no_more_tasks_are_taken_than_were_asked_for():
 
 async def test_the_model_is_told_what_it_needs():
     model = Scripted([listed(("a", ""))])
-    _, usage = await propose(model, DOCUMENT, 4, environment="desk", actions="click(e1)", stage="s")
+    _, usage = await propose_from_section(model, DOCUMENT, 4, environment="desk", actions="click(e1)", stage="s")
     [request] = model.requests
     assert (request.role, request.stage, usage.calls) == ("propose", "s", 1)
     assert (request.fields.document, request.fields.count, request.fields.actions) == (DOCUMENT, 4, "click(e1)")
@@ -61,7 +61,7 @@ async def test_half_of_a_character_in_a_reply_spoils_no_record():
 
 
 async def test_the_offline_model_proposes_what_the_document_tells_to_do():
-    tasks, _ = await propose(OfflineModel(), DOCUMENT, 3, environment="desk", actions="")
+    tasks, _ = await propose_from_section(OfflineModel(), DOCUMENT, 3, environment="desk", actions="")
     assert tasks
     assert all(task.instruction.startswith("Notes: ") and task.quote for task in tasks)
 
@@ -70,7 +70,7 @@ async def test_the_offline_model_proposes_what_the_document_tells_to_do():
 @given(st.text(max_size=200), st.integers(0, 4))
 async def test_the_offline_model_proposes_something_of_any_document(text, count):
     document = Document(text=text, source="s")
-    tasks, _ = await propose(OfflineModel(), document, count, environment="desk", actions="")
+    tasks, _ = await propose_from_section(OfflineModel(), document, count, environment="desk", actions="")
     assert len(tasks) <= count
     assert all(task.instruction.strip() for task in tasks)
 
@@ -86,7 +86,7 @@ async def test_the_offline_model_proposes_something_of_any_document(text, count)
     ],
 )
 def test_a_quote_counts_where_it_stands_in_the_document(quote, kept):
-    assert cited(quote, DOCUMENT.text) == kept
+    assert verbatim_quote(quote, DOCUMENT.text) == kept
 
 
 @settings(max_examples=40)
@@ -96,7 +96,7 @@ def test_turns_take_everything_once_and_first_ones_first(numbers):
         [Task(instruction=f"{source}/{at}", environment="x") for at in range(len(some))]
         for source, some in enumerate(numbers)
     ]
-    taken = take_turns(tasks)
+    taken = round_robin(tasks)
     assert sorted(task.instruction for task in taken) == sorted(t.instruction for some in tasks for t in some)
     turns = [int(task.instruction.split("/")[1]) for task in taken]
     assert turns == sorted(turns)
@@ -104,4 +104,4 @@ def test_turns_take_everything_once_and_first_ones_first(numbers):
 
 def test_a_beginning_of_the_turns_is_spread_over_all():
     tasks = [[Task(instruction=f"{name}{at}", environment="x") for at in range(3)] for name in "ab"]
-    assert [task.instruction for task in take_turns(tasks)] == ["a0", "b0", "a1", "b1", "a2", "b2"]
+    assert [task.instruction for task in round_robin(tasks)] == ["a0", "b0", "a1", "b1", "a2", "b2"]

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from bs4 import BeautifulSoup
 from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import sync_playwright
+from rich.console import Console
 
+from lbi.cli.tables import print_result, summary
 from lbi.environments.web.browser import find_chromium
 from lbi.errors import UserError
 from lbi.protocols import Reply
@@ -273,7 +276,83 @@ def test_composed_examples_lead_to_the_trajectory_that_carried_them_out(full: Ru
 def test_the_headline_says_what_may_be_chance(full: RunFolder) -> None:
     text = parsed(write_report(full)).select_one("#summary .lead").get_text()  # type: ignore[union-attr]
     assert text.startswith("backward solves 100.0% of 3 held-out tasks, baseline 0.0%: a difference of +100.0 points")
-    assert text.endswith("which may well be chance.")
+    assert text.endswith("; too few tasks to tell whether it is chance.")
+
+
+def lead(run: RunFolder) -> str:
+    return parsed(write_report(run)).select_one("#summary .lead").get_text()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("tasks", "better", "text"),
+    [
+        (6, 2, "points (95% interval +0.0 to +66.7), which may well be chance."),
+        (8, 0, "backward solves 0.0% of 8 held-out tasks, baseline 0.0%: too few tasks to tell whether they differ."),
+        (60, 0, "backward solves 0.0% of 60 held-out tasks, baseline 0.0%: the same on every task."),
+        (1, 1, "a difference of +100.0 points; too few tasks to tell whether it is chance."),
+    ],
+)
+def test_an_interval_is_told_only_where_there_is_one(run: RunFolder, tasks: int, better: int, text: str) -> None:
+    add_results(run, tasks, better, Check(answer=("x",)))
+    assert lead(run).endswith(text)
+    assert "+0.0 to +0.0" not in (run.path / "report.html").read_text()
+    assert "−100.0 to +100.0" not in (run.path / "report.html").read_text()
+
+
+def add_results(run: RunFolder, tasks: int, better: int, check: Check | None) -> None:
+    """``backward`` solves the first tasks, the baseline none."""
+    for number in range(tasks):
+        task = Task(instruction="Do it", environment="web", name=f"t{number}", category="c", check=check)
+        run.store.put("heldout", task.name, task)
+        for arm in ("baseline", "backward"):
+            episode = Trajectory(task=task, agent=arm, last=seen("page"), stop="done")
+            score = float(arm == "backward" and number < better)
+            result = Result(task=task.name, category="c", arm=arm, seed=0, score=score, steps=1, trajectory=episode.id)
+            run.store.put("episode", f"{arm}/0/{task.name}", episode)
+            run.store.put("result", f"{arm}/0/{task.name}", result)
+
+
+@pytest.mark.parametrize("judge", ["offline", "openai:judge"])
+def test_what_the_offline_model_judged_is_no_measurement(tmp_path: Path, judge: str) -> None:
+    config = {**CONFIG, "models": {"default": "offline", "judges": [judge]}}
+    with RunFolder(tmp_path / "judged", config) as run:
+        add_results(run, 4, 2, None)
+        page = parsed(write_report(run))
+        result = summary(run)
+    text = page.get_text()
+    measured = judge != "offline"
+    assert ("Everything ran; nothing was measured" in text) is not measured
+    results = " ".join(
+        page.find(id=part).get_text() for part in ("summary", "arms", "comparisons", "categories", "tasks")
+    )  # type: ignore[union-attr]
+    assert ("%" in results) is measured
+    assert ("ran, not measured" in page.find(id="trajectories").get_text()) is not measured  # type: ignore[union-attr]
+    assert result["measured"] is measured
+    assert [arm["success"] for arm in result["arms"]] == [0.0, 0.5], "programs are told the numbers"
+    console = Console(file=StringIO(), width=80)
+    print_result(console, result)
+    assert ("%" in console.file.getvalue()) is measured  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_end_of_a_run_is_a_sentence_a_table_and_what_to_do_next(full: RunFolder, width: int) -> None:
+    arms = ["baseline", "baseline, extra steps", *(f"arm {number}" for number in range(8))]
+    for number, arm in enumerate(arms):
+        for task in ("create", "close"):
+            result = Result(task=task, arm=arm, seed=0, score=float(number % 3 == 0), steps=3)
+            full.store.put("result", f"{arm}/0/{task}", result)
+    console = Console(file=StringIO(), width=width)
+    print_result(console, summary(full), "lbi.toml")
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert all(len(line) <= width for line in lines if not line.startswith(("Report: ", "Next: ", "  ")))
+    table = [line for line in lines if re.match(r"(baseline|backward|arm \d)", line) and "$" in line]
+    assert len(table) == 7
+    assert "tokens" in " ".join(lines)
+    assert lines[1].startswith("arm 0 solves 0.0% of 2 held-out tasks")
+    assert any(line.startswith("arm 0 ") for line in table)
+    assert any(line.startswith("Report: ") and line.endswith("report.html") for line in lines)
+    assert any(line.startswith("Next:  lbi report ") for line in lines)
+    assert not any("…" in line for line in lines)
 
 
 def test_errors_of_the_environment_are_counted_apart(full: RunFolder) -> None:

@@ -63,7 +63,7 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("x.jsonl", lines({"instance_id": "a"}), "row 1: repo: Field required"),
+        ("x.jsonl", lines({"instance_id": "a"}), "row 1: repo: is missing"),
         ("x.jsonl", lines(dict(ROW, FAIL_TO_PASS="[oops")), "row 1: fail_to_pass"),
         ("x.jsonl", lines(ROW, ROW), "'a__b-1' is there twice"),
         ("x.jsonl", "{", "cannot read instances"),
@@ -93,7 +93,7 @@ def test_predictions_are_written_and_read(name: str, tmp_path: Path) -> None:
 def test_predictions_by_instance_and_those_that_are_none_are_read(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text('{"a": {"model_patch": null, "model_name_or_path": "m", "cost": 3}}')
     assert read_predictions(tmp_path / "p.json") == [Prediction(instance_id="a", model_name_or_path="m")]
-    for content, said in (("3", "expected a list"), ('[{"model_patch": "x"}]', "instance_id: Field required")):
+    for content, said in (("3", "expected a list"), ('[{"model_patch": "x"}]', "instance_id: is missing")):
         (tmp_path / "p.json").write_text(content)
         with pytest.raises(UserError, match=said):
             read_predictions(tmp_path / "p.json")
@@ -103,9 +103,9 @@ def test_predictions_by_instance_and_those_that_are_none_are_read(tmp_path: Path
 
 
 def test_a_recipe_is_checked(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="x: instance: Field required"):
+    with pytest.raises(UserError, match="x: instance: is missing"):
         parse_recipes('name = "x"\n[[instanse]]\n', "x")
-    with pytest.raises(UserError, match=r"x: instance\.0\.name: Field required"):
+    with pytest.raises(UserError, match=r"x: instance\.0\.name: is missing"):
         parse_recipes('name = "x"\n[[instance]]\n', "x")
 
 

@@ -111,7 +111,7 @@ REFUSALS = {
     "hub:acme/lines@v9": "hub:acme/lines has no revision 'v9' on {hub}",
     "hub:acme/broken": "{hub} answered 503; try again later, or name a file",
     "hub:acme/none": "holds no .parquet, .jsonl, .json file",
-    "hub:acme/odd": "test.jsonl: row 1: repo: Field required",
+    "hub:acme/odd": "test.jsonl: row 1: repo: is missing",
     "hub:acme": "'hub:acme' names no data set of a hub; write hub:OWNER/NAME",
 }
 

@@ -67,6 +67,9 @@ PAGES = {
     "/late": """<title>Late</title><p id="out">empty</p><button onclick="
       fetch('/slow').then(r => r.text()).then(t => out.textContent = 'it came')">Fetch</button>
       <a href="/slow">Slow page</a>""",
+    "/typing": """<title>Typing</title><p id="out">empty</p><input aria-label="Filter" oninput="
+      clearTimeout(window.timer); window.timer = setTimeout(() =>
+        fetch('/slow').then(r => r.text()).then(t => out.textContent = 'it came'), 400)">""",
     "/folded": """<title>Folded</title><div style="cursor: pointer" onclick="box.hidden = !box.hidden">More</div>
       <div id="box" hidden><label>Hidden <input></label></div>
       <div style="position: relative"><button>Below</button>
@@ -282,6 +285,11 @@ async def test_what_is_on_its_way_is_waited_for(web: WebEnvironment) -> None:
     assert "text: it came" in (await does(web, "click('button \"Fetch\"')")).text
     assert (await does(web, "click('link \"Slow page\"')")).title == "Slow"
     assert (await does(web, "back()")).url == "/late"
+
+
+async def test_a_field_that_asks_only_some_time_after_the_last_key_is_waited_for(web: WebEnvironment) -> None:
+    await web.reset(task("/typing"))
+    assert "text: it came" in (await does(web, 'fill(\'textbox "Filter"\', "x")')).text
 
 
 async def test_leaving_a_page_that_objects(web: WebEnvironment) -> None:

@@ -1,11 +1,12 @@
 """A run's config: TOML file + command line -> one frozen record, with defaults that work.
 
-Unknown keys are errors that name the key and the nearest known one.
+Everything that is wrong with a config is told at once: each unknown key with the nearest known one, each bad value.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -13,20 +14,20 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lbi.documents.corpus import DocumentSource
-from lbi.errors import UserError
+from lbi.errors import UserError, UserErrors
 from lbi.models.pricing import Price
 from lbi.protocols import PARTS_OF_A_RUN, Part, PromptLimits
 
 Data = Literal["none", "forward", "backward", "composed", "shuffled"]
 
 
-class Section(BaseModel):
+class ConfigTable(BaseModel):
     """A table of the config file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Models(Section):
+class Models(ConfigTable):
     """Which model plays which role, as ``provider:name``."""
 
     default: str = "offline"
@@ -69,26 +70,26 @@ class Models(Section):
         return tuple(dict.fromkeys((*roles, *(self.judges or (self.default,)))))
 
 
-class Synthesis(Section):
+class Synthesis(ConfigTable):
     """Documents -> tasks -> trajectories -> examples."""
 
     tasks_per_document: int = 3
     rollouts: int = 120
-    """So many roll-outs per seed. Tasks are proposed from as many sections as that takes, taken in turns over the
-    documents; where there are fewer tasks, they are attempted again with another sample."""
+    """Roll-outs per seed. Tasks are proposed from as many sections as that takes, taken in turns over the documents;
+    where there are fewer tasks, they are attempted again with another sample. A run can be extended with more."""
     agent: str = ""
     """Which agent attempts the tasks; empty = the one that explores such environments without asking the model, where
     the model's provider names one, else ``react``."""
     step_limit: int = 18
     spans_per_trajectory: int = 12
-    """With ``labelling.spans = "informative"``: so many spans are labelled, those that add most."""
+    """How many spans are labelled with ``labelling.spans = "informative"``: those that add most."""
     kinds: tuple[Literal["abstract", "summary"], ...] = ("abstract",)
     filters: tuple[str, ...] = ("repeat", "loop", "net_effect", "committee", "replay")
     compose: int = 60
-    """At most so many composed examples are replayed; 0 = none."""
+    """The most composed examples that are replayed; 0 = none."""
 
 
-class Labelling(Section):
+class Labelling(ConfigTable):
     """How spans are labelled. All of it saves tokens, and each can be switched off (docs/labelling.md)."""
 
     spans: Literal["informative", "all"] = "all"
@@ -98,14 +99,14 @@ class Labelling(Section):
     """Labellers are shown the whole trajectory and told which spans are meant, so all its requests begin alike; without
     it, only the pages from the first to the last that are asked about."""
     together: int = Field(default=16, ge=1)
-    """So many spans are labelled in one call, without ``whole`` of one start; 1 = every span in a call of its own."""
+    """Spans that are labelled in one call, without ``whole`` of one start; 1 = every span in a call of its own."""
     differences: bool = True
     """Of a page that resembles an earlier one, labellers and judges are sent only what changed."""
     ordered: bool = True
     """Of requests that begin alike the first is finished before others are sent, so that prompt caches know it."""
 
 
-class Retrieval(Section):
+class Retrieval(ConfigTable):
     """Examples per step."""
 
     m1: int = 5
@@ -115,7 +116,7 @@ class Retrieval(Section):
     documents: int = 5
 
 
-class Arm(Section):
+class Arm(ConfigTable):
     """One row of the results table: an agent, the data it may retrieve from, and its step limit."""
 
     name: str
@@ -135,11 +136,11 @@ ARMS = (
 )
 
 
-class Evaluation(Section):
+class Evaluation(ConfigTable):
     """Held-out tasks x arms x seeds."""
 
     tasks: int = 0
-    """Stratified over categories and levels; 0 = all."""
+    """How many held-out tasks, spread over categories and levels; 0 = all. A run can be extended with more."""
     step_limit: int = 15
     arms: tuple[Arm, ...] = ARMS
     reference: str = "baseline"
@@ -148,13 +149,13 @@ class Evaluation(Section):
     growth_arm: str = "backward"
 
 
-class Web(Section):
+class Web(ConfigTable):
     """Options of the environment ``web`` that are no part of the application."""
 
     screenshots: bool = False
 
 
-class Shell(Section):
+class Shell(ConfigTable):
     """Options of the environment ``shell``: a repository, and what its sandbox is like."""
 
     repository: str = ""
@@ -178,7 +179,7 @@ class Shell(Section):
     """Variables of the shell; none of this process's own are passed on."""
 
 
-class Config(Section):
+class Config(ConfigTable):
     """The whole run."""
 
     name: str = "run"
@@ -236,15 +237,26 @@ def resolve(
     for dotted, value in (overrides or {}).items():
         _put(raw, dotted, value, where)
     if base is not None:
-        _anchor(raw, base)
+        anchor(raw, base)
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
-        raise UserError(f"{where}: {explain(error, Config)}") from None
+        raise several(where, problems(error, Config)) from None
+
+
+def with_defaults(stored: dict[str, Any]) -> dict[str, Any]:
+    """The identity of a config that an older version stored: options that did not exist then have their defaults.
+
+    A config that this version cannot read is returned as it is.
+    """
+    try:
+        return Config.model_validate(stored).identity()
+    except ValidationError:
+        return stored
 
 
 def _put(raw: dict[str, Any], dotted: str, value: Any, where: str) -> None:
-    *parents, leaf = dotted.split(".")
+    *parents, leaf = parts_of(dotted)
     table = raw
     for parent in parents:
         table = table.setdefault(parent, {})
@@ -253,7 +265,21 @@ def _put(raw: dict[str, Any], dotted: str, value: Any, where: str) -> None:
     table[leaf] = value
 
 
-def _anchor(raw: dict[str, Any], base: Path) -> None:
+def parts_of(dotted: str) -> list[str]:
+    """The parts of a dotted key as TOML reads it: ``models.prices."openai:gpt-4.1"`` has three."""
+    try:
+        table: Any = tomllib.loads(f"{dotted} = 0")
+    except tomllib.TOMLDecodeError:
+        raise UserError(f'"{dotted}" is no key; a key is written such as evaluation.tasks') from None
+    parts = []
+    while isinstance(table, dict) and len(table) == 1:
+        ((part, table),) = table.items()
+        parts.append(part)
+    return parts
+
+
+def anchor(raw: dict[str, Any], base: Path) -> None:
+    """Turn the relative paths of a config, which are meant from the folder ``base``, into absolute ones."""
     for key in ("application", "benchmark"):
         if (value := raw.get(key)) is None:
             continue
@@ -275,16 +301,84 @@ def _at(base: Path, value: Any) -> Any:
     return value
 
 
+# what is wrong with a config
+
+
+def several(where: str, lines: list[str]) -> UserError:
+    """The error for the mistakes in one input; a single one needs no headline."""
+    if len(lines) == 1:
+        return UserError(f"{where}: {lines[0]}")
+    return UserErrors(f"{where}: {len(lines)} mistakes", lines)
+
+
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first complaint of a validation in one line: which key, what is wrong, the nearest known key."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    if first["type"] != "extra_forbidden":
-        return f"{place}: {first['msg']} (got {first.get('input')!r})"
-    known = _known_keys(model, first["loc"][:-1])
-    near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
-    return f"unknown key {place!r}; {hint}"
+    """All complaints of a validation in one line."""
+    return "; ".join(problems(error, model))
+
+
+#: what pydantic calls by Python's names
+_KINDS = {
+    "tuple_type": "should be a list",
+    "list_type": "should be a list",
+    "dict_type": "should be a table",
+    "model_type": "should be a table",
+    "model_attributes_type": "should be a table",
+    "string_type": "should be a text",
+    "int_parsing": "should be a whole number",
+    "int_type": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "float_parsing": "should be a number",
+    "float_type": "should be a number",
+    "bool_parsing": "should be true or false",
+    "bool_type": "should be true or false",
+    "missing": "is missing",
+    "too_short": "should hold at least one",
+}
+#: one of the kinds that a value may be of, which pydantic puts into the place of a complaint
+_ALTERNATIVE = re.compile(r"str|int|float|bool|none|(?:tuple|list|dict)\[.*\]")
+
+
+def problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """The complaints of a validation, one for each key: which it is, what is wrong, the nearest known key."""
+    messages_by_key: dict[str, list[str]] = {}
+    for each in error.errors():
+        location = tuple(part for part in each["loc"] if not _ALTERNATIVE.fullmatch(str(part)))
+        key = ".".join(str(part) for part in location)
+        if each["type"] == "extra_forbidden":
+            message = _unknown(key, _known_keys(model, location[:-1]), {} if location[1:] else _below(model))
+        else:
+            expected = each["msg"].removeprefix("Value error, ").removeprefix("Input ")
+            expected = _KINDS.get(each["type"], expected)
+            message = expected if each["type"] == "missing" else f"{expected} (got {each['input']!r})"
+        messages_by_key.setdefault(key, []).append(message)
+    # a value that may be of several kinds has a complaint of each; a list of which a part is wrong is not too short
+    whole = [key for key in messages_by_key if not any(other.startswith(f"{key}.") for other in messages_by_key)]
+    return [
+        messages[0] if messages[0].startswith("unknown key") else f"{key}: {' or '.join(dict.fromkeys(messages))}"
+        for key, messages in messages_by_key.items()
+        if key in whole or messages[0].startswith("unknown key")
+    ]
+
+
+def _unknown(key: str, known: list[str], below: dict[str, str]) -> str:
+    """``below`` are keys of the tables at this place, with their table before them."""
+    leaf = key.rpartition(".")[2]
+    near = difflib.get_close_matches(leaf, known, n=1, cutoff=0.6)
+    deeper = [below[name] for name in difflib.get_close_matches(leaf, below, n=1, cutoff=0.7)]
+    nearest = near or deeper or difflib.get_close_matches(leaf, known, n=1, cutoff=0.4)
+    hint = f"did you mean {nearest[0]!r}?" if nearest else f"known keys: {', '.join(sorted(known))}"
+    return f"unknown key {key!r}; {hint}"
+
+
+def _below(model: type[BaseModel]) -> dict[str, str]:
+    """Keys of the tables of a config by their last part: {"rollouts": "synthesis.rollouts"}."""
+    tables = {name: field.annotation for name, field in model.model_fields.items()}
+    return {
+        key: f"{name}.{key}"
+        for name, table in tables.items()
+        if isinstance(table, type) and issubclass(table, BaseModel)
+        for key in table.model_fields
+    }
 
 
 def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A config and a folder -> what every stage of a run works with: store, environments, models by role, progress."""
+"""What every stage of a run works with: config, run folder, environments, models by role, budget, progress."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from lbi.config import Config
+from lbi.config import Config, with_defaults
 from lbi.environments import open_environments
 from lbi.environments._pool import Failed, Pool
 from lbi.errors import EnvironmentFailure, UserError
@@ -24,7 +24,7 @@ from lbi.models.middleware.retry import Retry
 from lbi.models.middleware.stack import wrapped
 from lbi.models.middleware.throttle import Throttle
 from lbi.models.pricing import Prices
-from lbi.models.registry import MissingKey, open_model, raise_missing_keys
+from lbi.models.registry import open_model
 from lbi.monitoring.progress import Progress, Stage
 from lbi.monitoring.telemetry import RUN, Nowhere, Telemetry, span, used
 from lbi.monitoring.utilisation import Share, Utilisation
@@ -37,7 +37,7 @@ from lbi.storage.run_folder import RunFolder
 
 @dataclass
 class RunContext:
-    """Opened once for a run; whoever opens it closes it."""
+    """Opened once for a run (``open_context``), and passed to every stage. Whoever opens it closes it."""
 
     folder: RunFolder
     config: Config
@@ -46,7 +46,7 @@ class RunContext:
     prices: Prices
     budget: Budget | None = None
     embedder: Embedder | None = None
-    leases: Leases | None = None  # None = no other process can join
+    leases: Leases | None = None  # None = no other process can join the run
     models_utilisation: Utilisation = field(default_factory=Utilisation)
     _pool: Pool | None = None
     batch_timing: BatchTiming | None = None  # None = the usual one
@@ -57,33 +57,36 @@ class RunContext:
 
     @property
     def pool(self) -> Pool:
-        """The environments of the run; stages that overlap share them."""
+        """The environments of the run, shared by stages that overlap."""
         if self._pool is None:
             self._pool = Pool(self.environments, self.config.workers, leases=self.leases)
         return self._pool
 
     def shares(self) -> dict[str, Share]:
         """How busy the environments and the models were."""
-        of_models = {"models": self.models_utilisation.share()}
-        return of_models if self._pool is None else {"environments": self._pool.utilisation.share(), **of_models}
+        shares = {"models": self.models_utilisation.share()}
+        return shares if self._pool is None else {"environments": self._pool.utilisation.share(), **shares}
 
     @contextlib.asynccontextmanager
-    async def turn(self, key: WorkKey, semaphore: asyncio.Semaphore | None = None) -> AsyncIterator[bool]:
-        """Work without an environment, within ``semaphore``: False where another process has done it."""
+    async def lease(self, key: WorkKey, slots: asyncio.Semaphore | None = None) -> AsyncIterator[bool]:
+        """Lease work that needs no environment, in one of the ``slots``. False = another process has done it.
+
+        Work on an environment goes to ``pool``, which leases it.
+        """
         if self.leases is not None:
-            async with self.leases.turn(key, semaphore) as mine:
+            async with self.leases.lease(key, slots) as mine:
                 yield mine
             return
-        async with semaphore or contextlib.nullcontext():
+        async with slots or contextlib.nullcontext():
             yield True
 
     @property
     def index_folder(self) -> Path:
-        """Where the indexes of this process are built."""
+        """The folder in which this process builds its indexes."""
         return self.folder.path / ("index" if self.folder.alone else f"index-{os.getpid()}")
 
     def model(self, spec: str) -> Model:
-        """The model of a config's ``provider:name``, opened once and wrapped (cached, retried, metered, budgeted)."""
+        """The model called ``provider:name``, opened once and wrapped (cached, retried, metered, budgeted)."""
         if spec not in self._models:
             inner = open_model(
                 spec,
@@ -121,13 +124,13 @@ class RunContext:
             return None
         return BatchQueue(model.name, batches, store, timing=self.batch_timing, say=self.progress.say)
 
-    def waits(self, part: Literal["label", "judge"]) -> bool:
-        """Whether a part's calls go to a provider's batches; then as many as there are should be asked at once."""
+    def uses_batches(self, part: Literal["label", "judge"]) -> bool:
+        """Whether the calls for this part go to a provider's batches. Then all of them should be made at once."""
         models = [self.role("label")] if part == "label" else self.judges
         return part in self.config.models.batch and not all(model.info.free for model in models)
 
     def _note_price(self, model: Model) -> None:
-        """What the run's money was counted with stays in its folder, one row for each day and price."""
+        """Store the price by which the run's costs are counted: one row for each day and price."""
         today = datetime.now(UTC).date().isoformat()
         price = None if model.info.free else self.prices.of(model.name, today, model.info.endpoint)
         if price is not None:
@@ -143,16 +146,16 @@ class RunContext:
 
     @property
     def judges(self) -> list[Model]:
-        """The committee; without one, the labelling model alone."""
+        """The models of the committee; the default model alone if the config names none."""
         return [self.model(spec) for spec in self.config.models.judges or (self.config.models.default,)]
 
     @property
     def restores(self) -> bool:
-        """Whether every episode begins with the same state; without that, a replay says nothing."""
+        """Whether every episode begins with the same state; if not, a replay proves nothing."""
         return self.environments.restores
 
-    def failing(self, kind: str, key: str, stage: Stage) -> Failed:
-        """Records failures of the infrastructure under the key of the work; they are never the agent's."""
+    def failure_recorder(self, kind: str, key: str, stage: Stage) -> Failed:
+        """A callback that records a failure of the environment under the key of the work. It is never the agent's."""
 
         def failed(error: EnvironmentFailure, last: bool) -> None:
             self.folder.store.fail(kind, key, "environment", str(error))
@@ -161,25 +164,21 @@ class RunContext:
         return failed
 
     def check_models(self) -> None:
-        """A missing key or an unknown name ends the run before any work is done; missing keys are told together."""
-        missing: list[MissingKey] = []
-        for spec in self.config.models.all():
-            try:
-                self.model(spec)
-            except MissingKey as error:
-                missing.append(error)
-        raise_missing_keys(missing)
+        """Open every model of the config. Raises UserError for an unknown name or a missing API key."""
+        for role in ("propose", "act", "query", "abstract"):
+            self.role(role)
+        _ = self.judges
 
     def write_report(self) -> Path:
-        """The times of this process's stages, how busy its resources were, and report.html."""
+        """Store how long the stages of this process took and how busy its resources were; then write report.html."""
         for name, seconds in self.progress.times.items():
             self.folder.store.add(name, seconds=seconds)
         for name, share in self.shares().items():
             self.folder.store.add(f"busy: {name}", **share._asdict())
         return write_report(self.folder)
 
-    async def finished(self, results: Sequence[Result]) -> RunOutcome:
-        """Close what is open, and write the report of a run that came to its end."""
+    async def finish(self, results: Sequence[Result]) -> RunOutcome:
+        """Close everything, and write the report of a run that has reached its end."""
         await self.close()
         times = {**self.progress.times, "in all": time.monotonic() - self._began}
         return RunOutcome(tuple(results), self.write_report(), times)
@@ -205,7 +204,7 @@ class RunContext:
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """What a run came to."""
+    """The outcome of a run that has reached its end."""
 
     results: tuple[Result, ...]
     report: Path
@@ -221,13 +220,13 @@ async def open_context(
     join: bool = False,
     telemetry: Telemetry | None = None,
 ) -> AsyncIterator[RunContext]:
-    """The context of a run in the folder ``out``. However the run ends, interrupted by hand too, it is reported.
+    """The context of a run in the folder ``out``. However the run ends, its report is written, also after Ctrl-C.
 
-    With ``join``, beside the process that works on the folder already. Raises UserError for a folder of another config.
+    ``join``: work together with the process that has the folder open. Raises UserError for a folder of another config.
     """
     if join and config.models.budget is not None:
         raise UserError("a run with a budget takes one process, as only that one knows what it has under way")
-    with RunFolder(out, config.identity(), joining=join) as folder:
+    with RunFolder(out, config.identity(), joining=join, complete=with_defaults) as folder:
         shown = progress or Progress()
         shown.watch(money=lambda: money_spent(folder), unpriced=lambda: calls_without_price(folder))
         leases = Leases(folder.store)
@@ -255,7 +254,7 @@ async def open_context(
 
 
 def _report_what_there_is(context: RunContext) -> None:
-    """What stopped the run says more than what may now keep its report from being written."""
+    """Write the report of a run that was cut short. Errors in it must not hide the one that stopped the run."""
     with contextlib.suppress(OSError, UserError):
         context.write_report()
 
@@ -269,10 +268,10 @@ def _embedder(config: Config, folder: RunFolder) -> Embedder | None:
 
 
 def money_spent(run: RunFolder) -> float:
-    """US dollars of all calls of the run so far, earlier processes included."""
+    """US dollars that all calls of the run have cost so far, in earlier processes too."""
     return sum(meter.get("cost", 0.0) for meter in run.store.meters().values())
 
 
 def calls_without_price(run: RunFolder) -> int:
-    """Calls that are no part of ``money_spent``, as nobody knows what they cost."""
+    """Number of calls that ``money_spent`` leaves out, as their price is unknown."""
     return int(sum(meter.get("unpriced", 0) for meter in run.store.meters().values()))

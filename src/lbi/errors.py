@@ -1,7 +1,7 @@
-"""Failures named by the boundary they crossed.
+"""Errors, named by the boundary at which they occur: model, environment, parsing, scoring, budget, user.
 
-A roll-out that fails is data, a failure of infrastructure is never the agent's, and bad input is one
-clear line for the person at the terminal.
+A roll-out that fails is data. A failure of the infrastructure is never counted as the agent's. Bad input gives one
+clear line at the terminal.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from typing import Literal
 from lbi.records import Left, Usage
 
 NOTHING = Usage()
-#: every way in which a model call can end without a reply
+#: the ways in which a model call can end without a reply
 FailureKind = Literal[
     "timeout",  # no whole reply in time
-    "connection",  # none could be made, or it was dropped before the reply began
+    "connection",  # it could not be made, or was dropped before the reply began
     "cut off",  # the connection ended in the middle of the reply
-    "malformed",  # the body is not that of a reply
+    "malformed",  # the body is not a reply
     "rate limit",
     "overloaded",
     "server error",
     "authentication",
     "unknown model",
-    "no money",  # or a quota that no waiting of ours brings back
+    "no money",  # or a quota is used up that waiting does not bring back
     "too long",  # the prompt exceeds what the model takes
     "bad request",
     "refused",
@@ -33,17 +33,24 @@ FailureKind = Literal[
 
 
 class LbiError(Exception):
-    """Root of everything this package raises on purpose."""
+    """Base of all errors that this package raises on purpose."""
 
 
 class UserError(LbiError):
-    """Bad input. The message says what, which, and what now; the CLI prints it and exits with 2."""
+    """Bad input. The message says what is wrong, where, and what to do; the CLI prints it and exits with 2."""
+
+
+class UserErrors(UserError):
+    """Several mistakes in one input: a headline, and a line for each."""
+
+    def __init__(self, headline: str, lines: list[str]) -> None:
+        super().__init__("\n".join([headline, *(f"  {line}" for line in lines)]))
 
 
 class ModelError(LbiError):
-    """A provider failed for good: no reply exists, so nothing may be parsed or scored in its place.
+    """A model call failed for good: there is no reply, and nothing may be parsed or scored in its place.
 
-    ``usage`` is what was paid nevertheless: a refused or cut off reply costs as much as a good one.
+    ``usage`` is what was paid nevertheless: a refused or truncated reply costs as much as a good one.
     """
 
     def __init__(self, message: str, *, kind: FailureKind = "failed", usage: Usage = NOTHING) -> None:
@@ -53,9 +60,9 @@ class ModelError(LbiError):
 
 
 class ModelBusy(ModelError):
-    """A provider refused for now (rate limit, overload, connection lost); the retry wrapper tries again.
+    """A model call failed for now (rate limit, overload, lost connection); the retry wrapper tries again.
 
-    ``retry_after`` is the wait in seconds that the provider asked for, if it did; ``left`` what it said of its limits.
+    ``retry_after``: seconds to wait, if the provider said so. ``left``: what it said of its rate limits.
     """
 
     def __init__(
@@ -73,16 +80,16 @@ class ModelBusy(ModelError):
 
 
 class ModelUnavailable(LbiError):
-    """No call of a model can succeed (wrong key, no money, dead for long); the run stops cleanly and can be continued.
+    """No call of a model can succeed (wrong key, no money, long out of order). The run stops and can be continued.
 
-    No ModelError: a roll-out that ended with it would count as the agent's.
+    Not a ModelError, as a roll-out that ended with one would count as the agent's failure.
     """
 
 
 class ParseError(LbiError):
-    """A reply arrived and could not be read. Carries the reply, so that it can be stored and looked at.
+    """A model's reply could not be read. Holds the reply, so that it can be stored and looked at.
 
-    ``usage`` is that of the calls made for it, which were paid for although nothing could be read.
+    ``usage`` is that of the calls made for it, which were paid for nevertheless.
     """
 
     def __init__(self, message: str, reply: str, usage: Usage = NOTHING) -> None:
@@ -92,12 +99,12 @@ class ParseError(LbiError):
 
 
 class EnvironmentFailure(LbiError):
-    """The environment's infrastructure failed (browser crashed, server gone); the agent is not to blame."""
+    """The environment failed (browser crashed, server gone). It does not count as the agent's failure."""
 
 
 class ScoreError(LbiError):
-    """A check could not be carried out; the result is recorded as the harness's failure, not as a zero."""
+    """A check could not be carried out. The result is recorded as the harness's failure, not as a score of 0."""
 
 
 class BudgetExceeded(LbiError):
-    """The budget of the run is spent; the run stops cleanly and can be continued with more."""
+    """The budget of the run is spent. The run stops, and can be continued with a larger one."""

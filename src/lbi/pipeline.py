@@ -1,7 +1,7 @@
-"""The method (arXiv 2501.10893), a call for each stage: documents -> tasks -> trajectories -> examples -> results.
+"""The method (arXiv 2501.10893), one call per stage: documents -> tasks -> trajectories -> examples -> results.
 
-Each stage stores its outcomes in the run folder under the key of the work that they are the outcome of, and does what
-has no row there yet. So a run that was stopped goes on where it was, and each stage can be read on its own.
+Each stage stores its outcomes in the run folder under a key for each piece of work, and does only what is not stored
+yet. So a run that was interrupted goes on where it was, and each stage can be read on its own.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from lbi.synthesis.compose import compose
 from lbi.synthesis.examples import read_documents, stored_documents, stored_tasks
 from lbi.synthesis.label import label
 from lbi.synthesis.propose import propose_tasks
-from lbi.synthesis.stream import overlapped
+from lbi.synthesis.stream import run_stages
 from lbi.synthesis.verify import verify
 
-#: what a run is for, where it is not for both
+#: the half of the method to run; "" = both
 Only = Literal["", "synthesis", "evaluation"]
 
 
@@ -41,17 +41,17 @@ async def run(
     join: bool = False,
     telemetry: Telemetry | None = None,
 ) -> RunOutcome:
-    """Run or continue a run. Everything finished is taken from the folder ``out``; the rest is done.
+    """Start a run in the folder ``out``, or continue the one that is there: what is finished is not done again.
 
-    With ``join``, together with the process that works on it already, if there is one. However a run ends, its report
-    is written. Raises UserError for what is asked wrongly, and BudgetExceeded or ModelUnavailable when it must stop.
+    ``join``: work together with the process that has the folder open, if there is one. However the run ends, its report
+    is written. Raises UserError for bad input, and BudgetExceeded or ModelUnavailable if the run must stop.
     """
     async with open_context(config, out, progress, join=join, telemetry=telemetry) as context:
-        return await context.finished(await learn_by_interact(context, only))
+        return await context.finish(await learn_by_interact(context, only))
 
 
 async def learn_by_interact(context: RunContext, only: Only = "") -> list[Result]:
-    """Synthesis (paper, Algorithm 1) and agents that retrieve from it (Algorithm 2), measured on held-out tasks."""
+    """Synthesis (paper, Algorithm 1), then agents that retrieve from it (Algorithm 2), measured on held-out tasks."""
     if only == "evaluation":
         documents, proposed = stored_documents(context), stored_tasks(context)
     else:
@@ -70,8 +70,8 @@ async def learn_by_interact(context: RunContext, only: Only = "") -> list[Result
 
 
 async def synthesize(context: RunContext, tasks: Sequence[Task], seed: int) -> None:
-    """Tasks -> examples. The stages overlap: one trajectory is labelled while another is still rolled out."""
-    trajectories = await overlapped(
+    """Tasks -> examples in the run folder. Stages overlap: one trajectory is labelled while others are rolled out."""
+    trajectories = await run_stages(
         context,
         seed,
         roll_out(context, tasks, seed),  # attempt the tasks; whether they succeed does not matter (sec. 2.2)

@@ -1,7 +1,7 @@
-"""Kind and name -> the module to use: ("agents", "icl") -> lbi.agents.icl, or what another distribution brings.
+"""Finds plug-ins by kind and name: ("agents", "icl") -> the module lbi.agents.icl, or one of another distribution.
 
-Ours are the files of a folder. Those of other distributions are entry points: the group is ``lbi.`` and the kind, the
-value a module (or an object) with the same functions as ours. Two with one name: ours wins, and the other is named.
+Our own plug-ins are the files of a folder. Those of other distributions are entry points: the group is "lbi.KIND", and
+the value a module or object with the same functions as ours. If two have the same name, ours is used.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from lbi.errors import UserError
 
-#: what can be plugged in, and the folder that holds ours
+#: kinds of plug-ins, and the package that holds ours
 FOLDERS = {
     "models": "lbi.models.providers",
     "agents": "lbi.agents",
@@ -29,7 +29,7 @@ FOLDERS = {
     "benchmarks": "",  # ours are TOML files (lbi.evaluation.benchmark)
 }
 OURS = "learn-by-interact"
-#: what one of a kind is called in messages
+#: what messages call a plug-in of each kind
 CALLED = {
     "models": "model provider",
     "agents": "agent",
@@ -42,19 +42,19 @@ CALLED = {
 
 
 class PlugIn(NamedTuple):
-    """What can be picked by its name, without having been imported."""
+    """A plug-in that has not been imported yet."""
 
     name: str
     module: str
     distribution: str
-    entry: EntryPoint | None = None  # of another distribution's
+    entry: EntryPoint | None = None  # None = one of ours
 
 
 def available(kind: str) -> dict[str, PlugIn]:
-    """All plug-ins of a kind by their names, ours first, without importing any of them."""
+    """{name: plug-in} of a kind, without importing any of them. Ours replace others of the same name."""
     folder = FOLDERS[kind]
     ours = {name: PlugIn(name, f"{folder}.{name}", OURS) for name in (_files(folder) if folder else ())}
-    return {**{each.name: each for each in _entries(kind) if each.name not in ours}, **ours}
+    return {**{plug_in.name: plug_in for plug_in in _entries(kind) if plug_in.name not in ours}, **ours}
 
 
 def names(kind: str) -> tuple[str, ...]:
@@ -62,7 +62,7 @@ def names(kind: str) -> tuple[str, ...]:
 
 
 def load(kind: str, name: str) -> Any:
-    """The plug-in called ``name``. Raises UserError for an unknown name, with the nearest, and for a broken one."""
+    """Import a plug-in. Raises UserError for a broken one and for an unknown name, for which it says the nearest."""
     plug_in = available(kind).get(name)
     if plug_in is None:
         raise UserError(f"there is no {CALLED[kind]} {name!r}; {_hint(kind, name)}")
@@ -77,7 +77,7 @@ def load(kind: str, name: str) -> Any:
 
 
 def described(plug_in: PlugIn) -> str:
-    """The first line of its docstring. One of ours is read and not imported; a broken one is said to be broken."""
+    """The first line of a plug-in's docstring, or why it cannot be loaded. Ours are read without being imported."""
     if plug_in.entry is None:
         return (ast.get_docstring(_tree(plug_in)) or "").partition("\n")[0]
     try:
@@ -108,14 +108,14 @@ def _tree(plug_in: PlugIn) -> ast.Module:
 
 
 def broken(error: Exception) -> str:
-    """Why a plug-in of somebody else's cannot be used, in one line."""
+    """Why a plug-in of another distribution cannot be used, in one line."""
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _files(package: str) -> Iterator[str]:
     spec = importlib.util.find_spec(package)
-    places = spec.submodule_search_locations if spec is not None else None
-    return (module.name for module in pkgutil.iter_modules(places or []) if not module.name.startswith("_"))
+    folders = spec.submodule_search_locations if spec is not None else None
+    return (module.name for module in pkgutil.iter_modules(folders or []) if not module.name.startswith("_"))
 
 
 def _entries(kind: str) -> Iterator[PlugIn]:
@@ -126,5 +126,5 @@ def _entries(kind: str) -> Iterator[PlugIn]:
 
 def _hint(kind: str, name: str) -> str:
     known = names(kind)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    return f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(known) or 'none'}"

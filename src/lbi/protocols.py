@@ -35,7 +35,7 @@ class Environment(Protocol):
 
     ``reset`` puts the *backend* back to its pristine state, not only the client. ``step`` never raises for a nonsense
     action: that is an observation with ``error`` set. It raises EnvironmentFailure when the infrastructure broke.
-    ``close`` twice is harmless.
+    ``close`` twice is harmless. An environment may also have what ``Submits`` or ``ReportsLoss`` describe.
     """
 
     name: str
@@ -88,12 +88,13 @@ class CallTimeouts:
 
 @runtime_checkable
 class Environments(Protocol):
-    """What the workers share (a browser, an application's pristine state); opens one environment per worker."""
+    """What the workers share (a browser, an application's pristine state). ``open`` is called once for each worker."""
 
     name: str
     restores: bool
     """Whether every episode begins with the same state. Without that, replaying an episode proves nothing."""
     timeouts: CallTimeouts
+    """How long each call may take: ``CallTimeouts()``, unless some take longer by nature."""
 
     async def open(self) -> Environment: ...
 

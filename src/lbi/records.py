@@ -1,7 +1,7 @@
-"""The words of the pipeline as frozen records: Document -> Task -> Trajectory -> Example -> Result.
+"""The data of the pipeline as frozen records: Document -> Task -> Trajectory -> Example -> Result.
 
-A record's ``id`` is the hash of what it says, and it carries the ids of its parents, so every example leads
-back to its document, its roll-out and its label. No record holds a live object.
+A record's ``id`` is the hash of its content, and it holds the ids of its parents, so every example leads back to its
+document, its roll-out and its label. No record holds a live object.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ TIERS: tuple[Tier, ...] = ("unverified", "committee", "replayed", "checked")
 
 
 def digest_of(value: Any) -> str:
-    """64-bit content hash of anything JSON can say, as 16 hex digits."""
+    """64-bit hash of a value that JSON can represent, as 16 hex digits."""
     canonical = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
     return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
 
 
 def sound(text: str) -> str:
-    """The text without halves of characters (lone surrogates), which neither a file nor a database nor a hash can hold.
+    """The text with lone surrogates (halves of characters) replaced, as no file, database or hash can hold them.
 
-    JSON and JavaScript can say them, so what comes from a model or a page goes through here where it enters.
+    JSON and JavaScript strings can contain them, so texts of models and pages go through this function first.
     """
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 class Record(BaseModel):
-    """Frozen, closed to unknown keys, and identified by its content."""
+    """Data that cannot be changed, takes no unknown keys, and is identified by its content."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    #: fields that say something *about* the record and are no part of its identity
+    #: fields that are not part of the id
     not_identity: ClassVar[frozenset[str]] = frozenset()
 
     @cached_property
@@ -50,7 +50,7 @@ class Record(BaseModel):
         return self.model_dump(mode="json", exclude=set(self.not_identity))
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with other values, and without what was worked out from the old ones (its id, for one)."""
+        """A copy with other values. Cached properties, such as the id, are computed anew."""
         copied = super().model_copy(update=update, deep=deep)
         for name in copied.__dict__.keys() - type(self).model_fields.keys():
             del copied.__dict__[name]
@@ -58,7 +58,7 @@ class Record(BaseModel):
 
 
 class Document(Record):
-    """One section of the documentation: what tasks are proposed from."""
+    """One section of the documentation, from which tasks are proposed."""
 
     text: str
     source: str  # path or URL it was read from
@@ -69,7 +69,7 @@ class Document(Record):
 
 
 class Check(Record):
-    """How a held-out task is scored; every condition that is given must hold."""
+    """How a held-out task is scored. Every condition that is given must hold."""
 
     answer: tuple[str, ...] = ()  # each must be contained in the answer (case, blanks and thousands commas folded)
     answer_not: tuple[str, ...] = ()  # none may be contained in it
@@ -82,15 +82,15 @@ class Check(Record):
 
     @model_serializer(mode="wrap")
     def _without_no_tests(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Only repositories have tests, and the id of any other task should not depend on saying so."""
-        said: dict[str, Any] = handler(self)
+        """Left out if empty, as only repositories have tests: ids of other tasks are the same as before the field."""
+        fields: dict[str, Any] = handler(self)
         if not self.tests:
-            said.pop("tests", None)
-        return said
+            fields.pop("tests", None)
+        return fields
 
 
 class Task(Record):
-    """An instruction for one environment; with a check it is a benchmark's, without one it was proposed."""
+    """An instruction for one environment. It has a check if it is a benchmark's, and none if it was proposed."""
 
     instruction: str
     environment: str
@@ -102,21 +102,21 @@ class Task(Record):
     check: Check | None = None
     gold: tuple[str, ...] = ()  # actions in grounded form that solve it
     start_url: str = ""  # where the episode begins; empty = the environment's own start page
-    date: str = ""  # ISO date that it is of: nothing that is known only since may be shown; empty = no matter
-    seen: bool = False  # somebody looked at how agents fail at it, and changed the method since
+    date: str = ""  # ISO date of the task: nothing later may be shown to the agent; empty = no limit
+    seen: bool = False  # somebody looked at how agents fail at it while the method was being developed
 
     @model_serializer(mode="wrap")
     def _without_the_usual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Most tasks have no date and were not looked at, and their ids should not depend on saying so."""
-        said: dict[str, Any] = handler(self)
+        """Left out if not set: ids of such tasks are the same as before these fields."""
+        fields: dict[str, Any] = handler(self)
         for field in ("date", "seen"):
-            if not said.get(field):
-                said.pop(field, None)
-        return said
+            if not fields.get(field):
+                fields.pop(field, None)
+        return fields
 
 
 class Observation(Record):
-    """What the model reads, where that was, and the digest of the state behind it."""
+    """What the model reads: the text of a page or an output, where it was, and a digest of the state behind it."""
 
     text: str
     url: str = ""  # path on the site, without scheme and host
@@ -126,12 +126,12 @@ class Observation(Record):
     image: str = ""  # hash of a PNG in the run's blobs
 
 
-#: kinds of actions that point at what a page shows, and are written in another way to mean it on another day
+#: kinds of actions that refer to an element of a page by a reference such as e12, which holds for one load of the page
 POINTING = frozenset({"click", "fill", "select", "press", "goto", "back", "scroll", "finish"})
 
 
 class Action(Record):
-    """What the model wrote, and the grounded form, which still means something on another day."""
+    """What the model wrote, and what is needed to repeat it on another load of the page."""
 
     text: str  # as written: click(e12)
     kind: str = ""  # click, fill, goto, ..., or run, view, ..., finish: the environment's; "" = could not be read
@@ -142,9 +142,9 @@ class Action(Record):
 
     @property
     def grounded(self) -> str:
-        """The action in a form that can be replayed on another page load: click('button "Create ticket"').
+        """The action in a form that can be repeated on another load of the page: click('button "Create ticket"').
 
-        An environment whose actions point at nothing that comes and goes writes them in this form from the beginning.
+        Actions that refer to no element, such as commands of a shell, are in this form from the beginning.
         """
         if self.kind and self.kind not in POINTING:
             return self.text
@@ -184,15 +184,15 @@ class Usage(Record):
 
     @model_serializer(mode="wrap")
     def _without_nothing_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Most calls write nothing to a cache, and a trajectory's id should not depend on saying so."""
-        said: dict[str, Any] = handler(self)
+        """Left out if 0: ids of such trajectories are the same as before the field."""
+        fields: dict[str, Any] = handler(self)
         if not self.written_tokens:
-            said.pop("written_tokens", None)
-        return said
+            fields.pop("written_tokens", None)
+        return fields
 
 
 class Left(NamedTuple):
-    """What a provider says is left of one rate limit, such as 3 of 50 requests for the next 40 seconds."""
+    """What remains of one rate limit, as a provider says: 3 of 50 requests for the next 40 seconds."""
 
     what: str  # requests, tokens, input tokens, output tokens
     limit: float | None
@@ -201,7 +201,7 @@ class Left(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """A batch of calls at a provider: its mark is ours, its name the provider's, "" until that has arrived."""
+    """A batch of calls at a provider. We give it the mark; the provider gives it the name, "" until that is known."""
 
     mark: str
     name: str
@@ -210,7 +210,7 @@ class Sent(NamedTuple):
 
 
 class Step(Record):
-    """One turn: what was seen, why, and what was done."""
+    """One step of a trajectory: what was observed, the reason for the action, and the action."""
 
     observation: Observation
     reason: str = ""
@@ -220,7 +220,7 @@ class Step(Record):
 
 
 class Trajectory(Record):
-    """T = (o0, a1, o1, ..., an, on): n steps, and the last observation."""
+    """T = (o0, a1, o1, ..., an, on): n steps, and the last observation (paper, sec. 2.2)."""
 
     task: Task
     agent: str
@@ -232,20 +232,20 @@ class Trajectory(Record):
     error: str = ""  # of a failure of model or environment
 
     def _identity(self) -> dict[str, Any]:
-        """What the steps took is no part of it: a call that is answered from the store costs nothing and no time."""
-        said = super()._identity()
-        for step in said["steps"]:
+        """Without the usage of the steps: a call that is answered from the store takes neither money nor time."""
+        identity = super()._identity()
+        for step in identity["steps"]:
             step["usage"] = Usage().model_dump(mode="json")
-        return said
+        return identity
 
     @cached_property
     def observations(self) -> tuple[Observation, ...]:
-        """o0 ... on (n + 1 of them)."""
+        """o0, ..., on: n + 1 of them."""
         return (*(step.observation for step in self.steps), self.last)
 
     @cached_property
     def actions(self) -> tuple[Action, ...]:
-        """a1 ... an."""
+        """a1, ..., an."""
         return tuple(step.action for step in self.steps)
 
     @property
@@ -254,7 +254,7 @@ class Trajectory(Record):
 
 
 class Vote(Record):
-    """One committee member's four answers (paper, App. F) and its reason."""
+    """One committee member's answers to the four criteria (paper, App. F), and its reason."""
 
     model: str
     aligned: bool
@@ -269,7 +269,7 @@ class Vote(Record):
 
 
 class Verdict(Record):
-    """What one filter said of one example; a dropped example keeps the reason."""
+    """What one filter decided about one example, and why."""
 
     filter: str
     keep: bool
@@ -308,7 +308,7 @@ class UsedModel(Record):
 
 
 class Result(Record):
-    """One task, one arm, one seed: the score, its price, and whose fault a failure was."""
+    """The outcome of one task with one arm and one seed: the score, what it cost, and whose fault a failure was."""
 
     task: str  # the task's name in its benchmark, or its id
     category: str = ""
@@ -322,12 +322,12 @@ class Result(Record):
     fault: Fault = ""  # environment or harness: excluded from the arm's rate and counted apart
     reason: str = ""
     trajectory: str = ""  # id
-    submission: str = ""  # what was handed in besides the answer: the patch of a repository
+    submission: str = ""  # what was submitted besides the answer: the patch of a repository
 
     @model_serializer(mode="wrap")
     def _without_no_submission(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Only repositories have one."""
-        said: dict[str, Any] = handler(self)
+        """Left out if empty, as only repositories have one."""
+        fields: dict[str, Any] = handler(self)
         if not self.submission:
-            said.pop("submission", None)
-        return said
+            fields.pop("submission", None)
+        return fields

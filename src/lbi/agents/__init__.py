@@ -1,4 +1,4 @@
-"""One file per agent; its name is the agent's, and its ``create(parts)`` makes one."""
+"""Agents: one file for each, called like the agent, with ``create(parts)``."""
 
 from __future__ import annotations
 
@@ -17,35 +17,37 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Parts:
-    """What an agent may be made of; each takes what it needs and says what is missing."""
+    """What agents are made of. Each takes what it needs, and raises UserError for what is missing."""
 
     model: Model
     query_model: Model | None = None
-    """Writes the queries; None = ``model`` does."""
+    """Writes the queries of agentic retrieval; None = ``model`` does."""
     index: ExampleIndex | None = None
-    """Where the examples come from; which examples those are decides the arm, not the agent."""
+    """The examples to retrieve from. Which ones are in it is decided by the arm of the evaluation, not by the agent."""
     embedder: Embedder | None = None
     """Embeds the queries, for an index that holds vectors."""
     documents: Sequence[Document] = ()
+    """The documentation, for agents that retrieve passages of it."""
     dates: Collection[str] = ()
-    """All dates that examples in the index are of, for tasks that have one themselves (lbi.retrieval.leakage)."""
+    """All dates of examples in the index. A task with a date is not shown later examples (lbi.retrieval.leakage)."""
     m1: int = 5
-    """At most so many examples by the observation."""
+    """Maximum number of examples retrieved by the observation (paper, Algorithm 2)."""
     m2: int = 5
-    """At most so many more by the query; 0 = no query is written."""
+    """Maximum number of further examples retrieved by the query (paper, Algorithm 2); 0 = no query is written."""
     m3: int = 0
-    """At most so many more from pages that say most of what the instruction says."""
+    """Maximum number of further examples from pages whose text fits the instruction best (not in the paper)."""
     ask_query: bool = True
-    """False = the instruction is the query, which costs no call."""
+    """Let the model write the query. False = the instruction is the query, which costs no call."""
     top_documents: int = 5
+    """Number of passages of the documentation to show."""
     sample: int = 0
     """Tells attempts and seeds apart in the cache of calls."""
     seed: int = 0
-    """Of an agent that chooses by chance."""
+    """Seed of an agent that makes random choices."""
     temperature: float = 0.0
     max_tokens: int = 4096  # a reply may hold the whole text of a page
     stage: str = ""
-    """Whom the calls are booked to."""
+    """The stage under which the agent's calls are metered."""
 
     def request(self, role: Role, fields: Fields) -> Request:
         """A request with the settings that all of an agent's requests share."""
@@ -64,6 +66,6 @@ def agent_names() -> tuple[str, ...]:
 
 
 def open_agent(name: str, parts: Parts) -> Agent:
-    """The agent called ``name``, made of ``parts``."""
+    """The agent called ``name``, made of ``parts``. Raises UserError for an unknown name or a missing part."""
     agent: Agent = plugins.load("agents", name).create(parts)
     return agent

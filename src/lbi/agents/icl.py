@@ -1,4 +1,4 @@
-"""Agentic retrieval (paper, Algorithm 2): at every step observation and query -> examples -> reason and action."""
+"""The agent with agentic retrieval (paper, sec. 2.4 and Algorithm 2): retrieves examples anew at every step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lbi.models import parsing
 from lbi.protocols import Decision, Fields
 from lbi.records import Observation, Step, Task, Usage
 from lbi.retrieval.index import ExampleIndex
-from lbi.retrieval.leakage import too_late
+from lbi.retrieval.leakage import tags_later_than
 
 
 def create(parts: Parts) -> Icl:
@@ -19,7 +19,7 @@ def create(parts: Parts) -> Icl:
 
 
 class Icl:
-    """Acts with examples that are retrieved anew at every step."""
+    """Observation and query -> examples -> reason and action."""
 
     name = "icl"
 
@@ -32,9 +32,9 @@ class Icl:
         query, usage = await self._query(task, history, observation)
         try:
             vector = (await parts.embedder.embed([query]))[0] if parts.embedder and query else None
-            late = too_late(parts.dates, task.date)
+            excluded = tags_later_than(parts.dates, task.date)
             examples = self._index.search(
-                task, observation, query, m1=parts.m1, m2=parts.m2, m3=parts.m3, exclude=late, vector=vector
+                task, observation, query, m1=parts.m1, m2=parts.m2, m3=parts.m3, exclude=excluded, vector=vector
             )
             fields = Fields(task=task, history=history, observation=observation, actions=actions, examples=examples)
             decision = await decide(parts, fields)

@@ -1,4 +1,4 @@
-"""The baseline with documents: the passages that fit the instruction best, the same at every step (paper, sec. 3.2)."""
+"""The baseline with documents: shows the passages that fit the instruction best, at every step (paper, sec. 3.2)."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from lbi.errors import UserError
 from lbi.protocols import Decision, Fields
 from lbi.records import Document, Observation, Step, Task
 from lbi.retrieval.bm25 import Entry, TextIndex
-from lbi.retrieval.leakage import tag, too_late
+from lbi.retrieval.leakage import date_tag, tags_later_than
 
-MOST = 50  # documents at most, as in the paper
+MAX_DOCUMENTS = 50  # as in the paper
 
 
 def create(parts: Parts) -> Rag:
     if not parts.documents:
         raise UserError("agent rag needs documents; name some in the config, or leave its arm out")
-    if not 1 <= parts.top_documents <= MOST:
-        raise UserError(f"agent rag shows 1 to {MOST} documents, not {parts.top_documents}; change retrieval.documents")
+    if not 1 <= parts.top_documents <= MAX_DOCUMENTS:
+        raise UserError(
+            f"agent rag shows 1 to {MAX_DOCUMENTS} documents, not {parts.top_documents}; change retrieval.documents"
+        )
     return Rag(parts)
 
 
 class Rag:
-    """Acts with the documents that the instruction finds; it is a function of the instruction, so nothing is kept."""
+    """Acts with the documents that the instruction finds. They are the same at every step, and looked up each time."""
 
     name = "rag"
 
@@ -31,7 +33,7 @@ class Rag:
         self._documents = sorted(parts.documents, key=lambda document: document.id)
         self._dates = {document.date for document in self._documents}
         self._index = TextIndex.build(
-            Entry(row, _text(document), tags=(tag(document.date),)) for row, document in enumerate(self._documents)
+            Entry(row, _text(document), tags=(date_tag(document.date),)) for row, document in enumerate(self._documents)
         )
 
     async def act(self, task: Task, history: tuple[Step, ...], observation: Observation, actions: str) -> Decision:
@@ -45,9 +47,9 @@ class Rag:
         return await decide(self._parts, fields)
 
     def documents(self, instruction: str, date: str = "") -> tuple[Document, ...]:
-        """The passages shown for an instruction, best first; for one of a date, none that is later."""
-        found = self._index.best(instruction, self._parts.top_documents, without=too_late(self._dates, date))
-        return tuple(self._documents[row] for row, _ in found)
+        """The passages for an instruction, best first. For a task with a date, none that is later."""
+        hits = self._index.best(instruction, self._parts.top_documents, without=tags_later_than(self._dates, date))
+        return tuple(self._documents[row] for row, _ in hits)
 
 
 def _text(document: Document) -> str:

@@ -1,4 +1,4 @@
-"""The baseline: task, history, observation -> one request to the model -> reason and action."""
+"""The baseline without retrieval (ReAct): task, history and observation -> one model call -> reason and action."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def create(parts: Parts) -> React:
 
 
 class React:
-    """Acts on what it sees, with no knowledge but the model's own."""
+    """Acts on what it observes, with the model's own knowledge alone."""
 
     name = "react"
 
@@ -25,7 +25,7 @@ class React:
 
 
 async def decide(parts: Parts, fields: Fields) -> Decision:
-    """Ask the model to act. The history is passed whole; what fits into the context is the prompt's business."""
+    """Ask the model for the next action. The whole history is passed; the prompt cuts it to the context's length."""
     (reason, action), usage = await parsing.ask(parts.model, parts.request("act", fields), parsing.act)
-    shown = tuple(shown.example.id for shown in fields.examples)
-    return Decision(action=action, reason=reason, usage=usage, examples=shown)
+    example_ids = tuple(example_ids.example.id for example_ids in fields.examples)
+    return Decision(action=action, reason=reason, usage=usage, examples=example_ids)

@@ -9,16 +9,43 @@ import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, NoReturn, ParamSpec
+from typing import Annotated, Any, NoReturn, ParamSpec
 
 import typer
+from typer.core import TyperGroup
 
 P = ParamSpec("P")
+#: headings of `lbi --help`, in the order in which somebody new needs them, and the commands below each
+GROUPS = {
+    "Learn": ("init", "run", "synthesize", "evaluate"),
+    "Look": ("report", "calls"),
+    "Use": ("export", "grade"),
+    "Tools": ("list", "check", "tasks"),
+}
+
+
+class GroupedCommands(TyperGroup):
+    """Prints the commands under their headings; typer itself does that only with rich, which loads too slowly."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        width = max(map(len, self.commands))
+        placed = {name for names in GROUPS.values() for name in names}
+        others = tuple(name for name in self.commands if name not in placed)
+        for heading, names in {**GROUPS, "Commands": others}.items():
+            commands = [(name, self.commands[name]) for name in names if name in self.commands]
+            lines = [
+                (name.ljust(width), each.get_short_help_str(formatter.width - width - 6)) for name, each in commands
+            ]
+            if lines:
+                with formatter.section(heading):
+                    formatter.write_dl(lines)
+
 
 app = typer.Typer(
     name="lbi",
-    help="Makes an agent better at one application by interacting with it. No labels, and no key for the demo.",
-    epilog="Start with `lbi init --url http://localhost:3000 --docs ./docs`, then `lbi run`.",
+    cls=GroupedCommands,
+    help="Makes an agent better at one application: it learns by using it. No labels are needed, and no key to try.",
+    epilog="Start: lbi init --url http://localhost:3000 --docs ./docs",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,  # rich takes longer to load than --help may take
@@ -59,8 +86,8 @@ def _end(message: str, code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(asked_for: bool) -> None:
+    if asked_for:
         from lbi import __version__
 
         print(f"lbi {__version__}")
@@ -76,36 +103,52 @@ def _root(
 
 
 Config = Annotated[
-    Path | None, typer.Argument(help="Config file, or the folder of a run to continue.", show_default="lbi.toml")
+    Path | None,
+    typer.Argument(
+        help="Config file, name of one shipped, or the folder of a run to continue.", show_default="lbi.toml"
+    ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/NAME")]
 Model = Annotated[
     str,
     typer.Option(
-        "--model", "-m", help="offline, anthropic:NAME, google:NAME, openai:NAME; keys come from the environment."
+        "--model", "-m", help="offline, anthropic:NAME, google:NAME or openai:NAME. Keys are read from the environment."
     ),
 ]
-BaseUrl = Annotated[str, typer.Option("--base-url", help="Address of an OpenAI-compatible server, with openai:NAME.")]
-Budget = Annotated[str, typer.Option("--budget", help="Stop before more than this is spent, such as 20usd.")]
-Seeds = Annotated[str, typer.Option("--seeds", help="Such as 0,1,2.")]
-Workers = Annotated[int, typer.Option("--workers", "-w", help="Environments at a time.", show_default="the config's")]
+BaseUrl = Annotated[
+    str, typer.Option("--base-url", help="Address of an OpenAI-compatible server of your own, for openai:NAME.")
+]
+Budget = Annotated[
+    str,
+    typer.Option("--budget", help="Stop before more than this is spent, such as 20usd. --dry-run says how much fits."),
+]
+Seeds = Annotated[str, typer.Option("--seeds", help="Repeat the whole measurement with these seeds, such as 0,1,2.")]
+Workers = Annotated[
+    int, typer.Option("--workers", "-w", help="How many environments work at a time.", show_default="the config's")
+]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="Any key of the config; may be repeated.")
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Set a key of the config to a TOML value; may be repeated."),
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Print the resolved config and what it would cost; do nothing.")
+    bool, typer.Option("--dry-run", help="Print the config and what the run would cost, and do nothing.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 Progress = Annotated[
-    str, typer.Option("--progress", help="bar, lines, json (an object per line on stderr), none.", show_default=False)
+    str,
+    typer.Option(
+        "--progress",
+        help="How progress is shown: bar, lines, json (an object per line on stderr) or none.",
+        show_default=False,
+    ),
 ]
-Join = Annotated[bool, typer.Option("--join", help="Work on a run together with the process that works on it.")]
+Join = Annotated[bool, typer.Option("--join", help="Work on a run together with the process that works on it already.")]
 Otel = Annotated[
     bool, typer.Option("--otel", help="Send traces and metrics to OTEL_EXPORTER_OTLP_ENDPOINT (extra: otel).")
 ]
-Repo = Annotated[Path | None, typer.Option("--repo", help="Learn a repository of your own; needs no config file.")]
+Repo = Annotated[Path | None, typer.Option("--repo", help="Folder of a repository to learn; needs no config file.")]
 Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run a repository's commands without a sandbox.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
 @_command
@@ -129,12 +172,13 @@ def run(
 ) -> int:
     """Learn from documents and measure on held-out tasks.
 
-    Documents, tasks, attempts, examples, results, report. Stopped or killed, the same command continues where it was.
+    Stopped or killed, the same command continues where it was. With more roll-outs or held-out tasks than before it
+    extends the run.
     """
-    from lbi.cli.run import How, Wanted, run
+    from lbi.cli.run import OutputOptions, RunOptions, run
 
-    wanted = Wanted(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe)
-    return run(wanted, "", How(dry_run, json, quiet, progress, join, otel))
+    options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe)
+    return run(options, "", OutputOptions(dry_run, json, quiet, progress, join, otel))
 
 
 @_command
@@ -156,18 +200,18 @@ def synthesize(
     join: Join = False,
     otel: Otel = False,
 ) -> int:
-    """Learn only: stop when the examples are made."""
-    from lbi.cli.run import How, Wanted, run
+    """Learn only, and stop when the examples are made."""
+    from lbi.cli.run import OutputOptions, RunOptions, run
 
-    wanted = Wanted(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe)
-    return run(wanted, "synthesis", How(dry_run, json, quiet, progress, join, otel))
+    options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe)
+    return run(options, "synthesis", OutputOptions(dry_run, json, quiet, progress, join, otel))
 
 
 @_command
 def evaluate(
     config: Annotated[Path, typer.Argument(help="Folder of a run with examples.", metavar="RUN")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for a second evaluation of the same examples.")
+        Path | None, typer.Option("--out", "-o", help="Evaluate the same examples again in this folder.")
     ] = None,
     model: Model = "",
     base_url: BaseUrl = "",
@@ -182,87 +226,95 @@ def evaluate(
     join: Join = False,
     otel: Otel = False,
 ) -> int:
-    """Measure only, with the examples that a run has.
+    """Measure only, with the examples of a run.
 
     With --out, the examples are copied there first, and other tasks, arms or models may be chosen.
     """
-    from lbi.cli.run import How, Wanted, run
+    from lbi.cli.run import OutputOptions, RunOptions, run
 
-    wanted = Wanted(config, out, model, base_url, budget, seeds, workers, set_ or [])
-    return run(wanted, "evaluation", How(dry_run, json, quiet, progress, join, otel))
+    options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [])
+    return run(options, "evaluation", OutputOptions(dry_run, json, quiet, progress, join, otel))
 
 
 @_command
 def report(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
-    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    tables: Annotated[bool, typer.Option("--tables", help="Print all tables.")] = False,
+    open_: Annotated[bool, typer.Option("--open", help="Show the report in the browser.")] = False,
     json: Json = False,
 ) -> int:
-    """Write the report of a run anew and print its tables.
+    """Print the result of a run and write its report anew.
 
     Works at any point of a run, also while it goes on.
     """
     from lbi.cli.report import report
 
-    return report(run, open_, json)
+    return report(run, tables, open_, json)
 
 
 @_command
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     format: Annotated[
-        str, typer.Option("--format", "-f", help="trl, openai, sharegpt, jsonl or parquet; or predictions.")
+        str, typer.Option("--format", "-f", help="trl, openai, sharegpt, jsonl, parquet or predictions.")
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder.", show_default="RUN/export-FORMAT")] = None,
     tier: Annotated[
-        str, typer.Option(help="Only examples that earned this or more: unverified, committee, replayed, checked.")
+        str, typer.Option(help="Only examples of this tier or a higher one: unverified, committee, replayed, checked.")
     ] = "unverified",
-    kinds: Annotated[str, typer.Option(help="Kinds of examples, by comma.")] = "abstract,summary,composed",
-    seeds: Annotated[str, typer.Option("--seeds", help="Of the run.", show_default="all")] = "",
-    validation: Annotated[float, typer.Option(help="Share of the documents that is held back.")] = 0.1,
+    kinds: Annotated[str, typer.Option(help="Kinds of examples, separated by commas.")] = "abstract,summary,composed",
+    seeds: Annotated[
+        str, typer.Option("--seeds", help="Only of these seeds of the run, such as 0,1.", show_default="all")
+    ] = "",
+    validation: Annotated[
+        float, typer.Option(help="Share of the documents whose examples are held back for validation.")
+    ] = 0.1,
+    allow_offline: Annotated[
+        bool, typer.Option("--allow-offline", help="Export what the offline model made, which is no language model.")
+    ] = False,
     json: Json = False,
 ) -> int:
     """Write the examples of a run as a training set.
 
     With predictions: the patches that each arm handed in for a benchmark of repositories, in SWE-bench's format.
     """
-    from lbi.cli.export import export
+    from lbi.cli.export import ExampleChoice, export
 
-    return export(run, format, out, tier, kinds, seeds, validation, json)
+    return export(run, format, out, ExampleChoice(tier, kinds, seeds), validation, allow_offline, json)
 
 
 @_command
 def calls(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
-    call: Annotated[str, typer.Argument(help="Id of one call, or its beginning; then prompt and reply.")] = "",
+    call: Annotated[str, typer.Argument(help="Id of one call, or its beginning: shows its prompt and reply.")] = "",
     stage: Annotated[str, typer.Option(help="Only of this stage: propose, attempt, label, filter, evaluate.")] = "",
     role: Annotated[str, typer.Option(help="Only of this role: propose, act, query, abstract, summarise, judge.")] = "",
     model: Annotated[str, typer.Option("--model", "-m", help="Only of this model.")] = "",
     failed: Annotated[bool, typer.Option("--failed", help="Only calls that failed for good.")] = False,
-    cost: Annotated[float, typer.Option(help="Only calls that cost at least so many US dollars.", min=0)] = 0.0,
-    seconds: Annotated[float, typer.Option(help="Only calls that took at least so long.", min=0)] = 0.0,
-    sort: Annotated[str, typer.Option(help="time, cost, tokens or seconds.")] = "time",
-    limit: Annotated[int, typer.Option(help="At most so many; 0 = all.", min=0)] = 50,
+    cost: Annotated[float, typer.Option(help="Only calls that cost this many US dollars or more.", min=0)] = 0.0,
+    seconds: Annotated[float, typer.Option(help="Only calls that took this many seconds or more.", min=0)] = 0.0,
+    sort: Annotated[str, typer.Option(help="Order: time, cost, tokens or seconds.")] = "time",
+    limit: Annotated[int, typer.Option(help="How many calls to show; 0 = all.", min=0)] = 50,
     json: Json = False,
 ) -> int:
-    """Look into the model calls of a run.
+    """Look at the model calls of a run.
 
     Works at any point of a run, also while it goes on. Secrets are masked.
     """
-    from lbi.cli.calls import Wanted, calls
+    from lbi.cli.calls import CallFilter, calls
 
-    return calls(run, call, Wanted(stage, role, model, failed, cost, seconds, sort, limit), json)
+    return calls(run, call, CallFilter(stage, role, model, failed, cost, seconds, sort, limit), json)
 
 
 @_command
 def list_(
     what: Annotated[
         str,
-        typer.Argument(help="applications, benchmarks, agents, filters, models, configs, environments; empty = all."),
+        typer.Argument(help="applications, benchmarks, agents, models, configs, examples and so on; empty = all."),
     ] = "",
     json: Json = False,
 ) -> int:
-    """Print what there is to pick from."""
+    """List applications, benchmarks, agents, models and configs to pick from."""
     from lbi.cli.list import list_all
 
     return list_all(what, json)
@@ -272,12 +324,14 @@ def list_(
 def check(
     what: Annotated[str, typer.Argument(help="browser, application, benchmark, config or all.")] = "all",
     name: Annotated[str, typer.Argument(help="Name or file of the application, benchmark or config.")] = "",
-    task: Annotated[str, typer.Option(help="Of a benchmark: only this task.")] = "",
-    workers: Annotated[int, typer.Option("--workers", "-w", min=1, max=64, help="Environments at a time.")] = 3,
+    task: Annotated[str, typer.Option(help="Only this task of the benchmark.")] = "",
+    workers: Annotated[
+        int, typer.Option("--workers", "-w", min=1, max=64, help="How many environments work at a time.")
+    ] = 3,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Try a browser, an application, a config or a benchmark.
+    """Try out the browser, an application, a config or a benchmark.
 
     The browser shows a page; an application starts, and resets to the same state; every gold solution of a benchmark
     scores 1 and doing nothing 0. Exits with 1 if anything fails.
@@ -292,7 +346,9 @@ def init(
     url: Annotated[str, typer.Option(help="Where the application runs, such as http://localhost:3000.")],
     docs: Annotated[list[str], typer.Option(help="Its documentation: file, folder or URL; may be repeated.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Config file to write.")] = Path("lbi.toml"),
-    tasks: Annotated[Path | None, typer.Option(help="Template to write.", show_default="tasks.toml beside it")] = None,
+    tasks: Annotated[
+        Path | None, typer.Option(help="Template for held-out tasks to write.", show_default="tasks.toml beside it")
+    ] = None,
     force: Annotated[bool, typer.Option(help="Replace files that are there.")] = False,
 ) -> int:
     """Write a config for an application of your own.
@@ -323,16 +379,17 @@ def grade(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Grade patches: do the tests that failed pass, and those that passed still?
+    """Grade patches for repositories by running their tests.
 
-    Each in a fresh sandbox. What was graded before is not graded again. Exits with 1 if a patch could not be graded.
+    Do the tests that failed pass, and those that passed still? Each patch runs in a fresh sandbox, and none is graded
+    twice. Exits with 1 if a patch could not be graded.
     """
     from lbi.cli.grade import grade_predictions
 
     return grade_predictions(instances, predictions, out, official, workers, unsafe, json, quiet)
 
 
-tasks_ = typer.Typer(name="tasks", help="Make tasks.", no_args_is_help=True)
+tasks_ = typer.Typer(name="tasks", help="Make tasks out of a repository.", no_args_is_help=True)
 app.add_typer(tasks_)
 
 
@@ -340,9 +397,9 @@ app.add_typer(tasks_)
 def mutate(
     repository: Annotated[Path, typer.Argument(help="Folder of a repository with pytest tests.", metavar="REPO")],
     out: Annotated[Path, typer.Option("--out", "-o", help="File of tasks to write.")] = Path("mutations.jsonl"),
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="So many tasks.")] = 20,
-    limit: Annotated[int, typer.Option(min=0, help="Try at most so many mutations; 0 = all.")] = 0,
-    seed: Annotated[int, typer.Option(help="Of the order in which mutations are tried.")] = 0,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many tasks to make.")] = 20,
+    limit: Annotated[int, typer.Option(min=0, help="How many mutations to try; 0 = all.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the order in which mutations are tried.")] = 0,
     only: Annotated[list[str] | None, typer.Option(help="File or folder to mutate; may be repeated.")] = None,
     tests: Annotated[list[str] | None, typer.Option(help="File or folder of tests; may be repeated.")] = None,
     python: Annotated[
@@ -352,19 +409,21 @@ def mutate(
         list[str] | None, typer.Option("--with", help="Requirement of the fresh interpreter; may be repeated.")
     ] = None,
     workers: Annotated[int, typer.Option("--workers", "-w", min=1, max=64, help="Sandboxes at a time.")] = 2,
-    seconds: Annotated[float, typer.Option(min=1, help="At most, for all tests of the repository as it is.")] = 300.0,
+    seconds: Annotated[
+        float, typer.Option(min=1, help="Time limit for all tests of the unchanged repository.")
+    ] = 300.0,
     unsafe: Annotated[bool, typer.Option("--unsafe", help="Run without a sandbox, on a copy.")] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Put bugs into a repository on purpose: tasks whose solution is known.
+    """Put bugs into a repository on purpose, as tasks whose solution is known.
 
     Only those that break a test which passed before; the repository itself is not written to. Stopped or killed, the
     same command continues where it was.
     """
-    from lbi.cli.mutate import Wanted, mutate
+    from lbi.cli.mutate import MutationOptions, mutate
 
-    wanted = Wanted(
+    options = MutationOptions(
         repository, out, count, limit, seed, only or [], tests or [], python, with_ or [], workers, seconds, unsafe
     )
-    return mutate(wanted, json, quiet)
+    return mutate(options, json, quiet)

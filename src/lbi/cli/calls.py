@@ -44,7 +44,7 @@ _WORDS = ("stage", "role", "model", "failure")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CallFilter:
     """Which calls; empty = all. ``cost`` and ``seconds`` are the least in US dollars and in seconds."""
 
     stage: str = ""
@@ -57,13 +57,13 @@ class Wanted:
     limit: int = 50  # 0 = all
 
 
-def calls(run: Path, call: str, wanted: Wanted, as_json: bool) -> int:
+def calls(run: Path, call: str, chosen: CallFilter, as_json: bool) -> int:
     """Reads only, so it also works while the run goes on. Raises UserError for a run or a call that is not there."""
     with RunFolder(run, writing=False), _opened(run) as db:
         if call:
             _show(_one(db, call), as_json)
         else:
-            _list(db, wanted, as_json)
+            _list(db, chosen, as_json)
     return 0
 
 
@@ -84,14 +84,14 @@ def _source(db: sqlite3.Connection, failed_only: bool = False) -> str:
     return " UNION ALL ".join(parts) or f"{_CALLS} WHERE 0"
 
 
-def _list(db: sqlite3.Connection, wanted: Wanted, as_json: bool) -> None:
-    if wanted.order not in ORDERS:
-        raise UserError(f'cannot sort calls by "{wanted.order}"; choose one of {", ".join(ORDERS)}')
-    where, values = _conditions(wanted)
-    source = f"FROM ({_source(db, wanted.failed)}) WHERE {where}"
-    limit = f" LIMIT {wanted.limit}" if wanted.limit else ""
-    found = db.execute(f"SELECT * {source} ORDER BY {ORDERS[wanted.order]}{limit}", values).fetchall()
-    rows = [_row(row) for row in found]
+def _list(db: sqlite3.Connection, chosen: CallFilter, as_json: bool) -> None:
+    if chosen.order not in ORDERS:
+        raise UserError(f'cannot sort calls by "{chosen.order}"; choose one of {", ".join(ORDERS)}')
+    where, values = _conditions(chosen)
+    source = f"FROM ({_source(db, chosen.failed)}) WHERE {where}"
+    limit = f" LIMIT {chosen.limit}" if chosen.limit else ""
+    records = db.execute(f"SELECT * {source} ORDER BY {ORDERS[chosen.order]}{limit}", values).fetchall()
+    rows = [_row(row) for row in records]
     whole = db.execute(
         "SELECT count(*) AS calls, sum(failure != '') AS failed, sum(input_tokens) AS input_tokens, "
         "sum(cached_tokens) AS cached_tokens, sum(written_tokens) AS written_tokens, "
@@ -105,16 +105,16 @@ def _list(db: sqlite3.Connection, wanted: Wanted, as_json: bool) -> None:
         _print(rows, total)
 
 
-def _conditions(wanted: Wanted) -> tuple[str, list[Any]]:
+def _conditions(chosen: CallFilter) -> tuple[str, list[Any]]:
     """Stages of the evaluation carry their arm: "evaluate: baseline" is of the stage "evaluate" too."""
-    asked: list[tuple[str, Any]] = [
-        ("? IN (stage, substr(stage, 1, instr(stage, ':') - 1))", wanted.stage),
-        ("role = ?", wanted.role),
-        ("model = ?", wanted.model),
-        ("cost >= ?", wanted.cost),
-        ("seconds >= ?", wanted.seconds),
+    conditions: list[tuple[str, Any]] = [
+        ("? IN (stage, substr(stage, 1, instr(stage, ':') - 1))", chosen.stage),
+        ("role = ?", chosen.role),
+        ("model = ?", chosen.model),
+        ("cost >= ?", chosen.cost),
+        ("seconds >= ?", chosen.seconds),
     ]
-    given = [(condition, value) for condition, value in asked if value]
+    given = [(condition, value) for condition, value in conditions if value]
     return " AND ".join(["1", *(condition for condition, _ in given)]), [value for _, value in given]
 
 
@@ -178,20 +178,20 @@ def _print(rows: list[dict[str, Any]], total: dict[str, Any]) -> None:
 def _one(db: sqlite3.Connection, start: str) -> dict[str, Any]:
     """The call whose id begins so."""
     source = f"FROM ({_source(db)}) WHERE substr(key, 1, ?) = ?"
-    found = db.execute(f"SELECT * {source} ORDER BY key LIMIT 3", (len(start), start)).fetchall()
-    if not found:
+    matches = db.execute(f"SELECT * {source} ORDER BY key LIMIT 3", (len(start), start)).fetchall()
+    if not matches:
         raise UserError(f'no call has an id that begins with "{start}"; `lbi calls RUN` lists them')
-    if len(found) > 1:
-        ids = ", ".join(row["key"][:12] for row in found)
+    if len(matches) > 1:
+        ids = ", ".join(row["key"][:12] for row in matches)
         raise UserError(f'several calls have an id that begins with "{start}": {ids} ...; write more of it')
-    row = found[0]
+    row = matches[0]
     table, reply = ("failed_call", "NULL") if row["failure"] else ("call", "reply")
     content = db.execute(f"SELECT messages, {reply} AS reply FROM {table} WHERE key = ?", (row["key"],)).fetchone()
     unpack = zstandard.ZstdDecompressor()
     messages = json.loads(unpack.decompress(content["messages"]))
-    said = None if content["reply"] is None else masked(unpack.decompress(content["reply"]).decode())
+    text = None if content["reply"] is None else masked(unpack.decompress(content["reply"]).decode())
     shown = [{**message, "content": masked(message["content"])} for message in messages]
-    return {**_row(row), "messages": shown, "reply": said}
+    return {**_row(row), "messages": shown, "reply": text}
 
 
 def _show(call: dict[str, Any], as_json: bool) -> None:

@@ -8,12 +8,13 @@ import time
 from collections.abc import Awaitable
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lbi.cli import open_console
 from lbi.cli.instances import WAYS, check_instances
 from lbi.cli.preflight import check_config
+from lbi.cli.shipped import find_config
 from lbi.cli.trials import Row, check_benchmark
 from lbi.config import Config, load_config
 from lbi.documents.corpus import read_corpus
@@ -22,6 +23,7 @@ from lbi.environments.web.application import shipped_applications
 from lbi.errors import LbiError, UserError
 from lbi.evaluation.benchmark import load_benchmark, load_benchmarks, shipped_benchmarks
 from lbi.records import Task
+from lbi.report.words import sections
 
 
 def check(what: str, name: str, task: str, workers: int, as_json: bool, quiet: bool) -> int:
@@ -30,7 +32,7 @@ def check(what: str, name: str, task: str, workers: int, as_json: bool, quiet: b
     if as_json:
         print(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
-        Console().print(_table(rows))
+        open_console().print(_table(rows))
     failed = [row for row in rows if not row["passed"]]
     if not as_json:
         print(f"{len(rows) - len(failed)} of {len(rows)} passed")
@@ -43,7 +45,7 @@ async def _checked(what: str, name: str, task: str, workers: int, quiet: bool) -
     if what == "application":
         return [await _row(f"application {_named(what, name)}", check_application(name))]
     if what == "config":
-        return [await _row(f"config {_named(what, name)}", _config(Path(name)))]
+        return [await _row(f"config {_named(what, name)}", _config(name))]
     if what == "benchmark":
         return await _benchmark(_named(what, name), task, workers, quiet)
     if what != "all":
@@ -107,10 +109,8 @@ async def check_application(name: str) -> str:
             raise UserError("two resets give two different states; name what changes under state.ignore_columns")
         corpus = read_corpus(await own_documents(config, environments))
         skipped = f", {len(corpus.skipped)} skipped" if corpus.skipped else ""
-        return (
-            f"{elements(second.text)} elements on {second.url}, reset in {seconds:.2f} s, "
-            f"{len(corpus.documents)} sections of documents{skipped}"
-        )
+        read = sections(len(corpus.documents), len({document.source for document in corpus.documents}))
+        return f"{elements(second.text)} elements on {second.url}, reset in {seconds:.2f} s, {read}{skipped}"
     finally:
         await environments.close()
 
@@ -122,8 +122,8 @@ def elements(text: str) -> int:
     return len(parse_observation(text).elements)
 
 
-async def _config(file: Path) -> str:
-    config = load_config(file)
+async def _config(name: str) -> str:
+    config = load_config(find_config(Path(name)))
     await check_config(config)
     held_out = len(load_benchmarks(config.benchmark).task) if config.benchmark else 0
     tasks = f"{held_out} held-out tasks" if held_out else "no held-out tasks, so synthesised ones stand in"
@@ -135,11 +135,11 @@ def _table(rows: list[Row]) -> Table:
     of_tasks = any("gold" in row for row in rows)
     table = Table(box=None, pad_edge=False)
     table.add_column("", no_wrap=True)
-    table.add_column("checked", no_wrap=True)
+    table.add_column("checked", overflow="fold")
     ways = [way for way in WAYS if any(way in row for row in rows)] if of_tasks else []
     for way in ways:
         table.add_column(way, justify="right")
-    table.add_column("found")
+    table.add_column("found", overflow="fold")
     for row in rows:
         scores = [score(row.get(way)) for way in ways]
         table.add_row("ok" if row["passed"] else "FAILED", row["what"], *scores, escape(row["found"]))

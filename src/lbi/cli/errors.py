@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lbi.cli import FOLDER
-from lbi.errors import BudgetExceeded, EnvironmentFailure, ModelError, ModelUnavailable, UserError
+from lbi.errors import BudgetExceeded, EnvironmentFailure, ModelError, ModelUnavailable, UserError, UserErrors
 
 _FULL, _SHUT = ("full", "make room"), ("read-only", "make it writable")
 _DISK = {errno.ENOSPC: _FULL, errno.EDQUOT: _FULL, errno.EFBIG: _FULL, errno.EROFS: _SHUT}
@@ -27,13 +27,15 @@ _KNOWN = (
 
 def explained(error: BaseException) -> tuple[str, int]:
     """The message and the exit code; what is not expected leaves its traceback in a file."""
-    inside = [part for part in _parts(error) if isinstance(part, _KNOWN)]
-    if not inside:
+    known = [part for part in _parts(error) if isinstance(part, _KNOWN)]
+    if not known:
         return _unexpected(error), 1
-    part = min(inside, key=lambda part: next(i for i, kind in enumerate(_KNOWN) if isinstance(part, kind)))
+    part = min(known, key=lambda part: next(i for i, kind in enumerate(_KNOWN) if isinstance(part, kind)))
+    if isinstance(part, UserErrors):
+        return str(part), 2  # several mistakes, a line for each
     line = one_line(str(part)).rstrip(".")
     if isinstance(part, BudgetExceeded):
-        return f"{line}. Nothing finished is lost", 3
+        return f"{line}. Nothing finished is lost{_undone()}", 3
     if isinstance(part, OSError):
         if part.errno not in _DISK:
             return _unexpected(error), 1
@@ -46,6 +48,15 @@ def explained(error: BaseException) -> tuple[str, int]:
         advice = "see that the application answers, and that `lbi check browser` works"
         return f"{line}; {advice}. {_again()}".strip(), 2
     return line, 2
+
+
+def _undone() -> str:
+    """What a used-up budget leaves unmeasured, for commands that work in a run folder."""
+    from lbi.cli.unfinished import unfinished
+
+    folder = FOLDER.get()
+    lines = unfinished(folder, ["lbi", *sys.argv[1:]]) if folder else ""
+    return f".\n{lines}" if lines else ""
 
 
 def one_line(text: str) -> str:
@@ -75,8 +86,8 @@ def _again() -> str:
     """How to go on, for commands that work in a run folder."""
     if FOLDER.get() is None:
         return ""
-    said = shlex.join(["lbi", *sys.argv[1:]])
-    return f"Nothing finished is lost: `{said}` continues."
+    command = shlex.join(["lbi", *sys.argv[1:]])
+    return f"Nothing finished is lost: `{command}` continues."
 
 
 def _unexpected(error: BaseException) -> str:

@@ -1,14 +1,15 @@
 """A config and its documents -> what a run would ask of the models, before anything is paid: calls, tokens, money.
 
 Prompts are rendered as the run renders them, with a page of usual length in place of those that nobody has seen yet.
-Every number is an upper bound: episodes end early, filters drop examples, and a call made before costs nothing.
+`plan` gives upper bounds: episodes end early, filters drop examples, and a call made before costs nothing. `expected`
+gives what is likely, from the lengths that an earlier run had, or from assumptions that it can say.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from lbi.config import Arm, Config
 from lbi.evaluation.holdout import held_out_sections, tasks_wanted
@@ -16,17 +17,20 @@ from lbi.models.images import scaled_size
 from lbi.models.registry import image_tokens
 from lbi.prompts import estimate_tokens, render
 from lbi.protocols import Fields, Request, Role, Shown
-from lbi.records import Action, Document, Example, Observation, Record, Step, Task, Trajectory
+from lbi.records import Action, Document, Example, Observation, Record, Result, Step, Task, Trajectory
 from lbi.rollouts.explorer import agent_for_rollouts, asks_no_model
+from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.backward import all_spans, role_of
-from lbi.synthesis.labelling import calls_of
-from lbi.synthesis.propose import in_turns
+from lbi.synthesis.label_calls import calls_of
+from lbi.synthesis.propose import spread_over_sources
 
 PAGE = 6_000  # characters of a usual page, as an observation
 SCREENSHOT = (1280, 900)  # pixels of a usual screenshot
 SPAN = 3  # actions of a usual example
 #: tokens of a usual reply, without what a model may think before it
 REPLY: dict[Role, int] = {"propose": 70, "act": 60, "query": 25, "abstract": 40, "summarise": 80, "judge": 120}
+#: of the step limit, where no run shows how long episodes are
+ASSUMED_SHARE = 0.5
 
 
 class Planned(Record):
@@ -73,7 +77,7 @@ def _spans(config: Config) -> list[tuple[int, int]]:
 def plan(config: Config, documents: Sequence[Document], benchmark_tasks: int, actions: str) -> list[Planned]:
     """One row per stage and role, in the order of the run, without prices."""
     work = counts(config, len(documents), benchmark_tasks)
-    rows = [_propose(config, in_turns(documents, config.seeds[0])[: work.sections], actions)]
+    rows = [_propose(config, spread_over_sources(documents, config.seeds[0])[: work.sections], actions)]
     rows += _attempt(config, work, actions)
     rows += _label(config, work)
     for arm in config.evaluation.arms:
@@ -88,12 +92,89 @@ def plan(config: Config, documents: Sequence[Document], benchmark_tasks: int, ac
     return [row for row in rows if row.calls]
 
 
+@dataclass(frozen=True)
+class Lengths:
+    """How long episodes and calls of a run were, on average; None or missing where it shows none."""
+
+    attempt: float | None = None  # steps
+    episode: float | None = None  # steps, of the evaluation
+    tokens: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # in and out of a call, by stage/role
+
+
+def lengths_in(run: RunFolder) -> Lengths:
+    """The lengths that a run has shown so far."""
+    attempts = [len(trajectory.steps) for _, trajectory in run.store.all("trajectory", Trajectory)]
+    episodes = [result.steps for _, result in run.store.all("result", Result) if result.stop != "environment_failure"]
+    tokens = {
+        stage: (meter["input_tokens"] / meter["calls"], meter.get("output_tokens", 0.0) / meter["calls"])
+        for stage, meter in run.store.meters().items()
+        if meter.get("calls") and meter.get("input_tokens")
+    }
+    return Lengths(_mean(attempts), _mean(episodes), tokens)
+
+
+def _mean(numbers: Sequence[int]) -> float | None:
+    return sum(numbers) / len(numbers) if numbers else None
+
+
+def expected(
+    config: Config, documents: Sequence[Document], benchmark_tasks: int, actions: str, lengths: Lengths
+) -> list[Planned]:
+    """As ``plan``, with the calls and tokens that are likely instead of the most that there can be."""
+    rows = plan(_shortened(config, lengths), documents, benchmark_tasks, actions)
+    return [_as_seen(row, lengths) for row in rows]
+
+
+def _shortened(config: Config, lengths: Lengths) -> Config:
+    """A config whose step limits are the lengths of episodes that are expected."""
+    synthesis, evaluation = config.synthesis, config.evaluation
+    attempt = _steps(lengths.attempt, synthesis.step_limit)
+    episode = _steps(lengths.episode, evaluation.step_limit)
+    arms = evaluation.arms
+    if lengths.episode is not None:  # the mean over all arms, those with extra steps too
+        arms = tuple(arm.model_copy(update={"step_factor": 1.0}) for arm in arms)
+    return config.model_copy(
+        update={
+            "synthesis": synthesis.model_copy(update={"step_limit": attempt}),
+            "evaluation": evaluation.model_copy(update={"step_limit": episode, "arms": arms}),
+        }
+    )
+
+
+def _steps(seen: float | None, limit: int) -> int:
+    return max(1, min(limit, math.ceil(limit * ASSUMED_SHARE if seen is None else seen)))
+
+
+def _as_seen(row: Planned, lengths: Lengths) -> Planned:
+    each = lengths.tokens.get(f"{row.stage}/{row.role}")
+    if each is None:
+        return row
+    tokens_in, tokens_out = (round(tokens * row.calls) for tokens in each)
+    return row.model_copy(update={"input_tokens": tokens_in, "output_tokens": tokens_out})
+
+
+def basis(config: Config, lengths: Lengths) -> str:
+    """What the expected numbers rest on, in words."""
+    short = _shortened(config, lengths)
+    parts = []
+    for name, seen, steps, limit in (
+        ("an attempt", lengths.attempt, short.synthesis.step_limit, config.synthesis.step_limit),
+        ("an episode", lengths.episode, short.evaluation.step_limit, config.evaluation.step_limit),
+    ):
+        parts.append(f"{name} takes {steps} of {limit} steps" if seen is None else f"{name} takes {seen:.1f} steps")
+    if lengths.tokens:
+        parts.append("calls are as long as those of the same stage and role")
+    else:
+        parts.append(f"pages have {PAGE:,} characters, replies {min(REPLY.values())} to {max(REPLY.values())} tokens")
+    return "; ".join(parts)
+
+
 def _propose(config: Config, documents: Sequence[Document], actions: str) -> Planned:
     count = config.synthesis.tasks_per_document
     model = config.models.of("propose")
-    asked = [Fields(document=each, count=count, actions=actions) for each in documents]
-    said = REPLY["propose"] * count * len(documents)
-    return _row("propose", "propose", model, len(documents), _tokens(config, model, "propose", asked), said)
+    requests = [Fields(document=each, count=count, actions=actions) for each in documents]
+    reply_tokens = REPLY["propose"] * count * len(documents)
+    return _row("propose", "propose", model, len(documents), _tokens(config, model, "propose", requests), reply_tokens)
 
 
 def _attempt(config: Config, work: Counts, actions: str) -> list[Planned]:
@@ -101,18 +182,18 @@ def _attempt(config: Config, work: Counts, actions: str) -> list[Planned]:
         return []
     model = config.models.of("act")
     limit = config.synthesis.step_limit
-    asked = _tokens(config, model, "act", [_at_step(at, actions) for at in range(limit)])
-    return [_row("attempt", "act", model, work.rollouts * limit, work.rollouts * asked)]
+    prompt_tokens = _tokens(config, model, "act", [_at_step(at, actions) for at in range(limit)])
+    return [_row("attempt", "act", model, work.rollouts * limit, work.rollouts * prompt_tokens)]
 
 
 def _label(config: Config, work: Counts) -> list[Planned]:
     rows = []
     for kind in config.synthesis.kinds:
         role = role_of(kind)
-        model, asked = config.models.of(role), _label_calls(config)
-        said = REPLY[role] * work.labels
-        tokens = work.rollouts * _tokens(config, model, role, asked)
-        rows.append(_row("label", role, model, work.rollouts * len(asked), tokens, said))
+        model, requests = config.models.of(role), _label_calls(config)
+        reply_tokens = REPLY[role] * work.labels
+        tokens = work.rollouts * _tokens(config, model, role, requests)
+        rows.append(_row("label", role, model, work.rollouts * len(requests), tokens, reply_tokens))
     if "committee" in config.synthesis.filters:
         # of each roll-out, the example under its own task is judged too
         rows += _judge(config, "filter", work.labels * len(config.synthesis.kinds) + work.rollouts, SPAN)
@@ -151,25 +232,27 @@ def _evaluate(config: Config, arm: Arm, episodes: int, documents: Sequence[Docum
     stage = f"evaluate: {arm.name}"
     steps = [_at_step(at, actions).model_copy(update=known) for at in range(limit)]
     model = config.models.of("act")
-    asked = episodes * _tokens(config, model, "act", steps)
-    rows = [_row(stage, "act", model, episodes * limit, asked)]
+    prompt_tokens = episodes * _tokens(config, model, "act", steps)
+    rows = [_row(stage, "act", model, episodes * limit, prompt_tokens)]
     if arm.data != "none" and config.retrieval.m2 > 0:
         model = config.models.of("query")
-        asked = episodes * _tokens(config, model, "query", steps)
-        rows.append(_row(stage, "query", model, episodes * limit, asked))
+        prompt_tokens = episodes * _tokens(config, model, "query", steps)
+        rows.append(_row(stage, "query", model, episodes * limit, prompt_tokens))
     return rows
 
 
-def _row(stage: str, role: Role, model: str, calls: int, asked: int, said: int | None = None) -> Planned:
-    replies = REPLY[role] * calls if said is None else said
-    return Planned(stage=stage, role=role, model=model, calls=calls, input_tokens=asked, output_tokens=replies)
+def _row(
+    stage: str, role: Role, model: str, calls: int, prompt_tokens: int, reply_tokens: int | None = None
+) -> Planned:
+    replies = REPLY[role] * calls if reply_tokens is None else reply_tokens
+    return Planned(stage=stage, role=role, model=model, calls=calls, input_tokens=prompt_tokens, output_tokens=replies)
 
 
-def _tokens(config: Config, model: str, role: Role, asked: Sequence[Fields]) -> int:
+def _tokens(config: Config, model: str, role: Role, requests: Sequence[Fields]) -> int:
     """Of prompts as a model of the run is sent them, with the screenshots that there will be."""
     limits = config.limits if config.web.screenshots else config.limits.model_copy(update={"images": ()})
     image = image_tokens(model, scaled_size(SCREENSHOT, limits.image_side))
-    messages = [message for fields in asked for message in render(Request(role=role, fields=fields), limits)]
+    messages = [message for fields in requests for message in render(Request(role=role, fields=fields), limits)]
     return sum(estimate_tokens(message.content) + image * len(message.images) for message in messages)
 
 

@@ -1,48 +1,140 @@
-"""export: the examples of a run -> a training set (lbi.export.dataset)."""
+"""export: the examples of a run -> a training set (lbi.export.dataset), and what made them, in export.json."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
-
-from rich.console import Console
+from typing import Any, get_args
 
 from lbi.benchmarks.swebench.predictions import Prediction, write_predictions
+from lbi.cli import open_console
 from lbi.cli.options import numbers
 from lbi.config import resolve
 from lbi.environments import actions_of
 from lbi.errors import UserError
-from lbi.export.dataset import write_export
-from lbi.export.turns import Lesson
-from lbi.records import TIERS, Document, Example, Kind, Result, Tier, Trajectory, Verdict
+from lbi.export.dataset import ExportReport, write_export
+from lbi.export.exporters import open_exporter
+from lbi.export.turns import SIDES, Lesson
+from lbi.models.used import without_language_model
+from lbi.records import TIERS, Document, Example, Kind, Result, Tier, Trajectory, UsedModel, Verdict
+from lbi.report.words import plural
+from lbi.storage.files import write_atomically
 from lbi.storage.run_folder import RunFolder
 
 NOT_ASKED_FOR = Verdict(filter="export", keep=False, reason="of another kind, tier or seed than asked for")
+OFFLINE = "the offline model, which is no language model"
+
+
+@dataclass(frozen=True)
+class ExampleChoice:
+    """Which examples of a run, as the command line says it; empty seeds = all."""
+
+    tier: str = "unverified"
+    kinds: str = "abstract,summary,composed"
+    seeds: str = ""
 
 
 def export(
-    run: Path, fmt: str, out: Path | None, tier: str, kinds: str, seeds: str, validation: float, as_json: bool
+    run: Path,
+    fmt: str,
+    out: Path | None,
+    choice: ExampleChoice,
+    validation: float,
+    allow_offline: bool,
+    as_json: bool,
 ) -> int:
     """Write train.*, validation.* and export.json; of predictions, a file per arm and seed."""
     folder = out or run / f"export-{fmt}"
+    seeds = set(numbers(choice.seeds)) if choice.seeds else None
     if fmt == "predictions":
-        return _predictions(run, folder, set(numbers(seeds)) if seeds else None, as_json)
+        return _predictions(run, folder, seeds, as_json)
     with RunFolder(run, writing=False) as opened:
-        lessons = _lessons(opened, _tier(tier), _kinds(kinds), set(numbers(seeds)) if seeds else None)
-        report = write_export(lessons, fmt, folder, actions=_actions(opened), split=validation)
+        open_exporter(fmt)  # an unknown format is told before anything is read
+        lessons = _lessons(opened, _tier(choice.tier), _kinds(choice.kinds), seeds)
+        origin = _origin(opened, lessons)
+        if origin["offline"] and not allow_offline:
+            raise UserError(f"{run} was made by {OFFLINE}; add --allow-offline to export what it made all the same")
+        with _all_or_nothing(folder) as part:
+            report = write_export(lessons, fmt, part, actions=_actions(opened), split=validation)
+            contents = {**json.loads(report.model_dump_json()), "made_by": origin}
+            write_atomically(part / "export.json", (json.dumps(contents, indent=2, ensure_ascii=False) + "\n").encode())
     if as_json:
-        print(report.model_dump_json(indent=2))
-        return 0
-    console = Console()
+        print(json.dumps(contents, indent=2, ensure_ascii=False))
+    else:
+        _print(report, origin, folder)
+    return 0
+
+
+def _print(report: ExportReport, origin: dict[str, Any], folder: Path) -> None:
+    console = open_console()
     for side, rows in report.rows.items():
-        examples, lineages = report.examples[side], report.lineages[side]
-        console.print(f"{side}: {rows} rows of {examples} examples from {lineages} documents", highlight=False)
+        examples, documents = plural(report.examples[side], "example"), plural(report.lineages[side], "document")
+        console.print(f"{side}: {plural(rows, 'row')} of {examples} from {documents}", highlight=False)
+    if report.split and not report.rows["validation"]:
+        console.print("No document falls to the validation side; --validation 0.3 holds more back.", highlight=False)
     for reason, count in report.left_out.items():
         console.print(f"left out: {count} ({reason})", highlight=False)
+    tiers = ", ".join(f"{count} {tier}" for tier, count in origin["tiers"].items())
+    judges = ", ".join(origin["judges"])
+    console.print(f"Made by {origin['act']} (labels: {origin['label']}; judges: {judges}); {tiers}.", highlight=False)
+    if origin["offline"]:
+        console.print(f"That is {OFFLINE}: a model trained on it learns the habits of a program.", highlight=False)
     console.print(f"Written to {folder}: {', '.join(report.files)}, export.json", soft_wrap=True, highlight=False)
-    return 0
+
+
+def _origin(run: RunFolder, lessons: Sequence[Lesson]) -> dict[str, Any]:
+    """Which models attempted, labelled and judged, and how far the examples that are exported were verified."""
+    config = resolve(run.config, str(run.path / "config.json"))
+    used = dict(run.store.all("model", UsedModel))
+    tiers = Counter(lesson.example.tier for lesson in lessons if lesson.example.kept)
+    return {
+        "act": config.models.of("act"),
+        "label": config.models.of("label"),
+        "judges": list(config.models.judges or (config.models.default,)),
+        "tiers": {tier: tiers[tier] for tier in TIERS if tiers[tier]},
+        "offline": any(without_language_model(run.config, used, role) for role in ("act", "label")),
+    }
+
+
+@contextlib.contextmanager
+def _all_or_nothing(folder: Path) -> Iterator[Path]:
+    """A folder beside the target to write into, which takes the target's place at the end; a failure leaves nothing."""
+    part = folder.parent / f".{folder.name}.{os.getpid()}.part"
+    made = [parent for parent in folder.parents if not parent.exists()]
+    try:
+        try:
+            part.mkdir(parents=True)
+        except OSError as error:
+            raise UserError(f"cannot write to {folder}: {error.strerror or error}; choose another --out") from None
+        yield part
+        _take_place(part, folder)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        for parent in made:  # the nearest first
+            with contextlib.suppress(OSError):
+                parent.rmdir()
+        raise
+
+
+def _take_place(part: Path, folder: Path) -> None:
+    """Files of an earlier export go, whatever its format was, and what else lies in the folder stays. export.json goes
+    first and comes back last: files without it are half an export."""
+    if folder.exists():
+        (folder / "export.json").unlink(missing_ok=True)
+        for stale in [file for side in SIDES for file in folder.glob(f"{side}.*")]:
+            stale.unlink()
+        for file in sorted(part.iterdir(), key=lambda file: file.name == "export.json"):
+            file.replace(folder / file.name)
+        part.rmdir()
+    else:
+        part.rename(folder)
 
 
 def _predictions(run: Path, folder: Path, seeds: set[int] | None, as_json: bool) -> int:
@@ -57,12 +149,12 @@ def _predictions(run: Path, folder: Path, seeds: set[int] | None, as_json: bool)
             files.setdefault(f"{name}.jsonl", []).append(row)
     if not files:
         raise UserError(f"{run} has no results of held-out tasks to write; `lbi run` or `lbi evaluate` makes them")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, predictions in files.items():
-        write_predictions(folder / name, sorted(predictions, key=lambda each: each.instance_id))
+    with _all_or_nothing(folder) as part:
+        for name, predictions in files.items():
+            write_predictions(part / name, sorted(predictions, key=lambda each: each.instance_id))
     counts = {name: len(predictions) for name, predictions in sorted(files.items())}
-    said = ", ".join(f"{name} ({count})" for name, count in counts.items())
-    print(json.dumps(counts, indent=2) if as_json else f"Written to {folder}: {said}")
+    listing = ", ".join(f"{name} ({count})" for name, count in counts.items())
+    print(json.dumps(counts, indent=2) if as_json else f"Written to {folder}: {listing}")
     return 0
 
 
@@ -74,8 +166,8 @@ def _lessons(run: RunFolder, least: Tier, kinds: set[str], seeds: set[int] | Non
     trajectories = {t.id: t for kind, key in places if (t := store.get(kind, key, Trajectory))}
     examples: dict[str, Example] = {}
     for key, example in store.all("example", Example):
-        asked = seeds is None or int(key.partition("/")[0]) in seeds
-        if not (asked and example.kind in kinds and TIERS.index(example.tier) >= TIERS.index(least)):
+        of_seed = seeds is None or int(key.partition("/")[0]) in seeds
+        if not (of_seed and example.kind in kinds and TIERS.index(example.tier) >= TIERS.index(least)):
             example = example.model_copy(update={"verdicts": (*example.verdicts, NOT_ASKED_FOR)})
         known = examples.get(example.id)  # seeds may come to the same example
         if known is None or not known.kept:

@@ -16,6 +16,7 @@ from lbi.benchmarks.swebench.catalog import Catalog, open_catalog
 from lbi.benchmarks.swebench.grade import Grade, grade
 from lbi.benchmarks.swebench.official import official_reports, run_official
 from lbi.benchmarks.swebench.predictions import Prediction, read_predictions
+from lbi.cli import open_console
 from lbi.errors import EnvironmentFailure, UserError
 from lbi.monitoring.progress import Progress
 from lbi.records import digest_of
@@ -98,18 +99,18 @@ async def _row(catalog: Catalog, prediction: Prediction, official: bool, unsafe:
     """A sandbox that breaks is nobody's zero: the row then has no grade."""
     built = await asyncio.to_thread(catalog.build, prediction.instance_id)
     row: dict[str, Any] = {"patch": digest_of(prediction.model_patch), "model": prediction.model_name_or_path}
-    found: Grade | None = None
+    verdict: Grade | None = None
     for _ in range(ATTEMPTS):
         try:
-            found = await grade(built, prediction.model_patch, unsafe=unsafe)
+            verdict = await grade(built, prediction.model_patch, unsafe=unsafe)
             break
         except EnvironmentFailure as error:
             row |= {"resolved": None, "reason": f"not graded, the sandbox broke: {error}"}
-    if found is None:
+    if verdict is None:
         return row
-    row |= {"resolved": found.resolved, "reason": found.reason}
+    row |= {"resolved": verdict.resolved, "reason": verdict.reason}
     if official:
-        cases = [(built.instance, prediction.model_patch, found)]
+        cases = [(built.instance, prediction.model_patch, verdict)]
         reports = await asyncio.to_thread(official_reports, cases)
         row["official"] = bool(reports[prediction.instance_id]["resolved"])
     return row
@@ -118,10 +119,10 @@ async def _row(catalog: Catalog, prediction: Prediction, official: bool, unsafe:
 def _in_images(catalog: Catalog, left: list[Prediction], rows: Rows, out: Path, workers: int) -> None:
     resolved = run_official([catalog.instances[each.instance_id] for each in left], left, workers)
     for each in left:
-        found = resolved.get(each.instance_id)
-        reason = "" if found is not None else "not graded, the official harness left no report"
-        rows[each.instance_id] = {"patch": digest_of(each.model_patch), "resolved": found, "reason": reason}
-        rows[each.instance_id] |= {"official": found, "model": each.model_name_or_path}
+        verdict = resolved.get(each.instance_id)
+        reason = "" if verdict is not None else "not graded, the official harness left no report"
+        rows[each.instance_id] = {"patch": digest_of(each.model_patch), "resolved": verdict, "reason": reason}
+        rows[each.instance_id] |= {"official": verdict, "model": each.model_name_or_path}
     _write(out, rows)
 
 
@@ -140,12 +141,12 @@ def _print(rows: Rows, predictions: list[Prediction], instances: int, out: Path,
     table = Table(box=None, pad_edge=False)
     officially = any("official" in row for row in chosen.values())
     for name in ("", "instance", *(["official"] if officially else []), "why"):
-        table.add_column(name, no_wrap=name != "why")
+        table.add_column(name, overflow="fold")
     for name, row in chosen.items():
-        said = {True: "resolved", False: "no", None: "-"}
-        verdicts = [said[row["resolved"]], name, *([said[row.get("official")]] if officially else [])]
+        names = {True: "resolved", False: "no", None: "-"}
+        verdicts = [names[row["resolved"]], name, *([names[row.get("official")]] if officially else [])]
         table.add_row(*verdicts, escape(row["reason"]))
-    Console().print(table)
+    open_console().print(table)
     none = instances - len(chosen)
     print(
         f"{counts['resolved']} of {len(chosen)} predictions resolve their instance; {none} instances without one; {out}"

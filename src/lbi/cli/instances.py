@@ -50,22 +50,22 @@ async def _row(catalog: Catalog, name: str) -> Row:
         grades = [await grade(built, patch) for patch in (built.instance.patch, "", wrong(built))]
     except (UserError, EnvironmentFailure) as error:
         return row | dict.fromkeys(WAYS) | {"found": str(error)}
-    found = _found(built, grades)
+    problems = _problems(built, grades)
     scores = {way: float(each.resolved) for way, each in zip(WAYS, grades, strict=True)}
-    return row | scores | {"passed": not found, "found": "; ".join(found)}
+    return row | scores | {"passed": not problems, "found": "; ".join(problems)}
 
 
-def _found(built: Built, grades: Sequence[Grade]) -> list[str]:
+def _problems(built: Built, grades: Sequence[Grade]) -> list[str]:
     gold, *others = grades
-    found = [] if gold.resolved else [f"gold: {gold.reason}"]
+    problems = [] if gold.resolved else [f"gold: {gold.reason}"]
     for way, each in zip(WAYS[1:], others, strict=True):
         if each.resolved:
-            found.append(f"{way}: resolves it")
+            problems.append(f"{way}: resolves it")
         elif set(each.still_failing) != set(built.instance.fail_to_pass):
-            found.append(f"{way}: {len(each.still_failing)} of {len(built.instance.fail_to_pass)} tests fail")
+            problems.append(f"{way}: {len(each.still_failing)} of {len(built.instance.fail_to_pass)} tests fail")
         elif each.now_failing:
-            found.append(f"{way}: breaks {len(each.now_failing)} tests")
-    return found
+            problems.append(f"{way}: breaks {len(each.now_failing)} tests")
+    return problems
 
 
 def wrong(built: Built) -> str:

@@ -9,17 +9,18 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from lbi import plugins
+from lbi.cli import open_console
+from lbi.cli.shipped import shipped_configs, shipped_examples
 from lbi.environments.web.application import load_application, shipped_applications
 from lbi.errors import UserError
 from lbi.evaluation.benchmark import load_benchmark, shipped_benchmarks
 
-COLUMNS = ("name", "description", "distribution")
-Rows = list[tuple[str, str, str]]  # name, description, the distribution that it comes from
+COLUMNS = ("name", "description", "distribution", "path")
+Rows = list[tuple[str, ...]]  # name, description, the distribution that it comes from; of a file its path
 
 
 def list_all(what: str, as_json: bool) -> int:
@@ -27,25 +28,24 @@ def list_all(what: str, as_json: bool) -> int:
         near = difflib.get_close_matches(what, KINDS, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(KINDS)}"
         raise UserError(f"cannot list {what!r}; {hint}")
-    found = {kind: rows() for kind, rows in KINDS.items() if not what or kind == what}
+    rows_by_kind = {kind: rows() for kind, rows in KINDS.items() if not what or kind == what}
     if as_json:
-        said = {kind: [dict(zip(COLUMNS, row, strict=True)) for row in rows] for kind, rows in found.items()}
-        print(json.dumps(said[what] if what else said, indent=2, ensure_ascii=False))
+        answer = {kind: [dict(zip(COLUMNS, row, strict=False)) for row in rows] for kind, rows in rows_by_kind.items()}
+        print(json.dumps(answer[what] if what else answer, indent=2, ensure_ascii=False))
     else:
-        _print(found)
+        _print(rows_by_kind)
     return 0
 
 
-def _print(found: dict[str, Rows]) -> None:
-    console = Console()
-    for kind, rows in found.items():
+def _print(rows_by_kind: dict[str, Rows]) -> None:
+    console = open_console()
+    for kind, rows in rows_by_kind.items():
         table = Table(title=kind, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False)
-        table.add_column(no_wrap=True)
-        table.add_column()
-        for name, text, distribution in rows:
-            table.add_row(
-                f"  {name}", escape(text if distribution in ("", plugins.OURS) else f"{text} [{distribution}]")
-            )
+        table.add_column(overflow="fold")
+        table.add_column(overflow="fold")  # a path is of no use without its end
+        for name, text, distribution, *path in rows:
+            description = text if distribution in ("", plugins.OURS) else f"{text} [{distribution}]"
+            table.add_row(f"  {name}", escape("\n".join([description, *path])))
         console.print(table if rows else f"[bold]{kind}[/bold]\n  none", highlight=False)
 
 
@@ -81,9 +81,26 @@ def _benchmarks() -> Rows:
 
 
 def _configs() -> Rows:
-    """Config files here and in ./configs, each with its first comment."""
+    """Config files here and in ./configs by their paths, and those shipped by their names."""
     files = [*sorted(Path().glob("*.toml")), *sorted(Path("configs").glob("*.toml"))]
-    return [(str(file), _first_comment(file), "") for file in files if _is_config(file)]
+    shipped = shipped_configs()
+    ours = {file.resolve() for file in shipped.values()}
+    return _files_listed({str(file): file for file in files if file.resolve() not in ours and _is_config(file)}, "") + (
+        _files_listed(shipped, plugins.OURS)
+    )
+
+
+def _examples() -> Rows:
+    return _files_listed(shipped_examples(), plugins.OURS)
+
+
+def _files_listed(files: dict[str, Path], distribution: str) -> Rows:
+    """Name, first comment and path of each, the path from here where it lies below."""
+    here = Path.cwd()
+    return [
+        (name, _first_comment(file), distribution, str(file.relative_to(here) if file.is_relative_to(here) else file))
+        for name, file in files.items()
+    ]
 
 
 def _is_config(file: Path) -> bool:
@@ -110,4 +127,5 @@ KINDS: dict[str, Callable[[], Rows]] = {
     "readers": _files("readers"),
     "exporters": _files("exporters"),
     "configs": _configs,
+    "examples": _examples,
 }

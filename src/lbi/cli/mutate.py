@@ -19,8 +19,8 @@ ATTEMPTS = 3  # of a mutation whose sandbox broke
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What the command line says."""
+class MutationOptions:
+    """What the command line says: where, how many, which and how."""
 
     repository: Path
     out: Path
@@ -36,51 +36,51 @@ class Wanted:
     unsafe: bool
 
 
-def mutate(wanted: Wanted, as_json: bool, quiet: bool) -> int:
+def mutate(options: MutationOptions, as_json: bool, quiet: bool) -> int:
     """Write the tasks and print what the mutations came to; 1 if none breaks a test."""
-    if not wanted.repository.is_dir():
-        raise UserError(f"no repository at {wanted.repository}: there is no such folder")
-    if not wanted.out.parent.is_dir():
-        raise UserError(f"cannot write {wanted.out}: there is no folder {wanted.out.parent}")
-    if wanted.out.resolve().is_relative_to(wanted.repository.resolve()):
-        raise UserError(f"{wanted.out} lies in the repository, in which nothing is written; choose another --out")
-    ground = _ground(wanted)
-    tries = Tries(wanted.out.with_suffix(".tried.jsonl"), fingerprint(ground))
-    found = asyncio.run(_search(wanted, ground, tries, Progress(Console(stderr=True), quiet=quiet or as_json)))
+    if not options.repository.is_dir():
+        raise UserError(f"no repository at {options.repository}: there is no such folder")
+    if not options.out.parent.is_dir():
+        raise UserError(f"cannot write {options.out}: there is no folder {options.out.parent}")
+    if options.out.resolve().is_relative_to(options.repository.resolve()):
+        raise UserError(f"{options.out} lies in the repository, in which nothing is written; choose another --out")
+    ground = _ground(options)
+    tries = Tries(options.out.with_suffix(".tried.jsonl"), fingerprint(ground))
+    tasks = asyncio.run(_search(options, ground, tries, Progress(Console(stderr=True), quiet=quiet or as_json)))
     assert tries.baseline is not None
-    write_tasks(wanted.out, ground, tries.baseline, found)
+    write_tasks(options.out, ground, tries.baseline, tasks)
     counts = dict(sorted(tries.counts().items()))
     if as_json:
-        print(json.dumps({"tasks": len(found), "tried": counts, "file": str(wanted.out)}, indent=2))
+        print(json.dumps({"tasks": len(tasks), "tried": counts, "file": str(options.out)}, indent=2))
     else:
-        said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-        print(f"{len(found)} tasks in {wanted.out}; mutations tried so far: {said}")
-    return 0 if found else 1
+        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+        print(f"{len(tasks)} tasks in {options.out}; mutations tried so far: {verdicts}")
+    return 0 if tasks else 1
 
 
-def _ground(wanted: Wanted) -> Ground:
-    if wanted.python and wanted.requirements:
+def _ground(options: MutationOptions) -> Ground:
+    if options.python and options.requirements:
         raise UserError("--python is an interpreter that has everything, --with is installed into a fresh one; choose")
-    if wanted.python and not wanted.python.is_file():
-        raise UserError(f"no interpreter at {wanted.python}")
-    own = wanted.repository / ".venv" / "bin" / "python"
-    python = wanted.python or (own if own.is_file() and not wanted.requirements else None)
+    if options.python and not options.python.is_file():
+        raise UserError(f"no interpreter at {options.python}")
+    own = options.repository / ".venv" / "bin" / "python"
+    python = options.python or (own if own.is_file() and not options.requirements else None)
     if python is None:
-        python = interpreter(("pytest", *wanted.requirements)) / "bin" / "python"
+        python = interpreter(("pytest", *options.requirements)) / "bin" / "python"
     python = python.absolute()  # not resolved: a virtual environment is known by the link
     return Ground(
-        repository=wanted.repository,
+        repository=options.repository,
         python=python,
         binds=prefixes(python),
-        tests=tuple(wanted.tests),
-        wall_seconds=wanted.seconds,
-        unsafe=wanted.unsafe,
+        tests=tuple(options.tests),
+        wall_seconds=options.seconds,
+        unsafe=options.unsafe,
     )
 
 
-async def _search(wanted: Wanted, ground: Ground, tries: Tries, progress: Progress) -> list[Tried]:
-    """Try mutations in their order until as many as wanted break something; what was tried before is not again."""
-    chosen = candidates(ground.repository, wanted.only, wanted.seed)[: wanted.limit or None]
+async def _search(options: MutationOptions, ground: Ground, tries: Tries, progress: Progress) -> list[Tried]:
+    """Try mutations in their order until as many as asked for break something; none is tried twice."""
+    chosen = candidates(ground.repository, options.only, options.seed)[: options.limit or None]
     if tries.baseline is None:
         with progress.stage("tests as they are", 1) as stage:
             tries.begin(await baseline(ground))
@@ -88,11 +88,11 @@ async def _search(wanted: Wanted, ground: Ground, tries: Tries, progress: Progre
     assert tries.baseline is not None
     before = tries.baseline
     queue = iter(enumerate(chosen))
-    found: dict[int, Tried] = {}
-    with progress.stage("mutations that break tests", wanted.count) as stage:
+    breaking: dict[int, Tried] = {}
+    with progress.stage("mutations that break tests", options.count) as stage:
 
         def enough() -> bool:
-            return len(_chosen(found, wanted.count)) >= wanted.count
+            return len(_chosen(breaking, options.count)) >= options.count
 
         async def worker() -> None:
             """One sandbox, and a fresh one where it broke."""
@@ -108,9 +108,9 @@ async def _search(wanted: Wanted, ground: Ground, tries: Tries, progress: Progre
                             if known is None:
                                 tries.add(result)
                             if result.verdict == "breaks":
-                                was = len(_chosen(found, wanted.count))
-                                found[at] = result
-                                stage.advance(len(_chosen(found, wanted.count)) - was)
+                                was = len(_chosen(breaking, options.count))
+                                breaking[at] = result
+                                stage.advance(len(_chosen(breaking, options.count)) - was)
                             waiting, broke = next(queue, None), 0
                 except EnvironmentFailure:
                     broke += 1
@@ -118,14 +118,14 @@ async def _search(wanted: Wanted, ground: Ground, tries: Tries, progress: Progre
                         raise
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(wanted.workers):
+            for _ in range(options.workers):
                 group.create_task(worker())
-    return _chosen(found, wanted.count)
+    return _chosen(breaking, options.count)
 
 
-def _chosen(found: dict[int, Tried], count: int) -> list[Tried]:
+def _chosen(breaking: dict[int, Tried], count: int) -> list[Tried]:
     """The first of each effect, in the order of the candidates."""
     different: dict[str, Tried] = {}
-    for at in sorted(found):
-        different.setdefault(same_effect(found[at]), found[at])
+    for at in sorted(breaking):
+        different.setdefault(same_effect(breaking[at]), breaking[at])
     return list(different.values())[:count]

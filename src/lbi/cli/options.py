@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lbi.config import Config, load_config, resolve
+from lbi.cli.shipped import find_config
+from lbi.config import Config, anchor, load_config, parts_of, resolve
 from lbi.errors import UserError
 from lbi.models.middleware.budget import parse_budget
 from lbi.storage.run_folder import RunFolder
 
 DEFAULT = Path("lbi.toml")
-PATHS = ("application", "benchmark")
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What was said on the command line; empty = the config decides."""
+class RunOptions:
+    """Which run, and what the command line says of its config; where an option is empty, the config decides."""
 
     source: Path | None
     out: Path | None = None
@@ -37,76 +37,93 @@ class Wanted:
         return self.source is not None and (self.source / "run.db").is_file()
 
 
-def configured(wanted: Wanted) -> tuple[Config, Path]:
+def configured(options: RunOptions) -> tuple[Config, Path]:
     """The resolved config and the run folder. Raises UserError that names the key at fault."""
-    overrides = _overrides(wanted)
-    if wanted.continues and wanted.source is not None:
-        with RunFolder(wanted.source, writing=False) as folder:
-            config = resolve(folder.config, str(wanted.source / "config.json"), overrides)
-        return config, wanted.out or wanted.source
-    if wanted.source is None and wanted.repo is not None:  # a repository needs no config file
-        name = wanted.repo.resolve().name
-        return resolve({"name": name}, "--repo", overrides), wanted.out or Path("runs") / name
-    file = _file(wanted.source)
+    overrides = _overrides(options)
+    if options.continues and options.source is not None:
+        with RunFolder(options.source, writing=False) as folder:
+            config = resolve(folder.config, str(options.source / "config.json"), overrides)
+        return config, options.out or options.source
+    if options.source is None and options.repo is not None:  # a repository needs no config file
+        name = options.repo.resolve().name
+        return resolve({"name": name}, "--repo", overrides), options.out or Path("runs") / name
+    file = _file(options.source)
     config = load_config(file, overrides)
     name = config.name if config.name != Config.model_fields["name"].default else file.stem
-    return config, wanted.out or Path("runs") / name
+    return config, options.out or Path("runs") / name
 
 
 def _file(source: Path | None) -> Path:
     if source is None and not DEFAULT.is_file():
         raise UserError(f"which config? There is no {DEFAULT} here; name a file, or let `lbi init` write one")
-    file = source or DEFAULT
+    file = find_config(source or DEFAULT)
     if file.is_dir():
         raise UserError(f"{file} is a folder without a run (no run.db); name a config file, or the folder of a run")
     return file
 
 
-def _overrides(wanted: Wanted) -> dict[str, Any]:
-    found: dict[str, Any] = dict(_setting(text) for text in wanted.settings)
-    if wanted.repo is not None:
-        if not wanted.repo.is_dir():
-            raise UserError(f"no folder {wanted.repo}; --repo takes the folder of a repository")
-        found["environment"] = "shell"
-        found["shell.repository"] = str(wanted.repo.resolve())
-    if wanted.unsafe:
-        found["shell.unsafe"] = True
-    if wanted.model:
-        found["models.default"] = wanted.model
-    if wanted.base_url:
-        found["models.base_url"] = wanted.base_url
-    if wanted.budget:
-        found["models.budget"] = parse_budget(wanted.budget)
-    if wanted.seeds:
-        found["seeds"] = numbers(wanted.seeds)
-    if wanted.workers:
-        found["workers"] = wanted.workers
-    return found
+def _overrides(options: RunOptions) -> dict[str, Any]:
+    overrides: dict[str, Any] = dict(_setting(text) for text in options.settings)
+    if options.repo is not None:
+        if not options.repo.is_dir():
+            raise UserError(f"no folder {options.repo}; --repo takes the folder of a repository")
+        overrides["environment"] = "shell"
+        overrides["shell.repository"] = str(options.repo.resolve())
+    if options.unsafe:
+        overrides["shell.unsafe"] = True
+    if options.model:
+        overrides["models.default"] = options.model
+    if options.base_url:
+        overrides["models.base_url"] = options.base_url
+    if options.budget:
+        overrides["models.budget"] = parse_budget(options.budget)
+    if options.seeds:
+        overrides["seeds"] = numbers(options.seeds)
+    if options.workers:
+        overrides["workers"] = options.workers
+    return overrides
 
 
 def _setting(text: str) -> tuple[str, Any]:
-    """``evaluation.tasks=10`` -> ("evaluation.tasks", 10); what is no TOML value is a text."""
-    key, equals, said = text.partition("=")
-    if not equals or not key.strip():
+    """``evaluation.tasks=10`` -> ("evaluation.tasks", 10). The value is TOML; a bare word is a text.
+
+    Paths are meant from the folder in which the command runs, not from that of the config.
+    """
+    key, equals, written = (part.strip() for part in text.partition("="))
+    while equals and key.count('"') % 2:  # an equals sign within a quoted part of the key
+        more, equals, written = written.partition("=")
+        key = f"{key}={more}".strip()
+    if not equals or not key:
         raise UserError(f'--set takes KEY=VALUE, such as evaluation.tasks=10, not "{text}"')
+    *parents, leaf = parts_of(key)
+    nested: dict[str, Any] = {leaf: _value(key, written)}
+    for parent in reversed(parents):
+        nested = {parent: nested}
+    anchor(nested, Path())
+    for parent in parents:
+        nested = nested[parent]
+    return key, nested[leaf]
+
+
+def _value(key: str, written: str) -> Any:
+    """A TOML value of any kind, tables and arrays too; what begins like none is a text."""
     try:
-        value = tomllib.loads(f"value = {said}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = said
-    if key.strip() in PATHS:
-        value = [_here(one) for one in value] if isinstance(value, list) else _here(value)
-    return key.strip(), value
-
-
-def _here(value: Any) -> Any:
-    """A path from where the command runs, not from where the config lies."""
-    return str(Path(value).resolve()) if isinstance(value, str) and value.endswith(".toml") else value
+        table = tomllib.loads(f"value = {written}")
+    except tomllib.TOMLDecodeError as error:
+        if written.startswith(("[", "{", '"', "'")):
+            raise UserError(
+                f"--set {key}: {written} is no TOML value ({error}); single quotes keep it from the shell"
+            ) from None
+        return written
+    if len(table) > 1:
+        raise UserError(f"--set takes one KEY=VALUE, and {key} has several; repeat --set for each")
+    return table["value"]
 
 
 def numbers(text: str) -> list[int]:
     """``0,1,2`` -> [0, 1, 2]."""
     try:
-        found = [int(part) for part in text.split(",")]
+        seeds = [int(part) for part in text.split(",")]
     except ValueError:
         raise UserError(f'seeds are whole numbers by comma, such as 0,1,2, not "{text}"') from None
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(seeds))

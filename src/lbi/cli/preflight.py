@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from lbi import plugins
 from lbi.config import Config
 from lbi.environments import open_environments
-from lbi.errors import UserError
+from lbi.errors import UserError, UserErrors
 from lbi.evaluation.benchmark import load_benchmarks
 from lbi.models.embeddings import open_embedder
 from lbi.models.middleware.base import MemoryCalls
@@ -14,21 +16,35 @@ from lbi.models.middleware.stack import wrapped
 from lbi.models.pricing import Prices
 from lbi.models.registry import MissingKey, open_model, raise_missing_keys
 from lbi.protocols import Model
-from lbi.rollouts.explorer import agent_for_rollouts
 
 
 async def check_config(config: Config) -> None:
-    """Names, files, keys and prices. Raises UserError."""
-    for arm in config.evaluation.arms:
-        plugins.load("agents", arm.agent)
-    plugins.load("agents", agent_for_rollouts(config))
-    for name in config.synthesis.filters:
-        plugins.load("filters", name)
-    _check_arms(config)
+    """Names, files, keys and prices. Raises UserError; wrong names are told all at once."""
+    mistakes = list(_wrong_names(config))
+    if len(mistakes) > 1:
+        raise UserErrors(f"the config has {len(mistakes)} mistakes", mistakes)
+    if mistakes:
+        raise UserError(mistakes[0])
     if config.benchmark:
         load_benchmarks(config.benchmark)
     await open_environments(config, lambda png: "").close()
     await _check_models(config)
+
+
+def _wrong_names(config: Config) -> Iterator[str]:
+    agents = dict.fromkeys(arm.agent for arm in config.evaluation.arms)
+    if config.synthesis.agent:
+        agents[config.synthesis.agent] = None
+    names = [("agents", name) for name in agents] + [("filters", name) for name in config.synthesis.filters]
+    for kind, name in names:
+        try:
+            plugins.load(kind, name)
+        except UserError as error:
+            yield str(error)
+    try:
+        _check_arms(config)
+    except UserError as error:
+        yield str(error)
 
 
 def _check_arms(config: Config) -> None:

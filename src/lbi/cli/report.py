@@ -1,4 +1,4 @@
-"""report: a run folder -> report.html anew, and its tables."""
+"""report: a run folder -> report.html anew, and its result or all its tables."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ import webbrowser
 from pathlib import Path
 
 from lbi.cli import open_console
-from lbi.cli.tables import print_summary, summary
+from lbi.cli.tables import print_result, print_tables, summary
 from lbi.report import write_report
 from lbi.storage.run_folder import RunFolder
 
 
-def report(run: Path, show: bool, as_json: bool) -> int:
+def report(run: Path, tables: bool, show: bool, as_json: bool) -> int:
     """Reads only, so it also works while the run goes on."""
     with RunFolder(run, writing=False) as folder:
         file = write_report(folder)
-        found = summary(folder)
+        result = summary(folder)
     if as_json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
-    else:
+        print(json.dumps(result, indent=2, ensure_ascii=False))
+    elif tables:
         console = open_console()
-        print_summary(console, found)
-        console.print(f"Report: {file}", soft_wrap=True, highlight=False)
+        print_tables(console, result)
+        console.print(f"Report: {file}", soft_wrap=True, markup=False, highlight=False)
+    else:
+        print_result(open_console(), result)
     if show:
         webbrowser.open(file.resolve().as_uri())
     return 0

@@ -1,4 +1,4 @@
-"""run, synthesize, evaluate: a config -> a run folder with its report, and the tables in the terminal."""
+"""run, synthesize, evaluate: a config -> a run folder with its report, and the result in the terminal."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from pathlib import Path
 from rich.console import Console
 
 from lbi.cli import FOLDER, open_console
-from lbi.cli.options import Wanted, configured
+from lbi.cli.options import DEFAULT, RunOptions, configured
 from lbi.cli.preflight import check_config
-from lbi.cli.tables import print_summary, print_times, summary
+from lbi.cli.tables import print_result, summary
 from lbi.config import Config
 from lbi.context import RunOutcome
 from lbi.errors import UserError
-from lbi.monitoring.progress import FORMS, Form, Progress
+from lbi.monitoring.progress import STYLES, Progress, ProgressStyle
 from lbi.monitoring.telemetry import open_telemetry
 from lbi.pipeline import Only
 from lbi.pipeline import run as run_pipeline
 from lbi.storage.database import address
 from lbi.storage.run_folder import RunFolder
 
-__all__ = ["How", "Wanted", "run"]
+__all__ = ["OutputOptions", "RunOptions", "run"]
 
 
 @dataclass(frozen=True)
-class How:
-    """What was said of the way in which a command is to work."""
+class OutputOptions:
+    """What a command shows and where; and whether it only plans, or works beside another process."""
 
     dry_run: bool = False
     as_json: bool = False
@@ -42,55 +42,50 @@ class How:
     join: bool = False
     otel: bool = False
 
-    def form(self) -> Form:
-        """Of the progress. Raises UserError for one that there is not."""
-        if self.progress not in FORMS:
-            raise UserError(f"there is no progress {self.progress!r}; choose one of {', '.join(FORMS)}")
+    def style(self) -> ProgressStyle:
+        """How progress is shown. Raises UserError for a style that there is not."""
+        if self.progress not in STYLES:
+            raise UserError(f"there is no progress {self.progress!r}; choose one of {', '.join(STYLES)}")
         if self.quiet:
             return "none"
         if self.progress == "auto" and self.as_json and not sys.stderr.isatty():
             return "json"
-        return next(form for form in FORMS if form == self.progress)
+        return next(style for style in STYLES if style == self.progress)
 
 
-def run(wanted: Wanted, only: Only, how: How) -> int:
+def run(options: RunOptions, only: Only, output: OutputOptions) -> int:
     """Everything that the three commands share. The answer goes to stdout, progress to stderr."""
-    dry_run, as_json = how.dry_run, how.as_json
-    form = how.form()
-    if only == "evaluation" and not wanted.continues:
-        raise UserError(f"{wanted.source} is no run folder; `lbi evaluate` measures with the examples of a run")
-    config, out = configured(wanted)
-    if dry_run:
+    style = output.style()
+    if only == "evaluation" and not options.continues:
+        raise UserError(f"{options.source} is no run folder; `lbi evaluate` measures with the examples of a run")
+    config, out = configured(options)
+    if output.dry_run:
         from lbi.cli.plan import show_plan
 
-        return show_plan(config, out, only, as_json)
+        return show_plan(config, out, only, output.as_json)
     asyncio.run(check_config(config))
-    if only == "evaluation" and wanted.source is not None and out.resolve() != wanted.source.resolve():
-        _copy_examples(wanted.source, out)
+    if only == "evaluation" and options.source is not None and out.resolve() != options.source.resolve():
+        _copy_examples(options.source, out)
     FOLDER.set(out)
-    ended = _carried_out(config, out, form, only, how)
+    outcome = _carried_out(config, out, style, only, output)
     with RunFolder(out, writing=False) as folder:
-        found = summary(folder, ended)
-    if as_json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        result = summary(folder, outcome)
+    if output.as_json:
+        print(json.dumps(result, indent=2, ensure_ascii=False))
     else:
-        console = open_console()
-        print_summary(console, found)
-        print_times(console, found)
-        console.print(f"Report: {ended.report}", soft_wrap=True, highlight=False)
+        print_result(open_console(), result, str(options.source or DEFAULT))
     return 0
 
 
-def _carried_out(config: Config, out: Path, form: Form, only: Only, how: How) -> RunOutcome:
+def _carried_out(config: Config, out: Path, style: ProgressStyle, only: Only, output: OutputOptions) -> RunOutcome:
     console = Console(stderr=True)
-    if form not in ("none", "json"):
+    if style not in ("none", "json"):
         console.print(f"Run folder {out}; the same command continues it at any time.", soft_wrap=True, highlight=False)
     _keep_log(out)
-    telemetry = open_telemetry(how.otel)
+    telemetry = open_telemetry(output.otel)
     try:
-        return asyncio.run(
-            run_pipeline(config, out, Progress(console, form=form), only=only, join=how.join, telemetry=telemetry)
-        )
+        progress = Progress(console, style=style)
+        return asyncio.run(run_pipeline(config, out, progress, only=only, join=output.join, telemetry=telemetry))
     finally:
         telemetry.close()
 

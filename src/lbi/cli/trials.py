@@ -83,16 +83,16 @@ async def _tried(environment: Environment, task: Task, how: str) -> tuple[float 
 
 
 def _row(benchmark: str, task: Task, gold: tuple[float | None, str], nothing: tuple[float | None, str]) -> Row:
-    found = []
+    problems = []
     if gold[0] != 1:
-        found.append(f"gold: {gold[1]}")
+        problems.append(f"gold: {gold[1]}")
     if nothing[0] != 0:
-        found.append("nothing: " + (nothing[1] if nothing[0] is None else "scores without an action"))
+        problems.append("nothing: " + (nothing[1] if nothing[0] is None else "scores without an action"))
     return {
         "what": f"{benchmark}: {task.name}",
         "task": task.name,
-        "passed": not found,
+        "passed": not problems,
         "gold": gold[0],
         "nothing": nothing[0],
-        "found": "; ".join(found),
+        "found": "; ".join(problems),
     }

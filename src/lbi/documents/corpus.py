@@ -84,11 +84,11 @@ def read_corpus(
         dates = _dates(source)
         for raw in _raws(source, timeout):
             date = dates.get(raw.name.partition("/")[2], "") if dates and isinstance(raw, Raw) else source.date
-            found = raw if isinstance(raw, Skipped) else _documents(raw, source, date, longest, shortest)
-            if isinstance(found, Skipped):
-                skipped.append(found)
+            content = raw if isinstance(raw, Skipped) else _documents(raw, source, date, longest, shortest)
+            if isinstance(content, Skipped):
+                skipped.append(content)
             else:
-                documents |= {document.id: document for document in found}
+                documents |= {document.id: document for document in content}
     return Corpus(documents=tuple(documents.values()), skipped=tuple(skipped))
 
 
@@ -132,8 +132,8 @@ def _stem(name: str) -> str:
 
 def _iso(date: str) -> str:
     """The day that a document states; anything but an ISO date may mean several."""
-    found = re.search(r"\b\d{4}-\d{2}-\d{2}\b", date)
-    return found[0] if found else ""
+    day = re.search(r"\b\d{4}-\d{2}-\d{2}\b", date)
+    return day[0] if day else ""
 
 
 # formats

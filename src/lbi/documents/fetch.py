@@ -31,6 +31,31 @@ _NO_DOCUMENTS = frozenset((
     ".png", ".jpg", ".jpeg", ".gif", ".webp", ".ico", ".woff", ".woff2", ".ttf", ".pyc", ".so", ".zip", ".gz",
 ))
 # fmt: on
+#: files for programs by their whole name: recipes of builds and packages, which are found beside documents too
+_BUILD_FILES = frozenset(
+    (
+        "makefile",
+        "gnumakefile",
+        "bsdmakefile",
+        "cmakelists.txt",
+        "dockerfile",
+        "containerfile",
+        "justfile",
+        "rakefile",
+        "gemfile",
+        "pipfile",
+        "procfile",
+        "vagrantfile",
+        "jenkinsfile",
+        "robots.txt",
+        "codeowners",
+        "cname",
+    )
+)  # fmt: skip
+_REQUIREMENTS = re.compile(r"(?:[\w.-]*[-_.])?(?:requirements|constraints)(?:[-_.][\w.-]*)?\.(?:txt|in)")
+#: code that configures a documentation tool, where the tool's own start page lies beside it
+_TOOL_CONFIG = "conf.py"
+_START_PAGES = ("index.rst", "index.md", "index.txt", "contents.rst", "contents.txt")
 _MAGIC = {
     b"%PDF": "a PDF; convert it to text first",
     b"PK\x03\x04": "an archive or office file; convert it to text first",
@@ -88,10 +113,10 @@ def decode(raw: Raw) -> str:
 
 def _declared(content: bytes) -> str:
     """The encoding that an HTML page says it is in."""
-    found = re.search(
+    declaration = re.search(
         rb"""<(?:meta|\?xml)[^>]{0,200}(?:charset|encoding)\s*=\s*["']?([\w.:-]+)""", content[:4_000], re.I
     )
-    return found[1].decode("ascii") if found else ""
+    return declaration[1].decode("ascii") if declaration else ""
 
 
 # files and folders
@@ -104,14 +129,26 @@ def _local(path: Path, any_ending: bool, also: tuple[str, ...]) -> Iterator[Raw 
             name = f"{path.resolve().name}/{file.relative_to(path).as_posix()}"
             if problem:
                 yield Skipped(source=name, reason=problem)
-            elif not any_ending and file.suffix.lower() in _NO_DOCUMENTS.difference(also):
-                yield Skipped(source=name, reason=f"not a document by its ending {file.suffix}")
+            elif not any_ending and (reason := _no_document(file, also)):
+                yield Skipped(source=name, reason=reason)
             else:
                 yield _load(file, name)
     elif path.exists():
         yield _load(path, path.name)
     else:
         raise UserError(f"no documents at {path}: there is no such file or folder; correct the path in the config")
+
+
+def _no_document(file: Path, also: tuple[str, ...]) -> str:
+    """Why a file that is found in a folder is no document, or ""."""
+    name = file.name.lower()
+    if name in _BUILD_FILES or _REQUIREMENTS.fullmatch(name):
+        return "a build file, not a document"
+    if name == _TOOL_CONFIG and any((file.parent / page).is_file() for page in _START_PAGES):
+        return "configuration of a documentation tool, not a document"
+    if file.suffix.lower() in _NO_DOCUMENTS.difference(also):
+        return f"not a document by its ending {file.suffix}"
+    return ""
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, str]]:

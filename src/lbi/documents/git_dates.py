@@ -1,4 +1,4 @@
-"""A repository's folder -> the date of each of its files: {"src/pkg/mod.py": "2025-01-31T12:00:00+00:00"}."""
+"""The date of each file of a repository, by git: {"src/pkg/mod.py": "2025-01-31T12:00:00+00:00"}."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
-#: archives are built with dates like these in place of real ones (1980: zip, 2020-02-02: hatch)
+#: dates that archives are given in place of real ones (1980: zip, 2020-02-02: hatch)
 _MADE_UP = frozenset({"1970-01-01", "1980-01-01", "1985-10-26", "2020-02-02"})
 
 
 def file_dates(folder: Path) -> dict[str, str]:
-    """ISO moment of the last commit of each file; without a history, for all the moment of the newest file.
+    """{path in the folder: ISO time of the file's last commit}; without a git history, for all that of the newest file.
 
-    A file that was changed since its last commit, or was never committed, has no date. Paths are below the folder.
+    A file that was changed since its last commit, or was never committed, is left out.
     """
     committed = _committed(folder)
     if committed is not None:
@@ -25,24 +25,24 @@ def file_dates(folder: Path) -> dict[str, str]:
 
 
 def _files(folder: Path) -> list[str]:
-    found = []
+    paths = []
     for root, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(root, name).relative_to(folder).as_posix() for name in files]
-    return found
+        paths += [Path(root, name).relative_to(folder).as_posix() for name in files]
+    return paths
 
 
 def _newest(folder: Path) -> str:
     moments = [datetime.fromtimestamp((folder / path).lstat().st_mtime, UTC) for path in _files(folder)]
-    real = [moment for moment in moments if moment.date().isoformat() not in _MADE_UP]
-    return max(real).isoformat(timespec="seconds") if real else ""
+    plausible = [moment for moment in moments if moment.date().isoformat() not in _MADE_UP]
+    return max(plausible).isoformat(timespec="seconds") if plausible else ""
 
 
 def _committed(folder: Path) -> dict[str, str] | None:
-    """By git; None where the folder is no repository's root, or there is no git."""
+    """Dates of the last commits; None if the folder is not the root of a repository, or git is not installed."""
     if not (folder / ".git").exists() or shutil.which("git") is None:
         return None
-    # newest first, so the first commit that names a file is its last; merges are told by what they change
+    # newest first, so the first commit that names a file is its last one; merges list what they change
     printed = _git(folder, "log", "-m", "--first-parent", "--no-renames", "--name-only", "-z", "--format=%x01%cI")
     dates: dict[str, str] = {}
     for commit in printed.split("\x01")[1:]:
@@ -58,7 +58,7 @@ def _committed(folder: Path) -> dict[str, str] | None:
 
 def _git(folder: Path, *arguments: str) -> str:
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    # a folder's own settings may name programs to run; none of those that log and status would
+    # the folder's own git settings may name programs to run: those that log and status would run are turned off
     settings = (
         "-c",
         "core.fsmonitor=false",
@@ -67,7 +67,7 @@ def _git(folder: Path, *arguments: str) -> str:
         "-c",
         f"safe.directory={folder.resolve()}",
     )
-    done = subprocess.run(
+    completed = subprocess.run(
         ["git", "-C", str(folder), *settings, *arguments], env=env, capture_output=True, timeout=300, check=False
     )
-    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""
+    return completed.stdout.decode("utf-8", "replace") if completed.returncode == 0 else ""

@@ -1,6 +1,6 @@
-"""Cut a page into sections of a useful size: Section(headings=("Guide", "Install"), text="## Install\\n\\nRun ...").
+"""Page -> sections of a useful size: Section(headings=("Guide", "Install"), text="## Install\\n\\nRun ...").
 
-Sections are contiguous: joined together they are the page again, so nothing is lost and nothing is said twice.
+Sections are contiguous: joined together they are the page again, so nothing is lost or repeated.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One file or web page as its reader understood it; title and date are "" where it does not tell."""
+    """One file or web page as its reader understood it; title and date are "" if it has none."""
 
     sections: tuple[Section, ...]
     title: str = ""
@@ -34,7 +34,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A paragraph, or with ``level`` > 0 a heading. Tight ones (items, rows) follow without a blank line."""
+    """A paragraph, or a heading if ``level`` > 0. Two tight ones (list items, rows) have no blank line between them."""
 
     text: str
     level: int = 0
@@ -42,7 +42,7 @@ class Block:
 
 
 def assemble(blocks: Iterable[Block]) -> tuple[Section, ...]:
-    """Sections of a page whose markup was rendered to blocks; headings are written the Markdown way."""
+    """The blocks of a page as sections; headings are written as in Markdown."""
     parts: list[tuple[int, str, list[str]]] = []
     tight = False
     for block in blocks:
@@ -57,7 +57,7 @@ def assemble(blocks: Iterable[Block]) -> tuple[Section, ...]:
 
 
 def fenced(code: str) -> str:
-    """Code between fences longer than any in it, so that nothing in it can end them."""
+    """Code as a fenced block, with a fence longer than any in the code, so that nothing in it can end the block."""
     inside = max((len(run) for run in re.findall(r"`{3,}", code)), default=2)
     fence = "`" * (inside + 1)
     return f"{fence}\n{code}\n{fence}"
@@ -68,7 +68,7 @@ def outline(parts: Iterable[tuple[int, str, str]]) -> tuple[Section, ...]:
     path: list[tuple[int, str]] = []
     sections = []
     for level, heading, text in parts:
-        path = [known for known in path if known[0] < level]
+        path = [heading_above for heading_above in path if heading_above[0] < level]
         if level:
             path.append((level, heading))
         sections.append(Section(tuple(name for _, name in path), text))
@@ -76,7 +76,7 @@ def outline(parts: Iterable[tuple[int, str, str]]) -> tuple[Section, ...]:
 
 
 def fit(sections: Sequence[Section], longest: int = LONGEST, shortest: int = SHORTEST) -> tuple[Section, ...]:
-    """Join what is too short to a neighbour, and split what is too long at paragraphs."""
+    """Join sections that are too short to a neighbour, and split those that are too long, if possible at paragraphs."""
     return tuple(
         Section(section.headings, piece)
         for section in _joined(sections, longest, shortest)
@@ -85,12 +85,15 @@ def fit(sections: Sequence[Section], longest: int = LONGEST, shortest: int = SHO
 
 
 def trimmed(text: str) -> str:
-    """Without blank lines around it; the indentation of the first line means something and stays."""
+    """The text without blank lines around it; the indentation of its first line has a meaning and stays."""
     return re.sub(r"\A(?:[^\S\n]*\n)+", "", text).rstrip()
 
 
 def split(text: str, longest: int = LONGEST, shortest: int = SHORTEST) -> list[str]:
-    """Pieces of at most ``longest`` characters, cut between paragraphs where possible; a tiny rest stays attached."""
+    """Pieces of at most ``longest`` characters, cut between paragraphs if possible.
+
+    A last piece of fewer than ``shortest`` characters stays with the piece before it.
+    """
     pieces: list[str] = []
     current = ""
     for part in _cuttable(text, longest):
@@ -115,7 +118,7 @@ def _cuttable(text: str, longest: int) -> Iterator[str]:
 
 
 def _cut(text: str, start: int, longest: int) -> int:
-    """Where to cut a paragraph that is too long: after a line, else a sentence, else a word."""
+    """Where to cut a paragraph that is too long: after a line, else after a sentence, else after a word."""
     for mark in ("\n", ". ", " "):
         at = text.rfind(mark, start + 1, start + longest)
         if at > 0:
@@ -142,35 +145,38 @@ def _lines(text: str) -> list[str]:
 
 
 def _fence_after(line: str, fence: str) -> str:
-    """The fence that is open after this line, "" for none."""
-    found = _FENCE.match(line)
-    if not found:
+    """The fence that is open after this line; "" if none is."""
+    match = _FENCE.match(line)
+    if not match:
         return fence
     if not fence:
-        return found[1]
-    return "" if found[1].startswith(fence) else fence
+        return match[1]
+    return "" if match[1].startswith(fence) else fence
 
 
 def _joined(sections: Sequence[Section], longest: int, shortest: int) -> list[Section]:
-    done: list[Section] = []
-    waiting: Section | None = None
+    joined: list[Section] = []
+    carried: Section | None = None
     for index, section in enumerate(sections):
-        current = section if waiting is None else _join(waiting, section)
-        waiting = None
+        current = section if carried is None else _join(carried, section)
+        carried = None
         following = sections[index + 1] if index + 1 < len(sections) else None
         if len(current.text.strip()) >= shortest:
-            done.append(current)
-        elif following and _goes_forward(section, done[-1] if done else None, following):
-            waiting = current
-        elif done and len(done[-1].text) < longest:
-            done[-1] = _join(done[-1], current)
+            joined.append(current)
+        elif following and _goes_forward(section, joined[-1] if joined else None, following):
+            carried = current
+        elif joined and len(joined[-1].text) < longest:
+            joined[-1] = _join(joined[-1], current)
         else:
-            done.append(current)
-    return done
+            joined.append(current)
+    return joined
 
 
 def _goes_forward(short: Section, before: Section | None, after: Section) -> bool:
-    """A bare chapter heading belongs to its first section, the last words of a chapter to that chapter."""
+    """Whether to join a short section to the one after it: a chapter's bare heading goes to its first section.
+
+    The last words of a chapter stay with that chapter.
+    """
     if after.headings[: len(short.headings)] == short.headings or before is None:
         return True
     parent = short.headings[:-1]
@@ -178,6 +184,6 @@ def _goes_forward(short: Section, before: Section | None, after: Section) -> boo
 
 
 def _join(first: Section, second: Section) -> Section:
-    """One section of both; the longer one names it."""
+    """Both as one section, with the headings of the longer one."""
     named = first if len(first.text.strip()) > len(second.text.strip()) else second
     return Section(named.headings, first.text + second.text)

@@ -81,7 +81,7 @@ def _unquoted(text: str, at: int, first: bool) -> tuple[Argument, int]:
 def unescape(text: str) -> str:
     """Backslash escapes of JSON and Python; an unknown one keeps its backslash (a Windows path, a regex)."""
 
-    def one(match: re.Match[str]) -> str:
+    def meaning(match: re.Match[str]) -> str:
         code = match[1]
         if code[0] == "u" and len(code) == 5:
             return chr(int(code[1:], 16))
@@ -89,6 +89,6 @@ def unescape(text: str) -> str:
             return _ESCAPES[code]
         return code if code in "\"'\\/`“”‘’" else match[0]
 
-    joined = re.sub(r"\\(u[0-9a-fA-F]{4}|.)", one, text, flags=re.S)
+    joined = re.sub(r"\\(u[0-9a-fA-F]{4}|.)", meaning, text, flags=re.S)
     # JSON writes characters beyond the basic plane as two surrogates
     return sound(joined)

@@ -1,4 +1,4 @@
-"""The arms of an evaluation: which tasks they get, and which examples each may retrieve from."""
+"""The arms of an evaluation: which held-out tasks all of them get, and which examples each may retrieve from."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from lbi.config import Data
 from lbi.records import Document, Example, Task, Trajectory
-from lbi.retrieval.leakage import example_dates, latest
+from lbi.retrieval.leakage import example_dates, latest_date
 from lbi.synthesis.backward import without_duplicates
 
-#: which kinds of examples an arm's data are made of
+#: an arm's data -> the kinds of its examples
 KINDS: Mapping[Data, tuple[str, ...]] = {
     "none": (),
     "forward": ("forward",),
@@ -21,37 +21,44 @@ KINDS: Mapping[Data, tuple[str, ...]] = {
 
 
 def stratified(tasks: Sequence[Task], count: int, seed: int = 0) -> list[Task]:
-    """``count`` tasks spread evenly over categories, and over levels within them; 0 = all. Seeded, nested in count."""
+    """``count`` tasks, spread evenly over categories and over the levels within each; 0 = all.
+
+    Seeded; a smaller count gives a part of what a larger one gives.
+    """
     if count <= 0 or count >= len(tasks):
         return list(tasks)
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     strata: dict[tuple[str, int], list[Task]] = {}
     for task in sorted(tasks, key=lambda task: task.name):
         strata.setdefault((task.category, task.level), []).append(task)
-    for some in strata.values():
-        chance.shuffle(some)
+    for group in strata.values():
+        rng.shuffle(group)
     by_category: dict[str, list[Task]] = {}
-    for (category, _), some in sorted(strata.items(), key=lambda item: item[0]):
+    for (category, _), group in sorted(strata.items(), key=lambda item: item[0]):
         by_category.setdefault(category, [])
-        by_category[category] = _interleave(by_category[category], some)
+        by_category[category] = _interleave(by_category[category], group)
     chosen: list[Task] = []
     while len(chosen) < count:
-        for some in by_category.values():
-            if some and len(chosen) < count:
-                chosen.append(some.pop(0))
+        for group in by_category.values():
+            if group and len(chosen) < count:
+                chosen.append(group.pop(0))
     return chosen
 
 
-def _interleave(one: list[Task], other: list[Task]) -> list[Task]:
-    mixed = [(index / max(len(one), 1), 0, task) for index, task in enumerate(one)]
-    mixed += [(index / max(len(other), 1), 1, task) for index, task in enumerate(other)]
+def _interleave(first: list[Task], second: list[Task]) -> list[Task]:
+    mixed = [(index / max(len(first), 1), 0, task) for index, task in enumerate(first)]
+    mixed += [(index / max(len(second), 1), 1, task) for index, task in enumerate(second)]
     return [task for _, _, task in sorted(mixed, key=lambda item: item[:2])]
 
 
 def examples_for(
     data: Data, examples: Sequence[tuple[Example, Trajectory]], seed: int, share: float = 1.0
 ) -> list[tuple[Example, Trajectory]]:
-    """The examples of one arm. ``share`` keeps those of a seeded part of the trajectories, nested in the share."""
+    """The kept examples of an arm. ``share`` < 1 keeps those of a seeded part of the trajectories.
+
+    A smaller share gives a part of what a larger one gives. With the data "shuffled" instructions change places: the
+    control that shows whether it matters that an instruction fits its steps.
+    """
     chosen = [(e, t) for e, t in examples if e.kind in KINDS[data] and e.kept]
     chosen = without_duplicates(chosen)
     if share < 1.0:
@@ -72,11 +79,11 @@ def dates_of_examples(
     examples: Sequence[tuple[Example, Trajectory]],
     documents: Sequence[Document],
 ) -> dict[str, str]:
-    """Id of an arm's example -> the date of what it comes from; with another's label, the later of both."""
+    """{id of an arm's example: date of its sources}. If its instruction is another's, the later date of both."""
     dates = example_dates([*examples, *chosen], documents)
     if data == "shuffled":
         labels: dict[str, list[str]] = {}
         for example, _ in examples:
             labels.setdefault(example.instruction, []).append(dates[example.id])
-        dates |= {e.id: latest([dates[e.id], *labels.get(e.instruction, [])]) for e, _ in chosen}
+        dates |= {e.id: latest_date([dates[e.id], *labels.get(e.instruction, [])]) for e, _ in chosen}
     return {example.id: dates[example.id] for example, _ in chosen}

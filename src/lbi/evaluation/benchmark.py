@@ -1,4 +1,4 @@
-"""A file of held-out tasks -> tasks with checks and gold solutions. One TOML file per benchmark (docs/formats.md)."""
+"""Benchmarks: held-out tasks with checks and gold solutions, one TOML file for each benchmark (docs/formats.md)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lbi.records import Check, Task
 
 
 class HeldOut(BaseModel):
-    """One task of the file."""
+    """One held-out task."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,25 +34,26 @@ class HeldOut(BaseModel):
     start_url: str = ""
     date: str = ""
     seen: bool = False
-    """Somebody looked at how agents fail at it while the method was made; reports tell these tasks apart."""
+    """Somebody looked at how agents fail at it while the method was being developed. Reports show such tasks apart."""
 
 
 class Benchmark(BaseModel):
-    """The file."""
+    """Held-out tasks of one environment and application; the content of a benchmark's file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     environment: str = "web"
-    """Family of environments that its tasks are done in."""
+    """Kind of environment: web, shell, repository."""
     application: str = ""
     seen: bool = False
-    """Of every task of the file."""
+    """Every task counts as seen (``HeldOut.seen``)."""
     task: tuple[HeldOut, ...] = Field(min_length=1)
 
     def tasks(self, environment: str) -> list[Task]:
-        found = [Task(environment=environment, **task.model_dump()) for task in self.task]
-        return [task.model_copy(update={"seen": True}) for task in found] if self.seen else found
+        """The tasks as records, for the environment of this name."""
+        tasks = [Task(environment=environment, **task.model_dump()) for task in self.task]
+        return [task.model_copy(update={"seen": True}) for task in tasks] if self.seen else tasks
 
 
 def shipped_benchmarks() -> tuple[str, ...]:
@@ -61,66 +62,67 @@ def shipped_benchmarks() -> tuple[str, ...]:
 
 
 def load_benchmark(name_or_path: str) -> Benchmark:
-    """A shipped benchmark by name, or the user's own by path. Raises UserError.
+    """A shipped or installed benchmark by name, or any other by path. Raises UserError.
 
-    Instances of repositories with bugs are held-out tasks too: a file of recipes, or a data set of SWE-bench's format
-    by path or on a hub.
+    A path may also lead to repositories with bugs: a file of recipes, or a data set in the format of SWE-bench. Such a
+    data set can be read from a hub, too.
     """
     if is_on_hub(name_or_path):
-        return _of_repositories(load_instances(fetch(name_or_path)), name_or_path)
+        return _from_instances(load_instances(fetch(name_or_path)), name_or_path)
     if name_or_path in plugins.names("benchmarks"):
-        return _brought(name_or_path)
+        return _from_plug_in(name_or_path)
     if Path(name_or_path).suffix in DATA_SETS:
-        return _of_repositories(load_instances(Path(name_or_path).expanduser()), name_or_path)
+        return _from_instances(load_instances(Path(name_or_path).expanduser()), name_or_path)
     text = _text(name_or_path)
     try:
         raw: dict[str, Any] = tomllib.loads(text)
         if "instance" in raw:
             recipes = parse_recipes(text, f"benchmark {name_or_path}")
-            return _of_repositories([draft(recipe) for recipe in recipes.instance], name_or_path, recipes.name)
+            return _from_instances([draft(recipe) for recipe in recipes.instance], name_or_path, recipes.name)
         benchmark = Benchmark.model_validate(raw)
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"benchmark {name_or_path}: {error}") from None
     except ValidationError as error:
         raise UserError(f"benchmark {name_or_path}: {explain(error, Benchmark)}") from None
     names = [task.name for task in benchmark.task]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UserError(f"benchmark {name_or_path}: the name {twice[0]!r} is used twice; each task needs its own")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise UserError(f"benchmark {name_or_path}: the name {repeated[0]!r} is used twice; each task needs its own")
     return benchmark
 
 
 def load_benchmarks(names: str | Sequence[str]) -> Benchmark:
-    """One benchmark, or several as one, whose tasks are then called BENCHMARK/TASK. Raises UserError."""
+    """One benchmark, or several joined into one, whose tasks are then called BENCHMARK/TASK. Raises UserError."""
     if isinstance(names, str):
         return load_benchmark(names)
     if len(names) == 1:
         return load_benchmark(names[0])
     parts = [load_benchmark(name) for name in names]
-    for one in parts[1:]:
-        for key in ("environment", "application"):
-            if getattr(one, key) != getattr(parts[0], key):
+    for benchmark in parts[1:]:
+        for field in ("environment", "application"):
+            if getattr(benchmark, field) != getattr(parts[0], field):
                 raise UserError(
-                    f"benchmarks {parts[0].name} and {one.name} differ in their {key}; a run has one, so run them apart"
+                    f"benchmarks {parts[0].name} and {benchmark.name} differ in their {field}; "
+                    "a run has one, so run them apart"
                 )
-    called = [one.name for one in parts]
-    twice = sorted({name for name in called if called.count(name) > 1})
-    if twice:
-        raise UserError(f"two benchmarks are called {twice[0]!r}; each needs a name of its own")
+    benchmark_names = [benchmark.name for benchmark in parts]
+    repeated = sorted({name for name in benchmark_names if benchmark_names.count(name) > 1})
+    if repeated:
+        raise UserError(f"two benchmarks are called {repeated[0]!r}; each needs a name of its own")
     return Benchmark(
-        name=", ".join(called),
+        name=", ".join(benchmark_names),
         environment=parts[0].environment,
         application=parts[0].application,
         task=tuple(
-            task.model_copy(update={"name": f"{one.name}/{task.name}", "seen": task.seen or one.seen})
-            for one in parts
-            for task in one.task
+            task.model_copy(update={"name": f"{benchmark.name}/{task.name}", "seen": task.seen or benchmark.seen})
+            for benchmark in parts
+            for task in benchmark.task
         ),
     )
 
 
-def _brought(name: str) -> Benchmark:
-    """The benchmark of another distribution: its plug-in has ``load() -> Benchmark``."""
+def _from_plug_in(name: str) -> Benchmark:
+    """The benchmark of another distribution, whose plug-in has the function ``load() -> Benchmark``."""
     benchmark = plugins.load("benchmarks", name).load()
     if not isinstance(benchmark, Benchmark):
         raise UserError(f"the benchmark {name!r} is no lbi.evaluation.benchmark.Benchmark; ask whoever made it")
@@ -142,8 +144,8 @@ def _text(name_or_path: str) -> str:
         raise UserError(f"cannot read the benchmark {path}: {error}") from None
 
 
-def _of_repositories(instances: Sequence[Instance], name_or_path: str, name: str = "") -> Benchmark:
-    """What is asked for is the problem statement, and the check is that the instance's tests pass."""
+def _from_instances(instances: Sequence[Instance], name_or_path: str, name: str = "") -> Benchmark:
+    """Instances of SWE-bench's kind as tasks: the instruction is the problem statement, the check that tests pass."""
     return Benchmark(
         name=name or Path(name_or_path).stem,
         environment="repository",

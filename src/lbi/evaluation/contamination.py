@@ -1,4 +1,4 @@
-"""Held-out tasks x synthesised instructions -> the nearest instruction of each task, and whether it is a duplicate.
+"""Contamination: finds the synthesised instruction nearest to each held-out task, and says whether it is a duplicate.
 
 Nearest(task="ticket-create-minimal", example="m3f9...", similarity=0.41, flag=False)
 """
@@ -16,15 +16,15 @@ import numpy.typing as npt
 
 from lbi.records import Record, Task
 
-NEAR = 0.9
-_CHUNK = 2_000  # instructions that are compared at a time, for memory
+NEAR = 0.9  # similarity above which an instruction is a near duplicate
+_CHUNK = 2_000  # instructions compared at a time, to limit memory
 
 Bag = Counter[str]
 Floats = npt.NDArray[np.float64]
 
 
 class Nearest(Record):
-    """The synthesised instruction that resembles a held-out task most; ``example`` is "" where there is none."""
+    """The synthesised instruction most similar to a held-out task; ``example`` is "" if there are no instructions."""
 
     task: str  # its name, or its id
     instruction: str
@@ -36,34 +36,37 @@ class Nearest(Record):
 
 
 def nearest(tasks: Sequence[Task], instructions: Sequence[tuple[str, str]], *, near: float = NEAR) -> list[Nearest]:
-    """For each task the (example id, instruction) with the highest similarity; of equal ones the same text first.
+    """For each task the most similar of ``instructions``, which are pairs (example id, instruction).
 
-    Similarity is the larger of the Jaccard index of the words and the cosine of the counts of three-character runs,
-    both after folding case, punctuation and blanks; 1 means equal after folding. Above ``near`` it is a near duplicate.
+    Similarity is the larger of two numbers: the Jaccard index of the sets of words, and the cosine of the counts of
+    three-character sequences, both after folding case, punctuation and blanks. 1 means equal after folding; above
+    ``near`` it is a near duplicate. Of equally similar instructions one with the same text is taken, else the first.
     """
-    asked = [_fold(task.instruction) for task in tasks]
-    offered = [_fold(instruction) for _, instruction in instructions]
+    folded_tasks = [_fold(task.instruction) for task in tasks]
+    folded_instructions = [_fold(instruction) for _, instruction in instructions]
     scores = np.full(len(tasks), -1.0)
     best = np.zeros(len(tasks), dtype=np.int64)
-    for start in range(0, len(offered), _CHUNK):
-        block = similarities(asked, offered[start : start + _CHUNK])
+    for start in range(0, len(folded_instructions), _CHUNK):
+        block = similarities(folded_tasks, folded_instructions[start : start + _CHUNK])
         top = block.argmax(axis=1)
-        found = block[np.arange(len(tasks)), top]
-        best = np.where(found > scores, start + top, best)
-        scores = np.maximum(scores, found)
-    same = {folded: at for at, folded in reversed(list(enumerate(offered)))}
-    best = np.array([same.get(folded, at) for folded, at in zip(asked, best, strict=True)], dtype=np.int64)
+        block_scores = block[np.arange(len(tasks)), top]
+        best = np.where(block_scores > scores, start + top, best)
+        scores = np.maximum(scores, block_scores)
+    row_of_text = {folded: row for row, folded in reversed(list(enumerate(folded_instructions)))}
+    best = np.array(
+        [row_of_text.get(folded, row) for folded, row in zip(folded_tasks, best, strict=True)], dtype=np.int64
+    )
     return [
-        _nearest(task, instructions[int(at)] if instructions else None, float(score), folded, near)
-        for task, folded, at, score in zip(tasks, asked, best, scores, strict=True)
+        _nearest(task, instructions[int(row)] if instructions else None, float(score), folded, near)
+        for task, folded, row, score in zip(tasks, folded_tasks, best, scores, strict=True)
     ]
 
 
-def _nearest(task: Task, found: tuple[str, str] | None, score: float, folded: str, near: float) -> Nearest:
+def _nearest(task: Task, match: tuple[str, str] | None, score: float, folded: str, near: float) -> Nearest:
     name = task.name or task.id
-    if found is None:
+    if match is None:
         return Nearest(task=name, instruction=task.instruction)
-    example, text = found
+    example, text = match
     exact = _fold(text) == folded
     return Nearest(
         task=name,
@@ -77,7 +80,7 @@ def _nearest(task: Task, found: tuple[str, str] | None, score: float, folded: st
 
 
 def similarities(left: Sequence[str], right: Sequence[str]) -> Floats:
-    """Similarity of each folded text on the left with each on the right: (left, right), 0..1."""
+    """The similarity of each folded text on the left to each on the right: shape (left, right), values 0..1."""
     return np.maximum(_jaccard(left, right), _cosine(left, right))
 
 
@@ -95,7 +98,7 @@ def _cosine(left: Sequence[str], right: Sequence[str]) -> Floats:
 
 
 def _dot(ours: Sequence[Bag], theirs: Sequence[Bag]) -> Floats:
-    """Products of the bags. Only what occurs on the left needs a column: nothing else can contribute."""
+    """Dot products of the counts: shape (ours, theirs). Only what occurs in ``ours`` contributes, and has a column."""
     columns = {name: at for at, name in enumerate(dict.fromkeys(name for bag in ours for name in bag))}
 
     def table(bags: Sequence[Bag]) -> Floats:
@@ -122,7 +125,7 @@ def _over(top: Floats, bottom: Floats) -> Floats:
 
 
 def _fold(text: str) -> str:
-    """Words in lower case with one blank between them; what is said in other punctuation is the same."""
+    """The words of a text in lower case, without punctuation, with one blank between them."""
     plain = unicodedata.normalize("NFKC", text).casefold()
     return re.sub(r"[\W_]+", " ", plain).strip()
 

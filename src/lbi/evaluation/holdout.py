@@ -1,4 +1,4 @@
-"""Held-out tasks: those of the benchmark, or where there is none, the proposed tasks of some of the documents."""
+"""Held-out tasks: those of the benchmark or, if there is none, the proposed tasks of some of the documents."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lbi.evaluation.arms import stratified
 from lbi.evaluation.benchmark import load_benchmarks
 from lbi.records import Task
 
-#: of the proposed tasks, when there is no benchmark
+#: share of the sections whose tasks are held out if there is no benchmark
 HELD_OUT_SHARE = 0.2
 NO_TASKS = "no task was proposed from any section, so there is nothing to learn from: give documents on how to use it"
 NOTHING_TO_LEARN = (
@@ -20,26 +20,26 @@ NOTHING_TO_LEARN = (
 
 
 def held_out_sections(sections: int) -> int:
-    """Of so many sections with tasks, those whose tasks stand in for a benchmark."""
+    """How many of this number of sections have their tasks held out, in place of a benchmark."""
     return max(1, round(HELD_OUT_SHARE * sections))
 
 
 def tasks_wanted(config: Config) -> int:
-    """How many tasks to propose: one for each roll-out, and without a benchmark those to hold out beside them."""
-    each = max(1, config.synthesis.tasks_per_document)
+    """How many tasks to propose: one for each roll-out and, without a benchmark, those to hold out."""
+    per_section = max(1, config.synthesis.tasks_per_document)
     if config.benchmark:
         return config.synthesis.rollouts
     sections = 2
     while (
-        each * (sections - held_out_sections(sections)) < config.synthesis.rollouts
-        or each * held_out_sections(sections) < config.evaluation.tasks
+        per_section * (sections - held_out_sections(sections)) < config.synthesis.rollouts
+        or per_section * held_out_sections(sections) < config.evaluation.tasks
     ):
         sections += 1
-    return each * sections
+    return per_section * sections
 
 
 def split_held_out(context: RunContext, proposed: Sequence[Task]) -> tuple[list[Task], list[Task]]:
-    """(held-out tasks, tasks to learn from). Without a benchmark, those of some documents are held out."""
+    """(held-out tasks, tasks to learn from). Without a benchmark, the tasks of some documents are held out."""
     config, store = context.config, context.folder.store
     if config.benchmark:
         held_out = load_benchmarks(config.benchmark).tasks(context.environments.name)
@@ -48,14 +48,37 @@ def split_held_out(context: RunContext, proposed: Sequence[Task]) -> tuple[list[
             context.progress.say(NO_TASKS)
     else:
         documents = sorted({task.document for task in proposed})
-        apart = set(documents[: held_out_sections(len(documents))])
+        held_out_documents = _kept_apart(context, proposed, documents)
         held_out = [
-            t.model_copy(update={"name": t.id, "category": "synthesised"}) for t in proposed if t.document in apart
+            t.model_copy(update={"name": t.id, "category": "synthesised"})
+            for t in proposed
+            if t.document in held_out_documents
         ]
-        tasks = [task for task in proposed if task.document not in apart]
+        tasks = [task for task in proposed if task.document not in held_out_documents]
         if not tasks:
             context.progress.say(NOTHING_TO_LEARN.format(len(documents)))
-    held_out = stratified(held_out, config.evaluation.tasks)
     known = store.keys("heldout")
+    held_out = _chosen(held_out, config.evaluation.tasks, known)
     store.put_many("heldout", [(task.name, task) for task in held_out if task.name not in known])
     return held_out, tasks[: config.synthesis.rollouts]
+
+
+def _kept_apart(context: RunContext, proposed: Sequence[Task], documents: Sequence[str]) -> set[str]:
+    """The documents whose tasks are held out. When a run is extended, what was held out stays so, and no task that was
+    learnt from comes to be measured with."""
+    store = context.folder.store
+    before = [task.document for _, task in store.all("heldout", Task)]
+    attempted = {key.split("/")[1] for key in store.keys("trajectory")}
+    learnt = {task.document for task in proposed if task.id in attempted}
+    free = [document for document in documents if document not in learnt]
+    return set(list(dict.fromkeys([*before, *free]))[: max(held_out_sections(len(documents)), len(set(before)))])
+
+
+def _chosen(tasks: Sequence[Task], count: int, before: set[str]) -> list[Task]:
+    """``count`` tasks, spread over categories; of a run that is extended, those that it had are among them."""
+    chosen = stratified(tasks, count)
+    missing = [task for task in tasks if task.name in before and task not in chosen]
+    if not missing:
+        return chosen
+    had = [task for task in tasks if task.name in before]
+    return [*had, *(task for task in chosen if task.name not in before)][: max(count, len(had))]

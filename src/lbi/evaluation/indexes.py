@@ -1,4 +1,4 @@
-"""Examples of a seed -> one index for each arm's data, built when an agent of that arm is made (paper, sec. 2.4)."""
+"""The indexes that the arms of an evaluation retrieve from (paper, sec. 2.4): one for each kind of data, per seed."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from lbi.context import RunContext
 from lbi.evaluation.arms import dates_of_examples, examples_for
 from lbi.records import Document, Example, Trajectory
 from lbi.retrieval.index import ExampleIndex
-from lbi.synthesis.examples import stored_examples
+from lbi.synthesis.examples import examples_with_trajectories
 
 
 @dataclass(frozen=True)
 class ArmIndex:
-    """What an arm's agent may retrieve from; ``index`` is None for an arm without examples."""
+    """What an arm's agent may retrieve from. ``index`` is None for an arm without examples."""
 
     index: ExampleIndex | None
-    dates: Collection[str]  # all that its examples are of, for tasks that have one themselves (retrieval.leakage)
+    dates: Collection[str]  # all dates of its examples; a task with a date is shown no later ones (retrieval.leakage)
 
 
 class ArmIndexes:
-    """The indexes of one seed, each built once and shared by the arms with the same data. ``close`` closes them."""
+    """The indexes of one seed. Each is built when it is first asked for, and shared by arms with the same data."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class ArmIndexes:
         self._built: dict[tuple[Data, float], ExampleIndex] = {}
 
     async def of(self, data: Data, share: float = 1.0) -> ArmIndex:
-        """The index of the examples of ``data``, or of those of a ``share`` of the trajectories."""
+        """The index of this kind of data. ``share`` < 1: only examples from this share of the trajectories."""
         chosen = examples_for(data, self._examples, self._seed, share) if data != "none" else []
         dates = dates_of_examples(data, chosen, self._examples, self.documents)
         if data == "none":
@@ -63,8 +63,8 @@ class ArmIndexes:
 
 @asynccontextmanager
 async def index_examples(context: RunContext, documents: Sequence[Document], seed: int) -> AsyncIterator[ArmIndexes]:
-    """The indexes over one seed's examples that the run folder holds."""
-    indexes = ArmIndexes(context, seed, stored_examples(context, seed), documents)
+    """The indexes of one seed's examples in the run folder; closed at the end."""
+    indexes = ArmIndexes(context, seed, examples_with_trajectories(context, seed), documents)
     try:
         yield indexes
     finally:

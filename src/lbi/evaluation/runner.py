@@ -1,7 +1,7 @@
-"""Held-out tasks x arms x seeds -> results: does an agent with the data do better than without?
+"""The evaluation: runs every arm on every held-out task for each seed. Is an agent better with the data than without?
 
-Every arm gets the same tasks, start states and (but for the control with extra steps) step limits. Scoring happens
-while the environment is still open. A failure of environment or harness is recorded as such and never as a zero.
+Every arm gets the same tasks, start states and step limits (except the control that has more steps). Scoring happens
+while the environment is still open. A failure of environment or harness is recorded as such, never as a score of 0.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lbi.storage.leases import WorkKey
 
 @dataclass(frozen=True)
 class Attempt:
-    """One cell of the evaluation."""
+    """One episode of the evaluation: an arm, a seed and a task."""
 
     arm: Arm
     seed: int
@@ -43,28 +43,28 @@ class Attempt:
 
 
 async def evaluate(context: RunContext, tasks: Sequence[Task], seed: int, indexes: ArmIndexes) -> list[Result]:
-    """All arms on all tasks for one seed, arms side by side so that the machine's mood meets all of them alike."""
+    """Run all arms on all tasks for one seed. Arms run side by side, so that a busy machine affects them alike."""
     store, config = context.folder.store, context.config
     attempts = [Attempt(arm, seed, task) for task in tasks for arm in config.evaluation.arms]
-    growing = next((arm for arm in config.evaluation.arms if arm.name == config.evaluation.growth_arm), None)
-    if growing is not None:
-        attempts += [Attempt(growing, seed, task, share) for task in tasks for share in config.evaluation.growth]
-    # what was lost to the environment says nothing yet, and another day it may go well
+    growth_arm = next((arm for arm in config.evaluation.arms if arm.name == config.evaluation.growth_arm), None)
+    if growth_arm is not None:
+        attempts += [Attempt(growth_arm, seed, task, share) for task in tasks for share in config.evaluation.growth]
+    # an episode that the environment failed has no score yet, so it is run again
     known = {key for key, result in store.all("result", Result) if result.fault != "environment"}
-    left = [attempt for attempt in attempts if attempt.key not in known]
-    one_of_each_arm = {attempt.arm_name: attempt for attempt in left}
+    to_do = [attempt for attempt in attempts if attempt.key not in known]
+    one_of_each_arm = {attempt.arm_name: attempt for attempt in to_do}
     agents = {arm: await _agent(context, attempt, indexes) for arm, attempt in one_of_each_arm.items()}
     with context.progress.stage(f"evaluate (seed {seed})", len(attempts)) as stage:
-        stage.have(len(attempts) - len(left))
+        stage.have(len(attempts) - len(to_do))
         async with asyncio.TaskGroup() as group:
-            for attempt in left:
+            for attempt in to_do:
                 group.create_task(_episode(context, attempt, agents[attempt.arm_name], stage))
     return [result for attempt in attempts if (result := store.get("result", attempt.key, Result)) is not None]
 
 
 async def _episode(context: RunContext, attempt: Attempt, agent: Agent, stage: Stage) -> None:
     store, config = context.folder.store, context.config
-    note = context.failing("result", attempt.key, stage)
+    record_failure = context.failure_recorder("result", attempt.key, stage)
 
     async def work(environment: Environment) -> None:
         with stage.working("roll-out", {AGENT: agent.name, TASK: attempt.key}):
@@ -75,7 +75,7 @@ async def _episode(context: RunContext, attempt: Attempt, agent: Agent, stage: S
             await store.put("result", attempt.key, result)
 
     def failed(error: EnvironmentFailure, last: bool) -> None:
-        note(error, last)
+        record_failure(error, last)
         if last:
             store.put("result", attempt.key, _result(attempt, None, 0.0, "environment", str(error)))
 
@@ -86,14 +86,14 @@ async def _episode(context: RunContext, attempt: Attempt, agent: Agent, stage: S
 async def _agent(context: RunContext, attempt: Attempt, indexes: ArmIndexes) -> Agent:
     """An arm's agent with the arm's index."""
     arm, config = attempt.arm, context.config
-    known = await indexes.of(arm.data, attempt.share)
+    arm_index = await indexes.of(arm.data, attempt.share)
     parts = Parts(
         model=context.role("act"),
         query_model=context.role("query"),
-        index=known.index,
+        index=arm_index.index,
         embedder=context.embedder,
         documents=indexes.documents,
-        dates=known.dates,
+        dates=arm_index.dates,
         m1=config.retrieval.m1,
         m2=config.retrieval.m2,
         m3=config.retrieval.m3,
@@ -122,7 +122,7 @@ async def _score(context: RunContext, environment: Environment, attempt: Attempt
 
 
 async def _judged(context: RunContext, trajectory: Trajectory) -> tuple[float, str]:
-    """Without a check the committee stands in: 1 if every member says that the task was accomplished."""
+    """The score of a task without a check: 1 if every member of the committee says that it was accomplished, else 0."""
     if not trajectory.steps:
         return 0.0, "no step was taken"
     fields = Fields(
@@ -144,7 +144,7 @@ async def _judged(context: RunContext, trajectory: Trajectory) -> tuple[float, s
 
 
 def _result(attempt: Attempt, trajectory: Trajectory | None, score: float, fault: Fault, reason: str) -> Result:
-    """Without a trajectory the episode was lost to the environment."""
+    """The result of an episode; without a trajectory, of one that the environment failed for good."""
     return Result(
         task=attempt.task.name or attempt.task.id,
         category=attempt.task.category,

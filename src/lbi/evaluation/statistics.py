@@ -106,9 +106,9 @@ def compare(
     results: Sequence[Result], pairs: Iterable[tuple[str, str]], *, seed: int = 0, resamples: int = RESAMPLES
 ) -> tuple[Comparison, ...]:
     """Compare each (arm, baseline) on the tasks and seeds that both have, with Holm's correction over all of them."""
-    found = [_compared(results, arm, baseline, seed, resamples) for arm, baseline in pairs]
-    corrected = holm([comparison.p for comparison in found])
-    return tuple(comparison.model_copy(update={"p_holm": p}) for comparison, p in zip(found, corrected, strict=True))
+    compared = [_compared(results, arm, baseline, seed, resamples) for arm, baseline in pairs]
+    corrected = holm([comparison.p for comparison in compared])
+    return tuple(comparison.model_copy(update={"p_holm": p}) for comparison, p in zip(compared, corrected, strict=True))
 
 
 def _compared(results: Sequence[Result], arm: str, baseline: str, seed: int, resamples: int) -> Comparison:

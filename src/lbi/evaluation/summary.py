@@ -1,4 +1,4 @@
-"""Results -> summary.json: growth with the number of examples, contamination, and notes on how to read them."""
+"""Writes summary.json: success rate by number of examples, contamination, and notes on how to read the results."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from lbi.evaluation.contamination import nearest
 from lbi.evaluation.statistics import success
 from lbi.records import Example, Result, Task, Trajectory
 from lbi.storage.files import write_atomically
-from lbi.synthesis.examples import seeded_examples
+from lbi.synthesis.examples import examples_of_seed
 
 
 def summarise(context: RunContext, held_out: Sequence[Task], results: Sequence[Result]) -> None:
-    """What the report shows beyond the records: growth with the data, contamination, notes."""
+    """Write what the report shows besides the records: growth with the number of examples, contamination, notes."""
     examples = [(key, e) for key, e in context.folder.store.all("example", Example) if e.kept]
-    found = nearest(held_out, [(e.id, e.instruction) for _, e in examples])
+    nearest_instructions = nearest(held_out, [(e.id, e.instruction) for _, e in examples])
     summary: dict[str, Any] = {
         "growth": _growth(context, results),
-        "contamination": [item.model_dump(mode="json") for item in found],
+        "contamination": [item.model_dump(mode="json") for item in nearest_instructions],
         "notes": _notes(context),
     }
     write_atomically(context.folder.path / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
@@ -35,9 +35,9 @@ def _growth(context: RunContext, results: Sequence[Result]) -> list[dict[str, fl
     points = []
     for share in (*config.evaluation.growth, 1.0):
         arm = name if share == 1.0 else f"{name} @{share:g}"
-        some = [result for result in results if result.arm == arm]
-        if some:
-            rate, low, high = success(some)
+        of_arm = [result for result in results if result.arm == arm]
+        if of_arm:
+            rate, low, high = success(of_arm)
             points.append({"examples": _count(context, share), "rate": rate, "low": low, "high": high})
     reference = [result for result in results if result.arm == config.evaluation.reference]
     if reference:
@@ -47,14 +47,16 @@ def _growth(context: RunContext, results: Sequence[Result]) -> list[dict[str, fl
 
 
 def _count(context: RunContext, share: float) -> float:
-    """Examples per seed that an arm had at this share."""
+    """Mean number of examples per seed that the growth arm has at this share of the trajectories."""
     config, store = context.config, context.folder.store
     arm = next(arm for arm in config.evaluation.arms if arm.name == config.evaluation.growth_arm)
     trajectories = {t.id: t for _, t in store.all("trajectory", Trajectory)}
     counts = []
     for seed in config.seeds:
         pairs = [
-            (e, trajectories[e.trajectory]) for _, e in seeded_examples(context, seed) if e.trajectory in trajectories
+            (example, trajectories[example.trajectory])
+            for _, example in examples_of_seed(context, seed)
+            if example.trajectory in trajectories
         ]
         counts.append(len(examples_for(arm.data, pairs, seed, share)))
     return sum(counts) / len(counts)

@@ -1,4 +1,4 @@
-"""Examples -> training files: one (prompt, completion) per step, in the act format without knowledge (paper, App. C).
+"""Examples -> training files: one (prompt, completion) per step, as the agent acts without examples (paper, App. C).
 
 {"prompt": [{"role": "system", ...}, {"role": "user", ...}],
  "completion": [{"role": "assistant", "content": "REASON: the form is filled\\nACTION: click(e12)"}]}
@@ -26,21 +26,21 @@ MAX_CHARS = 32_000  # of prompt and completion together: about the paper's 8,192
 
 
 class ExportReport(Record):
-    """What was written, what was not and why, and whose documents it rests on; also the content of export.json."""
+    """What was written, what was left out and why, and the licences of the documents; the content of export.json."""
 
     format: str
     split: float
     seed: int
     max_chars: int
     files: tuple[str, ...]
-    rows: dict[str, int]  # by side, as are the next three
+    rows: dict[str, int]  # by side of the split, as are the next three
     examples: dict[str, int]
     trajectories: dict[str, int]
     lineages: dict[str, int]  # documents, or tasks where there is no document
-    left_out: dict[str, int]  # steps by reason, or whole examples where the reason says so
-    without_reason: int  # rows whose model gave no reason for its action
-    without_image: int  # rows whose page had a screenshot, which no format here carries
-    licences: dict[str, int]  # documents by licence
+    left_out: dict[str, int]  # {reason: number of steps, or of whole examples if the reason says so}
+    without_reason: int  # rows whose reply gives no reason for its action
+    without_image: int  # rows whose page had a screenshot, which no format here can hold
+    licences: dict[str, int]  # {licence: number of documents}
 
 
 def write_export(
@@ -53,11 +53,12 @@ def write_export(
     seed: int = 0,
     max_chars: int = MAX_CHARS,
 ) -> ExportReport:
-    """Write train.*, validation.* and export.json into the folder ``out``; an export that is there is replaced.
+    """Write train.*, validation.* and export.json into the folder ``out``, in place of an earlier export.
 
-    ``actions`` is the environment's text on what actions there are. Only examples that every filter keeps are written;
-    pass the dropped ones too, so that composed examples find their parts. ``split`` is the share of lineages held back:
-    all that comes from one document, task or trajectory is on one side, also when more examples are added later.
+    ``actions``: the environment's description of its actions. ``split``: the share of lineages held back for
+    validation; all examples of one document, task or trajectory are on one side, also if more are added later. Only
+    examples that every filter keeps are written; pass the dropped ones too, so that composed examples find their parts.
+    Raises UserError if nothing can be exported or written.
     """
     exporter = open_exporter(fmt)
     if not 0 <= split < 1:
@@ -78,7 +79,7 @@ def write_export(
 
 @dataclass
 class _Tally:
-    """Counts while writing."""
+    """What is counted while rows are written."""
 
     rows: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -93,14 +94,14 @@ class _Tally:
         self.without_reason += not step.reason.strip()
         self.without_image += bool(step.observation.image)
         names = {"examples": lesson.example.id, "trajectories": lesson.trajectory.id, "lineages": root_of(lesson)}
-        for what, name in names.items():
-            self.seen[turn.side].setdefault(what, set()).add(name)
+        for kind, name in names.items():
+            self.seen[turn.side].setdefault(kind, set()).add(name)
         if document := lesson.example.document or lesson.trajectory.task.document:
             self.documents[document] = (lesson.document and lesson.document.licence) or "unknown"
 
     def report(self, **settings: Any) -> ExportReport:
-        def count(what: str) -> dict[str, int]:
-            return {side: len(self.seen[side].get(what, ())) for side in SIDES}
+        def count(kind: str) -> dict[str, int]:
+            return {side: len(self.seen[side].get(kind, ())) for side in SIDES}
 
         return ExportReport(
             **settings,
@@ -135,7 +136,7 @@ def _turns(
 
 
 def _write(turns: Iterable[Turn], exporter: Exporter, out: Path, tally: _Tally) -> tuple[str, ...]:
-    """Write every row beside its place; the files appear when all are there. A side without rows has none."""
+    """Write the rows to temporary files, which are renamed when all are complete. A side without rows has no file."""
     out.mkdir(parents=True, exist_ok=True)
     parts = {side: out / f".{side}.{os.getpid()}.part" for side in SIDES}
     try:
@@ -160,8 +161,10 @@ def _summary(left_out: Counter[str]) -> str:
 
 
 def _replace(out: Path, parts: dict[Side, Path], ending: str) -> tuple[str, ...]:
-    """Put the new files in the place of an earlier export's, whatever its format was. export.json goes first and comes
-    back last: files without it are half an export."""
+    """Replace the files of an earlier export, whatever its format was.
+
+    export.json is removed first and written last: files without it are an incomplete export.
+    """
     names = tuple(f"{side}.{ending}" for side in parts)
     (out / "export.json").unlink(missing_ok=True)
     for side in SIDES:

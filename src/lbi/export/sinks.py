@@ -1,4 +1,4 @@
-"""Rows -> a file that is written row by row."""
+"""Files of training data that are written row by row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Sink(Protocol):
 
 
 class JsonLines:
-    """JSON Lines."""
+    """Writes JSON Lines, in UTF-8."""
 
     def __init__(self, file: Path) -> None:
         self._file = file.open("w", encoding="utf-8", newline="\n")

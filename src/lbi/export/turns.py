@@ -1,6 +1,6 @@
-"""An example -> the turns to learn from: Turn(prompt=(system, user), reply="REASON: ...\\nACTION: click(e12)").
+"""Example -> one training turn per step (paper, App. C): Turn(prompt=(...), reply="REASON: ...\\nACTION: click(e12)").
 
-What happened is what is taught: no step is added or re-ordered, and the model's turn holds nothing that it was told.
+Turns are what really happened: no step is added or re-ordered, and the reply contains nothing that the model was told.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from lbi.records import Document, Example, Task, Trajectory, digest_of
 Side = Literal["train", "validation"]
 SIDES: tuple[Side, ...] = ("train", "validation")
 
-_ROOMS = (DEFAULT_LIMITS.history, 8_000, 4_000, 0)  # characters of earlier pages that are tried in turn
+_HISTORY_CHARS = (DEFAULT_LIMITS.history, 8_000, 4_000, 0)  # characters of earlier pages to try, until a prompt fits
 _TARGET = re.compile(r"\s*\w+\(\s*((?:f\d+)?e\d+)\s*[,)]")
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """An example, the trajectory that it spans, and the document that its task came from, where there is one."""
+    """An example with its trajectory and the document that its task came from, if there is one."""
 
     example: Example
     trajectory: Trajectory
@@ -43,7 +43,7 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One step to learn from."""
+    """One step to learn from: the prompt before it, and the reply that the model is to give."""
 
     lesson: Lesson
     at: int  # index of the step in the trajectory
@@ -53,12 +53,12 @@ class Turn:
 
     @property
     def key(self) -> str:
-        """The same prompt with the same reply teaches the same thing again."""
+        """A hash of prompt and reply, by which duplicates are found."""
         return digest_of([[(message.role, message.content) for message in self.prompt], self.reply])
 
 
 def turns_of(lesson: Lesson, side: Side, actions: str, max_chars: int, left_out: Counter[str]) -> Iterator[Turn]:
-    """The steps of the span as they happened; an end without finish stays one. What is left out is counted."""
+    """The steps of an example's span as they happened. ``left_out`` counts, by reason, the steps that are left out."""
     for at in range(lesson.example.start, lesson.example.end):
         problem = _problem(lesson.trajectory, at)
         reply = "" if problem else _reply(lesson.trajectory, at)
@@ -70,7 +70,7 @@ def turns_of(lesson: Lesson, side: Side, actions: str, max_chars: int, left_out:
 
 
 def _problem(trajectory: Trajectory, at: int) -> str:
-    """Why a step is nothing to learn from, "" if it is."""
+    """Why a step is not to be learned from; "" if it can be."""
     step = trajectory.steps[at]
     if not step.action.kind:
         return "action that cannot be read"
@@ -84,7 +84,7 @@ def _problem(trajectory: Trajectory, at: int) -> str:
 
 
 def _reply(trajectory: Trajectory, at: int) -> str:
-    """What the model is to say, "" if an agent could not read it back."""
+    """The reply that the model is to give; "" if an agent could not read the action back from it."""
     step = trajectory.steps[at]
     action, reason = step.action.text.strip(), " ".join(step.reason.split())
     reply = f"REASON: {reason}\nACTION: {action}" if reason else f"ACTION: {action}"
@@ -95,9 +95,12 @@ def _reply(trajectory: Trajectory, at: int) -> str:
 
 
 def _prompt(lesson: Lesson, at: int, actions: str, room: int) -> tuple[Message, ...] | None:
-    """The act prompt before a step. What does not fit is dropped oldest first: the text of pages, then whole steps."""
+    """The prompt before a step; None if it is longer than ``room`` characters in every form.
+
+    The oldest parts are left out first: the texts of pages, then whole steps.
+    """
     first = lesson.example.start
-    attempts = [(first, pages) for pages in _ROOMS] + [(start, 0) for start in range(first + 1, at + 1)]
+    attempts = [(first, pages) for pages in _HISTORY_CHARS] + [(start, 0) for start in range(first + 1, at + 1)]
     for start, pages in attempts:
         prompt = _rendered(lesson, start, at, actions, PromptLimits(history=pages, images=()))
         if sum(len(message.content) for message in prompt) <= room:
@@ -117,5 +120,5 @@ def _rendered(lesson: Lesson, start: int, at: int, actions: str, limits: PromptL
 
 
 def messages_of(turn: Turn) -> list[Json]:
-    """The prompt as the chat messages that all formats know."""
+    """The prompt as a list of chat messages, as all formats have it."""
     return [{"role": message.role, "content": message.content} for message in turn.prompt]

@@ -23,8 +23,8 @@ from lbi.monitoring.telemetry import STAGE, Attributes, Span, span
 
 EVERY = 10.0  # seconds between lines without a terminal
 MONEY_EVERY = 0.5  # seconds between looks at what the run has cost
-Form = Literal["auto", "bar", "lines", "json", "none"]
-FORMS: tuple[Form, ...] = ("auto", "bar", "lines", "json", "none")
+ProgressStyle = Literal["auto", "bar", "lines", "json", "none"]
+STYLES: tuple[ProgressStyle, ...] = ("auto", "bar", "lines", "json", "none")
 
 
 @dataclass
@@ -46,12 +46,12 @@ class Stage:
         self.report(self)
 
     def have(self, count: int) -> None:
-        """So much was done before: it says nothing of the rate."""
+        """Count work that was done before this process began; it is no part of the rate."""
         self.known += count
         self.advance(count)
 
     def expect(self, count: int) -> None:
-        """So much more is to be done than was known before."""
+        """Add work that nobody knew of when the stage began."""
         self.total += count
         self.report(self)
 
@@ -95,26 +95,26 @@ class Progress:
         quiet: bool = False,
         money: Callable[[], float] = lambda: 0.0,
         unpriced: Callable[[], int] = lambda: 0,
-        form: Form = "auto",
+        style: ProgressStyle = "auto",
     ) -> None:
-        self.quiet = quiet or form == "none" or console is None
+        self.quiet = quiet or style == "none" or console is None
         self.console = console or Console(quiet=True)
         self.times: dict[str, float] = {}
-        self._form = ("bar" if self.console.is_terminal else "lines") if form == "auto" else form
-        self._look, self._look_for_more = money, unpriced
+        self._style = ("bar" if self.console.is_terminal else "lines") if style == "auto" else style
+        self._read_money, self._read_unpriced = money, unpriced
         self._money, self._unpriced, self._looked = 0.0, 0, float("-inf")
         self._bars: Bars | None = None
         self._tasks: dict[str, TaskID] = {}
 
     def watch(self, *, money: Callable[[], float], unpriced: Callable[[], int]) -> None:
         """From now on show what a run has cost, and how many of its calls nobody knows the price of."""
-        self._look, self._look_for_more = money, unpriced
+        self._read_money, self._read_unpriced = money, unpriced
 
     def money(self) -> tuple[float, int]:
         """US dollars, and calls of which nobody knows what they cost, as of the last look."""
         now = time.monotonic()
         if now - self._looked >= MONEY_EVERY:
-            self._money, self._unpriced, self._looked = self._look(), self._look_for_more(), now
+            self._money, self._unpriced, self._looked = self._read_money(), self._read_unpriced(), now
         return self._money, self._unpriced
 
     def say(self, text: str) -> None:
@@ -122,7 +122,7 @@ class Progress:
         logging.getLogger(__name__).warning("%s", text)
         if self.quiet:
             return
-        if self._form == "json":
+        if self._style == "json":
             self._print(json.dumps({"said": text}, ensure_ascii=False))
         else:
             self._print(text)
@@ -131,7 +131,7 @@ class Progress:
     def stage(self, name: str, total: int) -> Iterator[Stage]:
         """One stage, from its first piece of work to its last."""
         began = time.monotonic()
-        show = self._bar(name, total) if self._form == "bar" and not self.quiet else self._lines(name, total)
+        show = self._bar(name, total) if self._style == "bar" and not self.quiet else self._lines(name, total)
         try:
             with show as stage, span(name, {STAGE: name}, current=False) as stage.span:
                 yield stage
@@ -145,10 +145,10 @@ class Progress:
             self._bars = Bars(*_columns(), console=self.console)
             self._bars.start()
         bars = self._bars
-        task = self._tasks[name] = bars.add_task(name, total=total, said="")
+        task = self._tasks[name] = bars.add_task(name, total=total, status="")
 
         def report(stage: Stage) -> None:
-            bars.update(task, completed=stage.done, total=stage.total, said=_said(stage, *self.money()))
+            bars.update(task, completed=stage.done, total=stage.total, status=_status(stage, *self.money()))
 
         stage = Stage(name, total, time.monotonic(), report)
         try:
@@ -179,19 +179,19 @@ class Progress:
                 self._print(self._line(stage, time.monotonic(), ended=True))
 
     def _line(self, stage: Stage, now: float, *, ended: bool) -> str:
-        if self._form == "json":
+        if self._style == "json":
             return json.dumps(_object(stage, now, *self.money(), ended), ensure_ascii=False)
         failed = f", {stage.failed} failed ({_kinds(stage)})" if stage.failed else ""
         flight = f", {stage.in_flight} in flight" if stage.in_flight and not ended else ""
         left = stage.left(now)
         rest = "" if ended else f", {'?' if left is None else f'{left:.0f}'} s left"
         return (
-            f"{stage.name:<14} {stage.done}/{stage.total}{failed}{flight}  {stage.rate(now):.1f}/s  "
+            f"{stage.name:<18} {stage.done}/{stage.total}{failed}{flight}  {stage.rate(now):.1f}/s  "
             f"{now - stage.started:.0f} s{rest}  {_spent(*self.money())}"
         )
 
     def _print(self, line: str) -> None:
-        self.console.print(line, highlight=False, markup=False, soft_wrap=self._form == "json")
+        self.console.print(line, highlight=False, markup=False, soft_wrap=self._style == "json")
 
 
 def _columns() -> tuple[Any, ...]:
@@ -200,7 +200,7 @@ def _columns() -> tuple[Any, ...]:
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[said]}"),
+        TextColumn("{task.fields[status]}"),
     )
 
 
@@ -209,7 +209,7 @@ def _spent(money: float, unpriced: int) -> str:
     return f"${money:.2f}" + (f" and {unpriced:,} calls of unknown price" if unpriced else "")
 
 
-def _said(stage: Stage, money: float, unpriced: int) -> str:
+def _status(stage: Stage, money: float, unpriced: int) -> str:
     """What stands beside a bar."""
     now = time.monotonic()
     left = stage.left(now)

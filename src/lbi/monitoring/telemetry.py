@@ -132,9 +132,9 @@ def used(telemetry: Telemetry) -> Iterator[None]:
         _current.reset(token)
 
 
-def open_telemetry(wanted: bool) -> Telemetry:
-    """OpenTelemetry over OTLP (HTTP), or nothing. Raises UserError if it is wanted and has nowhere to go."""
-    if not wanted:
+def open_telemetry(enabled: bool) -> Telemetry:
+    """OpenTelemetry over OTLP (HTTP), or nothing. Raises UserError if it is enabled and has nowhere to go."""
+    if not enabled:
         return Nowhere()
     if not os.environ.get(ENDPOINT):
         raise UserError(f"--otel needs to know where to: set {ENDPOINT}, such as http://localhost:4318")

@@ -39,17 +39,17 @@ class Renderer:
         self.refs: dict[str, str] = {}
 
     def blocks(self, nodes: list[Node]) -> list[Block]:
-        found: list[Block] = []
+        blocks: list[Block] = []
         run: list[Node] = []
         for node in [*nodes, None]:
             if node is not None and _is_phrase(node) and self._inlines(node, in_row=False):
                 run.append(node)
                 continue
-            found.extend(self._run(run))
+            blocks.extend(self._run(run))
             run = []
             if node is not None:
-                found.extend(self._block(node))
-        return found
+                blocks.extend(self._block(node))
+        return blocks
 
     def _run(self, run: list[Node]) -> list[Block]:
         """Neighbouring text and links: one line of text if there is text, else a line for each link."""
@@ -84,19 +84,19 @@ class Renderer:
 
     def _terms(self, nodes: list[Node]) -> list[Block]:
         """Blocks, with each term and the definition after it on one line."""
-        found: list[Block] = []
+        blocks: list[Block] = []
         rest: list[Node] = []
         for node in nodes:
             if node.role == "definition" and rest and _is_term(rest[-1]) and self._inlines(node, in_row=True):
                 term = rest.pop()
-                found.extend(self.blocks(rest))
+                blocks.extend(self.blocks(rest))
                 rest = []
-                found.append(
+                blocks.append(
                     Block(_labelled("term", fold(term.text()), self._inline([node])), "term", self._elements_in(term))
                 )
             else:
                 rest.append(node)
-        return [*found, *self.blocks(rest)]
+        return [*blocks, *self.blocks(rest)]
 
     def _inside(self, node: Node) -> list[Block]:
         """The elements within an element that can be acted on by themselves."""
@@ -127,26 +127,26 @@ class Renderer:
         return [Block(f"{'columns' if header else 'row'}: {line}", "row")]
 
     def _pairs(self, cells: list[Node]) -> list[Block]:
-        found: list[Block] = []
+        blocks: list[Block] = []
         for header, cell in zip(cells[::2], cells[1::2], strict=True):
             name = fold(header.name or header.text())
             content = self._inline([cell])
             if name:
-                found.append(Block(_labelled("rowheader", name, content), "rowheader"))
+                blocks.append(Block(_labelled("rowheader", name, content), "rowheader"))
             elif content:
-                found.append(Block(f"text: {content}", "text"))
-        return found
+                blocks.append(Block(f"text: {content}", "text"))
+        return blocks
 
     def _children_of_row(self, row: Node, keep: bool) -> list[Block]:
-        found: list[Block] = []
+        blocks: list[Block] = []
         for cell in row.children:
             inside = self._terms(cell.children or ([Node("text", cell.name)] if cell.name else []))
             if cell.role in ("rowheader", "columnheader") and not _holds_element(cell):
                 name = fold(cell.name or cell.text())
                 inside = [Block(_head(cell.role, name), cell.role)] if name else []
-            found.extend(inside)
-        found = _without_repeated_labels(found)
-        return [Block("row", "row", found)] if keep and len(found) > 1 else found
+            blocks.extend(inside)
+        blocks = _without_repeated_labels(blocks)
+        return [Block("row", "row", blocks)] if keep and len(blocks) > 1 else blocks
 
     def _item(self, item: Node) -> list[Block]:
         if _is_single_element(item):

@@ -171,10 +171,10 @@ def bars(name: str, title: str, series: Sequence[str], groups: Sequence[tuple[st
     top = 22 + 20 * len(legend)
     heights = [thick * max(len(items), 1) + gap for _, items in groups]
     bottom = top + sum(heights)
-    said = "; ".join(
+    description = "; ".join(
         f"{label}: " + ", ".join(f"{series[bar.series]} {bar.text}" for bar in row) for label, row in groups
     )
-    svg = _canvas(name, title, said, bottom + 6)
+    svg = _canvas(name, title, description, bottom + 6)
     _legend(svg, legend, left, 12)
     for mark in ticks(0.0, 1.0, 5):
         at = left + mark * (right - left)
@@ -220,11 +220,11 @@ def funnel(name: str, title: str, bands: Sequence[Band]) -> Markup:
         _wrap([(f"{part.label} {part.number:,}", part.look) for part in band.parts], right - left) for band in bands
     ]
     heights = [34 + 19 * (len(lines) if band.parts else 1) + 14 for band, lines in zip(bands, layouts, strict=True)]
-    said = "; ".join(
+    description = "; ".join(
         f"{band.label}: {band.total}" + "".join(f", {part.label} {part.number}" for part in band.parts)
         for band in bands
     )
-    svg = _canvas(name, title, said, sum(heights) + 2)
+    svg = _canvas(name, title, description, sum(heights) + 2)
     y = 4.0
     for band, lines, height in zip(bands, layouts, heights, strict=True):
         _text(svg, LABEL - 16, y + 17, f"{band.total:,}", "count", "end")
@@ -259,8 +259,8 @@ def line(name: str, title: str, across: str, data: Sequence[Point]) -> Markup:
     def place(x: float, y: float) -> tuple[float, float]:
         return left + x / xs[-1] * (right - left), bottom - y / ys[-1] * (bottom - top)
 
-    said = "; ".join(f"{point.x:g} {across}: {points(point.y)}%" for point in data)
-    svg = _canvas(name, title, said, bottom + 50)
+    description = "; ".join(f"{point.x:g} {across}: {points(point.y)}%" for point in data)
+    svg = _canvas(name, title, description, bottom + 50)
     for mark in ys:
         _line(svg, left, place(0, mark)[1], right, place(0, mark)[1], "axis" if mark == 0 else "grid")
         _text(svg, left - 9, place(0, mark)[1] + 4, f"{mark * 100:.0f}%", "tick", "end")

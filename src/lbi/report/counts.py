@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from lbi.records import TIERS, Example, Vote
 from lbi.report.charts import Band, Part
 from lbi.report.gather import Gathered
-from lbi.report.words import decimal, percent
+from lbi.report.words import decimal, percent, plural
 from lbi.synthesis.filters.replay import Replayed
 
 STOPS = {
@@ -127,7 +127,7 @@ def kinds_by_tier(examples: Iterable[Example]) -> list[tuple[str, list[int], int
 
 
 def funnel(run: Gathered) -> list[Band]:
-    """Documents -> tasks -> trajectories -> spans -> instructions -> kept examples."""
+    """Sections of documents -> tasks -> trajectories -> spans -> instructions -> kept examples."""
     rollouts = [entry for entry in run.entries if entry.kind == "trajectory"]
     bands = [_documents(run), _tasks(run, {entry.task for entry in rollouts})]
     stops = Counter(entry.stop for entry in rollouts)
@@ -159,8 +159,10 @@ def _without_empty(band: Band) -> Band:
 def _documents(run: Gathered) -> Band:
     used = {task.document for task in run.tasks} & set(run.documents)
     idle = len(run.documents) - len(used)
+    sources = len({document.source for document in run.documents.values()})
+    note = f"of {plural(sources, 'document')}" if run.documents else ""
     return Band(
-        "documents", len(run.documents), "", (Part("led to tasks", len(used), "s1"), Part("no task", idle, "rest"))
+        "sections", len(run.documents), note, (Part("led to tasks", len(used), "s1"), Part("no task", idle, "rest"))
     )
 
 
@@ -174,7 +176,7 @@ def _tasks(run: Gathered, tried: set[str]) -> Band:
 
 def busy(meters: dict[str, dict[str, float]]) -> dict[str, str]:
     """What the run's resources did: environments -> "63% of what they could, 97% of the time at least one"."""
-    found = {}
+    shares = {}
     for stage, meter in sorted(meters.items()):
         label, _, name = stage.partition("busy: ")
         elapsed = meter.get("elapsed", 0.0)
@@ -182,7 +184,7 @@ def busy(meters: dict[str, dict[str, float]]) -> dict[str, str]:
             continue
         some = percent(meter["some"] / elapsed)
         if meter["possible"]:
-            found[name] = f"{percent(meter['used'] / meter['possible'])} of what they could, {some} of the time any"
+            shares[name] = f"{percent(meter['used'] / meter['possible'])} of what they could, {some} of the time any"
         else:
-            found[name] = f"{some} of the time, {decimal(meter['used'] / elapsed)} calls at once on average"
-    return found
+            shares[name] = f"{some} of the time, {decimal(meter['used'] / elapsed)} calls at once on average"
+    return shares

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,13 @@ from lbi.report.gather import Gathered, outcome_of
 
 INFRASTRUCTURE = ("environment", "harness")
 MAX_TASKS = 600  # rows of the table of tasks
+#: with fewer tasks that all came out alike, arms may well differ on tasks that nobody tried (rule of three: 5 points)
+ENOUGH = 60
+TOO_FEW = "too few tasks to tell"
+NOT_MEASURED = (
+    "Everything ran; nothing was measured: the held-out tasks have no checks, and the offline model, "
+    "which is no language model, was their judge."
+)
 
 
 @dataclass(frozen=True)
@@ -81,12 +89,34 @@ def _interval(summary: ArmSummary) -> tuple[float, float]:
 
 
 def chart_of_arms(rows: list[ArmRow]) -> Markup:
-    bars = [Interval(row.summary.arm, row.low, row.summary.mean, row.high, _arm_in_figures(row)) for row in rows]
+    bars = [
+        Interval(row.summary.arm, row.low if row.summary.tasks > 1 else None, row.summary.mean, row.high, _figures(row))
+        for row in rows
+    ]
     return charts.intervals("chart-arms", "Success rate of each arm with its 95% interval", bars)
 
 
-def _arm_in_figures(row: ArmRow) -> str:
+def _figures(row: ArmRow) -> str:
+    if row.summary.tasks < 2:
+        return f"{points(row.summary.mean)}%  {TOO_FEW}"
     return f"{points(row.summary.mean)}%  [{points(row.low)}, {points(row.high)}]"
+
+
+def interval_of_rate(row: ArmRow) -> str:
+    """The 95% interval of an arm's rate, in words."""
+    return TOO_FEW if row.summary.tasks < 2 else f"{points(row.low)}% – {points(row.high)}%"
+
+
+def interval_of_difference(row: Comparison) -> str:
+    """The 95% interval of a difference in percentage points, or that there is none to be had."""
+    return alike(row) or f"{points(row.low, signed=True)} to {points(row.high, signed=True)}"
+
+
+def alike(row: Comparison) -> str:
+    """Why tasks that all differ by the same tell no interval; "" where they tell one."""
+    if row.tasks > 1 and row.high - row.low > 1e-9:
+        return ""
+    return TOO_FEW if row.tasks < ENOUGH else "the same on every task"
 
 
 def comparisons(run: Gathered) -> list[Comparison]:
@@ -103,30 +133,44 @@ def _fair(result: Result) -> bool:
 
 
 def chart_of_comparisons(rows: list[Comparison]) -> Markup:
-    bars = [Interval(row.arm, row.low, row.difference, row.high, _difference(row)) for row in rows]
+    bars = [
+        Interval(row.arm, None if alike(row) else row.low, row.difference, row.high, _difference(row)) for row in rows
+    ]
     title = f"Difference to {rows[0].baseline} in percentage points, with its 95% interval"
     return charts.intervals("chart-comparisons", title, bars, signed=True)
 
 
 def _difference(row: Comparison) -> str:
+    if alike(row):
+        return f"{points(row.difference, signed=True)}  {alike(row)}"
     low, high = points(row.low, signed=True), points(row.high, signed=True)
     return f"{points(row.difference, signed=True)}  [{low}, {high}]"
 
 
 def headline(run: Gathered, rows: list[ArmRow], compared: list[Comparison]) -> str:
     """The result in one sentence: of the arm that the config follows, else of the one that differs most."""
+    if not run.measured:
+        return NOT_MEASURED
     by_arm = {row.summary.arm: row for row in rows}
     if not compared:
         return " ".join(f"{row.summary.arm} solves {_solved(row)}." for row in rows[:1])
     followed = str(run.evaluation.get("growth_arm", ""))
     chosen = next((c for c in compared if c.arm == followed), max(compared, key=lambda c: abs(c.difference)))
-    sure = chosen.p_holm < 0.05
-    interval = f"95% interval {points(chosen.low, signed=True)} to {points(chosen.high, signed=True)}"
     return (
         f"{chosen.arm} solves {_solved(by_arm[chosen.arm])}, {chosen.baseline} "
-        f"{points(by_arm[chosen.baseline].summary.mean)}%: a difference of {points(chosen.difference, signed=True)} "
-        f"points ({interval}){'' if sure else ', which may well be chance'}."
+        f"{points(by_arm[chosen.baseline].summary.mean)}%{_how_sure(chosen)}."
     )
+
+
+def _how_sure(row: Comparison) -> str:
+    """The difference, and whether it may be chance."""
+    difference = f": a difference of {points(row.difference, signed=True)} points"
+    if alike(row):
+        if abs(row.difference) < 1e-9:
+            return f": {alike(row) if row.tasks >= ENOUGH else 'too few tasks to tell whether they differ'}"
+        return f"{difference}; {alike(row) if row.tasks >= ENOUGH else 'too few tasks to tell whether it is chance'}"
+    chance = "" if row.p_holm < 0.05 else ", which may well be chance"
+    return f"{difference} (95% interval {interval_of_difference(row)}){chance}"
 
 
 def _solved(row: ArmRow) -> str:
@@ -134,14 +178,22 @@ def _solved(row: ArmRow) -> str:
     return f"{points(row.summary.mean)}% of {tasks}"
 
 
+def complete_tasks(run: Gathered) -> int:
+    """How many held-out tasks have a result of every arm and seed of the config."""
+    arms, seeds = run.evaluation.get("arms"), run.config.get("seeds")
+    episodes = len(arms if isinstance(arms, list) else run.arms) * len(seeds if isinstance(seeds, list) else [0])
+    counts = Counter(result.task for result in run.results if result.arm in run.arms)
+    return sum(counts[name] >= episodes for name in run.heldout)
+
+
 def groups(run: Gathered) -> list[dict[str, Any]]:
     """Success per category and per level, one bar per arm."""
-    wanted: list[tuple[str, str, Callable[[Result], str]]] = [
+    divisions: list[tuple[str, str, Callable[[Result], str]]] = [
         ("categories", "Category", lambda result: result.category),
         ("levels", "Level", lambda result: f"level {result.level}" if result.level else ""),
     ]
-    found = [_group(run, name, title, of) for name, title, of in wanted]
-    return [group for group in found if group["rows"]]
+    groups = [_group(run, name, title, of) for name, title, of in divisions]
+    return [group for group in groups if group["rows"]]
 
 
 def _group(run: Gathered, name: str, title: str, of: Callable[[Result], str]) -> dict[str, Any]:
@@ -194,7 +246,7 @@ def _row(run: Gathered, name: str, results: list[Result], anchors: frozenset[str
 
 def _mark(run: Gathered, result: Result, anchors: frozenset[str]) -> Mark:
     entry = run.episodes.get((result.arm, result.seed, result.task))
-    outcome = outcome_of(result)
-    words = {"solved": "solved", "part": f"score {result.score:.2f}", "missed": "not solved"}
+    outcome = outcome_of(result, run.measured)
+    words = {"solved": "solved", "part": f"score {result.score:.2f}", "missed": "not solved", "ran": "not measured"}
     hint = f"{result.arm}, seed {result.seed}: {words.get(outcome, f'error of the {result.fault}')}"
     return Mark(outcome, entry.anchor if entry and entry.anchor in anchors else "", hint)

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from lbi.models.used import Played, is_language_model, without_language_model
 from lbi.records import Document, Example, Result, Task, Trajectory, UsedModel, digest_of
 from lbi.storage.database import address
 from lbi.storage.run_folder import RunFolder
@@ -75,6 +76,7 @@ class Entry:
     document: str
     result: Result | None
     examples: tuple[Example, ...]
+    measured: bool = True  # False: the offline model judged it, which says nothing
 
     @cached_property
     def anchor(self) -> str:
@@ -90,13 +92,15 @@ class Entry:
 
     @property
     def outcome(self) -> str:
-        return outcome_of(self.result) if self.result else ""
+        return outcome_of(self.result, self.measured) if self.result else ""
 
 
-def outcome_of(result: Result) -> str:
-    """solved, part, missed, or error (of environment or harness, which is not the agent's)."""
+def outcome_of(result: Result, measured: bool = True) -> str:
+    """solved, part, missed, error (of environment or harness, which is not the agent's), or ran: nothing is known."""
     if result.fault in ("environment", "harness"):
         return "error"
+    if not measured:
+        return "ran"
     return "solved" if result.score >= 1 else "part" if result.score > 0 else "missed"
 
 
@@ -129,9 +133,11 @@ class Gathered:
         return stated if isinstance(stated, dict) else {}
 
     def is_language_model(self, model: str) -> bool:
-        """Runs of earlier versions did not note it: a model without ``provider:`` before its name was none then."""
-        used = self.used_models.get(model)
-        return ":" in model if used is None else used.language_model
+        return is_language_model(model, self.used_models)
+
+    def without_language_model(self, role: Played) -> bool:
+        """Whether no language model plays a role."""
+        return without_language_model(self.config, self.used_models, role)
 
     @cached_property
     def arms(self) -> list[str]:
@@ -140,6 +146,13 @@ class Gathered:
         named = [str(row.get("name", "")) for row in self.evaluation.get("arms", []) if isinstance(row, dict)]
         shares = {name for name in present if name.rpartition(" @")[0] in named and name not in named}
         return [name for name in named if name in present] + sorted(present - set(named) - shares)
+
+    @cached_property
+    def measured(self) -> bool:
+        """Whether scores say anything: not where tasks without checks were judged by what is no language model."""
+        tasks = {result.task for result in self.results}
+        unchecked = any(task.check is None for name, task in self.heldout.items() if name in tasks)
+        return not (unchecked and self.without_language_model("judge"))
 
     @cached_property
     def reference(self) -> str:
@@ -168,12 +181,14 @@ def gather(run: RunFolder) -> Gathered:
     examples = store.all("example", Example)
     results = dict(store.all("result", Result))
     models, span = _ask_database(run)
+    used = dict(store.all("model", UsedModel))
+    config = run.config if (run.path / "config.json").is_file() else {}
     return Gathered(
         name=run.path.resolve().name,
-        config=run.config if (run.path / "config.json").is_file() else {},
+        config=config,
         documents={document.id: document for _, document in store.all("document", Document)},
         tasks=[task for _, task in store.all("task", Task)],
-        entries=_entries(run, examples, results),
+        entries=_entries(run, examples, results, without_language_model(config, used, "judge")),
         examples=[example for _, example in examples],
         heldout=dict(store.all("heldout", Task)),
         results=list(results.values()),
@@ -182,18 +197,20 @@ def gather(run: RunFolder) -> Gathered:
         candidates=store.count("candidate"),
         replays={replayed.trajectory: replayed for _, replayed in store.all("replay", Replayed)},
         models=models,
-        used_models=dict(store.all("model", UsedModel)),
+        used_models=used,
         span=span,
         summary=summary,
         notes=[*summary.notes, *notes],
     )
 
 
-def _entries(run: RunFolder, examples: list[tuple[str, Example]], results: dict[str, Result]) -> list[Entry]:
+def _entries(
+    run: RunFolder, examples: list[tuple[str, Example]], results: dict[str, Result], judged_offline: bool
+) -> list[Entry]:
     spans: dict[tuple[str, str], list[Example]] = defaultdict(list)
     for key, example in examples:
         spans[key.partition(example.trajectory)[0], example.trajectory].append(example)
-    found = []
+    entries = []
     for kind in SOURCES:
         for key in sorted(run.store.keys(kind)):
             trajectory = run.store.get(kind, key, Trajectory)
@@ -203,11 +220,14 @@ def _entries(run: RunFolder, examples: list[tuple[str, Example]], results: dict[
             seed = key.partition("/")[0] + "/"
             mine = [] if kind == "episode" else spans[seed, trajectory.id] or spans["", trajectory.id]
             result = results.get(key) if kind == "episode" else None
-            found.append(_entry(kind, key, trajectory, result, mine))
-    return found
+            measured = trajectory.task.check is not None or not judged_offline
+            entries.append(_entry(kind, key, trajectory, result, mine, measured))
+    return entries
 
 
-def _entry(kind: str, key: str, trajectory: Trajectory, result: Result | None, spans: list[Example]) -> Entry:
+def _entry(
+    kind: str, key: str, trajectory: Trajectory, result: Result | None, spans: list[Example], measured: bool
+) -> Entry:
     return Entry(
         kind=kind,
         key=key,
@@ -220,6 +240,7 @@ def _entry(kind: str, key: str, trajectory: Trajectory, result: Result | None, s
         document=trajectory.task.document,
         result=result,
         examples=tuple(sorted(spans, key=lambda example: (example.start, example.end, example.kind))),
+        measured=measured,
     )
 
 

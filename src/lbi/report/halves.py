@@ -46,7 +46,7 @@ def _half(run: Gathered, seen: bool) -> Half:
     )
 
 
-def as_json(found: Sequence[Half]) -> list[dict[str, Any]]:
+def as_json(parts: Sequence[Half]) -> list[dict[str, Any]]:
     """For programs. Rates and differences are shares of 1."""
     return [
         {
@@ -56,7 +56,10 @@ def as_json(found: Sequence[Half]) -> list[dict[str, Any]]:
                 {"arm": row.summary.arm, "success": row.summary.mean, "low": row.low, "high": row.high}
                 for row in half.arms
             ],
-            "comparisons": [row.model_dump(mode="json") for row in half.compared.values()],
+            "comparisons": [
+                {**row.model_dump(mode="json"), "interval": evaluation.interval_of_difference(row)}
+                for row in half.compared.values()
+            ],
         }
-        for half in found
+        for half in parts
     ]

@@ -56,7 +56,7 @@ METERS = {
     "cost": "money",
     "unpriced": "calls without price",
 }
-MARKS = {"solved": "✓", "part": "◐", "missed": "✗", "error": "!"}
+MARKS = {"solved": "✓", "part": "◐", "missed": "✗", "error": "!", "ran": "·"}
 SECRET = re.compile(r"(api_?key|password|passwd|secret|authorization|credential)", re.IGNORECASE)
 
 
@@ -83,6 +83,8 @@ def _environment() -> Environment:
         decimal=words.decimal,
         signed=words.signed,
         chance=words.chance,
+        interval_of_rate=evaluation.interval_of_rate,
+        interval_of_difference=evaluation.interval_of_difference,
         words=words.in_words,
         cut=words.cut,
         mark=lambda text: MARKS.get(text, "–"),
@@ -95,7 +97,7 @@ def _context(run: Gathered, pages: Pages) -> dict[str, Any]:
     script = (FOLDER / "script.js").read_text()
     style = (FOLDER / "style.css").read_text()
     arms = evaluation.arms(run)
-    compared = evaluation.comparisons(run)
+    compared = evaluation.comparisons(run) if run.measured else []
     return {
         "policy": _policy(script, style),
         "script": Markup(script),
@@ -103,17 +105,19 @@ def _context(run: Gathered, pages: Pages) -> dict[str, Any]:
         "version": __version__,
         "title": _title(run),
         "sections": SECTIONS,
-        "headline": evaluation.headline(run, arms, compared) or _unfinished(run),
+        "headline": evaluation.headline(run, arms, compared) if arms else _unfinished(run),
         "facts": _facts(run),
-        "notes": run.notes,
+        "notes": [*run.notes, *_incomplete(run)],
         "tiles": _tiles(run),
         "arms": arms,
-        "chart_of_arms": evaluation.chart_of_arms(arms) if arms else "",
+        "measured": run.measured,
+        "not_measured": evaluation.NOT_MEASURED,
+        "chart_of_arms": evaluation.chart_of_arms(arms) if arms and run.measured else "",
         "comparisons": compared,
         "chart_of_comparisons": evaluation.chart_of_comparisons(compared) if compared else "",
-        "groups": evaluation.groups(run),
-        "halves": halves(run),
-        "growth": _growth(run),
+        "groups": evaluation.groups(run) if run.measured else [],
+        "halves": halves(run) if run.measured else [],
+        "growth": _growth(run) if run.measured else "",
         "funnel": charts.funnel("chart-funnel", "From documents to examples", counts.funnel(run))
         if run.documents or run.tasks or run.entries
         else "",
@@ -176,8 +180,8 @@ def _models(run: Gathered) -> str:
     return "; ".join([_model(run, default) if default else "not stated", *special])
 
 
-def _benchmarks(said: str | list[str]) -> str:
-    names = [said] if isinstance(said, str) else said
+def _benchmarks(stated: str | list[str]) -> str:
+    names = [stated] if isinstance(stated, str) else stated
     return ", ".join(name.rsplit("/", 1)[-1].removesuffix(".toml") for name in names)
 
 
@@ -202,7 +206,7 @@ def _tiles(run: Gathered) -> list[tuple[str, str]]:
     unpriced = sum(meter.get("unpriced", 0.0) for meter in run.meters.values())
     calls = sum(meter.get("calls", 0.0) for meter in run.meters.values())
     tiles = [
-        ("Documents", count(len(run.documents))),
+        ("Sections of documents", count(len(run.documents))),
         ("Roll-outs", count(rollouts)),
         ("Examples kept", count(kept)),
         ("Episodes", count(len(run.results))),
@@ -220,6 +224,14 @@ def _unfinished(run: Gathered) -> str:
     return f"This run has no evaluation yet. Its synthesis has kept {kept:,} of {len(run.examples):,} examples."
 
 
+def _incomplete(run: Gathered) -> list[str]:
+    """What a run that was stopped leaves unmeasured."""
+    measured = evaluation.complete_tasks(run)
+    if not run.results or measured >= len(run.heldout):
+        return []
+    return [f"Not all is measured: {measured} of {len(run.heldout)} held-out tasks have results of every arm and seed."]
+
+
 def _growth(run: Gathered) -> Markup | str:
     data = [charts.Point(row.examples, row.rate, row.low, row.high) for row in run.summary.growth]
     data.sort(key=lambda point: point.x)
@@ -234,7 +246,7 @@ def _times(meters: dict[str, dict[str, float]]) -> list[tuple[str, str]]:
 
 def _busy(meters: dict[str, dict[str, float]]) -> list[tuple[str, str]]:
     """How much of the time the environments and the models were at work."""
-    return [(f"{name} at work", said) for name, said in counts.busy(meters).items()]
+    return [(f"{name} at work", share) for name, share in counts.busy(meters).items()]
 
 
 def _stages(meters: dict[str, dict[str, float]]) -> dict[str, Any]:

@@ -238,9 +238,9 @@ def _label(example: Example) -> str:
 
 def _span(example: Example) -> list[Any]:
     """[kept, label, tier, instruction, what the filters said, votes]."""
-    said = [_verdict(verdict) for verdict in example.verdicts if verdict.reason or not verdict.keep]
+    verdicts = [_verdict(verdict) for verdict in example.verdicts if verdict.reason or not verdict.keep]
     votes = [(vote.model, vote_in_words(vote), vote.reason) for verdict in example.verdicts for vote in verdict.votes]
-    return [int(example.kept), _label(example), example.tier, example.instruction, said, votes]
+    return [int(example.kept), _label(example), example.tier, example.instruction, verdicts, votes]
 
 
 def _verdict(verdict: Verdict) -> str:
@@ -250,10 +250,10 @@ def _verdict(verdict: Verdict) -> str:
 def _same_task(gathered: Gathered) -> dict[str, list[Entry]]:
     order = {arm: index for index, arm in enumerate(gathered.arms)}
     scored = [(entry, entry.result) for entry in gathered.entries if entry.result and entry.result.arm in order]
-    found: dict[str, list[Entry]] = {}
+    entries: dict[str, list[Entry]] = {}
     for entry, result in sorted(scored, key=lambda pair: (order[pair[1].arm], pair[1].seed)):
-        found.setdefault(result.task, []).append(entry)
-    return found
+        entries.setdefault(result.task, []).append(entry)
+    return entries
 
 
 def _in_turns(gathered: Gathered) -> list[Entry]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lbi.report.charts import points
 
-OUTCOMES = {"missed": "not solved", "part": "solved in part"}
+OUTCOMES = {"missed": "not solved", "part": "solved in part", "ran": "ran, not measured"}
 
 
 def in_words(name: str) -> str:
@@ -14,6 +14,13 @@ def in_words(name: str) -> str:
 
 def count(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
+
+
+def short(number: float) -> str:
+    """834, 12.3k, 4.5M."""
+    if number < 1_000:
+        return f"{number:.0f}"
+    return f"{number / 1_000:.1f}k" if number < 999_950 else f"{number / 1_000_000:.1f}M"
 
 
 def decimal(value: float | None) -> str:
@@ -46,6 +53,16 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"
+
+
+def sections(sections: int, documents: int) -> str:
+    """533 sections of 59 documents."""
+    return f"{plural(sections, 'section')} of {plural(documents, 'document')}"
+
+
+def plural(number: int, noun: str) -> str:
+    """1 task, 21 tasks."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def cut(text: str, most: int) -> str:

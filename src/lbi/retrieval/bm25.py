@@ -1,6 +1,6 @@
-"""Texts -> the best of them for a query, by BM25 (tantivy).
+"""Search for the texts that fit a query best, by BM25 (tantivy).
 
-Query words are analysed here and looked up as terms, so nothing in an untrusted text can be query syntax.
+Query words are analysed here and looked up as terms, so an untrusted text cannot contain query syntax.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import tantivy
 
 _ANALYSER = "lbi"
 _MAX_TERMS = 48
-_COMMON = 0.1  # share of the entries; a word in more of them tells nothing and costs the most time
-_MANY = 1000  # entries from which on common words are dropped
-_HEAP = 64_000_000  # bytes of the writer
+_COMMON = 0.1  # a word in more than this share of the entries says little and costs most of the time
+_MANY = 1000  # number of entries from which on common words are left out of queries
+_HEAP = 64_000_000  # bytes of the writer's buffer
 
 
 class Entry(NamedTuple):
-    """One text, what it is called, and what a search can demand or forbid of it."""
+    """A text with its number, the keys that a search can demand, and the tags that a search can exclude."""
 
     row: int
     text: str
@@ -35,7 +35,7 @@ class TextIndex:
         self._analyse = _analyser().analyze
         self._schema = index.schema
         self._searcher = index.searcher()
-        self.words = lru_cache(maxsize=64)(self._words)  # one text is often looked up in several ways
+        self.words = lru_cache(maxsize=64)(self._words)  # the same text is often searched with several keys
 
     @classmethod
     def build(cls, entries: Iterable[Entry], folder: Path | None = None) -> TextIndex:
@@ -60,23 +60,21 @@ class TextIndex:
     def best(
         self, text: str, limit: int, *, keys: Collection[int] = (), without: Collection[str] = ()
     ) -> list[tuple[int, float]]:
-        """(row, score) of the best entries, best first, ties by row.
+        """(row, score) of the best entries, best first; ties are ordered by row.
 
-        With ``keys`` only entries that have one of them, also those without a word in common (score 0); ``without``
-        leaves out entries with one of these tags.
+        ``keys``: only entries with one of these keys, also those that share no word with the text (score 0).
+        ``without``: no entries with one of these tags.
         """
         words = [(tantivy.Occur.Should, self._term("text", word)) for word in self.words(text)]
         demands = [(tantivy.Occur.MustNot, self._term("tag", tag)) for tag in without]
         if keys:
             demands.append((tantivy.Occur.Must, self._any_of(list(keys))))
-        found = (
-            self._found([*demands, (tantivy.Occur.Must, tantivy.Query.boolean_query(words))], limit) if words else []
-        )
-        if keys and len(found) < limit:  # asking for the two apart is fast also where a key is in every entry
-            known = {row for row, _ in found}
-            rest = self._found(demands, limit + len(known))
-            found += [(row, score) for row, score in rest if row not in known][: limit - len(found)]
-        return found
+        hits = self._found([*demands, (tantivy.Occur.Must, tantivy.Query.boolean_query(words))], limit) if words else []
+        if keys and len(hits) < limit:  # a second search is faster than one for both if every entry has the key
+            rows_found = {row for row, _ in hits}
+            rest = self._found(demands, limit + len(rows_found))
+            hits += [(row, score) for row, score in rest if row not in rows_found][: limit - len(hits)]
+        return hits
 
     def tagged(self, tags: Collection[str]) -> set[int]:
         """The rows of all entries that have one of these tags."""
@@ -86,9 +84,9 @@ class TextIndex:
         return {row for row, _ in self._found([(tantivy.Occur.Must, query)], len(self))}
 
     def _words(self, text: str) -> tuple[str, ...]:
-        """The words of a query that are looked up: those the index knows, rarest first, without the commonest."""
+        """The words of a query to look up: those in the index, rarest first, without the most common ones."""
         count = len(self)
-        known = [(found, word) for word in set(self._analyse(text)) if (found := self._frequency(word))]
+        known = [(frequency, word) for word in set(self._analyse(text)) if (frequency := self._frequency(word))]
         known.sort()
         if count >= _MANY:
             known = [pair for pair in known if pair[0] <= _COMMON * count] or known[:8]
@@ -102,7 +100,7 @@ class TextIndex:
         return tantivy.Query.term_query(self._schema, field, value, index_option=option)
 
     def _any_of(self, keys: list[int]) -> Any:
-        if len(keys) == 1:  # half the time of a set of one
+        if len(keys) == 1:  # takes half the time of a set with one key
             query = tantivy.Query.term_query(self._schema, "key", keys[0])
         else:
             query = tantivy.Query.term_set_query(self._schema, "key", keys)
@@ -111,12 +109,12 @@ class TextIndex:
     def _found(self, parts: list[tuple[Any, Any]], limit: int) -> list[tuple[int, float]]:
         if limit <= 0 or not len(self):
             return []
-        # a few more than wanted: where scores tie at the cut, the row decides, not the place on disk
+        # a few more than wanted: if scores tie at the limit, the row decides and not the place on disk
         query = tantivy.Query.boolean_query(parts)
         hits = self._searcher.search(query, limit=2 * limit + 8, count=False).hits
         rows: list[Any] = self._searcher.fast_field_values("row", [address for _, address in hits])
-        found = [(int(row), float(score)) for row, (score, _) in zip(rows, hits, strict=True)]
-        return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:limit]
+        scored = [(int(row), float(score)) for row, (score, _) in zip(rows, hits, strict=True)]
+        return sorted(scored, key=lambda hit: (-hit[1], hit[0]))[:limit]
 
 
 def _analyser() -> tantivy.TextAnalyzer:

@@ -1,8 +1,8 @@
-"""Examples -> an index of them in a folder, which ``lbi.retrieval.index`` searches.
+"""Writes an index of examples into a folder, which ``lbi.retrieval.index`` searches.
 
-An index is a folder of its own and needs nothing else to be read:
+An index is a folder of its own, and nothing else is needed to read it:
 
-    current                 the name of the build that counts
+    current                 the name of the current build
     4be1.../examples.db     examples, their trajectories, and where each observation occurs
     4be1.../instructions/   BM25 over the instructions
     4be1.../observations/   BM25 over the distinct observations
@@ -26,7 +26,7 @@ import zstandard
 from lbi.observations.normalise import normalise, observation_key
 from lbi.records import Example, Observation, Trajectory, digest_of
 from lbi.retrieval.bm25 import Entry, TextIndex
-from lbi.retrieval.leakage import tag
+from lbi.retrieval.leakage import date_tag
 from lbi.storage.files import write_atomically
 
 if TYPE_CHECKING:
@@ -52,37 +52,37 @@ def write_index(
     vectors: Vectors | None = None,
     dates: Mapping[str, str] | None = None,
 ) -> str:
-    """Index the examples in the folder ``path``; returns the name of the build, which is a folder there.
+    """Index the examples in the folder ``path``. Returns the name of the build, a folder in it.
 
-    Readers see the former build until this one is complete; one that holds exactly this already is kept.
-    ``vectors``: one row of length 1 per example, in the order of ``examples``, for dense retrieval as well.
-    ``dates``: of examples by their ids, for searches that exclude some by ``lbi.retrieval.leakage.tag``.
+    Readers see the previous build until this one is complete. If the current build has the same content, it is kept.
+    ``vectors``: one row of length 1 per example, in the order of ``examples``, for dense retrieval.
+    ``dates``: {example id: date}; a search can exclude dates by ``lbi.retrieval.leakage.date_tag``.
     """
-    once = {example.id: at for at, example in enumerate(examples)}
-    # of examples that fit as well, the one with fewer steps comes first: it has less in it that was not asked for
-    order = sorted(once.values(), key=lambda at: (examples[at].end - examples[at].start, examples[at].id))
-    ordered = [examples[at] for at in order]
-    chosen = None if vectors is None else vectors[order]
+    row_of = {example.id: row for row, example in enumerate(examples)}
+    # ties are ordered by row: of examples that fit equally well, one with fewer steps does less that was not asked for
+    order = sorted(row_of.values(), key=lambda row: (examples[row].end - examples[row].start, examples[row].id))
+    ordered = [examples[row] for row in order]
+    ordered_vectors = None if vectors is None else vectors[order]
     dated = {example.id: (dates or {}).get(example.id, "") for example in ordered}
-    name = _name(ordered, chosen, dated)
-    if current(path) != name:
-        _write(path, name, ordered, trajectories, chosen, dated)
+    name = _name(ordered, ordered_vectors, dated)
+    if current_build(path) != name:
+        _write(path, name, ordered, trajectories, ordered_vectors, dated)
     return name
 
 
-def current(path: Path) -> str:
-    """The name of the build that counts, or nothing."""
+def current_build(path: Path) -> str:
+    """The name of the current build; "" if there is none."""
     file = path / "current"
     return file.read_text().strip() if file.is_file() else ""
 
 
-def searchable(observation: Observation) -> str:
-    """What of an observation is compared word by word: all but the marks that every one has."""
+def searchable_text(observation: Observation) -> str:
+    """The text by which observations are searched: normalised, without the labels that all of them have."""
     return _MARKS.sub(" ", normalise(observation))
 
 
 def _name(examples: Sequence[Example], vectors: Vectors | None, dates: Mapping[str, str]) -> str:
-    """The name of a build: a hash of all that is in it."""
+    """The name of a build: a hash of its content."""
     bodies = [[example.id, example.tier, example.model_dump(mode="json")["verdicts"]] for example in examples]
     dense = None if vectors is None else hashlib.blake2b(vectors.tobytes()).hexdigest()
     return digest_of([FORMAT, bodies, dense, dates])
@@ -96,7 +96,7 @@ def _write(
     vectors: Vectors | None,
     dates: Mapping[str, str],
 ) -> None:
-    """Write a build beside the one that counts, then let it count and remove what does not any more."""
+    """Write a build beside the current one, make it the current one, and remove the others."""
     part = path / f".{os.getpid()}.part"
     shutil.rmtree(part, ignore_errors=True)
     for folder in ("instructions", "observations"):
@@ -121,13 +121,13 @@ def _instructions(
 ) -> Iterator[Entry]:
     for row, example in enumerate(examples):
         trajectory = trajectories[example.trajectory]
-        keys = {observation_key(seen) for seen in trajectory.observations[example.start : example.end]}
-        tags = _lineage(example, trajectory) | {tag(dates[example.id])}
+        keys = {observation_key(observation) for observation in trajectory.observations[example.start : example.end]}
+        tags = _lineage(example, trajectory) | {date_tag(dates[example.id])}
         yield Entry(row, example.instruction, keys, tags)
 
 
 def _lineage(example: Example, trajectory: Trajectory) -> set[str]:
-    """Ids of everything an example comes from; a join of two examples has two documents."""
+    """Ids of everything that an example comes from. One that joins two examples has two documents."""
     ids = {example.id, example.document, *example.parents}
     return (ids | {trajectory.id, trajectory.task.id, trajectory.task.document}) - {""}
 
@@ -135,43 +135,43 @@ def _lineage(example: Example, trajectory: Trajectory) -> set[str]:
 def _write_database(
     file: Path, examples: Sequence[Example], trajectories: Mapping[str, Trajectory]
 ) -> list[tuple[int, str]]:
-    """Write the examples; return (key, text) of each distinct observation that an action follows."""
+    """Write examples.db. Returns (key, text) of each distinct observation that is followed by an action."""
     pack = zstandard.ZstdCompressor(level=3)
     texts: dict[int, Observation] = {}
     with closing(sqlite3.connect(file)) as db:
         db.executescript(SCHEMA)
         for row, example in enumerate(examples):
             trajectory = trajectories[example.trajectory]
-            said, done = _marks(example, trajectory)
-            kinds = (_asked(example.instruction), _end(example, trajectory))
-            values = (row, trajectory.id, said, done, *kinds, example.model_dump_json())
+            instruction_mark, actions_mark = _marks(example, trajectory)
+            groups = (_request_hash(example.instruction), _ending_hash(example, trajectory))
+            values = (row, trajectory.id, instruction_mark, actions_mark, *groups, example.model_dump_json())
             db.execute("INSERT INTO example VALUES(?, ?, ?, ?, ?, ?, ?)", values)
             for at in range(example.start, example.end):
-                seen = trajectory.observations[at]
-                key = observation_key(seen)
-                texts.setdefault(key, seen)
+                observation = trajectory.observations[at]
+                key = observation_key(observation)
+                texts.setdefault(key, observation)
                 db.execute("INSERT INTO place VALUES(?, ?, ?)", (row, at, key))
         for id_ in sorted({example.trajectory for example in examples}):
             body = pack.compress(trajectories[id_].model_dump_json().encode())
             db.execute("INSERT INTO trajectory VALUES(?, ?)", (id_, body))
         db.commit()
-    return [(key, searchable(texts[key])) for key in sorted(texts)]
+    return [(key, searchable_text(texts[key])) for key in sorted(texts)]
 
 
 def _marks(example: Example, trajectory: Trajectory) -> tuple[str, str]:
-    """Two examples say the same if their instruction is the same, and their trajectory or what was done."""
+    """Two hashes. Examples that share one teach the same: same instruction, and same trajectory or same actions."""
     instruction = " ".join(example.instruction.casefold().split())
     actions = [action.grounded for action in trajectory.actions[example.start : example.end]]
     return digest_of([instruction, trajectory.id]), digest_of([instruction, actions])
 
 
-def _asked(instruction: str) -> str:
-    """What an instruction asks for whatever its values: 'Open lamp "3"' and 'Open lamp "4"' ask for the same."""
+def _request_hash(instruction: str) -> str:
+    """A hash of the instruction without its values: the same for 'Open lamp "3"' and 'Open lamp "4"'."""
     return digest_of(re.sub(r"\"[^\"]*\"|'[^']*'|\d+", "", instruction).split())
 
 
-def _end(example: Example, trajectory: Trajectory) -> str:
-    """The kind of its last step: the action, and the page without what says which one of its kind it is."""
+def _ending_hash(example: Example, trajectory: Trajectory) -> str:
+    """A hash of the last step: its action, and the address of its page without numbers and query."""
     step = trajectory.steps[example.end - 1]
     page = re.sub(r"\d+", "0", step.observation.url.split("?")[0].split("#")[0])
     return digest_of([step.action.grounded, page])

@@ -1,7 +1,7 @@
-"""Task, observation and query -> the examples to show at this step (paper, sec. 2.4 and Algorithm 2).
+"""Agentic retrieval: task, observation and query -> the examples to show at this step (paper, sec. 2.4, Algorithm 2).
 
-First examples in which the current observation occurs (exactly, then by BM25), then examples whose instruction fits the
-query. ``lbi.retrieval.build`` writes what is searched.
+First examples in which the current observation occurs (the same one, then similar ones by BM25), then examples whose
+instruction fits the query. ``lbi.retrieval.build`` writes what is searched here.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from lbi.observations.normalise import observation_key
 from lbi.protocols import Shown
 from lbi.records import Example, Observation, Task, Trajectory
 from lbi.retrieval.bm25 import TextIndex
-from lbi.retrieval.build import current, searchable, write_index
+from lbi.retrieval.build import current_build, searchable_text, write_index
 
 if TYPE_CHECKING:
     from lbi.models.embeddings import Vectors
 
-PAGES = 16  # similar observations that are looked at, at most
-RRF = 60  # of reciprocal rank fusion
-OF_A_PAGE = 3  # examples by the content of one page, at most
-ALIKE = 2  # examples that ask for the same with other values, at most, of each of the two searches
-OF_AN_END = 1  # ... that end with the same action on the same kind of page
-CACHED = 512  # trajectories kept in memory
-READ = 4096  # ... and examples
-ASKED = 64  # rankings kept: an agent asks the same at many steps
-MARKED = 50_000  # examples whose marks are kept
+MAX_PAGES = 16  # similar observations to look at
+RRF_K = 60  # the constant of reciprocal rank fusion
+MAX_PER_PAGE = 3  # examples by the content of one page
+MAX_PER_REQUEST = 2  # examples per search whose instructions differ in their values alone
+MAX_PER_ENDING = 1  # examples per search that end with the same action on the same kind of page
+CACHED_TRAJECTORIES = 512
+CACHED_EXAMPLES = 4096
+CACHED_RANKINGS = 64  # an agent often has the same query at several steps
+CACHED_MARKS = 50_000
 
 
 class ExampleIndex:
-    """Examples that can be searched. Read-only and open for as long as it is used."""
+    """A searchable index of examples, open until ``close``. Read-only: a new build is another folder."""
 
     def __init__(self, folder: Path) -> None:
-        # immutable, as no build is ever written to again: without locks a look-up takes a third of the time
+        # a build is never changed, so it can be opened as immutable: without locks a look-up takes a third of the time
         file = (folder / "examples.db").absolute().as_uri()
         self._db = sqlite3.connect(f"{file}?mode=ro&immutable=1", uri=True, check_same_thread=False)
         self._instructions = TextIndex.open(folder / "instructions")
@@ -67,8 +67,8 @@ class ExampleIndex:
     @classmethod
     def open(cls, path: Path) -> ExampleIndex:
         """Open the index in a folder. Raises UserError if there is none."""
-        for _ in range(3):  # a build may put another one in its place between reading its name and opening it
-            name = current(path)
+        for _ in range(3):  # another process may replace the build between reading its name and opening it
+            name = current_build(path)
             if name and (path / name).is_dir():
                 return cls(path / name)
         raise UserError(f"no index of examples in {path}; `lbi run` makes one")
@@ -91,19 +91,20 @@ class ExampleIndex:
         exclude: Collection[str] = (),
         vector: Vectors | None = None,
     ) -> tuple[Shown, ...]:
-        """At most ``m1`` examples by the observation, ``m2`` others by the query, ``m3`` by content; the best first.
+        """At most ``m1`` examples by the observation, ``m2`` others by the query and ``m3`` others by content.
 
-        By content: what was done on the pages that say most of what the instruction says, whatever it was called.
+        Best first in each group. By content: examples from the pages whose text fits the instruction best, whatever
+        their own instructions are. ``vector``: the embedded query, for dense retrieval.
 
-        Never shown: examples of the task itself or of its document, and those that ``exclude`` names by the id of
-        a document, task, trajectory or example they come from, or by a date's tag. ``vector`` is the embedded query.
+        Examples of the task itself or of its document are never returned, nor those that ``exclude`` names by the id
+        of a document, task, trajectory or example that they come from, or by the tag of a date.
         """
         without = {task.id, task.document, *exclude} - {""}
-        seen: set[str] = set()
-        by_page = self._by_observation(task.instruction, observation, m1, without, seen)
-        rows = self._by_query(query, m2, without, seen, vector)
+        shown_marks: set[str] = set()
+        by_page = self._by_observation(task.instruction, observation, m1, without, shown_marks)
+        rows = self._by_query(query, m2, without, shown_marks, vector)
         by_query = zip(rows, self._nearest(rows, observation), strict=True)
-        by_content = self._by_content(task.instruction, m3, without, seen)
+        by_content = self._by_content(task.instruction, m3, without, shown_marks)
         shown = [self._shown(row, at, "observation") for row, at in by_page]
         shown += [self._shown(row, at, "query") for row, at in by_query]
         return (*shown, *(self._shown(row, at, "content") for row, at in by_content))
@@ -111,47 +112,52 @@ class ExampleIndex:
     # by observation
 
     def _by_observation(
-        self, instruction: str, observation: Observation, count: int, without: set[str], seen: set[str]
+        self, instruction: str, observation: Observation, count: int, without: set[str], shown_marks: set[str]
     ) -> list[tuple[int, int]]:
-        """(row, at) of examples with this observation, then with ever less similar ones; ties by the instruction."""
-        found: list[tuple[int, int]] = []
+        """(row, index of the observation) of examples with this observation, then with less and less similar ones.
+
+        Examples with the same observation are ordered by how well their instruction fits the task's.
+        """
+        places: list[tuple[int, int]] = []
         for key in self._pages(observation):
-            if len(found) >= count:
+            if len(places) >= count:
                 break
 
             def ranked(limit: int, key: int = key) -> list[int]:
                 return [row for row, _ in self._instructions.best(instruction, limit, keys=[key], without=without)]
 
-            rows = self._distinct(ranked, count - len(found), seen)
-            found += [(row, self._at(row, key)) for row in rows]
-        return found
+            rows = self._distinct(ranked, count - len(places), shown_marks)
+            places += [(row, self._at(row, key)) for row in rows]
+        return places
 
     def _pages(self, observation: Observation) -> Iterator[int]:
-        """The key of the observation, then those of similar ones, which cost a search and are made when asked for."""
+        """The key of the observation, then the keys of similar ones, which are searched for only if they are needed."""
         same = observation_key(observation)
         yield same
-        for row, _ in self._observations.best(searchable(observation), PAGES):
+        for row, _ in self._observations.best(searchable_text(observation), MAX_PAGES):
             if (key := _signed(row)) != same:
                 yield key
 
     def _at(self, row: int, key: int) -> int:
-        """Where in an example an observation occurs: the last time, as what was done before led back to it."""
+        """The index of an observation in its trajectory; the last one in the example if it occurs several times."""
         return int(self._one("SELECT max(at) FROM place WHERE row = ? AND key = ?", row, key))
 
     # by query
 
-    def _by_query(self, query: str, count: int, without: set[str], seen: set[str], vector: Vectors | None) -> list[int]:
+    def _by_query(
+        self, query: str, count: int, without: set[str], shown_marks: set[str], vector: Vectors | None
+    ) -> list[int]:
         if vector is None or self._vectors is None:
-            return self._distinct(lambda limit: self._lexical(query, limit, without), count, seen)
+            return self._distinct(lambda limit: self._lexical(query, limit, without), count, shown_marks)
         dense = self._dense(vector, without)
         return self._distinct(
-            lambda limit: fuse(self._lexical(query, limit, without), dense[:limit])[:limit], count, seen
+            lambda limit: fuse(self._lexical(query, limit, without), dense[:limit])[:limit], count, shown_marks
         )
 
     def _lexical(self, query: str, limit: int, without: set[str]) -> list[int]:
         key = (query, limit, frozenset(without))
         if key not in self._rankings:
-            _make_room(self._rankings, ASKED)
+            _make_room(self._rankings, CACHED_RANKINGS)
             self._rankings[key] = [row for row, _ in self._instructions.best(query, limit, without=without)]
         return self._rankings[key]
 
@@ -162,104 +168,110 @@ class ExampleIndex:
         return [row for row in order.tolist() if row not in forbidden]
 
     def _nearest(self, rows: list[int], observation: Observation) -> list[int]:
-        """For each example the index of its observation that is, or most resembles, the current one."""
+        """For each example the index of its observation that is the current one, or is most similar to it."""
         places = [self._db.execute("SELECT at, key FROM place WHERE row = ?", (row,)).fetchall() for row in rows]
         keys = {key for pairs in places for _, key in pairs}
         scores: dict[int, float] = {}
         if keys:
-            hits = self._observations.best(searchable(observation), len(keys), keys=keys)
+            hits = self._observations.best(searchable_text(observation), len(keys), keys=keys)
             scores = {_signed(row): score for row, score in hits}
         scores[observation_key(observation)] = float("inf")
         return [_best_place(pairs, scores) for pairs in places]
 
     # by content
 
-    def _by_content(self, instruction: str, count: int, without: set[str], seen: set[str]) -> list[tuple[int, int]]:
-        """(row, at) of examples that ended with a step on a page that says most of the instruction; failing that,
-        of such as came by it. Few of each page, as the page says nothing of which is meant."""
-        found: list[tuple[int, int]] = []
-        for key in [_signed(row) for row, _ in self._observations.best(instruction, PAGES)] if count > 0 else []:
-            if len(found) >= count:
+    def _by_content(
+        self, instruction: str, count: int, without: set[str], shown_marks: set[str]
+    ) -> list[tuple[int, int]]:
+        """(row, index of the observation) of examples with a page whose text fits the instruction.
+
+        Examples whose last step was on that page come first. Few examples are taken for each page, as its text does not
+        tell which of them is meant.
+        """
+        places: list[tuple[int, int]] = []
+        for key in [_signed(row) for row, _ in self._observations.best(instruction, MAX_PAGES)] if count > 0 else []:
+            if len(places) >= count:
                 break
 
             def ranked(limit: int, key: int = key) -> list[int]:
                 rows = [row for row, _ in self._instructions.best(instruction, limit, keys=[key], without=without)]
                 return sorted(rows, key=lambda row: self._at(row, key) != self._end(row))
 
-            rows = self._distinct(ranked, min(OF_A_PAGE, count - len(found)), seen)
-            found += [(row, self._at(row, key)) for row in rows]
-        return found
+            rows = self._distinct(ranked, min(MAX_PER_PAGE, count - len(places)), shown_marks)
+            places += [(row, self._at(row, key)) for row in rows]
+        return places
 
     def _end(self, row: int) -> int:
-        """Where an example's last step was taken."""
+        """The index of the observation before an example's last step."""
         return int(self._one("SELECT max(at) FROM place WHERE row = ?", row))
 
     # parts
 
-    def _distinct(self, ranked: Callable[[int], list[int]], count: int, seen: set[str]) -> list[int]:
-        """The first ``count`` rows without the marks of what was ``seen``, or of each other."""
+    def _distinct(self, ranked: Callable[[int], list[int]], count: int, shown_marks: set[str]) -> list[int]:
+        """The first ``count`` rows that share no mark with ``shown_marks`` or each other; their marks are added."""
         limit = 2 * count + 8
         while count > 0:
             rows = ranked(limit)
-            fresh: list[int] = []
-            marks = set(seen)
-            alike: Counter[str] = Counter()
-            for row, (mine, asked_, ends) in zip(rows, self._marks(rows), strict=True):
-                if len(fresh) == count:
+            chosen: list[int] = []
+            marks = set(shown_marks)
+            counts: Counter[str] = Counter()
+            for row, (row_marks, request, ending) in zip(rows, self._marks(rows), strict=True):
+                if len(chosen) == count:
                     break
-                if not marks & mine and alike[asked_] < ALIKE and alike[ends] < OF_AN_END:
-                    fresh.append(row)
-                    marks |= mine
-                    alike.update((asked_, ends))
-            if len(fresh) == count or len(rows) < limit:
-                seen |= marks
-                return fresh
+                if not marks & row_marks and counts[request] < MAX_PER_REQUEST and counts[ending] < MAX_PER_ENDING:
+                    chosen.append(row)
+                    marks |= row_marks
+                    counts.update((request, ending))
+            if len(chosen) == count or len(rows) < limit:
+                shown_marks |= marks
+                return chosen
             limit *= 4
         return []
 
     def _marks(self, rows: list[int]) -> list[tuple[frozenset[str], str, str]]:
-        """For each row the marks that it shares with those that would add nothing to it, what it asks for, and how
-        it ends."""
+        """For each row its two marks, the hash of its request, and that of its ending (lbi.retrieval.build)."""
         new = [row for row in rows if row not in self._marked]
-        if len(self._marked) + len(new) > MARKED:
+        if len(self._marked) + len(new) > CACHED_MARKS:
             self._marked, new = {}, rows
         sql = "SELECT row, said, done, asked, ends FROM example WHERE row IN (SELECT value FROM json_each(?))"
-        for row, said, done, asked, ends in self._db.execute(sql, (json.dumps(new),)) if new else ():
-            self._marked[row] = (frozenset((said, done)), asked, ends)
+        for row, instruction_mark, actions_mark, request, ending in (
+            self._db.execute(sql, (json.dumps(new),)) if new else ()
+        ):
+            self._marked[row] = (frozenset((instruction_mark, actions_mark)), request, ending)
         return [self._marked[row] for row in rows]
 
     def _shown(self, row: int, at: int, why: Literal["observation", "query", "content"]) -> Shown:
         if row not in self._examples:
-            _make_room(self._examples, READ)
+            _make_room(self._examples, CACHED_EXAMPLES)
             self._examples[row] = Example.model_validate_json(self._one("SELECT body FROM example WHERE row = ?", row))
         example = self._examples[row]
         return Shown(example=example, trajectory=self._trajectory(example.trajectory), at=at, why=why)
 
     def _trajectory(self, id_: str) -> Trajectory:
-        found = self._trajectories.get(id_)
-        if found is None:
+        trajectory = self._trajectories.get(id_)
+        if trajectory is None:
             packed = self._one("SELECT body FROM trajectory WHERE id = ?", id_)
-            found = Trajectory.model_validate_json(self._unpack.decompress(packed))
-            _make_room(self._trajectories, CACHED)
-            self._trajectories[id_] = found
-        return found
+            trajectory = Trajectory.model_validate_json(self._unpack.decompress(packed))
+            _make_room(self._trajectories, CACHED_TRAJECTORIES)
+            self._trajectories[id_] = trajectory
+        return trajectory
 
     def _one(self, sql: str, *values: object) -> Any:
         value: Any = self._db.execute(sql, values).fetchone()[0]
         return value
 
 
-def _make_room(kept: dict[Any, Any], most: int) -> None:
-    if len(kept) >= most:
-        del kept[next(iter(kept))]
+def _make_room(cache: dict[Any, Any], limit: int) -> None:
+    if len(cache) >= limit:
+        del cache[next(iter(cache))]
 
 
 def fuse(*rankings: Sequence[int]) -> list[int]:
-    """Reciprocal rank fusion: rows of several rankings as one, ties by row."""
+    """Several rankings of rows as one, by reciprocal rank fusion; ties are ordered by row."""
     scores: dict[int, float] = {}
     for ranking in rankings:
         for rank, row in enumerate(ranking, start=1):
-            scores[row] = scores.get(row, 0.0) + 1.0 / (RRF + rank)
+            scores[row] = scores.get(row, 0.0) + 1.0 / (RRF_K + rank)
     return sorted(scores, key=lambda row: (-scores[row], row))
 
 
@@ -270,7 +282,7 @@ def _best_place(pairs: Sequence[tuple[int, int]], scores: Mapping[int, float]) -
 
 
 def _signed(row: int) -> int:
-    """The key of an observation, from its row, which cannot be negative."""
+    """The key of an observation from its row, which is the key as an unsigned number."""
     return row - (1 << 64) if row >= 1 << 63 else row
 
 
@@ -279,5 +291,5 @@ def _load_vectors(file: Path) -> Vectors | None:
         return None
     import numpy
 
-    found: Vectors = numpy.load(file)
-    return found
+    vectors: Vectors = numpy.load(file)
+    return vectors

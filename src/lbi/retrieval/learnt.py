@@ -1,4 +1,4 @@
-"""A run folder -> what was learnt in it, for a program of one's own: examples to retrieve, and agents with them."""
+"""The Python API for what a run has learnt: retrieve its examples, or let an agent act with them."""
 
 from __future__ import annotations
 
@@ -16,45 +16,48 @@ from lbi.protocols import Decision, Model, Shown
 from lbi.records import Example, Observation, Step, Task, Trajectory
 from lbi.retrieval.index import ExampleIndex
 from lbi.storage.run_folder import RunFolder
-from lbi.synthesis.examples import examples_in
+from lbi.synthesis.examples import read_examples
 
 
 class LearntRun:
-    """A run folder, opened for reading, and the index of one seed's examples. ``close`` it, or use it in a ``with``.
+    """A run folder, opened for reading, and the index of one seed's examples. ``close`` it, or use it with ``with``.
 
-    ``data`` says which examples: "backward" are the paper's, "composed" are these and the composed ones. Raises
-    UserError where there is no run, or where it has no examples of the seed.
+    ``data``: "backward" = the paper's examples, "composed" = these and the composed ones. Raises UserError if there is
+    no run, or if it has no examples of the seed.
     """
 
     def __init__(self, path: str | Path, *, seed: int | None = None, data: Data = "backward") -> None:
         self._folder = RunFolder(Path(path), writing=False)
         self.config: Config = resolve(self._folder.config, str(path))
         self.seed = self.config.seeds[0] if seed is None else seed
-        pairs = examples_for(data, examples_in(self._folder, self.seed), self.seed)
+        pairs = examples_for(data, read_examples(self._folder, self.seed), self.seed)
         if not pairs:
             self._folder.close()
             raise UserError(f"{path} has no examples of seed {self.seed}; `lbi run` or `lbi synthesize` makes them")
         self.examples: tuple[tuple[Example, Trajectory], ...] = tuple(pairs)
         trajectories = {trajectory.id: trajectory for _, trajectory in pairs}
-        place = self._folder.path / "index" / f"{data}-{self.seed}-1"
-        self.index = ExampleIndex.build(place, [example for example, _ in pairs], trajectories)
+        index_folder = self._folder.path / "index" / f"{data}-{self.seed}-1"
+        self.index = ExampleIndex.build(index_folder, [example for example, _ in pairs], trajectories)
 
     def retrieve(
         self, instruction: str, observation: Observation, *, query: str = "", by_page: int = 5, by_query: int = 5
     ) -> tuple[Shown, ...]:
-        """The examples to show an agent at this step, the best first (paper, sec. 2.4).
+        """The examples to show an agent at this step, best first (paper, sec. 2.4).
 
-        At most ``by_page`` in which the page that is seen occurs, and ``by_query`` others that are about the query;
-        without a query the instruction is the query.
+        At most ``by_page`` examples in which the observation or a similar one occurs, and ``by_query`` others whose
+        instruction fits the query. Without a query the instruction is the query.
         """
         task = Task(instruction=instruction, environment=self.config.environment)
         return self.index.search(task, observation, query or instruction, m1=by_page, m2=by_query)
 
     def agent(self, model: Model | str = "", **options: Any) -> LearntAgent:
-        """An agent that retrieves at every step. ``model`` is such as "openai:gpt-5"; empty = the run's own."""
+        """An agent that retrieves at every step. ``model`` is for example "openai:gpt-5"; "" = the run's own model.
+
+        ``options`` are fields of ``lbi.agents.Parts``, such as ``m1`` and ``m2``.
+        """
         spec = model or self.config.models.of("act")
-        opened = self._open(spec) if isinstance(spec, str) else spec
-        return LearntAgent(opened, self.index, actions_of(self.config), **options)
+        opened_model = self._open(spec) if isinstance(spec, str) else spec
+        return LearntAgent(opened_model, self.index, actions_of(self.config), **options)
 
     def _open(self, spec: str) -> Model:
         models = self.config.models
@@ -73,15 +76,17 @@ class LearntRun:
 
 
 class LearntAgent:
-    """Decides one action at a time for an instruction, with examples of a run. Keeps nothing between calls."""
+    """Decides one action at a time, with examples of a run in the prompt. Remembers nothing between calls."""
 
     def __init__(self, model: Model, index: ExampleIndex, actions: str, **options: Any) -> None:
         self._model, self._actions = model, actions
         self._agent = open_agent("icl", Parts(model=model, index=index, **options))
 
     async def act(self, instruction: str, observation: Observation, history: Sequence[Step] = ()) -> Decision:
-        """The next action and why. Raises ModelError for a model that cannot answer, ParseError for a reply that
-        cannot be read."""
+        """The next action and the reason for it.
+
+        Raises ModelError if the model does not answer, and ParseError if its reply cannot be read.
+        """
         task = Task(instruction=instruction, environment="")
         return await self._agent.act(task, tuple(history), observation, self._actions)
 

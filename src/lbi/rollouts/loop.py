@@ -1,4 +1,4 @@
-"""A roll-out: an agent attempts one task in a linear loop. What ran is what is recorded, success or not."""
+"""Task -> trajectory: one linear loop of observing and acting. What happened is recorded, success or not."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 
 async def rollout(environment: Environment, agent: Agent, task: Task, step_limit: int, attempt: int = 0) -> Trajectory:
-    """Let the agent attempt the task from the environment's pristine state.
+    """Let the agent attempt the task, from the state that the environment has after a reset.
 
-    A model that fails for good ends the roll-out, and that is recorded. Raises EnvironmentFailure when the
-    infrastructure breaks (the model's provider included), and BudgetExceeded when the money is spent; then there is no
+    If the model fails for good, the roll-out ends, and its trajectory says so. Raises EnvironmentFailure if the
+    environment or the model's provider is out of order, and BudgetExceeded if the money is spent; then there is no
     trajectory, and the task is still to be done.
     """
     observation = await environment.reset(task)
@@ -39,16 +39,16 @@ async def rollout(environment: Environment, agent: Agent, task: Task, step_limit
         )
 
     for number in range(1, step_limit + 1):
-        with span("step", {STEP: number}) as now:
+        with span("step", {STEP: number}) as step_span:
             try:
                 decision = await agent.act(task, tuple(steps), observation, environment.actions)
             except ModelBusy as error:  # a provider's outage is no failure of the agent
                 raise EnvironmentFailure(f"the model's provider failed: {error}") from error
             except (ModelError, ParseError) as error:
-                now.fail(type(error).__name__)
+                step_span.fail(type(error).__name__)
                 return ended("model_failure", observation, error=str(error))
             outcome = await environment.step(decision.action)
-            now.set({ACTION: outcome.action.kind or "unreadable"})
+            step_span.set({ACTION: outcome.action.kind or "unreadable"})
         steps.append(
             Step(
                 observation=observation,
@@ -72,9 +72,9 @@ async def in_parallel(
     workers: int,
     failed: Callable[[T, EnvironmentFailure, bool], None],
 ) -> None:
-    """Do the jobs on a pool of ``workers`` environments, which are closed afterwards.
+    """Do the jobs on ``workers`` environments, which are opened for this and closed afterwards.
 
-    ``failed(job, error, last)`` is called for each failure of the infrastructure.
+    ``failed(job, error, last)`` is called for each failure of an environment; ``last`` = the job is not tried again.
     """
     pool = Pool(environments, workers)
     try:

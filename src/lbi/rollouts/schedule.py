@@ -1,4 +1,4 @@
-"""Tasks -> trajectories: each is attempted, and again with another sample until the roll-outs are as many as asked.
+"""Tasks -> trajectories: attempts all tasks, and again until there are enough roll-outs (paper, sec. 2.2).
 
 A trajectory is stored under seed/task/attempt: "0/m3f9c2d1a0b4e5f6/0" is the first attempt at that task.
 """
@@ -18,48 +18,46 @@ from lbi.rollouts.explorer import agent_for_rollouts
 from lbi.rollouts.loop import rollout
 from lbi.storage.leases import WorkKey
 
-ROUND = 8  # roll-outs between which an exploring agent learns; fixed, so that the number of workers changes nothing
-AGAIN = 0.7  # temperature of further attempts: at 0, a model would do what it did before
-Onward = Callable[[Trajectory], Awaitable[None]]
-
-
+ROUND = 8  # roll-outs after which an exploring agent learns; fixed, so that the number of workers changes nothing
+FURTHER_TEMPERATURE = 0.7  # of all attempts after the first: at 0, a model would do what it did before
+Onward = Callable[[Trajectory], Awaitable[None]]  # takes each trajectory as soon as it is there
 Rollouts = Callable[[Onward], Awaitable[list[Trajectory]]]
 
 
 def roll_out(context: RunContext, tasks: Sequence[Task], seed: int) -> Rollouts:
-    """The roll-outs of a seed, as a stage that a stream begins with; each trajectory goes to whom it is given."""
+    """The roll-outs of a seed, as the first stage of a stream, which says where each trajectory goes next."""
     return lambda onward: attempt_tasks(context, tasks, seed, onward)
 
 
 async def nowhere(trajectory: Trajectory) -> None:
-    """For whoever wants all trajectories at the end only."""
+    """For callers that need the trajectories only at the end, as the returned list."""
 
 
 async def attempt_tasks(
     context: RunContext, tasks: Sequence[Task], seed: int, onward: Onward = nowhere
 ) -> list[Trajectory]:
-    """As many roll-outs as the config asks for, over and over the tasks; whether they succeed does not matter.
+    """As many roll-outs as the config asks for, going through the tasks repeatedly. They need not succeed.
 
-    Each trajectory goes ``onward`` as soon as it is there. While that waits, no more than a few others are begun.
+    Each trajectory goes ``onward`` as soon as it is there. While that waits, only a few other roll-outs are begun.
     """
     agent = _agent(context, seed, 0)
     learner = agent if isinstance(agent, Learner) else None
-    found: list[Trajectory] = []
+    trajectories_of_seed: list[Trajectory] = []
     rollouts = context.config.synthesis.rollouts if tasks else 0
     with context.progress.stage(f"attempt (seed {seed})", rollouts) as stage:
         for attempt, start in enumerate(range(0, rollouts, max(len(tasks), 1))):
             if attempt and learner is None:
                 agent = _agent(context, seed, attempt)
-            turn = tasks[: rollouts - start]
-            # no task is twice in a round: an agent that learns tells its attempts apart by what it has learned
-            for some in _rounds(turn, ROUND if learner else len(turn)):
+            tasks_left = tasks[: rollouts - start]
+            # a round has each task once: two attempts of a learning agent differ only by what it learned in between
+            for round_ in _rounds(tasks_left, ROUND if learner else len(tasks_left)):
                 if learner is not None:
-                    learner.prepare(some)
-                trajectories = await _Round(context, agent, seed, attempt, stage, onward).attempt(some)
+                    learner.prepare(round_)
+                trajectories = await _Round(context, agent, seed, attempt, stage, onward).attempt(round_)
                 if learner is not None:
                     learner.learn(trajectories)
-                found += trajectories
-    return found
+                trajectories_of_seed += trajectories
+    return trajectories_of_seed
 
 
 def _rounds(tasks: Sequence[Task], size: int) -> list[Sequence[Task]]:
@@ -68,28 +66,30 @@ def _rounds(tasks: Sequence[Task], size: int) -> list[Sequence[Task]]:
 
 def _agent(context: RunContext, seed: int, attempt: int) -> Agent:
     sample = int(digest_of([seed, attempt])[:8], 16) if attempt else seed
-    parts = Parts(model=context.role("act"), sample=sample, temperature=AGAIN if attempt else 0.0, stage="attempt")
+    parts = Parts(
+        model=context.role("act"), sample=sample, temperature=FURTHER_TEMPERATURE if attempt else 0.0, stage="attempt"
+    )
     return open_agent(agent_for_rollouts(context.config), parts)
 
 
 class _Round:
-    """What is stored is taken as it is, the rest is run."""
+    """Attempts tasks that an agent may learn from together. Trajectories that are stored are not run again."""
 
     def __init__(
         self, context: RunContext, agent: Agent, seed: int, attempt: int, stage: Stage, onward: Onward
     ) -> None:
         self._context, self._agent, self._stage, self._onward = context, agent, stage, onward
         self._seed, self._attempt = seed, attempt
-        self._semaphore = asyncio.Semaphore(max(ROUND, 2 * context.config.workers))
+        self._slots = asyncio.Semaphore(max(ROUND, 2 * context.config.workers))
 
     async def attempt(self, tasks: Sequence[Task]) -> list[Trajectory]:
         known = self._context.folder.store.keys("trajectory")
         async with asyncio.TaskGroup() as group:
-            running = [group.create_task(self._one(task, known)) for task in tasks]
-        return [trajectory for one in running if (trajectory := one.result()) is not None]
+            running = [group.create_task(self._attempt_task(task, known)) for task in tasks]
+        return [trajectory for job in running if (trajectory := job.result()) is not None]
 
-    async def _one(self, task: Task, known: set[str]) -> Trajectory | None:
-        """None if the infrastructure failed for good, which is recorded."""
+    async def _attempt_task(self, task: Task, known: set[str]) -> Trajectory | None:
+        """The trajectory, stored or new; None if the environment failed for good, which is recorded."""
         store, key = self._context.folder.store, f"{self._seed}/{task.id}/{self._attempt}"
 
         async def work(environment: Environment) -> None:
@@ -98,9 +98,9 @@ class _Round:
                 trajectory = await rollout(environment, self._agent, task, limit, self._attempt)
                 await store.put("trajectory", key, trajectory)
 
-        async with self._semaphore:
+        async with self._slots:
             if key not in known:
-                failed = self._context.failing("trajectory", key, self._stage)
+                failed = self._context.failure_recorder("trajectory", key, self._stage)
                 await self._context.pool.do(work, failed=failed, key=WorkKey("trajectory", key))
             trajectory = store.get("trajectory", key, Trajectory)
             if trajectory is None:

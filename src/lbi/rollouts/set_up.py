@@ -1,4 +1,4 @@
-"""A config -> what can be done in its environment, and the documents that come with it; it is tried out on the way."""
+"""The first stage: tries the environment out, and finds its actions and the documents that come with it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lbi.records import Task
 
 
 async def set_up(context: RunContext) -> tuple[str, tuple[DocumentSource, ...]]:
-    """(the actions in words, where documents are). What does not work ends the run before any call is paid for."""
+    """(the actions in words, the sources of documents). What does not work ends the run before any call is paid for."""
     with context.progress.stage("set up", 1) as stage:
         actions = await _tried_out(context)
         sources = (*await own_documents(context.config, context.environments), *context.config.documents)
@@ -20,10 +20,10 @@ async def set_up(context: RunContext) -> tuple[str, tuple[DocumentSource, ...]]:
 
 
 async def _tried_out(context: RunContext) -> str:
-    """The actions. A site, a browser or a log-in that does not work ends the run here."""
+    """The environment's actions in words. Raises EnvironmentFailure if its site, browser or log-in does not work."""
     actions = ""
 
-    async def one(environment: Environment) -> None:
+    async def reset_once(environment: Environment) -> None:
         nonlocal actions
         await environment.reset(Task(instruction="", environment=context.environments.name))
         actions = environment.actions
@@ -32,5 +32,5 @@ async def _tried_out(context: RunContext) -> str:
         if last:
             raise error
 
-    await context.pool.do(one, failed=failed)
+    await context.pool.do(reset_once, failed=failed)
     return actions

@@ -154,9 +154,10 @@ def _groups(old: list[str], new: list[str]) -> Iterable[Sequence[tuple[str, int,
     ]
 
 
-def _common(one: Sequence[str], other: Sequence[str]) -> int:
-    pairs = zip(one, other, strict=False)
-    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+def _common(old: Sequence[str], new: Sequence[str]) -> int:
+    """How many lines at the beginning are equal."""
+    pairs = enumerate(zip(old, new, strict=False))
+    return next((at for at, (before, after) in pairs if before != after), min(len(old), len(new)))
 
 
 def _range(start: int, stop: int) -> str:

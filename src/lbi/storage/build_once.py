@@ -1,4 +1,4 @@
-"""A folder that is expensive to make -> made once, under a lock between processes; half-made ones are made again."""
+"""Folders that are expensive to build: each is built once, by one process; a half-built one is built again."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from pathlib import Path
 
 
 @contextmanager
-def made(folder: Path) -> Iterator[Path | None]:
-    """Yields the empty folder if it has to be made, under a lock between processes; None if it is there."""
+def build_once(folder: Path) -> Iterator[Path | None]:
+    """Yield the empty folder for building, under a lock between processes; None if it has been built.
+
+    If the body raises, the folder counts as not built.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     marker = folder / "made"
     if marker.exists():

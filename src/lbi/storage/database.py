@@ -1,7 +1,7 @@
-"""The database of a run: records, failures, model calls and meters in SQLite, each under the key of its work.
+"""The database of a run (SQLite): records, failures, model calls and meters, each under the key of its work.
 
-Writes go through one thread (`writer`): ``await store.put(...)`` returns when the row is on the disk. Reads see all
-that was written before them.
+Writes go through one thread (lbi.storage.writer): ``await store.put(...)`` returns when the row is on the disk. Reads
+see everything that was written before them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lbi.storage.writer import Writer, Written
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
-KNOWN = 50_000  # texts of which the writer remembers that they are stored
+KNOWN = 50_000  # number of stored texts that the writer remembers, so as not to write them again
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS record(kind TEXT, key TEXT, id TEXT, body BLOB, created REAL, PRIMARY KEY(kind, key));
@@ -46,15 +46,15 @@ CREATE TABLE IF NOT EXISTS meter(stage TEXT, name TEXT, value REAL, PRIMARY KEY(
 def address(file: Path, *, writing: bool = False) -> str:
     """The URI of a run's database.
 
-    On a read-only disk SQLite cannot make the files that tell it of others' changes, and nobody makes any.
+    On a read-only disk SQLite cannot make its WAL files, so the database is opened as one that nobody changes.
     """
-    shut = not writing and os.statvfs(file.parent).f_flag & os.ST_RDONLY and not Path(f"{file}-wal").exists()
-    mode = "mode=rwc" if writing else "mode=ro&immutable=1" if shut else "mode=ro"
+    immutable = not writing and os.statvfs(file.parent).f_flag & os.ST_RDONLY and not Path(f"{file}-wal").exists()
+    mode = "mode=rwc" if writing else "mode=ro&immutable=1" if immutable else "mode=ro"
     return f"{file.resolve().as_uri()}?{mode}"
 
 
 class Store:
-    """One run's database (WAL). A write is acknowledged when it is on the disk: await it, or ``wait`` for it."""
+    """One run's database, in WAL mode. Every write returns a ``Written``: await it to know that it is on the disk."""
 
     def __init__(self, file: Path, *, writing: bool = True) -> None:
         self._guard = threading.RLock()
@@ -69,7 +69,7 @@ class Store:
             self._db.execute("PRAGMA query_only=1")
         self._unpack = zstandard.ZstdDecompressor()
         self._pack = zstandard.ZstdCompressor(level=3)  # of the writing thread
-        self._known: set[str] = set()  # of the writing thread: texts that are stored for certain
+        self._known: set[str] = set()  # of the writing thread: ids of texts that are certainly stored
 
     def _connected(self) -> sqlite3.Connection:
         place = address(self._file, writing=self._writing)
@@ -87,9 +87,9 @@ class Store:
                 self._db.close()
 
     def write(self, work: Callable[[sqlite3.Connection], T], rows: int = 1) -> Written[T]:
-        """Have ``work`` done by the writing thread, in one transaction with what else there is to write.
+        """Let the writing thread do ``work``, in one transaction with other writes.
 
-        Awaiting it raises UserError if the database cannot be written.
+        Awaiting the result raises UserError if the database cannot be written.
         """
         with self._guard:
             if self._writer is None:
@@ -97,7 +97,7 @@ class Store:
         return self._writer.submit(work, rows)
 
     def flush(self) -> None:
-        """Wait for everything that was written before."""
+        """Wait until everything written before is on the disk."""
         if self._writer is not None:
             self._writer.flush()
 
@@ -107,7 +107,7 @@ class Store:
         return self.put_many(kind, [(key, record)])
 
     def put_many(self, kind: str, rows: Iterable[tuple[str, Record]]) -> Written[None]:
-        """Write records together or not at all."""
+        """Write (key, record) rows, all or none. Rows with these keys, and their failures, are replaced."""
         folded = [(key, record.id, *_fold(record.model_dump(mode="json"))) for key, record in rows]
         created = time.time()
 
@@ -134,19 +134,15 @@ class Store:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing was done or paid yet."""
-        (found,) = self._rows("SELECT (SELECT count(*) FROM record) + (SELECT count(*) FROM call)")
-        return int(found[0]) == 0
+        """Whether there is neither a record nor a model call."""
+        (row,) = self._rows("SELECT (SELECT count(*) FROM record) + (SELECT count(*) FROM call)")
+        return int(row[0]) == 0
 
     def count(self, kind: str) -> int:
         return int(self._rows("SELECT count(*) FROM record WHERE kind = ?", (kind,))[0][0])
 
     def get(self, kind: str, key: str, type_: type[R]) -> R | None:
         rows = self._rows("SELECT body FROM record WHERE kind = ? AND key = ?", (kind, key))
-        return self._record(rows[0][0], type_) if rows else None
-
-    def by_id(self, kind: str, id_: str, type_: type[R]) -> R | None:
-        rows = self._rows("SELECT body FROM record WHERE kind = ? AND id = ?", (kind, id_))
         return self._record(rows[0][0], type_) if rows else None
 
     def all(self, kind: str, type_: type[R]) -> list[tuple[str, R]]:
@@ -183,14 +179,14 @@ class Store:
         return self._stored(sql, values)
 
     def _stored(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
-        """What is stored at this moment, without waiting for what is on its way."""
+        """The rows that are stored now, without waiting for writes that are not finished."""
         with self._guard:
             return self._db.execute(sql, values).fetchall()
 
     # failures
 
     def fail(self, kind: str, key: str, boundary: str, message: str) -> Written[int]:
-        """Record a classified failure; the outcome says how often this work has failed now."""
+        """Record a failure by its boundary (lbi.errors). The outcome is how often this work has failed so far."""
         created = time.time()
 
         def work(db: sqlite3.Connection) -> int:
@@ -213,7 +209,7 @@ class Store:
     # model calls
 
     def get_call(self, key: str) -> Reply | None:
-        """The stored reply. Sees what was acknowledged: waiting for more would hold up all other calls."""
+        """The stored reply, if its write is finished: waiting for unfinished ones would hold up all other calls."""
         rows = self._stored("SELECT model, reply, usage FROM call WHERE key = ?", (key,))
         if not rows:
             return None
@@ -238,12 +234,12 @@ class Store:
     def fail_call(
         self, key: str, role: str, stage: str, model: str, messages_json: str, message: str, usage: Usage
     ) -> Written[None]:
-        """Keep what was asked without success, and what all attempts together cost. It is never an answer."""
+        """Store a call that got no reply, and what all its attempts cost. It never serves as a reply."""
         created = time.time()
 
         def work(db: sqlite3.Connection) -> None:
-            found = db.execute("SELECT usage, attempts FROM failed_call WHERE key = ?", (key,)).fetchone()
-            before, attempts = (Usage.model_validate_json(found[0]), found[1]) if found else (Usage(), 0)
+            stored = db.execute("SELECT usage, attempts FROM failed_call WHERE key = ?", (key,)).fetchone()
+            before, attempts = (Usage.model_validate_json(stored[0]), stored[1]) if stored else (Usage(), 0)
             spent = (before + usage).model_dump_json()
             packed = self._pack.compress(messages_json.encode())
             row = (key, role, stage, model, packed, message, spent, attempts + 1, created)
@@ -251,10 +247,10 @@ class Store:
 
         return self.write(work)
 
-    # batches of calls that wait at a provider; there are few, and what is known of one is on the disk at once
+    # batches of calls at a provider; there are few, and each change is on the disk before the method returns
 
     def begin_batch(self, mark: str, model: str, keys: Sequence[str]) -> None:
-        """What is about to be sent; whether it arrives nobody knows yet."""
+        """Store a batch before it is sent. Whether it arrived is known once ``name_batch`` is called."""
         created = time.time()
 
         def work(db: sqlite3.Connection) -> None:
@@ -267,14 +263,14 @@ class Store:
         self.write(lambda db: db.execute("UPDATE batch SET name = ? WHERE mark = ?", (name, mark))).wait()
 
     def end_batch(self, mark: str) -> None:
-        """Nothing is to be had from it any more."""
+        """Mark a batch as one from which nothing more can be fetched."""
         self.write(lambda db: db.execute("UPDATE batch SET ended = 1 WHERE mark = ?", (mark,))).wait()
 
     def batch_names(self) -> set[str]:
         return {row[0] for row in self._rows("SELECT name FROM batch WHERE name != ''")}
 
     def open_batches(self, model: str) -> list[Sent]:
-        """Those that have not ended, oldest first."""
+        """The batches of a model that have not ended, oldest first."""
         sql = "SELECT mark, name, keys, created FROM batch WHERE model = ? AND NOT ended ORDER BY created, mark"
         return [
             Sent(mark=mark, name=name, keys=json.loads(self._unpack.decompress(keys)), created=created)
@@ -294,14 +290,14 @@ class Store:
         return self.write(work)
 
     def meters(self) -> dict[str, dict[str, float]]:
-        found: dict[str, dict[str, float]] = {}
+        meters: dict[str, dict[str, float]] = {}
         for stage, name, value in self._rows("SELECT stage, name, value FROM meter"):
-            found.setdefault(stage, {})[name] = value
-        return found
+            meters.setdefault(stage, {})[name] = value
+        return meters
 
 
 def _fold(value: Any) -> tuple[Any, dict[str, str]]:
-    """Replace the long text of observations by its hash: the same page is stored once, however often it was seen."""
+    """(the value with the text of each observation replaced by its hash, {hash: text}): a page is stored only once."""
     texts: dict[str, str] = {}
 
     def fold(item: Any) -> Any:

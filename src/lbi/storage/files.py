@@ -1,4 +1,4 @@
-"""Content -> a file that a reader sees whole or not at all, also after a kill."""
+"""Files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def write_atomically(file: Path, content: bytes) -> None:
-    """A reader sees the old file or the new one, never half of it, also after a kill."""
+    """Replace the file. Readers see the old content or the new one, never a part, even if the process is killed."""
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
         part.write_bytes(content)

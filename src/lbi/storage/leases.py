@@ -1,8 +1,8 @@
-"""Who does which work of a run: one process alone, or several that take from the same run folder.
+"""Leases on pieces of work, so that several processes can share a run folder and none does what another one does.
 
-A process alone leases in memory and writes nothing. One that joins makes itself known in the database and waits until
-all others have written down what they hold; from then on every piece of work is claimed there before it is begun. A
-claim holds as long as its holder's heart beats, and is taken over after that.
+A process that is alone holds its leases in memory. One that joins registers in the database, and waits until the others
+have written their leases there; from then on every piece of work is leased there before it is begun (table ``claim``).
+A lease holds as long as its process sends heartbeats, and can be taken over after that.
 """
 
 from __future__ import annotations
@@ -21,23 +21,22 @@ from lbi.errors import UserError
 from lbi.storage.database import Store
 
 BEAT = 1.0  # seconds between heartbeats
-LEASE = (
-    60.0  # seconds without one after which a claim may be taken over; of a process that is known to be dead, at once
-)
-POLL = 0.25  # seconds after which work that another process does is looked at again
+#: seconds without a heartbeat after which a lease may be taken over; at once if the process is known to be dead
+LEASE = 60.0
+POLL = 0.25  # seconds between two looks at work that another process does
 State = Literal["mine", "theirs", "done"]
-UNRECORDED = ("stage", "label")  # kinds of work that no single record shows to be done
+UNRECORDED = ("stage", "label")  # kinds of work with several records or none, so that no record shows them to be done
 
 
 class WorkKey(NamedTuple):
-    """What work is the outcome of: kind and key of its record."""
+    """A piece of work, named by kind and key of the record that is its outcome."""
 
     kind: str
     key: str
 
 
 class Leases:
-    """The leases of one process. ``take`` work, and say how it ended: ``done``, ``give_up`` or ``free``."""
+    """The leases of one process. ``take`` one, and end it by ``done``, ``give_up`` or ``free``; ``lease`` does both."""
 
     def __init__(self, store: Store, *, beat: float = BEAT, lease: float = LEASE) -> None:
         self._store = store
@@ -51,9 +50,9 @@ class Leases:
         self._late: float = 0.0
 
     async def enter(self, *, alone: bool) -> None:
-        """Begin to take part. ``alone``: no other process can be at work, so what an earlier one claimed is void.
+        """Register this process. ``alone``: no other one can be at work, so leases of earlier ones are void.
 
-        Otherwise this waits until every other process has written down what it holds.
+        Otherwise this waits until every other process has written its leases to the database.
         """
         self._worker = await self._store.write(lambda db: _enter(db, void=alone))
         if not alone:
@@ -66,7 +65,7 @@ class Leases:
             await asyncio.sleep(self._beat / 4)
 
     async def leave(self) -> None:
-        """What is still held is free for others."""
+        """Stop the heartbeat, and give back all leases that are still held."""
         self._stop.set()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
@@ -74,9 +73,9 @@ class Leases:
             await self._store.write(lambda db: _leave(db, self._worker))
 
     async def take(self, key: WorkKey) -> State:
-        """Claim work: ``mine`` to do, ``theirs`` while another process does it, ``done`` if there is nothing to do.
+        """Lease work. ``mine``: do it; ``theirs``: another process is doing it; ``done``: there is nothing to do.
 
-        Raises UserError if this process slept so long that others have taken over what it held.
+        Raises UserError if this process stood still for so long that others may have taken over its leases.
         """
         if self._late:
             raise UserError(
@@ -95,7 +94,7 @@ class Leases:
         return state
 
     def done(self, key: WorkKey) -> None:
-        """The work is done, and what came of it is written."""
+        """End a lease: the work is done, and its outcome is written."""
         with self._guard:
             if key.kind in UNRECORDED:
                 self._held[key] = "done"
@@ -105,26 +104,26 @@ class Leases:
             self._store.write(lambda db: _set(db, key, self._worker, "done"))
 
     def give_up(self, key: WorkKey) -> None:
-        """Nobody shall try it again while this run of the program lasts."""
+        """End a lease: the work failed for good, and no process of this run shall try it again."""
         with self._guard:
             self._held[key] = "given up"
         if self.shared:
             self._store.write(lambda db: _set(db, key, self._worker, "given up"))
 
     def free(self, key: WorkKey) -> None:
-        """It was not done, and anybody may."""
+        """End a lease: the work was not done, and any process may do it."""
         self._forget(key)
         if self.shared:
             self._store.write(lambda db: _set(db, key, self._worker, ""))
 
     @contextlib.asynccontextmanager
-    async def turn(self, key: WorkKey, gate: asyncio.Semaphore | None = None) -> AsyncIterator[bool]:
-        """Wait for one's turn at work: True = do it now, False = it was done or given up by another process.
+    async def lease(self, key: WorkKey, slots: asyncio.Semaphore | None = None) -> AsyncIterator[bool]:
+        """Hold a lease while the body runs. True = do the work; False = another process has done it or given it up.
 
-        The gate is held while this process does the work, and not while it waits for another one.
+        Waits while another process is doing it. Of ``slots``, one is held while this process works, not while it waits.
         """
         while True:
-            async with gate or contextlib.nullcontext():
+            async with slots or contextlib.nullcontext():
                 state = await self.take(key)
                 if state == "mine":
                     with contextlib.ExitStack() as undone:
@@ -143,13 +142,13 @@ class Leases:
             self._held.pop(key, None)
 
     def _keep_beating(self) -> None:
-        last = time.monotonic()
+        last_beat = time.monotonic()
         while not self._stop.wait(self._beat):
             now = time.monotonic()
-            if self.shared and now - last > self._lease:
-                self._late = now - last
+            if self.shared and now - last_beat > self._lease:
+                self._late = now - last_beat
                 return
-            last = now
+            last_beat = now
             try:
                 newest, others = self._store.write(lambda db: _beat(db, self._worker)).wait()
                 if others and not self.shared:
@@ -157,10 +156,10 @@ class Leases:
                 elif self.shared:
                     self._store.write(functools.partial(_knows, worker=self._worker, newest=newest)).wait()
             except (UserError, sqlite3.Error):
-                return  # the run's own writes say it, and end the run
+                return  # the run's own writes fail in the same way, and end the run with a message
 
     def _share(self, newest: int) -> None:
-        """Write down what is held, in one transaction with the word that the newcomers are known."""
+        """Write the leases to the database, in one transaction with the newest process that this one knows of."""
         with self._guard:
             self.shared = True
             held = dict(self._held)
@@ -193,7 +192,7 @@ def _leave(db: sqlite3.Connection, worker: int) -> None:
 
 
 def _beat(db: sqlite3.Connection, worker: int) -> tuple[int, int]:
-    """(number of the newest process, how many others there are)"""
+    """Record a heartbeat. Returns (number of the newest process, number of other processes)."""
     db.execute("UPDATE worker SET seen = ? WHERE number = ?", (time.time(), worker))
     newest, count = db.execute("SELECT max(number), count(*) FROM worker").fetchone()
     return int(newest or 0), int(count) - 1
@@ -204,20 +203,20 @@ def _knows(db: sqlite3.Connection, worker: int, newest: int) -> None:
 
 
 def _known(db: sqlite3.Connection, worker: int, lease: float) -> bool:
-    """Whether all that live have written down what they hold since this one came."""
+    """Whether every living process has written its leases to the database since this one registered."""
     rows = db.execute("SELECT number FROM worker WHERE number < ? AND knows < ?", (worker, worker)).fetchall()
     return not any(_lives(db, number, lease) for (number,) in rows)
 
 
 def _lives(db: sqlite3.Connection, worker: int, lease: float) -> bool:
-    """Whether its heart beats; of a process on this machine, whether it is there at all."""
+    """Whether a process has sent a heartbeat within ``lease`` seconds and, if it is on this machine, still exists."""
     sql = "SELECT pid, host FROM worker WHERE number = ? AND seen > ?"
-    found = db.execute(sql, (worker, time.time() - lease)).fetchone()
-    if found is None:
+    row = db.execute(sql, (worker, time.time() - lease)).fetchone()
+    if row is None:
         return False
-    if found[1] == os.uname().nodename:
+    if row[1] == os.uname().nodename:
         try:
-            os.kill(found[0], 0)
+            os.kill(row[0], 0)
         except ProcessLookupError:
             return False
         except PermissionError:
@@ -234,17 +233,17 @@ def _write_down(db: sqlite3.Connection, worker: int, held: dict[WorkKey, str], n
 def _take(db: sqlite3.Connection, key: WorkKey, worker: int, lease: float) -> State:
     if db.execute("SELECT 1 FROM record WHERE kind = ? AND key = ?", key).fetchone():
         return "done"
-    found = db.execute("SELECT worker, state FROM claim WHERE kind = ? AND key = ?", key).fetchone()
-    if found is not None and found[1] in ("done", "given up"):
+    claim = db.execute("SELECT worker, state FROM claim WHERE kind = ? AND key = ?", key).fetchone()
+    if claim is not None and claim[1] in ("done", "given up"):
         return "done"
-    if found is not None and found[0] != worker and _lives(db, found[0], lease):
+    if claim is not None and claim[0] != worker and _lives(db, claim[0], lease):
         return "theirs"
     db.execute("INSERT OR REPLACE INTO claim VALUES(?, ?, ?, 'held')", (*key, worker))
     return "mine"
 
 
 def _set(db: sqlite3.Connection, key: WorkKey, worker: int, state: str) -> None:
-    """Another state of one's own claim; '' = none."""
+    """Change the state of one of this process's leases; "" = remove it."""
     if state:
         db.execute("UPDATE claim SET state = ? WHERE kind = ? AND key = ? AND worker = ?", (state, *key, worker))
     else:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import math
 import os
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +23,26 @@ from lbi.storage.files import write_atomically
 
 __all__ = ["RunFolder", "Store", "write_atomically"]
 LET_IN = 30.0  # seconds that a process which joins waits for the first one to be ready for it
+Config = dict[str, Any]
 
 
 class RunFolder:
     """One run on disk. Refuses a second process, and a config other than the one it was started with.
 
-    ``config`` holds the parts of the resolved config that decide what the records mean; None = take it as it is. With
-    ``joining``, a second process is let in; it has to claim its work (`leases`). ``alone`` says whether this one is.
+    ``config`` holds the parts of the resolved config that decide what the records mean; None = take it as it is. More
+    roll-outs or held-out tasks than before extend the run. ``complete`` gives a stored config the options that did not
+    exist when it was written. With ``joining``, a second process is let in; it has to claim its work (`leases`).
+    ``alone`` says whether this one is.
     """
 
     def __init__(
-        self, path: Path, config: dict[str, Any] | None = None, *, writing: bool = True, joining: bool = False
+        self,
+        path: Path,
+        config: Config | None = None,
+        *,
+        writing: bool = True,
+        joining: bool = False,
+        complete: Callable[[Config], Config] = lambda stored: stored,
     ) -> None:
         self.path = path
         self.alone = True
@@ -44,7 +55,7 @@ class RunFolder:
                 self._take_lock(joining)
             self.store = Store(path / "run.db", writing=writing)
             if config is not None:
-                self._remember(config)
+                self._remember(config, complete)
         except OSError as error:
             self._release()
             raise UserError(
@@ -100,21 +111,54 @@ class RunFolder:
         """Such as "4711 on myhost"."""
         return (self.path / name).read_text().strip()
 
-    def _remember(self, config: dict[str, Any]) -> None:
+    def _remember(self, config: Config, complete: Callable[[Config], Config]) -> None:
         file = self.path / "config.json"
         if not file.exists() or self.store.empty:  # a start that failed before its first record binds nobody
-            write_atomically(file, json.dumps(config, indent=2, ensure_ascii=False).encode())
+            write_atomically(file, _as_json(config))
             return
-        known = json.loads(file.read_text())
-        old, new = _binding(known), _binding(config)
+        stored = json.loads(file.read_text())
+        before = complete(stored)
+        self._refuse_another(before, config)
+        self._refuse_less(before, config)
+        if _amount(config, "synthesis", "rollouts") > _amount(before, "synthesis", "rollouts"):
+            self._set_results_aside(before)
+        if stored != config:
+            write_atomically(file, _as_json(config))
+
+    def _refuse_another(self, before: Config, config: Config) -> None:
+        old, new = _binding(before), _binding(config)
         changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
         if changed:
             raise UserError(
                 f"the run folder {self.path} belongs to another config (different: {', '.join(changed)}); "
                 "choose another --out, or go back to that config to continue it"
             )
-        if known != config:
-            write_atomically(file, json.dumps(config, indent=2, ensure_ascii=False).encode())
+
+    def _refuse_less(self, before: Config, config: Config) -> None:
+        for table, key in EXTENDABLE:
+            old, new = _amount(before, table, key), _amount(config, table, key)
+            if new < old:
+                had = "all" if math.isinf(old) else f"{old:g}"
+                raise UserError(
+                    f"the run in {self.path} was made with {table}.{key} = {had}, and a run can be extended but not "
+                    f"made smaller: ask for {had} or more instead of {new:g}, or choose another --out"
+                )
+
+    def _set_results_aside(self, before: Config) -> None:
+        """Arms that learn from examples are measured anew with more of them; their old results stay, apart."""
+        apart = f"of {_amount(before, 'synthesis', 'rollouts'):g} roll-outs"
+        arms = [arm["name"] for arm in before["evaluation"]["arms"] if arm.get("data", "none") != "none"]
+
+        def work(db: sqlite3.Connection) -> None:
+            for arm in arms:
+                for start in (f"{arm}/", f"{arm} @"):  # also on a share of its data
+                    where = "kind IN ('result', 'episode') AND substr(key, 1, ?) = ?"
+                    db.execute(
+                        f"UPDATE OR REPLACE record SET kind = kind || ' ' || ? WHERE {where}",
+                        (apart, len(start), start),
+                    )
+
+        self.store.write(work).wait()
 
     @property
     def config(self) -> dict[str, Any]:
@@ -148,9 +192,27 @@ class RunFolder:
         self.close()
 
 
-def _binding(config: dict[str, Any]) -> dict[str, Any]:
-    """A config without what may be another when the run goes on: what a call costs decides nothing but the bill."""
-    models = config.get("models")
-    if not isinstance(models, dict):
-        return config
-    return {**config, "models": {key: value for key, value in models.items() if key not in ("prices", "batch")}}
+#: what may grow when a run goes on: these numbers of a config, by table and key
+EXTENDABLE = (("synthesis", "rollouts"), ("evaluation", "tasks"))
+#: what may differ: what calls cost decides nothing but the bill
+_FREE = {"models": ("prices", "batch"), **{table: (key,) for table, key in EXTENDABLE}}
+
+
+def _binding(config: Config) -> Config:
+    """A config without what may be another when the run goes on."""
+    binding = dict(config)
+    for table, keys in _FREE.items():
+        if isinstance(stated := config.get(table), dict):
+            binding[table] = {key: value for key, value in stated.items() if key not in keys}
+    return binding
+
+
+def _amount(config: Config, table: str, key: str) -> float:
+    """A number that may grow. No held-out tasks are asked for by number where all are."""
+    stated = config.get(table)
+    value = stated.get(key, 0) if isinstance(stated, dict) else 0
+    return math.inf if key == "tasks" and not value else float(value)
+
+
+def _as_json(config: Config) -> bytes:
+    return json.dumps(config, indent=2, ensure_ascii=False).encode()

@@ -1,7 +1,7 @@
-"""A temporary folder that does not outlive its process for long: what a killed one left is removed at the next start.
+"""Temporary folders that are removed with their process; those of a killed process are removed at the next start.
 
-Whose folder it is says a lock on a file in it, which the kernel lets go when the process ends, however it ends. Unlike
-a process id, it can neither be taken over by another process nor mean one in another container.
+A lock on a file in the folder shows that its process is alive: the kernel releases it however the process ends. Unlike
+a process id, it cannot be reused by another process, nor mean a process of another container.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class OwnFolder:
         part = self.path / f"{LOCK}.part"
         self._lock = os.open(part, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        # nobody sees the file before it is locked
+        # another process must not see the file before it is locked
         part.rename(self.path / LOCK)
 
     def remove(self) -> None:
@@ -37,7 +37,7 @@ class OwnFolder:
 
 
 def remove_leftovers() -> list[Path]:
-    """Remove the folders of processes that have ended, and return them; those of living ones are not touched."""
+    """Remove the folders of processes that have ended, and return their paths."""
     removed = []
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):  # another user's, no folder of this kind, or just removed by its owner

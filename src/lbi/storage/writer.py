@@ -1,7 +1,7 @@
-"""Writes from everywhere -> one thread that carries them out in groups: a write is acknowledged after its commit.
+"""One thread that does all writes of a database, in groups: ``await writer.submit(lambda db: db.execute(...))``.
 
-A group is what has come while the one before was committed, so nobody waits for company, and many writers share one
-commit: ``await writer.submit(lambda db: db.execute(...))``.
+A group is what was submitted while the group before was being committed. So no write waits for others, and many writes
+share a commit. A write is acknowledged after the commit of its group.
 """
 
 from __future__ import annotations
@@ -18,54 +18,54 @@ from typing import Any, Generic, TypeVar
 from lbi.errors import UserError
 
 T = TypeVar("T")
-MOST = 1024  # rows in a group
+MAX_ROWS = 1024  # rows in a group
 
 
 class Written(Generic[T]):
-    """A write on its way: await it, or ``wait`` where nothing can be awaited; either raises what kept it from the disk.
+    """A write that may not be finished. Await it, or call ``wait`` in plain code; both raise the error if it failed.
 
-    Who does neither may rely on the order: when a later write is acknowledged, so is this one.
+    Doing neither is fine: writes are done in order, so when a later one is acknowledged, this one is on the disk too.
     """
 
     def __init__(self, work: Callable[[sqlite3.Connection], T], rows: int) -> None:
         self.work = work
         self.rows = rows
-        self.heeded = False  # whether somebody will hear of an error
+        self.awaited = False  # whether a caller will get the error, if there is one
         self.done: Future[T] = Future()
-        self.done.set_running_or_notify_cancel()  # who stops waiting does not stop the write
+        self.done.set_running_or_notify_cancel()  # a caller that stops waiting does not stop the write
 
     def wait(self) -> T:
-        self.heeded = True
+        self.awaited = True
         return self.done.result()
 
     def __await__(self) -> Generator[Any, None, T]:
-        self.heeded = True
+        self.awaited = True
         if self.done.done():
             return self.done.result()
         return (yield from asyncio.wrap_future(self.done).__await__())
 
 
 class Writer:
-    """Owns the only connection that writes. Submit from any thread; close when done.
+    """Owns the only connection that writes. ``submit`` from any thread; ``close`` it at the end.
 
-    Writes are carried out in the order of their submission. One that fails does not take the others of its group along.
+    Writes are done in the order of their submission. If one fails, the others of its group are written nevertheless.
     """
 
     def __init__(self, db: sqlite3.Connection, *, rolled_back: Callable[[], None] = lambda: None) -> None:
-        """``rolled_back`` is told, in the writing thread, when a group was undone; its writes follow one by one."""
+        """``rolled_back`` is called in the writing thread when a group was undone; then its writes are tried singly."""
         self._db = db
         self._rolled_back = rolled_back
         self._queue: queue.SimpleQueue[Written[Any] | None] = queue.SimpleQueue()
         self._state = threading.Condition()
         self._submitted = self._finished = 0
-        self._failed: queue.SimpleQueue[Written[Any]] = queue.SimpleQueue()  # nobody had waited for them
+        self._failed: queue.SimpleQueue[Written[Any]] = queue.SimpleQueue()  # those that nobody was waiting for
         self._closed = False
         self._at_work: list[Written[Any]] = []
         self._thread = threading.Thread(target=self._run, name="lbi-writer", daemon=True)
         self._thread.start()
 
     def submit(self, work: Callable[[sqlite3.Connection], T], rows: int = 1) -> Written[T]:
-        """Have ``work`` done in a transaction. Raises the error of an earlier write that nobody waited for."""
+        """Do ``work`` in a transaction, in the writing thread. Raises the error of an earlier write not awaited."""
         self._complain()
         written = Written(work, rows)
         with self._state:
@@ -76,14 +76,14 @@ class Writer:
         return written
 
     def flush(self) -> None:
-        """Wait until everything submitted before is on the disk, or has failed."""
+        """Wait until every write submitted before is on the disk or has failed. Raises as ``submit`` does."""
         with self._state:
             wanted = self._submitted
             self._state.wait_for(lambda: self._finished >= wanted)
         self._complain()
 
     def close(self) -> None:
-        """Finish what was submitted and close the connection; harmless when done before."""
+        """Finish all submitted writes and close the connection. Calling it again does nothing."""
         with self._state:
             if self._closed:
                 return
@@ -97,7 +97,7 @@ class Writer:
         with contextlib.suppress(queue.Empty):
             while True:
                 written = self._failed.get_nowait()
-                if not written.heeded:
+                if not written.awaited:
                     written.wait()
 
     def _run(self) -> None:
@@ -108,7 +108,7 @@ class Writer:
                 for written, outcome in zip(group, outcomes, strict=True):
                     self._tell(written, outcome)
                 self._finish(len(group))
-        finally:  # whatever ended the thread, nobody waits for ever
+        finally:  # whatever ended the thread, no caller may wait for ever
             self._give_up()
 
     def _finish(self, count: int) -> None:
@@ -132,13 +132,13 @@ class Writer:
             self._state.notify_all()
 
     def _group(self) -> list[Written[Any]]:
-        """What there is, and at least one; nothing at the end."""
+        """The writes that are waiting, at least one; empty when the writer is closed."""
         first = self._queue.get()
         if first is None:
             return []
         group, rows = [first], first.rows
         with contextlib.suppress(queue.Empty):
-            while rows < MOST:
+            while rows < MAX_ROWS:
                 following = self._queue.get_nowait()
                 if following is None:
                     self._queue.put(None)  # the end, for the next turn
@@ -148,12 +148,12 @@ class Writer:
         return group
 
     def _together(self, group: list[Written[Any]]) -> list[tuple[Any, BaseException | None]] | None:
-        """All in one transaction; None if it failed and nothing was written."""
+        """Do all writes in one transaction. None if it failed and nothing was written."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
             values: list[tuple[Any, BaseException | None]] = [(written.work(self._db), None) for written in group]
             self._db.execute("COMMIT")
-        except sqlite3.Error:  # whose error it is shows when each is done alone
+        except sqlite3.Error:  # which write is to blame shows when each is done alone
             self._undo()
             return None
         return values
@@ -188,5 +188,5 @@ class Writer:
             written.done.set_result(value)
             return
         written.done.set_exception(error)
-        if not written.heeded:
+        if not written.awaited:
             self._failed.put(written)

@@ -1,7 +1,7 @@
 """Trajectory -> examples: backward construction (paper, sec. 2.2).
 
-For a span (i, j) of T the model writes the instruction that the steps really carried out. Every i < j is possible;
-a budget takes the most informative spans, and the plan is known before it is paid for.
+For a span (i, j) of a trajectory the model writes the instruction that its steps really carried out. Every i < j is
+possible; with a budget only the most informative spans are taken. Which ones is known before any call is paid for.
 """
 
 from __future__ import annotations
@@ -18,29 +18,36 @@ from lbi.records import Action, Example, Observation, Trajectory, Usage
 
 #: actions that leave something unfinished: a span neither starts after one nor ends with one
 _UNFINISHED = frozenset({"fill", "select"})
-#: spans with one end differ in their beginnings only; more than so many of them say little more
+#: spans with the same end differ only in where they begin, so more of them than this teach little more
 PER_END = 3
 LabelKind = Literal["abstract", "summary"]
 _TOGGLES = frozenset({"checkbox", "radio", "switch"})
 
 
 def without_idle_steps(trajectory: Trajectory) -> Trajectory:
-    """The trajectory without the steps after which everything was as before (paper, sec. 2.3, filter 1).
+    """The trajectory without the steps that changed nothing (paper, sec. 2.3, filter 1).
 
-    A refused form or a dead link would otherwise spoil every span around it. The replay shows whether the rest still
-    leads to the same end.
+    A refused form or a dead link would otherwise spoil every span around it. Whether the remaining steps still lead to
+    the same end is shown by the replay.
     """
-    seen = trajectory.observations
-    idle = [step.action.kind != "finish" and _idle(seen[at], seen[at + 1]) for at, step in enumerate(trajectory.steps)]
+    observations = trajectory.observations
+    idle = [
+        step.action.kind != "finish" and _idle(observations[index], observations[index + 1])
+        for index, step in enumerate(trajectory.steps)
+    ]
     if not any(idle):
         return trajectory
-    # the complaint about a step that is left out goes with it
+    # the error of a step goes away with the step
     after_idle = [False, *idle]
-    shown = [o.model_copy(update={"error": ""}) if after_idle[at] else o for at, o in enumerate(seen)]
-    kept = [
-        step.model_copy(update={"observation": shown[at]}) for at, step in enumerate(trajectory.steps) if not idle[at]
+    without_complaints = [
+        o.model_copy(update={"error": ""}) if after_idle[index] else o for index, o in enumerate(observations)
     ]
-    return trajectory.model_copy(update={"steps": tuple(kept), "last": shown[-1]})
+    steps = [
+        step.model_copy(update={"observation": without_complaints[index]})
+        for index, step in enumerate(trajectory.steps)
+        if not idle[index]
+    ]
+    return trajectory.model_copy(update={"steps": tuple(steps), "last": without_complaints[-1]})
 
 
 def _idle(before: Observation, after: Observation) -> bool:
@@ -49,65 +56,69 @@ def _idle(before: Observation, after: Observation) -> bool:
 
 
 def actions_to_learn(trajectory: Trajectory) -> int:
-    """Number of actions without the closing finish(...), which carries nothing out."""
+    """Number of actions, not counting a final finish(...), which changes nothing."""
     count = len(trajectory.steps)
     return count - 1 if count and trajectory.steps[-1].action.kind == "finish" else count
 
 
 def all_spans(trajectory: Trajectory) -> list[tuple[int, int]]:
-    """Every 0 <= i < j <= n."""
+    """Every span (i, j) with 0 <= i < j <= n, where n is the number of actions to learn."""
     n = actions_to_learn(trajectory)
     return [(i, j) for i in range(n) for j in range(i + 1, n + 1)]
 
 
 def plan_spans(trajectory: Trajectory, budget: int, seed: int) -> list[tuple[int, int]]:
-    """The most informative spans, at most ``budget`` of them, in order; ties are broken by the seed."""
-    chance = random.Random(f"{seed}/{trajectory.id}")
+    """The most informative spans, at most ``budget``, sorted by (i, j). The seed breaks ties of equal worth."""
+    rng = random.Random(f"{seed}/{trajectory.id}")
     scored = [
-        (value + 0.01 * chance.random(), (i, j))
+        (score + 0.01 * rng.random(), (i, j))
         for i, j in all_spans(trajectory)
-        if (value := worth(trajectory, i, j)) > 0
+        if (score := worth(trajectory, i, j)) > 0
     ]
-    taken: Counter[int] = Counter()
+    per_end: Counter[int] = Counter()
     chosen: list[tuple[int, int]] = []
     for _, (i, j) in sorted(scored, reverse=True):
-        if taken[j] < PER_END and len(chosen) < budget:
-            taken[j] += 1
+        if per_end[j] < PER_END and len(chosen) < budget:
+            per_end[j] += 1
             chosen.append((i, j))
     return sorted(chosen)
 
 
 def worth(trajectory: Trajectory, start: int, end: int) -> float:
-    """How much a span is likely to teach; 0 or less = nothing.
+    """How much a span is likely to teach; 0 or less means nothing.
 
-    One change of the state as the last thing that happens is worth most, then arriving somewhere; failures, abandoned
-    forms and starts in the middle of a form are worth nothing.
+    Spans that end with their only change of the state are worth most, then those that arrive at another page. Spans
+    that fail, leave a form unsent, or start in the middle of a form are worth nothing.
     """
-    seen = trajectory.observations[start : end + 1]
+    observations = trajectory.observations[start : end + 1]
     actions = [step.action for step in trajectory.steps[start:end]]
-    if any(observation.error for observation in seen[1:]) or _unfinished(trajectory, start):
+    if any(observation.error for observation in observations[1:]) or _unfinished(trajectory, start):
         return 0.0
     if _abandons_a_form(trajectory, start, end):
         return 0.0
-    changes = [k for k in range(1, len(seen)) if seen[k].digest != seen[k - 1].digest]
+    changes = [k for k in range(1, len(observations)) if observations[k].digest != observations[k - 1].digest]
     length = len(actions)
-    aside = sum(_aside(seen[k], actions[k], seen[k + 1]) for k in range(length - 1))
+    aside = sum(_aside(observations[k], actions[k], observations[k + 1]) for k in range(length - 1))
     if changes:
-        last = changes[-1] == length
-        return (3.0 if last and len(changes) == 1 else 1.0 if last else 0.2) - 0.1 * length - 0.5 * aside
+        ends_with_change = changes[-1] == length
+        return (
+            (3.0 if ends_with_change and len(changes) == 1 else 1.0 if ends_with_change else 0.2)
+            - 0.1 * length
+            - 0.5 * aside
+        )
     if actions[-1].kind == "scroll":
         return 0.0
-    sent = [k for k, action in enumerate(actions, 1) if action.kind == "press" or action.role == "button"]
+    submits = [k for k, action in enumerate(actions, 1) if action.kind == "press" or action.role == "button"]
     entering = any(action.kind in _UNFINISHED for action in actions)
-    if entering and (sent != [length] or _place(seen[-1].url) == _place(seen[-2].url)):
+    if entering and (submits != [length] or _place(observations[-1].url) == _place(observations[-2].url)):
         return 0.0
-    if _place(seen[-1].url) == _place(seen[0].url) and seen[0].text == seen[-1].text:
+    if _place(observations[-1].url) == _place(observations[0].url) and observations[0].text == observations[-1].text:
         return 0.0
     return 1.6 - 0.2 * length - 0.5 * aside
 
 
 def _abandons_a_form(trajectory: Trajectory, start: int, end: int) -> bool:
-    """Whether something was entered and then left without pressing anything."""
+    """Whether a field was filled and the form then left without pressing a button or a key."""
     entered = False
     for step in trajectory.steps[start:end]:
         action = step.action
@@ -121,17 +132,17 @@ def _abandons_a_form(trajectory: Trajectory, start: int, end: int) -> bool:
 
 
 def _aside(before: Observation, action: Action, after: Observation) -> bool:
-    """A click on the way that led nowhere: a menu unfolded and left, a toolbar."""
+    """Whether a step on the way led nowhere, such as opening a menu that is not used."""
     entering = action.kind in _UNFINISHED or action.role in _TOGGLES
     return not entering and _place(before.url) == _place(after.url) and before.digest == after.digest
 
 
 def _unfinished(trajectory: Trajectory, start: int) -> bool:
-    """Whether the span starts in the middle of a form: something was entered on this page before it."""
-    here = _place(trajectory.observations[start].url)
-    for at in range(start - 1, -1, -1):
-        step = trajectory.steps[at]
-        if _place(step.observation.url) != here or trajectory.observations[at + 1].digest != step.observation.digest:
+    """Whether the span starts in the middle of a form, with a field of its first page filled before."""
+    page = _place(trajectory.observations[start].url)
+    for index in range(start - 1, -1, -1):
+        step = trajectory.steps[index]
+        if _place(step.observation.url) != page or trajectory.observations[index + 1].digest != step.observation.digest:
             return False
         if step.action.kind in _UNFINISHED or step.action.role in _TOGGLES:
             return True
@@ -142,7 +153,7 @@ def _place(url: str) -> str:
     return url.split("#")[0]
 
 
-async def label(
+async def label_span(
     model: Model,
     trajectory: Trajectory,
     start: int,
@@ -152,9 +163,9 @@ async def label(
     stage: str = "label",
     reused: bool = False,
 ) -> tuple[Example, Usage]:
-    """Write one example. Raises ModelError or ParseError: then the example does not exist.
+    """Ask a model for the instruction of one span, alone in its call. Raises ModelError or ParseError.
 
-    ``reused`` says that labels of other ends follow, whose prompts begin like this one's.
+    ``reused``: other prompts will begin like this one, so a provider's prompt cache is worth writing to.
     """
     fields = Fields(task=trajectory.task, trajectory=trajectory, start=start, end=end)
     parser = parsing.instruction if kind == "abstract" else parsing.summary
@@ -164,12 +175,12 @@ async def label(
 
 
 def role_of(kind: LabelKind) -> Literal["abstract", "summarise"]:
-    """Who writes labels of a kind."""
+    """The model role that writes labels of this kind."""
     return "abstract" if kind == "abstract" else "summarise"
 
 
 def forward_example(trajectory: Trajectory) -> Example | None:
-    """Without backward construction: the proposed task with the whole attempt (the paper's data distillation)."""
+    """The proposed task with the whole attempt, no backward construction: the paper's baseline, data distillation."""
     end = actions_to_learn(trajectory)
     return example("forward", trajectory.task.instruction, trajectory, 0, end) if end else None
 
@@ -177,7 +188,7 @@ def forward_example(trajectory: Trajectory) -> Example | None:
 def example(
     kind: Literal["abstract", "summary", "forward"], instruction: str, trajectory: Trajectory, start: int, end: int
 ) -> Example:
-    """An instruction for the span (start, end), with the document that the trajectory goes back to."""
+    """The example of an instruction and the span (start, end); its document is the one that the task came from."""
     return Example(
         kind=kind,
         instruction=instruction,
@@ -191,12 +202,12 @@ def example(
 def without_duplicates(
     examples: Sequence[tuple[Example, Trajectory]], most: int = 2
 ) -> list[tuple[Example, Trajectory]]:
-    """At most ``most`` examples with one instruction and one way of carrying it out."""
+    """The first ``most`` of the examples that have the same instruction and the same grounded actions."""
     seen: dict[tuple[str, tuple[str, ...]], int] = {}
     kept = []
     for example, trajectory in examples:
-        way = tuple(step.action.grounded for step in trajectory.steps[example.start : example.end])
-        key = (example.instruction, way)
+        actions = tuple(step.action.grounded for step in trajectory.steps[example.start : example.end])
+        key = (example.instruction, actions)
         seen[key] = seen.get(key, 0) + 1
         if seen[key] <= most:
             kept.append((example, trajectory))

@@ -1,6 +1,6 @@
-"""What synthesis keeps in the run folder, and under which key: documents, tasks, trajectories, examples.
+"""Synthesis in the run folder: reads and writes its documents, tasks, trajectories and examples, each under its key.
 
-An example is stored under seed/trajectory/kind/span: "0/t5c1.../abstract/002-004" leads from page 2 to page 4.
+An example's key is seed/trajectory/kind/span: "0/t5c1.../abstract/002-004" leads from page 2 to page 4.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lbi.synthesis.backward import without_idle_steps
 
 
 def read_documents(context: RunContext, sources: Sequence[DocumentSource]) -> list[Document]:
-    """Read the documentation and store its sections. Raises UserError where nothing can be read."""
+    """Read the documentation and store its sections. Raises UserError if nothing can be read."""
     corpus = read_corpus(sources)
     if not corpus.documents:
         reasons = "; ".join(f"{skipped.source}: {skipped.reason}" for skipped in corpus.skipped[:3])
@@ -33,7 +33,7 @@ def read_documents(context: RunContext, sources: Sequence[DocumentSource]) -> li
 
 
 def stored_documents(context: RunContext) -> list[Document]:
-    """The sections that a synthesis read. Raises UserError where there are no examples."""
+    """The sections that were read for synthesis. Raises UserError if the folder has no examples."""
     store = context.folder.store
     if not store.count("example"):
         raise UserError(f"{context.folder.path} has no examples to evaluate; `lbi synthesize` makes them")
@@ -41,24 +41,25 @@ def stored_documents(context: RunContext) -> list[Document]:
 
 
 def stored_tasks(context: RunContext) -> list[Task]:
-    """The tasks that a synthesis proposed."""
+    """The tasks that were proposed."""
     return [task for _, task in context.folder.store.all("task", Task)]
 
 
-def boundary(error: ModelError | ParseError) -> str:
+def boundary_of(error: ModelError | ParseError) -> str:
+    """The boundary that a failed call is recorded under (lbi.errors): "parse" or "model"."""
     return "parse" if isinstance(error, ParseError) else "model"
 
 
-async def without_idle(context: RunContext, trajectory: Trajectory, seed: int) -> Trajectory:
-    """The trajectory as examples are made of it; what differs from the roll-out is stored beside it."""
-    found = without_idle_steps(trajectory)
-    key = f"{seed}/{found.task.id}/{found.attempt}"
-    if found is not trajectory and context.folder.store.get("trimmed", key, Trajectory) != found:
-        await context.folder.store.put("trimmed", key, found)
-    return found
+async def store_trimmed(context: RunContext, trajectory: Trajectory, seed: int) -> Trajectory:
+    """The trajectory without idle steps, from which examples are made; stored if it differs from the roll-out."""
+    trimmed = without_idle_steps(trajectory)
+    key = f"{seed}/{trimmed.task.id}/{trimmed.attempt}"
+    if trimmed is not trajectory and context.folder.store.get("trimmed", key, Trajectory) != trimmed:
+        await context.folder.store.put("trimmed", key, trimmed)
+    return trimmed
 
 
-def examples_of(context: RunContext, trajectory: Trajectory, seed: int) -> list[tuple[str, Example]]:
+def examples_of_trajectory(context: RunContext, trajectory: Trajectory, seed: int) -> list[tuple[str, Example]]:
     return context.folder.store.under("example", f"{seed}/{trajectory.id}/", Example)
 
 
@@ -66,22 +67,22 @@ def span_key(seed: int, trajectory: Trajectory, kind: str, i: int, j: int) -> st
     return f"{seed}/{trajectory.id}/{kind}/{i:03d}-{j:03d}"
 
 
-def key_of(seed: int, example: Example) -> str:
+def example_key(seed: int, example: Example) -> str:
     return f"{seed}/{example.trajectory}/{example.kind}/{example.start:03d}-{example.end:03d}"
 
 
-def seeded_examples(context: RunContext, seed: int) -> list[tuple[str, Example]]:
-    """All examples of one seed, dropped ones too."""
+def examples_of_seed(context: RunContext, seed: int) -> list[tuple[str, Example]]:
+    """(key, example) of all examples of one seed, dropped ones included."""
     return context.folder.store.under("example", f"{seed}/", Example)
 
 
-def stored_examples(context: RunContext, seed: int) -> list[tuple[Example, Trajectory]]:
-    """The examples of one seed that are in the folder, kept and dropped, with their trajectories."""
-    return examples_in(context.folder, seed)
+def examples_with_trajectories(context: RunContext, seed: int) -> list[tuple[Example, Trajectory]]:
+    """The examples of one seed, dropped ones included, each with its trajectory."""
+    return read_examples(context.folder, seed)
 
 
-def examples_in(folder: RunFolder, seed: int) -> list[tuple[Example, Trajectory]]:
-    """The same of a folder that is only read."""
+def read_examples(folder: RunFolder, seed: int) -> list[tuple[Example, Trajectory]]:
+    """As ``examples_with_trajectories``, from a folder without a run context, for instance one opened for reading."""
     kinds = ("trajectory", "trimmed", "composition")
     rows = [row for kind in kinds for row in folder.store.all(kind, Trajectory)]
     by_id = {trajectory.id: trajectory for key, trajectory in rows if key.startswith(f"{seed}/")}
@@ -89,8 +90,8 @@ def examples_in(folder: RunFolder, seed: int) -> list[tuple[Example, Trajectory]
     return [(example, by_id[example.trajectory]) for _, example in examples if example.trajectory in by_id]
 
 
-async def all_of(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """All of it; the first error ends the rest (a failed model call is no error here, it was recorded)."""
+async def gather(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run all at the same time. The first exception cancels the rest, which ``asyncio.gather`` would let go on."""
     async with asyncio.TaskGroup() as group:
-        for one in work:
-            group.create_task(one)
+        for coroutine in work:
+            group.create_task(coroutine)

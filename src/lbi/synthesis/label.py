@@ -1,4 +1,4 @@
-"""Trajectory -> its examples: spans labelled by backward construction (paper, sec. 2.2), and filtered (sec. 2.3)."""
+"""Trajectory -> examples: the stage that labels spans (paper, sec. 2.2) and filters the labelled ones (sec. 2.3)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from lbi.records import Example, Trajectory
 from lbi.storage.leases import WorkKey
 from lbi.synthesis import filters
 from lbi.synthesis.backward import forward_example
-from lbi.synthesis.examples import all_of, boundary, examples_of, key_of, span_key
-from lbi.synthesis.labelling import label_spans, planned
+from lbi.synthesis.examples import boundary_of, example_key, examples_of_trajectory, gather, span_key
+from lbi.synthesis.label_calls import label_spans, spans_to_label
 from lbi.synthesis.stream import StreamStage, Work
 from lbi.synthesis.verify import REPLAY
 
@@ -24,8 +24,8 @@ PARALLEL_CALLS = 16
 
 
 def label(context: RunContext, seed: int) -> StreamStage:
-    """Backward construction and the forward baseline for every trajectory, through all filters but the replay."""
-    return StreamStage(_labelling(context, seed), 2 * labels_at_once(context))
+    """Backward construction and the forward baseline for every trajectory, then all filters except the replay."""
+    return StreamStage(_labelling(context, seed), 2 * parallel_trajectories(context))
 
 
 @contextmanager
@@ -35,79 +35,83 @@ def _labelling(context: RunContext, seed: int) -> Iterator[Work]:
 
 
 def labeller(context: RunContext, seed: int, stage: Stage) -> Work:
-    """Trajectory -> its examples, filtered and stored; what is stored already is not made again."""
-    names = [name for name in context.config.synthesis.filters if name != REPLAY]
-    checks = filters.open_filters(names, _filter_parts(context))
-    gate = asyncio.Semaphore(labels_at_once(context))
+    """What the stage does to a trajectory: label, filter and store its examples, except those stored before."""
+    names = [name for name in context.config.synthesis.filters if name != REPLAY]  # the replay is a stage of its own
+    filters_in_order = filters.open_filters(names, _filter_parts(context))
+    semaphore = asyncio.Semaphore(parallel_trajectories(context))
 
     async def label_and_filter(trajectory: Trajectory) -> None:
-        async with context.turn(WorkKey("label", f"{seed}/{trajectory.id}"), gate) as mine:
+        async with context.lease(WorkKey("label", f"{seed}/{trajectory.id}"), semaphore) as mine:
             if mine:
                 with stage.working("label", {TASK: trajectory.task.id}):
-                    known = {key for key, _ in examples_of(context, trajectory, seed)}
-                    made = await _labelled(context, trajectory, seed, known, stage)
+                    known = {key for key, _ in examples_of_trajectory(context, trajectory, seed)}
+                    examples = await _labelled(context, trajectory, seed, known, stage)
                     forward = forward_example(trajectory)
-                    if forward is not None and key_of(seed, forward) not in known:
-                        made.append(forward)
-                    await _store_filtered(context, checks, made, trajectory, seed, stage)
+                    if forward is not None and example_key(seed, forward) not in known:
+                        examples.append(forward)
+                    await _store_filtered(context, filters_in_order, examples, trajectory, seed, stage)
         stage.advance()
 
     return label_and_filter
 
 
-def labels_at_once(context: RunContext) -> int:
-    """Trajectories: a batch of a provider's holds what is asked at once."""
-    waiting = context.waits("label") or context.waits("judge")
+def parallel_trajectories(context: RunContext) -> int:
+    """How many trajectories are labelled at a time; all of them if calls are collected into a provider's batch."""
+    waiting = context.uses_batches("label") or context.uses_batches("judge")
     return max(PARALLEL_CALLS, context.config.synthesis.rollouts) if waiting else PARALLEL_CALLS
 
 
 def _filter_parts(context: RunContext) -> filters.Parts:
     judges = context.judges if "committee" in context.config.synthesis.filters else ()
-    return filters.Parts(judges=judges, reused=context.config.labelling.ordered and not context.waits("judge"))
+    return filters.Parts(judges=judges, reused=context.config.labelling.ordered and not context.uses_batches("judge"))
 
 
 async def _labelled(
     context: RunContext, trajectory: Trajectory, seed: int, known: Collection[str], stage: Stage
 ) -> list[Example]:
-    """The labels of the planned spans that have no row yet; a failure is recorded under the label's own key."""
-    config, made = context.config, []
-    # in a batch nothing is finished before the rest is sent
-    how = config.labelling.model_copy(update={"ordered": False}) if context.waits("label") else config.labelling
-    spans = planned(trajectory, config.labelling, config.synthesis.spans_per_trajectory, seed)
+    """Label the spans that have no stored example yet; a failure is recorded under the key of the example."""
+    config, examples = context.config, []
+    # in a provider's batch no call is answered before the others are sent
+    settings = (
+        config.labelling.model_copy(update={"ordered": False}) if context.uses_batches("label") else config.labelling
+    )
+    spans = spans_to_label(trajectory, config.labelling, config.synthesis.spans_per_trajectory, seed)
     for kind in config.synthesis.kinds:
         missing = [(i, j) for i, j in spans if span_key(seed, trajectory, kind, i, j) not in known]
         model = context.role("label")
-        found = await label_spans(model, trajectory, kind, spans, how, missing=missing)
-        for (i, j), said in sorted(found.items()):
-            if isinstance(said, Example):
-                made.append(said)
+        labels = await label_spans(model, trajectory, kind, spans, settings, missing=missing)
+        for (i, j), outcome in sorted(labels.items()):
+            if isinstance(outcome, Example):
+                examples.append(outcome)
             else:
-                context.folder.store.fail("example", span_key(seed, trajectory, kind, i, j), boundary(said), str(said))
-                stage.fail(boundary(said))
-    return made
+                context.folder.store.fail(
+                    "example", span_key(seed, trajectory, kind, i, j), boundary_of(outcome), str(outcome)
+                )
+                stage.fail(boundary_of(outcome))
+    return examples
 
 
 async def _store_filtered(
     context: RunContext,
-    checks: Sequence[Filter],
-    made: Sequence[Example],
+    filters_in_order: Sequence[Filter],
+    examples: Sequence[Example],
     trajectory: Trajectory,
     seed: int,
     stage: Stage,
 ) -> None:
-    """Dropped examples are kept too, with the reason; what could not be judged is a failure and tried again later."""
+    """Filter the examples and store all of them, dropped ones too; those that could not be judged are tried again."""
     rows: list[tuple[str, Example]] = []
 
-    async def one(example: Example) -> None:
+    async def apply_filters(example: Example) -> None:
         try:
-            rows.append((key_of(seed, example), await filters.apply(checks, example, trajectory)))
+            rows.append((example_key(seed, example), await filters.apply(filters_in_order, example, trajectory)))
         except (ModelError, ParseError) as error:
-            context.folder.store.fail("example", key_of(seed, example), boundary(error), str(error))
-            stage.fail(boundary(error))
+            context.folder.store.fail("example", example_key(seed, example), boundary_of(error), str(error))
+            stage.fail(boundary_of(error))
 
-    if context.waits("judge"):
-        await all_of(one(example) for example in made)
+    if context.uses_batches("judge"):
+        await gather(apply_filters(example) for example in examples)
     else:
-        for example in made:  # one after the other, so that prompt caches know what spans begin with
-            await one(example)
+        for example in examples:  # one after the other, as the judges' prompt caches then know how the spans begin
+            await apply_filters(example)
     await context.folder.store.put_many("example", rows)

@@ -1,4 +1,4 @@
-"""Trajectory -> carried out again, and its examples kept only if the same happens (not in the paper)."""
+"""The stage that carries each trajectory out again and drops examples that do not happen again (not in the paper)."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from lbi.protocols import Environment
 from lbi.records import Example, Trajectory
 from lbi.storage.leases import WorkKey
 from lbi.synthesis import filters
-from lbi.synthesis.examples import examples_of, key_of
+from lbi.synthesis.examples import example_key, examples_of_trajectory
 from lbi.synthesis.filters.replay import Replayed, replay
 from lbi.synthesis.stream import StreamStage, Work
 
 REPLAY = "replay"
-LATER = 1  # replays wait for roll-outs: the next round of these cannot begin before the last one is done
+LATER = 1  # urgency: replays wait for roll-outs, as the next round of these begins when the last one is done
 
 
 def verify(context: RunContext, seed: int) -> StreamStage:
-    """Repeat each trajectory that has kept examples, and drop those of them that do not happen again."""
+    """Replay each trajectory that has kept examples, and drop those whose pages and states do not come again."""
     return StreamStage(_replaying(context, seed), 2 * context.config.workers if replays(context) else 1)
 
 
@@ -39,12 +39,12 @@ async def _nothing(trajectory: Trajectory) -> None:
 
 
 def replays(context: RunContext) -> bool:
-    """Whether examples are verified by replay; without going back to a first state there is nothing to repeat."""
+    """Whether examples are verified by replay: the config asks for it, and every episode begins with the same state."""
     return REPLAY in context.config.synthesis.filters and context.restores
 
 
 def replayer(context: RunContext, seed: int, stage: Stage) -> Work:
-    """Trajectory -> repeated once if it has kept examples, and these judged by it."""
+    """What the stage does to a trajectory: replay it once, and judge its kept examples by that."""
 
     async def replay_and_judge(trajectory: Trajectory) -> None:
         if not _unverified(context, trajectory, seed):
@@ -56,35 +56,34 @@ def replayer(context: RunContext, seed: int, stage: Stage) -> Work:
             with stage.working("replay", {TASK: trajectory.task.id}):
                 await store.put(REPLAY, key, await replay(environment, trajectory))
 
-        found = store.get(REPLAY, key, Replayed)
-        if found is None:
-            failed = context.failing(REPLAY, key, stage)
+        replayed = store.get(REPLAY, key, Replayed)
+        if replayed is None:
+            failed = context.failure_recorder(REPLAY, key, stage)
             await context.pool.do(work, failed=failed, key=WorkKey(REPLAY, key), urgency=LATER)
-            found = store.get(REPLAY, key, Replayed)
-        if found is not None:
-            await _judge(context, trajectory, seed, found)
+            replayed = store.get(REPLAY, key, Replayed)
+        if replayed is not None:
+            await _judge(context, trajectory, seed, replayed)
             stage.advance()
 
     return replay_and_judge
 
 
 def _unverified(context: RunContext, trajectory: Trajectory, seed: int) -> list[Example]:
-    return [
-        e for _, e in examples_of(context, trajectory, seed) if e.kept and e.kind != "composed" and not _replayed(e)
-    ]
+    examples = [example for _, example in examples_of_trajectory(context, trajectory, seed)]
+    return [e for e in examples if e.kept and e.kind != "composed" and not _replayed(e)]
 
 
 async def _judge(context: RunContext, trajectory: Trajectory, seed: int, replayed: Replayed) -> None:
-    """The verdict of the replay on the kept examples of a trajectory."""
-    (check,) = filters.open_filters([REPLAY], filters.Parts(replays={trajectory.id: replayed}))
+    """Add the replay's verdict to the kept examples of a trajectory, and store them."""
+    (replay_filter,) = filters.open_filters([REPLAY], filters.Parts(replays={trajectory.id: replayed}))
     rows = []
     for example in _unverified(context, trajectory, seed):
-        verdict = await check.judge(example, trajectory)
+        verdict = await replay_filter.judge(example, trajectory)
         update = {
             "verdicts": (*example.verdicts, verdict),
             "tier": "replayed" if verdict.keep else example.tier,
         }
-        rows.append((key_of(seed, example), example.model_copy(update=update)))
+        rows.append((example_key(seed, example), example.model_copy(update=update)))
     await context.folder.store.put_many("example", rows)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lbi.benchmarks.swebench.build import Built, patched
 from lbi.benchmarks.swebench.patches import PatchError
-from lbi.benchmarks.swebench.test_results import TestStatus, not_passed, run_pytest
+from lbi.benchmarks.swebench.test_results import REPRODUCIBLE, TestStatus, not_passed, run_pytest
 from lbi.records import Record
 from lbi.sandbox.backends import open_sandbox
 from lbi.sandbox.protocol import SandboxLimits
@@ -59,12 +59,7 @@ async def run_tests(
 
 def environ(built: Built) -> dict[str, str]:
     """Variables for commands in a sandbox with the instance's interpreter."""
-    return {
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONHASHSEED": "0",
-        "VIRTUAL_ENV": str(built.python.parent.parent),
-        "TZ": "UTC",
-    }
+    return {**REPRODUCIBLE, "VIRTUAL_ENV": str(built.python.parent.parent)}
 
 
 async def grade(built: Built, patch: str, *, backend: str = "auto", unsafe: bool = False) -> Grade:

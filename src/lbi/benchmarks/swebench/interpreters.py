@@ -10,14 +10,14 @@ from pathlib import Path
 from lbi.benchmarks.swebench.sdists import cache_folder, uv
 from lbi.errors import UserError
 from lbi.records import digest_of
-from lbi.storage.build_once import made
+from lbi.storage.build_once import build_once
 
 
 def interpreter(requirements: Sequence[str], cache: Path | None = None) -> Path:
     """The folder of a virtual environment with these packages. Blocking, seconds the first time. Raises UserError."""
     key = digest_of([sorted(requirements), sys.version_info[:2], sys.base_prefix])
     folder = (cache or cache_folder()) / "interpreters" / key
-    with made(folder) as empty:
+    with build_once(folder) as empty:
         if empty is not None:
             action = f"installing {', '.join(requirements)}"
             uv("venv", "-q", "--allow-existing", "--python", sys.executable, str(folder), action=action)

@@ -123,7 +123,7 @@ def require_docker() -> None:
 def _run(
     arguments: list[str],
     program: str,
-    given: str,
+    stdin: str,
     cache: Path | None,
     *,
     cwd: Path | None = None,
@@ -132,7 +132,7 @@ def _run(
     python = interpreter((PACKAGE,), cache) / "bin" / "python"
     try:
         done = subprocess.run(
-            [str(python), *arguments], input=given, capture_output=True, text=True, cwd=cwd, timeout=timeout
+            [str(python), *arguments], input=stdin, capture_output=True, text=True, cwd=cwd, timeout=timeout
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UserError(f"{program} failed: {error}") from None

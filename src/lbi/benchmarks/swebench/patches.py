@@ -70,7 +70,7 @@ def apply(patch: str, folder: Path) -> None:
     if not patch.strip():
         return
     text = patch if patch.endswith("\n") else patch + "\n"
-    done = _git("apply", "--whitespace=nowarn", "-", cwd=folder, given=text, check=False)
+    done = _git("apply", "--whitespace=nowarn", "-", cwd=folder, stdin=text, check=False)
     if done.returncode:
         raise PatchError(done.stderr.strip() or "the patch does not apply")
 
@@ -90,12 +90,12 @@ def _tree(store: Path, folder: Path, paths: list[str]) -> str:
     _git(f"--git-dir={store}", "read-tree", "--empty")
     existing = "".join(f"{path}\0" for path in paths if (folder / path).is_file())
     options = (f"--git-dir={store}", f"--work-tree={folder}", "-c", "core.autocrlf=false")
-    _git(*options, "update-index", "--add", "-z", "--stdin", cwd=folder, given=existing)
+    _git(*options, "update-index", "--add", "-z", "--stdin", cwd=folder, stdin=existing)
     return _git(f"--git-dir={store}", "write-tree").stdout.strip()
 
 
 def _git(
-    *arguments: str, cwd: Path | None = None, given: str = "", check: bool = True
+    *arguments: str, cwd: Path | None = None, stdin: str = "", check: bool = True
 ) -> subprocess.CompletedProcess[str]:
     """Run git without any user's settings, and without the repository that the folder may happen to lie in."""
     program = shutil.which("git")
@@ -109,7 +109,7 @@ def _git(
         [program, *arguments],
         cwd=cwd,
         env=env,
-        input=given.encode("utf-8", "surrogateescape"),
+        input=stdin.encode("utf-8", "surrogateescape"),
         capture_output=True,
         timeout=120,
     )

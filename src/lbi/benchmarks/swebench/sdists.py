@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lbi.errors import UserError
-from lbi.storage.build_once import made
+from lbi.storage.build_once import build_once
 
 TIMEOUT = 120.0  # seconds for one archive
 LARGEST = 50_000_000  # bytes of one archive
@@ -40,12 +40,12 @@ def cache_folder() -> Path:
     return Path(base) / "lbi" / "repositories"
 
 
-def uv(*arguments: str, action: str, given: str = "", timeout: float = 600.0) -> str:
+def uv(*arguments: str, action: str, stdin: str = "", timeout: float = 600.0) -> str:
     """Run uv and return what it printed. Raises UserError with its last lines."""
     command = [_uv(), *arguments]
     env = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     try:
-        done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=timeout, env=env)
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout, env=env)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UserError(f"{action} failed: {error}") from None
     if done.returncode:
@@ -76,7 +76,7 @@ def locate(package: str, version: str) -> Located:
         "pylock.toml",
         "-",
     )
-    printed = uv(*arguments, action=f"looking for {package} {version}", given=f"{package}=={version}\n")
+    printed = uv(*arguments, action=f"looking for {package} {version}", stdin=f"{package}=={version}\n")
     sdist: dict[str, Any] = tomllib.loads(printed)["packages"][0].get("sdist") or {}
     url, sha256 = sdist.get("url", ""), sdist.get("hashes", {}).get("sha256", "")
     if not url.endswith(".tar.gz") or not sha256:
@@ -92,7 +92,7 @@ def unpacked(package: str, version: str, sha256: str = "", cache: Path | None = 
     if not sha256:
         sha256 = locate(package, version).sha256
     folder = cache / "sdists" / f"{package}-{version}-{sha256[:16]}"
-    with made(folder) as empty:
+    with build_once(folder) as empty:
         if empty is not None:
             _unpack(_download(package, version, sha256), empty, f"{package} {version}")
     roots = [entry for entry in folder.iterdir() if entry.is_dir()]

@@ -14,6 +14,8 @@ from typing import Literal
 
 from lbi.sandbox.protocol import Completed, Sandbox
 
+#: variables with which two runs of the same tests give the same results
+REPRODUCIBLE = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "TZ": "UTC"}
 ANY_SOURCE = "*"  # packages are imported from the root and from src, whichever has them
 TestStatus = Literal["passed", "failed", "error", "skipped"]
 

@@ -1,4 +1,4 @@
-"""HTML -> sections of the main content as text: navigation, scripts and what is hidden are left out."""
+"""HTML -> sections of the main content as text, without navigation, scripts and hidden elements."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def read(text: str) -> Page:
 
 
 def _title(soup: BeautifulSoup, main: Tag) -> str:
-    """What the page calls itself: its first heading says it without the site's name."""
-    found = main.find("h1") or soup.find("title")
-    return " ".join(found.get_text().split()) if found else ""
+    """The first heading, which has no site's name in it as titles often have; else the title."""
+    heading = main.find("h1") or soup.find("title")
+    return " ".join(heading.get_text().split()) if heading else ""
 
 
 def _date(soup: BeautifulSoup) -> str:
@@ -89,7 +89,7 @@ def _is_dropped(tag: Tag) -> bool:
 
 
 def _main(soup: BeautifulSoup) -> Tag:
-    """The element that holds the content, where the page marks it; otherwise all of it."""
+    """The element that the page marks as its main content, else the body."""
     articles = soup.find_all("article")
     marked = [soup.find("main"), soup.find(True, attrs={"role": "main"}), articles[0] if len(articles) == 1 else None]
     filled = [tag for tag in marked if tag is not None and tag.get_text(strip=True)]
@@ -97,12 +97,12 @@ def _main(soup: BeautifulSoup) -> Tag:
 
 
 class _Walk:
-    """One pass over the elements, without recursion: pages may be nested as deeply as their authors like."""
+    """One pass over the elements. Without recursion, as pages may be nested to any depth."""
 
     def __init__(self) -> None:
         self._words: list[str] = []
         self._prefix = ""
-        self._rows: list[bool] = []  # of the tables around this place: is it one of data, read row by row?
+        self._rows: list[bool] = []  # for each table around this element: whether it holds data, to be read by rows
 
     def blocks(self, root: Tag) -> Iterator[Block]:
         from bs4 import Tag

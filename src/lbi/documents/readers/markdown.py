@@ -1,4 +1,4 @@
-"""Markdown -> sections that are verbatim parts of the file; front matter (YAML or TOML) gives title and date."""
+"""Markdown -> sections, which are verbatim parts of the file; front matter (YAML or TOML) gives title and date."""
 
 from __future__ import annotations
 
@@ -26,22 +26,23 @@ def likelihood(text: str) -> float:
 
 
 def read(text: str) -> Page:
-    facts, body = _front_matter(text)
+    metadata, body = _front_matter(text)
     lines = re.findall(r"[^\n]*\n|[^\n]+", body)
-    marks = _headings(body)
-    starts = [0, *(line for line, _, _ in marks), len(lines)]
-    parts = [(0, "")] + [(level, heading) for _, level, heading in marks]
+    headings = _headings(body)
+    starts = [0, *(line for line, _, _ in headings), len(lines)]
+    parts = [(0, "")] + [(level, heading) for _, level, heading in headings]
     sections = outline(
         (level, heading, "".join(lines[start:end]))
         for (level, heading), start, end in zip(parts, starts[:-1], starts[1:], strict=True)
         if end > start
     )
-    first = next((heading for _, level, heading in marks if level == 1), "")
-    return Page(sections, facts.get("title", "") or first, next((facts[k] for k in _DATES if facts.get(k)), ""))
+    first = next((heading for _, level, heading in headings if level == 1), "")
+    date = next((metadata[key] for key in _DATES if metadata.get(key)), "")
+    return Page(sections, metadata.get("title", "") or first, date)
 
 
 def _headings(body: str) -> list[tuple[int, int, str]]:
-    """(line, level, heading) of the headings that structure the page; those in quotes and lists do not."""
+    """(line, level, heading) of the headings that structure the page, without those in quotes and lists."""
     from markdown_it import MarkdownIt
 
     tokens = MarkdownIt("commonmark").parse(body)
@@ -60,15 +61,15 @@ def _plain(inline: Token) -> str:
 
 
 def _front_matter(text: str) -> tuple[dict[str, str], str]:
-    """Facts between the fences at the very top, and the rest. Only plain ``key: value`` lines are understood."""
-    if found := _TOML.match(text):
+    """(values of the front matter, the text after it). Of YAML only plain ``key: value`` lines are understood."""
+    if match := _TOML.match(text):
         try:
-            facts = {key: str(value) for key, value in tomllib.loads(found[1]).items()}
+            metadata = {key: str(value) for key, value in tomllib.loads(match[1]).items()}
         except tomllib.TOMLDecodeError:
             return {}, text
-        return facts, text[found.end() :]
-    found = _YAML.match(text)
-    pairs = _KEY.findall(found[1]) if found else []
-    if not found or not pairs:
+        return metadata, text[match.end() :]
+    match = _YAML.match(text)
+    pairs = _KEY.findall(match[1]) if match else []
+    if not match or not pairs:
         return {}, text
-    return {key.lower().replace("-", "_"): value.strip("\"'") for key, value in pairs}, text[found.end() :]
+    return {key.lower().replace("-", "_"): value.strip("\"'") for key, value in pairs}, text[match.end() :]

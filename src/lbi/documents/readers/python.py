@@ -1,4 +1,4 @@
-"""Python source -> sections by class and function: its signature and docstring; of tests, their names."""
+"""Python source -> sections, one for each class and function with its signature and docstring; of tests the names."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def read(text: str) -> Page:
 
 
 def _blocks(node: _Named, level: int) -> Iterator[Block]:
-    """A heading, the signature and the docstring; of a class, its methods below it. What is private is left out."""
+    """Heading, signature and docstring, and of a class its methods. Private names are left out."""
     if node.name.startswith(("_", "test")) and node.name != "__init__":
         return
     described = ast.get_docstring(node) or ""
-    inner = [each for each in node.body if isinstance(each, _Named)] if isinstance(node, ast.ClassDef) else []
-    below = [block for each in inner for block in _blocks(each, level + 1)]
+    inner = [member for member in node.body if isinstance(member, _Named)] if isinstance(node, ast.ClassDef) else []
+    below = [block for member in inner for block in _blocks(member, level + 1)]
     if not described and not below and (isinstance(node, ast.ClassDef) or _only_tests(node)):
         return
     yield Block(f"{'class' if isinstance(node, ast.ClassDef) else 'def'} {node.name}", level=min(level, 6))

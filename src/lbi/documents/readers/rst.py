@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ENDINGS: tuple[str, ...] = (".rst", ".rest")
 CONTENT_TYPES: tuple[str, ...] = ("text/x-rst", "text/prs.fallenstein.rst")
 
-#: untrusted: reads no file, runs no markup of other languages, obeys no configuration, stops at no error
+#: for untrusted texts: no files are included, no raw markup and no configuration is used, and errors do not stop it
 _SETTINGS = {
     "file_insertion_enabled": False,
     "raw_enabled": False,
@@ -72,7 +72,7 @@ def _blocks(node: nodes.Element, level: int, prefix: str = "") -> Iterator[Block
 
 
 def _of(node: Any, level: int) -> Iterator[Block]:
-    """One node: by the nearest of its classes that is known, else what its children say."""
+    """The blocks of one node: by the first of its base classes that is in _KNOWN, else those of its children."""
     for kind in type(node).__mro__:
         if kind.__name__ in _KNOWN:
             yield from _KNOWN[kind.__name__](node, level)
@@ -133,7 +133,7 @@ def _image(node: Any, level: int) -> Iterator[Block]:
 
 
 def _message(node: Any, level: int) -> Iterator[Block]:
-    """A directive that docutils does not know or may not run: its text without name, arguments' dots and options."""
+    """The content of a directive that docutils does not know or may not run, without its name and options."""
     for source in node.children:
         directive = re.match(r"\.\. ([\w:.+-]+)::[ \t]*(.*)\n?((?:.*\n?)*)", source.astext())
         if type(source).__name__ != "literal_block" or not directive or directive[1] in _SILENT:

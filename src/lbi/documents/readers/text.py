@@ -1,15 +1,15 @@
-"""Plain text -> one section, which is cut later at blank lines: no heading can be told for sure."""
+"""Plain text -> one section, to be cut at blank lines later: headings cannot be recognised for certain."""
 
 from __future__ import annotations
 
 from lbi.documents.sections import Page, Section
 
-ENDINGS: tuple[str, ...] = ()  # ".txt" says little: whole manuals in other formats are shipped under it
+ENDINGS: tuple[str, ...] = ()  # not ".txt": many manuals in other formats have that ending
 CONTENT_TYPES: tuple[str, ...] = ()
 
 
 def likelihood(text: str) -> float:
-    """What anything is that is nothing else."""
+    """Low for every text, so that any other format that is likely comes first."""
     return 0.1
 
 

@@ -1,4 +1,4 @@
-"""Trac wiki markup -> sections as text: emphasis, link targets and macros go, words and code stay."""
+"""Trac wiki markup -> sections as text: words and code, without emphasis, link targets and macros."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _EMPHASIS = re.compile(
 _ESCAPED = re.compile(r"!(?=[A-Z][a-z]+[A-Z]|[\[#{@]|r\d|wiki:|\w+://)")
 _ITEM = re.compile(r"^([ \t]+)(?:[*-]|(\d+|[a-zA-Z])[.)])[ \t]+(.*)$")
 _TERM = re.compile(r"^[ \t]+(\S.*?)::(?:[ \t]+(.*))?$")
-#: processors whose content is wiki text again
+#: processors whose content is wiki text
 _TRANSPARENT = ("div", "span", "td", "th", "tr", "table", "box", "rbox", "wiki")
 
 
@@ -43,7 +43,7 @@ def read(text: str) -> Page:
 
 
 def _blocks(lines: list[str], *, headed: bool = True) -> Iterator[Block]:
-    """Blocks of wiki text; in a cell or box (not ``headed``) a heading structures nothing."""
+    """Blocks of wiki text. Without ``headed``, as in a cell or a box, headings do not structure the page."""
     paragraph: list[str] = []
     at = 0
     while at < len(lines):
@@ -66,7 +66,7 @@ def _blocks(lines: list[str], *, headed: bool = True) -> Iterator[Block]:
 
 
 def _block_of(line: str, headed: bool) -> Block | None:
-    """A line that is a block of its own; an empty one stands for nothing."""
+    """The block of a line that is one by itself, else None; an empty block is to be left out."""
     if heading := _HEADING.match(line):
         text = _plain(heading[2])
         return Block(text, level=len(heading[1]) if headed and text else 0)
@@ -105,7 +105,7 @@ def _end_of_code(lines: list[str], start: int) -> int:
 
 
 def _processed(processor: str, lines: list[str]) -> Iterator[Block]:
-    """The content of a ``{{{`` block: code, wiki text once more, or a comment, which is not for readers."""
+    """The content of a ``{{{`` block: code, or wiki text; comments are left out."""
     if not processor and lines and lines[0].strip().startswith("#!"):
         processor, lines = lines[0].strip(), lines[1:]
     name = re.sub(r"\W.*", "", processor.removeprefix("#!"), flags=re.DOTALL).lower()
@@ -116,22 +116,22 @@ def _processed(processor: str, lines: list[str]) -> Iterator[Block]:
 
 
 def _plain(text: str) -> str:
-    """A line without its markup. Code in it is set aside first: what looks like markup in it is none."""
-    kept: list[str] = []
+    """A line without its markup. Code is set aside first, as what looks like markup in code is none."""
+    codes: list[str] = []
 
-    def aside(found: re.Match[str]) -> str:
-        kept.append(f"`{found[2] or found[3]}`")
-        return f"\0{len(kept) - 1}\0"
+    def aside(match: re.Match[str]) -> str:
+        codes.append(f"`{match[2] or match[3]}`")
+        return f"\0{len(codes) - 1}\0"
 
     text = _CODE.sub(aside, text)
     text = re.sub(r"\[\[br\]\]", " ", text, flags=re.IGNORECASE)
     text = _ANCHOR.sub(r"\1", text.replace("\\\\", " "))
     text = _LABELLED.sub(_label, _MACRO.sub("", text))
-    text = _LINK.sub(lambda found: found[2] or found[1] or found[4] or re.sub(r"^wiki:", "", found[3]), text)
+    text = _LINK.sub(lambda match: match[2] or match[1] or match[4] or re.sub(r"^wiki:", "", match[3]), text)
     text = _ESCAPED.sub("", _EMPHASIS.sub("", text))
-    text = re.sub(r"\0(\d+)\0", lambda found: kept[int(found[1])], text)
+    text = re.sub(r"\0(\d+)\0", lambda match: codes[int(match[1])], text)
     return " ".join(text.split())
 
 
-def _label(found: re.Match[str]) -> str:
-    return (found[2] or found[1]).strip()
+def _label(match: re.Match[str]) -> str:
+    return (match[2] or match[1]).strip()

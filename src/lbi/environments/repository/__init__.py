@@ -42,5 +42,5 @@ def create(config: Config, save_image: Callable[[bytes], str]) -> RepositoryEnvi
 
 
 async def documents(environments: RepositoryEnvironments) -> tuple[DocumentSource, ...]:
-    """The repositories themselves, each at its base commit, so that none holds a later fix."""
+    """The repositories themselves, each in the state that has the bug, so that none holds a later fix."""
     return await environments.documents()

@@ -54,7 +54,7 @@ class RepositoryEnvironments:
         return environment
 
     async def documents(self) -> tuple[DocumentSource, ...]:
-        """Sources, documentation and names of tests of all repositories, each at its base commit. Raises UserError."""
+        """Sources, documentation and names of tests of all repositories, each with its bug. Raises UserError."""
         sources = []
         for name, instance in self.catalog.instances.items():
             if not self.catalog.buildable(name):
@@ -104,11 +104,11 @@ class RepositoryEnvironment:
         return await self._shell.reset(task)
 
     async def step(self, action: str) -> Outcome:
-        return await self._open_shell().step(action)
+        return await self._require_shell().step(action)
 
     async def submission(self) -> str:
         """What the episode changed, as a patch."""
-        return await self._open_shell().sandbox.diff()
+        return await self._require_shell().sandbox.diff()
 
     async def score(self, task: Task, answer: str) -> tuple[float, str]:
         """1 if the patch makes the tests pass that failed, and none fail that passed.
@@ -131,7 +131,7 @@ class RepositoryEnvironment:
             await self._shell.close()
             self._shell = None
 
-    def _open_shell(self) -> ShellEnvironment:
+    def _require_shell(self) -> ShellEnvironment:
         if self._shell is None:
             raise EnvironmentFailure("the repository was not opened, or was closed")
         return self._shell

@@ -64,14 +64,14 @@ def parse_command(text: str) -> Command:
             return Command("finish", ("",))
         raise UnreadableCommand(f"no action found; write one of: {', '.join(KINDS)}, as in {EXAMPLES['run']}")
     kind = call[1]
-    given = [argument.text for argument in read_arguments(text, call.end())]
+    arguments = [argument.text for argument in read_arguments(text, call.end())]
     shape = SHAPES[kind]
-    if kind in ("run", "finish") and len(given) > 1:  # quotes were forgotten around a text with commas
-        given = [", ".join(given)]
+    if kind in ("run", "finish") and len(arguments) > 1:  # quotes were forgotten around a text with commas
+        arguments = [", ".join(arguments)]
     needed = sum(letter.isupper() for letter in shape)
-    if not needed <= len(given) <= len(shape):
-        raise UnreadableCommand(f"{kind} is written {EXAMPLES[kind]}; {len(given)} arguments were given")
-    values = tuple(_value(kind, letter, argument) for letter, argument in zip(shape.upper(), given, strict=False))
+    if not needed <= len(arguments) <= len(shape):
+        raise UnreadableCommand(f"{kind} is written {EXAMPLES[kind]}; {len(arguments)} arguments were given")
+    values = tuple(_value(kind, letter, argument) for letter, argument in zip(shape.upper(), arguments, strict=False))
     if kind == "finish" and not values:
         values = ("",)
     if values and kind != "finish" and not str(values[0]).strip():

@@ -10,18 +10,18 @@ MAX_LINE = 500  # characters shown of a line
 MAX_BYTES = 4 << 20  # of a file that is viewed or changed
 
 
-class Refused(ValueError):
+class EditRefused(ValueError):
     """The message says why, in words for the model."""
 
 
 async def view(sandbox: Sandbox, path: str, first: int = 1, last: int = 0, *, max_chars: int = 10_000) -> str:
-    """Lines ``first`` to ``last`` with their numbers. Raises Refused, OSError."""
+    """Lines ``first`` to ``last`` with their numbers. Raises EditRefused, OSError."""
     lines = (await _text(sandbox, path)).splitlines()
     first = max(first, 1)
     if first > max(len(lines), 1):
-        raise Refused(f"{path} has {len(lines)} lines; line {first} is beyond its end")
+        raise EditRefused(f"{path} has {len(lines)} lines; line {first} is beyond its end")
     if last and last < first:
-        raise Refused(f"the lines end before they begin: {first} to {last}")
+        raise EditRefused(f"the lines end before they begin: {first} to {last}")
     end = min(last or first + DEFAULT_LINES - 1, len(lines))
     shown: list[str] = []
     room = max_chars
@@ -43,15 +43,17 @@ async def create(sandbox: Sandbox, path: str, text: str) -> str:
 
 
 async def replace(sandbox: Sandbox, path: str, old: str, new: str) -> str:
-    """Replace the only occurrence of a text. Raises Refused where there is none or more than one, OSError."""
+    """Replace the only occurrence of a text. Raises EditRefused where there is none or more than one, OSError."""
     text = await _text(sandbox, path)
     count = text.count(old) if old else 0
     if not old:
-        raise Refused("the text to replace is empty; use insert to add lines")
+        raise EditRefused("the text to replace is empty; use insert to add lines")
     if not count:
-        raise Refused(f"{path} does not contain that text; it must be copied exactly, blanks included: view the file")
+        raise EditRefused(
+            f"{path} does not contain that text; it must be copied exactly, blanks included: view the file"
+        )
     if count > 1:
-        raise Refused(f"{path} contains that text {count} times; take more of the lines around it")
+        raise EditRefused(f"{path} contains that text {count} times; take more of the lines around it")
     at = text.index(old)
     changed = text[:at] + new + text[at + len(old) :]
     await sandbox.upload(path, changed.encode("utf-8", "surrogateescape"))
@@ -60,10 +62,10 @@ async def replace(sandbox: Sandbox, path: str, old: str, new: str) -> str:
 
 
 async def insert(sandbox: Sandbox, path: str, after: int, text: str) -> str:
-    """Insert lines after a line; 0 = at the beginning. Raises Refused, OSError."""
+    """Insert lines after a line; 0 = at the beginning. Raises EditRefused, OSError."""
     lines = (await _text(sandbox, path)).splitlines(keepends=True)
     if after > len(lines):
-        raise Refused(f"{path} has {len(lines)} lines; nothing can be inserted after line {after}")
+        raise EditRefused(f"{path} has {len(lines)} lines; nothing can be inserted after line {after}")
     added = text if text.endswith("\n") else text + "\n"
     if after and not lines[after - 1].endswith("\n"):
         lines[after - 1] += "\n"
@@ -75,9 +77,9 @@ async def insert(sandbox: Sandbox, path: str, after: int, text: str) -> str:
 async def _text(sandbox: Sandbox, path: str) -> str:
     content = await sandbox.download(path)
     if len(content) > MAX_BYTES:
-        raise Refused(f"{path} has {len(content):,} bytes, too much to look at; use run with head, sed or grep")
+        raise EditRefused(f"{path} has {len(content):,} bytes, too much to look at; use run with head, sed or grep")
     if b"\0" in content[:8192]:
-        raise Refused(f"{path} is no text")
+        raise EditRefused(f"{path} is no text")
     return content.decode("utf-8", "surrogateescape")
 
 

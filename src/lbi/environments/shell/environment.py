@@ -17,7 +17,7 @@ from pathlib import Path
 from lbi.documents.corpus import DocumentSource
 from lbi.environments._answers import wrong_answer
 from lbi.environments.shell.actions import ACTIONS, Command, UnreadableCommand, parse_command
-from lbi.environments.shell.edits import Refused, create, insert, replace, view
+from lbi.environments.shell.edits import EditRefused, create, insert, replace, view
 from lbi.errors import EnvironmentFailure, ScoreError
 from lbi.protocols import CallTimeouts, Outcome
 from lbi.records import Action, Check, Observation, Task, sound
@@ -132,7 +132,7 @@ class ShellEnvironment:
             return Outcome(action=taken, observation=await self._run(command.value))
         try:
             return Outcome(action=taken, observation=await self._observe(await self._edit(command)))
-        except Refused as refused:
+        except EditRefused as refused:
             return self._refuse(taken, sound(str(refused)))
 
     async def score(self, task: Task, answer: str) -> tuple[float, str]:
@@ -179,7 +179,7 @@ class ShellEnvironment:
             lines = [int(number) for number in arguments[1:]]
             return await view(self.sandbox, path, *lines, max_chars=self._max_chars)
         except OSError as error:
-            raise Refused(f"{command.path}: {error.strerror or error}") from None
+            raise EditRefused(f"{command.path}: {error.strerror or error}") from None
 
     async def _observe(self, text: str, error: str = "") -> Observation:
         shown = f"Folder: {self._folder}\n{text}".rstrip()

@@ -19,21 +19,22 @@ from lbi.records import digest_of
 _SECRET = re.compile(r"\$\{(\w+)\}")
 
 
-class Section(BaseModel):
+class Table(BaseModel):
     """A table of the file: frozen, and closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Prepare(Section):
+class Prepare(Table):
     """How the pristine state is made. This happens once."""
 
     script: str = ""  # Python, run by the application's interpreter in the empty state folder
 
 
-class State(Section):
+class State(Table):
     """What is restored between episodes, and what counts as state."""
 
+    files: str = ""  # folder beside the application's file; all in it is copied before the prepare script runs
     database: str = ""  # SQLite file within the state folder
     ignore_tables: tuple[str, ...] = ()
     ignore_columns: tuple[str, ...] = ()  # "table.column" or "*.column"
@@ -48,14 +49,14 @@ class State(Section):
         return self
 
 
-class Form(Section):
+class FormLogin(Table):
     """A log-in by hand: actions in grounded form on the page ``url``."""
 
     url: str
     steps: tuple[str, ...] = ()
 
 
-class Basic(Section):
+class BasicLogin(Table):
     """HTTP basic authentication; ``url`` is visited once where a session begins there."""
 
     username: str
@@ -63,23 +64,23 @@ class Basic(Section):
     url: str = ""
 
 
-class Login(Section):
+class Login(Table):
     """How to log in: at most one of these ways."""
 
-    basic: Basic | None = None
+    basic: BasicLogin | None = None
     headers: dict[str, str] = Field(default_factory=dict)
-    form: Form | None = None
+    form: FormLogin | None = None
     storage_state: str = ""  # file that Playwright's storage_state() wrote
 
     @model_validator(mode="after")
     def _only_one(self) -> Self:
-        given = [name for name in ("basic", "headers", "form", "storage_state") if getattr(self, name)]
-        if len(given) > 1:
-            raise ValueError(f"choose one of {', '.join(given)}")
+        ways = [name for name in ("basic", "headers", "form", "storage_state") if getattr(self, name)]
+        if len(ways) > 1:
+            raise ValueError(f"choose one of {', '.join(ways)}")
         return self
 
 
-class Policy(Section):
+class Policy(Table):
     """Regular expressions on path and query (urls) and on elements' names; deny is tested first and wins."""
 
     allow_urls: tuple[str, ...] = ()
@@ -96,7 +97,7 @@ class Policy(Section):
         return self
 
 
-class Application(Section):
+class Application(Table):
     """One application file. Relative paths in it start at ``folder``, where it lies."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
@@ -145,7 +146,7 @@ def load_application(name_or_path: str | Path) -> Application:
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{where} is not valid TOML: {error}") from None
     try:
-        return Application.model_validate({**data, "folder": folder})
+        return _anchored(Application.model_validate({**data, "folder": folder}))
     except ValidationError as error:
         raise UserError(f"{where}: {_explain(error)}") from None
 
@@ -178,6 +179,19 @@ def secrets_of(application: Application) -> tuple[str, ...]:
     login = application.login.model_dump_json()
     values = {expand(f"${{{name}}}", application) for name in _SECRET.findall(login)}
     return tuple(sorted(filter(None, values), key=len, reverse=True))
+
+
+def _anchored(application: Application) -> Application:
+    """Documents named by a relative path lie beside the application's file, from wherever it is read."""
+    if not application.folder:
+        return application
+    documents = tuple(
+        source.model_copy(update={"path": str(Path(application.folder, Path(source.path).expanduser()))})
+        if source.path and "://" not in source.path and not source.path.startswith("{")
+        else source
+        for source in application.documents
+    )
+    return application.model_copy(update={"documents": documents})
 
 
 def _read(name_or_path: str | Path) -> tuple[str, str, str]:

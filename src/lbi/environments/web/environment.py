@@ -23,7 +23,7 @@ from lbi.environments.web.browser import SharedBrowser, is_loopback
 from lbi.environments.web.checks import evaluate
 from lbi.environments.web.login import LogIn
 from lbi.environments.web.observe import screenshot, view_page
-from lbi.environments.web.perform import Refused, TimedOut, find, open_address, perform
+from lbi.environments.web.perform import ActionRefused, TimedOut, find, open_address, perform
 from lbi.environments.web.session import Session
 from lbi.environments.web.url_rules import UrlRules
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
@@ -139,7 +139,7 @@ class WebEnvironment:
         page = parse_observation(self._last.text)
         try:
             element = find(page, call.target) if call.target else None
-        except Refused as error:
+        except ActionRefused as error:
             return self._refuse(self._action(action, call, None), self._masked(str(error)))
         taken = self._action(action, call, element)
         refusal = self._forbidden(call, element)
@@ -174,7 +174,7 @@ class WebEnvironment:
 
     async def restore(self, token: tuple[str, str]) -> Observation:
         await self._backend.restore(token[0])
-        session = self._open_session()
+        session = self._require_session()
         with _browser_may_end():
             await self._visit(session, token[1])
             return await self._observe()
@@ -253,12 +253,12 @@ class WebEnvironment:
         return self._rules.refuses_url(element.url, self._address()) if element.url else ""
 
     async def _act(self, call: Call, element: Element | None) -> Observation:
-        session = self._open_session()
+        session = self._require_session()
         before = session.page.url
         session.refused = error = ""
         try:
             await perform(session, call, element, self._refs.get(element.ref, "") if element else "")
-        except Refused as refused:
+        except ActionRefused as refused:
             self._timed_out = isinstance(refused, TimedOut)
             error = self._masked(str(refused))
         except EnvironmentFailure:
@@ -294,7 +294,7 @@ class WebEnvironment:
         return refusal
 
     async def _observe(self, error: str = "") -> Observation:
-        session = self._open_session()
+        session = self._require_session()
         view = await view_page(session, self._rules.origin, self._environments.max_chars)
         self._refs = view.refs
         self._last = Observation(
@@ -319,13 +319,13 @@ class WebEnvironment:
         value = self._masked(call.value)
         return Action(text=self._masked(text), kind=call.kind, role=role, name=self._masked(name), nth=nth, value=value)
 
-    def _open_session(self) -> Session:
+    def _require_session(self) -> Session:
         if self._session is None:
             raise EnvironmentFailure("the environment is not reset yet, or closed")
         return self._session
 
     def _address(self) -> str:
-        return self._open_session().page.url
+        return self._require_session().page.url
 
     def _masked(self, text: str) -> str:
         """Text of a page or an action as it may be shown and stored: valid Unicode, and without secrets."""

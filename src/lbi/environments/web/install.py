@@ -10,12 +10,13 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from lbi.environments.web.application import Application, expand
 from lbi.errors import UserError
 from lbi.records import digest_of
-from lbi.storage.build_once import made
+from lbi.storage.build_once import build_once
 
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSL_CERT_FILE", "LD_LIBRARY_PATH")
 
@@ -45,7 +46,7 @@ def install(application: Application, cache: Path | None = None) -> Installed:
     cache = cache or default_cache()
     python, packages = _interpreter(application, cache)
     pristine = cache / f"{application.name}-state-{_state_key(application)}"
-    with made(pristine) as folder:
+    with build_once(pristine) as folder:
         if folder is not None:
             _prepare(application, python, folder)
     return Installed(python, packages, pristine / "state")
@@ -53,7 +54,22 @@ def install(application: Application, cache: Path | None = None) -> Installed:
 
 def _state_key(application: Application) -> str:
     made_by = (application.requirements, application.prepare.script, application.environ, application.state.database)
-    return digest_of([application.name, *made_by])
+    files = shipped_files(application)
+    contents = [sorted((path, sha256(file.read_bytes()).hexdigest()) for path, file in files.items())] if files else []
+    return digest_of([application.name, *made_by, *contents])
+
+
+def shipped_files(application: Application) -> dict[str, Path]:
+    """What lies in the application's ``state.files``, by the path within it. Raises UserError."""
+    if not application.state.files:
+        return {}
+    if not application.folder:
+        raise UserError(f"{application.name}: state.files is a folder beside the application's file, and it has none")
+    folder = Path(application.folder, application.state.files)
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file() and "__pycache__" not in file.parts]
+    if not files:
+        raise UserError(f"{application.name}: state.files names {folder}, which is no folder with files in it")
+    return {str(file.relative_to(folder)): file for file in files}
 
 
 def _interpreter(application: Application, cache: Path) -> tuple[str, str]:
@@ -61,7 +77,7 @@ def _interpreter(application: Application, cache: Path) -> tuple[str, str]:
     if application.requirements:
         key = digest_of([application.requirements, sys.version_info[:2], sys.prefix])
         venv = cache / f"{application.name}-venv-{key}"
-        with made(venv) as folder:
+        with build_once(venv) as folder:
             if folder is not None:
                 _build_venv(application, folder)
         python = str(venv / "bin" / "python")
@@ -88,6 +104,12 @@ def _build_venv(application: Application, folder: Path) -> None:
 def _prepare(application: Application, python: str, folder: Path) -> None:
     state = folder / "state"
     state.mkdir()
+    for path, file in shipped_files(application).items():
+        target = state / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+        # an installed file may be read-only, and the application may want to write to its own
+        target.chmod(0o755 if os.access(file, os.X_OK) else 0o644)
     if application.prepare.script:
         script = folder / "prepare.py"
         script.write_text(application.prepare.script, "utf-8")

@@ -19,26 +19,28 @@ from lbi.observations.parse import Page as ObservedPage
 ELEMENT_MS = 4000  # in which an element must become ready for an action
 
 
-class Refused(Exception):
+class ActionRefused(Exception):
     """The action could not be carried out; the message is for the model."""
 
 
-class TimedOut(Refused):
+class TimedOut(ActionRefused):
     """The page was not ready for the action in time, by its own design or on a busy machine."""
 
 
 def find(page: ObservedPage, target: Target) -> Element:
-    """The element that a target means. Raises Refused, and names the nearest that there is."""
+    """The element that a target means. Raises ActionRefused, and names the nearest that there is."""
     if target.ref:
         element = page.element(target.ref)
         if element is None:
-            raise Refused(f"there is no element {target.ref} on this page; use a reference of the present observation")
+            raise ActionRefused(
+                f"there is no element {target.ref} on this page; use a reference of the present observation"
+            )
         return element
     element = page.find(target.role, target.name, target.nth)
     if element is None:
         alike = [e for e in page.elements if e.role == target.role and _plain(e.name) == _plain(target.name)]
         if target.nth >= len(alike):
-            raise Refused(_not_there(page, target))
+            raise ActionRefused(_not_there(page, target))
         element = alike[target.nth]
     return element
 
@@ -70,10 +72,13 @@ def _grounded(role: str, name: str, nth: int) -> str:
 
 
 async def perform(session: Session, call: Call, element: Element | None, handle: str) -> None:
-    """Carry out one action; ``handle`` is Playwright's reference of ``element``. Raises Refused, EnvironmentFailure."""
+    """Carry out an action; ``handle`` is Playwright's reference of ``element``.
+
+    Raises ActionRefused, EnvironmentFailure.
+    """
     page = session.page
     if element is not None and "disabled" in element.states:
-        raise Refused(f'{element.role} "{element.name}" is disabled')
+        raise ActionRefused(f'{element.role} "{element.name}" is disabled')
     try:
         if call.kind == "goto":
             await open_address(session, urljoin(page.url, call.value))
@@ -91,7 +96,7 @@ async def perform(session: Session, call: Call, element: Element | None, handle:
     except PlaywrightError as error:
         if _is_fatal(str(error)):
             raise EnvironmentFailure(f"the browser failed: {error}") from error
-        raise Refused(_why_not(call, element, str(error))) from None
+        raise ActionRefused(_why_not(call, element, str(error))) from None
 
 
 async def open_address(session: Session, url: str) -> None:
@@ -120,7 +125,7 @@ async def _back(session: Session) -> None:
         await page.close()
         session.notes.append("the tab was closed")
     else:
-        raise Refused("there is no page to go back to")
+        raise ActionRefused("there is no page to go back to")
 
 
 async def _on_element(locator: Locator, call: Call, element: Element) -> None:
@@ -129,7 +134,7 @@ async def _on_element(locator: Locator, call: Call, element: Element) -> None:
     elif call.kind == "fill":
         if element.options or element.role in TICKS | {"link", "button"}:
             instead = "select" if element.options else "click"
-            raise Refused(f'{element.role} "{element.name}" takes no text; use {instead}')
+            raise ActionRefused(f'{element.role} "{element.name}" takes no text; use {instead}')
         await locator.fill(call.value, timeout=ELEMENT_MS)
     elif call.kind == "select":
         await _select(locator, call.value, element)
@@ -149,15 +154,17 @@ async def _click(locator: Locator, element: Element) -> None:
 
 async def _select(locator: Locator, value: str, element: Element) -> None:
     if not element.options and element.role not in ("combobox", "listbox"):
-        raise Refused(f'{element.role} "{element.name}" has no options')
+        raise ActionRefused(f'{element.role} "{element.name}" has no options')
     if not element.options:
-        raise Refused(f'{element.role} "{element.name}" is no plain list: click it, or fill it, and click an option')
+        raise ActionRefused(
+            f'{element.role} "{element.name}" is no plain list: click it, or fill it, and click an option'
+        )
     shortened = element.options[-1].startswith("… ")  # the observation does not list all of them
     wanted = [option for option in element.options if option == value]
     wanted += [option for option in element.options if _plain(option) == _plain(value)]
     if not wanted and not shortened:
         known = ", ".join(f'"{option}"' for option in element.options[:20])
-        raise Refused(f'"{value}" is no option of {element.role} "{element.name}"; there are: {known}')
+        raise ActionRefused(f'"{value}" is no option of {element.role} "{element.name}"; there are: {known}')
     await locator.select_option(label=wanted[0] if wanted else value, timeout=ELEMENT_MS, no_wait_after=True)
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 #: requests older than this (ms) are taken for long polls and not waited for
 STALE = 2000
+#: a timer (ms) that typing into a field starts counts as a request: the page asks the server when it has run off
+DEBOUNCE = 1000
 
 WATCH = """
 (() => {
@@ -35,6 +37,25 @@ WATCH = """
     const end = begin();
     this.addEventListener('loadend', end);
     try { return send.apply(this, args); } catch (error) { end(); throw error; }
+  };
+  const setTimer = window.setTimeout, clearTimer = window.clearTimeout, timers = new Map();
+  let typing = false;
+  addEventListener('input', () => { typing = true; setTimer(() => { typing = false; }); }, true);
+  window.setTimeout = function (task, delay, ...args) {
+    if (!typing || !(delay > 0 && delay <= DEBOUNCE_MS) || typeof task !== 'function') {
+      return setTimer.call(window, task, delay, ...args);
+    }
+    const end = begin();
+    const timer = setTimer.call(window, () => {
+      try { task.apply(window, args); } finally { timers.delete(timer); end(); }
+    }, delay);
+    timers.set(timer, end);
+    return timer;
+  };
+  window.clearTimeout = function (timer) {
+    if (timers.has(timer)) timers.get(timer)();
+    timers.delete(timer);
+    clearTimer.call(window, timer);
   };
   const open = window.open;
   window.open = function (...args) { watch.opened++; return open.apply(this, args); };
@@ -65,7 +86,7 @@ WATCH = """
   new MutationObserver(() => { watch.changed = performance.now(); })
     .observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
 })();
-"""
+""".replace("DEBOUNCE_MS", str(DEBOUNCE))
 
 SETTLE = """
 (async () => {

@@ -43,9 +43,9 @@ def stamps_of(root: Path, database: str) -> Stamps:
     return stamps
 
 
-def same_content(one: Path, other: Path) -> bool:
+def same_content(first: Path, second: Path) -> bool:
     try:
-        return one.read_bytes() == other.read_bytes()
+        return first.read_bytes() == second.read_bytes()
     except OSError:
         return False
 

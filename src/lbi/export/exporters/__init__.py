@@ -1,4 +1,4 @@
-"""One file per export format: ``row(turn)`` -> what is written of it, ``open_sink(file)`` -> where to, and its ENDING.
+"""Export formats: one file for each, with ENDING, ``row(turn)`` -> its JSON object, and ``open_sink(file)`` -> Sink.
 
 A format of another distribution is an entry point of the group ``lbi.exporters`` with the same three names.
 """
@@ -15,7 +15,7 @@ from lbi.protocols import Json
 
 
 class Exporter(Protocol):
-    """A module of this folder."""
+    """What a module of this folder provides."""
 
     ENDING: str
 

@@ -1,4 +1,4 @@
-"""JSON Lines: prompt and completion with their whole lineage, from the document to the verdicts."""
+"""JSON Lines: prompt and completion with their whole lineage, from the document to the filters' verdicts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenAI's fine-tuning format; the weight keeps the loss off any earlier turn of the assistant."""
+"""OpenAI's fine-tuning format; weights exclude earlier turns of the assistant from the loss."""
 
 from __future__ import annotations
 

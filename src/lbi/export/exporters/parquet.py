@@ -1,4 +1,4 @@
-"""Parquet: the same columns as ``jsonl``, typed."""
+"""Parquet: the same columns as ``jsonl``, with types."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ENDING = "parquet"
 
 
 class ParquetSink:
-    """Parquet, zstd-3, row groups of 1,000."""
+    """Writes Parquet, compressed by zstd at level 3, in row groups of 1,000. Raises UserError without pyarrow."""
 
     GROUP = 1_000
 
@@ -48,7 +48,7 @@ class ParquetSink:
 
 
 def _schema() -> Any:
-    """The columns with their types; spelt out, as an empty list would leave them to guesswork."""
+    """The columns and their types. Written out, as no type can be inferred from an empty list."""
     import pyarrow as pa
 
     messages = pa.list_(pa.struct({"role": pa.string(), "content": pa.string()}))

@@ -1,4 +1,4 @@
-"""ShareGPT's conversations of system, human and gpt."""
+"""ShareGPT's format: conversations between system, human and gpt."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 "use strict";
 (() => {
   // Everything untrusted goes through textContent: nothing a page or a model said ever becomes markup.
-  const marks = { solved: "✓", part: "◐", missed: "✗", error: "!" };
+  const marks = { solved: "✓", part: "◐", missed: "✗", error: "!", ran: "·" };
   const overview = document.getElementById("overview");
   const page = document.getElementById("page");
   const form = document.getElementById("search");

@@ -129,14 +129,14 @@ class Layers:
             return os.path.normpath(os.path.join(self.repository, path))
         return root + os.path.normpath(os.path.join(self.workdir, path))
 
-    def inside(self, place: str, work: Callable[[str], Any]) -> Any:
+    def inside(self, root_of: str, work: Callable[[str], Any]) -> Any:
         """Call ``work`` in a child process whose root is the base or the view, so that no link leads out of it.
 
         ``work`` gets the prefix that its paths need: "" in a child with another root, the folder where there are no
         mounts. Raises the OSError that ``work`` raises.
         """
-        root = self.base if place == "base" else self.view
-        if place == "base":
+        root = self.base if root_of == "base" else self.view
+        if root_of == "base":
             tree.prepare()
         if not self.mounted:
             return in_child(lambda: work(root))

@@ -150,7 +150,7 @@ class Shell:
 
     def check_background(self) -> None:
         """Enforce the limits between commands on what was left running in the background."""
-        if self._exceeded(self.used(), 0.0, float("inf")):
+        if self.exceeded(self.used(), 0.0, float("inf")):
             self.stop()
             self.start()
 
@@ -179,11 +179,10 @@ class Shell:
 
     def _wait_for_end(self, output: Output, deadline: float) -> tuple[int | None, str]:
         """Wait until the command ends or exceeds a limit: (exit code, how it ended). A lost shell sets ``pid`` to 0."""
-        status, cpu_before, crowded_since = b"", self.used().cpu, 0.0
+        status, watch = b"", _Watch(self, output, deadline)
         poller = select.poll()
         for handle in (self._output, self._status, self.requester):
             poller.register(handle, select.POLLIN | select.POLLHUP)
-        checked = time.monotonic()
         while True:
             ready = {handle for handle, _ in poller.poll(TICK * 1000)}
             if self.requester in ready:
@@ -197,19 +196,10 @@ class Shell:
                 status += chunk or b""
                 if status.count(b"\0") >= 3:
                     return self._take_state(status), self._ended_or_crowded()
-            now = time.monotonic()
-            if output.total > FLOOD * self.bounds.output:
-                return None, "output"
-            if now >= deadline:
-                return None, "time"
-            if now - checked >= TICK:
-                checked, used = now, self.used()
-                crowded_since = (crowded_since or now) if self._is_crowded(used) else 0.0
-                reason = self._exceeded(used, cpu_before, now - crowded_since if crowded_since else 0.0)
-                if reason:
-                    return None, reason
+            if limit := watch.exceeded():
+                return None, limit
 
-    def _exceeded(self, used: Used, cpu_before: float, crowded: float) -> str:
+    def exceeded(self, used: Used, cpu_before: float, crowded: float) -> str:
         """Which limit is exceeded, or "". ``crowded``: seconds near the limit of processes; inf between commands."""
         if used.memory > self.bounds.memory:
             return "memory"
@@ -219,12 +209,13 @@ class Shell:
             return "killed"
         return ""
 
-    def _is_crowded(self, used: Used) -> bool:
+    def is_crowded(self, used: Used) -> bool:
+        """Whether hardly another process could start."""
         return used.processes >= self.bounds.processes * 0.9
 
     def _ended_or_crowded(self) -> str:
         """A command that leaves so many processes running that no other could start did not end well."""
-        if not self._is_crowded(self.used()):
+        if not self.is_crowded(self.used()):
             return "exited"
         self._end()
         return "killed"
@@ -297,6 +288,29 @@ class Shell:
         finally:  # a child must never return into its parent's code, whatever happens
             os.write(2, f"{sys.exc_info()[1]}\n".encode())
             os._exit(127)
+
+
+class _Watch:
+    """The limits of one command while it runs. What its processes use is looked up once in a TICK only."""
+
+    def __init__(self, shell: Shell, output: Output, deadline: float) -> None:
+        self._shell, self._output, self._deadline = shell, output, deadline
+        self._cpu_before = shell.used().cpu
+        self._crowded_since = 0.0
+        self._checked = time.monotonic()
+
+    def exceeded(self) -> str:
+        """Which limit is exceeded, or ""."""
+        now = time.monotonic()
+        if self._output.total > FLOOD * self._shell.bounds.output:
+            return "output"
+        if now >= self._deadline:
+            return "time"
+        if now - self._checked < TICK:
+            return ""
+        used, self._checked = self._shell.used(), now
+        self._crowded_since = (self._crowded_since or now) if self._shell.is_crowded(used) else 0.0
+        return self._shell.exceeded(used, self._cpu_before, now - self._crowded_since if self._crowded_since else 0.0)
 
 
 def _limit(kind: int, value: int) -> None:

@@ -1,4 +1,4 @@
-"""One file per filter; its name is the filter's, and its ``create(parts)`` makes one (paper, sec. 2.3)."""
+"""Filters that drop examples (paper, sec. 2.3): one file for each, called like the filter, with ``create(parts)``."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ from lbi.records import TIERS, Example, Tier, Trajectory, Verdict
 if TYPE_CHECKING:
     from lbi.synthesis.filters.replay import Replayed
 
-#: what an example has earned that a filter kept; other filters prove nothing, they only drop
+#: the tier of an example that a filter kept; filters that are not listed only drop
 EARNED: dict[str, Tier] = {"committee": "committee", "replay": "replayed"}
-
 
 NOTHING = Verdict(filter="labeller", keep=False, reason="nothing was achieved, says who labels")
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a filter may be made of; each takes what it needs and says what is missing."""
+    """What filters are made of. Each takes what it needs, and raises UserError for what is missing."""
 
     judges: Sequence[Model] = ()
-    """The committee."""
+    """The members of the committee."""
     replays: Mapping[str, Replayed] = field(default_factory=dict)
-    """How the replay of each trajectory went, by the trajectory's id. Looked into when an example is judged."""
+    """Trajectory id -> how its replay went. It may be filled later; it is read when an example is judged."""
     sample: int = 0
+    """Tells calls with the same prompt apart in the cache of calls."""
     max_tokens: int = 1024
+    """Of a judge's reply."""
     stage: str = "filter"
-    """Whom the calls are booked to."""
+    """The stage under which the calls are metered."""
     reused: bool = True
-    """Whether so many spans begin alike that a provider's prompt cache is worth what writing to it costs."""
+    """Whether enough prompts begin alike for a provider's prompt cache to be worth its price."""
 
 
 def filter_names() -> tuple[str, ...]:
@@ -41,22 +42,22 @@ def filter_names() -> tuple[str, ...]:
 
 
 def open_filters(names: Sequence[str], parts: Parts) -> tuple[Filter, ...]:
-    """The filters of these names, in this order: cheap ones first."""
+    """The filters with these names, in this order; name cheap ones first. Raises UserError for an unknown name."""
     return tuple(plugins.load("filters", name).create(parts) for name in names)
 
 
 async def apply(filters: Sequence[Filter], example: Example, trajectory: Trajectory) -> Example:
-    """Ask the filters in order up to the first that drops; the verdicts and the tier are the returned example's.
+    """The example with the filters' verdicts and the tier that it earned. The first filter that drops it is the last.
 
-    An example without an instruction is one of which its labeller said that there is nothing to learn; no filter is
-    asked. Raises what a filter raises: an example that could not be judged is neither kept nor dropped.
+    An example has no instruction if the labeller said that there is nothing to learn; then no filter is asked. Raises
+    what a filter raises: an example that could not be judged is neither kept nor dropped.
     """
     if not example.instruction:
         return example.model_copy(update={"verdicts": (NOTHING,)})
     verdicts: list[Verdict] = []
     tier: Tier = "unverified"
-    for each in filters:
-        verdict = await each.judge(example, trajectory)
+    for filter_ in filters:
+        verdict = await filter_.judge(example, trajectory)
         verdicts.append(verdict)
         if not verdict.keep:
             break

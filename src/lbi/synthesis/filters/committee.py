@@ -1,4 +1,4 @@
-"""Drops what not every member of a committee of models approves in all four respects (paper, App. F)."""
+"""Keeps only what every member of a committee of models approves by all four criteria (paper, sec. 2.3 and App. F)."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def create(parts: Parts) -> Committee:
 
 
 class Committee:
-    """Asks all members at once and keeps every vote.
+    """Asks all members at the same time and keeps every vote.
 
-    A member that fails has not said no: its ModelError or ParseError is raised, after the others have answered.
+    A member that fails has not said no: its ModelError or ParseError is raised once the others have answered.
     """
 
     name = NAME
@@ -33,7 +33,7 @@ class Committee:
     async def judge(self, example: Example, trajectory: Trajectory) -> Verdict:
         request = self._request(example, trajectory)
         answers = [self._vote(member, request) for member in self._parts.judges]
-        results = await asyncio.gather(*answers, return_exceptions=True)  # what the others said is in the cache then
+        results = await asyncio.gather(*answers, return_exceptions=True)  # the other members' replies are cached
         votes: list[Vote] = []
         for result in results:
             if isinstance(result, BaseException):

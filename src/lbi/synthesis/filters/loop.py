@@ -1,4 +1,4 @@
-"""Drops spans that come back to where they have been: A-B-A, and A-B-A-B, which the filter ``repeat`` does not see."""
+"""Drops spans that return to an earlier page and state (A-B-A), or alternate between two actions (A-B-A-B)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from lbi.records import Action, Example, Trajectory, Verdict
 from lbi.synthesis.filters import Parts
 
 NAME = "loop"
-#: may leave no trace on the page as it is compared (a date is masked), or none by nature (an answer)
+#: actions that may leave no trace on the page as it is compared (a date is masked), or have none (an answer)
 _TRACELESS = frozenset({"fill", "select", "finish"})
 
 
@@ -16,7 +16,7 @@ def create(parts: Parts) -> Loop:
 
 
 class Loop:
-    """A state is the normalised page and the digest; two actions in turns are a loop if the digest stays the same."""
+    """Compares the normalised page and the digest. Two actions in turns are a loop if the digest stays the same."""
 
     name = NAME
 
@@ -26,7 +26,7 @@ class Loop:
 
 
 def _revisit(example: Example, trajectory: Trajectory) -> str:
-    states = [(observation_key(seen), seen.digest) for seen in trajectory.observations]
+    states = [(observation_key(observation), observation.digest) for observation in trajectory.observations]
     for later in range(example.start + 1, example.end + 1):
         for earlier in range(example.start, later):
             between = trajectory.actions[earlier:later]
@@ -40,10 +40,14 @@ def _traceless(actions: tuple[Action, ...]) -> bool:
 
 
 def _alternation(example: Example, trajectory: Trajectory) -> str:
-    did = [action.grounded for action in trajectory.actions]
-    seen = trajectory.observations
-    for at in range(example.start, example.end - 3):
-        first, second, third, fourth = did[at : at + 4]
-        if (first, second) == (third, fourth) and first != second and seen[at].digest == seen[at + 4].digest:
-            return f"actions {at + 1} to {at + 4} are two actions in turns"
+    actions = [action.grounded for action in trajectory.actions]
+    observations = trajectory.observations
+    for index in range(example.start, example.end - 3):
+        first, second, third, fourth = actions[index : index + 4]
+        if (
+            (first, second) == (third, fourth)
+            and first != second
+            and observations[index].digest == observations[index + 4].digest
+        ):
+            return f"actions {index + 1} to {index + 4} are two actions in turns"
     return ""

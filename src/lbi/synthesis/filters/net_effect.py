@@ -1,4 +1,4 @@
-"""Drops spans without a net effect: nothing is different at the end, or what they changed is undone, then or later."""
+"""Drops spans without a net effect: nothing differs at the end, or what they changed is undone, at once or later."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def create(parts: Parts) -> NetEffect:
 
 
 class NetEffect:
-    """Compares page and digest; where the environment has no digest, only the pages can tell."""
+    """Compares page and digest, or the pages alone if the environment has no digest."""
 
     name = NAME
 
@@ -39,16 +39,18 @@ def _same(before: Observation, after: Observation) -> bool:
 
 
 def _undone_within(example: Example, trajectory: Trajectory) -> str:
-    digests = [seen.digest for seen in trajectory.observations[example.start : example.end + 1]]
+    digests = [observation.digest for observation in trajectory.observations[example.start : example.end + 1]]
     if digests[0] and digests[0] == digests[-1] and any(digest != digests[0] for digest in digests):
         return "what it changed is undone before its end"
     return ""
 
 
 def _undone_later(example: Example, trajectory: Trajectory) -> str:
-    seen = trajectory.observations
-    before, after = seen[example.start].digest, seen[example.end].digest
+    observations = trajectory.observations
+    before, after = observations[example.start].digest, observations[example.end].digest
     if not before or before == after:
         return ""
-    later = next((at for at in range(example.end + 1, len(seen)) if seen[at].digest == before), None)
+    later = next(
+        (index for index in range(example.end + 1, len(observations)) if observations[index].digest == before), None
+    )
     return "" if later is None else f"what it changed is undone by observation {later}"

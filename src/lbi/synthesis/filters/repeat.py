@@ -1,4 +1,4 @@
-"""Drops spans with an action that failed, or that was repeated and changed nothing (paper, sec. 2.3)."""
+"""Drops spans with an action that failed, or that was repeated with the same outcome (paper, sec. 2.3)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def create(parts: Parts) -> Repeat:
 
 
 class Repeat:
-    """An action is invalid if it led to an error, or if doing it again led to the same page in the same state."""
+    """Compares each action, and the page and digest after it, with the one before."""
 
     name = NAME
 
@@ -31,11 +31,11 @@ def _failed(example: Example, trajectory: Trajectory) -> str:
 
 
 def _repeated(example: Example, trajectory: Trajectory) -> str:
-    turns = [
-        (action.grounded, observation_key(seen), seen.digest)
-        for action, seen in zip(trajectory.actions, trajectory.observations[1:], strict=True)
+    outcomes = [
+        (action.grounded, observation_key(observation), observation.digest)
+        for action, observation in zip(trajectory.actions, trajectory.observations[1:], strict=True)
     ]
     for at in range(example.start + 1, example.end):
-        if turns[at] == turns[at - 1]:
+        if outcomes[at] == outcomes[at - 1]:
             return f"action {at + 1} repeats action {at}, with the same outcome"
     return ""

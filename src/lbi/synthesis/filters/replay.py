@@ -1,4 +1,4 @@
-"""Drops what does not happen again: trajectory -> replayed from a reset -> both ends of a span must be as they were."""
+"""Drops spans whose first or last page does not come again when the trajectory is replayed (not in the paper)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ NAME = "replay"
 
 
 class Replayed(Record):
-    """How far a trajectory could be repeated: ``matched[k]`` says whether o_k was seen again, in the same state."""
+    """How far a trajectory could be repeated: ``matched[k]`` = observation o_k was seen again, in the same state."""
 
     trajectory: str  # id
-    matched: tuple[bool, ...]  # n + 1
-    note: str = ""  # of the first difference
+    matched: tuple[bool, ...]  # n + 1, one for each observation
+    note: str = ""  # the first difference in words
 
     @property
     def whole(self) -> bool:
@@ -26,19 +26,19 @@ class Replayed(Record):
 
 
 async def replay(environment: Environment, trajectory: Trajectory) -> Replayed:
-    """Reset, repeat every action in grounded form, and compare page and state after each.
+    """Reset, repeat every action in its grounded form, and compare page and state after each.
 
-    Stops at the first state that differs, as nothing after it proves anything. Raises EnvironmentFailure.
+    Stops at the first state that differs, as nothing after it would prove anything. Raises EnvironmentFailure.
     """
     expected = trajectory.observations
-    seen = await environment.reset(trajectory.task)
-    matched, note = [_matches(seen, expected[0])], _difference(seen, expected[0], 0)
-    for at, action in enumerate(trajectory.actions, start=1):
-        if seen.digest != expected[at - 1].digest:
+    observed = await environment.reset(trajectory.task)
+    matched, note = [_matches(observed, expected[0])], _difference(observed, expected[0], 0)
+    for index, action in enumerate(trajectory.actions, start=1):
+        if observed.digest != expected[index - 1].digest:
             break
-        seen = (await environment.step(action.grounded)).observation
-        matched.append(_matches(seen, expected[at]))
-        note = note or _difference(seen, expected[at], at)
+        observed = (await environment.step(action.grounded)).observation
+        matched.append(_matches(observed, expected[index]))
+        note = note or _difference(observed, expected[index], index)
     missing = len(expected) - len(matched)
     return Replayed(trajectory=trajectory.id, matched=(*matched, *(False,) * missing), note=note)
 
@@ -48,7 +48,7 @@ def create(parts: Parts) -> Replay:
 
 
 class Replay:
-    """Reads the record of a replay; a trajectory without one has not been replayed yet, which is no reason to drop."""
+    """Judges by the record of a replay. Raises EnvironmentFailure for a trajectory that was not replayed."""
 
     name = NAME
 
@@ -65,16 +65,21 @@ class Replay:
         return Verdict(filter=NAME, keep=not differ, reason=reason)
 
 
-def _matches(seen: Observation, expected: Observation) -> bool:
-    return not _difference(seen, expected, 0)
+def _matches(observed: Observation, expected: Observation) -> bool:
+    return not _difference(observed, expected, 0)
 
 
-def _difference(seen: Observation, expected: Observation, at: int) -> str:
-    """What differs. With a digest the same state at the same address is enough: a page tells the time in many ways."""
-    if seen.digest != expected.digest:
+def _difference(observed: Observation, expected: Observation, at: int) -> str:
+    """What differs, in words; "" if nothing does.
+
+    If there is a digest, the same state at the same address is enough: a page may show times that are not masked.
+    """
+    if observed.digest != expected.digest:
         return f"observation {at}: another state"
-    if bool(seen.error) != bool(expected.error):
-        return f"observation {at}: " + (f"error: {seen.error}" if seen.error else "the error is gone")
-    if not (seen.digest and place(seen) == place(expected)) and observation_key(seen) != observation_key(expected):
-        return f"observation {at}: another page ({seen.url or seen.title})"
+    if bool(observed.error) != bool(expected.error):
+        return f"observation {at}: " + (f"error: {observed.error}" if observed.error else "the error is gone")
+    if not (observed.digest and place(observed) == place(expected)) and observation_key(observed) != observation_key(
+        expected
+    ):
+        return f"observation {at}: another page ({observed.url or observed.title})"
     return ""

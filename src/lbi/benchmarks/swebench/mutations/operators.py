@@ -237,12 +237,13 @@ def argument(source: _Source, node: ast.AST, function: str) -> Iterator[Mutation
         and len(node.args) >= 2
         and not any(isinstance(a, ast.Starred) for a in node.args[:2])
     ):
-        one, other = node.args[:2]
-        start, end = source.start(one), source.end(other)
-        first, second = source.text(start, source.end(one)), source.text(source.start(other), end)
-        if first != second:
-            gap = source.text(source.end(one), source.start(other))
-            yield source.change("arguments", start, end, f"{second}{gap}{first}", function)
+        first, second = node.args[:2]
+        start, end = source.start(first), source.end(second)
+        first_text = source.text(start, source.end(first))
+        second_text = source.text(source.start(second), end)
+        if first_text != second_text:
+            gap = source.text(source.end(first), source.start(second))
+            yield source.change("arguments", start, end, f"{second_text}{gap}{first_text}", function)
 
 
 OPERATORS: tuple[Callable[[_Source, ast.AST, str], Iterator[Mutation]], ...] = (

@@ -11,7 +11,7 @@ from typing import Literal
 
 from lbi.benchmarks.swebench.mutations.operators import Mutation, compiles, mutated, mutations
 from lbi.benchmarks.swebench.patches import is_source
-from lbi.benchmarks.swebench.test_results import ANY_SOURCE, run_pytest
+from lbi.benchmarks.swebench.test_results import ANY_SOURCE, REPRODUCIBLE, run_pytest
 from lbi.errors import UserError
 from lbi.records import Record, digest_of
 from lbi.sandbox.backends import open_sandbox
@@ -111,9 +111,13 @@ def _in_turns(groups: Iterable[list[Mutation]]) -> Iterator[Mutation]:
 async def opened(ground: Ground, limit: float) -> AsyncIterator[Sandbox]:
     """A sandbox over the repository, in which the tests may run for ``limit`` seconds."""
     limits = SandboxLimits(wall_seconds=limit, cpu_seconds=int(limit) + 1)
-    env = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "TZ": "UTC"}
     async with open_sandbox(
-        ground.repository, backend=ground.backend, limits=limits, binds=ground.binds, env=env, unsafe=ground.unsafe
+        ground.repository,
+        backend=ground.backend,
+        limits=limits,
+        binds=ground.binds,
+        env=REPRODUCIBLE,
+        unsafe=ground.unsafe,
     ) as sandbox:
         yield sandbox
 

@@ -1,0 +1,141 @@
+"""A run that goes on with more: roll-outs and held-out tasks are added, what was done stays, and less is refused."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lamps import LampEnvironments
+from rich.console import Console
+
+import lbi.context
+import lbi.rollouts.set_up
+from lbi.config import Config, resolve
+from lbi.errors import UserError
+from lbi.monitoring.progress import Progress
+from lbi.pipeline import run
+from lbi.records import Result, Task, Trajectory
+from lbi.storage.run_folder import RunFolder
+
+BENCHMARK = "name = 'painting'\n" + "\n".join(
+    f"[[task]]\nname = 'paint-{lamp}'\ninstruction = 'Set the colour of lamp {lamp} to \"blue\" and save it'\n"
+    f"check = {{ shows = ['{lamp} '] }}\n"
+    for lamp in (7, 8, 9)
+)
+DOCUMENTS = [
+    {
+        "title": f"Guide {at}",
+        "text": f'To make lamp {at}, press "New lamp", enter the name "Lamp {at}", press "Create".',
+    }
+    for at in range(12)
+]
+
+
+@pytest.fixture(autouse=True)
+def without_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def no_documents(config: Config, environments: Any) -> tuple[()]:
+        return ()
+
+    monkeypatch.setattr(lbi.context, "open_environments", lambda config, save_image: LampEnvironments())
+    monkeypatch.setattr(lbi.rollouts.set_up, "own_documents", no_documents)
+
+
+@pytest.fixture
+def benchmark(tmp_path: Path) -> str:
+    file = tmp_path / "painting.toml"
+    file.write_text(BENCHMARK)
+    return str(file)
+
+
+def config_of(benchmark: str, rollouts: int, tasks: int, **more: Any) -> Config:
+    arms = [{"name": "baseline", "agent": "react"}, {"name": "backward", "agent": "icl", "data": "backward"}]
+    return resolve(
+        {
+            "benchmark": benchmark,
+            "documents": DOCUMENTS,
+            "workers": 2,
+            "synthesis": {"rollouts": rollouts, "step_limit": 4, "tasks_per_document": 1, "compose": 2},
+            "evaluation": {"tasks": tasks, "step_limit": 3, "arms": arms},
+            **more,
+        },
+        "test",
+    )
+
+
+async def carry_out(config: Config, out: Path) -> None:
+    await run(config, out, Progress(Console(file=StringIO()), quiet=True))
+
+
+def stored(out: Path, kind: str, type_: Any) -> dict[str, Any]:
+    with RunFolder(out, writing=False) as folder:
+        return dict(folder.store.all(kind, type_))
+
+
+async def test_more_rollouts_and_tasks_extend_a_run(benchmark: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    await carry_out(config_of(benchmark, 3, 1), out)
+    attempts, results = stored(out, "trajectory", Trajectory), stored(out, "result", Result)
+    assert (len(attempts), len(results)) == (3, 2)
+    await carry_out(config_of(benchmark, 6, 2), out)
+    after, measured = stored(out, "trajectory", Trajectory), stored(out, "result", Result)
+    assert (len(after), len(measured)) == (6, 4)
+    assert attempts.items() <= after.items(), "nothing is attempted twice"
+    apart = stored(out, "result of 3 roll-outs", Result)
+    assert set(apart) == {key for key in results if key.startswith("backward/")}
+    assert {key for key in results if key.startswith("baseline/")} < set(measured)
+    assert json.loads((out / "config.json").read_text())["synthesis"]["rollouts"] == 6
+
+
+async def test_more_held_out_tasks_alone_keep_every_result(benchmark: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    await carry_out(config_of(benchmark, 3, 1), out)
+    results = stored(out, "result", Result)
+    await carry_out(config_of(benchmark, 3, 0), out)
+    measured = stored(out, "result", Result)
+    assert results.items() <= measured.items()
+    assert len(measured) == 6
+
+
+async def test_without_a_benchmark_no_task_that_was_learnt_from_is_measured_with(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    await carry_out(config_of("", 3, 1), out)
+    before = stored(out, "heldout", Task)
+    await carry_out(config_of("", 8, 2), out)
+    held_out = stored(out, "heldout", Task)
+    assert before.items() < held_out.items()
+    learnt = {trajectory.task.document for trajectory in stored(out, "trajectory", Trajectory).values()}
+    assert not learnt & {task.document for task in held_out.values()}
+    measured = {result.task for result in stored(out, "result", Result).values()}
+    assert measured == set(held_out)
+
+
+@pytest.mark.parametrize(
+    ("rollouts", "tasks", "line"),
+    [
+        (2, 2, "made with synthesis.rollouts = 3, and a run can be extended but not made smaller: ask for 3 or more"),
+        (3, 1, "made with evaluation.tasks = 2, and a run can be extended but not made smaller: ask for 2 or more"),
+    ],
+)
+def test_less_is_refused(rollouts: int, tasks: int, line: str, tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run", config_of("b.toml", 3, 2).identity()) as folder:
+        folder.store.put("task", "k", Task(instruction="Look", environment="lamps"))
+    with pytest.raises(UserError, match=line):
+        RunFolder(tmp_path / "run", config_of("b.toml", rollouts, tasks).identity())
+
+
+async def test_a_run_from_before_an_option_existed_goes_on(benchmark: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    config = config_of(benchmark, 3, 1)
+    await carry_out(config, out)
+    older = json.loads((out / "config.json").read_text())
+    del older["labelling"]["whole"], older["web"]
+    (out / "config.json").write_text(json.dumps(older))
+    await carry_out(config, out)
+    assert json.loads((out / "config.json").read_text()) == config.identity()
+    (out / "config.json").write_text(json.dumps(older))
+    other = config_of(benchmark, 3, 1, labelling={"whole": False})
+    with pytest.raises(UserError, match="different: labelling"):
+        await carry_out(other, out)
