@@ -130,7 +130,7 @@ arms = [
 """
 
 
-def write_larder(folder: Path) -> Path:
+def write_application(folder: Path) -> Path:
     """Application, documents, tasks and config in a folder; returns the config."""
     (folder / "docs").mkdir(parents=True)
     for name, text in DOCUMENTS.items():
