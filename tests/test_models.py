@@ -67,9 +67,16 @@ def test_a_name_without_its_provider_is_told_with_it() -> None:
         open_model("nothing-like-it")
 
 
-def test_every_provider_says_how_a_config_names_its_models() -> None:
+def test_a_model_without_a_language_model_behind_it_says_so() -> None:
+    offline = open_model("offline")
+    assert isinstance(offline, Model)
+    assert (offline.info.free, offline.info.language_model) == (True, False)
+    assert open_model("openai:any", base_url="http://127.0.0.1:9/v1").info.language_model
+
+
+def test_how_a_config_names_a_model_begins_with_its_provider() -> None:
     for name in providers():
-        assert plugins.load("models", name).SPEC.partition(":")[0] == name
+        assert getattr(plugins.load("models", name), "SPEC", name).partition(":")[0] == name
 
 
 async def test_a_reply_carries_text_model_and_tokens(opened: Opened, provider: str) -> None:

@@ -26,8 +26,9 @@ class Bucket:
         self._at = self._full_at = 0.0
 
     def learn(self, left: Left, sent_before: float, started: float) -> None:
-        """Take over what a reply says is left. ``sent_before`` and ``started`` are of the call that it replies to:
-        what had been ``sent`` before it, and the time at which it started.
+        """Take over what a reply says is left.
+
+        Of the call that it replies to: ``sent_before`` is what had been ``sent`` before it, ``started`` its start.
         """
         self._capacity = left.limit if left.limit is not None else math.inf
         if left.limit is not None and left.resets_in > 0 and left.limit > left.remaining:

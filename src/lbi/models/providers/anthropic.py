@@ -1,4 +1,7 @@
-"""Claude, with a breakpoint of its prompt cache after the system message and one before the question."""
+"""Anthropic's Claude models, with the provider's prompt cache.
+
+The cache keeps a prompt up to a breakpoint: one is set after the system message and one before the question.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gemini, by Google's generateContent."""
+"""Google's Gemini models, by its generateContent."""
 
 from __future__ import annotations
 

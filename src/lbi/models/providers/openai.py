@@ -1,4 +1,4 @@
-"""OpenAI, and with base_url all servers that speak its chat completions (vLLM, llama.cpp, Ollama, SGLang, routers)."""
+"""OpenAI's models, and with base_url those of all servers like it (vLLM, llama.cpp, Ollama, SGLang, routers)."""
 
 from __future__ import annotations
 

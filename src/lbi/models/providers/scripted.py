@@ -1,4 +1,4 @@
-"""A model that says what it was told to, for tests and demonstrations: ``scripted:FILE``, a JSON string per line."""
+"""Replies from a file, one JSON string per line: for tests and demonstrations."""
 
 from __future__ import annotations
 
