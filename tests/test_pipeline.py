@@ -215,9 +215,12 @@ def test_a_run_folder_takes_one_process_at_a_time_and_one_config(
         assert refused.stderr.splitlines()[-1].startswith(
             f"lbi: the run folder {out} is in use by process {process.pid} on {os.uname().nodename};"
         )
-    other = larder.lbi("run", larder.config, "--out", undisturbed[0], "--set", "synthesis.rollouts=5")
+    other = larder.lbi("run", larder.config, "--out", undisturbed[0], "--set", "synthesis.step_limit=5")
     assert (other.returncode, other.stdout) == (2, "")
     assert "belongs to another config (different: synthesis)" in other.stderr
+    less = larder.lbi("run", larder.config, "--out", undisturbed[0], "--set", "synthesis.rollouts=5")
+    assert (less.returncode, less.stdout) == (2, "")
+    assert "ask for 6 or more instead of 5" in less.stderr
 
 
 def test_interrupting_a_run_says_how_to_go_on(larder: Larder, tmp_path: Path) -> None:

@@ -163,7 +163,8 @@ def _table_of_results(result: dict[str, Any]) -> Table:
     for row in _shown(result):
         other = compared.get(row["arm"])
         cells = [percent(row["success"]), _difference(other) if other else ""]
-        spent = None if row["money"] is None else row["money"] / max(row["results"], 1)
+        episodes = row["results"] + row["environment_errors"] + row["harness_errors"]
+        spent = None if row["money"] is None else row["money"] / max(episodes, 1)
         cells = cells if result["measured"] else [count(row["tasks"])]
         table.add_row(row["arm"], *cells, count(row["tokens"]), _dollars(spent))
     return table
