@@ -13,7 +13,7 @@ from urllib.request import HTTPCookieProcessor, OpenerDirector, Request, build_o
 
 import pytest
 
-from lbi import shipped
+from lbi.cli import shipped
 from lbi.cli.preflight import check_config
 from lbi.config import load_config
 from lbi.environments.web.application import load_application

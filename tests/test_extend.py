@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lamps import LampEnvironments
 from rich.console import Console
 
 import lbi.context
 import lbi.rollouts.set_up
+from fake_environment import LampEnvironments
 from lbi.config import Config, resolve
 from lbi.errors import UserError
 from lbi.monitoring.progress import Progress

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from lbi.config import Config
 from lbi.documents.corpus import DocumentSource
 from lbi.errors import ScoreError
-from lbi.protocols import Outcome
+from lbi.protocols import CallTimeouts, Outcome
 from lbi.records import Action, Observation, Task, digest_of
 
 ACTIONS = 'up()\ndown()\nfinish("answer")'
@@ -27,6 +27,7 @@ class Counters:
 
     name = "counter"
     restores = True  # every episode begins with the same state, so examples can be replayed
+    timeouts = CallTimeouts()
 
     async def open(self) -> Counter:
         return Counter()

@@ -1,4 +1,4 @@
-"""A rule-based policy that stands in for a language model, so that a whole run takes minutes and needs no model.
+"""A rule-based policy that stands in for a language model: a whole run in minutes, without a model and without a key.
 
-Tests use it to exercise the real pipeline. It is no language model and knows no application, and its numbers are its own.
+Tests use it to exercise the real pipeline. It is no language model, knows no application, and its numbers are its own.
 """

@@ -131,8 +131,7 @@ class Coverage:
             form = form_of(page, (element.role, element.name))
             kind: Kind = "form" if form is not None and form.fields and not leaves(element.name) else "button"
             return (kind, pattern, masked(element.name))
-        own = not element.url or element.url.startswith("#")
-        folds = element.role in FOLDING and own and re.search(r"\w", element.name)
+        folds = element.role in FOLDING and element.url[:1] in ("", "#") and re.search(r"\w", element.name)
         return ("fold", pattern, masked(element.name)) if folds else None
 
     def want(self, offered: Offered) -> float:
@@ -155,10 +154,11 @@ class Coverage:
         return 0.0 if offer.changed > 1 or offer.tries > 2 else 2.6 - 0.9 * offer.tries
 
     def _want_form(self, offered: Offered, offer: Offer) -> float:
-        twins = [o for key, o in self.offers.items() if key[0] == "form" and key[2] == offered[2] and o is not offer]
-        twins = [twin for twin in twins if twin.fields == offer.fields]
-        if offer.tries >= ENOUGH or (len(twins) >= EVERYWHERE and any(twin.tries for twin in twins)):
-            return 0.0  # a search box stands on every page
+        same = [key for key in self.offers if key[0] == "form" and key[2] == offered[2]]
+        twins = [key for key in same if self.offers[key].fields == offer.fields]
+        everywhere = len(twins) > EVERYWHERE  # such as a search box: it is tried in one place
+        if offer.tries >= ENOUGH or (everywhere and (offered != twins[0] or offer.tries)):
+            return 0.0
         if offer.changed:
             return 1.8 + 0.05 * min(len(offer.left), 8) - 0.25 * offer.tries if offer.left else 0.0
         return 0.0 if offer.moved > 1 or offer.idle > 3 else 3.0 - 0.8 * offer.moved - 0.7 * offer.idle

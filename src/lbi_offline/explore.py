@@ -106,8 +106,10 @@ class Explorer:
         """Hand out to each task of the coming round what is most worth trying; what its words name counts more."""
         offers = self.coverage.offers
         wants = {offered: want for offered in offers if (want := self._want(offered)) >= WORTH}
-        if len(wants) < len(tasks):  # all is known: the least known of it once more, with other things and values
-            wants |= {o: 1 / (1 + offer.tries) for o, offer in offers.items() if offer.changed and offer.urls}
+        # then what changed something once more, with other things and values
+        wants |= {
+            o: 1 / (1 + offer.tries) for o, offer in offers.items() if offer.changed and offer.urls and o not in wants
+        }
         self._aims = {task.id: [] for task in tasks}
         for turn, task in itertools.product(range(self.aims), tasks):
             rng, named = self._rng(task, turn), set(words(task.instruction))
@@ -197,7 +199,9 @@ class Explorer:
     def _begun(self, now: Moment) -> Element | None:
         """The button of the form that was refused, or is being filled: of an aim, or the one least known."""
         if now.refused is not None:
-            return now.refused if now.pressed(now.refused) <= RETRIES else None
+            sent = form_of(now.page, (now.refused.role, now.refused.name)) or Form((), ())
+            again = now.pressed(now.refused) <= RETRIES and (now.entered or self._to_mend(now, sent))
+            return now.refused if again else None
         last = now.history[-1].action if now.entered else None
         form = form_of(now.page, (last.role, last.name)) if last is not None else None
         aims = {aim[0] for aim in self._aims.get(now.task.id, ())}
@@ -245,8 +249,9 @@ class Explorer:
         done = _entered_last(now)
         free = [e for e in form.fields if e.role not in TOGGLE_ROLES and (e.role, e.name) not in done]
         marked = [e for e in free if e.has("invalid") or set(labels(called(e))) & set(labels(now.message(e)))]
-        wrong = [*marked, *(e for e in free if is_empty(e) and e not in marked)]
-        return wrong or ([] if now.entered else [e for e in free if e.role in TEXT_ROLES and type_of(e)])
+        kept = any(e.role in TEXT_ROLES and not is_empty(e) for e in form.fields)  # then what is empty was missing
+        wrong = [*marked, *(e for e in free if kept and is_empty(e) and e not in marked)]
+        return wrong or [e for e in free if not now.entered and type_of(e) and now.message(e)]
 
     @staticmethod
     def _entry(now: Moment, field: Element) -> str:

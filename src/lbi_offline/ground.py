@@ -32,7 +32,7 @@ def ground(now: Situation) -> Move:
     """The next action and why."""
     if now.goal.changes and now.just_changed and now.history[-1].action.role == "button":
         return finish(), "the form was sent"
-    if now.history and (answer := told(now)):
+    if now.history and (answer := answer_of(now)):
         return finish(answer), "the page tells"
     if now.goal.visits and _has_arrived(now):
         return finish(), "this is what was asked for"
@@ -41,10 +41,10 @@ def ground(now: Situation) -> Move:
     element = _best_named(now)
     if element is not None:
         return click(element), "its name is in the instruction"
-    return finish(told(now)), "nothing on this page is named by the instruction"
+    return finish(answer_of(now)), "nothing on this page is named by the instruction"
 
 
-def told(now: Situation) -> str:
+def answer_of(now: Situation) -> str:
     """The value beside the label, or in the column, whose words a question names best; "" if it names none."""
     pairs = [*now.page.pairs]
     for header, rows in now.page.tables:

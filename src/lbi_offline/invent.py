@@ -76,8 +76,7 @@ def type_of(field: Element) -> str:
     if searches(field):
         return "search"
     shown = next((kind for kind, shape in _SHAPES.items() if re.fullmatch(shape, field.value.strip())), "")
-    name = called(field).lower()
-    return shown or next((kind for kind, pattern in TYPES.items() if re.search(pattern, name)), "")
+    return shown or next((kind for kind, pattern in TYPES.items() if re.search(pattern, called(field).lower())), "")
 
 
 def invent(field: Element, page: Page, rng: random.Random, wanted: Format = Format()) -> str:
@@ -105,6 +104,6 @@ def _of_type(kind: str, field: Element, rng: random.Random, wanted: Format) -> s
     values = {"email": f"{noun}@example.org", "url": f"https://example.org/{noun}"}
     values |= {"month": f"2027-{month:02d}", "name": f"{noun}{rng.randint(10, 99)}"}
     values |= {"colour": f"#{rng.randrange(0x1000000):06x}", "phone": f"+1555{rng.randint(1000000, 9999999)}"}
-    values |= {"time": f"{rng.randint(8, 18):02d}:{rng.choice((0, 15, 30, 45)):02d}"}
-    values |= {"number": str(rng.randint(wanted.least, max(wanted.most, wanted.least)))}
+    number = rng.randint(wanted.least, max(wanted.most, wanted.least))
+    values |= {"time": f"{rng.randint(8, 18):02d}:{15 * rng.randint(0, 3):02d}", "number": str(number)}
     return values.get(kind, f"{noun.capitalize()} {rng.choice(NOUNS)} {rng.randint(100, 999)}")

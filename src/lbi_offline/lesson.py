@@ -100,8 +100,8 @@ class Lesson:
     def like(self, url: str) -> bool:
         """Whether an address is that of the page where it begins, about whichever thing."""
         thing = thing_in(url, self.about.prefix, numbered=self.about.numbered) if self.about else None
-        told = self.about is None or thing is not None
-        return told and pattern(url, thing) == pattern(self.operations[0].url, self.about)
+        known = self.about is None or thing is not None
+        return known and pattern(url, thing) == pattern(self.operations[0].url, self.about)
 
     def _carried_out(self, situation: Situation) -> int:
         """How many of its operations the history holds, in their order."""

@@ -16,7 +16,6 @@ from lbi_offline import commands, labels, policy
 from lbi_offline.lexical import SYNONYMS, values, widened, words
 
 NAME = "offline"
-#: kind of environment -> the agent that attempts its tasks without asking the model
 EXPLORERS = {"web": "explore", "shell": "try_commands", "repository": "try_commands"}
 LONGEST = 20  # steps that a committee takes for reasonable
 _SENTENCE = re.compile(r"(?<=[.!?:])\s+|\n+")

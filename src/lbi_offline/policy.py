@@ -9,7 +9,7 @@ from lbi.protocols import Fields
 from lbi_offline.examples import procedure_of
 from lbi_offline.follow import follow
 from lbi_offline.goal import Goal, Move, Situation, finish
-from lbi_offline.ground import ground, told
+from lbi_offline.ground import answer_of, ground
 from lbi_offline.lesson import Atlas, Lesson
 from lbi_offline.rank import CLOSE_ENOUGH, rank
 
@@ -36,7 +36,7 @@ def act(fields: Fields) -> Move:
             continue
         move = follow(now, lesson, atlas.names)
         if move is not None and not now.tried(move[0]):
-            return (finish(told(now)), move[1]) if move[0] == finish() else move
+            return (finish(answer_of(now)), move[1]) if move[0] == finish() else move
     return ground(now)
 
 

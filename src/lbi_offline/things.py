@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import cast
@@ -34,7 +34,7 @@ class Mention:
 class Known:
     """The things of one kind with their names, and which of them a goal speaks of."""
 
-    def __init__(self, goal: Goal, kind: Thing, pages: Iterable[Page]) -> None:
+    def __init__(self, goal: Goal, kind: Thing, pages: Sequence[Page]) -> None:
         self.goal, self.kind = goal, kind
         self.names = directory(kind, pages)
 
@@ -74,11 +74,10 @@ class Known:
         return best[0] if sure and (len(best) == 1 or worth[best[0]] >= AHEAD * worth[best[1]]) else None
 
 
-def directory(kind: Thing, pages: Iterable[Page]) -> dict[Thing, set[str]]:
+def directory(kind: Thing, pages: Sequence[Page]) -> dict[Thing, set[str]]:
     """Things of one kind -> the names of the links that lead to them, and to nothing else."""
     names: dict[Thing, set[str]] = {}
     leads: dict[str, set[str]] = {}
-    pages = list(pages)
     homes = {kind.prefix} | {kind.prefix[:1] for page in pages if kind.numbered and _is_home(page, kind.prefix)}
     for page in pages:
         for thing, name in [link for home in sorted(homes) for link in _links_under(page, home, kind.numbered)]:

@@ -11,7 +11,7 @@ from forms_site import FormSite
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fake_environment import Lamps, click, fill, observed, walk
+from fake_environment import LampEnvironment, click, fill, observed, walk
 from lbi.observations.parse import Element, Page
 from lbi.records import Task, Trajectory
 from lbi.rollouts.loop import rollout
@@ -26,7 +26,7 @@ async def explored(seed: int, rounds: int = 3) -> list[Trajectory]:
     agent, finished = Explorer(seed=seed), []
     for _ in range(rounds):
         agent.prepare(TASKS)
-        episodes = [await rollout(Lamps(), agent, task, 10) for task in TASKS]
+        episodes = [await rollout(LampEnvironment(), agent, task, 10) for task in TASKS]
         agent.learn(episodes)
         finished += episodes
     return finished
@@ -158,7 +158,7 @@ async def test_no_decision_rests_on_the_reasons_of_steps(reason):
     agent = Explorer(seed=2)
     for _ in range(2):
         agent.prepare(TASKS[:4])
-        episodes = [await rollout(Lamps(), agent, task, 10) for task in TASKS[:4]]
+        episodes = [await rollout(LampEnvironment(), agent, task, 10) for task in TASKS[:4]]
         for episode in episodes:
             steps = tuple(step.model_copy(update={"reason": reason}) for step in episode.steps)
             for at, step in enumerate(steps):
@@ -172,7 +172,7 @@ async def test_what_had_no_effect_is_not_tried_for_ever():
     for at in range(12):
         task = Task(instruction=f"Print {at}", environment="lamps", start_url="/rooms")
         agent.prepare([task])
-        episode = await rollout(Lamps(), agent, task, 8)
+        episode = await rollout(LampEnvironment(), agent, task, 8)
         tried += [action.name for action in episode.actions].count("Print")
         agent.learn([episode])
     assert 1 <= tried <= 3

@@ -9,9 +9,9 @@ from forms_site import FormSite, sent
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fake_environment import Lamps, asked, click, fill, shown, walk
+from fake_environment import LampEnvironment, asked, click, fill, shown, walk
 from lbi.agents import Parts, open_agent
-from lbi.protocols import Fields, Shown
+from lbi.protocols import Decision, Fields, Shown
 from lbi.records import Step, Task, Trajectory
 from lbi.rollouts.loop import rollout
 from lbi_offline import policy
@@ -36,13 +36,13 @@ class Follower:
         fields = Fields(task=task, history=history, observation=observation, examples=self.examples)
         self.asked.append(fields)
         action, reason = policy.act(fields)
-        from lbi.protocols import Decision
-
         return Decision(action=action, reason=reason)
 
 
 async def carried_out(instruction: str, *examples: Shown, steps: int = 12) -> Trajectory:
-    return await rollout(Lamps(), Follower(*examples), Task(instruction=instruction, environment="lamps"), steps)
+    return await rollout(
+        LampEnvironment(), Follower(*examples), Task(instruction=instruction, environment="lamps"), steps
+    )
 
 
 def labelled(trajectory: Trajectory, start: int = 0) -> Shown:
@@ -157,7 +157,7 @@ async def test_no_decision_rests_on_the_reasons_of_steps(reason):
     ):
         for some in ((), examples):
             follower = Follower(*some)
-            await rollout(Lamps(), follower, Task(instruction=instruction, environment="lamps"), 8)
+            await rollout(LampEnvironment(), follower, Task(instruction=instruction, environment="lamps"), 8)
             for fields in follower.asked:
                 assert policy.act(without_reasons(fields, reason)) == policy.act(fields)
 
@@ -165,23 +165,25 @@ async def test_no_decision_rests_on_the_reasons_of_steps(reason):
 async def test_the_model_answers_in_the_form_that_the_prompt_asks_for():
     start = (await walk("")).last
     [agent] = [open_agent("react", Parts(model=OfflineModel()))]
-    decision = await agent.act(Task(instruction="Open the rooms.", environment="lamps"), (), start, Lamps.actions)
+    decision = await agent.act(
+        Task(instruction="Open the rooms.", environment="lamps"), (), start, LampEnvironment.actions
+    )
     assert decision.action.startswith("click(e")
     assert decision.reason
 
 
 def test_the_end_is_said_where_nothing_is_named():
-    start = asked("Juggle.", Lamps().look())
+    start = asked("Juggle.", LampEnvironment().look())
     assert policy.act(start)[0] == 'finish("")'
 
 
 async def test_a_question_is_answered_by_the_value_beside_the_label_that_it_names():
     page = (
-        Lamps()
+        LampEnvironment()
         .look()
         .model_copy(
             update={"text": 'URL: /lamps/7\nTitle: Green lamp - Lamps\nrowheader "Owner": jane\nrowheader "Room": hall'}
         )
     )
-    step = Step(observation=Lamps().look(), action=(await walk("", click("link", "Lamps"))).actions[0])
+    step = Step(observation=LampEnvironment().look(), action=(await walk("", click("link", "Lamps"))).actions[0])
     assert policy.act(asked("Who is the owner of the green lamp?", page, history=(step,)))[0] == 'finish("jane")'

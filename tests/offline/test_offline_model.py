@@ -75,7 +75,7 @@ async def test_a_query_names_what_interfaces_call_what_the_instruction_asks_for(
 
 
 async def test_it_is_free_and_proposes_from_any_document():
-    assert OfflineModel.free
+    assert OfflineModel.info.free
     document = Document(text='Lamps shine. Press "Save" to keep a lamp. They do.', source="s", title="Lamps")
     [task] = json.loads(await said("propose", Fields(document=document, count=1)))
     assert task["quote"] == 'Press "Save" to keep a lamp.'
