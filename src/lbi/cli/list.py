@@ -45,7 +45,7 @@ def _print(rows_by_kind: dict[str, Rows]) -> None:
         table.add_column(overflow="fold")  # a path is of no use without its end
         for name, text, distribution, *path in rows:
             description = text if distribution in ("", plugins.OURS) else f"{text} [{distribution}]"
-            table.add_row(f"  {name}", escape("\n".join([description, *path])))
+            table.add_row(f"  {name}", escape("\n".join([description, *(each for each in path if each != name)])))
         console.print(table if rows else f"[bold]{kind}[/bold]\n  none", highlight=False)
 
 

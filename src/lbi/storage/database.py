@@ -134,8 +134,11 @@ class Store:
 
     @property
     def empty(self) -> bool:
-        """Whether there is neither a record nor a model call."""
-        (row,) = self._rows("SELECT (SELECT count(*) FROM record) + (SELECT count(*) FROM call)")
+        """Whether there is neither a record of work nor a model call; which models there are is noted before any."""
+        noted = "('model', 'price')"
+        (row,) = self._rows(
+            f"SELECT (SELECT count(*) FROM record WHERE kind NOT IN {noted}) + (SELECT count(*) FROM call)"
+        )
         return int(row[0]) == 0
 
     def count(self, kind: str) -> int:
