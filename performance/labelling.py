@@ -34,6 +34,7 @@ from lbi.records import Trajectory, Usage, digest_of
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis import filters
 from lbi.synthesis.examples import examples_of_seed
+from lbi.synthesis.filter import filter_examples
 from lbi.synthesis.filters.replay import Replayed
 from lbi.synthesis.label import label
 from lbi_offline.model import OfflineModel
@@ -147,7 +148,7 @@ async def labelled(walks: list[tuple[Trajectory, Replayed]], settings: Labelling
         environments: Any = None  # labelling opens no environment
         context = RunContext(run, config, Progress(Console(), quiet=True), environments, Prices())
         context._models["offline"] = outcome.model
-        with label(context, 0).opened as label_one:
+        with label(context, 0, filter_examples(context)).opened as label_one:
             await asyncio.gather(*(label_one(walked) for walked, _ in walks))
         replays = {replayed.trajectory: replayed for _, replayed in walks}
         (replay_filter,) = filters.open_filters(["replay"], filters.Parts(replays=replays))

@@ -35,6 +35,7 @@ from lbi.records import Example, Task, Trajectory
 from lbi.rollouts.schedule import attempt_tasks, roll_out
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.examples import store_trimmed
+from lbi.synthesis.filter import filter_examples
 from lbi.synthesis.label import PARALLEL_CALLS, label
 from lbi.synthesis.stream import run_stages
 from lbi.synthesis.verify import replayer, verify
@@ -46,7 +47,7 @@ async def apart(context: RunContext, tasks: list[Task]) -> None:
     rollouts = await attempt_tasks(context, tasks, 0)
     trajectories = [await store_trimmed(context, rollout, 0) for rollout in rollouts]
     trajectories = [trajectory for trajectory in trajectories if trajectory.steps]
-    with label(context, 0).opened as label_one:
+    with label(context, 0, filter_examples(context)).opened as label_one:
         await asyncio.gather(*map(label_one, trajectories))
     semaphore = asyncio.Semaphore(PARALLEL_CALLS)
     with context.progress.stage("replay (seed 0)", 0) as stage:
@@ -60,7 +61,9 @@ async def apart(context: RunContext, tasks: list[Task]) -> None:
 
 
 async def stream(context: RunContext, tasks: list[Task]) -> None:
-    await run_stages(context, 0, roll_out(context, tasks, 0), label(context, 0), verify(context, 0))
+    await run_stages(
+        context, 0, roll_out(context, tasks, 0), label(context, 0, filter_examples(context)), verify(context, 0)
+    )
 
 
 async def measured(method: Any, config: Config, out: Path, tasks: list[Task]) -> tuple[float, dict[str, Any], Any]:

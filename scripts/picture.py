@@ -22,7 +22,7 @@ BEGIN, END = "<!-- picture: scripts/picture.py -->\n", "<!-- end of the picture 
 PARTS = {"learn_by_interact": "once", "synthesize": "for each seed: learn", "measure": "for each seed: measure"}
 LAST = "for each seed: sum up"  # what learn_by_interact calls after the other two
 #: what no stage is: it joins stages, or looks into the folder
-NO_STAGES = {"overlapped", "stored_documents", "stored_tasks", "Task", "list"}
+NO_STAGES = {"run_stages", "stored_documents", "stored_tasks", "Task", "list"}
 
 
 class Stage(NamedTuple):

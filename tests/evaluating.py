@@ -10,6 +10,7 @@ from lbi.evaluation.indexes import ArmIndexes
 from lbi.evaluation.runner import evaluate
 from lbi.records import Document, Example, Result, Task, Trajectory
 from lbi.rollouts.schedule import roll_out
+from lbi.synthesis.filter import filter_examples
 from lbi.synthesis.label import label
 from lbi.synthesis.stream import run_stages
 from lbi.synthesis.verify import verify
@@ -32,10 +33,16 @@ async def evaluated(
 
 async def labelled(context: RunContext, trajectories: Sequence[Trajectory], seed: int) -> None:
     """Each trajectory labelled and filtered, all at once."""
-    with label(context, seed).opened as label_one:
+    with label(context, seed, filter_examples(context)).opened as label_one:
         await asyncio.gather(*map(label_one, trajectories))
 
 
 async def learn(context: RunContext, tasks: Sequence[Task], seed: int) -> list[Trajectory]:
     """Roll-outs, labels and replays as they overlap in a run."""
-    return await run_stages(context, seed, roll_out(context, tasks, seed), label(context, seed), verify(context, seed))
+    return await run_stages(
+        context,
+        seed,
+        roll_out(context, tasks, seed),
+        label(context, seed, filter_examples(context)),
+        verify(context, seed),
+    )

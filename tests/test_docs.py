@@ -52,7 +52,16 @@ def test_the_picture_is_of_the_pipeline_as_it_is() -> None:
 
 def test_the_picture_shows_the_stages_of_the_paper_in_their_order() -> None:
     names = re.findall(r"<b>(\w+)</b>", picture.picture(picture.PIPELINE.read_text("utf-8")))
-    wanted = ["propose_tasks", "roll_out", "label", "verify", "compose", "index_examples", "evaluate"]
+    wanted = [
+        "propose_tasks",
+        "roll_out",
+        "label",
+        "filter_examples",
+        "verify",
+        "compose",
+        "index_examples",
+        "evaluate",
+    ]
     assert [name for name in names if name in wanted] == wanted
 
 

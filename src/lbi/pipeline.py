@@ -23,6 +23,7 @@ from lbi.rollouts.schedule import roll_out
 from lbi.rollouts.set_up import set_up
 from lbi.synthesis.compose import compose
 from lbi.synthesis.examples import read_documents, stored_documents, stored_tasks
+from lbi.synthesis.filter import filter_examples
 from lbi.synthesis.label import label
 from lbi.synthesis.propose import propose_tasks
 from lbi.synthesis.stream import run_stages
@@ -75,7 +76,11 @@ async def synthesize(context: RunContext, tasks: Sequence[Task], seed: int) -> N
         context,
         seed,
         roll_out(context, tasks, seed),  # attempt the tasks; whether they succeed does not matter (sec. 2.2)
-        label(context, seed),  # backward construction (sec. 2.2), through the filters (sec. 2.3)
+        label(  # backward construction: what did these steps really carry out? (sec. 2.2)
+            context,
+            seed,
+            filter_examples(context),  # repeats, detours, what is undone, what judges doubt (sec. 2.3)
+        ),
         verify(context, seed),  # carry it out again: does the same happen? (not in the paper)
     )
     await compose(context, trajectories, seed)  # join examples to the way from the start page (not in the paper)

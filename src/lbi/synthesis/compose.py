@@ -10,7 +10,7 @@ from lbi.records import Tier, Trajectory
 from lbi.storage.leases import WorkKey
 from lbi.synthesis.candidates import Composed, candidates, carry_out, example_of
 from lbi.synthesis.examples import example_key, examples_of_seed, gather
-from lbi.synthesis.verify import REPLAY
+from lbi.synthesis.filter import REPLAY
 
 
 async def compose(context: RunContext, trajectories: Sequence[Trajectory], seed: int) -> list[Trajectory]:

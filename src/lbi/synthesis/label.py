@@ -1,43 +1,38 @@
-"""Trajectory -> examples: the stage that labels spans (paper, sec. 2.2) and filters the labelled ones (sec. 2.3)."""
+"""Trajectory -> examples: the stage that labels spans of it by backward construction (paper, sec. 2.2)."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from lbi.context import RunContext
-from lbi.errors import ModelError, ParseError
 from lbi.monitoring.progress import Stage
 from lbi.monitoring.telemetry import TASK
-from lbi.protocols import Filter
 from lbi.records import Example, Trajectory
 from lbi.storage.leases import WorkKey
-from lbi.synthesis import filters
 from lbi.synthesis.backward import forward_example
-from lbi.synthesis.examples import boundary_of, example_key, examples_of_trajectory, gather, span_key
+from lbi.synthesis.examples import boundary_of, example_key, examples_of_trajectory, span_key
+from lbi.synthesis.filter import FilterAndStore
 from lbi.synthesis.label_calls import label_spans, spans_to_label
 from lbi.synthesis.stream import StreamStage, Work
-from lbi.synthesis.verify import REPLAY
 
 PARALLEL_CALLS = 16
 
 
-def label(context: RunContext, seed: int) -> StreamStage:
-    """Backward construction and the forward baseline for every trajectory, then all filters except the replay."""
-    return StreamStage(_labelling(context, seed), 2 * parallel_trajectories(context))
+def label(context: RunContext, seed: int, filter_and_store: FilterAndStore) -> StreamStage:
+    """Backward construction and the forward baseline for every trajectory; the examples go through the filters."""
+    return StreamStage(_labelling(context, seed, filter_and_store), 2 * parallel_trajectories(context))
 
 
 @contextmanager
-def _labelling(context: RunContext, seed: int) -> Iterator[Work]:
+def _labelling(context: RunContext, seed: int, filter_and_store: FilterAndStore) -> Iterator[Work]:
     with context.progress.stage(f"label (seed {seed})", context.config.synthesis.rollouts) as stage:
-        yield labeller(context, seed, stage)
+        yield labeller(context, seed, stage, filter_and_store)
 
 
-def labeller(context: RunContext, seed: int, stage: Stage) -> Work:
+def labeller(context: RunContext, seed: int, stage: Stage, filter_and_store: FilterAndStore) -> Work:
     """What the stage does to a trajectory: label, filter and store its examples, except those stored before."""
-    names = [name for name in context.config.synthesis.filters if name != REPLAY]  # the replay is a stage of its own
-    filters_in_order = filters.open_filters(names, _filter_parts(context))
     semaphore = asyncio.Semaphore(parallel_trajectories(context))
 
     async def label_and_filter(trajectory: Trajectory) -> None:
@@ -49,7 +44,7 @@ def labeller(context: RunContext, seed: int, stage: Stage) -> Work:
                     forward = forward_example(trajectory)
                     if forward is not None and example_key(seed, forward) not in known:
                         examples.append(forward)
-                    await _store_filtered(context, filters_in_order, examples, trajectory, seed, stage)
+                    await filter_and_store(examples, trajectory, seed, stage)
         stage.advance()
 
     return label_and_filter
@@ -59,11 +54,6 @@ def parallel_trajectories(context: RunContext) -> int:
     """How many trajectories are labelled at a time; all of them if calls are collected into a provider's batch."""
     waiting = context.uses_batches("label") or context.uses_batches("judge")
     return max(PARALLEL_CALLS, context.config.synthesis.rollouts) if waiting else PARALLEL_CALLS
-
-
-def _filter_parts(context: RunContext) -> filters.Parts:
-    judges = context.judges if "committee" in context.config.synthesis.filters else ()
-    return filters.Parts(judges=judges, reused=context.config.labelling.ordered and not context.uses_batches("judge"))
 
 
 async def _labelled(
@@ -89,29 +79,3 @@ async def _labelled(
                 )
                 stage.fail(boundary_of(outcome))
     return examples
-
-
-async def _store_filtered(
-    context: RunContext,
-    filters_in_order: Sequence[Filter],
-    examples: Sequence[Example],
-    trajectory: Trajectory,
-    seed: int,
-    stage: Stage,
-) -> None:
-    """Filter the examples and store all of them, dropped ones too; those that could not be judged are tried again."""
-    rows: list[tuple[str, Example]] = []
-
-    async def apply_filters(example: Example) -> None:
-        try:
-            rows.append((example_key(seed, example), await filters.apply(filters_in_order, example, trajectory)))
-        except (ModelError, ParseError) as error:
-            context.folder.store.fail("example", example_key(seed, example), boundary_of(error), str(error))
-            stage.fail(boundary_of(error))
-
-    if context.uses_batches("judge"):
-        await gather(apply_filters(example) for example in examples)
-    else:
-        for example in examples:  # one after the other, as the judges' prompt caches then know how the spans begin
-            await apply_filters(example)
-    await context.folder.store.put_many("example", rows)

@@ -13,10 +13,10 @@ from lbi.records import Example, Trajectory
 from lbi.storage.leases import WorkKey
 from lbi.synthesis import filters
 from lbi.synthesis.examples import example_key, examples_of_trajectory
+from lbi.synthesis.filter import REPLAY
 from lbi.synthesis.filters.replay import Replayed, replay
 from lbi.synthesis.stream import StreamStage, Work
 
-REPLAY = "replay"
 LATER = 1  # urgency: replays wait for roll-outs, as the next round of these begins when the last one is done
 
 
