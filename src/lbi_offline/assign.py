@@ -46,6 +46,7 @@ def assign(
     ``names`` has in lower case.
     """
     scored = [*_texts(given, fields, entered, names), *_choices(text, given, fields, entered)]
+    scored += _switches(text, given, fields)
     chosen: dict[int, Filling] = {}
     used: set[int] = set()
     for score, at, filling in sorted(scored, key=lambda item: (-item[0], item[1])):
@@ -56,7 +57,6 @@ def assign(
     if chosen or entered:  # else nothing says that this form is what is to be filled
         left = [value for value in given if value.start not in used and value.text.lower() not in names]
         chosen |= _leftovers(left, fields, entered, chosen)
-    chosen |= {at: filling for at, filling in _switches(text, fields) if at not in chosen}
     return [chosen[at] for at in sorted(chosen)]
 
 
@@ -79,14 +79,14 @@ def is_dated(field: Element) -> bool:
 
 
 def _texts(given: Given, fields: Sequence[Element], entered: Entered, names: Collection[str]) -> Iterable[Scored]:
-    called_ = [set(labels(called(field))) for field in fields]
+    name_words = [set(labels(called(field))) for field in fields]
     for at, field in enumerate(fields):
-        others = set().union(*called_) - called_[at]
+        others = set().union(*name_words) - name_words[at]
         for value in given if field.role in TEXT_ROLES else ():
-            if suits(value, field) and set(labels(value.text)) not in called_:
+            if suits(value, field) and set(labels(value.text)) not in name_words:
                 score = _text_score(value, field, entered) - 1.0 * (value.text.lower() in names)
                 score -= 1.2 * bool(set(value.before[:1]) & others)  # it stands beside the name of another field
-                score -= 1.0 * (value.text.lower() in _options(fields) and not set(value.before[:1]) & called_[at])
+                score -= 1.0 * (value.text.lower() in _options(fields) and not set(value.before[:1]) & name_words[at])
                 yield score, at, Filling(field, value.text, value)
 
 
@@ -111,7 +111,7 @@ def _text_score(value: Value, field: Element, entered: Entered) -> float:
         score += 0.9 * (NAME_WORD in names and not sentence) + 0.8 * (speaks and sentence)
     if key in entered:
         score += 0.9 + 0.4 * ((" " in entered[key]) == (" " in value.text))
-    score -= 1.5 * (searches(field) and key not in entered)
+    score -= 1.5 * (searches(field) and key not in entered and "find" not in value.before)
     return score - 0.4 * (value.kind == "date" and not is_dated(field))
 
 
@@ -147,14 +147,15 @@ def _leftovers(left: Given, fields: Sequence[Element], entered: Entered, taken: 
     return placed
 
 
-def _switches(text: str, fields: Sequence[Element]) -> Iterable[tuple[int, Filling]]:
+def _switches(text: str, given: Given, fields: Sequence[Element]) -> Iterable[Scored]:
     """Switches that the instruction calls by their whole names, off where its sentence denies them."""
     for at, field in enumerate(fields):
         name = title(field.name).strip() if field.role in TOGGLE_ROLES else ""
         sentence = next((s for s in re.split(r"(?<=[.!?;,:])\s+", text) if name and _says(s, name)), "")
         off = field.role != "radio" and _NOT.search(unquoted(sentence)) is not None
         if sentence and (" " in name or name.lower() not in SYNONYMS):  # "create a lamp" does not choose "create"
-            yield at, Filling(field, OFF if off else "")
+            value = next((value for value in given if value.text.lower() == name.lower()), None)
+            yield 2.0, at, Filling(field, OFF if off else "", value)
 
 
 def _says(sentence: str, name: str) -> bool:

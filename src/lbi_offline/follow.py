@@ -20,8 +20,9 @@ FROM_EXAMPLE = "as in the example"
 def follow(now: Situation, lesson: Lesson, names: frozenset[str]) -> Move | None:
     """The next step; None where it cannot go on. ``names`` are values of the goal that are names of existing things."""
     operation = lesson.current
-    if operation is None:
-        return finish(), "the example is complete"
+    if operation is None:  # where it changed nothing, what it led to may still have to be confirmed
+        led = now.goal.changes and not lesson.procedure.changes and "find" not in now.goal.words
+        return None if led else (finish(), "the example is complete")
     if not _is_at(now, lesson, operation):
         return _approach(now, lesson, operation)
     if operation.visit:

@@ -23,6 +23,7 @@ APART = 5  # lines between a form's last button and one that is no part of it
 SEND_WORDS = frozenset(words("create add save apply submit update change post send ok confirm search"))
 LEAVE_WORDS = frozenset(words("preview review cancel reset clear back close help"))
 DELETE_WORDS = frozenset(words("delete remove"))
+SHY_WORDS = LEAVE_WORDS | DELETE_WORDS  # of what is not pressed unless it is asked for
 
 
 @dataclass(frozen=True)

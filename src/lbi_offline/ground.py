@@ -6,20 +6,7 @@ import re
 
 from lbi.observations.parse import Element
 from lbi_offline.assign import assign, holds
-from lbi_offline.forms import (
-    DELETE_WORDS,
-    FIELD_ROLES,
-    LEAVE_WORDS,
-    TEXT_ROLES,
-    Form,
-    find,
-    form_of,
-    forms,
-    is_empty,
-    searches,
-    send_button,
-    usable,
-)
+from lbi_offline.forms import SHY_WORDS, TEXT_ROLES, Form, find, form_of, forms, searches, send_button, usable
 from lbi_offline.goal import Move, Situation, click, enter, finish
 from lbi_offline.lexical import Value, contains_phrase, labels, words
 from lbi_offline.places import path_of
@@ -88,7 +75,7 @@ def _fill(now: Situation) -> Move | None:
 
 def _free(now: Situation) -> list[Value]:
     """Values to be entered: not those that the page's title says, unless the name of a field stands before them."""
-    fields = {word for e in now.page.elements if e.role in FIELD_ROLES for word in labels(e.name)}
+    fields = {word for form in forms(now.page) for field in form.fields for word in labels(field.name)}
     return [v for v in now.unplaced() if fields & set(v.before[:1]) or not contains_phrase(now.page.title, v.text)]
 
 
@@ -115,11 +102,11 @@ def _name_score(element: Element, now: Situation) -> float:
     # "Green lamp" calls the link "#7: Green lamp" too
     called = any(text.lower() == value.lower() or (" " in value and contains_phrase(text, value)) for value in values)
     hits = len(name) if called else len(name & now.goal.words)
-    return hits / len(name) + 0.1 * hits - 0.5 * bool(name & (LEAVE_WORDS | DELETE_WORDS) - now.goal.words)
+    return hits / len(name) + 0.1 * hits - 0.5 * bool(name & SHY_WORDS - now.goal.words)
 
 
 def _sends_nothing(now: Situation, button: Element) -> bool:
-    """Whether the button would send a form in which nothing is entered."""
+    """Whether the button is of a form with texts in which nothing was entered."""
     form = form_of(now.page, (button.role, button.name))
-    texts = [field for field in form.fields if field.role in TEXT_ROLES] if form else []
-    return bool(texts) and all(map(is_empty, texts))
+    typed = form is not None and any(field.role in TEXT_ROLES for field in form.fields)
+    return typed and form is not None and not any(map(now.has_filled, form.fields))

@@ -32,7 +32,8 @@ def act(fields: Fields) -> Move:
         return finish(), "the form was sent with every value of the instruction"
     # half of one and half of another is neither: what was begun comes first
     for lesson in sorted(near, key=lambda lesson: -lesson.done):
-        if lesson.procedure.changes and not now.goal.changes:
+        presses = any(operation.commit.role == "button" and not operation.entered for operation in lesson.operations)
+        if not now.goal.changes and (lesson.procedure.changes or presses):
             continue
         move = follow(now, lesson, atlas.names)
         if move is not None and not now.tried(move[0]):

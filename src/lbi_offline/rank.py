@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from lbi_offline.assign import assign
-from lbi_offline.forms import called
+from lbi_offline.forms import SEND_WORDS, called
 from lbi_offline.goal import Goal
 from lbi_offline.lesson import Lesson
 from lbi_offline.lexical import contains_phrase, is_question, labels, mask, words
@@ -22,6 +22,7 @@ WEIGHTS = {
     "offered": 0.35,  # ... that only its forms say: names of fields, options, headings
     "precision": 0.3,  # share of its instruction's words that the goal says
     "button": 0.15,  # the goal says the whole name of its button
+    "unsaid": -0.3,  # share of the words of its button, where they do not only send a form, that the goal does not say
     "placed": 0.25,  # share of the goal's values that its forms have a place for
     "homeless": -0.2,  # number of the goal's quoted values that they have no place for
     "thing": 0.15,  # the goal's thing is known
@@ -64,12 +65,14 @@ def features(lesson: Lesson, goal: Goal, weights: Mapping[str, float], names: fr
     explained = sum(weights[word] for word in weights.keys() & label | thing) / total
     rest = (weights.keys() & lesson.procedure.offers) - label - thing
     button = lesson.operations[-1].commit.name
+    special = set(words(button)) - SEND_WORDS
     return {
         "explained": explained,
         # what a form offers speaks for an example only as far as its instruction does
         "offered": min(1.0, 0.2 + explained) * sum(weights[word] for word in rest) / total,
         "precision": len(label & (weights.keys() | goal.spoken)) / len(label) if label else 0.0,
         "button": float(len(button.split()) > 1 and set(labels(button)) <= set(labels(goal.text))),
+        "unsaid": len(special - goal.spoken - goal.words) / len(special) if special and goal.changes else 0.0,
         "thing": float(lesson.instead is not None),
         "missing": (0.2 if lesson.ways else 1.0) if lesson.missing else 0.0,
         "purpose": _purpose(lesson, goal),
@@ -95,8 +98,8 @@ def _verbs(lesson: Lesson, goal: Goal) -> dict[str, float]:
     if ("delete" in own) != ("delete" in asked):
         return {"destroys": 1.0}
     creates = lesson.procedure.changes and ("create" in own) != goal.makes
-    other = 1.0 if own else 0.4
-    return {"verbs": other if asked and (creates or not own & asked) else 0.0}
+    differ = (creates or not own & asked) if asked else bool(own)
+    return {"verbs": (1.0 if own and asked else 0.4) * differ}
 
 
 def _is_field(lesson: Lesson, text: str) -> bool:
@@ -108,11 +111,12 @@ def _is_field(lesson: Lesson, text: str) -> bool:
 def _values(lesson: Lesson, goal: Goal, names: frozenset[str]) -> dict[str, float]:
     """Whether the goal's values find a field, an option or a thing."""
     values = [value for value in goal.values if value.kind in ("quoted", "date")]
-    if not values:
-        return {"homeless": 0.3 * sum(bool(o.entered) for o in lesson.operations) * goal.changes}
     label, things = mask(lesson.procedure.instruction), lesson.names | (names if lesson.about else frozenset())
     known = [v.text.lower() in things or contains_phrase(label, v.text) or _is_field(lesson, v.text) for v in values]
     left = [value for value, at_home in zip(values, known, strict=True) if not at_home]
+    if not left:  # nothing is to be entered
+        types = any(action.kind == "fill" for operation in lesson.operations for action in operation.entered)
+        return {"placed": float(bool(values)), "homeless": 0.5 * (types and goal.changes)}
     placed: set[int] = set()
     for operation in lesson.operations:
         entered = {(action.role, action.name): action.value for action in operation.entered}

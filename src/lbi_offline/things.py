@@ -99,10 +99,15 @@ def _links_under(page: Page, prefix: tuple[str, ...], numbered: bool) -> list[tu
     key = ("links under", prefix, numbered)
     if key not in page.memo:
         links = [e for e in page.elements if e.url.startswith("/") and "?" not in e.url and _tells(e.name)]
-        links = links if numbered else [e for e in links if len(segments(e.url)) == len(prefix) + 1]
+        links = [e for e in links if _is_own(segments(e.url)[len(prefix) + 1 :], e.name, numbered)]
         pairs = [(thing_in(e.url, prefix, numbered=numbered), _bare_name(e.name)) for e in links]
         page.memo[key] = [(thing, name) for thing, name in pairs if thing is not None]
     return cast("list[tuple[Thing, str]]", page.memo[key])
+
+
+def _is_own(rest: tuple[str, ...], name: str, numbered: bool) -> bool:
+    """Whether what follows a thing in an address is at most its readable part, so that the page is the thing's own."""
+    return not rest or (numbered and len(rest) == 1 and ("-" in rest[0] or rest[0] == name.strip()))
 
 
 def _bare_name(name: str) -> str:
