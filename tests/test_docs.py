@@ -170,3 +170,13 @@ def test_the_exporter_of_the_page_writes_rows(tmp_path: Path) -> None:
 
 def test_the_benchmark_of_the_page_loads() -> None:
     assert [task.name for task in snippet("benchmark").load().task] == ["start-page"]
+
+
+def test_every_place_that_the_contributors_page_names_exists() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    rows = re.findall(r"^\| an? [^|]+ \| `([^`]+)`[^|]*\| `([^`]+)` \|$", page, flags=re.MULTILINE)
+    assert len(rows) >= 7
+    for place, model in rows:
+        folder = ROOT / place.partition("NAME")[0]
+        assert folder.is_dir(), place
+        assert (folder / model).exists() or (ROOT / model).exists(), model
