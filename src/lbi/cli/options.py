@@ -46,7 +46,8 @@ def configured(options: RunOptions) -> tuple[Config, Path]:
         return config, options.out or options.source
     if options.source is None and options.repo is not None:  # a repository needs no config file
         name = options.repo.resolve().name
-        return resolve({"name": name}, "--repo", overrides), options.out or Path("runs") / name
+        config = load_config(find_config(Path("repo")), {"name": name, **overrides})
+        return config, options.out or Path("runs") / name
     file = _file(options.source)
     config = load_config(file, overrides)
     name = config.name if config.name != Config.model_fields["name"].default else file.stem
