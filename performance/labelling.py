@@ -151,7 +151,7 @@ async def labelled(walks: list[tuple[Trajectory, Replayed]], settings: Labelling
         with label(context, 0, filter_examples(context)).opened as label_one:
             await asyncio.gather(*(label_one(walked) for walked, _ in walks))
         replays = {replayed.trajectory: replayed for _, replayed in walks}
-        (replay_filter,) = filters.open_filters(["replay"], filters.Parts(replays=replays))
+        (replay_filter,) = filters.open_filters(["replay"], filters.FilterParts(replays=replays))
         by_id = {walked.id: walked for walked, _ in walks}
         for _, example in examples_of_seed(context, 0):
             if example.kind == kind:

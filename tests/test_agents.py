@@ -8,7 +8,7 @@ import numpy
 import pytest
 
 from fake_notes import NEW, NOTES, SAVE, NotesEnvironment, title, walk
-from lbi.agents import Parts, agent_names, open_agent
+from lbi.agents import AgentParts, agent_names, open_agent
 from lbi.errors import ModelError, ParseError, UserError
 from lbi.models.providers.scripted import Scripted
 from lbi.protocols import Agent, Request
@@ -53,7 +53,9 @@ def documents() -> list[Document]:
 @pytest.mark.parametrize("name", MINE)
 async def test_every_agent_decides_one_action_from_the_whole_history(name, index, documents):
     model = Scripted(reply)
-    agent = open_agent(name, Parts(model=model, index=index, documents=documents, sample=3, temperature=0.5, stage="s"))
+    agent = open_agent(
+        name, AgentParts(model=model, index=index, documents=documents, sample=3, temperature=0.5, stage="s")
+    )
     assert isinstance(agent, Agent)
     assert agent.name == name
     decision = await agent.act(TASK, (STEP, STEP), PAGE, "click(e1)")
@@ -74,7 +76,7 @@ async def test_an_agent_carries_a_task_through_an_environment(name, index, docum
     def play(request: Request) -> str:
         return "note" if request.role == "query" else f"REASON: next\nACTION: {next(script)}"
 
-    agent = open_agent(name, Parts(model=Scripted(play), index=index, documents=documents))
+    agent = open_agent(name, AgentParts(model=Scripted(play), index=index, documents=documents))
     trajectory = await rollout(NotesEnvironment(), agent, TASK, 10)
     assert (trajectory.stop, trajectory.answer, trajectory.agent) == ("done", "made", name)
     assert "Beans" in trajectory.last.text
@@ -83,12 +85,14 @@ async def test_an_agent_carries_a_task_through_an_environment(name, index, docum
 def test_an_unknown_agent_is_named_with_the_nearest_known_one():
     assert set(MINE) <= set(agent_names())
     with pytest.raises(UserError, match="did you mean 'react'"):
-        open_agent("reakt", Parts(model=Scripted([])))
+        open_agent("reakt", AgentParts(model=Scripted([])))
 
 
 async def test_the_baseline_is_shown_nothing(index, documents):
     model = Scripted(reply)
-    decision = await open_agent("react", Parts(model=model, index=index, documents=documents)).act(TASK, (), PAGE, "")
+    decision = await open_agent("react", AgentParts(model=model, index=index, documents=documents)).act(
+        TASK, (), PAGE, ""
+    )
     fields = model.requests[0].fields
     assert (fields.examples, fields.documents, decision.examples, model.calls) == ((), (), (), 1)
 
@@ -98,7 +102,7 @@ async def test_the_baseline_is_shown_nothing(index, documents):
 
 async def test_rag_shows_the_documents_that_fit_the_instruction_at_every_step(documents):
     model = Scripted(reply)
-    agent = open_agent("rag", Parts(model=model, documents=documents, top_documents=2))
+    agent = open_agent("rag", AgentParts(model=model, documents=documents, top_documents=2))
     for page in (PAGE, Observation(text="oak tree", url="/tree")):
         await agent.act(TASK, (), page, "")
     shown = [[document.title for document in request.fields.documents] for request in model.requests]
@@ -109,7 +113,7 @@ async def test_rag_shows_the_documents_that_fit_the_instruction_at_every_step(do
 def test_rag_says_what_it_needs(parts, documents):
     given = documents if parts else []
     with pytest.raises(UserError, match="agent rag"):
-        open_agent("rag", Parts(model=Scripted([]), documents=given, **parts))
+        open_agent("rag", AgentParts(model=Scripted([]), documents=given, **parts))
 
 
 # icl
@@ -117,7 +121,7 @@ def test_rag_says_what_it_needs(parts, documents):
 
 async def test_icl_writes_a_query_and_shows_what_it_finds(index):
     model, writer = Scripted(reply), Scripted(reply, name="writer")
-    agent = open_agent("icl", Parts(model=model, query_model=writer, index=index, m1=1, m2=2))
+    agent = open_agent("icl", AgentParts(model=model, query_model=writer, index=index, m1=1, m2=2))
     decision = await agent.act(TASK, (), PAGE, "")
     shown = model.requests[0].fields.examples
     assert [each.why for each in shown] == ["observation", "query"]
@@ -129,7 +133,7 @@ async def test_icl_writes_a_query_and_shows_what_it_finds(index):
 @pytest.mark.parametrize("parts", [{"m2": 0}, {"ask_query": False}])
 async def test_icl_writes_no_query_where_none_is_used(parts, index):
     model = Scripted(reply)
-    decision = await open_agent("icl", Parts(model=model, index=index, **parts)).act(TASK, (), PAGE, "")
+    decision = await open_agent("icl", AgentParts(model=model, index=index, **parts)).act(TASK, (), PAGE, "")
     assert [request.role for request in model.requests] == ["act"]
     assert decision.examples
 
@@ -137,21 +141,21 @@ async def test_icl_writes_no_query_where_none_is_used(parts, index):
 async def test_icl_never_shows_an_example_of_the_task_itself(index):
     own = (await walk("eggs", NOTES)).task
     model = Scripted(reply)
-    decision = await open_agent("icl", Parts(model=model, index=index)).act(own, (), PAGE, "")
+    decision = await open_agent("icl", AgentParts(model=model, index=index)).act(own, (), PAGE, "")
     assert decision.examples == ()
 
 
 async def test_icl_with_an_empty_index_is_the_baseline(tmp_path):
     empty = ExampleIndex.build(tmp_path / "empty", [], {})
     model = Scripted(reply)
-    await open_agent("icl", Parts(model=model, index=empty)).act(TASK, (), PAGE, "")
+    await open_agent("icl", AgentParts(model=model, index=empty)).act(TASK, (), PAGE, "")
     assert [request.role for request in model.requests] == ["act"]
     empty.close()
 
 
 def test_icl_says_what_it_needs():
     with pytest.raises(UserError, match="agent icl needs an index"):
-        open_agent("icl", Parts(model=Scripted([])))
+        open_agent("icl", AgentParts(model=Scripted([])))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +167,7 @@ def test_icl_says_what_it_needs():
 )
 async def test_a_query_is_paid_for_though_the_step_fails(replies, error, calls, index):
     with pytest.raises(error) as raised:
-        await open_agent("icl", Parts(model=Scripted(replies), index=index)).act(TASK, (), PAGE, "")
+        await open_agent("icl", AgentParts(model=Scripted(replies), index=index)).act(TASK, (), PAGE, "")
     assert raised.value.usage.calls == calls
 
 
@@ -184,6 +188,6 @@ async def test_icl_embeds_the_query_where_there_is_an_embedder(index):
         return "zzz" if request.role == "query" else ACT
 
     model = Scripted(play)
-    await open_agent("icl", Parts(model=model, index=index, embedder=Fixed(), m1=0, m2=1)).act(TASK, (), PAGE, "")
+    await open_agent("icl", AgentParts(model=model, index=index, embedder=Fixed(), m1=0, m2=1)).act(TASK, (), PAGE, "")
     [shown] = model.requests[-1].fields.examples
     assert shown.example.instruction == "Fill in the form"

@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from evaluating import evaluated
-from lbi.agents import Parts
+from lbi.agents import AgentParts
 from lbi.config import resolve
 from lbi.context import RunContext
 from lbi.export.turns import Turn
@@ -130,7 +130,7 @@ async def test_the_model_of_the_page_is_a_model() -> None:
 
 async def test_the_agent_of_the_page_gives_up_on_its_third_visit() -> None:
     page = Observation(text="The same page.", url="/")
-    agent = snippet("agent").create(Parts(model=snippet("model").create("any", Settings())))
+    agent = snippet("agent").create(AgentParts(model=snippet("model").create("any", Settings())))
     task = Task(instruction="x", environment="any")
     history = tuple(Step(observation=page, action={"text": "up()"}) for _ in range(2))
     assert (await agent.act(task, history, page, "")).reason == "this leads nowhere"
@@ -138,7 +138,7 @@ async def test_the_agent_of_the_page_gives_up_on_its_third_visit() -> None:
 
 
 async def test_the_filter_of_the_page_drops_long_instructions() -> None:
-    judge = snippet("filter").create(filters.Parts()).judge
+    judge = snippet("filter").create(filters.FilterParts()).judge
     trajectory = Trajectory(
         task=Task(instruction="x", environment="any"), agent="any", steps=(), last=Observation(text=""), stop="done"
     )

@@ -16,7 +16,7 @@ from lbi.errors import UserError
 from lbi.export.dataset import ExportReport, write_export
 from lbi.export.exporters import exporter_names
 from lbi.export.splits import sides_of
-from lbi.export.turns import Lesson
+from lbi.export.turns import TrainingExample
 from lbi.models import parsing
 from lbi.records import Action, Document, Example, Observation, Step, StopReason, Task, Trajectory, Verdict
 
@@ -47,11 +47,13 @@ def trajectory_of(
     )
 
 
-def lesson_of(trajectory: Trajectory, start: int = 0, end: int | None = None, **fields: Any) -> Lesson:
+def lesson_of(trajectory: Trajectory, start: int = 0, end: int | None = None, **fields: Any) -> TrainingExample:
     end = len(trajectory.steps) if end is None else end
     plain = {"kind": "abstract", "instruction": f"Reach page {end} in {trajectory.task.instruction}"}
     document = fields.pop("of", None)
-    return Lesson(Example(trajectory=trajectory.id, start=start, end=end, **(plain | fields)), trajectory, document)
+    return TrainingExample(
+        Example(trajectory=trajectory.id, start=start, end=end, **(plain | fields)), trajectory, document
+    )
 
 
 def rows_of(folder: Path, side: str = "train") -> list[dict[str, Any]]:
@@ -59,7 +61,9 @@ def rows_of(folder: Path, side: str = "train") -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
-def export(lessons: Iterable[Lesson], out: Path, fmt: str = "trl", split: float = 0.0, **options: Any) -> ExportReport:
+def export(
+    lessons: Iterable[TrainingExample], out: Path, fmt: str = "trl", split: float = 0.0, **options: Any
+) -> ExportReport:
     return write_export(lessons, fmt, out, actions=ACTIONS, split=split, **options)
 
 
@@ -303,4 +307,4 @@ def test_bad_requests_are_the_users_errors(tmp_path: Path) -> None:
 
 def test_an_example_is_never_paired_with_another_trajectory() -> None:
     with pytest.raises(ValueError, match="is of trajectory"):
-        Lesson(lesson_of(trajectory_of("a")).example, trajectory_of("b"))
+        TrainingExample(lesson_of(trajectory_of("a")).example, trajectory_of("b"))

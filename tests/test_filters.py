@@ -12,7 +12,7 @@ from lbi.errors import EnvironmentFailure, ModelBusy, ModelError, ParseError, Us
 from lbi.models.providers.scripted import Scripted
 from lbi.protocols import Filter
 from lbi.records import Action, Example, Observation, Step, Task, Trajectory
-from lbi.synthesis.filters import Parts, apply, filter_names, open_filters
+from lbi.synthesis.filters import FilterParts, apply, filter_names, open_filters
 from lbi.synthesis.filters.replay import Replayed, replay
 
 YES = json.dumps({"aligned": True, "coherent": True, "natural": True, "reasonable": True, "reason": "fine"})
@@ -25,7 +25,7 @@ def span(trajectory: Trajectory, start: int = 0, end: int | None = None) -> Exam
 
 
 async def verdict(name: str, trajectory: Trajectory, start: int = 0, end: int | None = None, **parts: object):
-    [judge] = open_filters([name], Parts(**parts))
+    [judge] = open_filters([name], FilterParts(**parts))
     return await judge.judge(span(trajectory, start, end), trajectory)
 
 
@@ -40,7 +40,7 @@ def made(*states: tuple[str, str], kinds: tuple[str, ...] = ()) -> Trajectory:
 
 
 async def test_every_file_of_the_folder_is_a_filter_with_the_name_of_its_file():
-    parts = Parts(judges=(Scripted([]),))
+    parts = FilterParts(judges=(Scripted([]),))
     for name in filter_names():
         [found] = open_filters([name], parts)
         assert isinstance(found, Filter)
@@ -49,7 +49,7 @@ async def test_every_file_of_the_folder_is_a_filter_with_the_name_of_its_file():
 
 def test_an_unknown_filter_is_named_with_the_nearest_known_one():
     with pytest.raises(UserError, match="did you mean 'net_effect'"):
-        open_filters(["net_efect"], Parts())
+        open_filters(["net_efect"], FilterParts())
 
 
 # repeat
@@ -197,7 +197,7 @@ async def test_a_judge_that_cannot_be_understood_has_not_said_no():
 
 def test_a_committee_without_members_is_refused():
     with pytest.raises(UserError, match=r"models\.judges"):
-        open_filters(["committee"], Parts())
+        open_filters(["committee"], FilterParts())
 
 
 # replay
@@ -293,7 +293,7 @@ async def test_what_was_not_replayed_yet_is_neither_kept_nor_dropped():
 async def test_apply_stops_at_the_first_drop_and_asks_no_judge_after_it():
     trajectory = await walk("save nothing", NOTES, NEW, SAVE, SAVE)
     judge = Scripted([YES])
-    filters = open_filters(["repeat", "loop", "committee"], Parts(judges=(judge,)))
+    filters = open_filters(["repeat", "loop", "committee"], FilterParts(judges=(judge,)))
     example = await apply(filters, span(trajectory), trajectory)
     assert [(each.filter, each.keep) for each in example.verdicts] == [("repeat", False)]
     assert (example.kept, example.tier, judge.calls) == (False, "unverified", 0)
@@ -302,7 +302,7 @@ async def test_apply_stops_at_the_first_drop_and_asks_no_judge_after_it():
 async def test_the_tier_is_the_best_that_was_earned():
     trajectory = await walk("open the notes", NOTES)
     replays: dict[str, Replayed] = {}
-    parts = Parts(judges=(Scripted(lambda request: YES),), replays=replays)
+    parts = FilterParts(judges=(Scripted(lambda request: YES),), replays=replays)
     example = span(trajectory)
     assert (await apply(open_filters(["repeat"], parts), example, trajectory)).tier == "unverified"
     assert (await apply(open_filters(["repeat", "committee"], parts), example, trajectory)).tier == "committee"
@@ -317,7 +317,7 @@ async def test_an_example_of_which_its_labeller_says_nothing_was_achieved_is_dro
     empty = span(trajectory).model_copy(update={"instruction": ""})
     asked: list[object] = []
     judge = Scripted(lambda request: asked.append(request) or YES)
-    found = await apply(open_filters(["committee"], Parts(judges=[judge])), empty, trajectory)
+    found = await apply(open_filters(["committee"], FilterParts(judges=[judge])), empty, trajectory)
     assert not found.kept
     assert [(v.filter, v.reason) for v in found.verdicts] == [("labeller", "nothing was achieved, says who labels")]
     assert asked == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fake_notes import NEW, NOTES, SAVE, title, walk
-from lbi.agents import Parts, open_agent
+from lbi.agents import AgentParts, open_agent
 from lbi.config import resolve
 from lbi.evaluation.arms import dates_of_examples, examples_for
 from lbi.models.providers.scripted import Scripted
@@ -50,7 +50,7 @@ def document(text: str, date: str) -> Document:
 OLD, FIX, UNDATED = document("a note of old", BEFORE), document("the note, mended", LATER), document("a note", "")
 
 
-async def shown(agent: str, parts: Parts, task: Task) -> str:
+async def shown(agent: str, parts: AgentParts, task: Task) -> str:
     """What the agent's model is asked with."""
     asked: list[Request] = []
 
@@ -59,13 +59,13 @@ async def shown(agent: str, parts: Parts, task: Task) -> str:
         return "note with a title" if request.role == "query" else "REASON: so\nACTION: click(e1)"
 
     model = Scripted(reply)
-    await open_agent(agent, Parts(**{**parts.__dict__, "model": model})).act(task, (), PAGE, "click(e1)")
+    await open_agent(agent, AgentParts(**{**parts.__dict__, "model": model})).act(task, (), PAGE, "click(e1)")
     (fields,) = [request.fields for request in asked if request.role == "act"]
     return " | ".join([*(d.text for d in fields.documents), *(s.example.instruction for s in fields.examples)])
 
 
 async def test_documents_that_are_later_than_a_task_are_not_retrieved() -> None:
-    parts = Parts(model=Scripted(lambda request: ""), documents=[OLD, FIX, UNDATED])
+    parts = AgentParts(model=Scripted(lambda request: ""), documents=[OLD, FIX, UNDATED])
     assert await shown("rag", parts, BUG) == "a note of old"
     free = BUG.model_copy(update={"date": ""})
     assert set((await shown("rag", parts, free)).split(" | ")) == {OLD.text, FIX.text, UNDATED.text}
@@ -84,7 +84,7 @@ async def test_examples_that_come_from_a_later_fix_are_not_retrieved(tmp_path: P
     dates = example_dates(pairs, [OLD, FIX, UNDATED])
     trajectories = {trajectory.id: trajectory for _, trajectory in pairs}
     index = ExampleIndex.build(tmp_path, [example for example, _ in pairs], trajectories, None, dates)
-    parts = Parts(model=Scripted(lambda request: ""), index=index, dates=set(dates.values()))
+    parts = AgentParts(model=Scripted(lambda request: ""), index=index, dates=set(dates.values()))
     said = await shown("icl", parts, BUG)
     assert "title Old" in said
     assert "Fix" not in said

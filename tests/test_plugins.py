@@ -26,7 +26,7 @@ from running import environ
 
 AGENT = '''"""Gives up at once, politely."""
 
-from lbi.agents import Parts
+from lbi.agents import AgentParts
 from lbi.protocols import Decision
 
 
@@ -40,7 +40,7 @@ class Polite:
         return Decision(action='finish("no, thank you")', reason="politeness")
 
 
-def create(parts: Parts) -> Polite:
+def create(parts: AgentParts) -> Polite:
     return Polite(parts)
 '''
 BENCHMARK = '''"""One held-out task about manners."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lbi.agents import Parts
+from lbi.agents import AgentParts
 from lbi.agents.react import decide
 from lbi.observations.normalise import observation_key
 from lbi.protocols import Decision, Fields
@@ -11,14 +11,14 @@ from lbi.records import Observation, Step, Task
 PATIENCE = 3  # visits of one page
 
 
-def create(parts: Parts) -> Impatient:
+def create(parts: AgentParts) -> Impatient:
     return Impatient(parts)
 
 
 class Impatient:
     name = "impatient"
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: AgentParts) -> None:
         self._parts = parts
 
     async def act(self, task: Task, history: tuple[Step, ...], observation: Observation, actions: str) -> Decision:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from lbi.records import Example, Trajectory, Verdict
-from lbi.synthesis.filters import Parts
+from lbi.synthesis.filters import FilterParts
 
 LONGEST = 40  # words
 
 
-def create(parts: Parts) -> Brief:
+def create(parts: FilterParts) -> Brief:
     return Brief()
 
 

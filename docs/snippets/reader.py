@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lbi.documents.sections import Page, Section
+from lbi.documents.sections import DocumentPage, Section
 
 ENDINGS = (".org",)
 CONTENT_TYPES = ("text/org",)
@@ -16,11 +16,11 @@ def likelihood(text: str) -> float:
     return 0.8 if "#+TITLE:" in text else 0.0
 
 
-def read(text: str) -> Page:
+def read(text: str) -> DocumentPage:
     """Raises ValueError for what cannot be read."""
     starts = [match.start() for match in HEADING.finditer(text)]
     if not starts:
-        return Page(sections=(Section((), text),))
+        return DocumentPage(sections=(Section((), text),))
     parts = [text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
     sections = [Section((part.partition("\n")[0].lstrip("* "),), part) for part in parts]
-    return Page(sections=tuple(sections))
+    return DocumentPage(sections=tuple(sections))

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from lbi.agents import Parts
+from lbi.agents import AgentParts
 from lbi.observations.parse import Element, Page
 from lbi.protocols import Decision
 from lbi.records import Observation, Step, Task, Trajectory, digest_of
@@ -274,6 +274,6 @@ def _fit(offered: Offered, wanted: set[str]) -> float:
     return 0.4 * len(named & wanted) / len(named) if named else 0.0
 
 
-def create(parts: Parts) -> Explorer:
+def create(parts: AgentParts) -> Explorer:
     """``parts.sample`` is the seed."""
     return Explorer(seed=parts.sample)

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from lbi.agents import Parts
+from lbi.agents import AgentParts
 from lbi.protocols import Decision
 from lbi.records import Observation, Step, Task, Trajectory, digest_of
 from lbi_offline.commands import call, commands_in, listed, test_command
@@ -23,7 +23,7 @@ _TEXT = re.compile(r"\.(?:py|md|rst|txt|toml|cfg|ini|js|ts|go|rs|java|c|h|cpp|rb
 _NAME = re.compile(r"\b(?:def|class|function|func|fn|struct|interface)\s+(\w{3,})")
 
 
-def create(parts: Parts) -> TryCommands:
+def create(parts: AgentParts) -> TryCommands:
     """``parts.sample`` is the seed."""
     return TryCommands(seed=parts.sample)
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fake_environment import LampEnvironment, asked, click, fill, shown, walk
-from lbi.agents import Parts, open_agent
+from lbi.agents import AgentParts, open_agent
 from lbi.protocols import Decision, Fields, Shown
 from lbi.records import Step, Task, Trajectory
 from lbi.rollouts.loop import rollout
@@ -164,7 +164,7 @@ async def test_no_decision_rests_on_the_reasons_of_steps(reason):
 
 async def test_the_model_answers_in_the_form_that_the_prompt_asks_for():
     start = (await walk("")).last
-    [agent] = [open_agent("react", Parts(model=OfflineModel()))]
+    [agent] = [open_agent("react", AgentParts(model=OfflineModel()))]
     decision = await agent.act(
         Task(instruction="Open the rooms.", environment="lamps"), (), start, LampEnvironment.actions
     )

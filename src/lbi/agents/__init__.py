@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Parts:
+class AgentParts:
     """What agents are made of. Each takes what it needs, and raises UserError for what is missing."""
 
     model: Model
@@ -65,7 +65,7 @@ def agent_names() -> tuple[str, ...]:
     return plugins.names("agents")
 
 
-def open_agent(name: str, parts: Parts) -> Agent:
+def open_agent(name: str, parts: AgentParts) -> Agent:
     """The agent called ``name``, made of ``parts``. Raises UserError for an unknown name or a missing part."""
     agent: Agent = plugins.load("agents", name).create(parts)
     return agent

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lbi.agents import Parts
+from lbi.agents import AgentParts
 from lbi.agents.react import decide
 from lbi.errors import ModelError, ParseError, UserError
 from lbi.models import parsing
@@ -12,7 +12,7 @@ from lbi.retrieval.index import ExampleIndex
 from lbi.retrieval.leakage import tags_later_than
 
 
-def create(parts: Parts) -> Icl:
+def create(parts: AgentParts) -> Icl:
     if parts.index is None:
         raise UserError("agent icl needs an index of examples; give its arm data, or use the agent react")
     return Icl(parts, parts.index)
@@ -23,7 +23,7 @@ class Icl:
 
     name = "icl"
 
-    def __init__(self, parts: Parts, index: ExampleIndex) -> None:
+    def __init__(self, parts: AgentParts, index: ExampleIndex) -> None:
         self._parts = parts
         self._index = index
 

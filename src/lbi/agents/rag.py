@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lbi.agents import Parts
+from lbi.agents import AgentParts
 from lbi.agents.react import decide
 from lbi.errors import UserError
 from lbi.protocols import Decision, Fields
@@ -13,7 +13,7 @@ from lbi.retrieval.leakage import date_tag, tags_later_than
 MAX_DOCUMENTS = 50  # as in the paper
 
 
-def create(parts: Parts) -> Rag:
+def create(parts: AgentParts) -> Rag:
     if not parts.documents:
         raise UserError("agent rag needs documents; name some in the config, or leave its arm out")
     if not 1 <= parts.top_documents <= MAX_DOCUMENTS:
@@ -28,7 +28,7 @@ class Rag:
 
     name = "rag"
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: AgentParts) -> None:
         self._parts = parts
         self._documents = sorted(parts.documents, key=lambda document: document.id)
         self._dates = {document.date for document in self._documents}

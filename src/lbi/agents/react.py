@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from lbi.agents import Parts
+from lbi.agents import AgentParts
 from lbi.models import parsing
 from lbi.protocols import Decision, Fields
 from lbi.records import Observation, Step, Task
 
 
-def create(parts: Parts) -> React:
+def create(parts: AgentParts) -> React:
     return React(parts)
 
 
@@ -17,14 +17,14 @@ class React:
 
     name = "react"
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: AgentParts) -> None:
         self._parts = parts
 
     async def act(self, task: Task, history: tuple[Step, ...], observation: Observation, actions: str) -> Decision:
         return await decide(self._parts, Fields(task=task, history=history, observation=observation, actions=actions))
 
 
-async def decide(parts: Parts, fields: Fields) -> Decision:
+async def decide(parts: AgentParts, fields: Fields) -> Decision:
     """Ask the model for the next action. The whole history is passed; the prompt cuts it to the context's length."""
     (reason, action), usage = await parsing.ask(parts.model, parts.request("act", fields), parsing.act)
     example_ids = tuple(example_ids.example.id for example_ids in fields.examples)

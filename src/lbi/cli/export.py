@@ -21,7 +21,7 @@ from lbi.environments import actions_of
 from lbi.errors import UserError
 from lbi.export.dataset import ExportReport, write_export
 from lbi.export.exporters import open_exporter
-from lbi.export.turns import SIDES, Lesson
+from lbi.export.turns import SIDES, TrainingExample
 from lbi.models.used import without_language_model
 from lbi.records import TIERS, Document, Example, Kind, Result, Tier, Trajectory, UsedModel, Verdict
 from lbi.report.words import plural
@@ -89,7 +89,7 @@ def _print(report: ExportReport, origin: dict[str, Any], folder: Path) -> None:
     console.print(f"Written to {folder}: {', '.join(report.files)}, export.json", soft_wrap=True, highlight=False)
 
 
-def _origin(run: RunFolder, lessons: Sequence[Lesson]) -> dict[str, Any]:
+def _origin(run: RunFolder, lessons: Sequence[TrainingExample]) -> dict[str, Any]:
     """Which models attempted, labelled and judged, and how far the examples that are exported were verified."""
     config = resolve(run.config, str(run.path / "config.json"))
     used = dict(run.store.all("model", UsedModel))
@@ -158,7 +158,7 @@ def _predictions(run: Path, folder: Path, seeds: set[int] | None, as_json: bool)
     return 0
 
 
-def _lessons(run: RunFolder, least: Tier, kinds: set[str], seeds: set[int] | None) -> list[Lesson]:
+def _lessons(run: RunFolder, least: Tier, kinds: set[str], seeds: set[int] | None) -> list[TrainingExample]:
     """All examples with their trajectories; those not asked for count as dropped ones."""
     store = run.store
     documents = {document.id: document for _, document in store.all("document", Document)}
@@ -173,7 +173,7 @@ def _lessons(run: RunFolder, least: Tier, kinds: set[str], seeds: set[int] | Non
         if known is None or not known.kept:
             examples[example.id] = example
     return [
-        Lesson(example, trajectories[example.trajectory], documents.get(example.document))
+        TrainingExample(example, trajectories[example.trajectory], documents.get(example.document))
         for example in examples.values()
         if example.trajectory in trajectories
     ]

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from lbi import plugins
 from lbi.documents.fetch import TIMEOUT, Raw, Skipped, decode, raws
-from lbi.documents.sections import LONGEST, SHORTEST, Page, fit, trimmed
+from lbi.documents.sections import LONGEST, SHORTEST, DocumentPage, fit, trimmed
 from lbi.records import Document, Record
 
 
@@ -63,7 +63,7 @@ class _Reader(Protocol):
 
     def likelihood(self, text: str) -> float: ...
 
-    def read(self, text: str) -> Page: ...
+    def read(self, text: str) -> DocumentPage: ...
 
 
 def formats() -> tuple[str, ...]:

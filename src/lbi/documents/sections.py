@@ -1,4 +1,4 @@
-"""Page -> sections of a useful size: Section(headings=("Guide", "Install"), text="## Install\\n\\nRun ...").
+"""A page of a document -> sections of a useful size: Section(headings=("Guide", "Install"), text="## Install\\n\\nRun ...").
 
 Sections are contiguous: joined together they are the page again, so nothing is lost or repeated.
 """
@@ -24,7 +24,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class DocumentPage:
     """One file or web page as its reader understood it; title and date are "" if it has none."""
 
     sections: tuple[Section, ...]

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lbi.agents import Parts, open_agent
+from lbi.agents import AgentParts, open_agent
 from lbi.config import Arm
 from lbi.context import RunContext
 from lbi.errors import EnvironmentFailure, ModelError, ParseError, ScoreError
@@ -87,7 +87,7 @@ async def _agent(context: RunContext, attempt: Attempt, indexes: ArmIndexes) -> 
     """An arm's agent with the arm's index."""
     arm, config = attempt.arm, context.config
     arm_index = await indexes.of(arm.data, attempt.share)
-    parts = Parts(
+    parts = AgentParts(
         model=context.role("act"),
         query_model=context.role("query"),
         index=arm_index.index,

@@ -18,7 +18,7 @@ from lbi.errors import UserError
 from lbi.export.exporters import Exporter, open_exporter
 from lbi.export.sinks import Sink
 from lbi.export.splits import root_of, sides_of
-from lbi.export.turns import SIDES, Lesson, Side, Turn, turns_of
+from lbi.export.turns import SIDES, Side, TrainingExample, Turn, turns_of
 from lbi.records import Record
 from lbi.storage.files import write_atomically
 
@@ -44,7 +44,7 @@ class ExportReport(Record):
 
 
 def write_export(
-    rows: Iterable[Lesson],
+    rows: Iterable[TrainingExample],
     fmt: str,
     out: Path,
     *,
@@ -117,7 +117,7 @@ class _Tally:
 
 
 def _turns(
-    lessons: Sequence[Lesson], sides: dict[str, Side | None], actions: str, max_chars: int, tally: _Tally
+    lessons: Sequence[TrainingExample], sides: dict[str, Side | None], actions: str, max_chars: int, tally: _Tally
 ) -> Iterator[Turn]:
     written: set[str] = set()
     for lesson in lessons:

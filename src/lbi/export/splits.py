@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from lbi.export.turns import Lesson, Side
+from lbi.export.turns import Side, TrainingExample
 from lbi.records import digest_of
 
 _UNKNOWN = ""  # root of an example whose parents are not among the examples
 
 
-def root_of(lesson: Lesson) -> str:
+def root_of(lesson: TrainingExample) -> str:
     """The root of an example's lineage: its document, else its task, else its trajectory."""
     task = lesson.trajectory.task
     if document := lesson.example.document or task.document:
@@ -24,7 +24,7 @@ def root_of(lesson: Lesson) -> str:
     return f"trajectory {lesson.trajectory.id}"
 
 
-def sides_of(lessons: Sequence[Lesson], split: float, seed: int) -> dict[str, Side | None]:
+def sides_of(lessons: Sequence[TrainingExample], split: float, seed: int) -> dict[str, Side | None]:
     """{example id: side}; None if its roots are on both sides, or are not known. ``split`` = 0: all are for training.
 
     A composed example is on the side of the examples that it was composed of. It never moves other examples: if they
@@ -44,7 +44,7 @@ def sides_of(lessons: Sequence[Lesson], split: float, seed: int) -> dict[str, Si
     return sides
 
 
-def _roots(lessons: Sequence[Lesson]) -> dict[str, frozenset[str]]:
+def _roots(lessons: Sequence[TrainingExample]) -> dict[str, frozenset[str]]:
     """The roots of each example; a composed one has those of its parents, as it contains their steps."""
     lesson_of = {lesson.example.id: lesson for lesson in lessons}
     known: dict[str, frozenset[str]] = {}

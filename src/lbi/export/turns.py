@@ -26,7 +26,7 @@ _TARGET = re.compile(r"\s*\w+\(\s*((?:f\d+)?e\d+)\s*[,)]")
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class TrainingExample:
     """An example with its trajectory and the document that its task came from, if there is one."""
 
     example: Example
@@ -45,7 +45,7 @@ class Lesson:
 class Turn:
     """One step to learn from: the prompt before it, and the reply that the model is to give."""
 
-    lesson: Lesson
+    lesson: TrainingExample
     at: int  # index of the step in the trajectory
     prompt: tuple[Message, ...]
     reply: str
@@ -57,7 +57,9 @@ class Turn:
         return digest_of([[(message.role, message.content) for message in self.prompt], self.reply])
 
 
-def turns_of(lesson: Lesson, side: Side, actions: str, max_chars: int, left_out: Counter[str]) -> Iterator[Turn]:
+def turns_of(
+    lesson: TrainingExample, side: Side, actions: str, max_chars: int, left_out: Counter[str]
+) -> Iterator[Turn]:
     """The steps of an example's span as they happened. ``left_out`` counts, by reason, the steps that are left out."""
     for at in range(lesson.example.start, lesson.example.end):
         problem = _problem(lesson.trajectory, at)
@@ -94,7 +96,7 @@ def _reply(trajectory: Trajectory, at: int) -> str:
         return ""
 
 
-def _prompt(lesson: Lesson, at: int, actions: str, room: int) -> tuple[Message, ...] | None:
+def _prompt(lesson: TrainingExample, at: int, actions: str, room: int) -> tuple[Message, ...] | None:
     """The prompt before a step; None if it is longer than ``room`` characters in every form.
 
     The oldest parts are left out first: the texts of pages, then whole steps.
@@ -108,7 +110,7 @@ def _prompt(lesson: Lesson, at: int, actions: str, room: int) -> tuple[Message, 
     return None
 
 
-def _rendered(lesson: Lesson, start: int, at: int, actions: str, limits: PromptLimits) -> tuple[Message, ...]:
+def _rendered(lesson: TrainingExample, start: int, at: int, actions: str, limits: PromptLimits) -> tuple[Message, ...]:
     trajectory = lesson.trajectory
     fields = Fields(
         task=Task(instruction=lesson.example.instruction, environment=trajectory.task.environment),

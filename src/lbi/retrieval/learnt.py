@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lbi.agents import Parts, open_agent
+from lbi.agents import AgentParts, open_agent
 from lbi.config import Config, Data, resolve
 from lbi.environments import actions_of
 from lbi.errors import UserError
@@ -53,7 +53,7 @@ class LearntRun:
     def agent(self, model: Model | str = "", **options: Any) -> LearntAgent:
         """An agent that retrieves at every step. ``model`` is for example "openai:gpt-5"; "" = the run's own model.
 
-        ``options`` are fields of ``lbi.agents.Parts``, such as ``m1`` and ``m2``.
+        ``options`` are fields of ``lbi.agents.AgentParts``, such as ``m1`` and ``m2``.
         """
         spec = model or self.config.models.of("act")
         opened_model = self._open(spec) if isinstance(spec, str) else spec
@@ -80,7 +80,7 @@ class LearntAgent:
 
     def __init__(self, model: Model, index: ExampleIndex, actions: str, **options: Any) -> None:
         self._model, self._actions = model, actions
-        self._agent = open_agent("icl", Parts(model=model, index=index, **options))
+        self._agent = open_agent("icl", AgentParts(model=model, index=index, **options))
 
     async def act(self, instruction: str, observation: Observation, history: Sequence[Step] = ()) -> Decision:
         """The next action and the reason for it.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from lbi.agents import Parts, open_agent
+from lbi.agents import AgentParts, open_agent
 from lbi.context import RunContext
 from lbi.monitoring.progress import Stage
 from lbi.monitoring.telemetry import AGENT, TASK
@@ -66,7 +66,7 @@ def _rounds(tasks: Sequence[Task], size: int) -> list[Sequence[Task]]:
 
 def _agent(context: RunContext, seed: int, attempt: int) -> Agent:
     sample = int(digest_of([seed, attempt])[:8], 16) if attempt else seed
-    parts = Parts(
+    parts = AgentParts(
         model=context.role("act"), sample=sample, temperature=FURTHER_TEMPERATURE if attempt else 0.0, stage="attempt"
     )
     return open_agent(agent_for_rollouts(context.config), parts)

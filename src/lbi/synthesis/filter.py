@@ -24,7 +24,7 @@ def filter_examples(context: RunContext) -> FilterAndStore:
     names = [name for name in context.config.synthesis.filters if name != REPLAY]
     judges = context.judges if "committee" in names else ()
     reused = context.config.labelling.ordered and not context.uses_batches("judge")
-    in_order = filters.open_filters(names, filters.Parts(judges=judges, reused=reused))
+    in_order = filters.open_filters(names, filters.FilterParts(judges=judges, reused=reused))
 
     async def filter_and_store(examples: Sequence[Example], trajectory: Trajectory, seed: int, stage: Stage) -> None:
         rows: list[tuple[str, Example]] = []

@@ -75,7 +75,7 @@ def _unverified(context: RunContext, trajectory: Trajectory, seed: int) -> list[
 
 async def _judge(context: RunContext, trajectory: Trajectory, seed: int, replayed: Replayed) -> None:
     """Add the replay's verdict to the kept examples of a trajectory, and store them."""
-    (replay_filter,) = filters.open_filters([REPLAY], filters.Parts(replays={trajectory.id: replayed}))
+    (replay_filter,) = filters.open_filters([REPLAY], filters.FilterParts(replays={trajectory.id: replayed}))
     rows = []
     for example in _unverified(context, trajectory, seed):
         verdict = await replay_filter.judge(example, trajectory)

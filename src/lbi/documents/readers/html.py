@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from lbi.documents.sections import Block, Page, assemble, fenced
+from lbi.documents.sections import Block, DocumentPage, assemble, fenced
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
@@ -48,7 +48,7 @@ def likelihood(text: str) -> float:
     return 0.6 if re.search(r"<(?:body|head|div|p|h1|table)\b[^>]*>", opening) and opening.lstrip()[:1] == "<" else 0.0
 
 
-def read(text: str) -> Page:
+def read(text: str) -> DocumentPage:
     from bs4 import BeautifulSoup
     from bs4.exceptions import ParserRejectedMarkup
 
@@ -58,7 +58,7 @@ def read(text: str) -> Page:
         raise ValueError(f"not readable as HTML: {error}") from None
     _drop(soup)
     main = _main(soup)
-    return Page(assemble(_Walk().blocks(main)), _title(soup, main), _date(soup))
+    return DocumentPage(assemble(_Walk().blocks(main)), _title(soup, main), _date(soup))
 
 
 def _title(soup: BeautifulSoup, main: Tag) -> str:

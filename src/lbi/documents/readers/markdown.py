@@ -6,7 +6,7 @@ import re
 import tomllib
 from typing import TYPE_CHECKING
 
-from lbi.documents.sections import Page, outline
+from lbi.documents.sections import DocumentPage, outline
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -25,7 +25,7 @@ def likelihood(text: str) -> float:
     return min(0.9, 0.3 * marks)
 
 
-def read(text: str) -> Page:
+def read(text: str) -> DocumentPage:
     metadata, body = _front_matter(text)
     lines = re.findall(r"[^\n]*\n|[^\n]+", body)
     headings = _headings(body)
@@ -38,7 +38,7 @@ def read(text: str) -> Page:
     )
     first = next((heading for _, level, heading in headings if level == 1), "")
     date = next((metadata[key] for key in _DATES if metadata.get(key)), "")
-    return Page(sections, metadata.get("title", "") or first, date)
+    return DocumentPage(sections, metadata.get("title", "") or first, date)
 
 
 def _headings(body: str) -> list[tuple[int, int, str]]:

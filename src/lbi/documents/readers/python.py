@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from lbi.documents.sections import Block, Page, assemble, fenced
+from lbi.documents.sections import Block, DocumentPage, assemble, fenced
 
 ENDINGS: tuple[str, ...] = (".py",)
 CONTENT_TYPES: tuple[str, ...] = ("text/x-python",)
@@ -19,7 +19,7 @@ def likelihood(text: str) -> float:
     return min(0.8, 0.2 * marks)
 
 
-def read(text: str) -> Page:
+def read(text: str) -> DocumentPage:
     """Raises ValueError for what is not Python of this version."""
     try:
         tree = ast.parse(text)
@@ -31,7 +31,7 @@ def read(text: str) -> Page:
     if tests:
         blocks.append(Block("Tests:\n" + "\n".join(f"- {name}" for name in tests)))
     blocks += [block for node in tree.body if isinstance(node, _Named) for block in _blocks(node, 2)]
-    return Page(assemble(blocks))
+    return DocumentPage(assemble(blocks))
 
 
 def _blocks(node: _Named, level: int) -> Iterator[Block]:

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from lbi.documents.sections import Block, Page, assemble, fenced
+from lbi.documents.sections import Block, DocumentPage, assemble, fenced
 
 if TYPE_CHECKING:
     from docutils import nodes
@@ -43,7 +43,7 @@ def likelihood(text: str) -> float:
     return min(0.95, 0.35 * min(own, 3) + (0.2 if own and _UNDERLINED.search(sample) else 0.0))
 
 
-def read(text: str) -> Page:
+def read(text: str) -> DocumentPage:
     from docutils import ApplicationError
     from docutils.core import publish_doctree
 
@@ -54,7 +54,7 @@ def read(text: str) -> Page:
     # docutils lifts a lone top heading out of its section and makes it the document's title
     sections = assemble(_blocks(tree, 1 if tree.get("title") else 0))
     first = next((section.headings[0] for section in sections if section.headings), "")
-    return Page(sections, first, _date(tree))
+    return DocumentPage(sections, first, _date(tree))
 
 
 def _date(tree: nodes.document) -> str:

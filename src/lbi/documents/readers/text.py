@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lbi.documents.sections import Page, Section
+from lbi.documents.sections import DocumentPage, Section
 
 ENDINGS: tuple[str, ...] = ()  # not ".txt": many manuals in other formats have that ending
 CONTENT_TYPES: tuple[str, ...] = ()
@@ -13,5 +13,5 @@ def likelihood(text: str) -> float:
     return 0.1
 
 
-def read(text: str) -> Page:
-    return Page(sections=(Section((), text),))
+def read(text: str) -> DocumentPage:
+    return DocumentPage(sections=(Section((), text),))

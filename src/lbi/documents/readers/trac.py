@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lbi.documents.sections import Block, Page, assemble, fenced
+from lbi.documents.sections import Block, DocumentPage, assemble, fenced
 
 ENDINGS: tuple[str, ...] = (".trac", ".tracwiki")
 CONTENT_TYPES: tuple[str, ...] = ("text/x-trac-wiki",)
@@ -36,10 +36,10 @@ def likelihood(text: str) -> float:
     return min(0.95, 0.3 * min(headings, 2) + 0.2 * min(marks, 3))
 
 
-def read(text: str) -> Page:
+def read(text: str) -> DocumentPage:
     sections = assemble(_blocks(text.split("\n")))
     title = next((section.headings[0] for section in sections if section.headings), "")
-    return Page(sections, title)
+    return DocumentPage(sections, title)
 
 
 def _blocks(lines: list[str], *, headed: bool = True) -> Iterator[Block]:

@@ -20,7 +20,7 @@ NOTHING = Verdict(filter="labeller", keep=False, reason="nothing was achieved, s
 
 
 @dataclass(frozen=True)
-class Parts:
+class FilterParts:
     """What filters are made of. Each takes what it needs, and raises UserError for what is missing."""
 
     judges: Sequence[Model] = ()
@@ -41,7 +41,7 @@ def filter_names() -> tuple[str, ...]:
     return plugins.names("filters")
 
 
-def open_filters(names: Sequence[str], parts: Parts) -> tuple[Filter, ...]:
+def open_filters(names: Sequence[str], parts: FilterParts) -> tuple[Filter, ...]:
     """The filters with these names, in this order; name cheap ones first. Raises UserError for an unknown name."""
     return tuple(plugins.load("filters", name).create(parts) for name in names)
 

@@ -8,12 +8,12 @@ from lbi.errors import UserError
 from lbi.models import parsing
 from lbi.protocols import Fields, Model, Request
 from lbi.records import Example, Trajectory, Verdict, Vote
-from lbi.synthesis.filters import Parts
+from lbi.synthesis.filters import FilterParts
 
 NAME = "committee"
 
 
-def create(parts: Parts) -> Committee:
+def create(parts: FilterParts) -> Committee:
     if not parts.judges:
         raise UserError("filter committee needs at least one model; name some in models.judges, or leave it out")
     return Committee(parts)
@@ -27,7 +27,7 @@ class Committee:
 
     name = NAME
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: FilterParts) -> None:
         self._parts = parts
 
     async def judge(self, example: Example, trajectory: Trajectory) -> Verdict:

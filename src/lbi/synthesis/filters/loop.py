@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from lbi.observations.normalise import observation_key
 from lbi.records import Action, Example, Trajectory, Verdict
-from lbi.synthesis.filters import Parts
+from lbi.synthesis.filters import FilterParts
 
 NAME = "loop"
 #: actions that may leave no trace on the page as it is compared (a date is masked), or have none (an answer)
 _TRACELESS = frozenset({"fill", "select", "finish"})
 
 
-def create(parts: Parts) -> Loop:
+def create(parts: FilterParts) -> Loop:
     return Loop()
 
 

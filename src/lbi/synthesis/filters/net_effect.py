@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from lbi.observations.normalise import observation_key
 from lbi.records import Example, Observation, Trajectory, Verdict
-from lbi.synthesis.filters import Parts
+from lbi.synthesis.filters import FilterParts
 
 NAME = "net_effect"
 
 
-def create(parts: Parts) -> NetEffect:
+def create(parts: FilterParts) -> NetEffect:
     return NetEffect()
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from lbi.observations.normalise import observation_key
 from lbi.records import Example, Trajectory, Verdict
-from lbi.synthesis.filters import Parts
+from lbi.synthesis.filters import FilterParts
 
 NAME = "repeat"
 
 
-def create(parts: Parts) -> Repeat:
+def create(parts: FilterParts) -> Repeat:
     return Repeat()
 
 

@@ -8,7 +8,7 @@ from lbi.errors import EnvironmentFailure
 from lbi.observations.normalise import observation_key, place
 from lbi.protocols import Environment
 from lbi.records import Example, Observation, Record, Trajectory, Verdict
-from lbi.synthesis.filters import Parts
+from lbi.synthesis.filters import FilterParts
 
 NAME = "replay"
 
@@ -43,7 +43,7 @@ async def replay(environment: Environment, trajectory: Trajectory) -> Replayed:
     return Replayed(trajectory=trajectory.id, matched=(*matched, *(False,) * missing), note=note)
 
 
-def create(parts: Parts) -> Replay:
+def create(parts: FilterParts) -> Replay:
     return Replay(parts.replays)
 
 
