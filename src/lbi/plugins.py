@@ -11,7 +11,9 @@ import difflib
 import importlib
 import importlib.util
 import pkgutil
+import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -119,9 +121,15 @@ def _files(package: str) -> Iterator[str]:
 
 
 def _entries(kind: str) -> Iterator[PlugIn]:
-    for entry in entry_points(group=f"lbi.{kind}"):
+    for entry in _scanned(f"lbi.{kind}", tuple(sys.path)):
         distribution = entry.dist.name if entry.dist is not None else "an unnamed distribution"
         yield PlugIn(entry.name, entry.value, distribution, entry)
+
+
+@cache
+def _scanned(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """What is installed along ``path``: looking through all of it takes a while, and is asked for often."""
+    return tuple(entry_points(group=group))
 
 
 def _hint(kind: str, name: str) -> str:

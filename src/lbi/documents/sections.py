@@ -1,4 +1,4 @@
-"""A page of a document -> sections of a useful size: Section(headings=("Guide", "Install"), text="## Install\\n\\nRun ...").
+"""A page of a document -> sections of a useful size: Section(headings=("Guide", "Install"), text="## Install\\n...").
 
 Sections are contiguous: joined together they are the page again, so nothing is lost or repeated.
 """
