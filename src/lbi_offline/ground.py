@@ -13,15 +13,15 @@ from lbi_offline.lexical import contains_phrase, labels, words
 from lbi_offline.places import path_of, pattern
 
 LEAST = 0.45  # score of a name that is worth pressing
-_SEVERAL = re.compile(r"^(?:which|what) (?:of|(?!is)\w+s)\b|\btheir \w+s\b", re.IGNORECASE)
+_SEVERAL = re.compile(r"^(?:which|what) (?:of|(?!(?:is|was|does|has)\b)\w+s)\b|\btheir \w+s\b", re.IGNORECASE)
 _COUNTS = re.compile(r"\b(?:numbers?|code|how (?:many|much|long|old|far)|price|year)\b", re.IGNORECASE)
 _AMOUNTS = set(labels("quantity count number amount total"))
 PRESSABLE = ("link", "button", "tab", "menuitem")
 
 
-def ground(now: Situation) -> Move:
-    """The next action and why."""
-    if now.goal.changes and now.just_changed and now.history[-1].action.role == "button":
+def ground(now: Situation, *, more: bool = False) -> Move:
+    """The next action and why; ``more`` = what was sent was not all that the instruction has fields for."""
+    if now.goal.changes and now.just_changed and not more and now.history[-1].action.role == "button":
         return finish(), "the form was sent"
     if now.history and (answer := answer_of(now)):
         return finish(answer), "the page tells"

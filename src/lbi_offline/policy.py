@@ -12,7 +12,7 @@ from lbi_offline.forms import enters, searches
 from lbi_offline.goal import Goal, Move, Situation, finish
 from lbi_offline.ground import answer_of, ground, reading
 from lbi_offline.lesson import Atlas, Lesson
-from lbi_offline.lexical import labels
+from lbi_offline.lexical import Value, labels
 from lbi_offline.rank import CLOSE_ENOUGH, rank
 
 NEAR_THE_BEST = 0.7  # share of the best lesson's score that another must have to take its place
@@ -43,7 +43,7 @@ def act(fields: Fields) -> Move:
             continue  # what the example did is done, and more was asked for
         if move is not None and not now.tried(move[0]):
             return (finish(answer_of(now) or reading(now)), move[1]) if move[0] == finish() else move
-    return ground(now)
+    return ground(now, more=any(is_labelled(value, atlas.fields) for value in _left(now, atlas.names)))
 
 
 def _is_beside(lesson: Lesson, now: Situation, names: frozenset[str]) -> bool:
@@ -51,7 +51,7 @@ def _is_beside(lesson: Lesson, now: Situation, names: frozenset[str]) -> bool:
     if not now.goal.changes:
         presses = any(operation.commit.role == "button" and not operation.entered for operation in lesson.operations)
         return lesson.procedure.changes or presses
-    free = [v for v in now.unplaced() if v.kind == "quoted" and v.text.lower() not in names | lesson.names]
+    free = _left(now, names | lesson.names)
     own = field_names(field for operation in lesson.operations for field in operation.fields)
     here = [value for value in free if is_labelled(value, field_names(now.page.elements))]
     named = [value for value in free if re.search(r"\bthe \w+\s+$", now.goal.text[: value.start])]
@@ -61,6 +61,6 @@ def _is_beside(lesson: Lesson, now: Situation, names: frozenset[str]) -> bool:
     return lacks or (searching and "find" not in now.goal.words)
 
 
-def _left(now: Situation, names: frozenset[str]) -> bool:
-    """Whether a quoted value was not sent that is no name of an existing thing."""
-    return any(value.kind == "quoted" and value.text.lower() not in names for value in now.unplaced())
+def _left(now: Situation, names: frozenset[str]) -> list[Value]:
+    """Quoted values that were not sent and are no names of existing things."""
+    return [value for value in now.unplaced() if value.kind == "quoted" and value.text.lower() not in names]
