@@ -44,7 +44,7 @@ def answer_of(now: Situation) -> str:
         for row in rows:
             if any(len(cell) > 1 and contains_phrase(now.goal.text, cell) for cell in row):
                 pairs += zip(header, row, strict=False)
-    asked = now.goal.words | set(labels(now.goal.text)) | (_AMOUNTS if "how many" in now.goal.text.lower() else set())
+    asked = now.goal.words | set(labels(now.goal.text))
 
     def share(pair: tuple[str, str]) -> float:
         own = set(labels(pair[0]))
@@ -61,12 +61,12 @@ def reading(now: Situation) -> str:
         listed.setdefault(pattern(link.url), []).append(link.name)
     if now.goal.question and _SEVERAL.search(now.goal.text) and listed:
         return ", ".join(dict.fromkeys(max((len(names), names) for names in listed.values())[1]))
+    asked = now.goal.words | (_AMOUNTS if "how many" in now.goal.text.lower() else set())
+    counts = _COUNTS.search(now.goal.text)  # then only what says a number
     sentences = [part for text in now.page.texts for part in re.split(r"(?<=[.!?])\s+", text)]
-    if counts := _COUNTS.search(now.goal.text):
-        sentences = [number for number in sentences if re.search(r"\d", number)]
-    shared = [(len({*words(text)} & now.goal.words), -at, text) for at, text in enumerate(sentences)]
-    count, _, best = max(shared, default=(0, 0, ""))
-    number = re.search(r"\d+(?:[.,:-]\d+)*", best) if counts else None
+    shared = [(len({*words(text)} & asked), -at, text) for at, text in enumerate(sentences)]
+    count, _, best = max((s for s in shared if not counts or re.search(r"\d", s[2])), default=(0, 0, ""))
+    number = re.search(r"\d+(?:[.,:-]\d+)*", best if counts else "")
     return (number[0] if number else best)[:200] if now.goal.question and count else ""
 
 
