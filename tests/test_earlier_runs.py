@@ -59,5 +59,5 @@ def test_it_is_continued_and_nothing_of_it_is_done_again(earlier: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     after = rows(earlier / "run")
     assert before.items() <= after.items()
-    assert {kind for kind, _ in after.keys() - before.keys()} == {"result", "episode"}
+    assert {kind for kind, _ in after.keys() - before.keys()} == {"result", "episode", "model"}
     assert sum(kind == "result" for kind, _ in after) == ARMS * TASKS

@@ -16,7 +16,7 @@ import pytest
 from running import command, environ
 from small_application import write_application
 
-FILE = Path(__file__).parents[1] / "benchmarks" / "kill.py"
+FILE = Path(__file__).parents[1] / "performance" / "kill.py"
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 

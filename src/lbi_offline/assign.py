@@ -39,13 +39,15 @@ def assign(
     fields: Sequence[Element],
     entered: Entered = MappingProxyType({}),
     names: Collection[str] = (),
+    known: Collection[frozenset[str]] = (),
 ) -> list[Filling]:
     """Fillings in the order of the fields: what suits by its name or kind, then what is left to what is free.
 
-    A quoted value is left out only where no field is free for it, or where it is the name of an existing thing, which
-    ``names`` has in lower case.
+    A quoted value is left out only where no field is free for it, where it is the name of an existing thing, which
+    ``names`` has in lower case, or where it is called by one of the ``known`` names of fields that are elsewhere.
     """
-    scored = [*_texts(given, fields, entered, names), *_choices(text, given, fields, entered)]
+    texts = [value for value in given if not _is_elsewhere(value, fields, known)]
+    scored = [*_texts(texts, fields, entered, names), *_choices(text, given, fields, entered)]
     scored += _switches(text, given, fields)
     chosen: dict[int, Filling] = {}
     used: set[int] = set()
@@ -55,9 +57,26 @@ def assign(
             chosen[at] = filling
             used |= {start} - {-1}
     if chosen or entered:  # else nothing says that this form is what is to be filled
-        left = [value for value in given if value.start not in used and value.text.lower() not in names]
+        left = [value for value in texts if value.start not in used and value.text.lower() not in names]
         chosen |= _leftovers(left, fields, entered, chosen)
     return [chosen[at] for at in sorted(chosen)]
+
+
+def field_names(elements: Iterable[Element]) -> frozenset[frozenset[str]]:
+    """What text boxes and choices are called, as sets of words, but for those of searches."""
+    fields = (e for e in elements if e.role in TEXT_ROLES | CHOICE_ROLES and not searches(e))
+    return frozenset(frozenset(labels(called(field))) for field in fields) - {frozenset()}
+
+
+def _is_elsewhere(value: Value, fields: Sequence[Element], known: Collection[frozenset[str]]) -> bool:
+    """Whether the instruction calls a value by the whole name of a field that is not here."""
+    before, names = set(value.before[:2]), {word for field in fields for word in labels(called(field))}
+    return is_labelled(value, known) and not before & names and not (before & TEXT_WORDS and names & TEXT_WORDS)
+
+
+def is_labelled(value: Value, known: Collection[frozenset[str]]) -> bool:
+    """Whether the name of a field stands before a value."""
+    return any(name <= set(value.before[: len(name)]) for name in known)
 
 
 def holds(field: Element, value: str) -> bool:
@@ -151,13 +170,10 @@ def _switches(text: str, given: Given, fields: Sequence[Element]) -> Iterable[Sc
     """Switches that the instruction calls by their whole names, off where its sentence denies them."""
     for at, field in enumerate(fields):
         name = title(field.name).strip() if field.role in TOGGLE_ROLES else ""
-        sentence = next((s for s in re.split(r"(?<=[.!?;,:])\s+", text) if name and _says(s, name)), "")
+        own = set(labels(name))
+        parts = [(s, len(own) > 1 and own <= set(labels(s))) for s in re.split(r"(?<=[.!?;,:])\s+", text) if name]
+        sentence = next((s for s, says in parts if says or contains_phrase(s, name)), "")
         off = field.role != "radio" and _NOT.search(unquoted(sentence)) is not None
         if sentence and (" " in name or name.lower() not in SYNONYMS):  # "create a lamp" does not choose "create"
             value = next((value for value in given if value.text.lower() == name.lower()), None)
             yield 2.0, at, Filling(field, OFF if off else "", value)
-
-
-def _says(sentence: str, name: str) -> bool:
-    own = set(labels(name))
-    return contains_phrase(sentence, name) or (len(own) > 1 and own <= set(labels(sentence)))

@@ -1,8 +1,4 @@
-"""The policy where one works by commands: instruction, history, output and examples -> the next action; labels.
-
-As on pages it follows the example that explains the goal, with the goal's values, and without one it tries what the
-instruction itself names. It runs and shows things, and writes no program.
-"""
+"""The policy where one works by commands: instruction, history, output and examples -> the next action; labels."""
 
 from __future__ import annotations
 
@@ -64,7 +60,8 @@ def _substituted(goal: str, examples: Sequence[Shown]) -> list[str]:
     shown = examples[shares.index(max(shares))]
     actions = shown.trajectory.actions[shown.example.start : shown.example.end]
     texts = [action.text for action in actions if action.kind != "finish"]
-    mine, theirs = _values(goal), _values(shown.example.instruction)
+    both = (goal, shown.example.instruction)
+    mine, theirs = ([quoted or ticked for quoted, ticked in _QUOTED.findall(text)] for text in both)
     for old, new in zip(theirs, mine, strict=True) if len(mine) == len(theirs) else ():
         texts = [text.replace(json.dumps(old)[1:-1], json.dumps(new)[1:-1]) for text in texts]
     return texts
@@ -108,10 +105,6 @@ def commands_in(text: str) -> list[str]:
         if _PROGRAMS.match(code) and len(code) < 200 and not re.search(r"[.:,;]$| (?:is|are|the|and) ", code):
             texts.append(code)
     return list(dict.fromkeys(command.split("  #")[0].strip() for command in texts))
-
-
-def _values(text: str) -> list[str]:
-    return [quoted or ticked for quoted, ticked in _QUOTED.findall(text)]
 
 
 def abstract(trajectory: Trajectory, start: int, end: int) -> str:

@@ -1,7 +1,4 @@
-"""What exploration has seen and tried: what kinds of places offer, and which of it was done and to what effect.
-
-Things of one kind share their offers: what was tried on one lamp need not be tried on all of them.
-"""
+"""What exploration has seen and tried: what kinds of places offer, and which of it was done and to what effect."""
 
 from __future__ import annotations
 
@@ -206,7 +203,10 @@ class Coverage:
             offer = self.offers.setdefault(offered, Offer())
             if after.digest != before.digest:
                 offer.changed += 1
-                offer.covered |= _entered(trajectory, at)
+                steps = itertools.takewhile(
+                    lambda s: bare(s.observation.url) == bare(before.url), reversed(trajectory.steps[:at])
+                )
+                offer.covered |= {(s.action.role, masked(title(s.action.name))) for s in steps if enters(s.action)}
             elif after.error or shown(after) == shown(before) or is_refused(before, after, element):
                 offer.idle += 1
             else:
@@ -223,13 +223,6 @@ def is_refused(before: Observation, after: Observation, button: Element) -> bool
         return False
     values = {key_of(element): element.value for element in form.fields if element.value.strip()}
     return any(values.get(key_of(e)) == e.value for e in kept.fields) or before.text == after.text
-
-
-def _entered(trajectory: Trajectory, at: int) -> set[Key]:
-    """Fields entered on the page before a step, back to when it was opened."""
-    url = bare(trajectory.observations[at].url)
-    steps = itertools.takewhile(lambda s: bare(s.observation.url) == url, reversed(trajectory.steps[:at]))
-    return {(step.action.role, masked(title(step.action.name))) for step in steps if enters(step.action)}
 
 
 def _numbers_masked(parts: tuple[str, ...]) -> str:

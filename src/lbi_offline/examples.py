@@ -1,7 +1,4 @@
-"""An example as a procedure: its operations, what they are about, and where they are carried out, whatever the goal.
-
-An operation is what was pressed at last, the fields entered for it, and the page where that was.
-"""
+"""An example as a procedure: its operations, what they are about, and where they are carried out, whatever the goal."""
 
 from __future__ import annotations
 
@@ -89,8 +86,7 @@ class Procedure:
     def operations(self) -> tuple[Operation, ...]:
         example = self.shown.example
         every = operations(self.shown.trajectory, example.start, example.end)
-        # where something was changed, the instruction says nothing of how it went on after that; and a form that was
-        # left unsent teaches nothing
+        # of how it went on after a change the instruction says nothing; a form left unsent teaches nothing
         last = tuple(operation for operation in every[-1:] if not enters(operation.commit))
         return tuple(operation for operation in every if operation.changes) or last
 
@@ -138,9 +134,6 @@ _PROCEDURES: dict[str, Procedure] = {}
 
 def procedure_of(shown: Shown) -> Procedure:
     """The procedure of an example, worked out once."""
-    key = shown.example.id
-    if key not in _PROCEDURES:
-        if len(_PROCEDURES) >= KEPT:
-            del _PROCEDURES[next(iter(_PROCEDURES))]
-        _PROCEDURES[key] = Procedure(shown)
-    return _PROCEDURES[key]
+    if len(_PROCEDURES) >= KEPT:
+        _PROCEDURES.clear()
+    return _PROCEDURES.setdefault(shown.example.id, Procedure(shown))

@@ -1,8 +1,4 @@
-"""The exploring agent: covers an application instead of wandering in it. Needs no model.
-
-Before each round it hands out what is least known, to each episode other things. An episode goes to the page of each
-of its aims, fills the form before its button is pressed, looks at what came of it, and takes the next.
-"""
+"""The exploring agent: covers an application instead of wandering in it. Needs no model."""
 
 from __future__ import annotations
 
@@ -104,12 +100,11 @@ class Explorer:
 
     def prepare(self, tasks: Sequence[Task]) -> None:
         """Hand out to each task of the coming round what is most worth trying; what its words name counts more."""
-        offers = self.coverage.offers
-        wants = {offered: want for offered in offers if (want := self._want(offered)) >= WORTH}
-        # then what changed something once more, with other things and values
-        wants |= {
-            o: 1 / (1 + offer.tries) for o, offer in offers.items() if offer.changed and offer.urls and o not in wants
-        }
+        offers, sent = self.coverage.offers, self._sought
+        hopes = {o: self.coverage.want(o) - 0.9 * max(sent[o] - it.tries - 1, 0) for o, it in offers.items() if it.urls}
+        wants = {offered: want for offered, want in hopes.items() if want >= WORTH}
+        again = {o: offer for o, offer in offers.items() if offer.changed and offer.urls and o not in wants}
+        wants |= {offered: 1 / (1 + offer.tries) for offered, offer in again.items()}  # with other values
         self._aims = {task.id: [] for task in tasks}
         for turn, task in itertools.product(range(self.aims), tasks):
             rng, named = self._rng(task, turn), set(words(task.instruction))
@@ -122,12 +117,6 @@ class Explorer:
 
     def _rng(self, task: Task, number: int) -> random.Random:
         return random.Random(digest_of([self.seed, task.id, self.attempts[task.id], number]))
-
-    def _want(self, offered: Offered) -> float:
-        """Less for what episodes were sent to and did not get to try."""
-        offer = self.coverage.offers[offered]
-        missed = max(self._sought[offered] - offer.tries - 1, 0)
-        return self.coverage.want(offered) - 0.9 * missed if offer.urls else 0.0
 
     async def act(self, task: Task, history: tuple[Step, ...], observation: Observation, actions: str) -> Decision:
         action, reason = self._next(Moment(task, history, observation, self._rng(task, len(history))))
@@ -150,8 +139,10 @@ class Explorer:
         if self._tried(now, offered):
             return None
         reason = f"to try {offered[2] or offered[1]}"
-        if bare(now.page.url) == bare(url) and (fold := self._unfold(now, via)):
-            return fold, reason
+        recent = {step.action.name for step in now.history[-4:] if bare(step.observation.url) == bare(now.page.url)}
+        folds = [e for e in now.page.elements if e.ref and e.name in via and e.name not in recent]
+        if folds and bare(now.page.url) == bare(url):
+            return click(min(folds, key=lambda element: via.index(element.name))), reason
         element = self.coverage.offered(now.page).get(offered)
         if element is not None:
             return self._begin(now, element)
@@ -167,13 +158,6 @@ class Explorer:
         pages = [(page_of(step.observation), step.action) for step in now.history if not enters(step.action)]
         hits = [(page, page.find(action.role, action.name, action.nth)) for page, action in pages]
         return any(hit is not None and self.coverage.offered_by(page, hit) == offered for page, hit in hits)
-
-    @staticmethod
-    def _unfold(now: Moment, via: Sequence[str]) -> str | None:
-        recent = {step.action.name for step in now.history[-4:] if bare(step.observation.url) == bare(now.page.url)}
-        folds = [e for e in now.page.elements if e.ref and e.name in via and e.name not in recent]
-        fold = min(folds, key=lambda element: via.index(element.name), default=None)
-        return click(fold) if fold is not None else None
 
     def _aside(self, now: Moment) -> Element | None:
         """What is new on the page that a press led to: what was just made can be changed and deleted."""
@@ -275,5 +259,4 @@ def _fit(offered: Offered, wanted: set[str]) -> float:
 
 
 def create(parts: AgentParts) -> Explorer:
-    """``parts.sample`` is the seed."""
     return Explorer(seed=parts.sample)

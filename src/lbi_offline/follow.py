@@ -8,17 +8,17 @@ from lbi.observations.parse import Element
 from lbi.records import Action
 from lbi_offline.assign import assign, holds
 from lbi_offline.examples import Operation
-from lbi_offline.forms import CHOICE_ROLES, TOGGLE_ROLES, Form, find, form_of, is_empty, surroundings, usable
+from lbi_offline.forms import CHOICE_ROLES, TOGGLE_ROLES, Form, find, form_of, is_empty, sends, surroundings, usable
 from lbi_offline.goal import Move, Situation, click, enter, finish, goto
-from lbi_offline.lesson import Lesson
+from lbi_offline.lesson import Atlas, Lesson
 from lbi_offline.lexical import labels, words
 from lbi_offline.places import bare, path_of
 
 FROM_EXAMPLE = "as in the example"
 
 
-def follow(now: Situation, lesson: Lesson, names: frozenset[str]) -> Move | None:
-    """The next step; None where it cannot go on. ``names`` are values of the goal that are names of existing things."""
+def follow(now: Situation, lesson: Lesson, atlas: Atlas) -> Move | None:
+    """The next step; None where it cannot go on."""
     operation = lesson.current
     if operation is None:  # where it changed nothing, what it led to may still have to be confirmed
         led = now.goal.changes and not lesson.procedure.changes and "find" not in now.goal.words
@@ -27,9 +27,11 @@ def follow(now: Situation, lesson: Lesson, names: frozenset[str]) -> Move | None
         return _approach(now, lesson, operation)
     if operation.visit:
         return None if now.goal.changes else (finish(), "this is where the example leads")
-    if not _is_present(now, lesson, operation) and (move := _open(now, operation)):
-        return move
-    return _fill(now, lesson, operation, names) or _press(now, lesson, operation)
+    if not _is_present(now, lesson, operation):  # click what the example clicked before its form could be used
+        for fold in (find(now.page, action.role, action.name) for action in operation.opened):
+            if fold is not None and not now.pressed(fold):
+                return click(fold), "opens what is needed"
+    return _fill(now, lesson, operation, atlas) or _press(now, lesson, operation)
 
 
 def _is_at(now: Situation, lesson: Lesson, operation: Operation) -> bool:
@@ -76,13 +78,6 @@ def _is_present(now: Situation, lesson: Lesson, operation: Operation) -> bool:
     return bool(wanted) and all(_element(now, lesson, action) is not None for action in wanted)
 
 
-def _open(now: Situation, operation: Operation) -> Move | None:
-    """Click what the example clicked on this page before its form could be used."""
-    folds = (find(now.page, action.role, action.name) for action in operation.opened)
-    fold = next((fold for fold in folds if fold is not None and not now.pressed(fold)), None)
-    return (click(fold), "opens what is needed") if fold is not None else None
-
-
 def _form(now: Situation, lesson: Lesson, operation: Operation) -> Form | None:
     """The form of the press, or where it has none of its own, of what was entered."""
     for action in (operation.commit, *operation.entered):
@@ -93,14 +88,14 @@ def _form(now: Situation, lesson: Lesson, operation: Operation) -> Form | None:
     return None
 
 
-def _fill(now: Situation, lesson: Lesson, operation: Operation, names: frozenset[str]) -> Move | None:
+def _fill(now: Situation, lesson: Lesson, operation: Operation, atlas: Atlas) -> Move | None:
     """The next field to fill in the operation's form; None when every value has its place."""
     form = _form(now, lesson, operation)
     if form is None:
         return None
     entered = {(action.role, action.name): lesson.name(action.value) for action in operation.entered}
     free = [value for value in now.unplaced() if value.text.lower() not in lesson.names]
-    for filling in assign(now.goal.text, free, form.fields, entered, names):
+    for filling in assign(now.goal.text, free, form.fields, entered, atlas.names, atlas.fields):
         if not holds(filling.field, filling.value) and not now.has_filled(filling.field):
             return enter(filling.field, filling.value), "a value of the instruction"
     for field in form.fields:  # a choice that shows only a placeholder must be made
@@ -124,10 +119,11 @@ def _toggle(now: Situation, operation: Operation, form: Form) -> Move | None:
 
 
 def _press(now: Situation, lesson: Lesson, operation: Operation) -> Move | None:
-    """Send the form, or press what the example pressed; an empty form says nothing that anybody wanted."""
-    if not now.filled and any(action.kind == "fill" for action in operation.entered):
-        return None
+    """Send the form, or press what the example pressed; an empty form says nothing unless the button says it all."""
     own = operation.commit
+    asked = set(labels(own.name)) <= now.goal.spoken | now.goal.words and not sends(own.name)
+    if not now.filled and not asked and any(action.kind == "fill" for action in operation.entered):
+        return None
     element = _element(now, lesson, own)
     if element is None or now.pressed(element) or own.kind == "finish":
         return None

@@ -39,10 +39,14 @@ def enters(action: Action) -> bool:
     return action.kind in FILLING or (action.kind == "click" and action.role in TOGGLE_ROLES)
 
 
+def sends(name: str) -> bool:
+    """Whether a button's name says that it sends a form, whatever it is for."""
+    return bool(set(words(name)) & SEND_WORDS)
+
+
 def leaves(name: str) -> bool:
     """Whether a button's name says that it leaves a form rather than sends it."""
-    name_words = set(words(name))
-    return bool(name_words & LEAVE_WORDS) and not name_words & SEND_WORDS
+    return bool(set(words(name)) & LEAVE_WORDS) and not sends(name)
 
 
 def title(name: str) -> str:
@@ -67,18 +71,18 @@ def usable(element: Element) -> bool:
 
 def searches(field: Element) -> bool:
     """Whether a field or a link is for the site's own search."""
-    return field.role == "searchbox" or (
-        bool(field.name) and set(labels(field.name)) <= set(labels("search for query"))
-    )
+    named = bool(field.name) and set(labels(field.name)) <= set(labels("search for query"))
+    return field.role == "searchbox" or named
 
 
 def forms(page: Page) -> tuple[Form, ...]:
-    """In reading order: fields gather until buttons come; the next field, or a good distance, opens a new form."""
+    """In reading order: fields gather until buttons come; the next field, a distance or the end of a search divides."""
     if "forms" not in page.memo:
         groups: list[tuple[list[Element], list[Element]]] = [([], [])]
         for element in filter(usable, page.elements):
-            buttons = groups[-1][1]
-            if buttons and (element.role in FIELD_ROLES or element.line - buttons[-1].line > APART):
+            fields, buttons = groups[-1]
+            apart = element.role in FIELD_ROLES or (fields and all(map(searches, fields)))
+            if buttons and (apart or element.line - buttons[-1].line > APART):
                 groups.append(([], []))
             if element.role in FIELD_ROLES:
                 groups[-1][0].append(element)
@@ -96,7 +100,6 @@ def form_of(page: Page, key: Key) -> Form | None:
 
 def send_button(form: Form, wanted: Collection[str] = ()) -> Element | None:
     """The button that sends a form, or does with it what the wanted words say; None where all leave it."""
-
     sending = [button for button in form.buttons if not leaves(button.name)]
     names = [set(words(button.name)) for button in sending]
     worth = [2 * len(name & set(wanted)) + bool(name & SEND_WORDS) - (name <= DELETE_WORDS) for name in names]

@@ -30,6 +30,8 @@ def abstract(trajectory: Trajectory, start: int, end: int) -> str:
 
 def _order(trajectory: Trajectory, start: int, end: int, operation: Operation, pages: Sequence[Page]) -> str:
     commit, before = operation.commit, operation.before
+    thing = thing_of(before.url, pages)
+    where = f"{'on' if thing else 'in'} {_named(before, thing)}"
     left = commit.role == "link" and bare(before.url) != bare(operation.after.url)
     if operation.entered and (operation.changes or not left):
         page = page_of(before)
@@ -37,9 +39,9 @@ def _order(trajectory: Trajectory, start: int, end: int, operation: Operation, p
         settings = ", ".join(_setting(action, page) for action in list(last.values())[:MAX_FIELDS])
         pressed = "Submit" if commit.kind == "press" else clean(commit.name)
         button = "Fill in" if enters(commit) else pressed
-        return f"{button}{_way(trajectory, operation.at)} with {settings} {_where(before, pages)}"
+        return f"{button}{_way(trajectory, operation.at)} with {settings} {where}"
     if operation.changes or commit.role == "button":
-        return f"{clean(commit.name)}{_way(trajectory, operation.at)} {_where(before, pages)}"
+        return f"{clean(commit.name)}{_way(trajectory, operation.at)} {where}"
     return _visit(trajectory.observations[end], pages, trajectory.steps[start:end])
 
 
@@ -59,11 +61,6 @@ def _setting(action: Action, page: Page) -> str:
     element = page.find(action.role, action.name, action.nth)
     name = clean(called(element) if element else title(action.name))
     return f"{name or 'row'} chosen" if action.role in TOGGLE_ROLES else f'{name or "text"} "{quotable(action.value)}"'
-
-
-def _where(observation: Observation, pages: Sequence[Page]) -> str:
-    thing = thing_of(observation.url, pages)
-    return f"{'on' if thing else 'in'} {_named(observation, thing)}"
 
 
 def _named(observation: Observation, thing: Thing | None) -> str:

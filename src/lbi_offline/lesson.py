@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from lbi.observations.parse import Page
+from lbi_offline.assign import field_names
 from lbi_offline.examples import Operation, Procedure
 from lbi_offline.forms import alike, enters
 from lbi_offline.goal import Goal, Situation, made
@@ -33,6 +34,11 @@ class Atlas:
         values = {value.text.lower() for value in self.goal.values}
         links = (e.name.strip().lower() for page in self.pages for e in page.elements if e.url.startswith("/"))
         return frozenset(values.intersection(links))
+
+    @cached_property
+    def fields(self) -> frozenset[frozenset[str]]:
+        """What the fields of the pages are called."""
+        return field_names(element for page in self.pages for element in page.elements)
 
     @cached_property
     def _links(self) -> dict[tuple[str, ...], dict[str, dict[str, Page]]]:

@@ -17,7 +17,7 @@ who which whom whose about what when where how why many much page site go using 
 STOP = ARTICLES | frozenset(_COMMON.split())
 _GROUPS = """
 create add new register insert publish post start raise
-change set modify edit update adjust switch alter assign reassign put rename move
+change set modify edit update adjust switch alter assign reassign put rename move replace
 delete remove drop erase discard
 find search look locate
 open show view display visit see browse navigate list bring take
@@ -49,6 +49,9 @@ _COINED = re.compile(
     r"|[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]+)+|[A-Z]{2,})(?!\w)"
 )
 _CAPITAL = re.compile(r"(?<![.!?:]\s)(?<![.!?:][\"”']\s)(?<!^)(?<!\w)[A-Z][a-z]+(?:\s+(?:[A-Z][a-z]+|\d+))*")
+#: the text of the note "Eggs" ... to "a dozen": what is said before a thing is the name of the value after it
+_OF = re.compile(r"\b(?:the|its) ((?:[\w-]+ ){1,3})of (?:(?:the|my|this) )?(?:\w+ ){0,2}$", re.IGNORECASE)
+_TO = re.compile(r"[^.!?;]*\b(?:to|with|by|into|is|be)\s+", re.IGNORECASE)
 
 ValueKind = Literal["quoted", "date", "number", "name"]
 
@@ -99,7 +102,6 @@ def labels(text: str) -> tuple[str, ...]:
 def values(instruction: str) -> tuple[Value, ...]:
     """Quoted texts, dates, numbers and names, in order, none inside another."""
     kept: list[Value] = []
-
     names = [(pattern, "name") for pattern in (_COINED, _CAPITAL, _MARKED)]
     for pattern, kind in ((_QUOTED, "quoted"), (_AFTER_COLON, "quoted"), (_DATE, "date"), *names, (_NUMBER, "number")):
         for match in pattern.finditer(instruction):
@@ -113,7 +115,13 @@ def values(instruction: str) -> tuple[Value, ...]:
     starts, ends = [*(value.start for value in kept), len(instruction)], [0, *(value.end for value in kept)]
     texts = [instruction[end:start] for end, start in zip(ends, starts, strict=True)]
     around = [(tuple(reversed(labels(a)[-4:])), labels(b)[:3]) for a, b in itertools.pairwise(texts)]
-    return tuple(replace(value, before=a, after=b) for value, (a, b) in zip(kept, around, strict=True))
+    found = [replace(value, before=a, after=b) for value, (a, b) in zip(kept, around, strict=True)]
+    for at, value in enumerate(found):
+        if (said := _OF.search(texts[at])) and value.kind in ("quoted", "name"):
+            found[at] = replace(value, before=labels(texts[at][said.end(1) :])[::-1])
+            if at + 1 < len(found) and _TO.fullmatch(texts[at + 1]):
+                found[at + 1] = replace(found[at + 1], before=labels(said[1])[::-1])
+    return tuple(found)
 
 
 @lru_cache(maxsize=20_000)

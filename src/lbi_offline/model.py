@@ -1,7 +1,4 @@
-"""The offline policy behind the Model protocol: a request's role and typed fields -> a reply in the prompt's format.
-
-It reads a request's fields where language models read the messages.
-"""
+"""The offline policy behind the Model protocol: a request's role and typed fields -> a reply in the prompt's format."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from lbi.records import Observation
 from lbi_offline.lexical import STOP, SYNONYMS, contains_phrase
 
 NUMBERED = re.compile(r"^[a-z]{0,2}\d+$", re.IGNORECASE)
+_QUOTED = re.compile(r"[ ?#%&\"]")  # in a part of an address
 
 
 @lru_cache(maxsize=65_536)
@@ -125,11 +126,7 @@ def swap(url: str, old: Thing | None, new: Thing | None) -> str:
     path, mark, rest = re.match(r"([^?#]*)([?#]?)(.*)", url, re.DOTALL).groups()  # type: ignore[union-attr]
     pieces = path.split("/")
     filled = [at for at, piece in enumerate(pieces) if piece]
-    pieces[filled[len(old.prefix)]] = _quote(new.id)
+    pieces[filled[len(old.prefix)]] = _QUOTED.sub(lambda m: f"%{ord(m[0]):02X}", new.id)
     if old.slug and new.slug and parts[len(old.prefix) + 1 : len(old.prefix) + 2] == (old.slug,):
-        pieces[filled[len(old.prefix) + 1]] = _quote(new.slug)
+        pieces[filled[len(old.prefix) + 1]] = _QUOTED.sub(lambda m: f"%{ord(m[0]):02X}", new.slug)
     return "/".join(pieces) + mark + rest
-
-
-def _quote(part: str) -> str:
-    return re.sub(r"[ ?#%&\"]", lambda match: f"%{ord(match[0]):02X}", part)

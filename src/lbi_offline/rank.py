@@ -6,10 +6,10 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from lbi_offline.assign import assign
+from lbi_offline.assign import assign, is_labelled
 from lbi_offline.forms import SEND_WORDS, called
 from lbi_offline.goal import Goal
-from lbi_offline.lesson import Lesson
+from lbi_offline.lesson import Atlas, Lesson
 from lbi_offline.lexical import contains_phrase, is_question, labels, mask, words
 
 CLOSE_ENOUGH = 0.35  # a lesson that scores less teaches nothing about the goal
@@ -24,7 +24,7 @@ WEIGHTS = {
     "button": 0.15,  # the goal says the whole name of its button
     "unsaid": -0.3,  # share of the words of its button, where they do not only send a form, that the goal does not say
     "placed": 0.25,  # share of the goal's values that its forms have a place for
-    "homeless": -0.2,  # number of the goal's quoted values that they have no place for
+    "homeless": -0.2,  # number of the goal's quoted values that they have no place for, twice if it says which place
     "thing": 0.15,  # the goal's thing is known
     "missing": -0.25,  # it is about a thing, and the goal names none of the kind
     "purpose": 0.3,  # it leads somewhere and the goal asks to be told or shown, or it changes what is to be changed
@@ -34,14 +34,12 @@ WEIGHTS = {
 }
 
 
-def rank(lessons: Sequence[Lesson], goal: Goal, names: frozenset[str]) -> list[tuple[float, Lesson]]:
-    """Lessons by score, the best first; ``names`` are values that are names of existing things."""
+def rank(lessons: Sequence[Lesson], goal: Goal, atlas: Atlas) -> list[tuple[float, Lesson]]:
+    """Lessons by score, the best first."""
     usable = [lesson for lesson in lessons if lesson.operations]
     weights = weigh(usable, goal)
-    scored: list[tuple[float, Lesson]] = []
-    for lesson in usable:  # about 0..1.5: what speaks for it less what speaks against it
-        shares = features(lesson, goal, weights, names)
-        scored.append((sum(WEIGHTS[name] * value for name, value in shares.items()), lesson))
+    shares = [(features(lesson, goal, weights, atlas), lesson) for lesson in usable]
+    scored = [(sum(WEIGHTS[name] * value for name, value in own.items()), lesson) for own, lesson in shares]
     return sorted(scored, key=lambda item: (-item[0], len(item[1].operations), item[1].procedure.id))
 
 
@@ -57,7 +55,7 @@ def weigh(lessons: Sequence[Lesson], goal: Goal) -> dict[str, float]:
     return {word: 1 / (1 + math.log(1 + count[word])) if word in known else UNKNOWN for word in asked}
 
 
-def features(lesson: Lesson, goal: Goal, weights: Mapping[str, float], names: frozenset[str]) -> dict[str, float]:
+def features(lesson: Lesson, goal: Goal, weights: Mapping[str, float], atlas: Atlas) -> dict[str, float]:
     """By the names of ``WEIGHTS``; what is left out is 0."""
     label = lesson.procedure.label
     total = sum(weights.values()) or 1.0
@@ -78,7 +76,7 @@ def features(lesson: Lesson, goal: Goal, weights: Mapping[str, float], names: fr
         "purpose": _purpose(lesson, goal),
         "long": len(lesson.operations) - 1.0,
         **_verbs(lesson, goal),
-        **_values(lesson, goal, names),
+        **_values(lesson, goal, atlas),
     }
 
 
@@ -108,10 +106,10 @@ def _is_field(lesson: Lesson, text: str) -> bool:
     return any(set(labels(called(field))) == own for operation in lesson.operations for field in operation.fields)
 
 
-def _values(lesson: Lesson, goal: Goal, names: frozenset[str]) -> dict[str, float]:
+def _values(lesson: Lesson, goal: Goal, atlas: Atlas) -> dict[str, float]:
     """Whether the goal's values find a field, an option or a thing."""
     values = [value for value in goal.values if value.kind in ("quoted", "date")]
-    label, things = mask(lesson.procedure.instruction), lesson.names | (names if lesson.about else frozenset())
+    label, things = mask(lesson.procedure.instruction), lesson.names | (atlas.names if lesson.about else frozenset())
     known = [v.text.lower() in things or contains_phrase(label, v.text) or _is_field(lesson, v.text) for v in values]
     left = [value for value, at_home in zip(values, known, strict=True) if not at_home]
     if not left:  # nothing is to be entered
@@ -121,5 +119,8 @@ def _values(lesson: Lesson, goal: Goal, names: frozenset[str]) -> dict[str, floa
     for operation in lesson.operations:
         entered = {(action.role, action.name): action.value for action in operation.entered}
         fields = () if operation.visit else operation.fields
-        placed |= {filling.used.start for filling in assign(goal.text, left, fields, entered, names) if filling.used}
-    return {"placed": (sum(known) + len(placed)) / len(values), "homeless": float(len(left) - len(placed))}
+        fillings = assign(goal.text, left, fields, entered, atlas.names, atlas.fields)
+        placed |= {filling.used.start for filling in fillings if filling.used}
+    lost = [value for value in left if value.start not in placed]
+    homeless = float(len(lost) + sum(is_labelled(value, atlas.fields) for value in lost))
+    return {"placed": (sum(known) + len(placed)) / len(values), "homeless": homeless}

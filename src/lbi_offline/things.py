@@ -18,6 +18,8 @@ FAMILIAR = 3  # things of a kind that are known, from which on a name that none 
 HALF = 0.5  # share of a name's words that must be said
 AHEAD = 1.3  # how much better the best must be than the second best
 _COINED = re.compile(r"(?:[A-Z][a-z0-9]+){2,}|.*\d.*")
+#: numbers that stand before or after a name: "#7: Tall one", "{7} Tall one"
+_NUMBERS = re.compile(r"^(?:#\d+:|[{(\[]\d+[})\]])\s+|\s+[{(\[]\d+[})\]]$")
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,7 @@ class Known:
         return _by_value(self.goal, about) if len(self.names) < FAMILIAR or self.goal.makes else None
 
     def _by_name(self, used: frozenset[str]) -> Thing | None:
-        """The thing whose name is said first and whole; failing that, most of whose name is said, rare words counting
-        more, unless another is about as much alike."""
+        """The thing whose name is said first and whole, or most of it, unless another is about as much alike."""
         if whole := [mention for mention in self.mentions if mention.whole]:
             text = self.goal.text.lower()
             outer = [m for m in whole if not any(m.name != o.name and contains_phrase(o.name, m.name) for o in whole)]
@@ -99,20 +100,12 @@ def _links_under(page: Page, prefix: tuple[str, ...], numbered: bool) -> list[tu
     key = ("links under", prefix, numbered)
     if key not in page.memo:
         links = [e for e in page.elements if e.url.startswith("/") and "?" not in e.url and _tells(e.name)]
-        links = [e for e in links if _is_own(segments(e.url)[len(prefix) + 1 :], e.name, numbered)]
-        pairs = [(thing_in(e.url, prefix, numbered=numbered), _bare_name(e.name)) for e in links]
+        # what follows a thing in an address is at most its readable part, so that the page is the thing's own
+        rests = [(e.url, e.name.strip(), segments(e.url)[len(prefix) + 1 :]) for e in links]
+        own = [(u, n) for u, n, r in rests if not r or (numbered and len(r) == 1 and ("-" in r[0] or r[0] == n))]
+        pairs = [(thing_in(url, prefix, numbered=numbered), _NUMBERS.sub("", name) or name) for url, name in own]
         page.memo[key] = [(thing, name) for thing, name in pairs if thing is not None]
     return cast("list[tuple[Thing, str]]", page.memo[key])
-
-
-def _is_own(rest: tuple[str, ...], name: str, numbered: bool) -> bool:
-    """Whether what follows a thing in an address is at most its readable part, so that the page is the thing's own."""
-    return not rest or (numbered and len(rest) == 1 and ("-" in rest[0] or rest[0] == name.strip()))
-
-
-def _bare_name(name: str) -> str:
-    """A name without the number that may stand before or after it: "#7: Tall one", "{7} Tall one" -> "Tall one"."""
-    return re.sub(r"^(?:#\d+:|[{(\[]\d+[})\]])\s+|\s+[{(\[]\d+[})\]]$", "", name.strip()) or name.strip()
 
 
 @lru_cache(maxsize=50_000)

@@ -1,7 +1,4 @@
-"""The exploring agent for repositories: runs what documents and files name, and looks into files.
-
-Needs no model and knows no project. All episodes share what was tried, which grows between rounds only.
-"""
+"""The exploring agent for repositories: runs what documents and files name, and looks into files."""
 
 from __future__ import annotations
 
@@ -24,7 +21,6 @@ _NAME = re.compile(r"\b(?:def|class|function|func|fn|struct|interface)\s+(\w{3,}
 
 
 def create(parts: AgentParts) -> TryCommands:
-    """``parts.sample`` is the seed."""
     return TryCommands(seed=parts.sample)
 
 

@@ -11,12 +11,19 @@ from hypothesis import strategies as st
 
 from fake_environment import LampEnvironment, asked, click, fill, shown, walk
 from lbi.agents import AgentParts, open_agent
+from lbi.observations.parse import parse_observation
 from lbi.protocols import Decision, Fields, Shown
 from lbi.records import Step, Task, Trajectory
 from lbi.rollouts.loop import rollout
 from lbi_offline import policy
+from lbi_offline.assign import assign, field_names
 from lbi_offline.examples import procedure_of
+from lbi_offline.forms import forms
+from lbi_offline.goal import Goal, Situation
+from lbi_offline.ground import answer_of, reading
 from lbi_offline.labels import abstract
+from lbi_offline.lexical import labels as words_of
+from lbi_offline.lexical import values
 from lbi_offline.model import OfflineModel
 
 NAMES = ("Title", "Text", "Place", "Remark", "Colour")
@@ -187,3 +194,74 @@ async def test_a_question_is_answered_by_the_value_beside_the_label_that_it_name
     )
     step = Step(observation=LampEnvironment().look(), action=(await walk("", click("link", "Lamps"))).actions[0])
     assert policy.act(asked("Who is the owner of the green lamp?", page, history=(step,)))[0] == 'finish("jane")'
+
+
+# where an example does not help
+
+
+def test_what_stands_before_of_is_the_name_of_the_value_after_the_thing():
+    change, thing = values('Replace the colour of the lamp "Old lamp" with "blue".')[::-1]
+    assert (thing.before, change.before[0]) == (words_of("lamp"), *words_of("colour"))
+    number = values('The width of "Old lamp" has grown to 42. Please change it.')[-1]
+    assert number.before == words_of("width")
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    ['Keep the note "cold" in the room "hall".', 'Put the note "cold" on the room "hall".'],
+)
+async def test_a_value_is_not_entered_where_there_is_no_field_of_its_name(instruction):
+    """The example is of another form, and the instruction itself says what the value is."""
+    way = (click("link", "Lamps"), click("link", "Green lamp"), fill("Colour", "red"), click("button", "Save"))
+    done = await carried_out(instruction, labelled(await walk("", *way)))
+    assert [(action.name, action.value) for action in done.actions if action.kind == "fill"] == [("Note", "cold")]
+    assert done.last.url == "/rooms/hall"
+
+
+def test_a_value_called_like_a_field_elsewhere_goes_into_no_other():
+    page = parse_observation('URL: /a\ntextbox "Place" [e1]\ntextbox "Remark" [e2]\nbutton "Save" [e3]')
+    text = 'Save the tag "cold".'
+    entered = {("textbox", "Place"): "x"}
+    known = field_names(parse_observation('URL: /b\ntextbox "Tag" [e1]\ntextbox "Place" [e2]').elements)
+    assert [f.value for f in assign(text, values(text), page.elements[:2], entered)] == ["cold"]
+    assert assign(text, values(text), page.elements[:2], entered, known=known) == []
+
+
+async def test_a_button_that_says_all_that_is_asked_needs_no_text():
+    """The text box beside it is another form's, which the accessibility tree does not tell."""
+    way = (click("link", "Lamps"), click("link", "Green lamp"), fill("Colour", "red"), click("button", "Delete"))
+    done = await carried_out('Delete the lamp "Old lamp".', labelled(await walk("", *way)))
+    assert [action.kind for action in done.actions[-2:]] == ["click", "finish"]
+    assert "fill" not in [action.kind for action in done.actions]
+    assert (done.last.url, done.stop, "Old lamp" in done.last.text) == ("/lamps", "done", False)
+
+
+async def test_more_that_is_asked_for_is_done_as_without_examples():
+    way = (click("link", "Lamps"), click("link", "Green lamp"), fill("Colour", "red"), click("button", "Save"))
+    rooms = await walk("", click("link", "Rooms"), click("link", "attic"))
+    asks = 'Set the colour of lamp 8 to "blue", then keep the note "cold" in the room "hall".'
+    done = await carried_out(asks, labelled(await walk("", *way)), labelled(rooms))
+    assert {(a.name, a.value) for a in done.actions if a.kind == "fill"} == {("Colour", "blue"), ("Note", "cold")}
+    assert {action.name for action in done.actions if action.role == "button"} == {"Save", "Keep"}
+
+
+def test_what_follows_a_search_is_another_form():
+    page = parse_observation('URL: /a\nsearchbox "Search" [e1]\nbutton "Search" [e2]\nbutton "Yes, delete it" [e3]')
+    assert [[button.name for button in form.buttons] for form in forms(page)] == [["Search"], ["Yes, delete it"]]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("In which year was the lamp bought?", "1987"),
+        ("What does it burn?", "It burns oil."),
+        ("Which of the lamps are there? Give me their names.", "Green lamp, Tall lamp"),
+        ("How many bulbs does it take?", "3"),
+    ],
+)
+def test_a_question_is_answered_by_what_the_page_says_nearest_to_it(question, answer):
+    text = 'URL: /lamps\nTitle: Lamps\ntext: The lamp was bought in 1987. It burns oil.\nrowheader "Quantity": 3\n'
+    text += 'link "Green lamp" [e1] -> /lamps/7\nlink "Tall lamp" [e2] -> /lamps/8'
+    page = LampEnvironment().look().model_copy(update={"text": text, "url": "/lamps"})
+    goal = Goal(question)
+    assert (answer_of(now := Situation(goal, page, ())) or reading(now)) == answer
