@@ -365,6 +365,6 @@ def test_the_supervisor_of_a_sandbox_loads_the_standard_library_only() -> None:
     supervisor = {module for module in MODULES if module.startswith("lbi.sandbox.supervisor.")}
     assert supervisor, "the supervisor has moved, so this test would test nothing"
     assert supervisor <= loaded
-    ours = {"lbi", "lbi.sandbox", "lbi.sandbox.supervisor"} | supervisor
+    ours = {"lbi", "lbi.sandbox", "lbi.sandbox.beneath", "lbi.sandbox.supervisor"} | supervisor
     foreign = {name for name in loaded - ours if name.split(".")[0] not in sys.stdlib_module_names}
     assert not foreign
