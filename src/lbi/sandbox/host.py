@@ -16,6 +16,7 @@ from typing import IO, Any, NamedTuple
 
 #: variables of this process that a program gets which needs nothing else
 PLAIN = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR")
+Served = subprocess.Popen[bytes]
 
 
 class Ended(NamedTuple):
@@ -62,9 +63,7 @@ async def start_on_host(
     return await asyncio.create_subprocess_exec(*_found(command), env=dict(env), **streams)
 
 
-def serve_on_host(
-    command: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: IO[bytes]
-) -> subprocess.Popen[bytes]:
+def serve_on_host(command: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: IO[bytes]) -> Served:
     """Start a server in a session of its own, whose output goes to ``log``."""
     return subprocess.Popen(
         _found(command),
@@ -75,6 +74,15 @@ def serve_on_host(
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
+
+
+def ends_within(process: Served, seconds: float) -> bool:
+    """Wait for the end of a server; whether it came."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def inherited(*, without: tuple[str, ...] = ()) -> dict[str, str]:

@@ -45,13 +45,14 @@ def prefixes(python: Path) -> tuple[Path, ...]:
     except OSError:
         lines = []
     said = {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
-    if not said.get("home"):
+    is_virtual = os.path.isabs(said.get("home", ""))
+    if not is_virtual:
         found = tuple(dict.fromkeys(place for place in (folder, _installation(python)) if _is_python(place)))
     else:
         home = Path(said["home"])
         places = (home.parent, _installation(home / "python3"), _installation(python))
         found = (folder, *dict.fromkeys(place for place in places if _is_python(place)))
-    if not python.is_file() or len(found) < (2 if said.get("home") else 1):
+    if not python.is_file() or len(found) < (2 if is_virtual else 1):
         raise UserError(f"{python} is not the interpreter of a Python: its standard library is not where it should be")
     return found
 
