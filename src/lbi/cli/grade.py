@@ -111,7 +111,7 @@ async def _row(catalog: Catalog, prediction: Prediction, official: bool, unsafe:
     row |= {"resolved": verdict.resolved, "reason": verdict.reason}
     if official:
         cases = [(built.instance, prediction.model_patch, verdict)]
-        reports = await asyncio.to_thread(official_reports, cases)
+        reports = await asyncio.to_thread(official_reports, cases, unsafe=unsafe)
         row["official"] = bool(reports[prediction.instance_id]["resolved"])
     return row
 
