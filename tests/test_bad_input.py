@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -12,6 +13,9 @@ from typing import Any
 import pytest
 
 from lbi.config import MOST_STEPS, load_config, resolve
+from lbi.documents.apart import ReadingApart
+from lbi.documents.corpus import DocumentSource, read_corpus
+from lbi.documents.reading import TOO_MUCH_MEMORY, TOO_MUCH_TIME, Text
 from lbi.errors import UserError
 from lbi.evaluation.benchmark import load_benchmark
 from lbi.evaluation.holdout import held_out_sections, tasks_wanted
@@ -255,3 +259,109 @@ def test_as_many_tasks_are_wanted_as_before_without_counting_up_to_them() -> Non
         ):
             sections += 1
         assert tasks_wanted(config) == each * sections
+
+
+# folders of documents, and what a reader takes
+
+
+def names_skipped(folder: Path) -> dict[str, str]:
+    corpus = read_corpus([DocumentSource(path=str(folder))])
+    assert [document.title for document in corpus.documents] == ["guide"]
+    return {skipped.source.partition("/")[2]: skipped.reason for skipped in corpus.skipped}
+
+
+def docs(tmp_path: Path) -> Path:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "guide.md").write_text("Press Save to save. " * 20)
+    return tmp_path / "docs"
+
+
+def test_loops_of_links_are_named_and_not_followed(tmp_path: Path) -> None:
+    folder = docs(tmp_path)
+    (folder / "a.md").symlink_to("b.md")
+    (folder / "b.md").symlink_to("a.md")
+    (folder / "self.md").symlink_to("self.md")
+    (folder / "up").symlink_to("..")
+    (folder / "here").symlink_to(".")
+    (folder / "sub").mkdir()
+    (folder / "sub" / "back").symlink_to("..")
+    assert names_skipped(folder) == {
+        **dict.fromkeys(["a.md", "b.md", "self.md"], "a link that leads in circles"),
+        "up": "a link to outside of the folder",
+        **dict.fromkeys(["here", "sub/back"], "a link to a folder"),
+    }
+
+
+def test_a_folder_of_2500_folders_in_each_other_is_read_as_far_as_it_is_of_use(tmp_path: Path) -> None:
+    folder = docs(tmp_path)
+    at = os.open(folder, os.O_RDONLY)
+    for _ in range(2_500):
+        os.mkdir("d", dir_fd=at)
+        deeper = os.open("d", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = deeper
+    os.close(at)
+    try:
+        [reason] = names_skipped(folder).values()
+        assert reason == "more than 50 folders deep"
+    finally:
+        subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("path", ["loop", "~nobody-at-all/docs", "a\0b"])
+def test_a_source_that_is_no_place_is_the_users_error(path: str, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    for key, value in [("documents", [{"path": path}]), ("benchmark", f"{path}.toml")]:
+        config = resolve({key: value}, "run.toml", base=tmp_path)
+        with pytest.raises(UserError) as raised:
+            read_corpus(config.documents) if key == "documents" else load_benchmark(str(config.benchmark))
+        assert "\n" not in str(raised.value)
+
+
+TOO_MUCH = {
+    # names that stand for ten of the next one each
+    "laugh.rst": "\n".join([f".. |a{n}| replace:: {f'|a{n + 1}| ' * 10}" for n in range(9)] + [".. |a9| replace:: x"])
+    + "\n\n|a0|\n",
+    "nested.html": "<footer><p>x" * 100_000,
+    "brackets.md": "![" * 100_000,
+    "macros.trac": "[[A(" * 100_000,
+    "heading.trac": "= a" + " #a" * 100_000,
+    "brackets.py": "(" * 100_000,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TOO_MUCH)
+def test_no_document_takes_more_than_its_share_of_time_and_memory(name: str, tmp_path: Path) -> None:
+    folder = docs(tmp_path)
+    (folder / name).write_text(TOO_MUCH[name])
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    corpus = read_corpus([DocumentSource(path=str(folder), code=name.endswith(".py"))])
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 15
+    assert "guide" in {document.title for document in corpus.documents}
+    sources = {document.source for document in corpus.documents} | {each.source for each in corpus.skipped}
+    assert f"docs/{name}" in sources
+
+
+def test_a_document_that_takes_too_long_is_named_and_the_next_one_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    laugh, guide = TOO_MUCH["laugh.rst"], "Save\n====\n\n" + "Press Save. " * 30 + "\n\n.. note:: now\n"
+    corpus = read_corpus(
+        [
+            DocumentSource(text=laugh, format="rst", title="laugh"),
+            DocumentSource(text=guide, format="rst", title="guide"),
+        ]
+    )
+    assert [document.title for document in corpus.documents] == ["guide"]
+    [skipped] = corpus.skipped
+    assert skipped.source == "laugh"
+    assert skipped.reason in (TOO_MUCH_TIME, TOO_MUCH_MEMORY)
+
+
+def test_readers_see_no_variable_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-of-the-run")
+    with ReadingApart() as apart:
+        apart.read(Text("a::\n\n" + "Press Save. " * 300, "rst"))
+        assert apart._process is not None
+        environ = Path(f"/proc/{apart._process.pid}/environ").read_bytes()
+    assert b"sk-secret" not in environ

@@ -6,6 +6,7 @@ Everything that is wrong with a config is told at once: each unknown key with th
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import reprlib
 from pathlib import Path
@@ -337,19 +338,27 @@ def anchor(raw: dict[str, Any], base: Path) -> None:
         raw[key] = [_at(base, one) for one in value] if isinstance(value, list) else _at(base, value)
     shell = raw.get("shell", {})
     if isinstance(shell, dict) and isinstance(folder := shell.get("repository"), str) and folder:
-        shell["repository"] = str((base / Path(folder).expanduser()).resolve())
+        shell["repository"] = _real(base, folder)
     sources = raw.get("documents", [])
     for source in sources if isinstance(sources, list) else []:
         path = source.get("path", "") if isinstance(source, dict) else ""
         if isinstance(path, str) and path and "://" not in path:
-            source["path"] = str((base / Path(path).expanduser()).resolve())
+            source["path"] = _real(base, path)
 
 
 def _at(base: Path, value: Any) -> Any:
     """A file's path from where the config lies; a shipped name stays."""
     if isinstance(value, str) and value.endswith((".toml", ".json", ".jsonl", ".parquet")):
-        return str((base / value).resolve())
+        return _real(base, value, home=False)
     return value
+
+
+def _real(base: Path, path: str, *, home: bool = True) -> str:
+    """An absolute path, as far as links lead anywhere; what is none stays as it was written, and is not found."""
+    try:
+        return os.path.realpath(base / (Path(path).expanduser() if home else path))
+    except (RuntimeError, ValueError):  # a home of nobody, a zero byte
+        return path
 
 
 # what is wrong with a config

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -84,10 +85,10 @@ def _configs() -> Rows:
     """Config files here and in ./configs by their paths, and those shipped by their names."""
     files = [*sorted(Path().glob("*.toml")), *sorted(Path("configs").glob("*.toml"))]
     shipped = shipped_configs()
-    ours = {file.resolve() for file in shipped.values()}
-    return _files_listed({str(file): file for file in files if file.resolve() not in ours and _is_config(file)}, "") + (
-        _files_listed(shipped, plugins.OURS)
-    )
+    ours = {os.path.realpath(file) for file in shipped.values()}
+    return _files_listed(
+        {str(file): file for file in files if os.path.realpath(file) not in ours and _is_config(file)}, ""
+    ) + (_files_listed(shipped, plugins.OURS))
 
 
 def _examples() -> Rows:
