@@ -255,6 +255,9 @@ def report(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     tables: Annotated[bool, typer.Option("--tables", help="Print all tables.")] = False,
     open_: Annotated[bool, typer.Option("--open", help="Show the report in the browser.")] = False,
+    salvage: Annotated[
+        bool, typer.Option("--salvage", help="Of a damaged run: what can still be read, copied to RUN/salvaged.")
+    ] = False,
     json: Json = False,
 ) -> int:
     """Print the result of a run and write its report anew.
@@ -263,7 +266,7 @@ def report(
     """
     from lbi.cli.report import report
 
-    return report(run, tables, open_, json)
+    return report(run, tables, open_, json, salvage)
 
 
 @_command

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from typing import BinaryIO, Protocol, cast
+from typing import IO, Protocol, cast
 
 from lbi import plugins
 from lbi.documents.sections import LONGEST, SHORTEST, Page, Section, fit
@@ -94,7 +94,7 @@ def _reader_of(text: Text) -> Reader:
 # the process
 
 
-def receive(stream: BinaryIO, most: int) -> bytes | None:
+def receive(stream: IO[bytes], most: int) -> bytes | None:
     """One message; None at the end of the stream, and for one that is longer than ``most``."""
     head = stream.read(LENGTH.size)
     if len(head) < LENGTH.size or LENGTH.unpack(head)[0] > most:
@@ -103,7 +103,7 @@ def receive(stream: BinaryIO, most: int) -> bytes | None:
     return message if len(message) == LENGTH.unpack(head)[0] else None
 
 
-def send(stream: BinaryIO, message: bytes) -> None:
+def send(stream: IO[bytes], message: bytes) -> None:
     stream.write(LENGTH.pack(len(message)) + message)
     stream.flush()
 
