@@ -278,7 +278,7 @@ def test_paths_in_settings_are_meant_from_where_the_command_runs(config: Path, t
 
 
 def test_all_mistakes_of_a_config_are_told_at_once(tmp_path: Path) -> None:
-    (tmp_path / "lbi.toml").write_text(
+    (tmp_path / "lbi.storage.toml").write_text(
         'workers = "many"\nrollouts = 3\n[evaluation]\ntaks = 3\n'
         '[models]\nprcies = {}\n[synthesis]\nfilters = "repeat"\n'
     )
@@ -376,7 +376,9 @@ def test_documents_that_cannot_be_read_are_named(config: Path, tmp_path: Path) -
     assert [Path(skipped["source"]).name for skipped in found["skipped"]] == ["empty.md", "image.md"]
     assert all(skipped["reason"] for skipped in found["skipped"])
     url = ("--url", "http://127.0.0.1:9")
-    line = refused_after("init", *url, "--docs", tmp_path / "image.md", "--out", tmp_path / "lbi.toml", cwd=tmp_path)
+    line = refused_after(
+        "init", *url, "--docs", tmp_path / "image.md", "--out", tmp_path / "lbi.storage.toml", cwd=tmp_path
+    )
     assert "no document could be read" in line
 
 
@@ -626,7 +628,7 @@ def test_init_looks_at_the_site_and_writes_a_config_that_runs(site: str, tmp_pat
     assert suggested is not None
     planned = answer("run", *suggested[1].split(), "--dry-run", cwd=tmp_path)
     assert planned["expected"]["cost"] < int(suggested[2]), "the budget that is suggested is enough"
-    config = load_config(tmp_path / "lbi.toml")
+    config = load_config(tmp_path / "lbi.storage.toml")
     assert (config.url, config.documents[0].path) == (site, str(tmp_path / "docs"))
     assert answer("run", "--dry-run", cwd=tmp_path)["documents"] == 1
     assert "is there already" in refused("init", "--url", site, "--docs", "docs", cwd=tmp_path)
@@ -637,9 +639,9 @@ def test_init_looks_at_the_site_and_writes_a_config_that_runs(site: str, tmp_pat
 
 
 def test_init_writes_economical_settings_and_how_lbi_starts_the_application(tmp_path: Path) -> None:
-    init._write(tmp_path / "lbi.toml", tmp_path / "tasks.toml", "kitchen", "http://localhost:3000", ["docs"])
-    text = (tmp_path / "lbi.toml").read_text()
-    config = load_config(tmp_path / "lbi.toml")
+    init._write(tmp_path / "lbi.storage.toml", tmp_path / "tasks.toml", "kitchen", "http://localhost:3000", ["docs"])
+    text = (tmp_path / "lbi.storage.toml").read_text()
+    config = load_config(tmp_path / "lbi.storage.toml")
     assert (config.labelling.spans, config.synthesis.compose, config.evaluation.tasks) == ("informative", 8, 20)
     _, _, lines = text.partition("#\n# name = ")
     (tmp_path / "kitchen.toml").write_text(("# name = " + lines).replace("\n# ", "\n").replace("\n#\n", "\n\n")[2:])
@@ -653,7 +655,7 @@ def test_init_writes_nothing_for_a_site_that_does_not_answer(tmp_path: Path) -> 
     (tmp_path / "guide.md").write_text("# Cooking\n\n" + "Press Cook, and what the recipe says is cooked. " * 5)
     line = refused_after("init", "--url", "http://127.0.0.1:9", "--docs", "guide.md", cwd=tmp_path)
     assert "http://127.0.0.1:9 does not answer in the browser" in line
-    assert not (tmp_path / "lbi.toml").exists()
+    assert not (tmp_path / "lbi.storage.toml").exists()
 
 
 def refused_after(*arguments: str | Path, cwd: Path) -> str:

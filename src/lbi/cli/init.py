@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shlex
 from pathlib import Path
@@ -188,7 +189,7 @@ def _from(out: Path, source: str) -> str:
     """A path as the config names it: from the folder of the config."""
     if "://" in source:
         return source
-    path, folder = Path(source).expanduser().resolve(), out.resolve().parent
+    path, folder = Path(os.path.realpath(Path(source).expanduser())), out.resolve().parent
     return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
 
 
