@@ -17,7 +17,7 @@ from functools import cache
 from typing import IO, Protocol, cast
 
 from lbi import plugins
-from lbi.documents.sections import LONGEST, SHORTEST, Section, fit
+from lbi.documents.sections import LONGEST, SHORTEST, DocumentPage, Section, fit
 
 SECONDS = 10  # of computing time for one document
 MEMORY = 2 << 30  # bytes of the whole process
