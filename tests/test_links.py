@@ -21,6 +21,7 @@ from lbi.benchmarks.swebench.instance import Instance, Mutated
 from lbi.benchmarks.swebench.mutations.run import candidates, content_of, fingerprint
 from lbi.benchmarks.swebench.patches import PatchError, apply, changed, difference, paths_in
 from lbi.benchmarks.swebench.sdists import _unpack
+from lbi.environments.shell import documents_of
 from lbi.environments.shell.environment import ShellEnvironments, ShellSettings
 from lbi.errors import UserError
 from lbi.records import Task
@@ -190,6 +191,13 @@ def test_sources_behind_links_are_neither_read_nor_mutated(built: Built, outside
             candidates(built.tree, [path], seed=0)
         with pytest.raises(UserError, match="passes through a link"):
             content_of(built.tree, path)
+
+
+def test_a_read_me_that_is_a_link_out_is_no_document(project: Path, outside: Path) -> None:
+    (project / "INSTALL.md").symlink_to(outside / "test_till.py")
+    (project / "docs").symlink_to(outside)
+    (project / "HACKING.md").symlink_to("README.md")
+    assert [Path(source.path).name for source in documents_of(project)] == ["HACKING.md", "README.md"]
 
 
 # archives
