@@ -6,6 +6,7 @@ Every input is harmless: what would be written or removed where it should not be
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import json
 import tarfile
@@ -23,9 +24,10 @@ from lbi.benchmarks.swebench.patches import PatchError, apply, changed, differen
 from lbi.benchmarks.swebench.sdists import _unpack
 from lbi.environments.shell import documents_of
 from lbi.environments.shell.environment import ShellEnvironments, ShellSettings
-from lbi.errors import UserError
+from lbi.errors import EnvironmentFailure, UserError
 from lbi.records import Task
 from lbi.sandbox.backends import open_sandbox
+from lbi.sandbox.beneath import Beneath
 from repository_with_tests import PASSING, TESTS, contents, ground_of, write_repository
 from small_repository import needs_bubblewrap, repository
 
@@ -173,6 +175,20 @@ def test_modes_links_binaries_and_names_of_every_alphabet_are_part_of_a_patch(tm
     apply(patch, old)
     assert changed(old, new) == []
     assert paths_in("--- a/x.sql\n+++ b/x.sql\n@@ -1,2 +1 @@\n--- a/y\n-- b\n+-- a\n") == ["x.sql"]
+
+
+def test_a_full_disk_is_no_fault_of_a_patch(built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Beneath, "write", full)
+    with pytest.raises(EnvironmentFailure, match="No space left"):
+        patched(built, addition("new"))
+
+
+def test_a_patch_that_is_no_text_does_not_apply(built: Built) -> None:
+    with pytest.raises(PatchError, match="is no text"):
+        apply("\ud800", built.tree)
 
 
 # a repository that is mutated
