@@ -6,6 +6,7 @@ Every input is harmless: what would be written or removed where it should not be
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import json
 import tarfile
@@ -21,10 +22,12 @@ from lbi.benchmarks.swebench.instance import Instance, Mutated
 from lbi.benchmarks.swebench.mutations.run import candidates, content_of, fingerprint
 from lbi.benchmarks.swebench.patches import PatchError, apply, changed, difference, paths_in
 from lbi.benchmarks.swebench.sdists import _unpack
+from lbi.environments.shell import documents_of
 from lbi.environments.shell.environment import ShellEnvironments, ShellSettings
-from lbi.errors import UserError
+from lbi.errors import EnvironmentFailure, UserError
 from lbi.records import Task
 from lbi.sandbox.backends import open_sandbox
+from lbi.sandbox.beneath import Beneath
 from repository_with_tests import PASSING, TESTS, contents, ground_of, write_repository
 from small_repository import needs_bubblewrap, repository
 
@@ -174,6 +177,20 @@ def test_modes_links_binaries_and_names_of_every_alphabet_are_part_of_a_patch(tm
     assert paths_in("--- a/x.sql\n+++ b/x.sql\n@@ -1,2 +1 @@\n--- a/y\n-- b\n+-- a\n") == ["x.sql"]
 
 
+def test_a_full_disk_is_no_fault_of_a_patch(built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Beneath, "write", full)
+    with pytest.raises(EnvironmentFailure, match="No space left"):
+        patched(built, addition("new"))
+
+
+def test_a_patch_that_is_no_text_does_not_apply(built: Built) -> None:
+    with pytest.raises(PatchError, match="is no text"):
+        apply("\ud800", built.tree)
+
+
 # a repository that is mutated
 
 
@@ -190,6 +207,13 @@ def test_sources_behind_links_are_neither_read_nor_mutated(built: Built, outside
             candidates(built.tree, [path], seed=0)
         with pytest.raises(UserError, match="passes through a link"):
             content_of(built.tree, path)
+
+
+def test_a_read_me_that_is_a_link_out_is_no_document(project: Path, outside: Path) -> None:
+    (project / "INSTALL.md").symlink_to(outside / "test_till.py")
+    (project / "docs").symlink_to(outside)
+    (project / "HACKING.md").symlink_to("README.md")
+    assert [Path(source.path).name for source in documents_of(project)] == ["HACKING.md", "README.md"]
 
 
 # archives

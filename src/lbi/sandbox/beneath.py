@@ -120,12 +120,17 @@ class Beneath:
 
     def names(self, folder: str = "") -> list[tuple[str, int]]:
         """(name, kind of file as in stat.S_IFMT) of what is in a folder, by name."""
-        handle = self.open(folder, _FOLDER) if folder else os.open(".", _FOLDER, dir_fd=self._handle)
-        try:
-            with os.scandir(handle) as entries:
-                return sorted((entry.name, _kind(entry)) for entry in entries)
-        finally:
-            os.close(handle)
+        with self._scanned(folder) as entries:
+            return sorted((entry.name, _kind(entry)) for entry in entries)
+
+    def listing(self, folder: str = "") -> dict[str, os.stat_result]:
+        """What each file, folder and link in a folder is, by name."""
+        found = {}
+        with self._scanned(folder) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):  # it went just now
+                    found[entry.name] = entry.stat(follow_symlinks=False)
+        return found
 
     def walk(self, skip: Collection[str] = (), folder: str = "") -> Iterator[tuple[str, int]]:
         """(path, kind) of all that is no folder, below a folder; folders called as in ``skip`` are left out."""
@@ -215,6 +220,15 @@ class Beneath:
                 folders.pop()
 
     # inside
+
+    @contextlib.contextmanager
+    def _scanned(self, folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+        handle = self.open(folder, _FOLDER) if folder else os.open(".", _FOLDER, dir_fd=self._handle)
+        try:
+            with os.scandir(handle) as entries:
+                yield entries
+        finally:
+            os.close(handle)
 
     @contextlib.contextmanager
     def _parent(self, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:

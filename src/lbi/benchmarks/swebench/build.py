@@ -14,7 +14,7 @@ from lbi.benchmarks.swebench.patches import PatchError, apply, changed, differen
 from lbi.benchmarks.swebench.recipes import Recipe, draft
 from lbi.benchmarks.swebench.sdists import unpacked
 from lbi.benchmarks.swebench.test_results import ANY_SOURCE
-from lbi.errors import UserError
+from lbi.errors import EnvironmentFailure, UserError
 from lbi.sandbox import beneath
 from lbi.sandbox.beneath import Beneath, Refused
 
@@ -97,18 +97,21 @@ def patched(built: Built, patch: str) -> tempfile.TemporaryDirectory[str]:
     """A temporary copy of the tree, in its folder ``repository``, with a patch and the tests that grade it.
 
     The tests replace whatever the patch made of them; where a link or a file is in their way, the patch put it there.
-    Raises PatchError.
+    Raises PatchError, and EnvironmentFailure where this machine is at fault.
     """
     scratch: tempfile.TemporaryDirectory[str] = tempfile.TemporaryDirectory(prefix="lbi-graded-")
     folder = Path(scratch.name) / "repository"
     with ExitStack() as unless_it_applies:
         unless_it_applies.callback(scratch.cleanup)
         folder.mkdir()
-        with Beneath(built.tree) as source, Beneath(folder) as tree:
-            beneath.copy(source, tree)
-            apply(patch, folder)
-            for path, content in built.tests.items():
-                _write(tree, path, content)
+        try:
+            with Beneath(built.tree) as source, Beneath(folder) as tree:
+                beneath.copy(source, tree)
+                apply(patch, folder)
+                for path, content in built.tests.items():
+                    _write(tree, path, content)
+        except OSError as error:
+            raise EnvironmentFailure(f"cannot copy {built.tree}: {error.strerror or error}") from None
         unless_it_applies.pop_all()
     return scratch
 

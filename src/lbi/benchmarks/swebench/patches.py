@@ -14,9 +14,12 @@ from pathlib import Path, PurePosixPath
 from lbi.errors import EnvironmentFailure
 from lbi.sandbox.beneath import LINK, Beneath, Refused, parts
 from lbi.sandbox.git import Git, fresh_git
+from lbi.sandbox.host import Ended
 
 TEST_FOLDERS = frozenset({"test", "tests", "testing"})
 DEEPEST = 256  # folders on the way to a file
+#: errors that are no fault of whoever wrote a patch: full disks, and the like
+MACHINE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EROFS})
 _SIDE = re.compile(r'(?:---|\+\+\+) (?P<name>"[^/]*/.*"|[^/\t]+/[^\t]*)')
 _MOVED = re.compile(r"(?:rename|copy) (?:from|to) (?P<name>.*)")
 _BOTH = re.compile(r'diff --git (?:a/(?P<same>.+) b/(?P=same)|(?P<quoted>"a/.*") "b/.*")')
@@ -65,7 +68,10 @@ def edited(path: str, old: bytes, new: bytes) -> str:
 
 
 def apply(patch: str, folder: Path) -> None:
-    """Change a folder by a patch; all of it or nothing. Raises PatchError, also for a link in its way."""
+    """Change a folder by a patch; all of it or nothing.
+
+    Raises PatchError, also for a link in its way, and EnvironmentFailure where this machine is at fault.
+    """
     if not patch.strip():
         return
     text = patch if patch.endswith("\n") else patch + "\n"
@@ -78,8 +84,11 @@ def apply(patch: str, folder: Path) -> None:
             _write(tree, changes)
     except Refused as error:
         raise PatchError(str(error)) from None
+    except UnicodeEncodeError:
+        raise PatchError("the patch is no text") from None
     except OSError as error:
-        raise PatchError(f"{error.filename or 'the patch'}: {error.strerror or error}") from None
+        said = f"{error.filename or 'the patch'}: {error.strerror or error}"
+        raise (EnvironmentFailure if error.errno in MACHINE else PatchError)(said) from None
 
 
 def paths_in(patch: str) -> list[str]:
@@ -111,7 +120,7 @@ def _headers(patch: str) -> Iterator[str]:
 def _is_within(path: str) -> bool:
     """Whether a name could be that of a file of the folder; git refuses the others."""
     try:
-        return bool(parts(path))
+        return ".git" not in (part.lower() for part in parts(path))
     except Refused:
         return False
 
@@ -182,9 +191,10 @@ def _difference(old: dict[str, Item], new: dict[str, Item]) -> str:
 
 def _applied(patch: str, before: dict[str, Item]) -> dict[str, Item]:
     """What a patch makes of some files. Raises PatchError."""
+    content = patch.encode("utf-8", "surrogateescape")
     with fresh_git() as git:
         _index(git, before, "before")
-        done = git.run("apply", "--cached", "--whitespace=nowarn", "-", stdin=patch.encode("utf-8", "surrogateescape"))
+        done = _ran(git, "apply", "--cached", "--whitespace=nowarn", "-", stdin=content)
         if done.exit_code:
             said = done.errors.decode("utf-8", "surrogateescape").strip()
             raise PatchError(_BEYOND.sub(r"\1 passes through a link", said) or "the patch does not apply")
@@ -222,7 +232,14 @@ def _contents(git: Git, blobs: Iterable[str]) -> list[bytes]:
 
 
 def _done(git: Git, *arguments: str, stdin: bytes = b"") -> bytes:
-    done = git.run(*arguments, stdin=stdin)
+    done = _ran(git, *arguments, stdin=stdin)
     if done.exit_code:
         raise EnvironmentFailure(f"git {arguments[0]} failed: {done.last_errors(3)}")
     return done.output
+
+
+def _ran(git: Git, *arguments: str, stdin: bytes) -> Ended:
+    try:
+        return git.run(*arguments, stdin=stdin)
+    except OSError as error:
+        raise EnvironmentFailure(f"git {arguments[0]} could not run: {error}") from None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -99,15 +100,19 @@ def copy_tree(source: str, target: str) -> None:
 
 def _touched(lower: Beneath, merged: Beneath, upper: Beneath, folder: str) -> Iterator[str]:
     """Files in an overlay's upper folder, and those that are gone from folders in it."""
-    for name in _names(upper, folder):
-        path = os.path.join(folder, name)
-        if upper.is_folder(path):
-            yield from _touched(lower, merged, upper, path)
-        else:
-            yield from _below(lower, path)
-        yield path
-    for name in set(_names(lower, folder)) - set(_names(merged, folder)):
-        yield from _below(lower, os.path.join(folder, name))
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        for name, kind in _names(upper, here).items():
+            path = os.path.join(here, name)
+            if kind == stat.S_IFDIR:
+                waiting.append(path)
+            else:
+                yield from _below(lower, path)
+            yield path
+        gone = _names(lower, here)
+        for name in gone.keys() - _names(merged, here).keys() if gone else ():
+            yield from _below(lower, os.path.join(here, name))
 
 
 def _below(tree: Beneath, path: str) -> Iterator[str]:
@@ -115,31 +120,40 @@ def _below(tree: Beneath, path: str) -> Iterator[str]:
     if not tree.is_folder(path):
         yield path
         return
-    for name in _names(tree, path):
-        yield from _below(tree, os.path.join(path, name))
+    with contextlib.suppress(OSError):
+        yield from (inner for inner, _ in tree.walk(skip=(".git",), folder=path))
 
 
 def _all(lower: Beneath, merged: Beneath, folder: str) -> Iterator[str]:
     """Files that may differ, judged by size and time first."""
-    for name in {*_names(lower, folder), *_names(merged, folder)}:
-        path = os.path.join(folder, name)
-        if lower.is_folder(path) or merged.is_folder(path):
-            yield from _all(lower, merged, path)
-        if not _alike(lower, merged, path):
-            yield path
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        old, new = _listing(lower, here), _listing(merged, here)
+        for name in old.keys() | new.keys():
+            path = os.path.join(here, name)
+            sides = [side[name] for side in (old, new) if name in side]
+            if any(stat.S_ISDIR(status.st_mode) for status in sides):
+                waiting.append(path)
+            if len(sides) < 2 or _seen(sides[0]) != _seen(sides[1]):
+                yield path
 
 
-def _alike(one: Beneath, other: Beneath, path: str) -> bool:
+def _seen(status: os.stat_result) -> tuple[int, int, int]:
+    return (status.st_mode, status.st_size, status.st_mtime_ns)
+
+
+def _listing(tree: Beneath, folder: str) -> dict[str, os.stat_result]:
+    """What git would look at in a folder; nothing where there is no folder."""
     try:
-        first, second = one.look(path), other.look(path)
+        return {name: status for name, status in tree.listing(folder).items() if name != ".git"}
     except OSError:
-        return False
-    return (first.st_mode, first.st_size, first.st_mtime_ns) == (second.st_mode, second.st_size, second.st_mtime_ns)
+        return {}
 
 
-def _names(tree: Beneath, folder: str) -> list[str]:
-    """The names that git would look at in a folder; none where there is no folder."""
+def _names(tree: Beneath, folder: str) -> dict[str, int]:
+    """The same by kind."""
     try:
-        return [name for name, _ in tree.names(folder) if name != ".git"]
+        return {name: kind for name, kind in tree.names(folder) if name != ".git"}
     except OSError:
-        return []
+        return {}
