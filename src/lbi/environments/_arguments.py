@@ -59,7 +59,7 @@ def bound(
     Raises ValueError for a name that the action does not have, for one that is given twice, and for a gap. With
     ``optional_first`` the first one may be left out.
     """
-    known = {other: name for name, others in reversed(names.items()) for other in (name, *others)}
+    known = {other: name for name, others in reversed(list(names.items())) for other in (name, *others)}
     placed = [argument for argument in arguments if not argument.name]
     given: dict[int, Argument] = {}
     for argument in arguments:
