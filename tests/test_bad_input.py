@@ -40,7 +40,7 @@ OUT_OF_RANGE = [
     ("evaluation.tasks", -1),
     ("evaluation.tasks", 10**12),
     ("evaluation.growth", [1.5]),
-    ("evaluation.growth", [0.0]),
+    ("evaluation.growth", [-0.1]),
     ("retrieval.m1", -1),
     ("retrieval.documents", 10**9),
     ("labelling.together", 10**9),

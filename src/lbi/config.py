@@ -43,7 +43,7 @@ def _addressed(address: str) -> str:
 
 Name = Annotated[str, AfterValidator(_named)]
 Address = Annotated[str, AfterValidator(_addressed)]
-Share = Annotated[float, Field(gt=0, le=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Steps = Annotated[StrictInt, Field(ge=1, le=MOST_STEPS)]
 Shown = Annotated[StrictInt, Field(ge=0, le=1_000)]
 Seed = Annotated[StrictInt, Field(ge=0, le=LAST_SEED)]

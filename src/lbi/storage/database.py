@@ -239,6 +239,10 @@ class Store:
         text = self._unpack.decompress(reply).decode()
         return Reply(text=text, model=model, usage=Usage.model_validate_json(usage))
 
+    def has_answer_of(self, model: str) -> bool:
+        """Whether a model has answered a call of this run."""
+        return bool(self._rows("SELECT 1 FROM call WHERE model = ? LIMIT 1", (model,)))
+
     def call_keys(self) -> set[str]:
         return {row[0] for row in self._rows("SELECT key FROM call")}
 
