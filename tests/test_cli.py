@@ -237,7 +237,7 @@ def test_a_dry_run_takes_lengths_from_the_run_that_is_there(config: Path, tmp_pa
 def test_mistakes_in_a_config_are_named_with_the_nearest_right_thing(config: Path, tmp_path: Path) -> None:
     assert "did you mean 'tasks'?" in refused("run", config, "--set", "evaluation.taks=3")
     assert "no config file" in refused("run", tmp_path / "none.toml")
-    assert "There is no lbi.toml here" in refused("run", cwd=tmp_path)
+    assert "There is no lbi.storage.toml here" in refused("run", cwd=tmp_path)
     assert "a folder without a run" in refused("run", tmp_path)
     assert "--set takes KEY=VALUE" in refused("run", config, "--set", "workers")
     assert "not a table" in refused("run", config, "--set", "name.first=x")
@@ -285,7 +285,7 @@ def test_all_mistakes_of_a_config_are_told_at_once(tmp_path: Path) -> None:
     ran = lbi_here("run", cwd=tmp_path)
     assert (ran.returncode, ran.stdout) == (2, "")
     headline, *lines = ran.stderr.splitlines()
-    assert headline == "lbi: lbi.toml: 5 mistakes"
+    assert headline == "lbi: lbi.storage.toml: 5 mistakes"
     assert sorted(lines) == [
         "  synthesis.filters: should be a list (got 'repeat')",
         "  unknown key 'evaluation.taks'; did you mean 'tasks'?",
@@ -624,7 +624,7 @@ def test_init_looks_at_the_site_and_writes_a_config_that_runs(site: str, tmp_pat
     ran = lbi("init", "--url", site, "--docs", "docs", cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert "3 elements" in ran.stdout
-    suggested = re.search(r"lbi run lbi.toml (--model \S+) --budget (\d+)usd", ran.stdout)
+    suggested = re.search(r"lbi run lbi.storage.toml (--model \S+) --budget (\d+)usd", ran.stdout)
     assert suggested is not None
     planned = answer("run", *suggested[1].split(), "--dry-run", cwd=tmp_path)
     assert planned["expected"]["cost"] < int(suggested[2]), "the budget that is suggested is enough"

@@ -24,7 +24,7 @@ from lbi.evaluation.benchmark import load_benchmark
 from running import answer, lbi, lbi_here
 
 ROOT = Path(__file__).parents[1]
-EXAMPLES = sorted(file.parent for file in (ROOT / "examples").glob("*/lbi.toml"))
+EXAMPLES = sorted(file.parent for file in (ROOT / "examples").glob("*/lbi.storage.toml"))
 EACH = pytest.mark.parametrize("example", EXAMPLES, ids=lambda folder: folder.name)
 ARMS = "evaluation.arms=[{name='baseline', agent='react'}, {name='backward', agent='icl', data='backward'}]"
 

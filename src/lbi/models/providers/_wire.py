@@ -18,7 +18,7 @@ from lbi.models.providers._left import left
 from lbi.models.registry import Settings, check_allowed, is_loopback
 from lbi.protocols import Json
 from lbi.records import Left
-from lbi.toml import depth_of
+from lbi.storage.toml import depth_of
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession, StreamReader
