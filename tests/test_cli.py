@@ -237,7 +237,7 @@ def test_a_dry_run_takes_lengths_from_the_run_that_is_there(config: Path, tmp_pa
 def test_mistakes_in_a_config_are_named_with_the_nearest_right_thing(config: Path, tmp_path: Path) -> None:
     assert "did you mean 'tasks'?" in refused("run", config, "--set", "evaluation.taks=3")
     assert "no config file" in refused("run", tmp_path / "none.toml")
-    assert "There is no lbi.storage.toml here" in refused("run", cwd=tmp_path)
+    assert "There is no lbi.toml here" in refused("run", cwd=tmp_path)
     assert "a folder without a run" in refused("run", tmp_path)
     assert "--set takes KEY=VALUE" in refused("run", config, "--set", "workers")
     assert "not a table" in refused("run", config, "--set", "name.first=x")
@@ -278,14 +278,14 @@ def test_paths_in_settings_are_meant_from_where_the_command_runs(config: Path, t
 
 
 def test_all_mistakes_of_a_config_are_told_at_once(tmp_path: Path) -> None:
-    (tmp_path / "lbi.storage.toml").write_text(
+    (tmp_path / "lbi.toml").write_text(
         'workers = "many"\nrollouts = 3\n[evaluation]\ntaks = 3\n'
         '[models]\nprcies = {}\n[synthesis]\nfilters = "repeat"\n'
     )
     ran = lbi_here("run", cwd=tmp_path)
     assert (ran.returncode, ran.stdout) == (2, "")
     headline, *lines = ran.stderr.splitlines()
-    assert headline == "lbi: lbi.storage.toml: 5 mistakes"
+    assert headline == "lbi: lbi.toml: 5 mistakes"
     assert sorted(lines) == [
         "  synthesis.filters: should be a list (got 'repeat')",
         "  unknown key 'evaluation.taks'; did you mean 'tasks'?",
@@ -376,9 +376,7 @@ def test_documents_that_cannot_be_read_are_named(config: Path, tmp_path: Path) -
     assert [Path(skipped["source"]).name for skipped in found["skipped"]] == ["empty.md", "image.md"]
     assert all(skipped["reason"] for skipped in found["skipped"])
     url = ("--url", "http://127.0.0.1:9")
-    line = refused_after(
-        "init", *url, "--docs", tmp_path / "image.md", "--out", tmp_path / "lbi.storage.toml", cwd=tmp_path
-    )
+    line = refused_after("init", *url, "--docs", tmp_path / "image.md", "--out", tmp_path / "lbi.toml", cwd=tmp_path)
     assert "no document could be read" in line
 
 
@@ -624,11 +622,11 @@ def test_init_looks_at_the_site_and_writes_a_config_that_runs(site: str, tmp_pat
     ran = lbi("init", "--url", site, "--docs", "docs", cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert "3 elements" in ran.stdout
-    suggested = re.search(r"lbi run lbi.storage.toml (--model \S+) --budget (\d+)usd", ran.stdout)
+    suggested = re.search(r"lbi run lbi.toml (--model \S+) --budget (\d+)usd", ran.stdout)
     assert suggested is not None
     planned = answer("run", *suggested[1].split(), "--dry-run", cwd=tmp_path)
     assert planned["expected"]["cost"] < int(suggested[2]), "the budget that is suggested is enough"
-    config = load_config(tmp_path / "lbi.storage.toml")
+    config = load_config(tmp_path / "lbi.toml")
     assert (config.url, config.documents[0].path) == (site, str(tmp_path / "docs"))
     assert answer("run", "--dry-run", cwd=tmp_path)["documents"] == 1
     assert "is there already" in refused("init", "--url", site, "--docs", "docs", cwd=tmp_path)
@@ -639,9 +637,9 @@ def test_init_looks_at_the_site_and_writes_a_config_that_runs(site: str, tmp_pat
 
 
 def test_init_writes_economical_settings_and_how_lbi_starts_the_application(tmp_path: Path) -> None:
-    init._write(tmp_path / "lbi.storage.toml", tmp_path / "tasks.toml", "kitchen", "http://localhost:3000", ["docs"])
-    text = (tmp_path / "lbi.storage.toml").read_text()
-    config = load_config(tmp_path / "lbi.storage.toml")
+    init._write(tmp_path / "lbi.toml", tmp_path / "tasks.toml", "kitchen", "http://localhost:3000", ["docs"])
+    text = (tmp_path / "lbi.toml").read_text()
+    config = load_config(tmp_path / "lbi.toml")
     assert (config.labelling.spans, config.synthesis.compose, config.evaluation.tasks) == ("informative", 8, 20)
     _, _, lines = text.partition("#\n# name = ")
     (tmp_path / "kitchen.toml").write_text(("# name = " + lines).replace("\n# ", "\n").replace("\n#\n", "\n\n")[2:])
@@ -655,7 +653,7 @@ def test_init_writes_nothing_for_a_site_that_does_not_answer(tmp_path: Path) -> 
     (tmp_path / "guide.md").write_text("# Cooking\n\n" + "Press Cook, and what the recipe says is cooked. " * 5)
     line = refused_after("init", "--url", "http://127.0.0.1:9", "--docs", "guide.md", cwd=tmp_path)
     assert "http://127.0.0.1:9 does not answer in the browser" in line
-    assert not (tmp_path / "lbi.storage.toml").exists()
+    assert not (tmp_path / "lbi.toml").exists()
 
 
 def refused_after(*arguments: str | Path, cwd: Path) -> str:

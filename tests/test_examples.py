@@ -24,7 +24,7 @@ from lbi.evaluation.benchmark import load_benchmark
 from running import answer, lbi, lbi_here
 
 ROOT = Path(__file__).parents[1]
-EXAMPLES = sorted(file.parent for file in (ROOT / "examples").glob("*/lbi.storage.toml"))
+EXAMPLES = sorted(file.parent for file in (ROOT / "examples").glob("*/lbi.toml"))
 EACH = pytest.mark.parametrize("example", EXAMPLES, ids=lambda folder: folder.name)
 ARMS = "evaluation.arms=[{name='baseline', agent='react'}, {name='backward', agent='icl', data='backward'}]"
 
@@ -41,7 +41,7 @@ async def test_an_example_is_complete(example: Path) -> None:
     for file in example.glob("*.toml"):
         assert tomllib.loads(file.read_text())
         assert file.read_text().startswith("# "), f"{file} opens with what it is"
-    config = load_config(example / "lbi.storage.toml")
+    config = load_config(example / "lbi.toml")
     await check_config(config)
     assert config.name == example.name
     assert config.models.default == "offline"
@@ -86,7 +86,7 @@ def test_its_files_are_copied_into_the_state_and_nothing_is_written_beside_them(
 def test_a_shipped_config_or_example_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert shipped.find_config(Path("trac")) == ROOT / "configs" / "trac.toml"
-    assert shipped.find_config(Path("notes")) == ROOT / "examples" / "notes" / "lbi.storage.toml"
+    assert shipped.find_config(Path("notes")) == ROOT / "examples" / "notes" / "lbi.toml"
     assert not shipped.shipped_configs().keys() & shipped.shipped_examples().keys()
     with pytest.raises(UserError, match=r"no config file nots; did you mean notes\?"):
         shipped.find_config(Path("nots"))
@@ -102,7 +102,7 @@ def test_a_file_of_that_name_here_wins_and_a_folder_does_not(tmp_path: Path, mon
     Path("trac").touch()
     assert shipped.find_config(Path("trac")) == Path("trac")
     Path("notes").mkdir()
-    assert shipped.find_config(Path("notes")) == ROOT / "examples" / "notes" / "lbi.storage.toml"
+    assert shipped.find_config(Path("notes")) == ROOT / "examples" / "notes" / "lbi.toml"
     Path("others").mkdir()
     assert shipped.find_config(Path("others")) == Path("others")
 

@@ -342,7 +342,7 @@ def test_the_end_of_a_run_is_a_sentence_a_table_and_what_to_do_next(full: RunFol
             result = Result(task=task, arm=arm, seed=0, score=float(number % 3 == 0), steps=3)
             full.store.put("result", f"{arm}/0/{task}", result)
     console = Console(file=StringIO(), width=width)
-    print_result(console, summary(full), "lbi.storage.toml")
+    print_result(console, summary(full), "lbi.toml")
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert all(len(line) <= width for line in lines if not line.startswith(("Report: ", "Next: ", "  ")))
     table = [line for line in lines if re.match(r"(baseline|backward|arm \d)", line) and "$" in line]

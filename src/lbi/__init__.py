@@ -1,6 +1,6 @@
 """Learn-by-interact: make an agent better at one application by interacting with it (arXiv 2501.10893).
 
-    outcome = lbi.run("lbi.storage.toml", out="runs/mine")           # learn, and measure on held-out tasks
+    outcome = lbi.run("lbi.toml", out="runs/mine")           # learn, and measure on held-out tasks
     with lbi.load_run("runs/mine") as learnt:                # use what was learnt in a program of one's own
         examples = learnt.retrieve("Close the ticket", lbi.Observation(text="...", url="/ticket/7"))
 

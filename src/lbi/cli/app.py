@@ -116,7 +116,7 @@ def _root(
 Config = Annotated[
     Path | None,
     typer.Argument(
-        help="Config file, name of one shipped, or the folder of a run to continue.", show_default="lbi.storage.toml"
+        help="Config file, name of one shipped, or the folder of a run to continue.", show_default="lbi.toml"
     ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/NAME")]
@@ -362,7 +362,7 @@ def check(
 def init(
     url: Annotated[str, typer.Option(help="Where the application runs, such as http://localhost:3000.")],
     docs: Annotated[list[str], typer.Option(help="Its documentation: file, folder or URL; may be repeated.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Config file to write.")] = Path("lbi.storage.toml"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Config file to write.")] = Path("lbi.toml"),
     tasks: Annotated[
         Path | None, typer.Option(help="Template for held-out tasks to write.", show_default="tasks.toml beside it")
     ] = None,

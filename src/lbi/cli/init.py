@@ -1,4 +1,4 @@
-"""init: address and documentation of one's own application -> lbi.storage.toml and a template for held-out tasks, checked."""
+"""init: address and documentation of one's own application -> lbi.toml and a template for held-out tasks, checked."""
 
 from __future__ import annotations
 

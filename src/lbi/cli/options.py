@@ -14,7 +14,7 @@ from lbi.models.middleware.budget import parse_budget
 from lbi.storage.run_folder import RunFolder
 from lbi.storage.toml import TomlError, parse_toml
 
-DEFAULT = Path("lbi.storage.toml")
+DEFAULT = Path("lbi.toml")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The configs and examples that come with the project, by name: "notes" -> examples/notes/lbi.storage.toml.
+"""The configs and examples that come with the project, by name: "notes" -> examples/notes/lbi.toml.
 
 They lie at the top of a checkout, and in ``lbi/_shipped`` of an installed wheel. Nothing is written beside them.
 """
@@ -24,7 +24,7 @@ def shipped_configs() -> dict[str, Path]:
 def shipped_examples() -> dict[str, Path]:
     """The configs of the examples, each in a folder of the example's name with its application and its tasks."""
     folder = _folder()
-    return {file.parent.name: file for file in sorted(folder.glob("examples/*/lbi.storage.toml"))} if folder else {}
+    return {file.parent.name: file for file in sorted(folder.glob("examples/*/lbi.toml"))} if folder else {}
 
 
 def find_config(source: Path) -> Path:
