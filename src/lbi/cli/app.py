@@ -14,6 +14,8 @@ from typing import Annotated, Any, NoReturn, ParamSpec
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from lbi.terminal import say
+
 P = ParamSpec("P")
 #: headings of `lbi --help`, in the order in which somebody new needs them, and the commands below each
 GROUPS = {
@@ -93,7 +95,7 @@ def _command(function: Callable[P, int], of: typer.Typer = app) -> Callable[P, i
 
 
 def _end(message: str, code: int) -> NoReturn:
-    print(f"lbi: {message}", file=sys.stderr)
+    say(f"lbi: {message}", file=sys.stderr)
     raise typer.Exit(code)
 
 
@@ -101,7 +103,7 @@ def _version(asked_for: bool) -> None:
     if asked_for:
         from lbi import __version__
 
-        print(f"lbi {__version__}")
+        say(f"lbi {__version__}")
         raise typer.Exit
 
 

@@ -8,10 +8,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lbi import terminal
 from lbi.benchmarks.swebench.catalog import Catalog, open_catalog
 from lbi.benchmarks.swebench.grade import Grade, grade
 from lbi.benchmarks.swebench.official import official_reports, run_official
@@ -21,6 +21,7 @@ from lbi.errors import EnvironmentFailure, UserError
 from lbi.monitoring.progress import Progress
 from lbi.records import digest_of
 from lbi.storage.files import write_atomically
+from lbi.terminal import say
 
 ATTEMPTS = 3  # at a prediction whose sandbox broke
 Rows = dict[str, dict[str, Any]]  # by instance: patch (its hash), resolved, reason, and official if that was asked for
@@ -37,7 +38,7 @@ def grade_predictions(
         if unknown:
             raise UserError(f"{file}: {unknown[0]!r} is no instance of {place}; are they of another data set?")
         out = out or file.with_suffix(".grades.json")
-        progress = Progress(Console(stderr=True), quiet=quiet or as_json)
+        progress = Progress(terminal.open_console(stderr=True), quiet=quiet or as_json)
         rows = _known(out, predictions, official)
         left = [each for each in predictions if each.instance_id not in rows]
         ours = [each for each in left if not _comes_as_image(catalog, each)]
@@ -136,7 +137,7 @@ def _print(rows: Rows, predictions: list[Prediction], instances: int, out: Path,
         {True: "resolved", False: "unresolved", None: "not graded"}[r["resolved"]] for r in chosen.values()
     )
     if as_json:
-        print(json.dumps({"instances": instances, **counts, "grades": chosen}, indent=2, ensure_ascii=False))
+        say(json.dumps({"instances": instances, **counts, "grades": chosen}, indent=2, ensure_ascii=False))
         return
     table = Table(box=None, pad_edge=False)
     officially = any("official" in row for row in chosen.values())
@@ -148,6 +149,6 @@ def _print(rows: Rows, predictions: list[Prediction], instances: int, out: Path,
         table.add_row(*verdicts, escape(row["reason"]))
     open_console().print(table)
     none = instances - len(chosen)
-    print(
+    say(
         f"{counts['resolved']} of {len(chosen)} predictions resolve their instance; {none} instances without one; {out}"
     )

@@ -19,6 +19,7 @@ from lbi.errors import EnvironmentFailure, UserError
 from lbi.records import Task
 from lbi.report.words import sections
 from lbi.storage.files import write_atomically
+from lbi.terminal import say
 
 EXAMPLE = "anthropic:claude-sonnet-4-5"  # the language model in the commands that are suggested
 CONFIG = """# {name}: learns from its documentation, by interaction. `lbi run {file} --dry-run` says what that costs.
@@ -122,14 +123,14 @@ def init(url: str, docs: list[str], out: Path, tasks: Path | None, force: bool) 
     sources = [_source(each) for each in docs]
     corpus = read_corpus([DocumentSource(path=source) for source in sources])
     for skipped in corpus.skipped:
-        print(f"skipped {skipped.source}: {skipped.reason}")
+        say(f"skipped {skipped.source}: {skipped.reason}")
     if not corpus.documents:
         raise UserError(
             f"no document could be read from {', '.join(docs)}; name Markdown, HTML, text or reStructuredText"
         )
     files = len({document.source for document in corpus.documents})
-    print(f"documents: {sections(len(corpus.documents), files)} read from {', '.join(docs)}")
-    print(f"site: {asyncio.run(_look(address))}")
+    say(f"documents: {sections(len(corpus.documents), files)} read from {', '.join(docs)}")
+    say(f"site: {asyncio.run(_look(address))}")
     _write(out, template, name, address, sources)
     priced = load_config(out, {"models.default": EXAMPLE})
     _say_what_next(out, template, asyncio.run(enough(priced, corpus.documents)))

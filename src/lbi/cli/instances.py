@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-
+from lbi import terminal
 from lbi.benchmarks.swebench.build import Built
 from lbi.benchmarks.swebench.catalog import Catalog, open_catalog
 from lbi.benchmarks.swebench.grade import Grade, grade
@@ -25,7 +24,7 @@ async def check_instances(place: str, only: str, workers: int, quiet: bool) -> l
     catalog = open_catalog(place)
     try:
         names = [only] if only else list(catalog.instances)
-        progress = Progress(Console(stderr=True), quiet=quiet)
+        progress = Progress(terminal.open_console(stderr=True), quiet=quiet)
         rows: dict[str, Row] = {}
         turn = asyncio.Semaphore(workers)
         with progress.stage(f"check {catalog.name}", len(names)) as stage:

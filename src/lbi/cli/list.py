@@ -18,7 +18,12 @@ from lbi.cli.shipped import shipped_configs, shipped_examples
 from lbi.environments.web.application import load_application, shipped_applications
 from lbi.errors import UserError
 from lbi.evaluation.benchmark import load_benchmark, shipped_benchmarks
+<<<<<<< HEAD
 from lbi.storage.toml import TomlError, parse_toml
+=======
+from lbi.terminal import say
+from lbi.toml import TomlError, parse_toml
+>>>>>>> input
 
 COLUMNS = ("name", "description", "distribution", "path")
 Rows = list[tuple[str, ...]]  # name, description, the distribution that it comes from; of a file its path
@@ -32,7 +37,7 @@ def list_all(what: str, as_json: bool) -> int:
     rows_by_kind = {kind: rows() for kind, rows in KINDS.items() if not what or kind == what}
     if as_json:
         answer = {kind: [dict(zip(COLUMNS, row, strict=False)) for row in rows] for kind, rows in rows_by_kind.items()}
-        print(json.dumps(answer[what] if what else answer, indent=2, ensure_ascii=False))
+        say(json.dumps(answer[what] if what else answer, indent=2, ensure_ascii=False))
     else:
         _print(rows_by_kind)
     return 0

@@ -27,6 +27,7 @@ from lbi.pipeline import Only
 from lbi.records import Document, Usage
 from lbi.report.words import money, plural, sections, short
 from lbi.storage.run_folder import RunFolder
+from lbi.terminal import say
 
 ROOM = 1.5  # a budget that should be enough, as a multiple of what is expected
 STAGES: dict[Only, tuple[str, ...]] = {
@@ -40,7 +41,7 @@ def show_plan(config: Config, out: Path, only: Only, as_json: bool) -> int:
     """Reads the documents, which may install the application; asks no model and makes no run folder."""
     planned = asyncio.run(_planned(config, out, only))
     if as_json:
-        print(json.dumps({"out": str(out), **planned}, indent=2, ensure_ascii=False))
+        say(json.dumps({"out": str(out), **planned}, indent=2, ensure_ascii=False))
     else:
         _print(planned, out)
     return 0

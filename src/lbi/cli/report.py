@@ -12,6 +12,7 @@ from lbi.cli.salvage import opened as salvaged
 from lbi.cli.tables import print_result, print_tables, summary
 from lbi.report import write_report
 from lbi.storage.run_folder import RunFolder
+from lbi.terminal import say
 
 
 def report(run: Path, tables: bool, show: bool, as_json: bool, salvaging: bool = False) -> int:
@@ -21,11 +22,11 @@ def report(run: Path, tables: bool, show: bool, as_json: bool, salvaging: bool =
         file = write_report(folder)
         result = summary(folder)
     if salvaging:
-        print(f"What can be read of {run} is in {opened.path}; left out:", file=sys.stderr)
-        print("\n".join(f"  {line}" for line in left_out or ["nothing"]), file=sys.stderr)
+        say(f"What can be read of {run} is in {opened.path}; left out:", file=sys.stderr)
+        say("\n".join(f"  {line}" for line in left_out or ["nothing"]), file=sys.stderr)
         result = {**result, "left_out": left_out}
     if as_json:
-        print(json.dumps(result, indent=2, ensure_ascii=False))
+        say(json.dumps(result, indent=2, ensure_ascii=False))
     elif tables:
         console = open_console()
         print_tables(console, result)

@@ -12,8 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
+from lbi import terminal
 from lbi.cli import FOLDER, open_console
 from lbi.cli.options import DEFAULT, RunOptions, configured
 from lbi.cli.preflight import check_config
@@ -27,6 +26,7 @@ from lbi.pipeline import Only
 from lbi.pipeline import run as run_pipeline
 from lbi.storage.database import address
 from lbi.storage.run_folder import RunFolder
+from lbi.terminal import say
 
 __all__ = ["OutputOptions", "RunOptions", "run"]
 
@@ -71,14 +71,14 @@ def run(options: RunOptions, only: Only, output: OutputOptions) -> int:
     with RunFolder(out, writing=False) as folder:
         result = summary(folder, outcome)
     if output.as_json:
-        print(json.dumps(result, indent=2, ensure_ascii=False))
+        say(json.dumps(result, indent=2, ensure_ascii=False))
     else:
         print_result(open_console(), result, str(options.source or DEFAULT))
     return 0
 
 
 def _carried_out(config: Config, out: Path, style: ProgressStyle, only: Only, output: OutputOptions) -> RunOutcome:
-    console = Console(stderr=True)
+    console = terminal.open_console(stderr=True)
     if style not in ("none", "json"):
         console.print(f"Run folder {out}; the same command continues it at any time.", soft_wrap=True, highlight=False)
     _keep_log(out)
