@@ -11,7 +11,7 @@ import pytest
 from rich.table import Table
 
 import lbi.cli.app
-from lbi.terminal import escaped, open_console, say
+from lbi.monitoring.terminal import escaped, open_console, say
 
 NASTY = "\x1b[2J \x1b]0;title\x07 \x9b31m \x85 \u202egnp.exe\u2066 \r over \x7f \u200f \u2028 \U000e0041 \ud800 \x00"
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u206f\U000e0000-\U000e007f\ud800]")

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lbi import terminal
+from lbi.monitoring import terminal
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn, ParamSpec
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from lbi.terminal import say
+from lbi.monitoring.terminal import say
 
 P = ParamSpec("P")
 #: headings of `lbi --help`, in the order in which somebody new needs them, and the commands below each

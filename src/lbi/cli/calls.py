@@ -18,10 +18,10 @@ from rich.table import Table
 
 from lbi.cli import open_console
 from lbi.errors import UserError
+from lbi.monitoring.terminal import say
 from lbi.report.words import count, money
 from lbi.storage.database import address
 from lbi.storage.run_folder import RunFolder
-from lbi.terminal import say
 
 ORDERS = {
     "time": "created",

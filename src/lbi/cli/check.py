@@ -22,9 +22,9 @@ from lbi.environments import described, open_environments, own_documents
 from lbi.environments.web.application import shipped_applications
 from lbi.errors import LbiError, UserError
 from lbi.evaluation.benchmark import load_benchmark, load_benchmarks, shipped_benchmarks
+from lbi.monitoring.terminal import say
 from lbi.records import Task
 from lbi.report.words import sections
-from lbi.terminal import say
 
 
 def check(what: str, name: str, task: str, workers: int, as_json: bool, quiet: bool) -> int:

@@ -23,11 +23,11 @@ from lbi.export.dataset import ExportReport, write_export
 from lbi.export.exporters import open_exporter
 from lbi.export.turns import SIDES, TrainingExample
 from lbi.models.used import without_language_model
+from lbi.monitoring.terminal import say
 from lbi.records import TIERS, Document, Example, Kind, Result, Tier, Trajectory, UsedModel, Verdict
 from lbi.report.words import plural
 from lbi.storage.files import write_atomically
 from lbi.storage.run_folder import RunFolder
-from lbi.terminal import say
 
 NOT_ASKED_FOR = Verdict(filter="export", keep=False, reason="of another kind, tier or seed than asked for")
 OFFLINE = "the offline model, which is no language model"

@@ -11,17 +11,17 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from lbi import terminal
 from lbi.benchmarks.swebench.catalog import Catalog, open_catalog
 from lbi.benchmarks.swebench.grade import Grade, grade
 from lbi.benchmarks.swebench.official import official_reports, run_official
 from lbi.benchmarks.swebench.predictions import Prediction, read_predictions
 from lbi.cli import open_console
 from lbi.errors import EnvironmentFailure, UserError
+from lbi.monitoring import terminal
 from lbi.monitoring.progress import Progress
+from lbi.monitoring.terminal import say
 from lbi.records import digest_of
 from lbi.storage.files import write_atomically
-from lbi.terminal import say
 
 ATTEMPTS = 3  # at a prediction whose sandbox broke
 Rows = dict[str, dict[str, Any]]  # by instance: patch (its hash), resolved, reason, and official if that was asked for

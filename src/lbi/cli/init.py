@@ -16,10 +16,10 @@ from lbi.config import Config, load_config
 from lbi.documents.corpus import DocumentSource, read_corpus
 from lbi.environments import open_environments
 from lbi.errors import EnvironmentFailure, UserError
+from lbi.monitoring.terminal import say
 from lbi.records import Task
 from lbi.report.words import sections
 from lbi.storage.files import write_atomically
-from lbi.terminal import say
 
 EXAMPLE = "anthropic:claude-sonnet-4-5"  # the language model in the commands that are suggested
 CONFIG = """# {name}: learns from its documentation, by interaction. `lbi run {file} --dry-run` says what that costs.

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from lbi import terminal
 from lbi.benchmarks.swebench.build import Built
 from lbi.benchmarks.swebench.catalog import Catalog, open_catalog
 from lbi.benchmarks.swebench.grade import Grade, grade
 from lbi.benchmarks.swebench.patches import edited, is_source, paths_in
 from lbi.errors import EnvironmentFailure, UserError
+from lbi.monitoring import terminal
 from lbi.monitoring.progress import Progress
 from lbi.sandbox.beneath import LINK, Beneath
 

@@ -18,12 +18,8 @@ from lbi.cli.shipped import shipped_configs, shipped_examples
 from lbi.environments.web.application import load_application, shipped_applications
 from lbi.errors import UserError
 from lbi.evaluation.benchmark import load_benchmark, shipped_benchmarks
-<<<<<<< HEAD
+from lbi.monitoring.terminal import say
 from lbi.storage.toml import TomlError, parse_toml
-=======
-from lbi.terminal import say
-from lbi.toml import TomlError, parse_toml
->>>>>>> input
 
 COLUMNS = ("name", "description", "distribution", "path")
 Rows = list[tuple[str, ...]]  # name, description, the distribution that it comes from; of a file its path

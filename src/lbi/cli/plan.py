@@ -23,11 +23,11 @@ from lbi.evaluation.benchmark import load_benchmarks
 from lbi.models.middleware.batching import WAITING
 from lbi.models.pricing import Prices
 from lbi.models.registry import open_model
+from lbi.monitoring.terminal import say
 from lbi.pipeline import Only
 from lbi.records import Document, Usage
 from lbi.report.words import money, plural, sections, short
 from lbi.storage.run_folder import RunFolder
-from lbi.terminal import say
 
 ROOM = 1.5  # a budget that should be enough, as a multiple of what is expected
 STAGES: dict[Only, tuple[str, ...]] = {

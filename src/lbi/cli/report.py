@@ -10,9 +10,9 @@ from pathlib import Path
 from lbi.cli import open_console
 from lbi.cli.salvage import opened as salvaged
 from lbi.cli.tables import print_result, print_tables, summary
+from lbi.monitoring.terminal import say
 from lbi.report import write_report
 from lbi.storage.run_folder import RunFolder
-from lbi.terminal import say
 
 
 def report(run: Path, tables: bool, show: bool, as_json: bool, salvaging: bool = False) -> int:

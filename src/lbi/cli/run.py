@@ -12,7 +12,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from lbi import terminal
 from lbi.cli import FOLDER, open_console
 from lbi.cli.options import DEFAULT, RunOptions, configured
 from lbi.cli.preflight import check_config
@@ -20,13 +19,14 @@ from lbi.cli.tables import print_result, summary
 from lbi.config import Config
 from lbi.context import RunOutcome
 from lbi.errors import UserError
+from lbi.monitoring import terminal
 from lbi.monitoring.progress import STYLES, Progress, ProgressStyle
 from lbi.monitoring.telemetry import open_telemetry
+from lbi.monitoring.terminal import say
 from lbi.pipeline import Only
 from lbi.pipeline import run as run_pipeline
 from lbi.storage.database import address
 from lbi.storage.run_folder import RunFolder
-from lbi.terminal import say
 
 __all__ = ["OutputOptions", "RunOptions", "run"]
 

@@ -6,11 +6,11 @@ import difflib
 from pathlib import Path
 from typing import Any
 
-from lbi import terminal
 from lbi.config import Config
 from lbi.environments import open_environments
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.evaluation.benchmark import Benchmark, load_benchmark
+from lbi.monitoring import terminal
 from lbi.monitoring.progress import Progress
 from lbi.protocols import Environment
 from lbi.records import Task
