@@ -253,6 +253,59 @@ def test_heavy_libraries_are_imported_where_they_are_used() -> None:
     assert not early
 
 
+# processes
+
+#: the only modules that start a process: the door, and the supervisor that it starts, for what is confined
+DOORS = {
+    "sandbox/host.py": "the door",
+    "sandbox/supervisor/shell.py": "the shell of a sandbox",
+    "sandbox/supervisor/layers.py": "a fork of the supervisor with another root",
+}
+_STARTERS = {
+    *("os.system", "os.popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.posix_spawnp", "os.startfile"),
+    *(f"os.{kind}{how}" for kind in ("exec", "spawn") for how in ("l", "le", "lp", "lpe", "v", "ve", "vp", "vpe")),
+    *("asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell", "subprocess", "multiprocessing", "pty"),
+    *("asyncio.subprocess.create_subprocess_exec", "asyncio.subprocess.create_subprocess_shell", "pexpect", "commands"),
+    *("concurrent.futures.ProcessPoolExecutor", "pdb", "loop.subprocess_exec", "loop.subprocess_shell"),
+}
+
+
+def starts_of_processes(tree: ast.Module) -> list[str]:
+    """What a module imports or calls that starts a process."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names if alias.name.split(".")[0] in _STARTERS]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found += [name for name in names if name in _STARTERS or node.module.split(".")[0] in _STARTERS]
+        elif isinstance(node, ast.Attribute) and ast.unparse(node) in _STARTERS:
+            found.append(ast.unparse(node))
+    return found
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import subprocess",
+        "from subprocess import run",
+        "def f():\n    import subprocess as s",
+        "from os import execv",
+        "import os\nos.system('x')",
+        "import asyncio\nasync def f(): await asyncio.create_subprocess_exec('x')",
+        "from asyncio.subprocess import create_subprocess_exec",
+        "from multiprocessing import Process",
+    ],
+)
+def test_a_start_of_a_process_is_found(code: str) -> None:
+    assert starts_of_processes(ast.parse(code))
+
+
+def test_one_module_is_the_door_to_processes_of_this_machine() -> None:
+    found = {place(file): starts for file in SOURCES if (starts := starts_of_processes(tree_of(file)))}
+    assert found.keys() == DOORS.keys(), {name: found[name] for name in found.keys() - DOORS.keys()}
+
+
 # errors
 
 
@@ -365,6 +418,6 @@ def test_the_supervisor_of_a_sandbox_loads_the_standard_library_only() -> None:
     supervisor = {module for module in MODULES if module.startswith("lbi.sandbox.supervisor.")}
     assert supervisor, "the supervisor has moved, so this test would test nothing"
     assert supervisor <= loaded
-    ours = {"lbi", "lbi.sandbox", "lbi.sandbox.supervisor"} | supervisor
+    ours = {"lbi", "lbi.sandbox", "lbi.sandbox.beneath", "lbi.sandbox.supervisor"} | supervisor
     foreign = {name for name in loaded - ours if name.split(".")[0] not in sys.stdlib_module_names}
     assert not foreign

@@ -175,7 +175,7 @@ def test_the_plan_counts_no_calls_of_an_agent_that_asks_no_model(model, agent, e
 
 
 @settings(max_examples=40)
-@given(st.integers(0, 60), st.integers(0, 30))
+@given(st.integers(1, 60), st.integers(0, 30))
 def test_without_a_benchmark_there_are_tasks_for_both_sides(rollouts, held_out):
     config = config_of(rollouts, benchmark="", tasks=held_out)
     work = counts(config, 1000, 0)

@@ -156,7 +156,7 @@ async def test_files_are_shown_and_changed(shell: ShellEnvironment) -> None:
         ('view("README.md", 99)', "has 3 lines"),
         ('replace("README.md", "nowhere", "x")', "does not contain that text"),
         ('replace("README.md", "e", "x")', "contains that text"),
-        ('replace("src/../../etc/passwd", "root", "x")', "No such file"),
+        ('replace("src/../../etc/passwd", "root", "x")', "is outside of /repo"),
         ('insert("README.md", 99, "x")', "nothing can be inserted after line 99"),
         ('create("src", "x")', "Is a directory"),
         ('run("sleep 100")', "ran out of time"),

@@ -276,7 +276,7 @@ def test_a_read_only_folder_is_named(tmp_path):
 
 def test_a_file_that_is_no_database_is_named(tmp_path):
     (tmp_path / "run.db").write_text("this is a shopping list, not a database, and a long one at that " * 9)
-    with pytest.raises(UserError, match=r"cannot open .*run\.db"):
+    with pytest.raises(UserError, match=r"run\.db is damaged \(file is not a database\)"):
         RunFolder(tmp_path)
     (tmp_path / "run.db").unlink()
     RunFolder(tmp_path).close()

@@ -6,25 +6,53 @@ Everything that is wrong with a config is told at once: each unknown key with th
 from __future__ import annotations
 
 import difflib
+import os
 import re
-import tomllib
+import reprlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, ValidationError, model_validator
 
 from lbi.documents.corpus import DocumentSource
 from lbi.errors import UserError, UserErrors
 from lbi.models.pricing import Price
 from lbi.protocols import PARTS_OF_A_RUN, Part, PromptLimits
+from lbi.storage.names import address_problem, name_problem
+from lbi.storage.toml import LONGEST, TomlError, parse_toml
 
 Data = Literal["none", "forward", "backward", "composed", "shuffled"]
+
+MOST_STEPS = 500  # of one episode
+MOST_ROLLOUTS = 100_000  # of one seed
+MOST_SEEDS = 100
+LAST_SEED = 2**32 - 1
+
+
+def _named(name: str) -> str:
+    if problem := name_problem(name):
+        raise ValueError(problem)
+    return name
+
+
+def _addressed(address: str) -> str:
+    if address and (problem := address_problem(address)):
+        raise ValueError(problem)
+    return address
+
+
+Name = Annotated[str, AfterValidator(_named)]
+Address = Annotated[str, AfterValidator(_addressed)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Steps = Annotated[StrictInt, Field(ge=1, le=MOST_STEPS)]
+Shown = Annotated[StrictInt, Field(ge=0, le=1_000)]
+Seed = Annotated[StrictInt, Field(ge=0, le=LAST_SEED)]
 
 
 class ConfigTable(BaseModel):
     """A table of the config file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Models(ConfigTable):
@@ -36,7 +64,7 @@ class Models(ConfigTable):
     label: str = ""
     query: str = ""
     judges: tuple[str, ...] = ()
-    base_url: str = ""
+    base_url: Address = ""
     """Address of an OpenAI-compatible server."""
     structured: tuple[Part, ...] | None = None
     """Who replies in JSON by a schema that the provider enforces: propose, act, query, label, judge. Where nothing is
@@ -48,14 +76,14 @@ class Models(ConfigTable):
     """Pixels of the longer side of a screenshot, as it is sent; larger ones are made smaller."""
     embeddings: str = ""
     """Model of an OpenAI-compatible /v1/embeddings endpoint for the query; empty = BM25."""
-    embeddings_url: str = ""
+    embeddings_url: Address = ""
     batch: tuple[Literal["label", "judge"], ...] = ()
     """Whose calls wait for the provider's batch interface, which is half the price and may take a day. Of the judges',
     those that filter examples do."""
     prices: dict[str, Price] = Field(default_factory=dict)
     """US dollars per million tokens by model, as ``[input, output]`` or with cached and written input, a date and a
     source as a table; wins over the price list."""
-    budget: float | None = None
+    budget: float | None = Field(default=None, ge=0)
     """US dollars; hard."""
     timeout: float = Field(default=120.0, gt=0)
     """Seconds for one request; a large model on a small machine of one's own may need more."""
@@ -73,19 +101,19 @@ class Models(ConfigTable):
 class Synthesis(ConfigTable):
     """Documents -> tasks -> trajectories -> examples."""
 
-    tasks_per_document: int = 3
-    rollouts: int = 120
+    tasks_per_document: StrictInt = Field(default=3, ge=1, le=100)
+    rollouts: StrictInt = Field(default=120, ge=1, le=MOST_ROLLOUTS)
     """Roll-outs per seed. Tasks are proposed from as many sections as that takes, taken in turns over the documents;
     where there are fewer tasks, they are attempted again with another sample. A run can be extended with more."""
     agent: str = ""
     """Which agent attempts the tasks; empty = the one that explores such environments without asking the model, where
     the model's provider names one, else ``react``."""
-    step_limit: int = 18
-    spans_per_trajectory: int = 12
+    step_limit: Steps = 18
+    spans_per_trajectory: StrictInt = Field(default=12, ge=1, le=MOST_ROLLOUTS)
     """How many spans are labelled with ``labelling.spans = "informative"``: those that add most."""
     kinds: tuple[Literal["abstract", "summary"], ...] = ("abstract",)
     filters: tuple[str, ...] = ("repeat", "loop", "net_effect", "committee", "replay")
-    compose: int = 60
+    compose: StrictInt = Field(default=60, ge=0, le=MOST_ROLLOUTS)
     """The most composed examples that are replayed; 0 = none."""
 
 
@@ -98,7 +126,7 @@ class Labelling(ConfigTable):
     whole: bool = True
     """Labellers are shown the whole trajectory and told which spans are meant, so all its requests begin alike; without
     it, only the pages from the first to the last that are asked about."""
-    together: int = Field(default=16, ge=1)
+    together: StrictInt = Field(default=16, ge=1, le=1_000)
     """Spans that are labelled in one call, without ``whole`` of one start; 1 = every span in a call of its own."""
     differences: bool = True
     """Of a page that resembles an earlier one, labellers and judges are sent only what changed."""
@@ -109,20 +137,20 @@ class Labelling(ConfigTable):
 class Retrieval(ConfigTable):
     """Examples per step."""
 
-    m1: int = 5
-    m2: int = 5
-    m3: int = 0
+    m1: Shown = 5
+    m2: Shown = 5
+    m3: Shown = 0
     """By the content of the pages that they were carried out on; not in the paper."""
-    documents: int = 5
+    documents: Shown = 5
 
 
 class Arm(ConfigTable):
     """One row of the results table: an agent, the data it may retrieve from, and its step limit."""
 
-    name: str
+    name: Name
     agent: str
     data: Data = "none"
-    step_factor: float = 1.0
+    step_factor: float = Field(default=1.0, gt=0, le=100)
 
 
 ARMS = (
@@ -139,14 +167,24 @@ ARMS = (
 class Evaluation(ConfigTable):
     """Held-out tasks x arms x seeds."""
 
-    tasks: int = 0
+    tasks: StrictInt = Field(default=0, ge=0, le=MOST_ROLLOUTS)
     """How many held-out tasks, spread over categories and levels; 0 = all. A run can be extended with more."""
-    step_limit: int = 15
-    arms: tuple[Arm, ...] = ARMS
+    step_limit: Steps = 15
+    arms: tuple[Arm, ...] = Field(default=ARMS, max_length=100)
     reference: str = "baseline"
-    growth: tuple[float, ...] = ()
+    growth: tuple[Share, ...] = Field(default=(), max_length=100)
     """Shares of the data at which the growth arm is measured too."""
     growth_arm: str = "backward"
+
+    @model_validator(mode="after")
+    def _arms_take_steps(self) -> Evaluation:
+        for arm in self.arms:
+            if not 1 <= round(self.step_limit * arm.step_factor) <= MOST_STEPS:
+                raise ValueError(
+                    f"step_limit x step_factor of the arm {arm.name!r} is {self.step_limit * arm.step_factor:g}; "
+                    f"an episode has 1 to {MOST_STEPS} steps"
+                )
+        return self
 
 
 class Web(ConfigTable):
@@ -182,18 +220,18 @@ class Shell(ConfigTable):
 class Config(ConfigTable):
     """The whole run."""
 
-    name: str = "run"
+    name: Name = "run"
     environment: str = "web"
     application: str = ""
     """Shipped application or path of its TOML file; empty with ``url`` for a site that is already running."""
-    url: str = ""
+    url: Address = ""
     benchmark: str | tuple[str, ...] = ""
     """Shipped benchmark or path of a TOML file, or several for one application; empty = held-out synthesised tasks
     judged by the committee."""
     documents: tuple[DocumentSource, ...] = ()
     """In addition to those that the application names."""
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
-    workers: int = Field(default=4, ge=1, le=64)
+    seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1, max_length=MOST_SEEDS)
+    workers: StrictInt = Field(default=4, ge=1, le=64)
     models: Models = Models()
     synthesis: Synthesis = Synthesis()
     labelling: Labelling = Labelling()
@@ -201,6 +239,12 @@ class Config(ConfigTable):
     evaluation: Evaluation = Evaluation()
     web: Web = Web()
     shell: Shell = Shell()
+
+    @model_validator(mode="after")
+    def _seeds_differ(self) -> Config:
+        if twice := next((seed for seed in self.seeds if self.seeds.count(seed) > 1), None):
+            raise ValueError(f"seeds: {twice} is there twice; the same seed gives the same results")
+        return self
 
     @property
     def limits(self) -> PromptLimits:
@@ -220,14 +264,22 @@ class Config(ConfigTable):
 def load_config(file: Path, overrides: dict[str, Any] | None = None) -> Config:
     """Read a config file. ``overrides`` are dotted keys: {"models.default": "openai:gpt-5"}."""
     try:
-        raw = tomllib.loads(file.read_text())
+        raw = parse_toml(_text(file))
     except FileNotFoundError:
         raise UserError(
             f"no config file {file}; `lbi init` writes one, `lbi list configs` names those shipped"
         ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, TomlError) as error:
         raise UserError(f"cannot read the config {file}: {error}") from None
     return resolve(raw, str(file), overrides, base=file.parent)
+
+
+def _text(file: Path) -> str:
+    """A config is a file of a usual size; a device or a pipe may have no end."""
+    if file.exists() and not file.is_file():
+        raise OSError("not a regular file")
+    with file.open(encoding="utf-8") as opened:
+        return opened.read(LONGEST + 1)
 
 
 def resolve(
@@ -268,8 +320,8 @@ def _put(raw: dict[str, Any], dotted: str, value: Any, where: str) -> None:
 def parts_of(dotted: str) -> list[str]:
     """The parts of a dotted key as TOML reads it: ``models.prices."openai:gpt-4.1"`` has three."""
     try:
-        table: Any = tomllib.loads(f"{dotted} = 0")
-    except tomllib.TOMLDecodeError:
+        table: Any = parse_toml(f"{dotted} = 0")
+    except TomlError:
         raise UserError(f'"{dotted}" is no key; a key is written such as evaluation.tasks') from None
     parts = []
     while isinstance(table, dict) and len(table) == 1:
@@ -286,19 +338,27 @@ def anchor(raw: dict[str, Any], base: Path) -> None:
         raw[key] = [_at(base, one) for one in value] if isinstance(value, list) else _at(base, value)
     shell = raw.get("shell", {})
     if isinstance(shell, dict) and isinstance(folder := shell.get("repository"), str) and folder:
-        shell["repository"] = str((base / Path(folder).expanduser()).resolve())
+        shell["repository"] = _real(base, folder)
     sources = raw.get("documents", [])
     for source in sources if isinstance(sources, list) else []:
         path = source.get("path", "") if isinstance(source, dict) else ""
         if isinstance(path, str) and path and "://" not in path:
-            source["path"] = str((base / Path(path).expanduser()).resolve())
+            source["path"] = _real(base, path)
 
 
 def _at(base: Path, value: Any) -> Any:
     """A file's path from where the config lies; a shipped name stays."""
     if isinstance(value, str) and value.endswith((".toml", ".json", ".jsonl", ".parquet")):
-        return str((base / value).resolve())
+        return _real(base, value, home=False)
     return value
+
+
+def _real(base: Path, path: str, *, home: bool = True) -> str:
+    """An absolute path, as far as links lead anywhere; what is none stays as it was written, and is not found."""
+    try:
+        return os.path.realpath(base / (Path(path).expanduser() if home else path))
+    except (RuntimeError, ValueError):  # a home of nobody, a zero byte
+        return path
 
 
 # what is wrong with a config
@@ -349,15 +409,25 @@ def problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
         else:
             expected = each["msg"].removeprefix("Value error, ").removeprefix("Input ")
             expected = _KINDS.get(each["type"], expected)
-            message = expected if each["type"] == "missing" else f"{expected} (got {each['input']!r})"
+            bare = each["type"] == "missing" or not key
+            message = expected if bare else f"{expected} (got {_short(each['input'])})"
         messages_by_key.setdefault(key, []).append(message)
     # a value that may be of several kinds has a complaint of each; a list of which a part is wrong is not too short
     whole = [key for key in messages_by_key if not any(other.startswith(f"{key}.") for other in messages_by_key)]
     return [
-        messages[0] if messages[0].startswith("unknown key") else f"{key}: {' or '.join(dict.fromkeys(messages))}"
+        messages[0]
+        if not key or messages[0].startswith("unknown key")
+        else f"{key}: {' or '.join(dict.fromkeys(messages))}"
         for key, messages in messages_by_key.items()
         if key in whole or messages[0].startswith("unknown key")
     ]
+
+
+def _short(value: Any) -> str:
+    """A value as it was written, unless it is long."""
+    shown = reprlib.Repr()
+    shown.maxstring = shown.maxother = shown.maxlong = 80
+    return shown.repr(value)
 
 
 def _unknown(key: str, known: list[str], below: dict[str, str]) -> str:

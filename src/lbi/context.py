@@ -108,6 +108,7 @@ class RunContext:
                 throttle=self._throttle(inner),
                 batch_queue=self._batch_queue(inner),
                 batch_parts=self.config.models.batch,
+                answered=store.has_answer_of(inner.name),
             )
             store.put("model", spec, UsedModel(name=inner.name, language_model=inner.info.language_model))
             self._note_price(inner)

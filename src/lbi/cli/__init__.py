@@ -7,6 +7,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lbi.monitoring import terminal
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -17,9 +19,7 @@ WIDTH = 120  # characters of a line where there is no terminal that says how man
 
 def open_console() -> Console:
     """What answers are printed on. A file or a pipe is no terminal of 80 characters, and tables are not cut to that."""
-    from rich.console import Console
-
-    console = Console()
+    console = terminal.open_console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = WIDTH
     return console

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn, ParamSpec
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
+
+from lbi.monitoring.terminal import say
 
 P = ParamSpec("P")
 #: headings of `lbi --help`, in the order in which somebody new needs them, and the commands below each
@@ -39,6 +41,17 @@ class GroupedCommands(TyperGroup):
             if lines:
                 with formatter.section(heading):
                     formatter.write_dl(lines)
+
+
+class Command(TyperCommand):
+    """A command that takes no empty text: one comes of a variable that is not set, and as a path it would mean here."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        for before, written in zip(["", *args], args, strict=False):
+            if not written.strip() or (written.startswith("--") and written.endswith("=")):
+                what = written.rstrip("= ") or (before if before.startswith("-") else "an argument")
+                raise typer.BadParameter(f"{what} is empty; give it a value, or leave it out", ctx=ctx)
+        return super().parse_args(ctx, args)
 
 
 app = typer.Typer(
@@ -77,12 +90,12 @@ def _command(function: Callable[P, int], of: typer.Typer = app) -> Callable[P, i
             _end(*explained(error))
         raise typer.Exit(code)
 
-    of.command(function.__name__.rstrip("_"))(guarded)
+    of.command(function.__name__.rstrip("_"), cls=Command)(guarded)
     return guarded
 
 
 def _end(message: str, code: int) -> NoReturn:
-    print(f"lbi: {message}", file=sys.stderr)
+    say(f"lbi: {message}", file=sys.stderr)
     raise typer.Exit(code)
 
 
@@ -90,7 +103,7 @@ def _version(asked_for: bool) -> None:
     if asked_for:
         from lbi import __version__
 
-        print(f"lbi {__version__}")
+        say(f"lbi {__version__}")
         raise typer.Exit
 
 
@@ -124,7 +137,10 @@ Budget = Annotated[
 ]
 Seeds = Annotated[str, typer.Option("--seeds", help="Repeat the whole measurement with these seeds, such as 0,1,2.")]
 Workers = Annotated[
-    int, typer.Option("--workers", "-w", help="How many environments work at a time.", show_default="the config's")
+    int | None,
+    typer.Option(
+        "--workers", "-w", min=1, max=64, help="How many environments work at a time.", show_default="the config's"
+    ),
 ]
 Set = Annotated[
     list[str] | None,
@@ -159,7 +175,7 @@ def run(
     base_url: BaseUrl = "",
     budget: Budget = "",
     seeds: Seeds = "",
-    workers: Workers = 0,
+    workers: Workers = None,
     set_: Set = None,
     repo: Repo = None,
     unsafe: Unsafe = False,
@@ -189,7 +205,7 @@ def synthesize(
     base_url: BaseUrl = "",
     budget: Budget = "",
     seeds: Seeds = "",
-    workers: Workers = 0,
+    workers: Workers = None,
     set_: Set = None,
     repo: Repo = None,
     unsafe: Unsafe = False,
@@ -217,7 +233,7 @@ def evaluate(
     base_url: BaseUrl = "",
     budget: Budget = "",
     seeds: Seeds = "",
-    workers: Workers = 0,
+    workers: Workers = None,
     set_: Set = None,
     dry_run: DryRun = False,
     json: Json = False,
@@ -241,6 +257,9 @@ def report(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     tables: Annotated[bool, typer.Option("--tables", help="Print all tables.")] = False,
     open_: Annotated[bool, typer.Option("--open", help="Show the report in the browser.")] = False,
+    salvage: Annotated[
+        bool, typer.Option("--salvage", help="Of a damaged run: what can still be read, copied to RUN/salvaged.")
+    ] = False,
     json: Json = False,
 ) -> int:
     """Print the result of a run and write its report anew.
@@ -249,7 +268,7 @@ def report(
     """
     from lbi.cli.report import report
 
-    return report(run, tables, open_, json)
+    return report(run, tables, open_, json, salvage)
 
 
 @_command

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from lbi.cli import open_console
 from lbi.errors import UserError
+from lbi.monitoring.terminal import say
 from lbi.report.words import count, money
 from lbi.storage.database import address
 from lbi.storage.run_folder import RunFolder
@@ -100,7 +101,7 @@ def _list(db: sqlite3.Connection, chosen: CallFilter, as_json: bool) -> None:
     ).fetchone()
     total = {name: whole[name] or 0 for name in whole.keys()}  # noqa: SIM118 - a row iterates over its values
     if as_json:
-        print(json.dumps({"total": total, "calls": rows}, indent=2, ensure_ascii=False))
+        say(json.dumps({"total": total, "calls": rows}, indent=2, ensure_ascii=False))
     else:
         _print(rows, total)
 
@@ -196,20 +197,20 @@ def _one(db: sqlite3.Connection, start: str) -> dict[str, Any]:
 
 def _show(call: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        print(json.dumps(call, indent=2, ensure_ascii=False))
+        say(json.dumps(call, indent=2, ensure_ascii=False))
         return
     tokens = f"{count(call['input_tokens'])} tokens in, {count(call['output_tokens'])} out"
-    print(f"{call['id']}  {call['time']}  {call['stage']}/{call['role']}  {call['model']}")
-    print(f"{tokens}, {money(call['cost'])}, {call['seconds']:.1f} s, cached {count(call['cached_tokens'])}, ", end="")
-    print(f"written {count(call['written_tokens'])}")
+    say(f"{call['id']}  {call['time']}  {call['stage']}/{call['role']}  {call['model']}")
+    say(f"{tokens}, {money(call['cost'])}, {call['seconds']:.1f} s, cached {count(call['cached_tokens'])}, ", end="")
+    say(f"written {count(call['written_tokens'])}")
     for message in call["messages"]:
-        print(f"\n--- {message['role']}\n{message['content']}")
+        say(f"\n--- {message['role']}\n{message['content']}")
         for image in message["images"]:
-            print(f"(image {image})")
+            say(f"(image {image})")
     if call["failure"]:
-        print(f"\n--- failed after {call['attempts']} attempts\n{call['failure']}")
+        say(f"\n--- failed after {call['attempts']} attempts\n{call['failure']}")
     else:
-        print(f"\n--- reply\n{call['reply']}")
+        say(f"\n--- reply\n{call['reply']}")
 
 
 def masked(text: str) -> str:

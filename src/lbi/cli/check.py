@@ -22,6 +22,7 @@ from lbi.environments import described, open_environments, own_documents
 from lbi.environments.web.application import shipped_applications
 from lbi.errors import LbiError, UserError
 from lbi.evaluation.benchmark import load_benchmark, load_benchmarks, shipped_benchmarks
+from lbi.monitoring.terminal import say
 from lbi.records import Task
 from lbi.report.words import sections
 
@@ -30,12 +31,12 @@ def check(what: str, name: str, task: str, workers: int, as_json: bool, quiet: b
     """Print what was found; 1 if anything failed."""
     rows = asyncio.run(_checked(what, name, task, workers, quiet or as_json))
     if as_json:
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        say(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
         open_console().print(_table(rows))
     failed = [row for row in rows if not row["passed"]]
     if not as_json:
-        print(f"{len(rows) - len(failed)} of {len(rows)} passed")
+        say(f"{len(rows) - len(failed)} of {len(rows)} passed")
     return 1 if failed else 0
 
 

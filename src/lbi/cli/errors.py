@@ -15,12 +15,13 @@ from pathlib import Path
 
 from lbi.cli import FOLDER
 from lbi.errors import BudgetExceeded, EnvironmentFailure, ModelError, ModelUnavailable, UserError, UserErrors
+from lbi.storage.damage import DamagedRun, is_damage
 
 _FULL, _SHUT = ("full", "make room"), ("read-only", "make it writable")
 _DISK = {errno.ENOSPC: _FULL, errno.EDQUOT: _FULL, errno.EFBIG: _FULL, errno.EROFS: _SHUT}
 #: what is told apart, most telling first: several workers may fail at once and for different reasons
 _KNOWN = (
-    *(UserError, BudgetExceeded, ModelUnavailable, OSError, sqlite3.OperationalError, ModelError),
+    *(UserError, BudgetExceeded, ModelUnavailable, OSError, sqlite3.DatabaseError, ModelError),
     EnvironmentFailure,
 )
 
@@ -42,7 +43,9 @@ def explained(error: BaseException) -> tuple[str, int]:
         place = f" at {part.filename}" if part.filename else ""
         what, advice = _DISK[part.errno]
         return f"the disk is {what}{place}; {advice}. {_again()}".strip(), 2
-    if isinstance(part, sqlite3.OperationalError):
+    if isinstance(part, sqlite3.DatabaseError) and is_damage(part):
+        return str(DamagedRun((FOLDER.get() or Path()) / "run.db", line)), 2
+    if isinstance(part, sqlite3.DatabaseError):
         return f"the run's database cannot be used ({line}); make room, or make it writable. {_again()}".strip(), 2
     if isinstance(part, EnvironmentFailure):
         advice = "see that the application answers, and that `lbi check browser` works"

@@ -8,8 +8,10 @@ gives what is likely, from the lengths that an earlier run had, or from assumpti
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
 
 from lbi.config import Arm, Config
 from lbi.evaluation.holdout import held_out_sections, tasks_wanted
@@ -26,6 +28,8 @@ from lbi.synthesis.propose import spread_over_sources
 
 PAGE = 6_000  # characters of a usual page, as an observation
 SCREENSHOT = (1280, 900)  # pixels of a usual screenshot
+WHOLE = 40  # prompts of an episode, or of a trajectory's labels: up to so many are all rendered ...
+SAMPLED = 8  # ... and of more, these
 SPAN = 3  # actions of a usual example
 #: tokens of a usual reply, without what a model may think before it
 REPLY: dict[Role, int] = {"propose": 70, "act": 60, "query": 25, "abstract": 40, "summarise": 80, "judge": 120}
@@ -174,7 +178,8 @@ def _propose(config: Config, documents: Sequence[Document], actions: str) -> Pla
     model = config.models.of("propose")
     requests = [Fields(document=each, count=count, actions=actions) for each in documents]
     reply_tokens = REPLY["propose"] * count * len(documents)
-    return _row("propose", "propose", model, len(documents), _tokens(config, model, "propose", requests), reply_tokens)
+    tokens = sum(_tokens(config, model, "propose", each) for each in requests)
+    return _row("propose", "propose", model, len(documents), tokens, reply_tokens)
 
 
 def _attempt(config: Config, work: Counts, actions: str) -> list[Planned]:
@@ -182,7 +187,7 @@ def _attempt(config: Config, work: Counts, actions: str) -> list[Planned]:
         return []
     model = config.models.of("act")
     limit = config.synthesis.step_limit
-    prompt_tokens = _tokens(config, model, "act", [_at_step(at, actions) for at in range(limit)])
+    prompt_tokens = _sum(limit, lambda at: _tokens(config, model, "act", _at_step(at, actions)))
     return [_row("attempt", "act", model, work.rollouts * limit, work.rollouts * prompt_tokens)]
 
 
@@ -190,34 +195,39 @@ def _label(config: Config, work: Counts) -> list[Planned]:
     rows = []
     for kind in config.synthesis.kinds:
         role = role_of(kind)
-        model, requests = config.models.of(role), _label_calls(config)
+        calls, tokens = _label_calls(config, config.models.of(role), role)
         reply_tokens = REPLY[role] * work.labels
-        tokens = work.rollouts * _tokens(config, model, role, requests)
-        rows.append(_row("label", role, model, work.rollouts * len(requests), tokens, reply_tokens))
+        rows.append(
+            _row("label", role, config.models.of(role), work.rollouts * calls, work.rollouts * tokens, reply_tokens)
+        )
     if "committee" in config.synthesis.filters:
         # of each roll-out, the example under its own task is judged too
         rows += _judge(config, "filter", work.labels * len(config.synthesis.kinds) + work.rollouts, SPAN)
     return rows
 
 
-def _label_calls(config: Config) -> list[Fields]:
-    """What is asked of one trajectory; where the choice of spans decides that, one call for each, of usual length."""
+def _label_calls(config: Config, model: str, role: Role) -> tuple[int, int]:
+    """Number and tokens of the calls about one trajectory; where the choice of spans decides that, of usual length."""
     how, spans, n = config.labelling, _spans(config), config.synthesis.step_limit
     if not how.whole and how.spans != "all":
-        return [Fields(trajectory=_trajectory(SPAN), start=0, end=SPAN)] * len(spans)
+        fields = Fields(trajectory=_trajectory(SPAN), start=0, end=SPAN)
+        return len(spans), len(spans) * _tokens(config, model, role, fields)
     calls = [call for family in calls_of(spans, how) for call in family]
-    shown = [(0, n) if how.whole else (call[0][0], max(end for _, end in call)) for call in calls]
     trajectory = _trajectory(n)
-    return [
-        Fields(trajectory=trajectory, start=start, end=end, spans=tuple(call))
-        for call, (start, end) in zip(calls, shown, strict=True)
-    ]
+
+    def tokens(at: int) -> int:
+        call = calls[at]
+        start, end = (0, n) if how.whole else (call[0][0], max(end for _, end in call))
+        fields = Fields(trajectory=trajectory, start=start, end=end, spans=tuple(call))
+        return _tokens(config, model, role, fields)
+
+    return len(calls), _sum(len(calls), tokens)
 
 
 def _judge(config: Config, stage: str, times: int, length: int) -> list[Planned]:
     fields = Fields(trajectory=_trajectory(length), start=0, end=length, instruction=_TASK.instruction)
     return [
-        _row(stage, "judge", model, times, times * _tokens(config, model, "judge", [fields]))
+        _row(stage, "judge", model, times, times * _tokens(config, model, "judge", fields))
         for model in config.models.judges or (config.models.default,)
     ]
 
@@ -230,13 +240,19 @@ def _evaluate(config: Config, arm: Arm, episodes: int, documents: Sequence[Docum
     if arm.agent == "rag":
         known["documents"] = tuple(documents[: config.retrieval.documents])
     stage = f"evaluate: {arm.name}"
-    steps = [_at_step(at, actions).model_copy(update=known) for at in range(limit)]
+
+    def tokens(model: str, role: Role) -> int:
+        def at_step(at: int) -> int:
+            return _tokens(config, model, role, _at_step(at, actions).model_copy(update=known))
+
+        return episodes * _sum(limit, at_step)
+
     model = config.models.of("act")
-    prompt_tokens = episodes * _tokens(config, model, "act", steps)
+    prompt_tokens = tokens(model, "act")
     rows = [_row(stage, "act", model, episodes * limit, prompt_tokens)]
     if arm.data != "none" and config.retrieval.m2 > 0:
         model = config.models.of("query")
-        prompt_tokens = episodes * _tokens(config, model, "query", steps)
+        prompt_tokens = tokens(model, "query")
         rows.append(_row(stage, "query", model, episodes * limit, prompt_tokens))
     return rows
 
@@ -248,11 +264,24 @@ def _row(
     return Planned(stage=stage, role=role, model=model, calls=calls, input_tokens=prompt_tokens, output_tokens=replies)
 
 
-def _tokens(config: Config, model: str, role: Role, requests: Sequence[Fields]) -> int:
-    """Of prompts as a model of the run is sent them, with the screenshots that there will be."""
+def _sum(count: int, value: Callable[[int], int]) -> int:
+    """value(0) + ... + value(count - 1); of many, some are computed and those between lie on a line between them."""
+    if count <= WHOLE:
+        return sum(map(value, range(count)))
+    at = [round(number * (count - 1) / (SAMPLED - 1)) for number in range(SAMPLED)]
+    values = [value(each) for each in at]
+    between = sum(
+        (left + right) / 2 * (end - start)
+        for (start, end), (left, right) in zip(pairwise(at), pairwise(values), strict=True)
+    )
+    return round(between + (values[0] + values[-1]) / 2)
+
+
+def _tokens(config: Config, model: str, role: Role, fields: Fields) -> int:
+    """Of a prompt as a model of the run is sent it, with the screenshots that there will be."""
     limits = config.limits if config.web.screenshots else config.limits.model_copy(update={"images": ()})
-    image = image_tokens(model, scaled_size(SCREENSHOT, limits.image_side))
-    messages = [message for fields in requests for message in render(Request(role=role, fields=fields), limits)]
+    image = image_tokens(model, scaled_size(SCREENSHOT, limits.image_side)) if config.web.screenshots else 0
+    messages = render(Request(role=role, fields=fields), limits)
     return sum(estimate_tokens(message.content) + image * len(message.images) for message in messages)
 
 
@@ -261,6 +290,7 @@ def _tokens(config: Config, model: str, role: Role, requests: Sequence[Fields]) 
 _TASK = Task(instruction="Do what the page before asks for, with the values that it names.", environment="any")
 
 
+@lru_cache(maxsize=4096)
 def _page(number: int) -> Observation:
     line = f'link "An element of page {number}" [e12] -> /an/address\n'
     return Observation(
@@ -268,6 +298,7 @@ def _page(number: int) -> Observation:
     )
 
 
+@lru_cache(maxsize=4096)
 def _step(number: int) -> Step:
     action = Action(text="click(e12)", kind="click", role="link", name=f"An element of page {number}")
     return Step(observation=_page(number), reason="It leads to where the task can be done.", action=action)

@@ -23,6 +23,7 @@ from lbi.export.dataset import ExportReport, write_export
 from lbi.export.exporters import open_exporter
 from lbi.export.turns import SIDES, TrainingExample
 from lbi.models.used import without_language_model
+from lbi.monitoring.terminal import say
 from lbi.records import TIERS, Document, Example, Kind, Result, Tier, Trajectory, UsedModel, Verdict
 from lbi.report.words import plural
 from lbi.storage.files import write_atomically
@@ -66,7 +67,7 @@ def export(
             contents = {**json.loads(report.model_dump_json()), "made_by": origin}
             write_atomically(part / "export.json", (json.dumps(contents, indent=2, ensure_ascii=False) + "\n").encode())
     if as_json:
-        print(json.dumps(contents, indent=2, ensure_ascii=False))
+        say(json.dumps(contents, indent=2, ensure_ascii=False))
     else:
         _print(report, origin, folder)
     return 0
@@ -154,7 +155,7 @@ def _predictions(run: Path, folder: Path, seeds: set[int] | None, as_json: bool)
             write_predictions(part / name, sorted(predictions, key=lambda each: each.instance_id))
     counts = {name: len(predictions) for name, predictions in sorted(files.items())}
     listing = ", ".join(f"{name} ({count})" for name, count in counts.items())
-    print(json.dumps(counts, indent=2) if as_json else f"Written to {folder}: {listing}")
+    say(json.dumps(counts, indent=2) if as_json else f"Written to {folder}: {listing}")
     return 0
 
 

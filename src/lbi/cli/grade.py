@@ -8,7 +8,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -18,7 +17,9 @@ from lbi.benchmarks.swebench.official import official_reports, run_official
 from lbi.benchmarks.swebench.predictions import Prediction, read_predictions
 from lbi.cli import open_console
 from lbi.errors import EnvironmentFailure, UserError
+from lbi.monitoring import terminal
 from lbi.monitoring.progress import Progress
+from lbi.monitoring.terminal import say
 from lbi.records import digest_of
 from lbi.storage.files import write_atomically
 
@@ -37,7 +38,7 @@ def grade_predictions(
         if unknown:
             raise UserError(f"{file}: {unknown[0]!r} is no instance of {place}; are they of another data set?")
         out = out or file.with_suffix(".grades.json")
-        progress = Progress(Console(stderr=True), quiet=quiet or as_json)
+        progress = Progress(terminal.open_console(stderr=True), quiet=quiet or as_json)
         rows = _known(out, predictions, official)
         left = [each for each in predictions if each.instance_id not in rows]
         ours = [each for each in left if not _comes_as_image(catalog, each)]
@@ -111,7 +112,7 @@ async def _row(catalog: Catalog, prediction: Prediction, official: bool, unsafe:
     row |= {"resolved": verdict.resolved, "reason": verdict.reason}
     if official:
         cases = [(built.instance, prediction.model_patch, verdict)]
-        reports = await asyncio.to_thread(official_reports, cases)
+        reports = await asyncio.to_thread(official_reports, cases, unsafe=unsafe)
         row["official"] = bool(reports[prediction.instance_id]["resolved"])
     return row
 
@@ -136,7 +137,7 @@ def _print(rows: Rows, predictions: list[Prediction], instances: int, out: Path,
         {True: "resolved", False: "unresolved", None: "not graded"}[r["resolved"]] for r in chosen.values()
     )
     if as_json:
-        print(json.dumps({"instances": instances, **counts, "grades": chosen}, indent=2, ensure_ascii=False))
+        say(json.dumps({"instances": instances, **counts, "grades": chosen}, indent=2, ensure_ascii=False))
         return
     table = Table(box=None, pad_edge=False)
     officially = any("official" in row for row in chosen.values())
@@ -148,6 +149,6 @@ def _print(rows: Rows, predictions: list[Prediction], instances: int, out: Path,
         table.add_row(*verdicts, escape(row["reason"]))
     open_console().print(table)
     none = instances - len(chosen)
-    print(
+    say(
         f"{counts['resolved']} of {len(chosen)} predictions resolve their instance; {none} instances without one; {out}"
     )

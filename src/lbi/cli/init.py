@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shlex
 from pathlib import Path
@@ -15,6 +16,7 @@ from lbi.config import Config, load_config
 from lbi.documents.corpus import DocumentSource, read_corpus
 from lbi.environments import open_environments
 from lbi.errors import EnvironmentFailure, UserError
+from lbi.monitoring.terminal import say
 from lbi.records import Task
 from lbi.report.words import sections
 from lbi.storage.files import write_atomically
@@ -121,14 +123,14 @@ def init(url: str, docs: list[str], out: Path, tasks: Path | None, force: bool) 
     sources = [_source(each) for each in docs]
     corpus = read_corpus([DocumentSource(path=source) for source in sources])
     for skipped in corpus.skipped:
-        print(f"skipped {skipped.source}: {skipped.reason}")
+        say(f"skipped {skipped.source}: {skipped.reason}")
     if not corpus.documents:
         raise UserError(
             f"no document could be read from {', '.join(docs)}; name Markdown, HTML, text or reStructuredText"
         )
     files = len({document.source for document in corpus.documents})
-    print(f"documents: {sections(len(corpus.documents), files)} read from {', '.join(docs)}")
-    print(f"site: {asyncio.run(_look(address))}")
+    say(f"documents: {sections(len(corpus.documents), files)} read from {', '.join(docs)}")
+    say(f"site: {asyncio.run(_look(address))}")
     _write(out, template, name, address, sources)
     priced = load_config(out, {"models.default": EXAMPLE})
     _say_what_next(out, template, asyncio.run(enough(priced, corpus.documents)))
@@ -188,7 +190,7 @@ def _from(out: Path, source: str) -> str:
     """A path as the config names it: from the folder of the config."""
     if "://" in source:
         return source
-    path, folder = Path(source).expanduser().resolve(), out.resolve().parent
+    path, folder = Path(os.path.realpath(Path(source).expanduser())), out.resolve().parent
     return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
 
 

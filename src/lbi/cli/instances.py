@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
-
-from rich.console import Console
 
 from lbi.benchmarks.swebench.build import Built
 from lbi.benchmarks.swebench.catalog import Catalog, open_catalog
 from lbi.benchmarks.swebench.grade import Grade, grade
 from lbi.benchmarks.swebench.patches import edited, is_source, paths_in
 from lbi.errors import EnvironmentFailure, UserError
+from lbi.monitoring import terminal
 from lbi.monitoring.progress import Progress
+from lbi.sandbox.beneath import LINK, Beneath
 
 Row = dict[str, Any]
 WAYS = ("gold", "nothing", "wrong")
@@ -25,7 +24,7 @@ async def check_instances(place: str, only: str, workers: int, quiet: bool) -> l
     catalog = open_catalog(place)
     try:
         names = [only] if only else list(catalog.instances)
-        progress = Progress(Console(stderr=True), quiet=quiet)
+        progress = Progress(terminal.open_console(stderr=True), quiet=quiet)
         rows: dict[str, Row] = {}
         turn = asyncio.Semaphore(workers)
         with progress.stage(f"check {catalog.name}", len(names)) as stage:
@@ -70,8 +69,11 @@ def _problems(built: Built, grades: Sequence[Grade]) -> list[str]:
 
 def wrong(built: Built) -> str:
     """A patch that applies, to a file that the fix changes, and mends nothing."""
-    changed = [path for path in paths_in(built.instance.patch) if is_source(path) and (built.tree / path).is_file()]
-    if not changed:
-        raise UserError(f"the fix of {built.instance.instance_id} changes no source file")
-    old = Path(built.tree / changed[0]).read_bytes()
-    return edited(changed[0], old, old + b"\n# looked at, and left as it was\n")
+    try:
+        with Beneath(built.tree) as tree:
+            sources = [path for path in paths_in(built.instance.patch) if is_source(path)]
+            changed, old = next((path, item[1]) for path in sources if (item := tree.item(path)) and item[0] != LINK)
+    except (StopIteration, OSError) as error:
+        reason = error if isinstance(error, OSError) else "it changes no source file"
+        raise UserError(f"no wrong patch can be made of the fix of {built.instance.instance_id}: {reason}") from None
+    return edited(changed, old, old + b"\n# looked at, and left as it was\n")

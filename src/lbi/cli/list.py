@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-import tomllib
+import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +18,8 @@ from lbi.cli.shipped import shipped_configs, shipped_examples
 from lbi.environments.web.application import load_application, shipped_applications
 from lbi.errors import UserError
 from lbi.evaluation.benchmark import load_benchmark, shipped_benchmarks
+from lbi.monitoring.terminal import say
+from lbi.storage.toml import TomlError, parse_toml
 
 COLUMNS = ("name", "description", "distribution", "path")
 Rows = list[tuple[str, ...]]  # name, description, the distribution that it comes from; of a file its path
@@ -31,7 +33,7 @@ def list_all(what: str, as_json: bool) -> int:
     rows_by_kind = {kind: rows() for kind, rows in KINDS.items() if not what or kind == what}
     if as_json:
         answer = {kind: [dict(zip(COLUMNS, row, strict=False)) for row in rows] for kind, rows in rows_by_kind.items()}
-        print(json.dumps(answer[what] if what else answer, indent=2, ensure_ascii=False))
+        say(json.dumps(answer[what] if what else answer, indent=2, ensure_ascii=False))
     else:
         _print(rows_by_kind)
     return 0
@@ -84,10 +86,10 @@ def _configs() -> Rows:
     """Config files here and in ./configs by their paths, and those shipped by their names."""
     files = [*sorted(Path().glob("*.toml")), *sorted(Path("configs").glob("*.toml"))]
     shipped = shipped_configs()
-    ours = {file.resolve() for file in shipped.values()}
-    return _files_listed({str(file): file for file in files if file.resolve() not in ours and _is_config(file)}, "") + (
-        _files_listed(shipped, plugins.OURS)
-    )
+    ours = {os.path.realpath(file) for file in shipped.values()}
+    return _files_listed(
+        {str(file): file for file in files if os.path.realpath(file) not in ours and _is_config(file)}, ""
+    ) + (_files_listed(shipped, plugins.OURS))
 
 
 def _examples() -> Rows:
@@ -105,8 +107,8 @@ def _files_listed(files: dict[str, Path], distribution: str) -> Rows:
 
 def _is_config(file: Path) -> bool:
     try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        tables = parse_toml(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, TomlError):
         return False
     named = tables.get("application") or tables.get("url") or tables.get("environment")
     return isinstance(named, str) and not {"task", "start"} & tables.keys()

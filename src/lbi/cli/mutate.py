@@ -7,13 +7,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
 from lbi.benchmarks.swebench.interpreters import interpreter, prefixes
 from lbi.benchmarks.swebench.mutations.run import Ground, Tried, baseline, candidates, fingerprint, opened, tried
 from lbi.benchmarks.swebench.mutations.tasks import Tries, same_effect, write_tasks
 from lbi.errors import EnvironmentFailure, UserError
+from lbi.monitoring import terminal
 from lbi.monitoring.progress import Progress
+from lbi.monitoring.terminal import say
 
 ATTEMPTS = 3  # of a mutation whose sandbox broke
 
@@ -46,15 +46,17 @@ def mutate(options: MutationOptions, as_json: bool, quiet: bool) -> int:
         raise UserError(f"{options.out} lies in the repository, in which nothing is written; choose another --out")
     ground = _ground(options)
     tries = Tries(options.out.with_suffix(".tried.jsonl"), fingerprint(ground))
-    tasks = asyncio.run(_search(options, ground, tries, Progress(Console(stderr=True), quiet=quiet or as_json)))
+    tasks = asyncio.run(
+        _search(options, ground, tries, Progress(terminal.open_console(stderr=True), quiet=quiet or as_json))
+    )
     assert tries.baseline is not None
     write_tasks(options.out, ground, tries.baseline, tasks)
     counts = dict(sorted(tries.counts().items()))
     if as_json:
-        print(json.dumps({"tasks": len(tasks), "tried": counts, "file": str(options.out)}, indent=2))
+        say(json.dumps({"tasks": len(tasks), "tried": counts, "file": str(options.out)}, indent=2))
     else:
         verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-        print(f"{len(tasks)} tasks in {options.out}; mutations tried so far: {verdicts}")
+        say(f"{len(tasks)} tasks in {options.out}; mutations tried so far: {verdicts}")
     return 0 if tasks else 1
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from lbi.config import Config, anchor, load_config, parts_of, resolve
 from lbi.errors import UserError
 from lbi.models.middleware.budget import parse_budget
 from lbi.storage.run_folder import RunFolder
+from lbi.storage.toml import TomlError, parse_toml
 
 DEFAULT = Path("lbi.toml")
 
@@ -26,7 +27,7 @@ class RunOptions:
     base_url: str = ""
     budget: str = ""
     seeds: str = ""
-    workers: int = 0
+    workers: int | None = None
     settings: list[str] | tuple[str, ...] = ()
     repo: Path | None = None
     unsafe: bool = False
@@ -45,7 +46,7 @@ def configured(options: RunOptions) -> tuple[Config, Path]:
             config = resolve(folder.config, str(options.source / "config.json"), overrides)
         return config, options.out or options.source
     if options.source is None and options.repo is not None:  # a repository needs no config file
-        name = options.repo.resolve().name
+        name = re.sub(r"[^\w.+ -]+", "-", options.repo.resolve().name).strip(".- ")[:60] or "repository"
         config = load_config(find_config(Path("repo")), {"name": name, **overrides})
         return config, options.out or Path("runs") / name
     file = _file(options.source)
@@ -80,7 +81,7 @@ def _overrides(options: RunOptions) -> dict[str, Any]:
         overrides["models.budget"] = parse_budget(options.budget)
     if options.seeds:
         overrides["seeds"] = numbers(options.seeds)
-    if options.workers:
+    if options.workers is not None:
         overrides["workers"] = options.workers
     return overrides
 
@@ -109,8 +110,8 @@ def _setting(text: str) -> tuple[str, Any]:
 def _value(key: str, written: str) -> Any:
     """A TOML value of any kind, tables and arrays too; what begins like none is a text."""
     try:
-        table = tomllib.loads(f"value = {written}")
-    except tomllib.TOMLDecodeError as error:
+        table = parse_toml(f"value = {written}")
+    except TomlError as error:
         if written.startswith(("[", "{", '"', "'")):
             raise UserError(
                 f"--set {key}: {written} is no TOML value ({error}); single quotes keep it from the shell"

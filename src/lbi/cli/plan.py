@@ -23,6 +23,7 @@ from lbi.evaluation.benchmark import load_benchmarks
 from lbi.models.middleware.batching import WAITING
 from lbi.models.pricing import Prices
 from lbi.models.registry import open_model
+from lbi.monitoring.terminal import say
 from lbi.pipeline import Only
 from lbi.records import Document, Usage
 from lbi.report.words import money, plural, sections, short
@@ -40,7 +41,7 @@ def show_plan(config: Config, out: Path, only: Only, as_json: bool) -> int:
     """Reads the documents, which may install the application; asks no model and makes no run folder."""
     planned = asyncio.run(_planned(config, out, only))
     if as_json:
-        print(json.dumps({"out": str(out), **planned}, indent=2, ensure_ascii=False))
+        say(json.dumps({"out": str(out), **planned}, indent=2, ensure_ascii=False))
     else:
         _print(planned, out)
     return 0

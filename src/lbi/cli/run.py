@@ -12,8 +12,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
 from lbi.cli import FOLDER, open_console
 from lbi.cli.options import DEFAULT, RunOptions, configured
 from lbi.cli.preflight import check_config
@@ -21,8 +19,10 @@ from lbi.cli.tables import print_result, summary
 from lbi.config import Config
 from lbi.context import RunOutcome
 from lbi.errors import UserError
+from lbi.monitoring import terminal
 from lbi.monitoring.progress import STYLES, Progress, ProgressStyle
 from lbi.monitoring.telemetry import open_telemetry
+from lbi.monitoring.terminal import say
 from lbi.pipeline import Only
 from lbi.pipeline import run as run_pipeline
 from lbi.storage.database import address
@@ -71,14 +71,14 @@ def run(options: RunOptions, only: Only, output: OutputOptions) -> int:
     with RunFolder(out, writing=False) as folder:
         result = summary(folder, outcome)
     if output.as_json:
-        print(json.dumps(result, indent=2, ensure_ascii=False))
+        say(json.dumps(result, indent=2, ensure_ascii=False))
     else:
         print_result(open_console(), result, str(options.source or DEFAULT))
     return 0
 
 
 def _carried_out(config: Config, out: Path, style: ProgressStyle, only: Only, output: OutputOptions) -> RunOutcome:
-    console = Console(stderr=True)
+    console = terminal.open_console(stderr=True)
     if style not in ("none", "json"):
         console.print(f"Run folder {out}; the same command continues it at any time.", soft_wrap=True, highlight=False)
     _keep_log(out)

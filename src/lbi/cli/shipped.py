@@ -6,11 +6,11 @@ They lie at the top of a checkout, and in ``lbi/_shipped`` of an installed wheel
 from __future__ import annotations
 
 import difflib
-import tomllib
 from functools import cache
 from pathlib import Path
 
 from lbi.errors import UserError
+from lbi.storage.toml import TomlError, parse_toml
 
 PROJECT = "learn-by-interact"
 
@@ -60,7 +60,7 @@ def _folder() -> Path | None:
 def _is_ours(file: Path) -> bool:
     """Whether the project that a pyproject.toml describes is this one, and not one that has a copy of the package."""
     try:
-        project = tomllib.loads(file.read_text(encoding="utf-8")).get("project", {})
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        project = parse_toml(file.read_text(encoding="utf-8")).get("project", {})
+    except (OSError, UnicodeDecodeError, TomlError):
         return False
     return isinstance(project, dict) and project.get("name") == PROJECT

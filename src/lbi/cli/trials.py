@@ -6,12 +6,11 @@ import difflib
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from lbi.config import Config
 from lbi.environments import open_environments
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.evaluation.benchmark import Benchmark, load_benchmark
+from lbi.monitoring import terminal
 from lbi.monitoring.progress import Progress
 from lbi.protocols import Environment
 from lbi.records import Task
@@ -28,7 +27,7 @@ async def check_benchmark(name: str, only: str, workers: int, quiet: bool) -> li
     environments = open_environments(Config(application=_application(benchmark, name)), lambda png: "")
     tasks = _chosen(benchmark.tasks(environments.name), only, name)
     outcomes: dict[tuple[str, str], tuple[float | None, str]] = {}
-    progress = Progress(Console(stderr=True), quiet=quiet)
+    progress = Progress(terminal.open_console(stderr=True), quiet=quiet)
     try:
         with progress.stage(f"check {benchmark.name}", 2 * len(tasks)) as stage:
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 import re
 import urllib.parse
 from collections.abc import Iterable, Sequence
-from functools import cache
 from pathlib import Path
-from typing import Protocol, cast
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from lbi import plugins
+from lbi.documents.apart import ReadingApart
 from lbi.documents.fetch import TIMEOUT, Raw, Skipped, decode, raws
-from lbi.documents.sections import LONGEST, SHORTEST, DocumentPage, fit, trimmed
+from lbi.documents.reading import Text, formats
+from lbi.documents.sections import LONGEST, SHORTEST, trimmed
 from lbi.records import Document, Record
 
 
@@ -55,22 +54,6 @@ class Corpus(Record):
     skipped: tuple[Skipped, ...] = ()
 
 
-class _Reader(Protocol):
-    """A plug-in of the kind ``readers``, such as a module of ``lbi.documents.readers``."""
-
-    ENDINGS: tuple[str, ...]
-    CONTENT_TYPES: tuple[str, ...]
-
-    def likelihood(self, text: str) -> float: ...
-
-    def read(self, text: str) -> DocumentPage: ...
-
-
-def formats() -> tuple[str, ...]:
-    """Names of the formats that can be read."""
-    return plugins.names("readers")
-
-
 def read_corpus(
     sources: Sequence[DocumentSource], *, longest: int = LONGEST, shortest: int = SHORTEST, timeout: float = TIMEOUT
 ) -> Corpus:
@@ -80,15 +63,16 @@ def read_corpus(
     """
     documents: dict[str, Document] = {}
     skipped: list[Skipped] = []
-    for source in sources:
-        dates = _dates(source)
-        for raw in _raws(source, timeout):
-            date = dates.get(raw.name.partition("/")[2], "") if dates and isinstance(raw, Raw) else source.date
-            content = raw if isinstance(raw, Skipped) else _documents(raw, source, date, longest, shortest)
-            if isinstance(content, Skipped):
-                skipped.append(content)
-            else:
-                documents |= {document.id: document for document in content}
+    with ReadingApart() as apart:
+        for source in sources:
+            dates = _dates(source)
+            for raw in _raws(source, timeout):
+                date = dates.get(raw.name.partition("/")[2], "") if dates and isinstance(raw, Raw) else source.date
+                content = raw if isinstance(raw, Skipped) else _documents(apart, raw, source, date, longest, shortest)
+                if isinstance(content, Skipped):
+                    skipped.append(content)
+                else:
+                    documents |= {document.id: document for document in content}
     return Corpus(documents=tuple(documents.values()), skipped=tuple(skipped))
 
 
@@ -101,13 +85,14 @@ def _dates(source: DocumentSource) -> dict[str, str]:
     return file_dates(Path(source.path).expanduser())
 
 
-def _documents(raw: Raw, source: DocumentSource, date: str, longest: int, shortest: int) -> list[Document] | Skipped:
+def _documents(
+    apart: ReadingApart, raw: Raw, source: DocumentSource, date: str, longest: int, shortest: int
+) -> list[Document] | Skipped:
     try:
-        text = decode(raw)
-        page = _reader_of(raw, text, source.format).read(text)
-    except (ValueError, RecursionError) as error:
-        return Skipped(source=raw.name, reason=str(error) if isinstance(error, ValueError) else "nested too deeply")
-    sections = fit(page.sections, longest, shortest)
+        page = apart.read(Text(decode(raw), source.format, raw.ending, raw.content_type, longest, shortest))
+    except ValueError as error:
+        return Skipped(source=raw.name, reason=str(error))
+    sections = page.sections
     # what someone wrote into a config is meant to be read, however short it is
     if not source.text and sum(len(section.text.strip()) for section in sections) < shortest:
         return Skipped(source=raw.name, reason=f"fewer than {shortest} characters of text")
@@ -134,25 +119,6 @@ def _iso(date: str) -> str:
     """The day that a document states; anything but an ISO date may mean several."""
     day = re.search(r"\b\d{4}-\d{2}-\d{2}\b", date)
     return day[0] if day else ""
-
-
-# formats
-
-
-@cache
-def _reader(name: str) -> _Reader:
-    return cast(_Reader, plugins.load("readers", name))
-
-
-def _reader_of(raw: Raw, text: str, name: str) -> _Reader:
-    """The reader that was named, else that of the content type or ending, else the one the text looks most like."""
-    if name:
-        return _reader(name)
-    readers = [_reader(known) for known in formats()]
-    for reader in readers:
-        if raw.content_type in reader.CONTENT_TYPES or raw.ending in reader.ENDINGS:
-            return reader
-    return max(readers, key=lambda reader: reader.likelihood(text))
 
 
 def _raws(source: DocumentSource, timeout: float) -> Iterable[Raw | Skipped]:

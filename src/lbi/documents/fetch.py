@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import urllib.request
 
 LARGEST = 10_000_000  # bytes of one file or page
+MOST_FILES = 100_000  # of one folder, with those below it
+DEEPEST = 50  # folders within each other
 TIMEOUT = 30.0  # seconds for one web page, from first to last byte
 #: endings that are found beside documents and hold none
 # fmt: off
@@ -89,7 +91,7 @@ def raws(path: str, *, any_ending: bool, timeout: float, also: tuple[str, ...] =
     if "://" in path:
         yield _fetch(path, timeout)
     else:
-        yield from _local(Path(path).expanduser(), any_ending, also)
+        yield from _local(_place(path), any_ending, also)
 
 
 def decode(raw: Raw) -> str:
@@ -122,11 +124,19 @@ def _declared(content: bytes) -> str:
 # files and folders
 
 
+def _place(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # a home of nobody
+        return Path(path)
+
+
 def _local(path: Path, any_ending: bool, also: tuple[str, ...]) -> Iterator[Raw | Skipped]:
     """A file, or all files below a folder in order of their names. Names do not tell where on this machine they lie."""
     if path.is_dir():
+        inside = os.path.basename(os.path.realpath(path))
         for file, problem in _walk(path):
-            name = f"{path.resolve().name}/{file.relative_to(path).as_posix()}"
+            name = f"{inside}/{file.relative_to(path).as_posix()}"
             if problem:
                 yield Skipped(source=name, reason=problem)
             elif not any_ending and (reason := _no_document(file, also)):
@@ -153,15 +163,43 @@ def _no_document(file: Path, also: tuple[str, ...]) -> str:
 
 def _walk(root: Path) -> Iterator[tuple[Path, str]]:
     """(file, "" or why it cannot be read) below a folder; hidden ones are none, links may not lead out of it."""
-    unreadable: list[OSError] = []
-    inside = root.resolve()
-    for folder, folders, files in os.walk(root, onerror=unreadable.append):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(name for name in files if not name.startswith(".")):
-            file = Path(folder, name)
-            yield file, "" if file.resolve().is_relative_to(inside) else "a link to outside of the folder"
-    for error in unreadable:
-        yield Path(error.filename or root), f"cannot be listed: {error.strerror or error}"
+    inside, found = Path(os.path.realpath(root)), 0
+    waiting = [(root, 0)]
+    while waiting:
+        folder, depth = waiting.pop()
+        try:
+            with os.scandir(folder) as listing:
+                entries = sorted(
+                    (each for each in listing if not each.name.startswith(".")), key=lambda each: each.name
+                )
+        except OSError as error:
+            yield folder, f"cannot be listed: {error.strerror or error}"
+            continue
+        below = []
+        for entry in entries:
+            found += 1
+            if found > MOST_FILES:
+                yield Path(entry.path), f"the folder has more than {MOST_FILES:,} files, and the rest is not read"
+                return
+            if not entry.is_dir(follow_symlinks=False):
+                yield Path(entry.path), _link_problem(entry, inside)
+            elif depth < DEEPEST:
+                below.append((Path(entry.path), depth + 1))
+            else:
+                yield Path(entry.path), f"more than {DEEPEST} folders deep"
+        waiting += reversed(below)
+
+
+def _link_problem(entry: os.DirEntry[str], inside: Path) -> str:
+    """Why a file is not read that is a link; "" for any other."""
+    if not entry.is_symlink():
+        return ""
+    if not Path(os.path.realpath(entry.path)).is_relative_to(inside):
+        return "a link to outside of the folder"
+    try:
+        return "a link to a folder" if entry.is_dir() else ""
+    except OSError:
+        return "a link that leads in circles"
 
 
 def _load(file: Path, name: str) -> Raw | Skipped:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
-import shutil
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
+
+from lbi.sandbox.beneath import Beneath
+from lbi.sandbox.git import Git, git_of
+from lbi.sandbox.host import program
 
 #: dates that archives are given in place of real ones (1980: zip, 2020-02-02: hatch)
 _MADE_UP = frozenset({"1970-01-01", "1980-01-01", "1985-10-26", "2020-02-02"})
@@ -40,34 +44,53 @@ def _newest(folder: Path) -> str:
 
 def _committed(folder: Path) -> dict[str, str] | None:
     """Dates of the last commits; None if the folder is not the root of a repository, or git is not installed."""
-    if not (folder / ".git").exists() or shutil.which("git") is None:
-        return None
-    # newest first, so the first commit that names a file is its last one; merges list what they change
-    printed = _git(folder, "log", "-m", "--first-parent", "--no-renames", "--name-only", "-z", "--format=%x01%cI")
-    dates: dict[str, str] = {}
-    for commit in printed.split("\x01")[1:]:
-        date, _, names = commit.partition("\n")
-        date, _, first = date.partition("\0")
-        for name in (first, *names.split("\0")):
-            if name.strip("\n"):
-                dates.setdefault(name.strip("\n"), date)
-    for entry in _git(folder, "status", "--porcelain", "-z", "--no-renames").split("\0"):
-        dates.pop(entry[3:], None)
-    return {path: date for path, date in dates.items() if (folder / path).is_file()}
+    with git_of(folder) as git:
+        if git is None:
+            return None if not (folder / ".git").exists() or program("git") is None else {}
+        # newest first, so the first commit that names a file is its last one; merges list what they change
+        options = (
+            "-m",
+            "--first-parent",
+            "--no-renames",
+            "--name-only",
+            "-z",
+            "--format=%x01%cI",
+            "--no-show-signature",
+        )
+        printed = _printed(git, "log", *options, git.head)
+        dates: dict[str, str] = {}
+        for commit in printed.split("\x01")[1:]:
+            date, _, names = commit.partition("\n")
+            date, _, first = date.partition("\0")
+            for name in (first, *names.split("\0")):
+                if name.strip("\n"):
+                    dates.setdefault(name.strip("\n"), date)
+        unchanged = _unchanged(folder, _printed(git, "ls-tree", "-r", "-z", git.head))
+    return {path: date for path, date in dates.items() if path in unchanged}
 
 
-def _git(folder: Path, *arguments: str) -> str:
-    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    # the folder's own git settings may name programs to run: those that log and status would run are turned off
-    settings = (
-        "-c",
-        "core.fsmonitor=false",
-        "-c",
-        "log.showSignature=false",
-        "-c",
-        f"safe.directory={folder.resolve()}",
-    )
-    completed = subprocess.run(
-        ["git", "-C", str(folder), *settings, *arguments], env=env, capture_output=True, timeout=300, check=False
-    )
-    return completed.stdout.decode("utf-8", "replace") if completed.returncode == 0 else ""
+def _unchanged(folder: Path, listed: str) -> set[str]:
+    """Files that are as they were committed; compared here, as git would run what the repository calls filters."""
+    same = set()
+    with Beneath(folder) as tree:
+        for entry in listed.split("\0")[:-1]:
+            head, _, path = entry.partition("\t")
+            _, kind, blob = head.split()
+            with contextlib.suppress(OSError):  # it is gone, or lies behind a link now
+                if kind == "blob" and _blob(tree.read(path), len(blob)) == blob:
+                    same.add(path)
+    return same
+
+
+def _blob(content: bytes, length: int) -> str:
+    """Git's hash of a content."""
+    kind = hashlib.sha256 if length == 64 else hashlib.sha1
+    return kind(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def _printed(git: Git, *arguments: str) -> str:
+    try:
+        done = git.run(*arguments, timeout=300)
+    except OSError:
+        return ""
+    return done.output.decode("utf-8", "surrogateescape") if done.exit_code == 0 else ""

@@ -6,40 +6,83 @@ The text is scanned by hand, and forgivingly, as models forget quotes and bracke
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from lbi.records import sound
 
 _CLOSING = {'"': '"', "'": "'", "“": "”", "‘": "’", "`": "`"}
 _TRIPLE = re.compile(r'("""|\'\'\')(.*?)\1(?=\s*[,)]|\s*\Z)', re.S)
+_NAME = re.compile(r"([A-Za-z_]\w*)\s*=(?!=)\s*")
+_END = re.compile(r"\s*(?:[,)]|\Z)")
+MOST = 50  # arguments of one action
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "f": "\f"}
 
 
 @dataclass(frozen=True)
 class Argument:
-    """Its text without quotes and escapes, and whether it was written in quotes."""
+    """Its text without quotes and escapes, whether it was written in quotes, and the name before it: text="Ann"."""
 
     text: str
     quoted: bool
+    name: str = ""
 
 
 def read_arguments(text: str, at: int) -> list[Argument]:
     """The arguments from ``at``, just behind the opening bracket, up to the closing one as far as that can be told."""
     arguments: list[Argument] = []
-    while True:
+    while len(arguments) < MOST:
         while at < len(text) and text[at] in " \t\r\n,":
             at += 1
+        name = ""
+        if named := _NAME.match(text, at):
+            name, at = named[1], named.end()
         if at >= len(text) or text[at] == ")":
-            return arguments
+            return [*arguments, Argument("", False, name)] if name else arguments
         if triple := _TRIPLE.match(text, at):
-            arguments.append(Argument(unescape(triple[2]), True))
+            arguments.append(Argument(unescape(triple[2]), True, name))
             at = triple.end()
             continue
         if text[at] in _CLOSING:
             argument, at = _quoted(text, at)
         else:
-            argument, at = _unquoted(text, at, first=not arguments)
-        arguments.append(argument)
+            argument, at = _unquoted(text, at, first=not arguments or bool(name))
+        arguments.append(replace(argument, name=name))
+    return arguments
+
+
+def bound(
+    kind: str, arguments: Sequence[Argument], names: Mapping[str, Sequence[str]], *, optional_first: bool = False
+) -> list[Argument]:
+    """The arguments in the order of ``names``, which maps each argument's name to others that are understood.
+
+    Raises ValueError for a name that the action does not have, for one that is given twice, and for a gap. With
+    ``optional_first`` the first one may be left out.
+    """
+    known = {other: name for name, others in reversed(list(names.items())) for other in (name, *others)}
+    placed = [argument for argument in arguments if not argument.name]
+    given: dict[int, Argument] = {}
+    for argument in arguments:
+        if not argument.name:
+            continue
+        if argument.name not in known:
+            raise ValueError(f"{kind} has no argument {argument.name!r}; it has: {', '.join(names) or 'none'}")
+        at = _place(argument.name, names, len(placed), given)
+        if at < len(placed) or at in given:
+            raise ValueError(f"{kind} was given its argument {known[argument.name]!r} twice")
+        given[at] = argument
+    for at in range(len(placed), max(given, default=0)):
+        if at not in given and not (optional_first and at == 0):
+            raise ValueError(f"{kind} lacks its argument {list(names)[at]!r}")
+    return [*placed, *(given[at] for at in sorted(given))]
+
+
+def _place(name: str, names: Mapping[str, Sequence[str]], placed: int, given: Mapping[int, Argument]) -> int:
+    """Which argument a name means: of several that it may mean, the first that is not given yet."""
+    meant = [at for at, (own, others) in enumerate(names.items()) if name in (own, *others)]
+    exact = [at for at, own in enumerate(names) if name == own]
+    free = [at for at in exact or meant if at >= placed and at not in given]
+    return (free or meant)[0]
 
 
 def _quoted(text: str, at: int) -> tuple[Argument, int]:
@@ -59,8 +102,7 @@ def _quoted(text: str, at: int) -> tuple[Argument, int]:
 
 def _ends_argument(text: str, at: int) -> bool:
     """A quote inside the text ('it's here') is not followed by a comma, a bracket or the end."""
-    rest = text[at:].lstrip()
-    return not rest or rest[0] in ",)"
+    return _END.match(text, at) is not None
 
 
 def _unquoted(text: str, at: int, first: bool) -> tuple[Argument, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -15,9 +14,11 @@ from lbi.benchmarks.swebench.hub import fetch, is_on_hub
 from lbi.benchmarks.swebench.instance import ENDINGS as DATA_SETS
 from lbi.benchmarks.swebench.instance import Instance, load_instances
 from lbi.benchmarks.swebench.recipes import draft, parse_recipes
-from lbi.config import explain
+from lbi.config import explain, several
 from lbi.errors import UserError
+from lbi.evaluation.task_mistakes import task_mistakes
 from lbi.records import Check, Task
+from lbi.storage.toml import TomlError, parse_toml
 
 
 class HeldOut(BaseModel):
@@ -75,12 +76,12 @@ def load_benchmark(name_or_path: str) -> Benchmark:
         return _from_instances(load_instances(Path(name_or_path).expanduser()), name_or_path)
     text = _text(name_or_path)
     try:
-        raw: dict[str, Any] = tomllib.loads(text)
+        raw: dict[str, Any] = parse_toml(text)
         if "instance" in raw:
             recipes = parse_recipes(text, f"benchmark {name_or_path}")
             return _from_instances([draft(recipe) for recipe in recipes.instance], name_or_path, recipes.name)
         benchmark = Benchmark.model_validate(raw)
-    except tomllib.TOMLDecodeError as error:
+    except TomlError as error:
         raise UserError(f"benchmark {name_or_path}: {error}") from None
     except ValidationError as error:
         raise UserError(f"benchmark {name_or_path}: {explain(error, Benchmark)}") from None
@@ -88,6 +89,12 @@ def load_benchmark(name_or_path: str) -> Benchmark:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise UserError(f"benchmark {name_or_path}: the name {repeated[0]!r} is used twice; each task needs its own")
+    return _without_mistakes(benchmark, name_or_path)
+
+
+def _without_mistakes(benchmark: Benchmark, where: str) -> Benchmark:
+    if mistakes := task_mistakes(benchmark):
+        raise several(f"benchmark {where}", mistakes)
     return benchmark
 
 
@@ -126,7 +133,7 @@ def _from_plug_in(name: str) -> Benchmark:
     benchmark = plugins.load("benchmarks", name).load()
     if not isinstance(benchmark, Benchmark):
         raise UserError(f"the benchmark {name!r} is no lbi.evaluation.benchmark.Benchmark; ask whoever made it")
-    return benchmark
+    return _without_mistakes(benchmark, name)
 
 
 def _text(name_or_path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from lbi.config import Config
@@ -12,6 +13,7 @@ from lbi.records import Task
 
 #: share of the sections whose tasks are held out if there is no benchmark
 HELD_OUT_SHARE = 0.2
+MOST_SECTIONS = 10_000_000
 NO_TASKS = "no task was proposed from any section, so there is nothing to learn from: give documents on how to use it"
 NOTHING_TO_LEARN = (
     "all tasks come from {} section of the documents and are held out to measure with, so nothing is left to learn "
@@ -29,13 +31,13 @@ def tasks_wanted(config: Config) -> int:
     per_section = max(1, config.synthesis.tasks_per_document)
     if config.benchmark:
         return config.synthesis.rollouts
-    sections = 2
-    while (
-        per_section * (sections - held_out_sections(sections)) < config.synthesis.rollouts
-        or per_section * held_out_sections(sections) < config.evaluation.tasks
-    ):
-        sections += 1
-    return per_section * sections
+
+    def enough(sections: int) -> bool:
+        apart = held_out_sections(sections)
+        learnt, measured = per_section * (sections - apart), per_section * apart
+        return learnt >= config.synthesis.rollouts and measured >= config.evaluation.tasks
+
+    return per_section * bisect_left(range(MOST_SECTIONS), True, lo=2, key=enough)
 
 
 def split_held_out(context: RunContext, proposed: Sequence[Task]) -> tuple[list[Task], list[Task]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 from lbi.errors import ModelError, ParseError
@@ -21,6 +22,17 @@ T = TypeVar("T")
 Parser = Callable[[str], T]
 
 CRITERIA = ("aligned", "coherent", "natural", "reasonable")
+LONGEST = 200_000  # characters of a reply that is read
+_TRIES = 50  # places at which a JSON value may begin
+_TAG = r"think(?:ing)?|thoughts?|reasoning|seed:think"
+#: the end of thoughts, as models write it; what stands before the last one is thought
+_THOUGHT = re.compile(rf"(?:</(?:{_TAG})>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>)", re.IGNORECASE)
+_UNCLOSED = re.compile(
+    rf"^[ \t]*(?:<(?:{_TAG})>|\[THINK\]|◁think▷|<\|begin_of_thought\|>)", re.MULTILINE | re.IGNORECASE
+)
+#: channels of gpt-oss, where a server leaves them in the text: only what is said in "final" is the reply
+_CHANNEL = re.compile(r"<\|channel\|>\s*(\w*)[^<]{0,200}<\|message\|>")
+_SPECIAL = re.compile(r"<\|(?:start|end|return|call|channel|message|constrain)\|>")
 _YES = {"true", "yes", "y", "1"}
 _NO = {"false", "no", "n", "0"}
 
@@ -113,7 +125,9 @@ def act(reply: str) -> tuple[str, str]:
         if not action:
             raise ParseError('the "action" is none of the form name(...), such as click(e12)', reply)
         return " ".join(str(reason).split()), action
-    labelled = re.search(r"^[\s*#>`-]*ACTION\b[\s*]*:[ \t*]*(.*)", text, flags=re.IGNORECASE | re.MULTILINE | re.DOTALL)
+    labelled = re.search(
+        r"^[ \t*#>`-]*ACTION\b[ \t*]*:[ \t*]*(.*)", text, flags=re.IGNORECASE | re.MULTILINE | re.DOTALL
+    )
     if labelled is None:
         raise ParseError('expected a line "ACTION: ..." and found none', reply)
     action = _first_call(labelled[1])
@@ -186,23 +200,42 @@ def vote(model: str) -> Parser[Vote]:
 
 def _answer(reply: str) -> str:
     """A reply without the thoughts that some models put before it. Raises ParseError where nothing is left."""
-    text = re.sub(r"<think(?:ing)?>.*?</think(?:ing)?>", "", reply, flags=re.DOTALL | re.IGNORECASE).strip()
+    if len(reply) > LONGEST:
+        raise ParseError(f"the reply is longer than {LONGEST:,} characters", reply[:LONGEST])
+    said = _final(reply)
+    ends = list(_THOUGHT.finditer(said))
+    text = said[ends[-1].end() if ends else 0 :].strip()
+    if _UNCLOSED.search(text):
+        raise ParseError("the reply breaks off within its thoughts", reply)
     if not text:
         raise ParseError("the reply is empty", reply)
     return text
+
+
+def _final(reply: str) -> str:
+    """Of a reply in channels, what is said in the last "final" one."""
+    channels = list(_CHANNEL.finditer(reply))
+    if not channels:
+        if "<|channel|>" in reply:
+            raise ParseError("the reply breaks off before anything is said", reply)
+        return reply
+    final = [channel for channel in channels if channel[1].lower() == "final"]
+    if not final:
+        raise ParseError('the reply says nothing in the channel "final"', reply)
+    return _SPECIAL.split(reply[final[-1].end() :], maxsplit=1)[0]
 
 
 def _json(reply: str, opening: str) -> Any | None:
     """The first readable JSON value that begins with ``opening``; prose and fences may surround it."""
     text = _answer(reply)
     decoder = json.JSONDecoder(strict=False)
-    for match in re.finditer(re.escape(opening), text):
+    for match in islice(re.finditer(re.escape(opening), text), _TRIES):
         try:
             value, _ = decoder.raw_decode(text, match.start())
+            if value:
+                return json.loads(sound(json.dumps(value, ensure_ascii=False)))
         except (ValueError, RecursionError):
             continue
-        if value:
-            return json.loads(sound(json.dumps(value, ensure_ascii=False)))
     return None
 
 
@@ -212,9 +245,9 @@ def _object(text: str) -> dict[str, Any]:
         return {}
     try:
         value = json.loads(text, strict=False)
+        return json.loads(sound(json.dumps(value, ensure_ascii=False))) if isinstance(value, dict) else {}
     except (ValueError, RecursionError):
         return {}
-    return json.loads(sound(json.dumps(value, ensure_ascii=False))) if isinstance(value, dict) else {}
 
 
 def _pairs(items: Any, reply: str) -> list[tuple[str, str]]:
@@ -230,7 +263,7 @@ def _pairs(items: Any, reply: str) -> list[tuple[str, str]]:
 
 
 def _listed(reply: str) -> list[str]:
-    numbered = re.findall(r"^\s*(?:\d+[.)]|[-*])\s+(\S.*)$", _answer(reply), flags=re.MULTILINE)
+    numbered = re.findall(r"^[ \t]*(?:\d{1,4}[.)]|[-*])[ \t]+(\S.*)$", _answer(reply), flags=re.MULTILINE)
     return [text for line in numbered if (text := _unquoted(line))]
 
 
@@ -265,7 +298,7 @@ def _plain(reply: str, labels: tuple[str, ...]) -> str:
 
     An object with the text under one of the labels is that text.
     """
-    text = re.sub(r"^```\w*\s*\n(.*?)\n?```$", r"\1", _answer(reply), flags=re.DOTALL).strip()
+    text = re.sub(r"^```\w*[ \t]*\n(.*?)\n?```$", r"\1", _answer(reply), flags=re.DOTALL).strip()
     fields = _object(text)
     text = next((value for label in labels if isinstance(value := fields.get(label), str)), text)
     names = "|".join(re.escape(label) for label in labels)
@@ -288,7 +321,9 @@ def _unquoted(text: str) -> str:
 
 def _answers(reply: str) -> dict[str, str]:
     names = "|".join((*CRITERIA, "reason"))
-    lines = re.findall(rf"^[\s*#>-]*({names})[*\s]*[:=][*\s]*(.*)$", _answer(reply), flags=re.IGNORECASE | re.MULTILINE)
+    lines = re.findall(
+        rf"^[ \t*#>-]*({names})[* \t]*[:=][* \t]*(.*)$", _answer(reply), flags=re.IGNORECASE | re.MULTILINE
+    )
     return {name.lower(): answer for name, answer in lines}
 
 

@@ -52,13 +52,18 @@ def render(request: Request, limits: PromptLimits = DEFAULT_LIMITS) -> tuple[Mes
     return _latest[2]
 
 
+MOST_ASKED_AGAIN = 20_000  # characters of an unreadable reply that are shown to the model again
+
+
 def render_again(reply: str, error: str, only: tuple[str, ...] = ()) -> tuple[Message, Message]:
     """The turns that follow a reply which could not be read: the reply itself, and what was wrong with it.
 
     ``only`` are the parts of the reply that could not be read, where others could.
     """
     question = block("reask", "user", error=error, only=only)
-    return Message(role="assistant", content=reply.strip() or "(empty)"), Message(role="user", content=question)
+    return Message(role="assistant", content=reply.strip()[:MOST_ASKED_AGAIN] or "(empty)"), Message(
+        role="user", content=question
+    )
 
 
 @cache

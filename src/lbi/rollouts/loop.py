@@ -45,6 +45,8 @@ async def rollout(environment: Environment, agent: Agent, task: Task, step_limit
             except ModelBusy as error:  # a provider's outage is no failure of the agent
                 raise EnvironmentFailure(f"the model's provider failed: {error}") from error
             except (ModelError, ParseError) as error:
+                if isinstance(error, ModelError) and error.kind == "bad request":  # it never got to the model
+                    raise EnvironmentFailure(f"the model's provider took no request: {error}") from error
                 step_span.fail(type(error).__name__)
                 return ended("model_failure", observation, error=str(error))
             outcome = await environment.step(decision.action)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from lbi.errors import UserError
+from lbi.sandbox.host import program
 from lbi.sandbox.protocol import OpenSandbox, Sandbox, SandboxLimits
 
 IMAGE = "docker.io/library/python:3.12"
@@ -80,7 +80,7 @@ async def _start_unsafe(
 
 def find_bubblewrap() -> str:
     """The path of the program. Raises UserError that says how to get it."""
-    path = shutil.which("bwrap") if sys.platform == "linux" else None
+    path = program("bwrap") if sys.platform == "linux" else None
     if path:
         return path
     how = (

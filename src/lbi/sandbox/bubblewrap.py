@@ -7,11 +7,12 @@ import contextlib
 import os
 import socket
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from pathlib import Path
 
 import lbi
 from lbi.errors import EnvironmentFailure, UserError
+from lbi.sandbox.host import start_on_host
 from lbi.sandbox.ignore import not_ignored
 from lbi.sandbox.patch import Change, digest_of_changes, patch
 from lbi.sandbox.protocol import WORKDIR, Completed, SandboxLimits
@@ -172,10 +173,10 @@ async def _start_supervisor() -> tuple[Process, asyncio.StreamReader, asyncio.St
     ours, theirs = socket.socketpair()
     root = str(Path(lbi.__file__).parents[1])
     with theirs:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", "-c", CODE.format(root=root, handle=theirs.fileno())),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
+        process = await start_on_host(
+            (sys.executable, "-I", "-S", "-c", CODE.format(root=root, handle=theirs.fileno())),
+            stdin=DEVNULL,
+            stdout=DEVNULL,
             stderr=PIPE,
             pass_fds=[theirs.fileno()],
             env={"PATH": os.environ.get("PATH", PATH), "LANG": "C.UTF-8"},

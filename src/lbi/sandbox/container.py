@@ -12,15 +12,15 @@ import hashlib
 import io
 import os
 import shlex
-import shutil
-import stat
 import tarfile
 import time
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from pathlib import Path
 
 from lbi.errors import EnvironmentFailure, UserError
+from lbi.sandbox.beneath import Beneath
 from lbi.sandbox.bubblewrap import ENVIRONMENT
+from lbi.sandbox.host import inherited, program, start_on_host
 from lbi.sandbox.ignore import not_ignored
 from lbi.sandbox.patch import LINK, Change, Side, digest_of_changes, patch
 from lbi.sandbox.protocol import WORKDIR, Completed, Ending, SandboxLimits
@@ -50,8 +50,9 @@ class ContainerSandbox:
         wall = self.limits.wall_seconds if wall_seconds is None else wall_seconds
         began = time.monotonic()
         async with self._lock:
-            process = await asyncio.create_subprocess_exec(
-                *(self._engine, "exec", self._name, "bash", "-c", SHELL, "bash", command),
+            process = await start_on_host(
+                (self._engine, "exec", self._name, "bash", "-c", SHELL, "bash", command),
+                env=inherited(),
                 stdin=DEVNULL,
                 stdout=PIPE,
                 stderr=STDOUT,
@@ -75,10 +76,12 @@ class ContainerSandbox:
 
     async def upload(self, path: str, content: bytes) -> None:
         full = shlex.quote(self._full(path))
+        await self._refuse_links(path)
         await self._inside(f"mkdir -p -- $(dirname {full}) && [ ! -d {full} ] && cat > {full}", content, path)
 
     async def download(self, path: str) -> bytes:
         full = shlex.quote(self._full(path))
+        await self._refuse_links(path)
         if await self._is("-d", full):
             raise IsADirectoryError(21, os.strerror(21), path)
         if not await self._is("-f", full):
@@ -89,7 +92,7 @@ class ContainerSandbox:
         changes, files = await self._changes()
 
         async def content(path: str, pristine: bool) -> bytes:
-            return _pristine(self.source / path)[1] if pristine else files[path][1]
+            return _pristine(self.source, path) if pristine else files[path][1]
 
         return await patch(changes, content)
 
@@ -139,6 +142,13 @@ class ContainerSandbox:
         code, _ = await _engine(self._engine, ("exec", self._name, "test", test, shlex.split(quoted)[0]), may_fail=True)
         return code == 0
 
+    async def _refuse_links(self, path: str) -> None:
+        """Raise OSError for a path that passes through a link, as the sandbox of this machine does."""
+        full = self._full(path)
+        real = (await self._inside(f"readlink -m -- {shlex.quote(full)}")).decode(errors="surrogateescape")
+        if real.removesuffix("\n") != full:
+            raise OSError(40, f"passes through a link (it is {real.strip()})", path)
+
     def _full(self, path: str) -> str:
         return os.path.normpath(os.path.join(WORKDIR, path))
 
@@ -157,7 +167,7 @@ async def start(
 
     Raises UserError.
     """
-    if shutil.which(engine) is None:
+    if program(engine) is None:
         raise UserError(f"{engine} is not installed; install it, or set the sandbox's backend to auto")
     sizes = {WORKDIR: limits.disk_bytes, "/tmp": limits.disk_bytes, "/home/agent": limits.disk_bytes, STATE: 1 << 20}
     arguments = ["run", "-d", "--rm", "--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
@@ -208,7 +218,7 @@ class _Output:
         return self.total - len(self._head) - len(self._tail)
 
 
-async def _read(process: asyncio.subprocess.Process, output: _Output, wall_seconds: float) -> Ending:
+async def _read(process: Process, output: _Output, wall_seconds: float) -> Ending:
     """Collect what a command writes until it ends, or exceeds a limit; returns how it ended."""
     assert process.stdout is not None
     try:
@@ -227,7 +237,7 @@ async def _engine(
     engine: str, arguments: tuple[str, ...], content: bytes = b"", *, timeout: float = ORDINARY, may_fail: bool = False
 ) -> tuple[int, bytes]:
     """Run a command of the engine: (exit code, output). Raises EnvironmentFailure, unless it ``may_fail``."""
-    process = await asyncio.create_subprocess_exec(engine, *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+    process = await start_on_host((engine, *arguments), env=inherited(), stdin=PIPE, stdout=PIPE, stderr=PIPE)
     try:
         async with asyncio.timeout(timeout):
             output, errors = await process.communicate(content)
@@ -259,25 +269,21 @@ def _unpacked(archive: bytes) -> dict[str, tuple[int, bytes]]:
 
 
 def _changed(source: Path, files: dict[str, tuple[int, bytes]]) -> list[Change]:
-    pristine: set[str] = set()
-    for folder, folders, names in os.walk(source):
-        linked = [name for name in folders if Path(folder, name).is_symlink()]
-        folders[:] = [name for name in folders if name not in (".git", *linked)]
-        pristine |= {str(Path(folder, name).relative_to(source)) for name in (*names, *linked)}
     changes = []
-    for path in sorted(pristine | files.keys()):
-        old = _pristine(source / path) if path in pristine else None
-        new = files.get(path)
-        if old != new:
-            changes.append(Change(path, _side(old), _side(new)))
+    with Beneath(source) as pristine:
+        before = {path for path, kind in pristine.walk(skip=(".git",)) if kind}
+        for path in sorted(before | files.keys()):
+            old = pristine.item(path) if path in before else None
+            new = files.get(path)
+            if old != new:
+                changes.append(Change(path, _side(old), _side(new)))
     return not_ignored(source, changes)
 
 
-def _pristine(file: Path) -> tuple[int, bytes]:
-    mode = file.lstat().st_mode
-    if stat.S_ISLNK(mode):
-        return LINK, os.fsencode(os.readlink(file))
-    return (0o100755 if mode & stat.S_IXUSR else 0o100644), file.read_bytes()
+def _pristine(source: Path, path: str) -> bytes:
+    with Beneath(source) as tree:
+        item = tree.item(path)
+    return item[1] if item else b""
 
 
 def _side(content: tuple[int, bytes] | None) -> Side | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
+import contextlib
+import os
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lbi.sandbox.beneath import Beneath
+from lbi.sandbox.git import git_of
 from lbi.sandbox.patch import Change
 
 if TYPE_CHECKING:
@@ -44,22 +47,17 @@ def _spec(source: Path, folder: str) -> GitIgnoreSpec:
     from pathspec import GitIgnoreSpec
 
     lines: list[str] = [] if folder else list(LEFT_BEHIND)
-    file = source / folder / ".gitignore"
-    if file.is_file():
-        lines += file.read_text(errors="replace").splitlines()
+    with contextlib.suppress(OSError), Beneath(source) as tree:  # none, or one behind a link, says nothing
+        lines += tree.read(f"{folder}/.gitignore" if folder else ".gitignore").decode(errors="replace").splitlines()
     return GitIgnoreSpec.from_lines(lines)
 
 
 @lru_cache(maxsize=64)
 def _tracked(source: Path) -> frozenset[str]:
     """Files that git tracks; none where there is no git or no repository."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(source), "-c", "core.fsmonitor=false", "-c", "safe.directory=*", "ls-files", "-z"],
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return frozenset()
-    return frozenset(done.stdout.decode(errors="surrogateescape").split("\0")) if done.returncode == 0 else frozenset()
+    with contextlib.suppress(OSError), git_of(source) as git:
+        done = git.run("ls-files", "-z") if git else None
+        if done and done.exit_code:  # an index in parts
+            done = git.run("ls-tree", "-r", "-z", "--name-only", git.head) if git else None
+        return frozenset(os.fsdecode(done.output).split("\0")) if done and not done.exit_code else frozenset()
+    return frozenset()

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import zstandard
+from pydantic import ValidationError
 
 from lbi.protocols import Reply
 from lbi.records import Record, Sent, Usage, digest_of
+from lbi.storage.damage import OURS, DamagedRun, is_damage
 from lbi.storage.writer import Writer, Written
 
 R = TypeVar("R", bound=Record)
@@ -64,6 +66,8 @@ class Store:
             with contextlib.closing(self._connected()) as db:
                 db.execute("PRAGMA journal_mode=WAL")
                 db.executescript(SCHEMA)
+                if db.execute("PRAGMA application_id").fetchone()[0] != OURS:
+                    db.execute(f"PRAGMA application_id={OURS}")
         self._db = self._connected()
         if writing:
             self._db.execute("PRAGMA query_only=1")
@@ -160,8 +164,16 @@ class Store:
         return [(key, self._record(body, type_)) for key, body in rows]
 
     def _record(self, packed: bytes, type_: type[R]) -> R:
-        body = json.loads(self._unpack.decompress(packed))
-        return type_.model_validate(self._unfold(body))
+        """Raises DamagedRun for what is no such record, as of another version, or of a file that was overwritten."""
+        try:
+            body = json.loads(self._unpack.decompress(packed))
+            return type_.model_validate(self._unfold(body))
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(map(str, first["loc"]))
+            raise DamagedRun(self._file, f"a record {type_.__name__}: field {field!r}: {first['msg']}") from None
+        except (zstandard.ZstdError, ValueError, TypeError, RecursionError) as error:
+            raise DamagedRun(self._file, f"a record {type_.__name__} cannot be read: {error}") from None
 
     def _unfold(self, value: Any) -> Any:
         if isinstance(value, dict):
@@ -175,6 +187,8 @@ class Store:
 
     def _text(self, name: str) -> str:
         rows = self._rows("SELECT body FROM text WHERE id = ?", (name,))
+        if not rows:
+            raise ValueError(f"the text {name} is missing")
         return str(self._unpack.decompress(rows[0][0]).decode())
 
     def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
@@ -183,8 +197,13 @@ class Store:
 
     def _stored(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
         """The rows that are stored now, without waiting for writes that are not finished."""
-        with self._guard:
-            return self._db.execute(sql, values).fetchall()
+        try:
+            with self._guard:
+                return self._db.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            if is_damage(error):
+                raise DamagedRun(self._file, str(error)) from error
+            raise
 
     # failures
 
@@ -219,6 +238,10 @@ class Store:
         model, reply, usage = rows[0]
         text = self._unpack.decompress(reply).decode()
         return Reply(text=text, model=model, usage=Usage.model_validate_json(usage))
+
+    def has_answer_of(self, model: str) -> bool:
+        """Whether a model has answered a call of this run."""
+        return bool(self._rows("SELECT 1 FROM call WHERE model = ? LIMIT 1", (model,)))
 
     def call_keys(self) -> set[str]:
         return {row[0] for row in self._rows("SELECT key FROM call")}

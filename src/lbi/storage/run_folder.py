@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lbi.errors import UserError
+from lbi.storage.damage import DamagedRun, is_damage, refuse_an_empty_database
 from lbi.storage.database import Store
 from lbi.storage.files import write_atomically
 
@@ -47,12 +48,15 @@ class RunFolder:
         self.path = path
         self.alone = True
         self._locks: list[int] = []
+        if not writing and path.is_dir():
+            refuse_an_empty_database(path)
         if not writing and not (path / "run.db").is_file():
             raise UserError(f"no run in {path}: there is no run.db; `lbi run CONFIG --out {path}` makes one")
         try:
             path.mkdir(parents=True, exist_ok=True)
             if writing:
                 self._take_lock(joining)
+                refuse_an_empty_database(path)
             self.store = Store(path / "run.db", writing=writing)
             if config is not None:
                 self._remember(config, complete)
@@ -63,6 +67,8 @@ class RunFolder:
             ) from error
         except sqlite3.Error as error:
             self._release()
+            if is_damage(error):
+                raise DamagedRun(path / "run.db", str(error)) from error
             raise UserError(
                 f"cannot open {path / 'run.db'}: {error}; make room or make it writable, or choose another --out"
             ) from error
@@ -116,7 +122,7 @@ class RunFolder:
         if not file.exists() or self.store.empty:  # a start that failed before its first record binds nobody
             write_atomically(file, _as_json(config))
             return
-        stored = json.loads(file.read_text())
+        stored = self.config
         before = complete(stored)
         self._refuse_another(before, config)
         self._refuse_less(before, config)
@@ -162,7 +168,16 @@ class RunFolder:
 
     @property
     def config(self) -> dict[str, Any]:
-        loaded: dict[str, Any] = json.loads((self.path / "config.json").read_text())
+        """Raises DamagedRun for a file that is no JSON object."""
+        file = self.path / "config.json"
+        try:
+            loaded = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise DamagedRun(file, "it is missing") from None
+        except (ValueError, RecursionError) as error:
+            raise DamagedRun(file, f"no JSON: {error}") from None
+        if not isinstance(loaded, dict):
+            raise DamagedRun(file, "no JSON object")
         return loaded
 
     def save_image(self, png: bytes) -> str:
@@ -211,7 +226,8 @@ def _amount(config: Config, table: str, key: str) -> float:
     """A number that may grow. No held-out tasks are asked for by number where all are."""
     stated = config.get(table)
     value = stated.get(key, 0) if isinstance(stated, dict) else 0
-    return math.inf if key == "tasks" and not value else float(value)
+    number = float(value) if isinstance(value, int | float) else 0.0
+    return math.inf if key == "tasks" and not number else number
 
 
 def _as_json(config: Config) -> bytes:

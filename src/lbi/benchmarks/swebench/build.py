@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,12 @@ from lbi.benchmarks.swebench.patches import PatchError, apply, changed, differen
 from lbi.benchmarks.swebench.recipes import Recipe, draft
 from lbi.benchmarks.swebench.sdists import unpacked
 from lbi.benchmarks.swebench.test_results import ANY_SOURCE
-from lbi.errors import UserError
+from lbi.errors import EnvironmentFailure, UserError
+from lbi.sandbox import beneath
+from lbi.sandbox.beneath import Beneath, Refused
+
+#: not copied with a repository: its history, which would show what was changed, and what tools leave behind
+LEFT_OUT = (".git", ".venv", "__pycache__", ".pytest_cache")
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def build(recipe: Recipe, cache: Path | None = None) -> Built:
         tree=base,
         python=folder / "bin" / "python",
         binds=binds(folder),
-        tests={path: _content(fixed / path) for path in tests},
+        tests=_contents(fixed, tests),
         run=recipe.tests,
         source=recipe.source,
     )
@@ -69,11 +73,16 @@ def build_mutated(instance: Instance, folder: Path) -> Built:
     if not repository.is_dir() or not python.is_file():
         missing = repository if not repository.is_dir() else python
         raise UserError(f"{instance.instance_id}: {missing} is not there any more; make the tasks anew")
-    # without its history, which would show what was changed
-    left_out = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".pytest_cache")
-    shutil.copytree(repository, folder, symlinks=True, ignore=left_out, dirs_exist_ok=True)
-    files = dict.fromkeys(name.partition("::")[0] for name in (*instance.fail_to_pass, *instance.pass_to_pass))
-    tests = {path: _content(folder / path) for path in files}
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with Beneath(repository) as source, Beneath(folder) as target:
+            beneath.copy(source, target, skip=LEFT_OUT)
+        names = dict.fromkeys(name.partition("::")[0] for name in (*instance.fail_to_pass, *instance.pass_to_pass))
+        tests = _contents(folder, names)
+    except Refused as error:
+        raise UserError(f"{instance.instance_id}: the test {error}, in {repository}") from None
+    except OSError as error:
+        raise UserError(f"{instance.instance_id}: cannot copy {repository}: {error.strerror or error}") from None
     try:
         apply(mutation.patch, folder)
     except PatchError as error:
@@ -87,31 +96,41 @@ def build_mutated(instance: Instance, folder: Path) -> Built:
 def patched(built: Built, patch: str) -> tempfile.TemporaryDirectory[str]:
     """A temporary copy of the tree, in its folder ``repository``, with a patch and the tests that grade it.
 
-    The tests replace whatever the patch made of them. Raises PatchError.
+    The tests replace whatever the patch made of them; where a link or a file is in their way, the patch put it there.
+    Raises PatchError, and EnvironmentFailure where this machine is at fault.
     """
     scratch: tempfile.TemporaryDirectory[str] = tempfile.TemporaryDirectory(prefix="lbi-graded-")
     folder = Path(scratch.name) / "repository"
     with ExitStack() as unless_it_applies:
         unless_it_applies.callback(scratch.cleanup)
-        shutil.copytree(built.tree, folder, symlinks=True)
-        apply(patch, folder)
-        for path, content in built.tests.items():
-            _write(folder / path, content)
+        folder.mkdir()
+        try:
+            with Beneath(built.tree) as source, Beneath(folder) as tree:
+                beneath.copy(source, tree)
+                apply(patch, folder)
+                for path, content in built.tests.items():
+                    _write(tree, path, content)
+        except OSError as error:
+            raise EnvironmentFailure(f"cannot copy {built.tree}: {error.strerror or error}") from None
         unless_it_applies.pop_all()
     return scratch
 
 
-def _content(file: Path) -> bytes | None:
-    return file.read_bytes() if file.is_file() else None
+def _contents(folder: Path, paths: Iterable[str]) -> dict[str, bytes | None]:
+    """Raises Refused for a path that leads out of the folder, or through a link."""
+    with Beneath(folder) as tree:
+        items = {path: tree.item(path) for path in paths}
+    return {path: item[1] if item and item[0] != beneath.LINK else None for path, item in items.items()}
 
 
-def _write(file: Path, content: bytes | None) -> None:
-    if content is None:
-        file.unlink(missing_ok=True)
-        return
-    if file.is_dir() and not file.is_symlink():
-        shutil.rmtree(file)
-    elif file.is_symlink():  # otherwise a patch could have the tests written elsewhere
-        file.unlink()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(content)
+def _write(tree: Beneath, path: str, content: bytes | None) -> None:
+    try:
+        if content is not None:
+            tree.clear(path)
+            tree.write(path, content)
+        elif tree.item(path) is not None:
+            tree.remove(path)
+    except Refused as error:
+        raise PatchError(f"the test {error}") from None
+    except NotADirectoryError as error:
+        raise PatchError(f"the test {path} cannot be written: {error.strerror}") from None

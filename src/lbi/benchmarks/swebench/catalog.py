@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tempfile
 import threading
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from lbi.benchmarks.swebench.hub import fetch, is_on_hub
 from lbi.benchmarks.swebench.instance import ENDINGS, Instance, load_instances
 from lbi.benchmarks.swebench.recipes import Recipe, Recipes, draft, parse_recipes
 from lbi.errors import UserError
+from lbi.records import digest_of
 
 
 class Catalog:
@@ -51,7 +53,8 @@ class Catalog:
                 "grade its predictions with `lbi grade` where Docker or Podman runs"
             )
         self._scratch = self._scratch or tempfile.TemporaryDirectory(prefix="lbi-mutated-")
-        return build_mutated(self.instances[name], Path(self._scratch.name) / name)
+        folder = name if re.fullmatch(r"[\w-][\w.-]*", name) else digest_of(name)  # no path that a data set names
+        return build_mutated(self.instances[name], Path(self._scratch.name) / folder)
 
     def close(self) -> None:
         if self._scratch is not None:

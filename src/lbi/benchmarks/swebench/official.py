@@ -6,18 +6,21 @@ conflict with ours. Official instances come as container images; where an engine
 
 from __future__ import annotations
 
+import asyncio
 import json
-import subprocess
+import shlex
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lbi.benchmarks.swebench.grade import Grade
+from lbi.benchmarks.swebench.grade import LIMITS, Grade
 from lbi.benchmarks.swebench.instance import Instance, write_instances
-from lbi.benchmarks.swebench.interpreters import interpreter
+from lbi.benchmarks.swebench.interpreters import interpreter, prefixes
 from lbi.benchmarks.swebench.predictions import Prediction, write_predictions
 from lbi.errors import UserError
+from lbi.sandbox.backends import open_sandbox
+from lbi.sandbox.host import inherited, run_on_host
 
 PACKAGE = "swebench==5.0.2"
 START, END = ">>>>> Start Test Output", ">>>>> End Test Output"
@@ -26,14 +29,14 @@ NOT_APPLIED, STOPPED = ">>>>> Patch Apply Failed", ">>>>> Tests Timed Out"
 PARSER, KIND = "parse_log_pytest", "pass_and_fail"  # where an instance names none
 
 _GRADER = """
-import json, sys
+import json
 from swebench.harness.grading import get_eval_report
 from swebench.types import TestSpec
 reports = {}
-for case in json.load(sys.stdin):
+for case in json.load(open("cases.json")):
     report = get_eval_report(TestSpec(**case["spec"]), case["prediction"], case["log"], True)
     reports.update(report)
-json.dump(reports, sys.stdout)
+json.dump(reports, open("reports.json", "w"))
 """
 
 
@@ -47,15 +50,19 @@ def log_of(grade: Grade) -> str:
     return f"{START}\n{grade.ran.log}\n{END}\n{EXIT_CODE}: {grade.ran.exit_code}\n"
 
 
-def official_reports(graded: Sequence[tuple[Instance, str, Grade]], cache: Path | None = None) -> dict[str, Any]:
+def official_reports(
+    graded: Sequence[tuple[Instance, str, Grade]], cache: Path | None = None, *, unsafe: bool = False
+) -> dict[str, Any]:
     """The official reports by instance, from (instance, patch, our grade with its log). Blocking. Raises UserError."""
     with tempfile.TemporaryDirectory(prefix="lbi-official-") as scratch:
-        cases = []
+        folder, cases = Path(scratch), []
         for number, (instance, patch, grade) in enumerate(graded):
-            log = Path(scratch) / f"{number}.log"
-            log.write_text(log_of(grade), "utf-8", errors="replace")
-            cases.append({"spec": _spec(instance), "prediction": _prediction(instance, patch), "log": str(log)})
-        printed = _run(["-c", _GRADER], "the official grader", json.dumps(cases), cache)
+            log = f"{number}.log"
+            (folder / log).write_text(log_of(grade), "utf-8", errors="replace")
+            cases.append({"spec": _spec(instance), "prediction": _prediction(instance, patch), "log": log})
+        (folder / "cases.json").write_text(json.dumps(cases), "utf-8")
+        python = interpreter((PACKAGE,), cache) / "bin" / "python"
+        printed = asyncio.run(_grade_in_sandbox(folder, python, unsafe))
     reports: dict[str, Any] = json.loads(printed)
     return reports
 
@@ -104,7 +111,7 @@ def run_official(
         arguments = ["-m", "swebench.harness.run_evaluation", "-d", str(folder / "instances.jsonl")]
         arguments += ["-p", str(folder / "predictions.jsonl"), "-id", "lbi", "--report_dir", scratch]
         arguments += ["--max_workers", str(workers), "-t", str(seconds)]
-        _run(arguments, "the official harness", "", None, cwd=folder, timeout=seconds * len(instances) + 600.0)
+        _run_harness(arguments, folder, seconds * len(instances) + 600.0)
         reports = [json.loads(file.read_text("utf-8")) for file in sorted(folder.rglob("report.json"))]
     return {name: bool(entry["resolved"]) for report in reports for name, entry in report.items()}
 
@@ -112,32 +119,31 @@ def run_official(
 def require_docker() -> None:
     """Raises UserError where no Docker engine answers."""
     try:
-        subprocess.run(["docker", "info"], capture_output=True, timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError):
+        answers = not run_on_host(["docker", "info"], env=inherited(), timeout=30).exit_code
+    except OSError:
+        answers = False
+    if not answers:
         raise UserError(
             "official instances come as container images, and no Docker engine answers here (`docker info`); "
             "start one, or grade on a machine that has one"
-        ) from None
+        )
 
 
-def _run(
-    arguments: list[str],
-    program: str,
-    stdin: str,
-    cache: Path | None,
-    *,
-    cwd: Path | None = None,
-    timeout: float = 600.0,
-) -> str:
-    python = interpreter((PACKAGE,), cache) / "bin" / "python"
+async def _grade_in_sandbox(folder: Path, python: Path, unsafe: bool) -> str:
+    async with open_sandbox(folder, binds=prefixes(python), limits=LIMITS, unsafe=unsafe) as sandbox:
+        done = await sandbox.run(f"{shlex.quote(str(python))} -c {shlex.quote(_GRADER)}")
+        if done.ended != "exited" or done.exit_code:
+            last = "\n".join(done.output.strip().splitlines()[-6:])
+            raise UserError(f"the official grader failed (exit {done.exit_code}): {last}")
+        return (await sandbox.download("reports.json")).decode()
+
+
+def _run_harness(arguments: list[str], cwd: Path, timeout: float) -> None:
+    """The harness talks with the Docker engine, so it runs on this machine; what an instance brings, in containers."""
+    python = interpreter((PACKAGE,)) / "bin" / "python"
     try:
-        done = subprocess.run(
-            [str(python), *arguments], input=stdin, capture_output=True, text=True, cwd=cwd, timeout=timeout
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise UserError(f"{program} failed: {error}") from None
-    if done.returncode:
-        raise UserError(
-            f"{program} failed (exit {done.returncode}): " + "\n".join(done.stderr.strip().splitlines()[-6:])
-        )
-    return done.stdout
+        done = run_on_host([str(python), *arguments], env=inherited(), cwd=cwd, timeout=timeout)
+    except OSError as error:
+        raise UserError(f"the official harness failed: {error}") from None
+    if done.exit_code:
+        raise UserError(f"the official harness failed (exit {done.exit_code}): {done.last_errors(6)}")

@@ -1,23 +1,36 @@
-"""Patches by git: the difference of two folders as a patch, and a patch applied to a folder."""
+"""Patches by git: the difference of two folders as a patch, and a patch applied to a folder.
+
+Git itself never sees the folders: their files are read and written here, beneath them and through no link.
+"""
 
 from __future__ import annotations
 
+import errno
 import fnmatch
-import os
 import re
-import shutil
-import subprocess
-import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
-from lbi.errors import EnvironmentFailure, UserError
+from lbi.errors import EnvironmentFailure
+from lbi.sandbox.beneath import LINK, Beneath, Refused, parts
+from lbi.sandbox.git import Git, fresh_git
+from lbi.sandbox.host import Ended
 
 TEST_FOLDERS = frozenset({"test", "tests", "testing"})
-_PATHS = re.compile(r"^(?:---|\+\+\+) [ab]/(.*?)\t?$", re.MULTILINE)
+DEEPEST = 256  # folders on the way to a file
+#: errors that are no fault of whoever wrote a patch: full disks, and the like
+MACHINE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EROFS})
+_SIDE = re.compile(r'(?:---|\+\+\+) (?P<name>"[^/]*/.*"|[^/\t]+/[^\t]*)')
+_MOVED = re.compile(r"(?:rename|copy) (?:from|to) (?P<name>.*)")
+_BOTH = re.compile(r'diff --git (?:a/(?P<same>.+) b/(?P=same)|(?P<quoted>"a/.*") "b/.*")')
+_BEYOND = re.compile(r"error: affected file '(.*)' is beyond a symbolic link")
+_HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+_FOLDERS_OF_TOOLS = ("__pycache__",)
+Item = tuple[int, bytes]  # git's mode, content
 
 
 class PatchError(Exception):
-    """A patch does not apply, which is its author's fault; the message is git's."""
+    """A patch does not apply, which is its author's fault; the message is git's, or names a link in its way."""
 
 
 def is_test(path: str) -> bool:
@@ -34,86 +47,199 @@ def is_source(path: str) -> bool:
 
 
 def changed(old: Path, new: Path) -> list[str]:
-    """Paths that differ between two folders, in order."""
-    before, after = _listed(old), _listed(new)
-    return [
-        path
-        for path in sorted(before | after)
-        if path not in before or path not in after or (old / path).read_bytes() != (new / path).read_bytes()
-    ]
+    """Paths of files and links that differ between two folders in mode or content, in order."""
+    with Beneath(old) as before, Beneath(new) as after:
+        paths = {path for side in (before, after) for path, kind in side.walk(_FOLDERS_OF_TOOLS) if kind}
+        return [path for path in sorted(paths) if before.item(path) != after.item(path)]
 
 
 def difference(old: Path, new: Path, paths: list[str]) -> str:
     """The patch from ``old`` to ``new`` for some paths; neither folder is written to."""
-    if not paths:
-        return ""
-    with tempfile.TemporaryDirectory(prefix="lbi-diff-") as scratch:
-        store = Path(scratch) / "git"
-        _git("init", "-q", "--bare", str(store))
-        trees = [_tree(store, folder, paths) for folder in (old, new)]
-        options = ("--no-color", "--no-ext-diff", "--no-renames", "--binary", "--src-prefix=a/", "--dst-prefix=b/")
-        return _git(f"--git-dir={store}", "diff", *options, *trees).stdout
+    sides: list[dict[str, Item]] = []
+    for folder in (old, new):
+        with Beneath(folder) as tree:
+            sides.append({path: item for path in paths if (item := tree.item(path))})
+    return _difference(sides[0], sides[1])
 
 
 def edited(path: str, old: bytes, new: bytes) -> str:
     """The patch of one file whose content changes."""
-    with tempfile.TemporaryDirectory(prefix="lbi-edit-") as scratch:
-        before, after = Path(scratch) / "old", Path(scratch) / "new"
-        for folder, content in ((before, old), (after, new)):
-            (folder / path).parent.mkdir(parents=True)
-            (folder / path).write_bytes(content)
-        return difference(before, after, [path])
+    return _difference({path: (0o100644, old)}, {path: (0o100644, new)})
 
 
 def apply(patch: str, folder: Path) -> None:
-    """Change a folder by a patch; all of it or nothing. Raises PatchError. Paths out of the folder are refused."""
+    """Change a folder by a patch; all of it or nothing.
+
+    Raises PatchError, also for a link in its way, and EnvironmentFailure where this machine is at fault.
+    """
     if not patch.strip():
         return
     text = patch if patch.endswith("\n") else patch + "\n"
-    done = _git("apply", "--whitespace=nowarn", "-", cwd=folder, stdin=text, check=False)
-    if done.returncode:
-        raise PatchError(done.stderr.strip() or "the patch does not apply")
+    try:
+        with Beneath(folder) as tree:
+            before = {path: item for path in paths_in(text) if _is_within(path) and (item := tree.item(path))}
+            after = _applied(text, before)
+            changes = {path: after.get(path) for path in {*before, *after} if before.get(path) != after.get(path)}
+            _check(tree, changes)
+            _write(tree, changes)
+    except Refused as error:
+        raise PatchError(str(error)) from None
+    except UnicodeEncodeError:
+        raise PatchError("the patch is no text") from None
+    except OSError as error:
+        said = f"{error.filename or 'the patch'}: {error.strerror or error}"
+        raise (EnvironmentFailure if error.errno in MACHINE else PatchError)(said) from None
 
 
 def paths_in(patch: str) -> list[str]:
-    """Paths that a patch names, in order, each once."""
-    return list(dict.fromkeys(_PATHS.findall(patch)))
+    """Paths that a patch names, in order, each once: also of binaries, links, and files whose mode alone changes."""
+    names = []
+    for line in _headers(patch):
+        if match := _SIDE.match(line):
+            names.append(_unquoted(match["name"]).partition("/")[2])
+        elif match := _MOVED.match(line):
+            names.append(_unquoted(match["name"]))
+        elif match := _BOTH.fullmatch(line):
+            names.append(match["same"] or _unquoted(match["quoted"]).partition("/")[2])
+    return list(dict.fromkeys(names))
 
 
-def _listed(folder: Path) -> set[str]:
-    files = (file for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
-    return {path for file in files if "__pycache__/" not in (path := file.relative_to(folder).as_posix())}
+def _headers(patch: str) -> Iterator[str]:
+    """The lines of a patch that are of no hunk: what is removed or added can look like a header."""
+    old = new = 0
+    for line in patch.split("\n"):
+        if old > 0 or new > 0:
+            old -= line[:1] in ("-", " ", "")
+            new -= line[:1] in ("+", " ", "")
+        elif match := _HUNK.match(line):
+            old, new = int(match[1] or 1), int(match[2] or 1)
+        else:
+            yield line
 
 
-def _tree(store: Path, folder: Path, paths: list[str]) -> str:
-    """Write those of the paths that exist in a folder into git's store, and return the id of their tree."""
-    _git(f"--git-dir={store}", "read-tree", "--empty")
-    existing = "".join(f"{path}\0" for path in paths if (folder / path).is_file())
-    options = (f"--git-dir={store}", f"--work-tree={folder}", "-c", "core.autocrlf=false")
-    _git(*options, "update-index", "--add", "-z", "--stdin", cwd=folder, stdin=existing)
-    return _git(f"--git-dir={store}", "write-tree").stdout.strip()
+def _is_within(path: str) -> bool:
+    """Whether a name could be that of a file of the folder; git refuses the others."""
+    try:
+        return ".git" not in (part.lower() for part in parts(path))
+    except Refused:
+        return False
 
 
-def _git(
-    *arguments: str, cwd: Path | None = None, stdin: str = "", check: bool = True
-) -> subprocess.CompletedProcess[str]:
-    """Run git without any user's settings, and without the repository that the folder may happen to lie in."""
-    program = shutil.which("git")
-    if program is None:
-        raise UserError("patches need git; install it (Debian: apt-get install git)")
-    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    env |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "LC_ALL": "C.UTF-8"}
-    if cwd is not None:
-        env["GIT_CEILING_DIRECTORIES"] = str(cwd.resolve().parent)
-    done = subprocess.run(
-        [program, *arguments],
-        cwd=cwd,
-        env=env,
-        input=stdin.encode("utf-8", "surrogateescape"),
-        capture_output=True,
-        timeout=120,
+def _unquoted(name: str) -> str:
+    r"""A name as git writes it: "caf\303\251.py" in quotes is café.py."""
+    if not (name.startswith('"') and name.endswith('"')):
+        return name
+    plain = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
+    whole = re.sub(
+        r"\\([0-7]{3}|.)",
+        lambda match: chr(int(match[1], 8)) if len(match[1]) == 3 else plain.get(match[1], match[1]),
+        name[1:-1].encode("utf-8", "surrogateescape").decode("latin-1"),
     )
-    texts = [part.decode("utf-8", "surrogateescape") for part in (done.stdout, done.stderr)]
-    if check and done.returncode:
-        raise EnvironmentFailure(f"git {arguments[0]} failed: {texts[1].strip()}")
-    return subprocess.CompletedProcess(done.args, done.returncode, texts[0], texts[1])
+    return whole.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
+
+
+def _check(tree: Beneath, changes: dict[str, Item | None]) -> None:
+    """Raise Refused or PatchError for what cannot be written, before anything is."""
+    removed = {path for path, item in changes.items() if item is None}
+    links = {path for path, item in changes.items() if item and item[0] == LINK}
+    for path in changes:
+        if len(parts(path)) > DEEPEST:
+            raise Refused(errno.ENAMETOOLONG, f"lies below more than {DEEPEST} folders", path[:80])
+        above = ["/".join(parts(path)[:count]) for count in range(1, len(parts(path)))]
+        if path not in removed and (beyond := links.intersection(above)):
+            raise Refused(errno.ELOOP, f"passes through a link ({min(beyond)})", path)
+        for folder in above:
+            if folder not in removed and tree.item(folder) is not None:
+                raise PatchError(f"{path}: {folder} is not a folder")
+        if path not in removed and tree.is_folder(path):
+            left = [inner for inner, _ in tree.walk(folder=path) if inner not in removed]
+            if left:
+                raise PatchError(f"{path}: is a folder that holds {left[0]}")
+
+
+def _write(tree: Beneath, changes: dict[str, Item | None]) -> None:
+    """First what goes, as a folder may become a file."""
+    for path, item in changes.items():
+        if item is None or tree.item(path) is not None:
+            tree.remove(path)
+            tree.prune(path)
+    for path, item in changes.items():
+        if item is not None:
+            tree.clear(path)
+            mode, content = item
+            if mode == LINK:
+                tree.make_link(path, content)
+            else:
+                tree.write(path, content, mode & 0o777)
+
+
+# git's own store
+
+
+def _difference(old: dict[str, Item], new: dict[str, Item]) -> str:
+    if old == new:
+        return ""
+    with fresh_git() as git:
+        trees = []
+        for number, side in enumerate((old, new)):
+            _index(git, side, str(number))
+            trees.append(_done(git, "write-tree").decode().strip())
+        options = ("--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--binary")
+        printed = _done(git, "diff", *options, "--src-prefix=a/", "--dst-prefix=b/", *trees)
+    return printed.decode("utf-8", "surrogateescape")
+
+
+def _applied(patch: str, before: dict[str, Item]) -> dict[str, Item]:
+    """What a patch makes of some files. Raises PatchError."""
+    content = patch.encode("utf-8", "surrogateescape")
+    with fresh_git() as git:
+        _index(git, before, "before")
+        done = _ran(git, "apply", "--cached", "--whitespace=nowarn", "-", stdin=content)
+        if done.exit_code:
+            said = done.errors.decode("utf-8", "surrogateescape").strip()
+            raise PatchError(_BEYOND.sub(r"\1 passes through a link", said) or "the patch does not apply")
+        listed = _done(git, "ls-files", "--stage", "-z").decode("utf-8", "surrogateescape")
+        entries = [entry.partition("\t") for entry in listed.split("\0") if entry]
+        modes = {path: (int(head.split()[0], 8), head.split()[1]) for head, _, path in entries}
+        if modules := [path for path, (mode, _) in modes.items() if mode == 0o160000]:
+            raise PatchError(f"{modules[0]} is a submodule, which a patch has no content of")
+        contents = _contents(git, [blob for _, blob in modes.values()])
+    return {path: (mode, content) for (path, (mode, _)), content in zip(modes.items(), contents, strict=True)}
+
+
+def _index(git: Git, items: dict[str, Item], name: str) -> None:
+    """Make git's index of files, as they are: no filter and no attribute applies."""
+    folder = git.folder.parent / name
+    folder.mkdir()
+    for number, (_, content) in enumerate(items.values()):
+        (folder / str(number)).write_bytes(content)
+    files = "".join(f"{folder}/{number}\n" for number in range(len(items)))
+    hashes = _done(git, "hash-object", "-w", "--no-filters", "--stdin-paths", stdin=files.encode()).decode().split()
+    lines = [f"{mode:o} {blob}\t{path}\0" for (path, (mode, _)), blob in zip(items.items(), hashes, strict=True)]
+    _done(git, "read-tree", "--empty")
+    _done(git, "update-index", "-z", "--index-info", stdin="".join(lines).encode("utf-8", "surrogateescape"))
+
+
+def _contents(git: Git, blobs: Iterable[str]) -> list[bytes]:
+    printed = _done(git, "cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in blobs).encode())
+    contents, at = [], 0
+    while at < len(printed):
+        head = printed.index(b"\n", at)
+        size = int(printed[at:head].split()[2])
+        contents.append(printed[head + 1 : head + 1 + size])
+        at = head + size + 2
+    return contents
+
+
+def _done(git: Git, *arguments: str, stdin: bytes = b"") -> bytes:
+    done = _ran(git, *arguments, stdin=stdin)
+    if done.exit_code:
+        raise EnvironmentFailure(f"git {arguments[0]} failed: {done.last_errors(3)}")
+    return done.output
+
+
+def _ran(git: Git, *arguments: str, stdin: bytes) -> Ended:
+    try:
+        return git.run(*arguments, stdin=stdin)
+    except OSError as error:
+        raise EnvironmentFailure(f"git {arguments[0]} could not run: {error}") from None

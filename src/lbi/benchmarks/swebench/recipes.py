@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,13 +16,16 @@ from lbi.benchmarks.swebench.instance import Instance
 from lbi.config import explain
 from lbi.errors import UserError
 
+#: name==version of a package, never a path, an address or an option of the installer
+Requirement = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*(\[[\w,.-]+\])?==[\w.!+-]+$")]
+
 
 class Release(BaseModel):
     """A source archive of a package registry."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: str
+    version: str = Field(pattern=r"^[\w.!+-]+$")
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     date: str
     """ISO moment of its upload."""
@@ -34,14 +37,14 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[\w.-]+$")
-    package: str
+    package: str = Field(pattern=r"^[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?$")
     repo: str
     base: Release
     fixed: Release
     problem: str
     tests: tuple[str, ...] = Field(min_length=1)
     """Files that are run, all of them named by the tests below."""
-    requirements: tuple[str, ...]
+    requirements: tuple[Requirement, ...]
     """Exact versions of other packages that the tests need."""
     source: str = ""
     """Folder below the archive's root from which the package is imported: "" or "src"."""

@@ -5,11 +5,11 @@ uv finds the archives, so the indexes and mirrors that it is configured with are
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
-import shutil
-import subprocess
+import posixpath
 import sys
 import tarfile
 import tomllib
@@ -19,10 +19,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lbi.errors import UserError
+from lbi.sandbox.beneath import Beneath, Refused
+from lbi.sandbox.host import inherited, program, run_on_host
 from lbi.storage.build_once import build_once
 
 TIMEOUT = 120.0  # seconds for one archive
 LARGEST = 50_000_000  # bytes of one archive
+LARGEST_UNPACKED, MOST_MEMBERS = 1_000_000_000, 100_000
 _OURS = ("PYTHON", "VIRTUAL_ENV", "LBI_")  # variables for our own process, which would confuse an installer
 
 
@@ -42,41 +45,33 @@ def cache_folder() -> Path:
 
 def uv(*arguments: str, action: str, stdin: str = "", timeout: float = 600.0) -> str:
     """Run uv and return what it printed. Raises UserError with its last lines."""
-    command = [_uv(), *arguments]
-    env = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     try:
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout, env=env)
-    except (OSError, subprocess.TimeoutExpired) as error:
+        command, env = [_uv(), *arguments], inherited(without=_OURS)
+        done = run_on_host(command, env=env, timeout=timeout, stdin=stdin.encode())
+    except OSError as error:
         raise UserError(f"{action} failed: {error}") from None
-    if done.returncode:
-        raise UserError(
-            f"{action} failed (exit {done.returncode}): " + "\n".join(done.stderr.strip().splitlines()[-8:])
-        )
-    return done.stdout
+    if done.exit_code:
+        raise UserError(f"{action} failed (exit {done.exit_code}): {done.last_errors(8)}")
+    return done.text
 
 
 def _uv() -> str:
     beside_python = Path(sys.executable).with_name("uv")
-    path = str(beside_python) if beside_python.is_file() else shutil.which("uv")
+    path = str(beside_python) if beside_python.is_file() else program("uv")
     if not path:
         raise UserError("repositories need uv: pip install 'learn-by-interact[swe]'")
     return path
 
 
 def locate(package: str, version: str) -> Located:
-    """Ask the package index. Raises UserError where it has no source archive of that version."""
-    arguments = (
-        "pip",
-        "compile",
-        "-q",
-        "--no-deps",
-        "--no-header",
-        "--generate-hashes",
-        "--format",
-        "pylock.toml",
-        "-",
-    )
-    printed = uv(*arguments, action=f"looking for {package} {version}", stdin=f"{package}=={version}\n")
+    """Ask the package index. Raises UserError where it has no source archive of that version, or no wheel.
+
+    Where there is a wheel, its metadata are read; to know those of a source archive, its code would have to be run.
+    """
+    options = ("-q", "--no-deps", "--no-header", "--generate-hashes", "--format", "pylock.toml", "-")
+    for build in (("--no-build",), ()):  # source archives are listed only where building is not excluded
+        arguments = ("pip", "compile", *build, *options)
+        printed = uv(*arguments, action=f"looking for {package} {version}", stdin=f"{package}=={version}\n")
     sdist: dict[str, Any] = tomllib.loads(printed)["packages"][0].get("sdist") or {}
     url, sha256 = sdist.get("url", ""), sdist.get("hashes", {}).get("sha256", "")
     if not url.endswith(".tar.gz") or not sha256:
@@ -118,8 +113,35 @@ def _download(package: str, version: str, sha256: str) -> bytes:
 
 
 def _unpack(content: bytes, folder: Path, name: str) -> None:
+    """Files, folders and links of an archive; no path of it may pass through a link or lead out of the folder."""
     try:
-        with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
-            archive.extractall(folder, filter="data")  # refuses links and paths that lead out of the folder
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive, Beneath(folder) as tree:
+            left = LARGEST_UNPACKED
+            for number, member in enumerate(archive):
+                left -= member.size
+                if left < 0 or number >= MOST_MEMBERS:
+                    raise UserError(f"the source archive of {name} unpacks to more than is taken from one")
+                _unpack_member(archive, member, tree)
     except (tarfile.TarError, OSError, EOFError) as error:
         raise UserError(f"cannot unpack the source archive of {name}: {error}") from None
+
+
+def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, tree: Beneath) -> None:
+    path = member.name.rstrip("/")
+    if member.isdir():
+        if path.strip("./"):
+            tree.make_folder(path)
+    elif member.issym():
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(path), member.linkname))
+        if member.linkname.startswith("/") or target.split("/")[0] == "..":
+            raise Refused(errno.EXDEV, f"is a link to {member.linkname}, out of the archive", path)
+        tree.clear(path)
+        tree.make_link(path, os.fsencode(member.linkname))
+    elif member.isfile() or member.islnk():
+        # a link to another member of the archive is a copy of it, so that no two names share a file
+        content = tree.read(member.linkname) if member.islnk() else archive.extractfile(member).read()  # type: ignore[union-attr]
+        tree.clear(path)
+        tree.write(path, content, 0o755 if member.mode & 0o100 else 0o644)
+        tree.set_time(path, member.mtime)
+    else:
+        raise Refused(errno.EINVAL, "is neither a file nor a folder nor a link", path)

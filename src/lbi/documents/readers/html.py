@@ -31,6 +31,14 @@ _LINES = frozenset((
 ))
 # fmt: on
 _CELLS = ("td", "th")
+#: classes of elements that number the lines of code, of anchors beside headings, and of a line of code
+_NUMBERS = re.compile(r"\b(?:linenos?|line-?numbers?(?:-rows)?|hljs-ln-numbers?|gutter|lineno\w*|ln-num)\b", re.I)
+_ANCHORS = re.compile(
+    r"\b(?:headerlink|header-anchor|hash-link|anchor-link|heading-anchor|anchorjs-link|direct-link)\b"
+)
+_CODE_LINE = re.compile(r"\b(?:token-line|code-line|view-line|cl|line)\b")
+_COPY = re.compile(r"\s*(?:copy\b.{0,40}|copied!?|toggle (?:word|line) wrap.{0,20})\s*", re.I | re.S)
+_INVISIBLE = re.compile("[\u200b\u2060\ufeff\u00ad]")
 _DATES = (
     "article:modified_time",
     "last-modified",
@@ -64,7 +72,7 @@ def read(text: str) -> DocumentPage:
 def _title(soup: BeautifulSoup, main: Tag) -> str:
     """The first heading, which has no site's name in it as titles often have; else the title."""
     heading = main.find("h1") or soup.find("title")
-    return " ".join(heading.get_text().split()) if heading else ""
+    return " ".join(_INVISIBLE.sub("", heading.get_text()).split()) if heading else ""
 
 
 def _date(soup: BeautifulSoup) -> str:
@@ -84,8 +92,30 @@ def _is_dropped(tag: Tag) -> bool:
         return True
     if tag.name in _DROPPED or tag.get("role") in _DROPPED_ROLES:
         return True
-    hidden = tag.has_attr("hidden") or tag.get("aria-hidden") == "true" or "headerlink" in (tag.get("class") or ())
+    if _is_decoration(tag):
+        return True
+    hidden = tag.has_attr("hidden") or tag.get("aria-hidden") == "true"
     return hidden or bool(re.search(r"display\s*:\s*none|visibility\s*:\s*hidden", str(tag.get("style") or "")))
+
+
+def _is_decoration(tag: Tag) -> bool:
+    """What a site puts beside headings and code: anchors, numbers of lines, buttons that copy."""
+    classes = _classes(tag)
+    if _ANCHORS.search(classes) and len(_INVISIBLE.sub("", tag.get_text()).strip()) <= 2:
+        return True
+    if tag.name in ("span", "div", "td", "pre", "a", "th") and _NUMBERS.search(classes) and _only_numbers(tag):
+        return True
+    label = str(tag.get("aria-label") or tag.get("title") or "")
+    return tag.name == "button" and bool(_COPY.fullmatch(tag.get_text()) or _COPY.fullmatch(label))
+
+
+def _only_numbers(tag: Tag) -> bool:
+    return not re.search(r"[^\d\s.:|]", tag.get_text())
+
+
+def _classes(tag: Tag) -> str:
+    given = tag.get("class") or ""
+    return given if isinstance(given, str) else " ".join(given)
 
 
 def _main(soup: BeautifulSoup) -> Tag:
@@ -113,10 +143,10 @@ class _Walk:
             node, leaving = waiting.pop()
             if not isinstance(node, Tag):
                 if not isinstance(node, PreformattedString):  # comments, CDATA, doctypes
-                    self._words.append(re.sub(r"\s+", " ", str(node)))
+                    self._words.append(re.sub(r"\s+", " ", _INVISIBLE.sub("", str(node))))
             elif leaving:
                 yield from self._leave(node)
-            elif node.name in _HEADINGS or node.name == "pre":
+            elif node.name in _HEADINGS or node.name == "pre" or _is_block_of_code(node):
                 yield from self._flush()
                 yield from _whole(node)
             else:
@@ -169,10 +199,65 @@ class _Walk:
 def _whole(tag: Tag) -> Iterator[Block]:
     """A heading, or preformatted text as a fenced block."""
     if tag.name in _HEADINGS:
-        heading = " ".join(tag.get_text().split())
+        heading = " ".join(_INVISIBLE.sub("", tag.get_text()).split())
         if heading:
             yield Block(heading, level=_HEADINGS[tag.name])
         return
-    code = tag.get_text().strip("\n")
+    code = _code(tag).strip("\n")
     if code.strip():
         yield Block(fenced(code))
+
+
+def _is_block_of_code(tag: Tag) -> bool:
+    """Code of several lines that is not preformatted."""
+    return tag.name == "code" and tag.find(["br", "div", "p", "li"]) is not None
+
+
+def _code(root: Tag) -> str:
+    """The text of code, of which a ``br`` and an element for each line end lines as line ends do."""
+    from bs4 import Tag
+    from bs4.element import PreformattedString
+
+    lines = _CodeLines()
+    waiting: list[tuple[object, bool]] = [(child, False) for child in reversed(root.contents)]
+    while waiting:
+        node, leaving = waiting.pop()
+        if not isinstance(node, Tag):
+            if not isinstance(node, PreformattedString):
+                lines.write(_INVISIBLE.sub("", str(node)).replace("\xa0", " "))
+        elif node.name == "br":
+            lines.write("\n")
+        elif leaving:
+            lines.end_block(blank=not node.contents)
+        else:
+            if node.name in _LINES or _CODE_LINE.search(_classes(node)):
+                lines.begin_block()
+                waiting.append((node, True))
+            waiting.extend((child, False) for child in reversed(node.contents))
+    return "".join(lines.parts)
+
+
+class _CodeLines:
+    """Lines of code as they are written. The end of a block is a line end, unless one is written there anyway."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self._owed = False
+
+    def write(self, text: str) -> None:
+        if text:
+            self._pay(unless=text.startswith("\n"))
+            self.parts.append(text)
+
+    def begin_block(self) -> None:
+        self._pay()
+        if self.parts and not self.parts[-1].endswith("\n"):
+            self.parts.append("\n")
+
+    def end_block(self, *, blank: bool) -> None:
+        self._owed = blank or bool(self.parts and not self.parts[-1].endswith("\n"))
+
+    def _pay(self, *, unless: bool = False) -> None:
+        if self._owed and not unless:
+            self.parts.append("\n")
+        self._owed = False

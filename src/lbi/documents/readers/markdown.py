@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import TYPE_CHECKING
 
 from lbi.documents.sections import DocumentPage, outline
+from lbi.storage.toml import TomlError, parse_toml
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -64,8 +64,8 @@ def _front_matter(text: str) -> tuple[dict[str, str], str]:
     """(values of the front matter, the text after it). Of YAML only plain ``key: value`` lines are understood."""
     if match := _TOML.match(text):
         try:
-            metadata = {key: str(value) for key, value in tomllib.loads(match[1]).items()}
-        except tomllib.TOMLDecodeError:
+            metadata = {key: str(value) for key, value in parse_toml(match[1]).items()}
+        except TomlError:
             return {}, text
         return metadata, text[match.end() :]
     match = _YAML.match(text)

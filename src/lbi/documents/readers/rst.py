@@ -32,6 +32,15 @@ _SETTINGS = {
     "line_length_limit": 1_000_000,
 }
 _SILENT = ("toctree", "index", "currentmodule", "module", "highlight", "contents", "include", "literalinclude", "raw")
+#: directives of Sphinx and its extensions whose content is code
+# fmt: off
+_CODE_DIRECTIVES = (
+    "code", "code-block", "sourcecode", "prompt", "parsed-literal", "testcode", "testoutput", "testsetup", "doctest",
+    "ipython", "jupyter-execute", "code-cell", "console", "productionlist", "highlight-code",
+)
+# fmt: on
+_OPTIONS = re.compile(r"\A(?:[ \t]+:[\w -]+:[^\n]*(?:\n|\Z))+")
+_CAPTION = re.compile(r"^[ \t]+:caption:[ \t]*(\S[^\n]*)", re.MULTILINE)
 _ROLE = re.compile(r":[A-Za-z][\w:+.-]*:`([^`<]+?)\s*(?:<[^`>]*>)?`")
 _UNDERLINED = re.compile(r"^\S[^\n]*\n([=\-~^\"'*+#`:.])\1{3,}[ \t]*$", re.MULTILINE)
 _OWN = re.compile(r"^\.\. [\w:-]+::|^\.\. _[^:\n]+:|:[a-z:]+:`[^`\n]+`|`[^`\n]+ <[^>\n]+>`_|::$", re.MULTILINE)
@@ -138,10 +147,23 @@ def _message(node: Any, level: int) -> Iterator[Block]:
         directive = re.match(r"\.\. ([\w:.+-]+)::[ \t]*(.*)\n?((?:.*\n?)*)", source.astext())
         if type(source).__name__ != "literal_block" or not directive or directive[1] in _SILENT:
             continue
-        body = re.sub(r"^(?:[ \t]+:[\w -]+:.*\n?)+", "", directive[3])
+        options = _OPTIONS.match(directive[3])
+        body = directive[3][options.end() :] if options else directive[3]
+        if directive[1] in _CODE_DIRECTIVES:
+            yield from _code_directive(directive[2], options[0] if options else "", body)
+            continue
         text = _ROLE.sub(r"\1", "\n".join(part for part in (directive[2], textwrap.dedent(body).strip("\n")) if part))
         if text.strip():
             yield Block(text)
+
+
+def _code_directive(argument: str, options: str, body: str) -> Iterator[Block]:
+    """The code in its fence, below its caption. Code that begins in the directive's own line is its argument."""
+    if caption := _CAPTION.search(options):
+        yield Block(f"{caption[1].strip()}:")
+    code = textwrap.dedent(body).strip("\n") or argument
+    if code.strip():
+        yield Block(fenced(code))
 
 
 def _inline(node: Any) -> str:

@@ -66,10 +66,15 @@ async def documents(environments: ShellEnvironments) -> tuple[DocumentSource, ..
 
 
 def documents_of(repository: Path) -> tuple[DocumentSource, ...]:
-    """Its read-me files and folders of documentation; the whole repository where there are none."""
+    """Its read-me files and folders of documentation; the whole repository where there are none.
+
+    A link out of the repository is none of its documents: it could name any file of this machine.
+    """
+    inside = repository.resolve()
+    entries = [entry for entry in sorted(repository.iterdir()) if entry.resolve().is_relative_to(inside)]
     paths = [
         entry
-        for entry in sorted(repository.iterdir())
+        for entry in entries
         if (entry.is_file() and entry.stem.upper() in DOCUMENTS) or (entry.is_dir() and entry.name.lower() in FOLDERS)
     ]
     return tuple(DocumentSource(path=str(path)) for path in paths or [repository])

@@ -9,7 +9,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from lbi.environments._arguments import read_arguments
+from lbi.environments._arguments import Argument, bound, read_arguments
 
 ACTIONS = """\
 You work in a shell on a copy of a repository. After each action you see the folder you are in, the exit code and the
@@ -25,6 +25,16 @@ Texts are written as in Python or JSON: \\n is a new line, \\" a quote, and \"\"
 KINDS = ("run", "view", "replace", "create", "insert", "finish")
 #: the arguments of each: S = text, N = number; in small letters those that may be left out
 SHAPES = {"run": "S", "view": "Snn", "replace": "SSS", "create": "SS", "insert": "SNS", "finish": "s"}
+_PATH = ("file", "filename", "file_path")
+#: the arguments of each action by name, and other names for them
+NAMES: dict[str, dict[str, tuple[str, ...]]] = {
+    "run": {"command": ("cmd", "bash", "code")},
+    "view": {"path": _PATH, "start": ("start_line", "first"), "end": ("end_line", "last")},
+    "replace": {"path": _PATH, "old": ("old_str", "old_text"), "new": ("new_str", "new_text")},
+    "create": {"path": _PATH, "text": ("content", "file_text")},
+    "insert": {"path": _PATH, "line": ("insert_line", "after"), "text": ("content", "new_str")},
+    "finish": {"answer": ("text", "message", "result", "value")},
+}
 EXAMPLES = {line.split("(")[0]: re.split(r"\s{2,}", line)[0] for line in ACTIONS.splitlines() if "(" in line[:10]}
 _CALL = re.compile(r"(?<![\w.])(" + "|".join(KINDS) + r")\s*\(")
 
@@ -64,7 +74,10 @@ def parse_command(text: str) -> Command:
             return Command("finish", ("",))
         raise UnreadableCommand(f"no action found; write one of: {', '.join(KINDS)}, as in {EXAMPLES['run']}")
     kind = call[1]
-    arguments = [argument.text for argument in read_arguments(text, call.end())]
+    try:
+        arguments = [each.text for each in bound(kind, _read(kind, text, call.end()), NAMES[kind])]
+    except ValueError as error:
+        raise UnreadableCommand(f"{error}; it is written {EXAMPLES[kind]}") from None
     shape = SHAPES[kind]
     if kind in ("run", "finish") and len(arguments) > 1:  # quotes were forgotten around a text with commas
         arguments = [", ".join(arguments)]
@@ -77,6 +90,20 @@ def parse_command(text: str) -> Command:
     if values and kind != "finish" and not str(values[0]).strip():
         raise UnreadableCommand(f"{kind} needs a {'command' if kind == 'run' else 'path'}, as in {EXAMPLES[kind]}")
     return Command(kind, values)
+
+
+def _read(kind: str, text: str, at: int) -> list[Argument]:
+    """The arguments; of a command or an answer whose quotes were forgotten, FOO=1 is a part and no name."""
+    arguments = read_arguments(text, at)
+    if kind not in ("run", "finish"):
+        return arguments
+    known = {name for own, others in NAMES[kind].items() for name in (own, *others)}
+    return [
+        Argument(f"{each.name}={each.text}", False)
+        if each.name and not each.quoted and each.name not in known
+        else each
+        for each in arguments
+    ]
 
 
 def _value(kind: str, letter: str, text: str) -> str | int:

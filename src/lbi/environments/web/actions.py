@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lbi.environments._arguments import Argument, read_arguments, unescape
+from lbi.environments._arguments import Argument, bound, read_arguments, unescape
 
 KINDS = ("click", "fill", "select", "press", "goto", "back", "scroll", "finish")
 ACTIONS = """\
@@ -24,6 +24,18 @@ back()                    go one page back
 scroll("down")            scroll by one screen, "up" or "down", on pages that load more then: their text is shown whole
 finish("answer")          end the task; the answer may be empty"""
 
+_ELEMENT = ("ref", "target", "id", "element_id", "selector")
+#: the arguments of each action by name, and other names for them
+NAMES: dict[str, dict[str, tuple[str, ...]]] = {
+    "click": {"element": _ELEMENT},
+    "fill": {"element": _ELEMENT, "text": ("value", "content")},
+    "select": {"element": _ELEMENT, "option": ("value", "label", "text")},
+    "press": {"element": _ELEMENT, "key": ("keys", "value")},
+    "goto": {"url": ("address", "path", "href")},
+    "back": {},
+    "scroll": {"direction": ("dir",)},
+    "finish": {"answer": ("text", "message", "result", "value")},
+}
 _CALL = re.compile(r"(?<![\w.])(" + "|".join(KINDS) + r")\s*\(")
 _REF = re.compile(r"\[?((?:f\d+)?e\d+)\]?\Z")
 _GROUNDED = re.compile(r'(\w+)(?:\s+("(?:[^"\\]|\\.)*"))?(?:\s*#(\d+))?\Z', re.S)
@@ -79,6 +91,12 @@ def parse_target(text: str) -> Target | None:
 
 
 def _build(kind: str, arguments: list[Argument]) -> Call:
+    if kind == "finish":  # quotes were forgotten around an answer such as total=42
+        arguments = [_as_text(each, NAMES[kind]) for each in arguments]
+    try:
+        arguments = bound(kind, arguments, NAMES[kind], optional_first=kind == "press")
+    except ValueError as error:
+        raise UnreadableAction(str(error)) from None
     texts = [argument.text for argument in arguments]
     if kind in ("goto", "scroll", "finish", "back"):
         value = ", ".join(texts)
@@ -100,6 +118,14 @@ def _build(kind: str, arguments: list[Argument]) -> Call:
         raise UnreadableAction(f'{kind} needs a value: {kind}(e12, "...")')
     value = ", ".join(texts[1:])
     return Call(kind, target, _not_empty(kind, value) if kind == "press" else value)
+
+
+def _as_text(argument: Argument, names: dict[str, tuple[str, ...]]) -> Argument:
+    """An argument without quotes whose name is none of the action's, as the text that it was."""
+    known = {name for own, others in names.items() for name in (own, *others)}
+    if not argument.name or argument.quoted or argument.name in known:
+        return argument
+    return Argument(f"{argument.name}={argument.text}", False)
 
 
 def _not_empty(kind: str, value: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +14,7 @@ from lbi.environments.web.install import Installed, application_environ, install
 from lbi.environments.web.server import Server
 from lbi.environments.web.state_files import Stamps, copy_state, remove_empty, same_content, stamps_of
 from lbi.errors import EnvironmentFailure, ScoreError
+from lbi.sandbox.host import run_on_host
 from lbi.storage.tempdirs import OwnFolder
 
 COMMAND_SECONDS = 60.0
@@ -129,17 +129,12 @@ class LocalBackend:
 
         def run() -> tuple[int, str]:
             try:
-                done = subprocess.run(
-                    filled_in,
-                    cwd=self.state,
-                    env=application_environ(self._application),
-                    capture_output=True,
-                    text=True,
-                    timeout=COMMAND_SECONDS,
+                done = run_on_host(
+                    filled_in, cwd=self.state, env=application_environ(self._application), timeout=COMMAND_SECONDS
                 )
-            except (OSError, subprocess.TimeoutExpired) as error:
+            except OSError as error:
                 raise ScoreError(f"the command could not run: {error}") from error
-            return done.returncode, (done.stdout + done.stderr).strip()
+            return done.exit_code, (done.output + done.errors).decode("utf-8", "replace").strip()
 
         return await asyncio.to_thread(run)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,6 +15,7 @@ from pathlib import Path
 from lbi.environments.web.application import Application, expand
 from lbi.errors import UserError
 from lbi.records import digest_of
+from lbi.sandbox.host import inherited, program, run_on_host
 from lbi.storage.build_once import build_once
 
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSL_CERT_FILE", "LD_LIBRARY_PATH")
@@ -90,7 +90,7 @@ def _build_venv(application: Application, folder: Path) -> None:
     action = f"installing {', '.join(application.requirements)}"
     # PYTHON* variables are for our process: warnings as errors, or other paths, would break the installer
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    uv = shutil.which("uv")
+    uv = program("uv")
     python = str(folder / "bin" / "python")
     if uv:
         _run([uv, "venv", "--allow-existing", "-q", "--python", sys.executable, str(folder)], action, env=env)
@@ -122,10 +122,10 @@ def _prepare(application: Application, python: str, folder: Path) -> None:
 
 def _run(command: list[str], action: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
     try:
-        done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=1800)
-    except (OSError, subprocess.TimeoutExpired) as error:
+        done = run_on_host(command, cwd=cwd, env=inherited() if env is None else env, timeout=1800)
+    except OSError as error:
         raise UserError(f"{action} failed: {error}") from None
-    if done.returncode:
-        last = "\n".join((done.stderr or done.stdout).strip().splitlines()[-12:])
-        raise UserError(f"{action} failed (exit {done.returncode}):\n{last}")
-    return done.stdout
+    if done.exit_code:
+        last = "\n".join((done.errors or done.output).decode("utf-8", "replace").strip().splitlines()[-12:])
+        raise UserError(f"{action} failed (exit {done.exit_code}):\n{last}")
+    return done.text

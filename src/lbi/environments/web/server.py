@@ -12,13 +12,13 @@ import http.client
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lbi.errors import EnvironmentFailure, UserError
+from lbi.sandbox.host import Served, ends_within, serve_on_host
 
 ATTEMPTS = 4  # to find a free port that no other process takes first
 # run between fork and the server, so that no Python code of ours runs in a forked copy of a threaded process
@@ -56,7 +56,7 @@ class Server:
         self._env = env
         self.log = cwd.parent / f"{cwd.name}.log"
         self.port = 0
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Served | None = None
 
     @property
     def url(self) -> str:
@@ -103,8 +103,7 @@ class Server:
         if process is None:
             return
         _signal_group(process, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(1.0)
+        ends_within(process, 1.0)
         # children of the server may outlive it
         _signal_group(process, signal.SIGKILL)
         process.wait()
@@ -118,15 +117,8 @@ class Server:
     def _spawn(self, port: int) -> None:
         command = [*self._command(port)]
         with open(self.log, "ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _GUARD, str(os.getpid()), *command],
-                cwd=self._cwd,
-                env=self._env,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            guarded = [sys.executable, "-I", "-S", "-c", _GUARD, str(os.getpid()), *command]
+            self._process = serve_on_host(guarded, cwd=self._cwd, env=self._env, log=log)
         _running.add(self)
 
     async def _answers(self, port: int) -> bool:
@@ -175,7 +167,7 @@ def _status(port: int, path: str) -> int:
         connection.close()
 
 
-def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+def _signal_group(process: Served, number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
 

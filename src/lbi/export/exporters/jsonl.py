@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from lbi.export.sinks import JsonLines
+from lbi.export.sinks import FullestFirst
 from lbi.export.turns import Turn, messages_of
 from lbi.protocols import Json
 
 __all__ = ["ENDING", "open_sink", "row"]
 
 ENDING = "jsonl"
-open_sink = JsonLines
+open_sink = FullestFirst  # parents and votes are empty in most rows
 
 
 def row(turn: Turn) -> Json:

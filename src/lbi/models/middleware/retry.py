@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
 from lbi.errors import FailureKind, ModelBusy, ModelError, ModelUnavailable
@@ -17,6 +18,7 @@ from lbi.records import Record, Usage
 T = TypeVar("T")
 #: what no other call of this model could get round either
 HOPELESS: tuple[FailureKind, ...] = ("authentication", "unknown model", "no money")
+_REJECTED = 5  # requests in a row that a provider has to reject before it counts as one that rejects every call
 _REQUESTS_PER_DEADLINE = 5  # requests of full length that a call's deadline has room for
 
 
@@ -110,6 +112,34 @@ async def _within(seconds: float, call: Awaitable[T], name: str) -> T:
         raise ModelBusy(f"{name}: timeout: the call's deadline passed", kind="timeout") from error
 
 
+class Rejections:
+    """Bad requests in a row: of a provider that rejects every call no score can come, so the run has to end.
+
+    ``answered``: the model has answered before, in an earlier process. One that never has is not asked again.
+    """
+
+    def __init__(self, answered: bool) -> None:
+        self._answered, self._in_a_row = answered, 0
+
+    @contextlib.contextmanager
+    def counted(self) -> Iterator[None]:
+        """Around one call. Raises ModelUnavailable with the provider's words when it was one rejection too many."""
+        try:
+            yield
+        except ModelError as error:
+            if error.kind == "bad request":
+                self._in_a_row += 1
+                if not self._answered or self._in_a_row >= _REJECTED:
+                    raise ModelUnavailable(
+                        f"{error}; the provider rejects every call: choose another model, or change what the message "
+                        "names, then start the same command again: it continues"
+                    ) from error
+            elif not isinstance(error, ModelBusy):
+                self._answered, self._in_a_row = True, 0
+            raise
+        self._answered, self._in_a_row = True, 0
+
+
 def retried(
     model: Model,
     retry: Retry,
@@ -118,12 +148,14 @@ def retried(
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     clock: Callable[[], float] = time.monotonic,
     rng: random.Random | None = None,
+    answered: bool = False,
 ) -> Model:
     """Tries again on ModelBusy. Every attempt passes the throttle, which all tasks of a provider share.
 
     Waiting at the throttle uses up nothing of a call's deadline: a dead provider and a used up rate limit are no
     failure of the call's. Raises ModelUnavailable when no call can succeed.
     """
+    rejections = Rejections(answered)
     model_throttle = (throttle or Throttle(model.name, clock=clock, sleep=sleep)).of(model.name)
 
     async def complete(request: Request) -> Reply:
@@ -141,7 +173,8 @@ def retried(
                         raise
                     attempts.probe_failed(error)
 
-        reply, lost = await call_with_retries(attempt, retry, sleep=sleep, clock=clock, rng=rng)
+        with rejections.counted():
+            reply, lost = await call_with_retries(attempt, retry, sleep=sleep, clock=clock, rng=rng)
         return reply.model_copy(update={"usage": lost + reply.usage}) if lost.calls or lost.cost else reply
 
     return Wrapped(model, complete)

@@ -30,17 +30,19 @@ def wrapped(
     throttle: Throttle | None = None,
     batch_queue: BatchQueue | None = None,
     batch_parts: Collection[str] = (),
+    answered: bool = False,
 ) -> Model:
     """A free model is traced and metered only; any other gets all wrappers.
 
     ``throttle`` is shared by all models of one provider. ``batch_queue`` takes the calls of the ``batch_parts`` (label,
-    judge) to the provider's batches. Raises UserError for a budget with a model whose price is unknown.
+    judge) to the provider's batches. ``answered``: it has answered in this run before.
+    Raises UserError for a budget with a model whose price is unknown.
     """
     provider = model if utilisation is None else traced(model, utilisation)
     direct = metered(provider, meters, prices)
     if model.info.free:
         return direct
-    inner = retried(direct, retry or Retry(), throttle)
+    inner = retried(direct, retry or Retry(), throttle, answered=answered)
     if batch_queue is not None and batch_parts:
         in_batches = metered(queued(provider, batch_queue), meters, prices, share=batch_queue.share)
         inner = batched(inner, in_batches, batch_queue, batch_parts)

@@ -25,6 +25,13 @@ _TOO_LONG = (
 #: rate limits and errors that no waiting lifts, at least not today
 _NO_MONEY = ("insufficient_quota", "billing_hard_limit_reached", "credit balance is too low", "requestsperday")
 _FLAGGED = ("moderation", "flagged")
+#: a filter of the provider's that looked at the content, which comes as a 400 from most
+_FILTERED = (
+    *("content_filter", "content filter", "content management policy", "responsibleaipolicy", "content_policy"),
+    *("content policy", "usage policy", "usage policies", "safety system", "safety reasons", "data_inspection_failed"),
+    *("inappropriate content", "sensitive content", "prohibited_content", "prohibited content", "guardrail"),
+    *("contentfilter", "content_moderation", "blocked by", "invalid_prompt"),
+)
 _BUSY: dict[int, FailureKind] = {
     408: "timeout",
     409: "server error",
@@ -46,6 +53,9 @@ def failure(status: int, body: Any, headers: Mapping[str, str], name: str, key: 
     kind = _kind(status, _all_texts(body))
     cause = f"{_ADVICE[kind]}, HTTP {status}" if kind in _ADVICE else f"HTTP {status}"
     stated = _message(body, key)
+    parameter = _parameter(body)
+    if parameter and parameter not in stated:
+        stated = f"{stated}; parameter: {parameter}"
     message = f"{name}: {kind}: {cause}" + (f" ({stated})" if stated else "")
     if kind in _BUSY.values():
         return ModelBusy(message, kind=kind, retry_after=_retry_after(headers, body), left=left(headers))
@@ -73,7 +83,7 @@ def _kind(status: int, text: str) -> FailureKind:
         return "too long"
     if "api_key_invalid" in text:
         return "authentication"
-    if status == 403 and any(phrase in text for phrase in _FLAGGED):
+    if status in (400, 403, 422, 451) and any(phrase in text for phrase in (*_FLAGGED, *_FILTERED)):
         return "refused"
     if status in _BUSY:
         return _BUSY[status]
@@ -87,6 +97,13 @@ def _all_texts(body: Any) -> str:
     if isinstance(body, list):
         return " ".join(_all_texts(part) for part in body)
     return str(body).lower()
+
+
+def _parameter(body: Any) -> str:
+    """The parameter that OpenAI and those like it name apart from the message."""
+    error = body.get("error") if isinstance(body, dict) else None
+    named = error.get("param") if isinstance(error, dict) else None
+    return named[:60] if isinstance(named, str) else ""
 
 
 def _message(body: Any, key: str) -> str:

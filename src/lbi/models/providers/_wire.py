@@ -18,11 +18,15 @@ from lbi.models.providers._left import left
 from lbi.models.registry import Settings, check_allowed, is_loopback
 from lbi.protocols import Json
 from lbi.records import Left
+from lbi.storage.toml import depth_of
 
 if TYPE_CHECKING:
-    from aiohttp import ClientSession
+    from aiohttp import ClientSession, StreamReader
 
 _KEEP_ALIVE = 30.0  # seconds that an unused connection is kept: servers close theirs after five seconds to ten minutes
+_LONGEST = 20_000_000  # bytes of a body that is read ...
+_LONGEST_FILE = 1_000_000_000  # ... and of a file of a batch's replies
+_DEEPEST = 100  # objects and lists within each other
 _CONNECT = 10.0  # seconds to make a connection in: where nothing answers at an address, that is known by then
 
 
@@ -65,7 +69,7 @@ class Wire:
 
     async def lines(self, path: str) -> list[Json]:
         """The objects of a file of JSON lines. Raises as ``post``."""
-        status, headers, content = await self._send("GET", path, None)
+        status, headers, content = await self._send("GET", path, None, most=_LONGEST_FILE)
         if status != 200:
             self._read(status, headers, content)
         try:
@@ -80,7 +84,9 @@ class Wire:
         body = self._read(status, headers, content, error_inside=error_inside)
         return Answer(body, left(headers), time.monotonic() - start)
 
-    async def _send(self, method: str, path: str, data: Any) -> tuple[int, Mapping[str, str], bytes]:
+    async def _send(
+        self, method: str, path: str, data: Any, most: int = _LONGEST
+    ) -> tuple[int, Mapping[str, str], bytes]:
         import aiohttp
 
         check_allowed(self.url)
@@ -89,7 +95,7 @@ class Wire:
         try:
             request = self._opened().request(method, self.url + path, data=data, headers=headers, allow_redirects=False)
             async with request as response:
-                return response.status, response.headers, await response.read()
+                return response.status, response.headers, await self._whole(response.content, most)
         except aiohttp.ConnectionTimeoutError as error:
             raise ModelBusy(
                 f"{self._name}: connection: none could be made within {self._connect_timeout:g} s", kind="connection"
@@ -103,10 +109,20 @@ class Wire:
         except (aiohttp.ClientError, OSError) as error:
             raise ModelBusy(f"{self._name}: connection: {_reason(error)}", kind="connection") from error
 
+    async def _whole(self, stream: StreamReader, most: int) -> bytes:
+        """The body, unless it is longer than any reply."""
+        content = bytearray()
+        async for chunk in stream.iter_any():
+            content += chunk
+            if len(content) > most:
+                raise ModelError(f"{self._name}: malformed: longer than {most:,} bytes", kind="malformed")
+        return bytes(content)
+
     def _read(self, status: int, headers: Mapping[str, str], content: bytes, *, error_inside: bool = False) -> Json:
         try:
             body = json.loads(content)
-        except ValueError:
+            body = body if depth_of(body) <= _DEEPEST else None
+        except (ValueError, RecursionError):
             body = None
         if status != 200:
             raise failure(status, body if body is not None else _shown(content), headers, self._name, self._key)

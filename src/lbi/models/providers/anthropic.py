@@ -17,7 +17,6 @@ from lbi.models.providers._provider import (
     Prompt,
     Schema,
     StructuredReplies,
-    Temperature,
     api_key,
     check_name,
     checked_text,
@@ -27,6 +26,7 @@ from lbi.models.providers._provider import (
     turns,
     usage_of,
 )
+from lbi.models.providers._taken import Taken, dropped, lowered
 from lbi.models.providers._wire import Answer, Wire
 from lbi.models.registry import THINKING_TOKENS, Settings
 from lbi.protocols import Json, Message, Model, ModelInfo, Reply, Request
@@ -41,6 +41,7 @@ _STOPS: dict[str, FailureKind] = {
     "refusal": "refused",
     "model_context_window_exceeded": "too long",
 }
+_CHANGES = {"fewer tokens": lowered("max_tokens"), "temperature": dropped("temperature")}
 _BREAKPOINT = {"cache_control": {"type": "ephemeral"}}
 
 
@@ -64,7 +65,7 @@ class Anthropic:
         self._model, self._settings = name, settings
         address = (settings.base_url or _URL).rstrip("/").removesuffix("/v1")
         self._wire = Wire(self.name, address, {"x-api-key": key, "anthropic-version": _VERSION}, settings, key)
-        self._temperature, self._structured = Temperature(), StructuredReplies(settings.limits)
+        self._taken, self._structured = Taken(_CHANGES), StructuredReplies(settings.limits)
         self._images = Images(settings, partial(image_tokens, name))
         self.info = ModelInfo(
             endpoint=settings.base_url,
@@ -75,22 +76,20 @@ class Anthropic:
 
     async def complete(self, request: Request) -> Reply:
         async def send(prompt: Prompt, schema: Schema | None) -> Answer:
-            return await self._temperature.send(
-                lambda setting: self._wire.post("/v1/messages", self._body(prompt, schema, setting, request)),
-                request.temperature,
-            )
+            body = self._body(prompt, schema, request)
+            return await self._taken.send(lambda taken: self._wire.post("/v1/messages", taken), body)
 
         return self._reply(await self._structured.send(send, request))
 
     def _batch_body(self, request: Request) -> Json:
         """The body of a request in a batch, by what is known of the model so far."""
-        return self._body(*self._structured.prompt(request), self._temperature.setting(request.temperature), request)
+        return self._taken.body(self._body(*self._structured.prompt(request), request))
 
-    def _body(self, prompt: Prompt, schema: Schema | None, setting: Json, request: Request) -> Json:
+    def _body(self, prompt: Prompt, schema: Schema | None, request: Request) -> Json:
         system, messages = self._conversation(prompt, request.reused)
         room = request.max_tokens + (0 if self.info.endpoint else THINKING_TOKENS)
         body = {"model": self._model, "system": system, "messages": messages, "max_tokens": room}
-        return {**body, **setting, **_schema_setting(schema), **self._settings.options}
+        return {**body, "temperature": request.temperature, **_schema_setting(schema), **self._settings.options}
 
     def _conversation(self, messages: tuple[Message, ...], reused: bool) -> tuple[Any, Any]:
         """The system blocks, and the turns. What comes before the last message is the prefix worth keeping."""

@@ -14,7 +14,6 @@ from lbi.models.providers._provider import (
     Prompt,
     Schema,
     StructuredReplies,
-    Temperature,
     api_key,
     check_name,
     checked_text,
@@ -24,6 +23,7 @@ from lbi.models.providers._provider import (
     turns,
     usage_of,
 )
+from lbi.models.providers._taken import Taken, dropped, lowered, renamed, without_system_turn
 from lbi.models.providers._wire import Answer, Wire
 from lbi.models.registry import THINKING_TOKENS, Settings
 from lbi.protocols import Json, Message, Model, ModelInfo, Reply, Request
@@ -42,6 +42,15 @@ _PATCHES = (
     ("gpt-5-nano", 2.46),
     ("o4-mini", 1.72),
 )
+#: what models and servers of this kind do not take, by the names in their errors
+_CHANGES = {
+    "fewer tokens": lowered("max_tokens", "max_completion_tokens"),
+    "max_completion_tokens": renamed("max_tokens", "max_completion_tokens"),
+    "max_tokens": renamed("max_completion_tokens", "max_tokens"),
+    "no limit": dropped("max_tokens", "max_completion_tokens"),
+    "temperature": dropped("temperature"),
+    "system": without_system_turn,
+}
 _STOPS: dict[str, FailureKind] = {"length": "truncated", "content_filter": "refused"}
 
 
@@ -85,7 +94,7 @@ class OpenAI:
         self._model, self._settings = name, settings
         headers = {"authorization": f"Bearer {key}"}
         self._wire = Wire(self.name, settings.base_url or _URL, headers, settings, key)
-        self._temperature, self._structured = Temperature(), StructuredReplies(settings.limits)
+        self._taken, self._structured = Taken(_CHANGES), StructuredReplies(settings.limits)
         self._images = Images(settings, partial(image_tokens, name))
         self.info = ModelInfo(
             endpoint=settings.base_url,
@@ -96,23 +105,27 @@ class OpenAI:
 
     async def complete(self, request: Request) -> Reply:
         async def send(prompt: Prompt, schema: Schema | None) -> Answer:
-            return await self._temperature.send(
-                lambda setting: self._wire.post("/chat/completions", self._body(prompt, schema, setting, request)),
-                request.temperature,
-            )
+            body = self._body(prompt, schema, request)
+            return await self._taken.send(lambda taken: self._wire.post("/chat/completions", taken), body)
 
         return self._reply(await self._structured.send(send, request), request)
 
     def _batch_body(self, request: Request) -> Json:
         """The body of a request in a batch, by what is known of the model so far."""
-        return self._body(*self._structured.prompt(request), self._temperature.setting(request.temperature), request)
+        return self._taken.body(self._body(*self._structured.prompt(request), request))
 
-    def _body(self, prompt: Prompt, schema: Schema | None, setting: Json, request: Request) -> Json:
+    def _body(self, prompt: Prompt, schema: Schema | None, request: Request) -> Json:
         room = {"max_completion_tokens": request.max_tokens + THINKING_TOKENS}
         if self.info.endpoint:
             room = {"max_tokens": request.max_tokens}  # the older name is the one that all servers know
         messages = [self._turn(role, parts) for role, parts in turns(prompt)]
-        body = {"model": self._model, "messages": messages, **room, **setting, **_schema_setting(schema)}
+        body = {
+            "model": self._model,
+            "messages": messages,
+            **room,
+            "temperature": request.temperature,
+            **_schema_setting(schema),
+        }
         return {**body, **self._settings.options}
 
     def _turn(self, role: str, parts: list[Message]) -> Json:
@@ -171,5 +184,6 @@ def _stop(reason: object, refusal: bool, usage: Usage, request: Request) -> Fail
 def _text(content: Any) -> str:
     """The text of a message; a few servers send it in parts. Thoughts are in other fields, which are not read."""
     if isinstance(content, list):
-        return "".join(str(part.get("text") or "") for part in map(table, content))
+        said = (part for part in map(table, content) if part.get("type") in (None, "text", "output_text"))
+        return "".join(str(part.get("text") or "") for part in said)
     return content if isinstance(content, str) else ""

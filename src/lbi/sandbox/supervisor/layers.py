@@ -116,18 +116,36 @@ class Layers:
         return content
 
     def read(self, path: str) -> bytes:
-        """A file by its path inside. Raises OSError."""
-        content: bytes = self.inside("view", lambda root: tree.read_file(self._inner(root, path)))
+        """A file by its path inside. Raises OSError, also for one that lies behind a link."""
+        place, name = self._inner(path)
+        content: bytes = self.inside("view", lambda root: tree.read_file(self._place(root, place), name))
         return content
 
     def write(self, path: str, content: bytes) -> None:
-        """Write a file by its path inside. Raises OSError."""
-        self.inside("view", lambda root: tree.write_file(self._inner(root, path), content))
+        """Write a file by its path inside. Raises OSError, also for one that lies behind a link."""
+        place, name = self._inner(path)
+        self.inside("view", lambda root: tree.write_file(self._place(root, place), name, content))
 
-    def _inner(self, root: str, path: str) -> str:
-        if not self.mounted:
-            return os.path.normpath(os.path.join(self.repository, path))
-        return root + os.path.normpath(os.path.join(self.workdir, path))
+    def _inner(self, path: str) -> tuple[str, str]:
+        """(folder that is written to, path in it): the repository by either of its names, /tmp, or the home folder."""
+        full = os.path.normpath(os.path.join(self.workdir if self.mounted else self.repository, path))
+        if self.mounted:
+            places = {self.workdir: self.workdir, "/tmp": "/tmp", HOME: HOME}
+            names = places | {self.source: self.workdir, "/var/tmp": "/tmp"}
+        else:
+            places = names = {self.repository: self.workdir, "/tmp": "/tmp"}
+        if full in names:
+            raise IsADirectoryError(21, os.strerror(21), path)
+        within = [name for name in names if full.startswith(f"{name}/")]
+        if not within:
+            raise PermissionError(13, f"is outside of {', '.join(places)}", path)
+        longest = max(within, key=len)
+        return names[longest], full[len(longest) + 1 :]
+
+    def _place(self, root: str, place: str) -> str:
+        if self.mounted:
+            return root + place
+        return self.repository if place == self.workdir else place
 
     def inside(self, root_of: str, work: Callable[[str], Any]) -> Any:
         """Call ``work`` in a child process whose root is the base or the view, so that no link leads out of it.

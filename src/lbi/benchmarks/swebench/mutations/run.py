@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import stat
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from lbi.benchmarks.swebench.test_results import ANY_SOURCE, REPRODUCIBLE, run_p
 from lbi.errors import UserError
 from lbi.records import Record, digest_of
 from lbi.sandbox.backends import open_sandbox
+from lbi.sandbox.beneath import Beneath, Refused
 from lbi.sandbox.protocol import Sandbox, SandboxLimits
 
 #: what a mutation did to the tests; only one that breaks some becomes a task
@@ -68,7 +71,7 @@ def candidates(repository: Path, only: Sequence[str], seed: int) -> list[Mutatio
     by_operator: dict[str, list[Mutation]] = {}
     for path in _sources(repository, only):
         try:
-            text = (repository / path).read_text("utf-8")
+            text = content_of(repository, path).decode()
             for mutation in mutations(text, path):
                 by_operator.setdefault(mutation.operator, []).append(mutation)
         except (SyntaxError, ValueError, RecursionError):
@@ -82,13 +85,40 @@ def candidates(repository: Path, only: Sequence[str], seed: int) -> list[Mutatio
 
 
 def _sources(repository: Path, only: Sequence[str]) -> list[str]:
-    roots = [(repository / path).resolve() for path in only] or [repository.resolve()]
-    for root in roots:
-        if not root.exists() or not root.is_relative_to(repository.resolve()):
-            raise UserError(f"no {root} in the repository {repository}")
-    files = {file for root in roots for file in ([root] if root.is_file() else root.rglob("*.py"))}
-    paths = sorted(file.relative_to(repository.resolve()).as_posix() for file in files)
+    paths = sorted({path for root in only or [""] for path in _python_files(repository, _relative(repository, root))})
     return [path for path in paths if is_source(path) and not any(_is_foreign(part) for part in path.split("/"))]
+
+
+def _relative(repository: Path, path: str) -> str:
+    """The path of a file or folder within the repository. Raises UserError where it lies elsewhere."""
+    absolute = Path(os.path.abspath(repository / path))
+    if not path or absolute == repository.absolute():
+        return ""
+    if not absolute.is_relative_to(repository.absolute()):
+        raise UserError(f"no {absolute} in the repository {repository}")
+    return absolute.relative_to(repository.absolute()).as_posix()
+
+
+def _python_files(repository: Path, folder: str) -> list[str]:
+    """Python files that are reached through no link, which could lead out of the repository."""
+    try:
+        with Beneath(repository) as tree:
+            if folder and not tree.is_folder(folder):
+                tree.reading(folder).close()
+                return [folder]
+            return [path for path, kind in tree.walk(folder=folder) if path.endswith(".py") and stat.S_ISREG(kind)]
+    except OSError as error:
+        shown = str(error) if isinstance(error, Refused) else f"no {folder or '.'}: {error.strerror}"
+        raise UserError(f"{shown}, in the repository {repository}") from None
+
+
+def content_of(repository: Path, path: str) -> bytes:
+    """A file of the repository. Raises UserError for what is none any more."""
+    try:
+        with Beneath(repository) as tree:
+            return tree.read(path)
+    except OSError as error:
+        raise UserError(f"cannot read {path} in {repository}: {error.strerror or error}") from None
 
 
 def _is_foreign(part: str) -> bool:
@@ -144,7 +174,7 @@ async def baseline(ground: Ground) -> Baseline:
 
 async def tried(sandbox: Sandbox, ground: Ground, before: Baseline, mutation: Mutation) -> Tried:
     """Run the tests with a mutation, then reset the sandbox."""
-    content = (ground.repository / mutation.path).read_bytes()
+    content = content_of(ground.repository, mutation.path)
     if not compiles(content, mutation):
         return Tried(mutation=mutation, verdict="no python")
     await sandbox.upload(mutation.path, mutated(content, mutation))
@@ -160,6 +190,6 @@ async def tried(sandbox: Sandbox, ground: Ground, before: Baseline, mutation: Mu
 
 def fingerprint(ground: Ground) -> str:
     """Hash of everything that decides what a mutation does: the Python files, the tests, the interpreter."""
-    files = sorted(file for file in ground.repository.rglob("*.py") if file.is_file() and "/." not in file.as_posix())
-    contents = [(file.relative_to(ground.repository).as_posix(), digest_of(file.read_bytes().hex())) for file in files]
+    paths = [path for path in sorted(_python_files(ground.repository, "")) if "/." not in f"/{path}"]
+    contents = [(path, digest_of(content_of(ground.repository, path).hex())) for path in paths]
     return digest_of([contents, ground.tests, str(ground.python)])

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from lbi.benchmarks.swebench.instance import Instance, Mutated
 from lbi.benchmarks.swebench.mutations.operators import mutated
-from lbi.benchmarks.swebench.mutations.run import Baseline, Ground, Tried
+from lbi.benchmarks.swebench.mutations.run import Baseline, Ground, Tried, content_of
 from lbi.benchmarks.swebench.patches import edited
 from lbi.errors import UserError
 from lbi.records import Record, digest_of
@@ -86,7 +86,7 @@ class Tries:
 def instance_of(ground: Ground, before: Baseline, tried: Tried) -> Instance:
     """The task of a mutation. The instruction says which tests fail, never what was changed or where."""
     mutation = tried.mutation
-    pristine = (ground.repository / mutation.path).read_bytes()
+    pristine = content_of(ground.repository, mutation.path)
     broken = mutated(pristine, mutation)
     failing = set(tried.broken)
     return Instance(

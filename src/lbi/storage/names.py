@@ -1,0 +1,61 @@
+"""Names that become files or keys, and addresses of servers -> what is wrong with them: "../x" -> "may not hold /"."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import unicodedata
+from urllib.parse import urlsplit
+
+LONGEST = 100  # characters of a name; files may have 255 bytes
+_HOST = re.compile(r"(?=.{1,253}\.?$)[^\W_](?:[\w.-]*\w)?\.?")
+
+
+def name_problem(name: str, *, parted: bool = False) -> str:
+    """Why a name cannot be that of a file or a key; "" if it can. One that is ``parted`` may hold single slashes."""
+    parts = name.split("/") if parted else [name]
+    return next(filter(None, map(_part_problem, parts)), "")
+
+
+def _part_problem(part: str) -> str:
+    if not part.strip():
+        return "a name must not be empty"
+    if len(part) > LONGEST or len(part.encode("utf-8", "replace")) > 2 * LONGEST:
+        return f"a name has at most {LONGEST} characters"
+    if bad := next((char for char in part if char in "/\\" or _unprintable(char)), ""):
+        return f"a name must not hold {bad!r}"
+    if part.startswith((".", "-")) or part != part.strip() or part.endswith("."):
+        return "a name must not begin with a dot or a hyphen, end with a dot, or have blanks around it"
+    return ""
+
+
+def _unprintable(char: str) -> bool:
+    """Control and format characters, line ends, lone surrogates."""
+    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def address_problem(address: str) -> str:
+    """Why an address is not that of a server or a page of one; "" if it is, or could be."""
+    example = "write one such as http://localhost:8000/v1"
+    if any(char.isspace() or _unprintable(char) for char in address):
+        return f"an address holds no blanks; {example}"
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        return f"no address ({error}); {example}"
+    if parts.scheme not in ("http", "https"):
+        return f"an address begins with http:// or https://; {example}"
+    if not host or port == 0:
+        return f"an address names a host, and a port from 1 to 65535 where one is given; {example}"
+    return "" if _is_host(host) else f"{host!r} is no host; {example}"
+
+
+def _is_host(host: str) -> bool:
+    if ":" in host or re.fullmatch(r"[\d.]+", host):
+        try:
+            ipaddress.ip_address(host.partition("%")[0])
+        except ValueError:
+            return False
+        return True
+    return bool(_HOST.fullmatch(host)) and ".." not in host
