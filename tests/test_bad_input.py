@@ -344,6 +344,7 @@ def test_no_document_takes_more_than_its_share_of_time_and_memory(name: str, tmp
     assert f"docs/{name}" in sources
 
 
+@pytest.mark.slow
 def test_a_document_that_takes_too_long_is_named_and_the_next_one_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     laugh, guide = TOO_MUCH["laugh.rst"], "Save\n====\n\n" + "Press Save. " * 30 + "\n\n.. note:: now\n"
     corpus = read_corpus(

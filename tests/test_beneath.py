@@ -135,6 +135,7 @@ def test_a_copy_has_links_as_links_modes_and_times(tree: Beneath, tmp_path: Path
         assert copied.item("out") == tree.item("out")
 
 
+@pytest.mark.slow
 def test_a_tree_that_is_deeper_than_any_stack_is_removed(tree: Beneath) -> None:
     deep = "/".join(["d"] * 1500)
     tree.write(f"{deep}/file", b"")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 from typing import IO, cast
 
@@ -24,6 +23,7 @@ from lbi.documents.reading import (
     unpacked,
 )
 from lbi.documents.sections import DocumentPage
+from lbi.sandbox.host import Talking, ends_within, talk_on_host
 
 SMALL = 2_000  # characters that no reader takes long for, unless directives can repeat them
 LONGEST_REPLY = 100_000_000  # bytes
@@ -34,7 +34,7 @@ class ReadingApart:
     """The process, started when it is first needed, and again after it had to be ended. Close it."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Talking | None = None
 
     def read(self, text: Text) -> DocumentPage:
         """Raises Unreadable, also for what exceeds the limits."""
@@ -49,17 +49,12 @@ class ReadingApart:
             raise Unreadable(self._ended())
         return unpacked(reply)
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _started(self) -> Talking:
         if self._process is None:
             # no variable of ours is for its eyes
             path = os.pathsep.join(os.path.abspath(folder) for folder in sys.path)
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", _READING],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={"PYTHONPATH": path, "LC_ALL": "C.UTF-8"},
-            )
+            command = [sys.executable, "-P", "-m", _READING]
+            self._process = talk_on_host(command, env={"PYTHONPATH": path, "LC_ALL": "C.UTF-8"})
         return self._process
 
     def _ended(self) -> str:
@@ -77,11 +72,9 @@ class ReadingApart:
         for stream in (process.stdin, process.stdout):
             with contextlib.suppress(BrokenPipeError):
                 _of(stream).close()
-        try:
-            return process.wait(1.0)
-        except subprocess.TimeoutExpired:
+        if not ends_within(process, 1.0):
             process.kill()
-            return process.wait()
+        return process.wait()
 
     def __enter__(self) -> ReadingApart:
         return self

@@ -17,6 +17,7 @@ from typing import IO, Any, NamedTuple
 #: variables of this process that a program gets which needs nothing else
 PLAIN = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR")
 Served = subprocess.Popen[bytes]
+Talking = subprocess.Popen[bytes]
 
 
 class Ended(NamedTuple):
@@ -74,6 +75,12 @@ def serve_on_host(command: Sequence[str], *, env: Mapping[str, str], cwd: Path, 
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
+
+
+def talk_on_host(command: Sequence[str], *, env: Mapping[str, str]) -> Talking:
+    """Start a program that is talked with over its standard input and output, by a caller that may block."""
+    pipe = subprocess.PIPE
+    return subprocess.Popen(_found(command), env=dict(env), stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
 
 
 def ends_within(process: Served, seconds: float) -> bool:
