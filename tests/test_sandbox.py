@@ -288,6 +288,12 @@ def test_a_file_of_very_many_lines_is_patched_in_no_time(tmp_path: Path) -> None
     assert (tmp_path / "f").read_bytes() == new
 
 
+@pytest.mark.parametrize("nothing", ["!", "\\", "!!", "/"])
+def test_a_line_of_a_gitignore_that_says_nothing_is_passed_over(nothing: str, tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text(f"{nothing}\nbuild/\n")
+    assert [ignored(tmp_path, path) for path in ("build/out", "a")] == [True, False]
+
+
 def test_the_deepest_gitignore_decides(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / ".gitignore").write_text("*.txt\nout/\n")

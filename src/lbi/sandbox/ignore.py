@@ -49,7 +49,18 @@ def _spec(source: Path, folder: str) -> GitIgnoreSpec:
     lines: list[str] = [] if folder else list(LEFT_BEHIND)
     with contextlib.suppress(OSError), Beneath(source) as tree:  # none, or one behind a link, says nothing
         lines += tree.read(f"{folder}/.gitignore" if folder else ".gitignore").decode(errors="replace").splitlines()
-    return GitIgnoreSpec.from_lines(lines)
+    return GitIgnoreSpec.from_lines(filter(_is_pattern, lines))
+
+
+def _is_pattern(line: str) -> bool:
+    """Git passes over a line that says nothing, such as a lone "!"; the library refuses the whole file for it."""
+    from pathspec import GitIgnoreSpec
+
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except ValueError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=64)

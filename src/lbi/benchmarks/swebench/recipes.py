@@ -6,7 +6,6 @@ holds nothing of the repositories; the patches are computed from the two source 
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lbi.benchmarks.swebench.instance import Instance
 from lbi.config import explain
 from lbi.errors import UserError
+from lbi.storage.toml import TomlError, parse_toml
 
 #: name==version of a package, never a path, an address or an option of the installer
 Requirement = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*(\[[\w,.-]+\])?==[\w.!+-]+$")]
@@ -79,9 +79,9 @@ class Recipes(BaseModel):
 def parse_recipes(text: str, where: str) -> Recipes:
     """Raises UserError."""
     try:
-        raw: dict[str, Any] = tomllib.loads(text)
+        raw: dict[str, Any] = parse_toml(text)
         recipes = Recipes.model_validate(raw)
-    except tomllib.TOMLDecodeError as error:
+    except TomlError as error:
         raise UserError(f"{where}: {error}") from None
     except ValidationError as error:
         raise UserError(f"{where}: {explain(error, Recipes)}") from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from lbi.documents.corpus import DocumentSource
 from lbi.errors import UserError
 from lbi.records import digest_of
+from lbi.storage.toml import TomlError, parse_toml
 
 _SECRET = re.compile(r"\$\{(\w+)\}")
 
@@ -142,8 +142,8 @@ def load_application(name_or_path: str | Path) -> Application:
     """A shipped application by name, or any file by path. Raises UserError that names the key at fault."""
     text, where, folder = _read(name_or_path)
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        data = parse_toml(text)
+    except TomlError as error:
         raise UserError(f"{where} is not valid TOML: {error}") from None
     try:
         return _anchored(Application.model_validate({**data, "folder": folder}))
