@@ -237,6 +237,7 @@ def test_an_empty_option_is_an_error_and_nothing_is_written(option: list[str], t
     assert sorted(os.listdir(tmp_path)) == before
 
 
+@pytest.mark.slow
 def test_a_dry_run_with_the_longest_episodes_ends_soon(tmp_path: Path) -> None:
     from lbi.cli.estimate import plan
 

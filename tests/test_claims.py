@@ -97,6 +97,7 @@ def doers(out: Path) -> Counter[str]:
         return Counter(task.instruction for _, task in folder.store.all("task", Task))
 
 
+@pytest.mark.slow
 def test_processes_that_join_share_the_work_and_do_nothing_twice(tmp_path, worker):
     one = worker("alone")
     assert first_line(one) == "in"
@@ -113,6 +114,7 @@ def test_processes_that_join_share_the_work_and_do_nothing_twice(tmp_path, worke
     assert set(count) == {str(process.pid) for process in (one, *others)}, "each of them did some"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
 def test_the_work_of_a_killed_process_is_taken_over(tmp_path, worker, victim):
     one = worker("alone")
@@ -129,6 +131,7 @@ def test_the_work_of_a_killed_process_is_taken_over(tmp_path, worker, victim):
     assert sum(doers(tmp_path / "run").values()) == len(TASKS)
 
 
+@pytest.mark.slow
 def test_while_one_that_joined_is_at_work_nobody_starts_alone_and_another_may_join(tmp_path, worker):
     one = worker("alone")
     first_line(one)

@@ -331,6 +331,7 @@ def test_a_model_without_key_or_with_an_unknown_name_ends_before_anything_is_don
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_an_application_that_does_not_come_up_is_named_with_what_it_said(tmp_path: Path) -> None:
     config = _config_for(tmp_path, '["{python}", "-c", "raise SystemExit(\'the database is missing\')"]')
     line = refused("run", config, "-q", "--out", tmp_path / "out")
@@ -338,6 +339,7 @@ def test_an_application_that_does_not_come_up_is_named_with_what_it_said(tmp_pat
     assert line.endswith("the database is missing")
 
 
+@pytest.mark.slow
 def test_an_application_whose_port_is_taken_says_so(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -398,6 +400,7 @@ def test_what_the_offline_model_made_is_exported_only_when_that_is_meant(started
     assert "was made by the offline model, which is no language model; add --allow-offline" in line
 
 
+@pytest.mark.slow
 def test_a_failed_export_leaves_nothing_behind(started: Path, tmp_path: Path) -> None:
     refused("export", started, "--format", "trl", "--allow-offline")
     assert {file.name for file in started.iterdir() if not file.name.startswith("run.db")} == {"config.json", *LOCKS}
@@ -450,6 +453,7 @@ def test_an_export_says_who_made_it_and_takes_the_place_of_an_earlier_one(
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_and_loses_nothing(started: Path, tmp_path: Path) -> None:
     """No file may grow as large as the report, so it cannot be written; what was there stays."""
     with RunFolder(started) as folder:  # a report that is larger than what SQLite needs to be read
@@ -491,6 +495,7 @@ os.execv(sys.executable, [sys.executable, "-m", "lbi", *arguments])
 """
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_read_only_is_said_and_what_is_on_it_can_be_looked_at(started: Path, config: Path) -> None:
     """In a mount namespace of the command's own: to root, a file's mode means nothing."""
 

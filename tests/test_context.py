@@ -22,6 +22,7 @@ from lbi.storage.run_folder import RunFolder
 REQUEST = Request(role="propose", fields=Fields(document=Document(text="How to close a ticket.", source="guide")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("timeout", "sent"), [(0.2, 2), (20.0, 1)])
 async def test_a_slow_model_gets_the_time_that_the_config_gives(timeout: float, sent: int, tmp_path: Path) -> None:
     async with ModelServer([Answer("late", latency=1.0), Answer("at once")]) as server:

@@ -121,6 +121,7 @@ def test_of_half_a_database_some_rows_are_read(run: Path) -> None:
         assert folder.store.count("example") + folder.store.count("trajectory") + folder.store.count("task") > 0
 
 
+@pytest.mark.slow
 def test_the_command_line_says_it_in_one_line(run: Path) -> None:
     halved(run)
     for command in (["report"], ["export", "--format", "trl"], ["calls"], ["run", "--quiet"]):

@@ -60,6 +60,7 @@ def change(built: Built, path: str, old: str, new: str) -> str:
     return edited(path, content, content.replace(old.encode(), new.encode()))
 
 
+@pytest.mark.slow
 async def test_the_fix_resolves_and_less_or_more_than_it_does_not(built: Built) -> None:
     fixed = await grade(built, built.instance.patch)
     assert (fixed.resolved, fixed.reason) == (True, "")
@@ -107,6 +108,7 @@ async def test_a_benchmark_is_proven_three_ways(tasks: Path) -> None:
     assert "gold: 1 fail that passed: tests/test_till.py::test_eleven_are_cheaper" in row["found"]
 
 
+@pytest.mark.slow
 def test_predictions_are_graded_once_and_the_grades_kept(tasks: Path, built: Built, tmp_path: Path) -> None:
     name, file = built.instance.instance_id, tmp_path / "p.jsonl"
     write_predictions(file, [Prediction(instance_id=name, model_name_or_path="m", model_patch=built.instance.patch)])
@@ -130,6 +132,7 @@ def test_predictions_of_another_data_set_are_refused(tasks: Path, tmp_path: Path
     assert "'a__b-1' is no instance" in done.stderr
 
 
+@pytest.mark.slow
 async def test_an_episode_is_scored_by_what_it_leaves_in_the_repository(tasks: Path) -> None:
     environments = open_environments(Config(environment="repository", application=str(tasks)), lambda png: "")
     (name,) = open_catalog(str(tasks)).instances

@@ -201,6 +201,7 @@ def test_without_images_their_size_is_no_part_of_the_key() -> None:
     assert call_key("m", request(""), messages, 100) == call_key("m", request(""), messages, 200)
 
 
+@pytest.mark.slow
 def test_the_plan_counts_screenshots_where_there_will_be_some() -> None:
     document = [Document(text="Press Close.", source="x")]
 

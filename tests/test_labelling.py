@@ -375,6 +375,7 @@ async def test_a_plan_is_an_upper_bound_of_the_calls_and_tokens_of_a_trajectory(
     assert spans == "informative" or len(model.requests) == row.calls
 
 
+@pytest.mark.slow
 def test_a_plan_counts_the_calls_and_pages_that_the_config_asks_for() -> None:
     def row(**how: Any) -> tuple[int, int]:
         few = FEW.model_copy(update=how)

@@ -125,6 +125,7 @@ async def test_a_mutation_that_never_ends_is_stopped_and_is_no_task(tmp_path: Pa
         assert (await tried(sandbox, ground, before, lost)).verdict == "stopped"
 
 
+@pytest.mark.slow
 async def test_a_repository_whose_tests_all_fail_is_refused(tmp_path: Path) -> None:
     repository = write_repository(tmp_path / "context")
     (repository / "src" / "till.py").write_text("raise ImportError\n")

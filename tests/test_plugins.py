@@ -91,6 +91,7 @@ def site(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return installed
 
 
+@pytest.mark.slow
 async def test_an_agent_of_another_distribution_is_evaluated_like_ours(site: Path, tmp_path: Path) -> None:
     arms = [{"name": "baseline", "agent": "react"}, {"name": "polite", "agent": "polite"}]
     config = resolve({"evaluation": {"arms": arms, "step_limit": 2}}, "test")

@@ -257,6 +257,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
             RunFolder(place)
 
 
+@pytest.mark.slow
 def test_a_read_only_folder_is_named(tmp_path):
     if os.geteuid() == 0:  # nothing is read-only for root
         again = [sys.executable, str(Path(__file__).parent / "as_user.py"), "-m", "pytest", "-p", "no:cacheprovider"]

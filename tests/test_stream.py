@@ -82,6 +82,7 @@ def dataset(folder: RunFolder) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("agent", ["explore", "react"])
 @pytest.mark.parametrize("seed", range(3))
 async def test_the_dataset_is_the_same_whoever_finishes_first(folders, agent, seed):
