@@ -34,9 +34,9 @@ from lbi.monitoring.progress import Progress
 from lbi.records import Example, Task, Trajectory
 from lbi.rollouts.schedule import attempt_tasks, roll_out
 from lbi.storage.run_folder import RunFolder
-from lbi.synthesis.examples import store_trimmed
+from lbi.synthesis.examples import PARALLEL_CALLS, store_trimmed
 from lbi.synthesis.filter import filter_examples
-from lbi.synthesis.label import PARALLEL_CALLS, label
+from lbi.synthesis.label import label
 from lbi.synthesis.stream import run_stages
 from lbi.synthesis.verify import replayer, verify
 from small_application import write_application

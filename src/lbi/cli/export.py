@@ -109,19 +109,23 @@ def _all_or_nothing(folder: Path) -> Iterator[Path]:
     """A folder beside the target to write into, which takes the target's place at the end; a failure leaves nothing."""
     part = folder.parent / f".{folder.name}.{os.getpid()}.part"
     made = [parent for parent in folder.parents if not parent.exists()]
-    try:
+    with contextlib.ExitStack() as cut_short:
+        cut_short.callback(_remove, part, made)
         try:
             part.mkdir(parents=True)
         except OSError as error:
             raise UserError(f"cannot write to {folder}: {error.strerror or error}; choose another --out") from None
         yield part
         _take_place(part, folder)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        for parent in made:  # the nearest first
-            with contextlib.suppress(OSError):
-                parent.rmdir()
-        raise
+        cut_short.pop_all()
+
+
+def _remove(part: Path, made: Sequence[Path]) -> None:
+    """What an export that failed had begun; folders that were there before stay."""
+    shutil.rmtree(part, ignore_errors=True)
+    for parent in made:  # the nearest first
+        with contextlib.suppress(OSError):
+            parent.rmdir()
 
 
 def _take_place(part: Path, folder: Path) -> None:

@@ -16,6 +16,8 @@ from lbi.records import Document, Example, Task, Trajectory
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.backward import without_idle_steps
 
+PARALLEL_CALLS = 16  # pieces of work of one stage that ask models at a time
+
 
 def read_documents(context: RunContext, sources: Sequence[DocumentSource]) -> list[Document]:
     """Read the documentation and store its sections. Raises UserError if nothing can be read."""

@@ -12,12 +12,10 @@ from lbi.monitoring.telemetry import TASK
 from lbi.records import Example, Trajectory
 from lbi.storage.leases import WorkKey
 from lbi.synthesis.backward import forward_example
-from lbi.synthesis.examples import boundary_of, example_key, examples_of_trajectory, span_key
+from lbi.synthesis.examples import PARALLEL_CALLS, boundary_of, example_key, examples_of_trajectory, span_key
 from lbi.synthesis.filter import FilterAndStore
 from lbi.synthesis.label_calls import label_spans, spans_to_label
 from lbi.synthesis.stream import StreamStage, Work
-
-PARALLEL_CALLS = 16
 
 
 def label(context: RunContext, seed: int, filter_and_store: FilterAndStore) -> StreamStage:

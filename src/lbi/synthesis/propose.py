@@ -15,10 +15,9 @@ from lbi.models import parsing
 from lbi.protocols import Fields, Model, Request
 from lbi.records import Document, Task, Usage
 from lbi.storage.leases import WorkKey
-from lbi.synthesis.examples import boundary_of, gather
+from lbi.synthesis.examples import PARALLEL_CALLS, boundary_of, gather
 
 T = TypeVar("T")
-PARALLEL_CALLS = 16
 
 
 async def propose_from_section(
