@@ -20,7 +20,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import BrowserContext
 
-from lbi.environments.web import perform
+from lbi.environments.web import hand
 from lbi.environments.web.application import Application, Login, Policy
 from lbi.environments.web.browser import SharedBrowser
 from lbi.environments.web.environment import WebEnvironment, WebEnvironments
@@ -200,7 +200,7 @@ async def test_a_form_is_filled_and_sent(web: WebEnvironment) -> None:
         ('fill(\'textbox "Size"\', "7")', 'there is no textbox "Size" on this page; there is a spinbutton "Size"'),
         ('fill(e6, "x")', 'textbox "Off" is disabled'),
         ('fill(e2, "many")', 'takes only numbers, not "many"'),
-        ('select(e3, "story")', 'there are: "task", "defect"'),
+        ('select(e3, "story")', 'there are: "defect", "task"'),
         ('select(e1, "x")', "has no options"),
         ('fill(e3, "x")', "use select"),
         ('fill(e4, "x")', "use click"),
@@ -238,16 +238,25 @@ async def test_a_folded_section_opens(web: WebEnvironment) -> None:
     assert 'textbox "Hidden"' in (await does(web, "click('generic \"More\"')")).text
 
 
-async def test_dialogs_are_accepted_and_told(web: WebEnvironment) -> None:
+async def test_dialogs_are_told_and_answered(web: WebEnvironment) -> None:
     await web.reset(task("/dialog"))
-    assert (
-        'note: a dialog (alert) said "Mind the gap" and was accepted'
-        in (await does(web, "click('button \"Warn\"')")).text
-    )
-    assert "text: confirmed" in (await does(web, "click('button \"Ask\"')")).text
+    assert 'note: a dialog said "Mind the gap"' in (await does(web, "click('button \"Warn\"')")).text
+    seen = await does(web, "click('button \"Ask\"')")
+    assert 'dialog "Really?"\n  button "OK" [e1]\n  button "Cancel" [e2]' in seen.text
+    assert "a dialog waits for an answer" in (await web.step("back()")).observation.error
+    assert "text: confirmed" in (await does(web, "click('button \"OK\"')")).text
+    await does(web, "click('button \"Ask\"')")
+    assert "text: confirmed" not in (await does(web, "click('button \"Cancel\"')")).text
     seen = await does(web, "click('button \"Prompt\"')")
-    assert "text: me" in seen.text
-    assert "Really?" not in seen.text
+    assert parse_observation(seen.text).find("textbox", "Answer").value == "me"
+    await does(web, "fill('textbox \"Answer\"', \"you\")")
+    assert "text: you" in (await does(web, 'press("Enter")')).text
+
+
+async def test_a_dialog_that_is_open_does_not_outlive_its_episode(web: WebEnvironment) -> None:
+    await web.reset(task("/dialog"))
+    await does(web, "click('button \"Ask\"')")
+    assert (await web.reset(task("/form"))).url == "/form"
 
 
 async def test_new_tabs_are_followed_and_closed(web: WebEnvironment) -> None:
@@ -399,7 +408,7 @@ def logged_in(site: str, *steps: str) -> WebEnvironments:
 
 
 async def test_a_log_in_that_takes_too_long_is_tried_again(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(perform, "ELEMENT_MS", 500)
+    monkeypatch.setattr(hand, "ELEMENT_MS", 500)
     environments = logged_in(site, "click('button \"Enter\"')")
     try:
         Site.asked.clear()

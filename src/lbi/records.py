@@ -127,7 +127,24 @@ class Observation(Record):
 
 
 #: kinds of actions that refer to an element of a page by a reference such as e12, which holds for one load of the page
-POINTING = frozenset({"click", "fill", "select", "press", "goto", "back", "scroll", "finish"})
+POINTING = frozenset(
+    [
+        "click",
+        "fill",
+        "type",
+        "select",
+        "press",
+        "hover",
+        "drag",
+        "upload",
+        "goto",
+        "back",
+        "scroll",
+        "find",
+        "wait",
+        "finish",
+    ]
+)
 
 
 class Action(Record):
@@ -138,7 +155,7 @@ class Action(Record):
     role: str = ""  # of the element it hit: button
     name: str = ""  # of the element it hit: Create ticket; of a file, its path
     nth: int = 0  # which of the elements with this role and name
-    value: str = ""  # text filled, option chosen, key pressed, address, command, answer
+    value: str = ""  # text filled, options chosen (in lines), key pressed, element dragged onto, address, answer
 
     @property
     def grounded(self) -> str:
@@ -148,15 +165,25 @@ class Action(Record):
         """
         if self.kind and self.kind not in POINTING:
             return self.text
-        if self.kind in ("goto", "finish", "scroll") or (self.kind == "press" and not self.role):
+        if self.kind in ("goto", "finish", "find") or (self.kind in ("press", "scroll") and not self.role):
             return f"{self.kind}({json.dumps(self.value, ensure_ascii=False)})"
-        if self.kind == "back" or not self.kind:
-            return f"{self.kind or self.text}()" if self.kind else self.text
+        if self.kind in ("back", "wait") or not self.kind:
+            return f"{self.kind}()" if self.kind else self.text
         target = f"{self.role} {json.dumps(self.name, ensure_ascii=False)}" + (f" #{self.nth}" if self.nth else "")
-        quoted = "'" + target.replace("\\", "\\\\").replace("'", "\\'") + "'"
-        if self.kind == "click":
-            return f"click({quoted})"
-        return f"{self.kind}({quoted}, {json.dumps(self.value, ensure_ascii=False)})"
+        arguments = [_in_quotes(target)]
+        if self.kind == "drag":
+            arguments.append(_in_quotes(self.value))
+        elif self.kind == "select":
+            arguments += [json.dumps(option, ensure_ascii=False) for option in self.value.split("\n")]
+        elif self.kind == "upload":
+            arguments += [json.dumps(part, ensure_ascii=False) for part in self.value.split("\n", 1)]
+        elif self.kind != "hover" and (self.kind != "click" or self.value):
+            arguments.append(json.dumps(self.value, ensure_ascii=False))
+        return f"{self.kind}({', '.join(arguments)})"
+
+
+def _in_quotes(target: str) -> str:
+    return "'" + target.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 class Usage(Record):

@@ -5,8 +5,8 @@ Only the text of a neighbour is used: guesses from further away are often wrong,
 
 from __future__ import annotations
 
-from lbi.observations.aria import Node, fold
 from lbi.observations.parse import FIELDS, TICKS
+from lbi.observations.tree import Node, fold
 
 MAX_LABEL = 80  # characters
 _BEFORE = FIELDS | {"option"}
@@ -16,10 +16,11 @@ def label_fields(node: Node, inherited: str = "") -> None:
     """Name, in place, every unnamed field under ``node``."""
     for at, child in enumerate(node.children):
         before = _label(node.children[at - 1]) if at else inherited
-        if child.role in TICKS and not child.name and at + 1 < len(node.children):
-            child.name = _label(node.children[at + 1])
+        if child.role in TICKS and not child.name:
+            after = _label(node.children[at + 1]) if at + 1 < len(node.children) else ""
+            child.name = after or before or child.hint
         elif child.role in FIELDS and not child.name:
-            child.name = fold(child.attributes.get("placeholder", "")) or before
+            child.name = before or child.hint
         if child.role not in FIELDS:
             label_fields(child, before)
 

@@ -14,13 +14,20 @@ from functools import cached_property, lru_cache
 FIELDS = frozenset({"textbox", "searchbox", "combobox", "listbox", "spinbutton", "slider"})
 TICKS = frozenset({"checkbox", "radio", "switch", "menuitemcheckbox", "menuitemradio"})
 INTERACTIVE = FIELDS | TICKS | {"link", "button", "tab", "menuitem", "option", "treeitem"}
-STATES = ("checked", "mixed", "selected", "disabled", "expanded", "pressed", "invalid", "readonly")
+STATES = (
+    *("checked", "mixed", "selected", "current", "pressed", "expanded", "collapsed", "disabled", "readonly"),
+    *("required", "invalid", "hover", "draggable"),
+)
 
 _NAME = r'"(?:[^"\\]|\\.)*"'
-_STATE = r"\(((?:" + "|".join(STATES) + r")(?:, (?:" + "|".join(STATES) + r"))*)\)"
+_FLAG = "(?:" + "|".join((*STATES, r"as [\w#:-]+", r"takes [^\s()]+")) + ")"
+_STATE = rf"\(({_FLAG}(?:, {_FLAG})*)\)"
 _ELEMENT = re.compile(rf"(?<!\S)([\w-]+)(?: ({_NAME}))? \[(e\d+)\](?: {_STATE})?(?: -> (\S+))?(?!\S)")
 _HEAD = re.compile(rf"([\w-]+)(?: ({_NAME}))?(?: \[(e\d+)\])?(?: {_STATE})?(?=$|: ?| -> )")
 _NAMES = re.compile(_NAME)
+_OPTION = rf"(?:[^\"|]* )?{_NAME}"
+_LISTED = re.compile(rf"{_OPTION}(?: \| {_OPTION})*(?: \| … \d+ more)?")
+_RANGE = re.compile(r" \((?:\S+ to \S+|from \S+|up to \S+)\)")
 _INLINE = ("text", "row", "columns", "item", "note")
 _LABELLED = re.compile(r"([^:|]{1,40}):\s+(\S.*)")
 
@@ -35,6 +42,7 @@ class Element:
     value: str = ""  # text in a text box; the chosen option of a combobox ("; " between several)
     options: tuple[str, ...] = ()
     states: tuple[str, ...] = ()  # of STATES
+    expects: str = ""  # the form that a field takes: YYYY-MM-DD; of an upload, what it accepts
     url: str = ""  # where a link leads: a path on the site, or an absolute address elsewhere
     depth: int = 0
     group: str = ""  # name of the nearest named container around it
@@ -42,6 +50,11 @@ class Element:
     line: int = 0  # index of its line in the observation's text
     heading: str = ""  # the nearest heading above it
     beside: str = ""  # name of the checkbox or radio button just before it
+
+    @property
+    def multiple(self) -> bool:
+        """Whether several options may be chosen at once."""
+        return self.role == "listbox"
 
     def has(self, state: str) -> bool:
         return state in self.states
@@ -108,6 +121,8 @@ class _Reader:
             self._inline(role, rest.removeprefix(":").strip(), number, depth)
         elif ref:
             self._element(role, name, ref, states, rest, number, depth)
+            if role == "row" and rest.startswith(": "):
+                self._inline("row", rest[2:], number, depth)
         elif role in ("rowheader", "term"):
             self._pair(name, rest.removeprefix(":").strip(), number, depth)
         elif role == "heading":
@@ -154,13 +169,13 @@ class _Reader:
 
     def _element(self, role: str, name: str, ref: str, states: str, rest: str, number: int, depth: int) -> None:
         value, options, url = "", tuple[str, ...](), ""
+        if span := _RANGE.match(rest):
+            rest = rest[span.end() :]
         if rest.startswith(" -> "):
             url = rest[4:]
-        elif role in ("combobox", "listbox") and " of " in rest:
-            chosen, options = _options(rest.removeprefix(":").strip())
-            value = "; ".join(chosen)
-        elif rest.startswith(": "):
-            value = _text_value(rest[2:])
+        elif rest.startswith(": ") and role != "row":
+            chosen, options = _options(rest[2:]) if role in ("combobox", "listbox") else ((), ())
+            value = "; ".join(chosen) if options else _text_value(rest[2:])
         self._add(role, name, ref, states, value=value, options=options, url=url, depth=depth, line=number)
 
     def _add(
@@ -182,9 +197,13 @@ class _Reader:
         heading = self.headings[-1] if self.headings else ""
         last = self.elements[-1] if self.elements else None
         beside = last.name if last is not None and last.role in TICKS and line - last.line <= 1 else ""
-        flags = tuple(states.split(", ")) if states else ()
+        flags = states.split(", ") if states else []
+        expects = "".join(flag.partition(" ")[2] for flag in flags if " " in flag)
+        flags = [flag for flag in flags if " " not in flag]
         self.elements.append(
-            Element(role, name, ref, value, options, flags, url, depth, group, nth, line, heading, beside)
+            Element(
+                role, name, ref, value, options, tuple(flags), expects, url, depth, group, nth, line, heading, beside
+            )
         )
 
     def page(self, lines: list[str]) -> Page:
@@ -219,15 +238,18 @@ def parse_observation(text: str) -> Page:
 
 def _options(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """``"b", "c" of "b" | "a" | "c"`` -> (("b", "c"), ("b", "a", "c"))."""
-    at = 4 if text.startswith("none") else 0
+    at = 4 if text.startswith("none of ") else 0
     chosen: list[str] = []
-    while not text.startswith(" of ", at):
+    while not (text.startswith(" of ", at) and _LISTED.fullmatch(text, at + 4)):
         name = _NAMES.match(text, at)
         if name is None:
             return (), ()
         chosen.append(_unquote(name[0]))
         at = name.end() + (2 if text.startswith(", ", name.end()) else 0)
-    return tuple(chosen), tuple(_unquote(option) for option in _NAMES.findall(text, at + 4))
+    # what stands unquoted before an option names its group
+    options = tuple(_unquote(option) for option in _NAMES.findall(text, at + 4))
+    more = re.search(r"… \d+ more\Z", text)
+    return tuple(chosen), (*options, more[0]) if more else options
 
 
 def _text_value(text: str) -> str:

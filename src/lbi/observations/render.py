@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
 from urllib.parse import urlsplit, urlunsplit
 
-from lbi.observations.aria import Node, fold
 from lbi.observations.field_labels import label_fields
-from lbi.observations.parse import FIELDS, INTERACTIVE, STATES, TICKS
+from lbi.observations.parse import FIELDS, STATES, TICKS
+from lbi.observations.tree import Node, fold
 from lbi.observations.trim import Block, lines_of, shorten
 
 MAX_NAME = 160
@@ -22,6 +21,8 @@ MAX_TEXT = 1000
 MAX_VALUE = 2000
 MAX_OPTIONS = 60
 MAX_ROW = 500
+SHORT_NAME = 80  # of an element whose text stands under it
+_NAMED_BY_CONTENT = frozenset({"link", "button", "tab", "menuitem", "option", "treeitem"})
 _PHRASES = frozenset(
     {"strong", "emphasis", "code", "time", "mark", "insertion", "deletion", "subscript", "superscript"}
 )
@@ -33,9 +34,8 @@ _SHOWN_UNNAMED = frozenset({"dialog", "alertdialog", "alert", "iframe", "menu", 
 class Renderer:
     """Turns one tree into blocks of lines; ``refs`` maps the new references to Playwright's."""
 
-    def __init__(self, origin: str, typed: Collection[str] = ()) -> None:
+    def __init__(self, origin: str) -> None:
         self.origin = origin
-        self._typed = {" ".join(value.split()): value for value in typed}
         self.refs: dict[str, str] = {}
 
     def blocks(self, nodes: list[Node]) -> list[Block]:
@@ -59,13 +59,12 @@ class Renderer:
         return [block for node in run for block in self._block(node)]
 
     def _block(self, node: Node) -> list[Block]:
-        if _is_element(node):
-            line = self._element(node)
-            return [Block(line, node.role, self._inside(node))]
         if node.role == "row":
             return self._row(node)
         if node.role == "listitem":
             return self._item(node)
+        if _is_element(node):
+            return self._acted_on(node)
         if node.role == "heading":
             name = node.name or node.text()
             return (
@@ -77,6 +76,8 @@ class Renderer:
             return [Block(_head("term", fold(node.text())), "term", self._elements_in(node))]
         if node.role == "img":
             return [Block(_head("img", node.name), "img")] if node.name else []
+        if node.value is not None and not node.children:
+            return [Block(f"{_head(node.role, node.name)}{_range(node)}{self._value(node)}", node.role)]
         children = self._terms(node.children)
         if node.role in _SHOWN_UNNAMED or (node.name and node.role not in _WRAPPERS | _CELLS):
             return [Block(_head(node.role, node.name), node.role, children)] if children or node.name else []
@@ -98,9 +99,17 @@ class Renderer:
                 rest.append(node)
         return [*blocks, *self.blocks(rest)]
 
-    def _inside(self, node: Node) -> list[Block]:
-        """The elements within an element that can be acted on by themselves."""
-        return self._elements_in(node) if node.role not in FIELDS or not _options_of(node) else []
+    def _acted_on(self, node: Node) -> list[Block]:
+        """An element with a reference. Whatever its name does not say stands under it."""
+        whole = fold(node.text())
+        if node.role in FIELDS and (node.options or node.value is not None):
+            return [Block(self._element(node), node.role)]
+        if not any(map(_holds_element, node.children)) and len(whole) <= MAX_NAME:
+            return [Block(self._element(node), node.role)]
+        line = self._element(node, _short_name(node, whole))
+        if node.role in _NAMED_BY_CONTENT and len(whole) <= MAX_NAME:
+            return [Block(line, node.role, self._elements_in(node))]
+        return [Block(line, node.role, self._terms(node.children))]
 
     def _elements_in(self, node: Node) -> list[Block]:
         return [block for child in node.children if _holds_element(child) for block in self._block(child)]
@@ -109,6 +118,8 @@ class Renderer:
 
     def _row(self, row: Node) -> list[Block]:
         cells = [child for child in row.children if child.role in _CELLS]
+        if _is_element(row):
+            return self._row_acted_on(row, cells)
         if len(cells) < len(row.children) or not cells:
             return self._children_of_row(row, keep=False)
         if not all(self._inlines(cell, in_row=True) for cell in cells):
@@ -125,6 +136,17 @@ class Renderer:
         if not line.strip(" |"):
             return []
         return [Block(f"{'columns' if header else 'row'}: {line}", "row")]
+
+    def _row_acted_on(self, row: Node, cells: list[Node]) -> list[Block]:
+        """A row that can be clicked is named by its first words: ``row "INV-7" [e4]: INV-7 | Acme | draft``."""
+        head = self._element(row, _short_name(row, fold(row.text())))
+        if cells and len(cells) == len(row.children) and all(self._inlines(cell, in_row=True) for cell in cells):
+            numbered = dict(self.refs)
+            line = " | ".join(self._inline([cell]).replace(" | ", " ¦ ") for cell in cells)
+            if len(line) <= MAX_ROW:
+                return [Block(f"{head}: {line}", "row")]
+            self.refs = numbered
+        return [Block(head, "row", self._children_of_row(row, keep=False))]
 
     def _pairs(self, cells: list[Node]) -> list[Block]:
         blocks: list[Block] = []
@@ -149,6 +171,8 @@ class Renderer:
         return [Block("row", "row", blocks)] if keep and len(blocks) > 1 else blocks
 
     def _item(self, item: Node) -> list[Block]:
+        if _is_element(item):
+            return self._acted_on(item)
         if _is_single_element(item):
             return self.blocks(item.children)
         flat = [child for child in item.children if child.role != "list"]
@@ -167,7 +191,7 @@ class Renderer:
         if node.role == "text":
             return True
         if _is_element(node):
-            fits = node.role not in FIELDS if in_row else _is_link(node)
+            fits = node.role not in FIELDS and len(node.text()) <= MAX_NAME if in_row else _is_link(node)
             return fits and not any(_holds_element(child) for child in node.children)
         if node.role not in (_WRAPPERS | _CELLS | {"definition"} if in_row else _PHRASES | {"img"}):
             return False
@@ -189,39 +213,39 @@ class Renderer:
                 parts.append(_inline_text(node.name))
         return " ".join(filter(None, parts))
 
-    def _element(self, node: Node) -> str:
+    def _element(self, node: Node, name: str | None = None) -> str:
         ref = f"e{len(self.refs) + 1}"
         self.refs[ref] = node.ref
-        states = [state for state in STATES if node.attributes.get(state) == "true"]
-        states += ["mixed"] if "mixed" in node.attributes.values() else []
-        # a field without a name must not be named after its value, which changes
-        name = node.name or ("" if node.role in FIELDS else fold(node.text()))
+        flags = [state for state in STATES if state in node.states]
+        flags += [f"as {node.expects}"] if node.expects else []
+        flags += [f"takes {''.join(node.accepts.split())}"] if node.accepts else []
+        if name is None:  # a field without a name must not be named after its value, which changes
+            name = node.name or ("" if node.role in FIELDS else fold(node.text()))
         line = f"{_head(node.role, name)} [{ref}]"
-        line += f" ({', '.join(states)})" if states else ""
+        line += f" ({', '.join(flags)})" if flags else ""
         if node.role in FIELDS:
-            return line + self._value(node)
+            return line + _range(node) + self._value(node)
+        if node.files:
+            return f"{line}: {_field_value(node.files)}"
         return line + (f" -> {_address(node.url, self.origin)}" if node.url else "")
 
     def _value(self, node: Node) -> str:
-        options = _options_of(node)
-        if options:
-            return _choice(options)
-        value = node.text() if node.children else ""
-        return f": {_field_value(self._typed.get(' '.join(value.split()), value))}" if value.strip() else ""
+        if node.options:
+            return _choice(node.options)
+        value = node.text() if node.value is None and node.children else node.value or ""
+        return f": {_field_value(value)}" if value.strip() else ""
 
 
-def render(
-    tree: Node, origin: str = "", limit: int = 12_000, typed: Collection[str] = ()
-) -> tuple[str, dict[str, str]]:
+def render(tree: Node, origin: str = "", limit: int = 12_000, wanted: str = "") -> tuple[str, dict[str, str]]:
     """The text of a page, and a map from its references to those of the tree.
 
-    ``origin`` is scheme and host of the site. ``limit`` is in characters. ``typed`` holds the values of text areas, as
-    the tree has each of them in one line and whoever edits one needs its lines.
+    ``origin`` is scheme and host of the site. ``limit`` is in characters. Lines that contain ``wanted`` are not left
+    out where the page is longer than that.
     """
     label_fields(tree)
-    writer = Renderer(origin, typed)
+    writer = Renderer(origin)
     blocks = _without_repeats(writer._terms(tree.children))
-    shorten(blocks, limit)
+    shorten(blocks, limit, wanted)
     return "\n".join(lines_of(blocks)), writer.refs
 
 
@@ -257,12 +281,22 @@ def _names(block: Block, text: str) -> bool:
 
 
 def _is_element(node: Node) -> bool:
-    if not node.ref:
-        return False
-    if node.role in INTERACTIVE:
-        return True
-    # a wrapper whose cursor is a hand can be clicked, unless it merely surrounds elements
-    return node.clickable and bool(fold(node.name or node.text())) and not any(map(_holds_element, node.children))
+    return bool(node.ref)
+
+
+def _short_name(node: Node, whole: str) -> str:
+    """What an element with much in it is called: its own name, its heading, or its first words."""
+    if node.name and len(node.name) <= SHORT_NAME:
+        return node.name
+    for inner in node.walk():
+        if inner.role in ("heading", "rowheader") and (name := fold(inner.name or inner.text())):
+            return _cut_name(name)
+    texts = (inner.name for inner in node.walk() if inner is not node and inner.name)
+    return _cut_name(next((text for text in texts if sum(map(str.isalpha, text)) > 1), node.name or whole))
+
+
+def _cut_name(name: str) -> str:
+    return name if len(name) <= SHORT_NAME else name[: SHORT_NAME - 1].rstrip() + "…"
 
 
 def _holds_element(node: Node) -> bool:
@@ -295,20 +329,26 @@ def _is_header_value_row(cells: list[Node]) -> bool:
     )
 
 
-def _options_of(node: Node) -> list[Node]:
-    options = []
-    for child in node.children:
-        options.extend([child] if child.role == "option" and not child.ref else _options_of(child))
-    return options
-
-
-def _choice(options: list[Node]) -> str:
-    names = [fold(option.name or option.text()) for option in options]
-    chosen = [name for name, option in zip(names, options, strict=True) if "selected" in option.attributes]
+def _choice(options: list[tuple[str, bool, str]]) -> str:
+    """``"b" of "b" | "a" | Fruit: "c"``: what is chosen, then all, each group named before its first option."""
+    names = [fold(name) for name, _, _ in options]
+    chosen = [name for name, (_, is_chosen, _) in zip(names, options, strict=True) if is_chosen]
+    groups = {name: group for name, (_, _, group) in zip(names, options, strict=True)}
     ordered = [*chosen, *(name for name in names if name not in chosen)]
     more = len(ordered) - MAX_OPTIONS
-    listed = " | ".join(map(_quote, ordered[:MAX_OPTIONS])) + (f" | … {more} more" if more > 0 else "")
-    return f": {', '.join(map(_quote, chosen)) or 'none'} of {listed}"
+    listed, group = [], ""
+    for name in ordered[:MAX_OPTIONS]:
+        begins = groups[name] != group and bool(groups[name])
+        group = groups[name]
+        label = fold(group).replace('"', "")
+        listed.append(f"{label}: {_quote(name)}" if begins else _quote(name))
+    return f": {', '.join(map(_quote, chosen)) or 'none'} of {' | '.join(listed)}" + (
+        f" | … {more} more" if more > 0 else ""
+    )
+
+
+def _range(node: Node) -> str:
+    return f" ({node.range})" if node.range else ""
 
 
 def _field_value(value: str) -> str:

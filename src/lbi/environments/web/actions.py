@@ -10,33 +10,52 @@ from dataclasses import dataclass
 
 from lbi.environments._arguments import Argument, bound, read_arguments, unescape
 
-KINDS = ("click", "fill", "select", "press", "goto", "back", "scroll", "finish")
+KINDS = (
+    *("click", "fill", "type", "select", "press", "hover", "drag", "upload"),
+    *("goto", "back", "scroll", "find", "wait", "finish"),
+)
+#: other ways to click: with another button, twice, or with a key held
+HOW = ("double", "right", "Shift", "Control", "Alt", "Meta")
 ACTIONS = """\
 At each step you see the page as text: one line per element, with a reference such as [e12] behind those you can act on.
 References of earlier pages are no longer valid.
 
-click(e12)                click an element; check boxes and radio buttons too
+click(e12)                click an element; check boxes and radio buttons too; click(e12, "double"), "right", "Shift" ...
 fill(e12, "text")         replace the text of a text box; write \\n for a line break and \\" for a quotation mark
-select(e12, "option")     choose an option of a combobox or list box by its label
-press("Enter")            press a key on the page; press(e12, "Enter") on an element
+type(e12, "text")         type at the end of what stands there, key by key
+select(e12, "option")     choose an option of a combobox or list box by its label; several: select(e12, "one", "two")
+press("Enter")            press a key on the page; press(e12, "Enter") on an element; "Control+A" holds a key
+hover(e12)                point at an element without a click, as menus marked (hover) need it
+drag(e12, e34)            drag one element onto another
+upload(e12, "name.csv")   give a file to an element that asks for one; its text may follow: upload(e12, "a.csv", "x,y")
 goto("/path?query")       open an address of this site
 back()                    go one page back
-scroll("down")            scroll by one screen, "up" or "down", on pages that load more then: their text is shown whole
+scroll("down")            scroll by one screen, "up" or "down", on pages that load more then; scroll(e12, "down") in a box
+find("text")              show the lines of this page with a text, where the middle of a long page is left out
+wait()                    wait until the page changes by itself
 finish("answer")          end the task; the answer may be empty"""
 
 _ELEMENT = ("ref", "target", "id", "element_id", "selector")
 #: the arguments of each action by name, and other names for them
 NAMES: dict[str, dict[str, tuple[str, ...]]] = {
-    "click": {"element": _ELEMENT},
+    "click": {"element": _ELEMENT, "how": ("button", "key", "modifier")},
     "fill": {"element": _ELEMENT, "text": ("value", "content")},
-    "select": {"element": _ELEMENT, "option": ("value", "label", "text")},
+    "type": {"element": _ELEMENT, "text": ("value", "content")},
+    "select": {"element": _ELEMENT, "option": ("value", "label", "text", "options")},
     "press": {"element": _ELEMENT, "key": ("keys", "value")},
+    "hover": {"element": _ELEMENT},
+    "drag": {"element": (*_ELEMENT, "source", "from"), "to": ("onto", "target_element", "destination", "end")},
+    "upload": {"element": _ELEMENT, "name": ("file", "path", "filename"), "text": ("content",)},
     "goto": {"url": ("address", "path", "href")},
     "back": {},
-    "scroll": {"direction": ("dir",)},
+    "scroll": {"element": _ELEMENT, "direction": ("dir",)},
+    "find": {"text": ("value", "query")},
+    "wait": {},
     "finish": {"answer": ("text", "message", "result", "value")},
 }
-_CALL = re.compile(r"(?<![\w.])(" + "|".join(KINDS) + r")\s*\(")
+#: words of plain prose as well, which a bracket may follow after a blank
+_PROSE = ("type", "select", "press", "drag", "find", "wait")
+_CALL = re.compile(rf"(?<![\w.])(?:({'|'.join(k for k in KINDS if k not in _PROSE)})\s*|({'|'.join(_PROSE)}))\(")
 _REF = re.compile(r"\[?((?:f\d+)?e\d+)\]?\Z")
 _GROUNDED = re.compile(r'(\w+)(?:\s+("(?:[^"\\]|\\.)*"))?(?:\s*#(\d+))?\Z', re.S)
 
@@ -57,7 +76,8 @@ class Call:
 
     kind: str
     target: Target | None = None
-    value: str = ""
+    value: str = ""  # of select and upload, in lines: options; the file's name and then its text
+    onto: Target | None = None  # of drag
 
 
 class UnreadableAction(ValueError):
@@ -71,11 +91,11 @@ def parse_action(text: str) -> Call:
     """
     call = _CALL.search(text)
     if call is None:
-        bare = re.fullmatch(r"(?:.*[:\s])?(back|finish)[.`\s]*", text.strip(), re.S)
+        bare = re.fullmatch(r"(?:.*[:\s])?(back|finish|wait)[.`\s]*", text.strip(), re.S)
         if bare:
             return Call(bare[1])
         raise UnreadableAction(f"no action found; write one of: {', '.join(KINDS)}, as in click(e12)")
-    return _build(call[1], read_arguments(text, call.end()))
+    return _build(call[1] or call[2], read_arguments(text, call.end()))
 
 
 def parse_target(text: str) -> Target | None:
@@ -94,30 +114,63 @@ def _build(kind: str, arguments: list[Argument]) -> Call:
     if kind == "finish":  # quotes were forgotten around an answer such as total=42
         arguments = [_as_text(each, NAMES[kind]) for each in arguments]
     try:
-        arguments = bound(kind, arguments, NAMES[kind], optional_first=kind == "press")
+        arguments = bound(kind, arguments, NAMES[kind], optional_first=kind in ("press", "scroll"))
     except ValueError as error:
         raise UnreadableAction(str(error)) from None
     texts = [argument.text for argument in arguments]
-    if kind in ("goto", "scroll", "finish", "back"):
-        value = ", ".join(texts)
-        if kind == "goto" and not value:
-            raise UnreadableAction('goto needs an address: goto("/path")')
-        if kind == "scroll" and value not in ("up", "down"):
-            raise UnreadableAction('scroll takes "up" or "down"')
-        return Call(kind, value="" if kind == "back" else value)
+    if kind in ("goto", "finish", "back", "find", "wait"):
+        return _without_element(kind, ", ".join(texts))
+    if kind == "scroll":
+        return _scroll(texts)
     if kind == "press" and len(texts) == 1:
         return Call(kind, value=_not_empty(kind, texts[0]))
     if not texts:
-        raise UnreadableAction(f"{kind} needs an element: {kind}(e12{'' if kind == 'click' else ', ...'})")
-    target = parse_target(texts[0])
-    if target is None:
-        raise UnreadableAction(f"{texts[0]!r} is no element: use a reference of the observation, such as e12")
-    if kind == "click":
+        raise UnreadableAction(f"{kind} needs an element: {kind}(e12{'' if kind in ('click', 'hover') else ', ...'})")
+    target = _target(texts[0])
+    values = texts[1:]
+    if kind == "hover" or (kind == "click" and not values):
         return Call(kind, target)
-    if len(texts) < 2:
-        raise UnreadableAction(f'{kind} needs a value: {kind}(e12, "...")')
-    value = ", ".join(texts[1:])
+    if kind == "click":
+        how = next((way for way in HOW if way.casefold() == values[0].strip().casefold()), "")
+        return Call(kind, target, how)  # a word that says nothing, such as "left", is passed over
+    if not values:
+        example = "e34" if kind == "drag" else '"..."'
+        raise UnreadableAction(
+            f"{kind} needs {'another element' if kind == 'drag' else 'a value'}: {kind}(e12, {example})"
+        )
+    if kind == "drag":
+        return Call(kind, target, onto=_target(values[0]))
+    if kind == "upload":
+        return Call(kind, target, "\n".join([_not_empty(kind, values[0]), *values[1:2]]))
+    if kind == "select" and all(argument.quoted for argument in arguments[1:]):
+        return Call(kind, target, "\n".join(" ".join(value.split()) for value in values))
+    value = ", ".join(values)
     return Call(kind, target, _not_empty(kind, value) if kind == "press" else value)
+
+
+def _without_element(kind: str, value: str) -> Call:
+    if kind == "goto" and not value:
+        raise UnreadableAction('goto needs an address: goto("/path")')
+    if kind == "find" and not value.strip():
+        raise UnreadableAction('find needs a text: find("invoice 12")')
+    return Call(kind, value="" if kind in ("back", "wait") else value)
+
+
+def _scroll(texts: list[str]) -> Call:
+    direction = texts[-1].strip().lower() if texts else "down"
+    target = _target(texts[0]) if len(texts) > 1 else None
+    if target is None and direction not in ("up", "down") and (target := parse_target(direction)):
+        direction = "down"
+    if direction not in ("up", "down"):
+        raise UnreadableAction('scroll takes "up" or "down"')
+    return Call("scroll", target, direction)
+
+
+def _target(text: str) -> Target:
+    target = parse_target(text)
+    if target is None:
+        raise UnreadableAction(f"{text!r} is no element: use a reference of the observation, such as e12")
+    return target
 
 
 def _as_text(argument: Argument, names: dict[str, tuple[str, ...]]) -> Argument:
@@ -130,5 +183,6 @@ def _as_text(argument: Argument, names: dict[str, tuple[str, ...]]) -> Argument:
 
 def _not_empty(kind: str, value: str) -> str:
     if not value.strip():
-        raise UnreadableAction(f"{kind} needs a key, such as Enter")
+        needed = "a name for the file" if kind == "upload" else "a key, such as Enter"
+        raise UnreadableAction(f"{kind} needs {needed}")
     return value.strip()

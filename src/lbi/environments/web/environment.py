@@ -21,13 +21,16 @@ from lbi.environments.web.application import Application, load_application, unma
 from lbi.environments.web.backend import Backend, ManagedApplication, RemoteBackend
 from lbi.environments.web.browser import SharedBrowser, is_loopback
 from lbi.environments.web.checks import evaluate
+from lbi.environments.web.hand import ActionRefused, TimedOut
 from lbi.environments.web.login import LogIn
-from lbi.environments.web.observe import screenshot, view_page
-from lbi.environments.web.perform import ActionRefused, TimedOut, find, open_address, perform
-from lbi.environments.web.session import Session
+from lbi.environments.web.look import Look
+from lbi.environments.web.observe import ANSWER, CANCEL, OK, screenshot, view_page
+from lbi.environments.web.perform import find, grounded_target, open_address, perform
+from lbi.environments.web.session import DialogOpened, Session
 from lbi.environments.web.url_rules import UrlRules
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.observations.parse import Element, Page, parse_observation
+from lbi.observations.tree import Node
 from lbi.protocols import CallTimeouts, Outcome
 from lbi.records import Action, Observation, Task, sound
 from lbi.storage.tempdirs import OwnFolder, remove_leftovers
@@ -108,6 +111,7 @@ class WebEnvironment:
         self._timed_out = False  # whether the last action was refused because it took too long
         self._last = Observation(text="")
         self._refs: dict[str, str] = {}
+        self._look = Look(Node("document"))
 
     @property
     def url(self) -> str:
@@ -139,14 +143,20 @@ class WebEnvironment:
         page = parse_observation(self._last.text)
         try:
             element = find(page, call.target) if call.target else None
+            onto = find(page, call.onto) if call.onto else None
         except ActionRefused as error:
-            return self._refuse(self._action(action, call, None), self._masked(str(error)))
-        taken = self._action(action, call, element)
+            self._timed_out = isinstance(error, TimedOut)
+            return self._refuse(self._action(action, call, None, None), self._masked(str(error)))
+        taken = self._action(action, call, element, onto)
         refusal = self._forbidden(call, element)
         if refusal:
             return self._refuse(taken, refusal)
         with _browser_may_end():
-            return Outcome(action=taken, observation=await self._act(call, element))
+            if call.kind == "find":
+                return Outcome(action=taken, observation=await self._observe(wanted=call.value))
+            if self._require_session().dialog is not None:
+                return await self._answer_dialog(taken, call, element)
+            return Outcome(action=taken, observation=await self._act(call, element, onto))
 
     async def score(self, task: Task, answer: str) -> tuple[float, str]:
         """Evaluate the task's check now."""
@@ -246,18 +256,36 @@ class WebEnvironment:
     def _forbidden(self, call: Call, element: Element | None) -> str:
         if call.kind == "goto":
             return self._rules.refuses_url(call.value, self._address())
-        if element is None or call.kind not in ("click", "press"):
+        if element is None or call.kind not in ("click", "press", "upload", "drag"):
             return ""
         if refusal := self._rules.refuses_name(element.name):
             return refusal
         return self._rules.refuses_url(element.url, self._address()) if element.url else ""
 
-    async def _act(self, call: Call, element: Element | None) -> Observation:
+    async def _answer_dialog(self, taken: Action, call: Call, element: Element | None) -> Outcome:
+        """The page waits for an answer to its dialog, and nothing else can be done."""
+        session = self._require_session()
+        button = self._refs.get(element.ref, "") if element else ""
+        if call.kind == "press" and call.value in ("Enter", "Escape"):
+            button = OK if call.value == "Enter" else CANCEL
+        if button == ANSWER and call.kind in ("fill", "type"):
+            session.dialog_text = call.value if call.kind == "fill" else session.dialog_text + call.value
+        elif button in (OK, CANCEL) and call.kind in ("click", "press"):
+            await session.answer(button == OK, session.dialog_text)
+            await session.settle()
+        else:
+            return self._refuse(taken, "a dialog waits for an answer: click one of its buttons first")
+        return Outcome(action=taken, observation=await self._observe())
+
+    async def _act(self, call: Call, element: Element | None, onto: Element | None) -> Observation:
         session = self._require_session()
         before = session.page.url
         session.refused = error = ""
         try:
-            await perform(session, call, element, self._refs.get(element.ref, "") if element else "")
+            note = await session.unless_asked(perform(session, call, element, onto, self._look, self._refs))
+            session.notes += [note] if note else []
+        except DialogOpened:
+            return await self._observe()
         except ActionRefused as refused:
             self._timed_out = isinstance(refused, TimedOut)
             error = self._masked(str(refused))
@@ -293,17 +321,19 @@ class WebEnvironment:
             await session.settle()
         return refusal
 
-    async def _observe(self, error: str = "") -> Observation:
+    async def _observe(self, error: str = "", wanted: str = "") -> Observation:
         session = self._require_session()
-        view = await view_page(session, self._rules.origin, self._environments.max_chars)
-        self._refs = view.refs
+        view = await view_page(session, self._rules.origin, self._environments.max_chars, wanted)
+        self._refs, self._look = view.refs, view.look
+        if wanted and " ".join(wanted.casefold().split()) not in view.text.casefold():
+            error = f'nothing on this page contains "{wanted}"'
         self._last = Observation(
             text=self._masked(view.text),
             url=self._masked(view.path),
             title=self._masked(view.title),
             digest=await asyncio.to_thread(self._backend.digest),
             error=error,
-            image=await screenshot(session, self._environments.save_image),
+            image="" if session.dialog else await screenshot(session, self._environments.save_image),
         )
         return self._last
 
@@ -312,11 +342,11 @@ class WebEnvironment:
         self._last = self._last.model_copy(update={"error": error})
         return Outcome(action=action, observation=self._last)
 
-    def _action(self, text: str, call: Call, element: Element | None) -> Action:
+    def _action(self, text: str, call: Call, element: Element | None, onto: Element | None) -> Action:
         role, name, nth = (element.role, element.name, element.nth) if element else ("", "", 0)
         if element is None and call.target:
             role, name, nth = call.target.role, call.target.name, call.target.nth
-        value = self._masked(call.value)
+        value = self._masked(grounded_target(onto) if onto else call.value)
         return Action(text=self._masked(text), kind=call.kind, role=role, name=self._masked(name), nth=nth, value=value)
 
     def _require_session(self) -> Session:

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 from playwright.async_api import Error as PlaywrightError
 
-from lbi.environments.web.session import DocumentReplaced, Session
+from lbi.environments.web.look import Look, NothingSeen, look
+from lbi.environments.web.session import DialogOpened, DocumentReplaced, Session
 from lbi.environments.web.url_rules import path_of
 from lbi.errors import EnvironmentFailure
-from lbi.observations.aria import parse_aria
 from lbi.observations.render import render
+from lbi.observations.tree import Node, fold
 
 ATTEMPTS = 5  # to read a page that is replaced again and again
-_TYPED_LINES = (
-    "[...document.querySelectorAll('textarea')].map(box => box.value).filter(text => text.trim().includes('\\n'))"
-)
+#: what the buttons and the box of a dialog are called in the references of its view
+OK, CANCEL, ANSWER = "dialog:ok", "dialog:cancel", "dialog:answer"
 
 
 @dataclass(frozen=True)
@@ -26,18 +26,31 @@ class PageView:
     text: str  # address, title, notes and elements, as models read it
     path: str  # on the site, without scheme and host; whole where the page is of another site
     title: str
-    refs: dict[str, str]  # references in the text -> Playwright's references on this page
+    refs: dict[str, str]  # references in the text -> the look's
+    look: Look  # what the references are of
 
 
-async def view_page(session: Session, origin: str, max_chars: int) -> PageView:
-    """The page as text of at most ``max_chars`` characters. Raises EnvironmentFailure if it cannot be read."""
-    tree = parse_aria(await _aria(session))
-    text, refs = render(tree, origin, max_chars, await _typed_lines(session))
+async def view_page(session: Session, origin: str, max_chars: int, wanted: str = "") -> PageView:
+    """The page as text of at most ``max_chars`` characters; lines with ``wanted`` are not left out of a longer one.
+
+    Raises EnvironmentFailure if it cannot be read.
+    """
+    try:
+        seen = await _look(session)
+    except DialogOpened:
+        return _dialog_view(session, origin)
+    text, refs = render(seen.tree, origin, max_chars, wanted)
     tab = session.tab
+    if seen.behind:
+        session.notes.append(
+            f"something lies over the page; {seen.behind} elements behind it have no reference until it is closed"
+        )
+    if seen.cut:
+        session.notes.append(f"the page is too large: {seen.cut} elements were not looked at")
     path = _path(tab.url, origin)
     notes = [f"note: {' '.join(note.split())}" for note in session.drain_notes()]
     lines = "\n".join([f"URL: {path}", f"Title: {' '.join(tab.title.split())}", *notes, text])
-    return PageView(lines, path, tab.title, refs)
+    return PageView(lines, path, tab.title, refs, seen)
 
 
 async def screenshot(session: Session, save: Callable[[bytes], str] | None) -> str:
@@ -50,25 +63,34 @@ async def screenshot(session: Session, save: Callable[[bytes], str] | None) -> s
         raise EnvironmentFailure(f"no screenshot: {error}") from error
 
 
-async def _typed_lines(session: Session) -> list[str]:
-    """The values of the page's text areas that have several lines."""
-    try:
-        values = await session.evaluate(_TYPED_LINES)
-    except DocumentReplaced:
-        return []
-    return [value for value in values or [] if isinstance(value, str)]
-
-
-async def _aria(session: Session) -> str:
-    """Playwright's snapshot of the page; taken again if the document was replaced meanwhile."""
-    for attempt in range(ATTEMPTS):
+async def _look(session: Session) -> Look:
+    for _ in range(ATTEMPTS):
         try:
-            return await session.page.aria_snapshot(mode="ai")
-        except PlaywrightError as error:
-            if attempt == ATTEMPTS - 1 or session.page.is_closed():
+            return await look(session.page, session.evaluate)
+        except (DocumentReplaced, NothingSeen, PlaywrightError) as error:
+            if not session.tabs:
                 raise EnvironmentFailure(f"the page cannot be looked at: {error}") from error
             await session.settle()
-    raise AssertionError
+    raise EnvironmentFailure("the page cannot be looked at: it is replaced again and again")
+
+
+def _dialog_view(session: Session, origin: str) -> PageView:
+    """A dialog that asks something, as buttons; the page behind it cannot be read or used until it is answered."""
+    dialog = session.dialog
+    assert dialog is not None
+    tree = Node("document")
+    box = Node("dialog", fold(dialog.message) or dialog.type)
+    tree.children = [box]
+    if dialog.type == "prompt":
+        box.children.append(Node("textbox", "Answer", ANSWER, value=session.dialog_text))
+    box.children += [Node("button", "OK", OK), Node("button", "Cancel", CANCEL)]
+    text, refs = render(tree, origin)
+    tab = session.tab
+    path = _path(tab.url, origin)
+    notes = [f"note: {' '.join(note.split())}" for note in session.drain_notes()]
+    notes.append("note: a dialog waits for an answer; the page goes on after it")
+    lines = "\n".join([f"URL: {path}", f"Title: {' '.join(tab.title.split())}", *notes, text])
+    return PageView(lines, path, tab.title, refs, Look(tree))
 
 
 def _path(url: str, origin: str) -> str:

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
+from collections.abc import Mapping
 from urllib.parse import urljoin
 
 from playwright.async_api import Error as PlaywrightError
-from playwright.async_api import Locator, Page
+from playwright.async_api import Page
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from lbi.environments.web.actions import Call, Target
+from lbi.environments.web.hand import ActionRefused, Hand, TimedOut
+from lbi.environments.web.look import Look
 from lbi.environments.web.session import Session
+from lbi.environments.web.settle import WAIT
 from lbi.errors import EnvironmentFailure
-from lbi.observations.parse import TICKS, Element
+from lbi.observations.parse import Element
 from lbi.observations.parse import Page as ObservedPage
 
-ELEMENT_MS = 4000  # in which an element must become ready for an action
-
-
-class ActionRefused(Exception):
-    """The action could not be carried out; the message is for the model."""
-
-
-class TimedOut(ActionRefused):
-    """The page was not ready for the action in time, by its own design or on a busy machine."""
+WAIT_SECONDS = 3.0  # at most, until a page changes by itself
 
 
 def find(page: ObservedPage, target: Target) -> Element:
@@ -40,6 +37,9 @@ def find(page: ObservedPage, target: Target) -> Element:
     if element is None:
         alike = [e for e in page.elements if e.role == target.role and _plain(e.name) == _plain(target.name)]
         if target.nth >= len(alike):
+            if any(line.strip() == _grounded(target.role, target.name, 0) for _, line in page.by_line):
+                named = _grounded(target.role, target.name, target.nth)
+                raise TimedOut(f"{named} is behind what lies over the page; close that first")
             raise ActionRefused(_not_there(page, target))
         element = alike[target.nth]
     return element
@@ -67,36 +67,57 @@ def _nearest(page: ObservedPage, target: Target) -> Element | None:
     return by_name[closest[0]] if closest else None
 
 
+def grounded_target(element: Element) -> str:
+    """An element as actions name it on another load of the page: ``button "Edit" #2``."""
+    return f"{element.role} {json.dumps(element.name, ensure_ascii=False)}" + (
+        f" #{element.nth}" if element.nth else ""
+    )
+
+
 def _grounded(role: str, name: str, nth: int) -> str:
     return f'{role} "{name}"' + (f" #{nth}" if nth else "")
 
 
-async def perform(session: Session, call: Call, element: Element | None, handle: str) -> None:
-    """Carry out an action; ``handle`` is Playwright's reference of ``element``.
+async def perform(
+    session: Session, call: Call, element: Element | None, onto: Element | None, at: Look, refs: Mapping[str, str]
+) -> str:
+    """Carry out an action on what was seen at ``at``; ``refs`` are the look's names of the observation's references.
 
-    Raises ActionRefused, EnvironmentFailure.
+    Returns what else the model should know. Raises ActionRefused, EnvironmentFailure, DialogOpened.
     """
-    page = session.page
-    if element is not None and "disabled" in element.states:
+    if element is not None and "disabled" in element.states and call.kind not in ("hover", "scroll"):
         raise ActionRefused(f'{element.role} "{element.name}" is disabled')
     try:
-        if call.kind == "goto":
-            await open_address(session, urljoin(page.url, call.value))
-        elif call.kind == "back":
-            await _back(session)
-        elif call.kind == "scroll":
-            sign = "-" if call.value == "up" else ""
-            await session.evaluate(f"window.scrollBy(0, {sign}0.9 * innerHeight)")
-        elif call.kind == "press" and element is None:
-            await page.keyboard.press(call.value)
-        elif element is not None:
-            await _on_element(page.locator(f"aria-ref={handle}"), call, element)
+        return await _perform(session, call, element, onto, Hand(session.page, at.frames, refs))
     except PlaywrightTimeout as error:
         raise TimedOut(_why_not(call, element, str(error))) from None
     except PlaywrightError as error:
         if _is_fatal(str(error)):
             raise EnvironmentFailure(f"the browser failed: {error}") from error
         raise ActionRefused(_why_not(call, element, str(error))) from None
+
+
+async def _perform(session: Session, call: Call, element: Element | None, onto: Element | None, hand: Hand) -> str:
+    page = session.page
+    if call.kind == "goto":
+        await open_address(session, urljoin(page.url, call.value))
+    elif call.kind == "back":
+        await _back(session)
+    elif call.kind == "wait":
+        if not await session.evaluate(WAIT):
+            return f"nothing changed in {WAIT_SECONDS:.0f} s"
+    elif call.kind == "scroll":
+        return await hand.scroll(element, -1 if call.value == "up" else 1)
+    elif call.kind == "press" and element is None:
+        await page.keyboard.press(call.value)
+    elif element is not None and call.kind == "upload":
+        name, _, text = call.value.partition("\n")
+        await hand.upload(session, element, name, text)
+    elif element is not None and onto is not None:
+        await hand.drag(element, onto)
+    elif element is not None:
+        await hand.use(call, element)
+    return ""
 
 
 async def open_address(session: Session, url: str) -> None:
@@ -128,46 +149,6 @@ async def _back(session: Session) -> None:
         raise ActionRefused("there is no page to go back to")
 
 
-async def _on_element(locator: Locator, call: Call, element: Element) -> None:
-    if call.kind == "click":
-        await _click(locator, element)
-    elif call.kind == "fill":
-        if element.options or element.role in TICKS | {"link", "button"}:
-            instead = "select" if element.options else "click"
-            raise ActionRefused(f'{element.role} "{element.name}" takes no text; use {instead}')
-        await locator.fill(call.value, timeout=ELEMENT_MS)
-    elif call.kind == "select":
-        await _select(locator, call.value, element)
-    elif call.kind == "press":
-        await locator.press(call.value, timeout=ELEMENT_MS, no_wait_after=True)
-
-
-async def _click(locator: Locator, element: Element) -> None:
-    try:
-        await locator.click(timeout=ELEMENT_MS, no_wait_after=True)
-    except PlaywrightTimeout:
-        if element.role not in TICKS:
-            raise
-        # a check box may be covered by the label that draws it; the label would pass the click on
-        await locator.dispatch_event("click", timeout=ELEMENT_MS)
-
-
-async def _select(locator: Locator, value: str, element: Element) -> None:
-    if not element.options and element.role not in ("combobox", "listbox"):
-        raise ActionRefused(f'{element.role} "{element.name}" has no options')
-    if not element.options:
-        raise ActionRefused(
-            f'{element.role} "{element.name}" is no plain list: click it, or fill it, and click an option'
-        )
-    shortened = element.options[-1].startswith("… ")  # the observation does not list all of them
-    wanted = [option for option in element.options if option == value]
-    wanted += [option for option in element.options if _plain(option) == _plain(value)]
-    if not wanted and not shortened:
-        known = ", ".join(f'"{option}"' for option in element.options[:20])
-        raise ActionRefused(f'"{value}" is no option of {element.role} "{element.name}"; there are: {known}')
-    await locator.select_option(label=wanted[0] if wanted else value, timeout=ELEMENT_MS, no_wait_after=True)
-
-
 def _plain(text: str) -> str:
     return " ".join(text.split()).rstrip(" :*").casefold()
 
@@ -186,7 +167,7 @@ def _why_not(call: Call, element: Element | None, message: str) -> str:
         ("Cannot type text into input[type=number]", f'takes only numbers, not "{call.value}"'),
         ("not an <input>", "takes no text"),
         ("did not find some options", f'has no option "{call.value}"'),
-        ("not found in the current page snapshot", "is gone from the page"),
+        ("Element is not attached to the DOM", "is gone from the page"),
     ):
         if sign in message:
             return f"{subject} {reason}"

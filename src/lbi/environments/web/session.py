@@ -7,12 +7,14 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from playwright.async_api import BrowserContext, CDPSession, Dialog, Download, FileChooser, Page
 from playwright.async_api import Error as PlaywrightError
 
+from lbi.environments.web import samples
 from lbi.environments.web.browser import CLOSE_SECONDS
+from lbi.environments.web.look import LOOK
 from lbi.environments.web.settle import RELEASE, WATCH, settle_script
 from lbi.environments.web.url_rules import UrlRules, path_of
 from lbi.errors import EnvironmentFailure
@@ -24,8 +26,15 @@ ANNOUNCED_SECONDS = 3.0  # in which a tab or a file chooser that the page announ
 _STORES = "local_storage,indexeddb,websql,service_workers,cache_storage,file_systems"
 
 
+Result = TypeVar("Result")
+
+
 class DocumentReplaced(Exception):
     """The document was replaced during a call to it; call again."""
+
+
+class DialogOpened(Exception):
+    """A dialog that asks something holds the page up until it is answered; the call goes on then."""
 
 
 @dataclass
@@ -52,6 +61,11 @@ class Session:
     notes: list[str] = field(default_factory=list)
     refused: str = ""
     crashed: bool = False
+    dialog: Dialog | None = None  # one that waits for an answer
+    dialog_text: str = ""  # what stands in its box
+    offered: Path | None = None  # the file for the next window that asks for one
+    _held_up: set[asyncio.Task[Any]] = field(default_factory=set)  # calls that go on when the dialog is answered
+    _asked: asyncio.Event = field(default_factory=asyncio.Event)
     _files_chosen: int = 0  # since the page announced a file chooser
     _tabs_known: int = 1  # how many there were when the page last came to rest
     _opening: set[asyncio.Task[None]] = field(default_factory=set)
@@ -63,6 +77,7 @@ class Session:
         session = cls(context, rules, folder, guarded)
         context.set_default_timeout(NAVIGATION_SECONDS * 1000)
         await context.add_init_script(WATCH)
+        await context.add_init_script(LOOK)
         await session._add(await context.new_page())
         context.on("page", session._on_page)
         return session
@@ -82,7 +97,10 @@ class Session:
         """Wait until the page in front has arrived and is quiet; follows new tabs."""
         for _ in range(8):
             tab = self.tab
-            state = await self._settled(tab)
+            try:
+                state = await self.unless_asked(self._settled(tab))
+            except DialogOpened:
+                return
             if state is None:
                 continue
             if state["opened"] and await self._wait_for(lambda: len(self.tabs) > self._tabs_known):
@@ -100,11 +118,55 @@ class Session:
         raise EnvironmentFailure(f"the page does not come to rest: {path_of(self.tab.url)}")
 
     async def evaluate(self, script: str) -> Any:
-        """Value of a script in the page in front. Raises DocumentReplaced if the document is replaced meanwhile."""
-        return await self._evaluate(self.tab, script)
+        """Value of a script in the page in front.
+
+        Raises DocumentReplaced if the document is replaced meanwhile, DialogOpened if a dialog holds it up.
+        """
+        return await self.unless_asked(self._evaluate(self.tab, script))
+
+    async def unless_asked(self, call: Coroutine[Any, Any, Result]) -> Result:
+        """The call's result. Raises DialogOpened if a dialog asks something first; the call goes on after that."""
+        if self.dialog is not None:
+            call.close()
+            raise DialogOpened
+        task = asyncio.ensure_future(call)
+        asked = asyncio.ensure_future(self._asked.wait())
+        try:
+            await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            asked.cancel()
+            if not task.done() and self.dialog is None:
+                task.cancel()
+        if task.done():
+            return task.result()
+        self._held_up.add(task)
+        task.add_done_callback(_forget)
+        raise DialogOpened
+
+    async def answer(self, accept: bool, text: str = "") -> None:
+        """Answer the dialog that waits, and let what it held up go on. A second one may open."""
+        dialog, self.dialog = self.dialog, None
+        self._asked.clear()
+        if dialog is None:
+            return
+        with contextlib.suppress(PlaywrightError):
+            await (dialog.accept(text) if accept else dialog.dismiss())
+        held, self._held_up = self._held_up, set()
+        asked = asyncio.ensure_future(self._asked.wait())
+        while held - {task for task in held if task.done()} and not asked.done():
+            await asyncio.wait(
+                {*(task for task in held if not task.done()), asked},
+                timeout=NAVIGATION_SECONDS,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        asked.cancel()
+        self._held_up |= {task for task in held if not task.done()}
 
     async def clear(self) -> None:
         """Forget the last episode, but keep the site's static files in the cache."""
+        while self.dialog is not None:
+            await self.answer(accept=False)
+        self.offered = None
         while len(self.tabs) > 1:
             extra = self.tabs.pop()
             with contextlib.suppress(PlaywrightError):
@@ -246,11 +308,15 @@ class Session:
 
     async def _on_dialog(self, dialog: Dialog) -> None:
         with contextlib.suppress(PlaywrightError):
+            if dialog.type in ("confirm", "prompt"):
+                self.dialog, self.dialog_text = dialog, dialog.default_value
+                self._asked.set()
+                return
             if dialog.type == "beforeunload":
                 self.notes.append("the page asked whether to leave it, which was confirmed")
             else:
-                self.notes.append(f'a dialog ({dialog.type}) said "{dialog.message}" and was accepted')
-            await dialog.accept(dialog.default_value)
+                self.notes.append(f'a dialog said "{dialog.message}"')
+            await dialog.accept()
 
     async def _on_download(self, download: Download) -> None:
         name = Path(download.suggested_filename).name or "download"
@@ -262,11 +328,13 @@ class Session:
             self.notes.append(f'the download of "{name}" failed')
 
     async def _on_chooser(self, chooser: FileChooser) -> None:
-        offered = self.folder / "note.txt"
-        offered.write_text("A short text file to upload.\n", "utf-8")
+        file, self.offered = self.offered, None
         with contextlib.suppress(PlaywrightError):
-            await chooser.set_files(offered)
-            self.notes.append(f'a file was asked for; "{offered.name}" ({offered.stat().st_size} bytes) was chosen')
+            if file is None:
+                accept = await chooser.element.get_attribute("accept") or ""
+                file = samples.write(self.folder / "uploads", samples.name_for(accept))
+            await chooser.set_files(file)
+            self.notes.append(f'a file was asked for; "{file.name}" ({file.stat().st_size} bytes) was chosen')
         self._files_chosen += 1
         self._event.set()
 
@@ -281,3 +349,9 @@ class Session:
                 await cdp.send("Fetch.failRequest", {**request, "errorReason": "Aborted"})
             else:
                 await cdp.send("Fetch.continueRequest", request)
+
+
+def _forget(task: asyncio.Task[Any]) -> None:
+    """Take the error of a call that nobody waits for any more."""
+    if not task.cancelled():
+        task.exception()

@@ -57,6 +57,14 @@ WATCH = """
     timers.delete(timer);
     clearTimer.call(window, timer);
   };
+  // a page that asks for a file by a field that is not on it
+  for (const name of ['click', 'showPicker']) {
+    const ask = HTMLInputElement.prototype[name];
+    if (ask) HTMLInputElement.prototype[name] = function () {
+      if (this.type === 'file' && !(name === 'click' && this.isConnected)) watch.choosers++;
+      return ask.call(this);
+    };
+  }
   const open = window.open;
   window.open = function (...args) { watch.opened++; return open.apply(this, args); };
   const opens = element => {
@@ -147,3 +155,17 @@ def settle_script(navigation: float, quiet: float) -> str:
     for name, value in limits.items():
         script = script.replace(name, str(value))
     return script
+
+
+#: for an agent that waits: whether the page changed by itself, within three seconds
+WAIT = """
+(async () => {
+  const watch = window[Symbol.for('lbi.watch')];
+  const start = performance.now(), before = watch.changed;
+  while (performance.now() - start < 3000) {
+    if (watch.changed !== before) return true;
+    await new Promise(done => setTimeout(done, 20));
+  }
+  return false;
+})()
+"""

@@ -1,39 +1,19 @@
-"""Reads Playwright's ``aria_snapshot(mode="ai")``: ``- link "Wiki" [ref=e23]:`` -> Node("link", "Wiki", ref="e23").
+"""Trees of pages for tests, in the words of Playwright: ``- link "Wiki" [ref=e23]:`` -> Node("link", "Wiki").
 
 The text is a small dialect of YAML: one node per line, two blanks per level, keys in quotes when they contain a colon
-or a hash. A full YAML parser takes ten times as long for it.
+or a hash.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+
+from lbi.observations.parse import INTERACTIVE, STATES
+from lbi.observations.tree import Node, fold
 
 _KEY = re.compile(r'([^\s"\[:]+)(?: ("(?:[^"\\]|\\.)*"))?((?: \[[^\]]*\])*)')
 _ATTRIBUTE = re.compile(r"\[([^\]=]*)(?:=([^\]]*))?\]")
-
-
-@dataclass
-class Node:
-    """One element of the accessibility tree; plain text is a node of role "text" whose name is the text."""
-
-    role: str
-    name: str = ""
-    ref: str = ""
-    url: str = ""
-    attributes: dict[str, str] = field(default_factory=dict)
-    children: list[Node] = field(default_factory=list)
-
-    @property
-    def clickable(self) -> bool:
-        return self.attributes.get("cursor") == "pointer"
-
-    def text(self) -> str:
-        """All of its text, in reading order."""
-        if self.role == "text" or (self.name and not self.children):
-            return self.name
-        return " ".join(filter(None, (child.text() for child in self.children))) or self.name
 
 
 def parse_aria(snapshot: str) -> Node:
@@ -61,8 +41,6 @@ def _node(item: str, parent: Node) -> Node | None:
     if key.startswith("/"):
         if key == "/url":
             parent.url = rest
-        else:
-            parent.attributes[key[1:]] = rest
         return None
     if key == "text":
         return Node("text", rest)
@@ -70,11 +48,14 @@ def _node(item: str, parent: Node) -> Node | None:
     if head is None:
         return Node("text", fold(item))
     node = Node(head[1], fold(_unquote(head[2] or "")))
-    for name, value in _ATTRIBUTE.findall(head[3]):
-        if name == "ref":
-            node.ref = value
-        else:
-            node.attributes[name] = value or "true"
+    attributes = {name: value or "true" for name, value in _ATTRIBUTE.findall(head[3])}
+    node.states = tuple(state for state in STATES if attributes.get(state) == "true")
+    node.states += ("mixed",) if "mixed" in attributes.values() else ()
+    if (node.role in INTERACTIVE and node.role != "option") or "cursor" in attributes:
+        node.ref = attributes.get("ref", "")
+    if node.role == "option" and not node.ref:
+        parent.options.append((node.name, "selected" in attributes, ""))
+        return None
     if rest:
         node.children.append(Node("text", rest))
     return node
@@ -115,8 +96,3 @@ def _unquote(text: str) -> str:
         return str(json.loads(re.sub(r"\\x([0-9a-fA-F]{2})", r"\\u00\1", text), strict=False))
     except json.JSONDecodeError:
         return text.strip('"')
-
-
-def fold(text: str) -> str:
-    """The text with every run of white space as one blank, so that it is one line."""
-    return " ".join(text.split())
