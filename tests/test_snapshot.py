@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from aria_text import parse_aria
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aria_text import parse_aria
 from lbi.observations.parse import Element, parse_observation
 from lbi.observations.render import render
 from lbi.observations.tree import Node, fold

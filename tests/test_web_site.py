@@ -249,7 +249,7 @@ async def test_dialogs_are_told_and_answered(web: WebEnvironment) -> None:
     assert "text: confirmed" not in (await does(web, "click('button \"Cancel\"')")).text
     seen = await does(web, "click('button \"Prompt\"')")
     assert parse_observation(seen.text).find("textbox", "Answer").value == "me"
-    await does(web, "fill('textbox \"Answer\"', \"you\")")
+    await does(web, 'fill(\'textbox "Answer"\', "you")')
     assert "text: you" in (await does(web, 'press("Enter")')).text
 
 

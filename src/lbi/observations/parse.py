@@ -121,8 +121,8 @@ class _Reader:
             self._inline(role, rest.removeprefix(":").strip(), number, depth)
         elif ref:
             self._element(role, name, ref, states, rest, number, depth)
-            if role == "row" and rest.startswith(": "):
-                self._inline("row", rest[2:], number, depth)
+            if role not in FIELDS and rest.startswith(": "):
+                self._inline("row" if role == "row" else "text", rest[2:], number, depth)
         elif role in ("rowheader", "term"):
             self._pair(name, rest.removeprefix(":").strip(), number, depth)
         elif role == "heading":
@@ -173,7 +173,7 @@ class _Reader:
             rest = rest[span.end() :]
         if rest.startswith(" -> "):
             url = rest[4:]
-        elif rest.startswith(": ") and role != "row":
+        elif rest.startswith(": ") and role in FIELDS | {"button"}:
             chosen, options = _options(rest[2:]) if role in ("combobox", "listbox") else ((), ())
             value = "; ".join(chosen) if options else _text_value(rest[2:])
         self._add(role, name, ref, states, value=value, options=options, url=url, depth=depth, line=number)

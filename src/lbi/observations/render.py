@@ -22,7 +22,8 @@ MAX_VALUE = 2000
 MAX_OPTIONS = 60
 MAX_ROW = 500
 SHORT_NAME = 80  # of an element whose text stands under it
-_NAMED_BY_CONTENT = frozenset({"link", "button", "tab", "menuitem", "option", "treeitem"})
+#: whose whole text is the name, as the text is what it is for
+NAMED_BY_CONTENT = frozenset({"link", "button", "tab", "menuitem", "option", "treeitem"})
 _PHRASES = frozenset(
     {"strong", "emphasis", "code", "time", "mark", "insertion", "deletion", "subscript", "superscript"}
 )
@@ -101,15 +102,22 @@ class Renderer:
 
     def _acted_on(self, node: Node) -> list[Block]:
         """An element with a reference. Whatever its name does not say stands under it."""
-        whole = fold(node.text())
-        if node.role in FIELDS and (node.options or node.value is not None):
-            return [Block(self._element(node), node.role)]
-        if not any(map(_holds_element, node.children)) and len(whole) <= MAX_NAME:
-            return [Block(self._element(node), node.role)]
-        line = self._element(node, _short_name(node, whole))
-        if node.role in _NAMED_BY_CONTENT and len(whole) <= MAX_NAME:
-            return [Block(line, node.role, self._elements_in(node))]
-        return [Block(line, node.role, self._terms(node.children))]
+        inner = any(map(_holds_element, node.children))
+        if node.role in FIELDS or (node.role in NAMED_BY_CONTENT and len(node.name) <= MAX_NAME):
+            return [Block(self._element(node), node.role, self._elements_in(node) if inner else [])]
+        parts = _own_parts(node)
+        letters = [(sum(map(str.isalpha, part)), part) for part in parts]
+        # the initials of a picture come before the name that they stand for
+        main = next((part for count, part in letters if count > 3), next((p for count, p in letters if count > 1), ""))
+        given = node.name and fold(" ".join(parts)) not in node.name  # by an attribute, not by what is in it
+        name = _cut_name(node.name if given or not main else main)
+        rest = " | ".join(_inline_text(part) for part in parts if part != name)
+        line = self._element(node, name)
+        if len(rest) > MAX_ROW or any(inner_node.role in FIELDS for inner_node in node.walk()):
+            return [Block(line, node.role, self._terms(node.children))]
+        if rest and not node.url and not node.files:
+            line += f": {rest}"
+        return [Block(line, node.role, self._elements_in(node) if inner else [])]
 
     def _elements_in(self, node: Node) -> list[Block]:
         return [block for child in node.children if _holds_element(child) for block in self._block(child)]
@@ -282,6 +290,21 @@ def _names(block: Block, text: str) -> bool:
 
 def _is_element(node: Node) -> bool:
     return bool(node.ref)
+
+
+def _own_parts(node: Node) -> list[str]:
+    """The texts in an element, but for those of elements in it."""
+    parts: list[str] = []
+    todo = list(reversed(node.children))
+    while todo:
+        inner = todo.pop()
+        if inner.ref:
+            continue
+        if inner.children:
+            todo.extend(reversed(inner.children))
+        elif text := fold(inner.name):
+            parts.append(text)
+    return parts
 
 
 def _short_name(node: Node, whole: str) -> str:

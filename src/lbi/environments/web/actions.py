@@ -20,7 +20,7 @@ ACTIONS = """\
 At each step you see the page as text: one line per element, with a reference such as [e12] behind those you can act on.
 References of earlier pages are no longer valid.
 
-click(e12)                click an element; check boxes and radio buttons too; click(e12, "double"), "right", "Shift" ...
+click(e12)                click an element, check boxes too; click(e12, "double"), "right", "Shift" ...
 fill(e12, "text")         replace the text of a text box; write \\n for a line break and \\" for a quotation mark
 type(e12, "text")         type at the end of what stands there, key by key
 select(e12, "option")     choose an option of a combobox or list box by its label; several: select(e12, "one", "two")
@@ -30,7 +30,7 @@ drag(e12, e34)            drag one element onto another
 upload(e12, "name.csv")   give a file to an element that asks for one; its text may follow: upload(e12, "a.csv", "x,y")
 goto("/path?query")       open an address of this site
 back()                    go one page back
-scroll("down")            scroll by one screen, "up" or "down", on pages that load more then; scroll(e12, "down") in a box
+scroll("down")            scroll by one screen, "up" or "down", where more is loaded then; scroll(e12, "down") in a box
 find("text")              show the lines of this page with a text, where the middle of a long page is left out
 wait()                    wait until the page changes by itself
 finish("answer")          end the task; the answer may be empty"""

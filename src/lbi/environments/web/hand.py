@@ -21,15 +21,19 @@ TYPED_BY_KEYS = 200  # characters; a longer text is put into a field at once, bu
 _BUTTONS = {"right": "right"}
 _CHOOSE = """
 (list, [labels, exactly]) => {
-  const fold = text => text.replace(/\\s+/g, ' ').trim(), plain = text => fold(text).replace(/[ :*]+$/, '').toLowerCase();
+  const fold = text => text.replace(/\\s+/g, ' ').trim();
+  const plain = text => fold(text).replace(/[ :*]+$/, '').toLowerCase();
+  const label = option => option.label || option.text;
   const options = [...list.options], chosen = [], missing = [];
-  for (const label of labels) {
-    const same = options.find(o => fold(o.label || o.text) === label) || options.find(o => plain(o.label || o.text) === plain(label))
-      || options.find(o => o.value === label);
-    if (!same) missing.push(label); else if (same.disabled) return {disabled: label}; else chosen.push(same.index);
+  for (const wanted of labels) {
+    const found = options.find(o => fold(label(o)) === wanted)
+      || options.find(o => plain(label(o)) === plain(wanted)) || options.find(o => o.value === wanted);
+    if (!found) missing.push(wanted);
+    else if (found.disabled) return {disabled: wanted};
+    else chosen.push(found.index);
   }
-  if (!exactly) for (const option of options) if (option.selected && !chosen.includes(option.index)) chosen.push(option.index);
-  return {chosen, missing, known: options.slice(0, 20).map(o => fold(o.label || o.text))};
+  if (!exactly) for (const o of options) if (o.selected && !chosen.includes(o.index)) chosen.push(o.index);
+  return {chosen, missing, known: options.slice(0, 20).map(o => fold(label(o)))};
 }
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -13,7 +14,6 @@ from playwright.async_api import Error as PlaywrightError
 
 from lbi.observations.tree import Node, fold
 
-LOOK = files("lbi.environments.web").joinpath("page/look.js").read_text("utf-8")
 MAX_FRAMES = 40  # of one page that are looked into
 _CALL = "window[Symbol.for('lbi.look')]"
 
@@ -28,6 +28,12 @@ class Look:
     cut: int = 0  # elements that were not looked at, as there were too many
 
 
+@cache
+def look_script() -> str:
+    """What runs in every document before its own scripts."""
+    return files("lbi.environments.web").joinpath("page/look.js").read_text("utf-8")
+
+
 class NothingSeen(Exception):
     """The document was replaced meanwhile; look again."""
 
@@ -36,7 +42,7 @@ async def look(page: Page, evaluate: Callable[[str], Awaitable[Any]]) -> Look:
     """What a page shows; ``evaluate`` gives the value of a script in it. Raises NothingSeen, Playwright's Error."""
     text = await evaluate(f"{_CALL} ? {_CALL}.snapshot() : null")
     if text is None:  # a document that came before the script could be put into it
-        await evaluate(LOOK)
+        await evaluate(look_script())
         text = await evaluate(f"{_CALL}.snapshot()")
     if not isinstance(text, str):
         raise NothingSeen
@@ -62,7 +68,7 @@ async def _frames(result: Look, parent: Frame, number: int, holders: dict[int, N
                 continue
             text = await child.evaluate(f"() => {_CALL} ? {_CALL}.snapshot() : null")
             if text is None:
-                await child.evaluate(LOOK)
+                await child.evaluate(look_script())
                 text = await child.evaluate(f"() => {_CALL}.snapshot()")
         except PlaywrightError:
             continue  # it went away meanwhile

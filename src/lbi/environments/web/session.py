@@ -14,7 +14,7 @@ from playwright.async_api import Error as PlaywrightError
 
 from lbi.environments.web import samples
 from lbi.environments.web.browser import CLOSE_SECONDS
-from lbi.environments.web.look import LOOK
+from lbi.environments.web.look import look_script
 from lbi.environments.web.settle import RELEASE, WATCH, settle_script
 from lbi.environments.web.url_rules import UrlRules, path_of
 from lbi.errors import EnvironmentFailure
@@ -77,7 +77,7 @@ class Session:
         session = cls(context, rules, folder, guarded)
         context.set_default_timeout(NAVIGATION_SECONDS * 1000)
         await context.add_init_script(WATCH)
-        await context.add_init_script(LOOK)
+        await context.add_init_script(look_script())
         await session._add(await context.new_page())
         context.on("page", session._on_page)
         return session

@@ -159,7 +159,7 @@
 
   const tagOf = element => element.localName;
   const attribute = (element, name) => element.getAttribute(name);
-  const fold = text => text.replace(/[\u200b\u2060\ufeff\u00ad]/g, "").replace(/\s+/g, ' ').trim();
+  const fold = text => text.replace(/[\u200b\u2060\ufeff\u00ad\ue000-\uf8ff]/g, "").replace(/\s+/g, ' ').trim();
   const focusable = element => {
     const index = attribute(element, 'tabindex');
     return index !== null && index.trim() !== '' && !isNaN(index);
@@ -233,7 +233,7 @@
       if (child.nodeType === 3) { text += child.data; continue; }
       if (child.nodeType !== 1 || child === except || SKIP.has(tagOf(child))) continue;
       const style = getComputedStyle(child);
-      if (style.display === 'none' || style.visibility === 'hidden' || attribute(child, 'aria-hidden') === 'true') continue;
+      if (style.display === 'none' || style.visibility === 'hidden' || attribute(child, 'aria-hidden') === 'true' || drawnAsIcon(child, style)) continue;
       const part = attribute(child, 'aria-label') || (tagOf(child) === 'img' ? child.alt : '')
         || (nativeControl(child) && valueText(child)) || svgTitle(child) || textOf(child, depth + 1, except);
       text += INLINE.test(style.display) ? part : ` ${part} `;
@@ -249,7 +249,15 @@
   };
   const PICTURE = /(?:^|[\s_])(?:fa[srlbd]?|icon|ico|glyphicon|bi|mdi|ti|octicon|lucide|material-icons)[-_]([a-z][a-z0-9-]{1,30})/i;
   // what a picture shows, said by the names that its author gave to it; for controls that have no other name
+  const ICONS = /\b(?:material (?:icons|symbols)|[\w -]*icons?|font ?awesome|glyphicons|symbols)\b/i;
+  const ICON_CLASS = /(?:^|\s)(?:material-(?:icons|symbols)\S*|icon-font|icofont|mdi|ligature-icon)(?:\s|$)/i;
+  // text that its font draws as a picture, or would if the font had come
+  const drawnAsIcon = (element, style) => ICONS.test(style.fontFamily.split(',')[0]) || ICON_CLASS.test(attribute(element, 'class') || '');
   const pictured = element => {
+    for (const part of [element, ...element.querySelectorAll('*')].slice(0, 12)) {
+      const text = part.childElementCount ? '' : fold(part.textContent);
+      if (text && text.length < 40 && drawnAsIcon(part, getComputedStyle(part))) return text.replace(/_+/g, ' ');
+    }
     const parts = [element, ...element.querySelectorAll('*')].slice(0, 12);
     for (const part of parts) {
       for (const name of ['data-tooltip', 'data-original-title', 'data-title', 'data-tip', 'data-bs-title', 'data-label', 'data-icon', 'icon', 'name']) {
@@ -636,7 +644,9 @@
         }
       }
       const offered = !!place;
-      const named = nameOf(node, role, offered && !FIELDS.has(role) || CONTENT.has(role) ? flat(children) : undefined);
+      const drawn = !node.childElementCount && drawnAsIcon(node, style);
+      const content = (offered && !FIELDS.has(role) && role !== 'row' || CONTENT.has(role)) && !drawn;
+      const named = nameOf(node, role, content ? flat(children) : undefined);
       if (named) out.n = named;
       if (offered || FIELDS.has(role) || role === 'progressbar' || role === 'meter' || role === 'separator') describe(node, role, out);
       if (offered && !out.n && !FIELDS.has(role) && !TICKS.has(role)) out.n = pseudoText(node) || pictured(node);
@@ -645,6 +655,7 @@
       if (offered && hoverable && !isControl && !handles && !hand && !tabs) (out.s = out.s || {}).hover = 1;
       if (offered && draggable) (out.s = out.s || {}).draggable = 1;
       if ((tag === 'a' || tag === 'area') && node.hasAttribute('href')) out.u = String(typeof node.href === 'string' ? node.href : node.href && node.href.baseVal || '');
+      if (!offered && !isControl && children.length && drawn) return null; // its text draws a picture
       if (role === 'heading') out.l = Number(attribute(node, 'aria-level') || (/^h([1-6])$/.exec(tag) || [0, 0])[1]);
       if (tag === 'svg' && !out.n && !offered) return null;
       if (!offered && !out.n && !out.h && (children.length === 0 || children[0] === ' ' && children.length === 1) && !['textbox', 'iframe', 'dialog', 'alertdialog', 'cell', 'gridcell', 'columnheader', 'rowheader'].includes(role) && out.frame === undefined && out.v === undefined) {
@@ -740,6 +751,7 @@
     let text = '';
     for (const child of children) {
       if (typeof child === 'string') { text += child; continue; }
+      if (child.i && !CONTENT.has(child.r) && child.r !== 'generic') continue;
       const own = child.n && (CONTENT.has(child.r) || child.r === 'img' || !(child.c && child.c.length)) ? child.n : child.v || flat(child.c || []);
       text += child.b ? ` ${own} ` : own;
       if (text.length > 4000) break;
