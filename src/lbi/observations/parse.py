@@ -23,7 +23,7 @@ _NAME = r'"(?:[^"\\]|\\.)*"'
 _FLAG = "(?:" + "|".join((*STATES, r"as [\w#:-]+", r"takes [^\s()]+")) + ")"
 _STATE = rf"\(({_FLAG}(?:, {_FLAG})*)\)"
 _ELEMENT = re.compile(rf"(?<!\S)([\w-]+)(?: ({_NAME}))? \[(e\d+)\](?: {_STATE})?(?: -> (\S+))?(?!\S)")
-_HEAD = re.compile(rf"([\w-]+)(?: ({_NAME}))?(?: \[(e\d+)\])?(?: {_STATE})?(?=$|: ?| -> )")
+_HEAD = re.compile(rf"([\w-]+)(?: ({_NAME}))?(?: \[(e\d+)\])?(?: {_STATE})?(?=$|: ?| -> | \()")
 _NAMES = re.compile(_NAME)
 _OPTION = rf"(?:[^\"|]* )?{_NAME}"
 _LISTED = re.compile(rf"{_OPTION}(?: \| {_OPTION})*(?: \| … \d+ more)?")

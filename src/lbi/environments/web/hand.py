@@ -72,6 +72,9 @@ class Hand:
 
     async def click(self, element: Element, how: str = "") -> None:
         handle, at = await self._aimed(element)
+        if at.pop("area", False):
+            await self._press_point(handle, at)
+            return
         modifiers: Any = [how] if how in ("Shift", "Control", "Alt", "Meta") else None
         button: Any = _BUTTONS.get(how, "left")
         options: dict[str, Any] = {"timeout": ELEMENT_MS, "no_wait_after": True, "position": at, "modifiers": modifiers}
@@ -80,6 +83,11 @@ class Hand:
         else:
             await handle.click(button=button, **options)
 
+    async def _press_point(self, handle: ElementHandle, at: Any) -> None:
+        box = await handle.bounding_box()
+        if box is not None:
+            await self._page.mouse.click(box["x"] + at["x"], box["y"] + at["y"])
+
     async def fill(self, element: Element, text: str) -> None:
         """Replace the text of a field; by keys where the page listens to them, as for suggestions."""
         key, facts = await self._field(element, text)
@@ -87,6 +95,8 @@ class Hand:
             takes = "only numbers" if facts["form"] == "a number" else f"the form {facts['form']}"
             raise ActionRefused(f'{_named(element)} takes {takes}, not "{text[:80]}"; its value is as before')
         handle = await self._handle(element, "element", key)
+        if facts["pressed"]:  # a person clicks into a field first, and this one minds
+            await self.click(element)
         if not facts["keys"] or facts["type"] in ("range", "color", "date", "time", "month", "week", "datetime-local"):
             await handle.fill(text, timeout=ELEMENT_MS)
             return
@@ -153,6 +163,7 @@ class Hand:
     async def drag(self, element: Element, onto: Element) -> None:
         """Press on one element, move onto the other in two steps, as pages need it, and let go."""
         first, at = await self._aimed(element)
+        at.pop("area", None)
         await first.hover(timeout=ELEMENT_MS, position=at)
         await self._page.mouse.down()
         try:
@@ -185,6 +196,7 @@ class Hand:
 
     async def _hover(self, element: Element) -> None:
         handle, at = await self._aimed(element)
+        at.pop("area", None)
         await handle.hover(timeout=ELEMENT_MS, position=at)
 
     async def _focus(self, element: Element) -> None:

@@ -9,10 +9,15 @@ from __future__ import annotations
 
 #: requests older than this (ms) are taken for long polls and not waited for
 STALE = 2000
-#: a timer (ms) that typing into a field starts counts as a request: the page asks the server when it has run off
+#: a timer (ms) that an action starts counts as a request: the page goes on when it has run off, as with suggestions
 DEBOUNCE = 1000
+#: the same for a timer that a page starts while it loads; longer ones are for carousels and the like
+LOADING = 300
+#: timers and answers that follow each other from one action: what a page repeats for ever is not waited for
+CHAIN = 3
 
-WATCH = """
+WATCH = (
+    """
 (() => {
   const key = Symbol.for('lbi.watch');
   if (window[key]) return;
@@ -25,28 +30,45 @@ WATCH = """
     watch.active = true;
     return () => watch.requests.delete(id);
   };
+  const setTimer = window.setTimeout, clearTimer = window.clearTimeout, timers = new Map();
+  // how many timers and answers in a row still belong to the action, or to the loading, that runs at this moment
+  let acting = 1, longest = LOADING_MS, turn = 0;
+  const goOn = depth => {
+    acting = Math.max(0, depth);
+    const mine = ++turn;
+    setTimer.call(window, () => { if (turn === mine) acting = 0; });
+  };
   const fetch = window.fetch;
   if (fetch) window.fetch = function (...args) {
     const end = begin();
     const promise = fetch.apply(this, args);
-    promise.then(end, end);
+    const depth = acting;
+    const ended = () => { end(); goOn(depth - 1); };
+    promise.then(ended, ended);
     return promise;
   };
   const send = XMLHttpRequest.prototype.send;
   XMLHttpRequest.prototype.send = function (...args) {
-    const end = begin();
+    const end = begin(), depth = acting;
+    this.addEventListener('readystatechange', () => { if (this.readyState === 4) goOn(depth - 1); });
     this.addEventListener('loadend', end);
     try { return send.apply(this, args); } catch (error) { end(); throw error; }
   };
-  const setTimer = window.setTimeout, clearTimer = window.clearTimeout, timers = new Map();
-  let typing = false;
-  addEventListener('input', () => { typing = true; setTimer(() => { typing = false; }); }, true);
+  const by = ['pointerdown', 'pointerup', 'click', 'dblclick', 'keydown', 'keyup', 'input', 'change', 'submit', 'drop'];
+  for (const kind of by) {
+    addEventListener(kind, event => {
+      longest = DEBOUNCE_MS;
+      if (event.isTrusted || !acting) goOn(CHAIN_LENGTH);
+    }, true);
+  }
+  addEventListener('load', () => goOn(0));
   window.setTimeout = function (task, delay, ...args) {
-    if (!typing || !(delay > 0 && delay <= DEBOUNCE_MS) || typeof task !== 'function') {
+    if (!acting || !(delay > 0 && delay <= longest) || typeof task !== 'function') {
       return setTimer.call(window, task, delay, ...args);
     }
-    const end = begin();
+    const end = begin(), depth = acting;
     const timer = setTimer.call(window, () => {
+      goOn(depth - 1);
       try { task.apply(window, args); } finally { timers.delete(timer); end(); }
     }, delay);
     timers.set(timer, end);
@@ -95,6 +117,9 @@ WATCH = """
     .observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
 })();
 """.replace("DEBOUNCE_MS", str(DEBOUNCE))
+    .replace("LOADING_MS", str(LOADING))
+    .replace("CHAIN_LENGTH", str(CHAIN))
+)
 
 SETTLE = """
 (async () => {

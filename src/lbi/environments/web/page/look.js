@@ -152,6 +152,7 @@
   // named by what they hold
   const CONTENT = new Set(('button link checkbox radio switch tab menuitem menuitemcheckbox menuitemradio option ' +
     'treeitem heading tooltip').split(' '));
+  const ITEMS = new Set(['row', 'listitem', 'cell', 'gridcell', 'option', 'article', 'term']);
   const SKIP = new Set(['script', 'style', 'template', 'noscript', 'head', 'meta', 'link', 'title', 'base', 'param',
     'source', 'track', 'datalist', 'colgroup', 'col', 'rp', 'noframes', 'noembed']);
   const SECTIONING = 'article,aside,main,nav,section,[role=article],[role=complementary],[role=main],' +
@@ -556,6 +557,37 @@
       return build(node, style, depth, above, null);
     };
 
+    // boxes side by side with controls of the same name (cards with a "Delete" each) are told apart as items of a list
+    const tellApart = children => {
+      const kinds = new Map();
+      for (const child of children) {
+        if (typeof child !== 'object' || child.r !== 'generic' || !child.b || child.i || !holds(child.c)) continue;
+        const node = madeOf.get(child);
+        const kind = node && `${tagOf(node)}.${(attribute(node, 'class') || '').split(' ')[0]}`;
+        if (!kind) continue;
+        if (!kinds.has(kind)) kinds.set(kind, []);
+        kinds.get(kind).push(child);
+      }
+      for (const boxes of kinds.values()) {
+        if (boxes.length < 2) continue;
+        const first = new Set(namesIn(boxes[0].c));
+        if (namesIn(boxes[1].c).some(name => first.has(name))) for (const box of boxes) box.r = 'listitem';
+      }
+    };
+    const namesIn = children => children.flatMap(child => typeof child !== 'object' ? []
+      : child.i ? [`${child.r} ${child.n || ''}`] : namesIn(child.c || []));
+
+    // the areas of a picture's map are links that take no room themselves
+    const mapped = (image, children) => {
+      let map = null;
+      try { map = document.querySelector(`map[name="${CSS.escape(image.useMap.split('#')[1] || '')}"]`); } catch (error) {}
+      for (const area of map ? map.areas : []) {
+        if (!area.hasAttribute('href') || !area.coords && area.shape !== 'default') continue;
+        places.set(area, image);
+        children.push({r: 'link', n: fold(attribute(area, 'aria-label') || area.alt || area.title || ''), i: idOf(area), u: area.href});
+      }
+    };
+
     // whether something in it, or right after it, is hidden and may come to light
     const conceals = node => {
       const parts = [...node.querySelectorAll('*')].slice(0, 60);
@@ -611,7 +643,8 @@
       if (tag === 'label' && !isControl && node.control && !labelOnly(node)) wants = false; // its control is offered
       if (above.control && !isControl && !handles && !editable && !tabs) wants = false;
       const below = {
-        hand: hand && (above.hand || wants || page || tag === 'label'), control: above.control || (isControl && !FIELDS.has(role)), muted, inert, invisible,
+        hand: hand && (above.hand || wants || page || tag === 'label'), control: above.control || (isControl && !FIELDS.has(role)),
+        muted: muted && !wants, inert, invisible,
         hover: above.hover || hoverable,
       };
       const out = {r: role === 'none' ? 'generic' : role};
@@ -631,9 +664,13 @@
       const block = !INLINE.test(style.display);
       if (block) out.b = 1;
       out.c = children;
+      if (children.length > 1) tellApart(children);
       madeOf.set(out, node);
+      if (tag === 'img' && node.useMap && !invisible) mapped(node, children);
 
       if (wants && !isControl && !editable && !media) wants = worthy(node, out, {handles, hand, tabs, draggable, hoverable, jq: jquery.has(node)});
+      // the options of a list are what is chosen; a list that is drawn empty may still open by the keyboard
+      if (role === 'listbox' && tag !== 'select' && holds(children)) wants = false;
       let place = null;
       if (wants) {
         place = placeOf(node, role);
@@ -672,8 +709,7 @@
     const worthy = (node, out, why) => {
       const inner = holds(out.c);
       if (!inner) {
-        if (why.handles || why.jq) spread(node, out, why);
-        return true;
+        return !((why.handles || why.jq) && spread(node, out, why));
       }
       if (why.draggable) return true;
       if (why.handles && (why.hand || why.tabs)) return true;
@@ -689,19 +725,21 @@
     };
     // a listener on a list that asks which of its items was hit: each item is something to press
     const spread = (node, out, why) => {
-      if (why.hand) return;
+      if (why.hand) return false;
       let at = out.c;
       let list = node;
       while (at.length === 1 && typeof at[0] === 'object') { at = at[0].c || []; list = list && list.children[0]; }
       const items = at.filter(item => typeof item === 'object');
-      if (items.length < 2 || !list) return;
+      if (items.length < 3 || !list || ITEMS.has(out.r)) return false;
       const parts = [...childrenOf(list)].filter(part => part.nodeType === 1);
       const kinds = new Set(parts.map(part => tagOf(part) + '.' + (attribute(part, 'class') || '').split(' ')[0]));
-      if (kinds.size > Math.max(2, parts.length / 3)) return;
+      if (kinds.size > Math.max(1, parts.length / 3)) return false;
+      let given = 0;
       for (const part of parts) {
         const made = items.find(item => madeOf.get(item) === part);
-        if (made && !made.i && placeOf(part, 'generic')) { made.i = idOf(part); if (!made.n) made.n = fold(flat(made.c)); }
+        if (made && !made.i && placeOf(part, 'generic')) { made.i = idOf(part); given++; if (!made.n) made.n = fold(flat(made.c)); }
       }
+      return given > 1;
     };
     const reachable = place => {
       const box = place.getBoundingClientRect();
@@ -764,7 +802,7 @@
     const plain = name.replace(/\[\]$/, '').replace(/[\[\].:_-]+/g, ' ').replace(/([a-z])([A-Z])/g, '$1 $2').trim();
     if (plain && plain.length < 40 && /[a-z]{2}/i.test(plain) && !/\d{3}|^[0-9a-f-]{8,}$/i.test(plain)) return plain.toLowerCase();
     const type = tagOf(element) === 'input' ? element.type : '';
-    return ['text', ''].includes(type) ? '' : type;
+    return ['text', '', 'checkbox', 'radio'].includes(type) ? '' : type;
   };
 
   // -- for actions -----------------------------------------------------------------------------------------------------
@@ -784,7 +822,12 @@
       target.scrollIntoView({block: 'center', inline: 'nearest', behavior: 'instant'});
       box = target.getBoundingClientRect();
     }
+    const inside = element(id);
     const points = [], centre = rect => points.push([(rect.left + rect.right) / 2, (rect.top + rect.bottom) / 2]);
+    if (inside && tagOf(inside) === 'area') {
+      const [x, y] = areaPoint(inside, box);
+      return {x, y, area: true}; // of a picture: what lies there is the area and not the picture
+    }
     const boxes = target.getClientRects();
     if (boxes.length === 1) centre(box);
     for (let i = 0; i < boxes.length && i < 4; i++) if (boxes[i].width && boxes[i].height) centre(boxes[i]);
@@ -798,7 +841,6 @@
     }
     for (const x of [0.1, 0.5, 0.9]) for (const y of [0.1, 0.5, 0.9]) points.push([box.left + box.width * x, box.top + box.height * y]);
     points.push([box.left + 3, box.top + 3], [box.right - 3, box.bottom - 3]);
-    const inside = element(id);
     let second = null, cover = null;
     for (const [x, y] of points) {
       if (x < 0 || y < 0 || x >= innerWidth || y >= innerHeight) continue;
@@ -812,6 +854,14 @@
     }
     if (second) return at(target, box, second[0], second[1]);
     return {covered: cover ? shownAs(cover) : ''};
+  };
+  const areaPoint = (area, box) => {
+    const given = area.coords.split(/[\s,]+/).map(Number), kind = (area.shape || 'rect').slice(0, 4);
+    if (kind === 'defa' || !given.length) return [box.width / 2, box.height / 2];
+    if (kind === 'circ') return [given[0], given[1]];
+    const xs = given.filter((_, i) => i % 2 === 0), ys = given.filter((_, i) => i % 2 === 1);
+    const middle = list => kind === 'rect' ? (list[0] + list[1]) / 2 : list.reduce((sum, one) => sum + one, 0) / list.length;
+    return [middle(xs), middle(ys)];
   };
   const at = (target, box, x, y) => {
     const style = getComputedStyle(target);
@@ -837,7 +887,7 @@
     }
     const inner = field.querySelector && !['input', 'textarea', 'select'].includes(tag) && !field.isContentEditable
       ? field.querySelector('input:not([type=hidden]),textarea,[contenteditable=""],[contenteditable=true]') : null;
-    return {tag, type, keys: !!keys, form, editable: field.isContentEditable === true, inner: inner ? idOf(inner) : 0,
+    return {tag, type, keys: !!keys, pressed: handled(field), form, editable: field.isContentEditable === true, inner: inner ? idOf(inner) : 0,
       multiple: !!field.multiple, value: tag === 'input' || tag === 'textarea' ? (secret(field) ? '' : field.value) : ''};
   };
   // the box that scrolls: the nearest around an element, else the page, else the largest box in view
@@ -861,10 +911,12 @@
     return best || page;
   };
   // how far it moved, and what of it is left below, in pixels
-  const scroll = (id, sign) => {
+  const scroll = async (id, sign) => {
     const box = scroller(id);
     const before = box.scrollTop;
     box.scrollBy({top: sign * 0.9 * box.clientHeight, behavior: 'instant'});
+    // the page hears of it with its next frame
+    await new Promise(done => { requestAnimationFrame(() => setTimeout(done)); setTimeout(done, 200); });
     return {moved: box.scrollTop - before, left: box.scrollHeight - box.clientHeight - box.scrollTop};
   };
 
