@@ -132,6 +132,25 @@ def test_predictions_of_another_data_set_are_refused(tasks: Path, tmp_path: Path
     assert "'a__b-1' is no instance" in done.stderr
 
 
+@pytest.mark.parametrize("patch", ['""', "null"])
+def test_an_empty_prediction_is_unresolved_and_nothing_is_run_for_it(patch: str, tmp_path: Path) -> None:
+    row = {"instance_id": "a__b-1", "repo": "a/b", "base_commit": "c", "problem_statement": "p"}
+    (tmp_path / "official.jsonl").write_text(json.dumps(row))  # comes as an image, so running it would need an engine
+    (tmp_path / "p.json").write_text(f'[{{"instance_id": "a__b-1", "model_patch": {patch}}}]')
+    done = lbi_here("grade", tmp_path / "official.jsonl", "-p", tmp_path / "p.json", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["empty"], found["unresolved"], found["instances"]) == (1, 1, 1)
+    assert found["grades"]["a__b-1"]["reason"] == "the patch is empty"
+    assert json.loads((tmp_path / "p.grades.json").read_text())["grades"] == found["grades"]
+
+
+@pytest.mark.slow
+async def test_a_blank_patch_is_no_empty_one_and_does_not_apply(built: Built) -> None:
+    blank = await grade(built, "\n")
+    assert (blank.applied, blank.resolved) == (False, False)
+
+
 @pytest.mark.slow
 async def test_an_episode_is_scored_by_what_it_leaves_in_the_repository(tasks: Path) -> None:
     environments = open_environments(Config(environment="repository", application=str(tasks)), lambda png: "")

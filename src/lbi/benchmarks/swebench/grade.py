@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from lbi.benchmarks.swebench.build import Built, patched
+from lbi.benchmarks.swebench.gnu_patch import as_git_takes_it
 from lbi.benchmarks.swebench.instance import Instance
 from lbi.benchmarks.swebench.patches import PatchError
 from lbi.benchmarks.swebench.test_results import REPRODUCIBLE, SEEN, TestStatus, contradicts, not_passed, run_pytest
@@ -52,7 +53,11 @@ async def run_tests(
 
     Raises PatchError where the patch does not apply, EnvironmentFailure where the sandbox broke.
     """
-    scratch = await asyncio.to_thread(patched, built, patch)
+    try:
+        scratch = await asyncio.to_thread(patched, built, patch)
+    except PatchError as refused:
+        change = await as_git_takes_it(patch, built.tree, refused, backend=backend, unsafe=unsafe)
+        scratch = await asyncio.to_thread(patched, built, change)
     try:
         source = Path(scratch.name) / "repository"
         async with open_sandbox(
