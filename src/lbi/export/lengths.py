@@ -129,12 +129,11 @@ def open_tokenizer(name: str) -> Count:
 
     Raises UserError where the library is not installed, or there is no such tokenizer.
     """
-    package = "tiktoken" if name.startswith(TIKTOKEN) else "tokenizers"
     try:
-        return _of_tiktoken(name.removeprefix(TIKTOKEN)) if package == "tiktoken" else _of_tokenizers(name)
-    except ImportError:
-        raise UserError(f"counting tokens of {name} needs {package}: pip install {package}") from None
-    except Exception as error:  # noqa: BLE001  tokenizers raises Exception itself
+        return _of_tiktoken(name.removeprefix(TIKTOKEN)) if name.startswith(TIKTOKEN) else _of_tokenizers(name)
+    except ImportError as error:
+        raise UserError(f"counting tokens by {name} needs {error.name}: pip install {error.name}") from None
+    except (OSError, ValueError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"cannot open the tokenizer {name}: {first}") from None
 
@@ -151,9 +150,11 @@ def _of_tokenizers(name: str) -> Count:
 
     path = Path(name).expanduser()
     file = path / "tokenizer.json" if path.is_dir() else path
-    if not file.is_file() and (path.is_absolute() or name.startswith(".") or name.endswith(".json")):
-        raise OSError("there is no such file")
-    tokenizer = Tokenizer.from_file(str(file)) if file.is_file() else Tokenizer.from_pretrained(name)
+    if not file.is_file() and not path.is_absolute() and not name.endswith(".json"):
+        from huggingface_hub import hf_hub_download
+
+        file = Path(hf_hub_download(name, "tokenizer.json"))
+    tokenizer = Tokenizer.from_buffer(file.read_bytes())
     tokenizer.no_truncation()  # which its file may ask for
     tokenizer.no_padding()
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
