@@ -97,6 +97,34 @@ async def test_what_the_tested_program_prints_is_no_result(built: Built) -> None
     assert not (await grade(built, change(built, "src/till.py", '"""A till."""', shouts))).resolved
 
 
+EXPECTED = """
+import pytest, unittest
+@pytest.mark.xfail(reason="known")
+def test_known_leak(): assert False
+@pytest.mark.xfail(run=False)
+def test_never_run(): assert False
+@pytest.mark.parametrize("x", ["a b", "\u00fc"])
+def test_names(x): assert x
+class TestTank(unittest.TestCase):
+    @unittest.expectedFailure
+    def test_expected(self): self.fail()
+"""
+
+
+@pytest.mark.slow
+async def test_failures_that_are_expected_pass_if_they_ran(tasks: Path, tmp_path: Path) -> None:
+    (tmp_path / "context" / "tests" / "test_tank.py").write_text(EXPECTED)
+    row = json.loads(tasks.read_text())
+    names = ("test_known_leak", "TestTank::test_expected", "test_names[a", "test_names[\\xfc]", "test_never_run")
+    row["PASS_TO_PASS"] = [f"tests/test_tank.py::{name}" for name in names]
+    row["mutation"]["tests"] = ["tests/test_till.py", "tests/test_tank.py"]
+    tasks.write_text(json.dumps(row))
+    with closing(open_catalog(str(tasks))) as catalog:
+        built = catalog.build(row["instance_id"])
+        graded = await grade(built, built.instance.patch)
+    assert (graded.still_failing, graded.now_failing) == ((), ("tests/test_tank.py::test_never_run",))
+
+
 @pytest.mark.slow
 async def test_a_benchmark_is_proven_three_ways(tasks: Path) -> None:
     (row,) = await check_instances(str(tasks), "", 1, quiet=True)
