@@ -190,7 +190,7 @@ async def test_an_episode_is_scored_by_what_it_leaves_in_the_repository(tasks: P
         assert "src/till.py" in first.text
         ran = await environment.step('run("python -m pytest -q tests 2>&1 | tail -4")')
         assert "2 failed, 4 passed" in ran.observation.text
-        assert (await environment.score(task, ""))[0] == 0
+        assert await environment.score(task, "") == (0.0, "the patch is empty")
         mended = await environment.step("run(\"sed -i 's/units > 10/units >= 10/' src/till.py\")")
         assert "Exit code: 0" in mended.observation.text
         assert (await environment.score(task, ""))[0] == 1

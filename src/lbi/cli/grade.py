@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lbi.benchmarks.swebench.catalog import Catalog, open_catalog
-from lbi.benchmarks.swebench.grade import Grade, grade
+from lbi.benchmarks.swebench.grade import EMPTY, Grade, grade
 from lbi.benchmarks.swebench.official import official_reports, run_official
 from lbi.benchmarks.swebench.predictions import Prediction, read_predictions
 from lbi.cli import open_console
@@ -24,7 +24,6 @@ from lbi.records import digest_of
 from lbi.storage.files import write_atomically
 
 ATTEMPTS = 3  # at a prediction whose sandbox broke
-EMPTY = "the patch is empty"
 Rows = dict[str, dict[str, Any]]  # by instance: patch (its hash), resolved, resolution, reason; official if asked for
 
 

@@ -21,6 +21,7 @@ from lbi.sandbox.protocol import SandboxLimits
 #: for one run of an instance's tests
 LIMITS = SandboxLimits(wall_seconds=300.0, cpu_seconds=300, output_bytes=8 * 1024 * 1024)
 SHOWN = 3  # tests named in a reason
+EMPTY = "the patch is empty"  # the reason where nothing was run, as the official harness runs nothing for it
 Resolution = Literal["full", "partial", "no"]  # partial: some of what failed passes, and nothing else fails
 
 
