@@ -159,6 +159,42 @@ async def test_a_patch_applies_where_it_does_officially(case: str, tmp_path: Pat
     assert found == official
 
 
+FUZZY = hunk("x.py", "line nine", "line 10", "ten", "line 11")
+HOSTILE = {
+    "a script of ed": "--- a/x.py\n+++ b/x.py\n1!touch {mark}\n.\nw\n",
+    "a script of ed, announced": "diff -e a/x.py b/x.py\n0a\n!touch {mark}\n.\n",
+    "a link on the way": "diff --git a/l b/l\nnew file mode 120000\n--- /dev/null\n+++ b/l\n@@ -0,0 +1 @@\n+/tmp\n"
+    "\\ No newline at end of file\n" + FUZZY,
+    "git's own folder": "--- a/.git/hooks/x\n+++ b/.git/hooks/x\n@@ -0,0 +1 @@\n+x\n" + FUZZY,
+    "half a character": FUZZY + "\ud800",
+    "one header of a megabyte": "diff --git " + "a/" * 500_000 + "\n",
+    "a file that is a folder": FUZZY.replace("x.py", "src"),
+    "zero bytes": FUZZY.replace("x.py", "x\0.py"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", HOSTILE)
+async def test_a_patch_that_means_harm_does_not_apply(case: str, tmp_path: Path) -> None:
+    folder, mark = tmp_path / "ours", tmp_path / "mark"
+    folder.mkdir()
+    write(folder)
+    before = contents(folder)
+    assert await ours(HOSTILE[case].replace("{mark}", str(mark)), folder) is None
+    assert contents(folder) == before
+    assert not mark.exists()
+
+
+@pytest.mark.slow
+async def test_a_name_beside_the_headers_leads_nowhere(tmp_path: Path) -> None:
+    folder = tmp_path / "ours"
+    folder.mkdir()
+    found = await ours(f"Index: ../../{tmp_path.name}/mark\n{FUZZY}", folder)
+    assert found is not None
+    assert b"ten" in found["x.py"]
+    assert [file.name for file in tmp_path.iterdir()] == ["ours"]
+
+
 ODD = ("a b.py", "caf\u00e9.py", "tab\tx.py", 'quo"te.py', "back\\slash.py", "x/y z/w.py", "a/a b/b", "b/x b/x")
 ODD += ("t.py ", "no end", "bin.dat", "mode.sh", "gone.py", "gone b.py", "moved b.py", "empty", "p b/p", "--- a/f")
 

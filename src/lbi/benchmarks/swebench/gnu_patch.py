@@ -25,6 +25,10 @@ async def as_git_takes_it(patch: str, tree: Path, refused: PatchError, *, backen
 
     Raises ``refused``, git's refusal, for what GNU patch does not take either, and EnvironmentFailure.
     """
+    try:
+        content = patch.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise refused from None
     with tempfile.TemporaryDirectory(prefix="lbi-patch-") as scratch:
         folder = Path(scratch) / "named"
         folder.mkdir()
@@ -32,7 +36,7 @@ async def as_git_takes_it(patch: str, tree: Path, refused: PatchError, *, backen
             raise refused
         async with open_sandbox(folder, backend=backend, unsafe=unsafe) as sandbox:
             file = f"/tmp/{uuid.uuid4().hex}.patch"
-            await sandbox.upload(file, patch.encode("utf-8", "surrogateescape"))
+            await sandbox.upload(file, content)
             done = await sandbox.run(f"patch {OPTIONS} -i {file}")
             if done.exit_code == 127:
                 raise EnvironmentFailure("patches that git refuses need GNU patch; install it (apt-get install patch)")
