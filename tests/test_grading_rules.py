@@ -6,6 +6,7 @@ The official verdicts stand here as constants, read from swebench 5.0.2; where t
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 from functools import cache
@@ -243,3 +244,58 @@ def test_a_patch_that_does_not_apply_resolves_nothing(tmp_path: Path) -> None:
     given = {"instance_id": "i", "FAIL_TO_PASS": [], "PASS_TO_PASS": []}
     official = official_grader.report({**given, "log_parser": "parse_log_pytest", "eval_type": "pass_and_fail"}, log)
     assert official is None or not official["resolved"]
+
+
+IDS = (
+    "a",
+    "ab",
+    "a[x",
+    "a[x y]",
+    "a[x z]",
+    "a[xy]",
+    "a[[x]]",
+    "a[x[y",
+    "b",
+    "b c",
+    "a[",
+    "a[x]",
+    "\u00e9[\u00fc]",
+    "q",
+)
+SUMMARY: dict[TestStatus, str] = {"passed": "PASSED", "xfail": "XFAIL", "error": "ERROR", "failed": "FAILED"}
+
+
+def told(results: dict[str, TestStatus], exit_code: int | None) -> Ran:
+    """A run with the lines that pytest's summary has of such results."""
+    whole = {f"test_tank.py::{name}": status for name, status in results.items()}
+    lines = [f"{word} {name}" for kind, word in SUMMARY.items() for name, status in whole.items() if status == kind]
+    return Ran(results=whole, log="\n".join(lines), ended="exited", exit_code=exit_code)
+
+
+@pytest.mark.parametrize(
+    ("results", "wanted", "kind", "resolved"),
+    [
+        ({"a[x": "passed", "a[x y]": "failed"}, "a[x", "", False),
+        ({"b c": "passed", "b": "skipped", "a": "failed"}, "b", "", True),
+        ({"b c": "failed", "ab": "passed"}, "b", "fail_only", False),
+        ({"a[x[y": "passed", "a[x": "xpass"}, "a[x", "", True),
+        ({"a[x z]": "failed", "a[x": "xfail"}, "a[x", "", False),
+    ],
+)
+def test_ids_that_are_one_once_they_are_cut_have_one_result(
+    results: dict[str, TestStatus], wanted: str, kind: str, resolved: bool, tmp_path: Path
+) -> None:
+    exit_code = int("failed" in results.values())
+    assert agrees(instance([wanted], [], kind), told(results, exit_code), tmp_path).resolved is resolved
+
+
+@pytest.mark.skipif(official_grader.folder() is None, reason="the official package cannot be imported")
+def test_random_runs_have_the_official_verdict(tmp_path: Path) -> None:
+    chance = random.Random(0)
+    statuses: tuple[TestStatus, ...] = ("passed", "passed", "xfail", "error", "failed", "skipped", "xpass")
+    cut = [name for name in IDS if " " not in name]
+    for _ in range(1_000):
+        results = {name: chance.choice(statuses) for name in chance.sample(IDS, chance.randint(0, 6))}
+        lists = [chance.sample(cut, chance.randint(0, 3)) for _ in range(2)]
+        kind = chance.choice(("", "pass_and_fail", "fail_only"))
+        agrees(instance(*lists, kind), told(results, chance.choice((0, 1, 1, 2, None))), tmp_path)

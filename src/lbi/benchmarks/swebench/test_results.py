@@ -67,9 +67,9 @@ def not_passed(
     Of an instance of the kind "fail_only", only a test that ran and failed did not pass.
     """
     names = list(dict.fromkeys(wanted))
-    if kind == "fail_only":
-        return [name for name in names if results.get(name) == "failed"]
     lookup = _Lookup(results)
+    if kind == "fail_only":
+        return [name for name in names if lookup.of(name) == "failed"]
     return [name for name in names if lookup.status(name) not in PASSING]
 
 
@@ -92,19 +92,21 @@ class _Lookup:
                 before = self._cut.get(first, "passed")
                 self._cut[first] = max(status, before, key=self._LATER.index)
 
-    def status(self, name: str) -> TestStatus | None:
-        """Of the test itself; else of those that are it up to a blank; else of those that begin so, if they agree.
+    def of(self, name: str) -> TestStatus | None:
+        """Of the test itself where its id has blanks; else of all tests that are it up to a blank."""
+        return self._whole.get(name) if len(name.split()) > 1 else self._cut.get(name)
 
-        The last is for ids that end within their parameters, of which SWE-bench Verified has 676.
+    def status(self, name: str) -> TestStatus | None:
+        """The same; where there is none, of the tests whose ids begin so within their parameters, if they agree.
+
+        Of ids that end there, SWE-bench Verified has 676.
         """
-        if name in self._whole:
-            return self._whole[name]
-        if name in self._cut:
-            return self._cut[name]
+        if (found := self.of(name)) is not None:
+            return found
         if name.count("[") > name.count("]"):
-            found = list(self._beginning(name))
-            if found and len({status in PASSING for status in found}) == 1:
-                return found[0]
+            beginning = list(self._beginning(name))
+            if beginning and len({status in PASSING for status in beginning}) == 1:
+                return beginning[0]
         return None
 
     def _beginning(self, name: str) -> Iterator[TestStatus]:
