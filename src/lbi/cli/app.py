@@ -291,15 +291,24 @@ def export(
     allow_offline: Annotated[
         bool, typer.Option("--allow-offline", help="Export what the offline model made, which is no language model.")
     ] = False,
+    tokenizer: Annotated[
+        str,
+        typer.Option(
+            help="Count the rows' tokens by this: a tokenizer.json or its folder, tiktoken:ENCODING, a model of a hub.",
+            show_default="an estimate",
+        ),
+    ] = "",
     json: Json = False,
 ) -> int:
     """Write the examples of a run as a training set.
+
+    Says how long the longest row is, and how many rows the format's trainers would cut or drop by default.
 
     With predictions: the patches that each arm handed in for a benchmark of repositories, in SWE-bench's format.
     """
     from lbi.cli.export import ExampleChoice, export
 
-    return export(run, format, out, ExampleChoice(tier, kinds, seeds), validation, allow_offline, json)
+    return export(run, format, out, ExampleChoice(tier, kinds, seeds), validation, allow_offline, tokenizer, json)
 
 
 @_command

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -13,8 +14,17 @@ from lbi.config import explain
 from lbi.errors import UserError
 from lbi.records import Record
 
-OPTIONAL = ("image", "eval_script", "log_parser", "eval_type", "mutation")  # columns that are left out where empty
+#: columns that are left out where empty
+OPTIONAL = ("image", "eval_script", "log_parser", "eval_type", "image_assets", "mutation")
 ENDINGS = (".parquet", ".jsonl", ".json")
+SHOWN = 8  # columns in an error
+#: column that only one data set has -> what grades that data set
+HARNESSES = {
+    "selected_test_files_to_run": "SWE-bench Pro's own harness (github.com/scaleapi/SWE-bench_Pro-os)",
+    "image_name": "SWE-smith's own harness (`pip install swesmith`), as its patches put the bugs in",
+    "install_config": "SWE-rebench's own fork of the harness (github.com/SWE-rebench/SWE-bench-fork)",
+    "docker_image": "the harness of its authors, which names images in another way",
+}
 
 
 class Mutated(Record):
@@ -37,8 +47,8 @@ class Instance(Record):
 
     instance_id: str = Field(min_length=1)
     repo: str
-    base_commit: str
     problem_statement: str
+    base_commit: str = ""
     patch: str = ""
     test_patch: str = ""
     fail_to_pass: tuple[str, ...] = ()
@@ -52,14 +62,29 @@ class Instance(Record):
     eval_script: str = ""
     log_parser: str = ""
     eval_type: str = ""
+    image_assets: dict[str, Any] = Field(default_factory=dict)
+    """Binaries that the patches of SWE-bench Multimodal need; the official harness fetches them."""
+    harness: str = Field(default="", exclude=True)
+    """What grades it, where that is neither this nor the official harness."""
     mutation: Mutated | None = None
     """Where the bug was made on purpose; official files have none."""
 
     @field_validator("fail_to_pass", "pass_to_pass", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
-        """Some of the official files hold the tests as a list, others as the JSON of one."""
-        return json.loads(value) if isinstance(value, str) else value
+        """Some of the official files hold the tests as a list, others as the JSON of one; SWE-bench Pro's as Python."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value or "[]")
+        except (ValueError, RecursionError):
+            return _python(value)
+
+    @field_validator("image_assets", mode="before")
+    @classmethod
+    def _parsed(cls, value: Any) -> Any:
+        """JSON on the hub, a table in files."""
+        return json.loads(value or "{}") if isinstance(value, str) else value
 
     @field_validator("created_at", mode="before")
     @classmethod
@@ -73,6 +98,14 @@ class Instance(Record):
         for name in ("fail_to_pass", "pass_to_pass"):
             row[name.upper()] = row.pop(name)
         return {name: value for name, value in row.items() if name not in OPTIONAL or value}
+
+
+def _python(text: str) -> Any:
+    """The value of a Python literal. Raises ValueError."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        raise ValueError("is neither a list nor the JSON of one") from None
 
 
 def load_instances(file: Path) -> list[Instance]:
@@ -137,6 +170,10 @@ def _instance(row: Any, where: str) -> Instance:
     if not isinstance(row, Mapping):
         raise UserError(f"{where}: an instance is a table of names and values, not {type(row).__name__}")
     columns = {str(name).lower(): value for name, value in row.items() if value is not None}
+    if "instance_id" not in columns:
+        shown = ", ".join(sorted(columns)[:SHOWN]) + (", ..." if len(columns) > SHOWN else "")
+        raise UserError(f"{where}: instance_id: is missing, so these are no instances of repositories (it has {shown})")
+    columns.setdefault("harness", next((HARNESSES[name] for name in HARNESSES if name in columns), ""))
     try:
         return Instance.model_validate({name: columns[name] for name in Instance.model_fields if name in columns})
     except ValidationError as error:

@@ -20,9 +20,9 @@ TEST_FOLDERS = frozenset({"test", "tests", "testing"})
 DEEPEST = 256  # folders on the way to a file
 #: errors that are no fault of whoever wrote a patch: full disks, and the like
 MACHINE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EROFS})
-_SIDE = re.compile(r'(?:---|\+\+\+) (?P<name>"[^/]*/.*"|[^/\t]+/[^\t]*)')
+_SIDE = re.compile(r'(?P<side>---|\+\+\+) (?P<name>"(?:[^"\\]|\\.)*"|[^\t]+)')
 _MOVED = re.compile(r"(?:rename|copy) (?:from|to) (?P<name>.*)")
-_BOTH = re.compile(r'diff --git (?:a/(?P<same>.+) b/(?P=same)|(?P<quoted>"a/.*") "b/.*")')
+LONGEST_PREFIX = 32  # of a name in a patch: a/, old/
 _BEYOND = re.compile(r"error: affected file '(.*)' is beyond a symbolic link")
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _FOLDERS_OF_TOOLS = ("__pycache__",)
@@ -72,12 +72,12 @@ def apply(patch: str, folder: Path) -> None:
 
     Raises PatchError, also for a link in its way, and EnvironmentFailure where this machine is at fault.
     """
-    if not patch.strip():
+    if not patch:
         return
     text = patch if patch.endswith("\n") else patch + "\n"
     try:
         with Beneath(folder) as tree:
-            before = {path: item for path in paths_in(text) if _is_within(path) and (item := tree.item(path))}
+            before = _named(text, tree)
             after = _applied(text, before)
             changes = {path: after.get(path) for path in {*before, *after} if before.get(path) != after.get(path)}
             _check(tree, changes)
@@ -91,20 +91,76 @@ def apply(patch: str, folder: Path) -> None:
         raise (EnvironmentFailure if error.errno in MACHINE else PatchError)(said) from None
 
 
+def is_applied(patch: str, folder: Path) -> bool:
+    """Whether a folder is as a patch would make it, so that taking the patch back applies."""
+    text = patch if patch.endswith("\n") else patch + "\n"
+    try:
+        with Beneath(folder) as tree:
+            _applied(text, _named(text, tree), "--reverse")
+            return True
+    except (PatchError, OSError, UnicodeEncodeError):
+        return False
+
+
+def _named(patch: str, tree: Beneath) -> dict[str, Item]:
+    """The files that a patch names, by the names that git looks for: without their first folder."""
+    paths = [each for path in paths_in(patch) for each in (path, path.partition("/")[2])]
+    return {path: item for path in dict.fromkeys(paths) if is_within(path) and (item := tree.item(path))}
+
+
 def paths_in(patch: str) -> list[str]:
-    """Paths that a patch names, in order, each once: also of binaries, links, and files whose mode alone changes."""
-    names = []
-    for line in _headers(patch):
-        if match := _SIDE.match(line):
-            names.append(_unquoted(match["name"]).partition("/")[2])
+    """Paths that a patch names, in order, each once: also of binaries, links, and files whose mode alone changes.
+
+    Names begin with a/ and b/, with other folders (git's diff.mnemonicPrefix), or with none (--no-prefix).
+    """
+    names: list[str] = []
+    told = False  # whether the block's names are known, and are not those of its "---" and "+++"
+    old = ""
+    for line in headers(patch):
+        line = line.removesuffix("\r")
+        if line.startswith("diff --git "):
+            both = line.removeprefix("diff --git ")
+            told = bool(_twice(both))
+            names.append(_unquoted(_twice(both) or _twice_after_prefixes(both)))
         elif match := _MOVED.match(line):
             names.append(_unquoted(match["name"]))
-        elif match := _BOTH.fullmatch(line):
-            names.append(match["same"] or _unquoted(match["quoted"]).partition("/")[2])
-    return list(dict.fromkeys(names))
+            told = True
+        elif match := _SIDE.match(line):
+            if match["side"] == "---":
+                old = match["name"]
+                continue
+            if not told:
+                names += _of_sides(_unquoted(old), _unquoted(match["name"]))
+            told, old = False, ""
+    return list(dict.fromkeys(name for name in names if name))
 
 
-def _headers(patch: str) -> Iterator[str]:
+def _twice(text: str) -> str:
+    """The half of a text that is twice the same, with a blank between; else "": so are names without a prefix."""
+    middle = len(text) // 2
+    return text[:middle] if text[middle : middle + 1] == " " and text[:middle] == text[middle + 1 :] else ""
+
+
+def _twice_after_prefixes(text: str) -> str:
+    """The name that a/NAME b/NAME has twice, in quotes where it is; else ""."""
+    quote = '"' if text.startswith('"') else ""
+    between, tail = f"{quote} {quote}", text.partition("/")[2]
+    for prefix in range(1, LONGEST_PREFIX):
+        length, odd = divmod(len(tail) - len(between) - len(quote) - prefix - 1, 2)
+        start = length + len(between) + prefix + 1
+        fits = not odd and length > 0 and tail[length:start].startswith(between) and tail[start - 1] == "/"
+        if fits and tail[:length] == tail[start : start + length]:
+            return f"{quote}{tail[:length]}{quote}"
+    return ""
+
+
+def _of_sides(old: str, new: str) -> list[str]:
+    if old == new:  # with a prefix they would differ
+        return [old]
+    return [name.partition("/")[2] for name in (old, new) if name not in ("", "/dev/null")]
+
+
+def headers(patch: str) -> Iterator[str]:
     """The lines of a patch that are of no hunk: what is removed or added can look like a header."""
     old = new = 0
     for line in patch.split("\n"):
@@ -117,7 +173,7 @@ def _headers(patch: str) -> Iterator[str]:
             yield line
 
 
-def _is_within(path: str) -> bool:
+def is_within(path: str) -> bool:
     """Whether a name could be that of a file of the folder; git refuses the others."""
     try:
         return ".git" not in (part.lower() for part in parts(path))
@@ -189,12 +245,12 @@ def _difference(old: dict[str, Item], new: dict[str, Item]) -> str:
     return printed.decode("utf-8", "surrogateescape")
 
 
-def _applied(patch: str, before: dict[str, Item]) -> dict[str, Item]:
+def _applied(patch: str, before: dict[str, Item], *options: str) -> dict[str, Item]:
     """What a patch makes of some files. Raises PatchError."""
     content = patch.encode("utf-8", "surrogateescape")
     with fresh_git() as git:
         _index(git, before, "before")
-        done = _ran(git, "apply", "--cached", "--whitespace=nowarn", "-", stdin=content)
+        done = _ran(git, "apply", "--cached", "--whitespace=nowarn", *options, "-", stdin=content)
         if done.exit_code:
             said = done.errors.decode("utf-8", "surrogateescape").strip()
             raise PatchError(_BEYOND.sub(r"\1 passes through a link", said) or "the patch does not apply")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from lbi.benchmarks.swebench.build import Built
 from lbi.benchmarks.swebench.catalog import Catalog
-from lbi.benchmarks.swebench.grade import LIMITS, grade
+from lbi.benchmarks.swebench.grade import EMPTY, LIMITS, grade
 from lbi.documents.corpus import DocumentSource, read_corpus
 from lbi.environments.shell.actions import ACTIONS
 from lbi.environments.shell.environment import ShellEnvironment, ShellEnvironments, ShellSettings
@@ -118,6 +118,8 @@ class RepositoryEnvironment:
         if task.name not in self._environments.catalog.instances:
             raise ScoreError(f"task {task.name or task.id} is of no instance of {self.name}")
         patch = await self.submission()
+        if not patch:
+            return 0.0, EMPTY
         try:
             built = await asyncio.to_thread(self._environments.catalog.build, task.name)
         except UserError as error:
