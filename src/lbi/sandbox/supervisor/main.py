@@ -6,7 +6,7 @@ import os
 import select
 from collections.abc import Callable
 
-from lbi.sandbox.supervisor import bubblewrap, cgroups, layers, mounts, protocol
+from lbi.sandbox.supervisor import bubblewrap, cgroups, layers, mounts, protocol, seccomp
 from lbi.sandbox.supervisor.protocol import Message
 from lbi.sandbox.supervisor.shell import Bounds, Shell, ShellState
 
@@ -50,6 +50,7 @@ class Supervisor:
         limits, base = wanted["limits"], wanted.get("base", "")
         mounts.adopt_orphans()
         mounts.die_with_parent()
+        seccomp.leave_keyring()
         self.cgroup = None
         if not base:
             cgroups.sweep()
@@ -82,12 +83,13 @@ class Supervisor:
             disk=limits["disk_bytes"],
         )
         self._states: dict[str, ShellState] = {}  # of the shell, by the name of the snapshot
-        command, folder = [], self.layers.repository
+        command, folder, filter_program = [], self.layers.repository, b""
         if not base:
             bubblewrap.make_etc(f"{self.layers.base}/etc")
-            command = bubblewrap.arguments(wanted["bubblewrap"], self.layers, binds)
+            filter_program = seccomp.program()
+            command = bubblewrap.arguments(wanted["bubblewrap"], self.layers, binds, filtered=bool(filter_program))
             folder = self.layers.workdir
-        self.shell = Shell(command, wanted["env"], bounds, self.cgroup, handle, folder)
+        self.shell = Shell(command, wanted["env"], bounds, self.cgroup, handle, folder, filter_program)
         self.shell.start()
         self.described: Message = {
             "workdir": folder,

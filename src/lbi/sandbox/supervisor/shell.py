@@ -11,7 +11,7 @@ import time
 from collections import deque
 from typing import NamedTuple
 
-from lbi.sandbox.supervisor import processes
+from lbi.sandbox.supervisor import mounts, processes, seccomp
 from lbi.sandbox.supervisor.cgroups import Cgroup, Used
 
 TICK = 0.05  # seconds between two checks of the limits
@@ -85,7 +85,10 @@ class Output:
 
 
 class Shell:
-    """Bash in a sandbox. ``command`` is the program that confines it, ``requester`` the socket that sends commands."""
+    """Bash in a sandbox. ``command`` is the program that confines it, ``requester`` the socket that sends commands.
+
+    ``filter_program`` is what ``command`` reads from the handle bubblewrap.FILTER.
+    """
 
     def __init__(
         self,
@@ -95,8 +98,10 @@ class Shell:
         cgroup: Cgroup | None,
         requester: int,
         folder: str,
+        filter_program: bytes = b"",
     ) -> None:
         self.command, self.environment, self.folder = command, environment, folder
+        self.filter_program = filter_program
         self.bounds, self.cgroup, self.requester = bounds, cgroup, requester
         self.state = ShellState()  # of the last command that ended well
         self.pid = 0
@@ -267,16 +272,18 @@ class Shell:
     def _run_child(self, commands: int, status: int, output: int) -> None:
         try:
             os.setsid()
+            mounts.die_with_parent()  # bubblewrap does the same, a little later
             if self.cgroup:
                 self.cgroup.enter()  # before its handles make room
             null, _ = os.pipe()  # the host's own null device is nothing to hand in
             # above the ones to come, so that none is overwritten before it is moved
-            moved = [
-                os.dup2(handle, 20 + at) for at, handle in enumerate((null, output, output, commands, status, output))
-            ]
+            handles = [null, output, output, commands, status, output]
+            if self.filter_program:
+                handles.append(seccomp.handle_of(self.filter_program))
+            moved = [os.dup2(handle, 20 + at) for at, handle in enumerate(handles)]
             for at, handle in enumerate(moved):
                 os.dup2(handle, at)
-            os.closerange(6, 256)
+            os.closerange(len(handles), 256)
             _limit(resource.RLIMIT_CORE, 0)
             _limit(resource.RLIMIT_DATA, self.bounds.memory)
             _limit(resource.RLIMIT_FSIZE, self.bounds.disk)
