@@ -51,7 +51,7 @@ def arguments(bubblewrap: str, layers: Layers, binds: tuple[str, ...], *, filter
     # files below /proc are written to by their owner, who is root when root started this, with or without capabilities
     locked = [part for place in ("/proc", "/dev", "/") for part in ("--remount-ro", place)]
     confined = ("--seccomp", str(FILTER)) if filtered else ()
-    return [*options, *locked, *confined, "--chdir", layers.workdir]
+    return [*options, *locked, *confined, "--chdir", "/"]  # the shell changes to its folder, if it may
 
 
 def make_etc(folder: str) -> None:

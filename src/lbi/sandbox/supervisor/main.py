@@ -9,6 +9,7 @@ from collections.abc import Callable
 from lbi.sandbox.supervisor import bubblewrap, cgroups, layers, mounts, protocol, seccomp
 from lbi.sandbox.supervisor.protocol import Message
 from lbi.sandbox.supervisor.shell import Bounds, Shell, ShellState
+from lbi.sandbox.supervisor.tree import Change
 
 IDLE = 0.5  # seconds between two checks of what was left running in the background
 Reply = tuple[Message, bytes]
@@ -82,6 +83,8 @@ class Supervisor:
             output=limits["output_bytes"],
             disk=limits["disk_bytes"],
         )
+        self._told: list[Change] | None = None
+        self._number = 0
         self._states: dict[str, ShellState] = {}  # of the shell, by the name of the snapshot
         command, folder, filter_program = [], self.layers.repository, b""
         if not base:
@@ -103,8 +106,8 @@ class Supervisor:
             "run": lambda: self._run(request["command"], request["wall"]),
             "read": lambda: ({}, self.layers.read(request["path"])),
             "write": lambda: self._write(request["path"], content),
-            "changes": lambda: ({"changes": [list(change) for change in self.layers.changes()]}, b""),
-            "content": lambda: self._content(request["path"], request["pristine"]),
+            "changes": lambda: self._list_changes(request["number"], request["anew"]),
+            "contents": lambda: ({"contents": self.layers.contents(request["wanted"])}, b""),
             "snapshot": self._snapshot,
             "restore": lambda: self._restore(request["snapshot"]),
             "reset": lambda: self._restart_over(self.layers.reset, ShellState()),
@@ -129,9 +132,15 @@ class Supervisor:
         self.layers.write(path, content)
         return {}, b""
 
-    def _content(self, path: str, pristine: bool) -> Reply:
-        mode, content = self.layers.content(path, pristine) or (0, b"")
-        return {"mode": mode}, content
+    def _list_changes(self, number: int, anew: bool) -> Reply:
+        """The changes, but where they are those that were told under this number."""
+        changes = self.layers.changes(self.shell.running, anew=anew)
+        if changes is not self._told:
+            self._told = changes
+            self._number += 1
+        if self._number == number:
+            return {"number": number}, b""
+        return {"number": self._number, "changes": changes}, b""
 
     def _snapshot(self) -> Reply:
         name = self.layers.snapshot()
