@@ -15,6 +15,7 @@ import shlex
 import tarfile
 import time
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections.abc import Sequence
 from pathlib import Path
 
 from lbi.errors import EnvironmentFailure, UserError
@@ -22,7 +23,7 @@ from lbi.sandbox.beneath import Beneath
 from lbi.sandbox.bubblewrap import ENVIRONMENT
 from lbi.sandbox.host import inherited, program, start_on_host
 from lbi.sandbox.ignore import not_ignored
-from lbi.sandbox.patch import LINK, Change, Side, digest_of_changes, patch
+from lbi.sandbox.patch import LINK, Change, Side, Wanted, digest_of_changes, patch
 from lbi.sandbox.protocol import WORKDIR, Completed, Ending, SandboxLimits
 
 STARTING = 600.0  # seconds, with an image that has still to be fetched
@@ -91,10 +92,10 @@ class ContainerSandbox:
     async def diff(self) -> str:
         changes, files = await self._changes()
 
-        async def content(path: str, pristine: bool) -> bytes:
-            return _pristine(self.source, path) if pristine else files[path][1]
+        async def contents(wanted: Sequence[Wanted]) -> list[bytes]:
+            return [_pristine(self.source, path) if pristine else files[path][1] for path, pristine, _ in wanted]
 
-        return await patch(changes, content)
+        return await patch(changes, contents)
 
     async def digest(self) -> str:
         return digest_of_changes((await self._changes())[0])

@@ -20,11 +20,13 @@ from lbi.environments.shell.actions import ACTIONS, Command, UnreadableCommand, 
 from lbi.environments.shell.edits import EditRefused, create, insert, replace, view
 from lbi.errors import EnvironmentFailure, ScoreError
 from lbi.protocols import CallTimeouts, Outcome
-from lbi.records import Action, Check, Observation, Task, sound
+from lbi.records import Action, Check, Observation, Task, digest_of, sound
 from lbi.sandbox.backends import open_sandbox
 from lbi.sandbox.protocol import Completed, Sandbox, SandboxLimits
+from lbi.sandbox.supervisor.bounds import LONGEST_PATH, LOOKING, TooLarge
 
 MAX_CHARS = 10_000
+TOO_LARGE = digest_of("too large")  # stands for the state of files that exceed a bound
 MAX_FILES = 60  # named in the first observation
 STOPPED = {
     "time": "it ran out of time and was stopped",
@@ -69,8 +71,8 @@ class ShellEnvironments:
         self.name = name or settings.repository.name
         self.documents = tuple(documents)
         # the sandbox itself stops a command in time; what does not answer long after that has broken
-        seconds = settings.limits.wall_seconds + 60
-        self.timeouts = CallTimeouts(step=seconds, score=seconds)
+        seconds = settings.limits.wall_seconds + LOOKING + 60
+        self.timeouts = CallTimeouts(reset=2 * LOOKING, step=seconds, score=seconds)
         self._open: list[ShellEnvironment] = []
 
     async def open(self) -> ShellEnvironment:
@@ -160,7 +162,7 @@ class ShellEnvironment:
 
     async def _run(self, command: str) -> Observation:
         done = await self.sandbox.run(command)
-        self._folder = done.folder or self._folder
+        self._folder = _short(done.folder) or self._folder
         text = _shown(done, self._max_chars)
         if done.ended == "exited":
             return await self._observe(text)
@@ -183,7 +185,11 @@ class ShellEnvironment:
 
     async def _observe(self, text: str, error: str = "") -> Observation:
         shown = f"Folder: {self._folder}\n{text}".rstrip()
-        digest = await self.sandbox.digest()
+        try:
+            digest = await self.sandbox.digest()
+        except TooLarge as large:
+            # nothing more is known of the files than that
+            digest, error = TOO_LARGE, "; ".join(filter(None, (error, f"{large}; remove what is not needed")))
         self._last = Observation(text=sound(shown), url=sound(self._folder), digest=digest, error=error)
         return self._last
 
@@ -214,11 +220,16 @@ class ShellEnvironment:
         import shlex
 
         done = await self.sandbox.run(f"cd {shlex.quote(self.sandbox.workdir)} && {shlex.join(command)}")
-        if done.ended != "exited":
-            raise ScoreError(f"the check's command did not end by itself: {STOPPED[done.ended]}")
+        if done.ended != "exited":  # it would have in the pristine repository, or the task is none
+            return 0.0, f"the check's command did not end by itself: {STOPPED[done.ended]}"
         if done.exit_code:
             return 0.0, f"the command exited with {done.exit_code}: {done.output[-300:]}"
         return 1.0, "every condition holds"
+
+
+def _short(folder: str) -> str:
+    """A folder's path; of one that is too long for any program, the beginning."""
+    return folder if len(folder) <= LONGEST_PATH else folder[:200] + "[...]"
 
 
 def _shown(done: Completed, max_chars: int) -> str:
