@@ -27,6 +27,7 @@ from lbi.pipeline import Only
 from lbi.pipeline import run as run_pipeline
 from lbi.storage.database import address
 from lbi.storage.run_folder import RunFolder
+from lbi.storage.secrets import mask
 
 __all__ = ["OutputOptions", "RunOptions", "run"]
 
@@ -94,11 +95,14 @@ def _keep_log(out: Path) -> None:
     """What libraries have to say, such as of a browser that an interrupt took along, goes to a file."""
     with contextlib.suppress(OSError):  # the run folder's own complaint says more
         out.mkdir(parents=True, exist_ok=True)
-        logging.basicConfig(
-            handlers=[logging.FileHandler(out / "run.log", delay=True)],
-            level=logging.WARNING,
-            format="%(asctime)s %(name)s: %(message)s",
-        )
+        file = logging.FileHandler(out / "run.log", delay=True)
+        file.setFormatter(_MaskingFormatter("%(asctime)s %(name)s: %(message)s"))
+        logging.basicConfig(handlers=[file], level=logging.WARNING)
+
+
+class _MaskingFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return mask(super().format(record))
 
 
 def _copy_examples(source: Path, out: Path) -> None:

@@ -23,6 +23,7 @@ from lbi.protocols import CallTimeouts, Outcome
 from lbi.records import Action, Check, Observation, Task, sound
 from lbi.sandbox.backends import open_sandbox
 from lbi.sandbox.protocol import Completed, Sandbox, SandboxLimits
+from lbi.storage.secrets import mask
 
 MAX_CHARS = 10_000
 MAX_FILES = 60  # named in the first observation
@@ -184,7 +185,9 @@ class ShellEnvironment:
     async def _observe(self, text: str, error: str = "") -> Observation:
         shown = f"Folder: {self._folder}\n{text}".rstrip()
         digest = await self.sandbox.digest()
-        self._last = Observation(text=sound(shown), url=sound(self._folder), digest=digest, error=error)
+        self._last = Observation(
+            text=mask(sound(shown)), url=mask(sound(self._folder)), digest=digest, error=mask(error)
+        )
         return self._last
 
     def _refuse(self, action: Action, error: str) -> Outcome:

@@ -30,6 +30,7 @@ from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.observations.parse import Element, Page, parse_observation
 from lbi.protocols import CallTimeouts, Outcome
 from lbi.records import Action, Observation, Task, sound
+from lbi.storage.secrets import mask
 from lbi.storage.tempdirs import OwnFolder, remove_leftovers
 
 VIEWPORT = {"width": 1280, "height": 900}
@@ -329,7 +330,7 @@ class WebEnvironment:
 
     def _masked(self, text: str) -> str:
         """Text of a page or an action as it may be shown and stored: valid Unicode, and without secrets."""
-        return self._environments.login.mask(sound(text))
+        return mask(sound(text))
 
 
 @contextlib.contextmanager
