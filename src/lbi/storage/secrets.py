@@ -146,6 +146,11 @@ def holds_secret(text: str) -> bool:
     return bool(_values) and _compiled().search(text) is not None
 
 
+def spans(text: str) -> list[tuple[int, int]]:
+    """(start, end) of each secret in a text."""
+    return [match.span() for match in _compiled().finditer(text)] if _values else []
+
+
 def masked(value: T) -> T:
     """What JSON can represent, with every text in it masked; words of ours, ids and keys stay as they are."""
     return _masked(value) if _values else value

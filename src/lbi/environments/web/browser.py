@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from playwright.async_api import Browser, BrowserContext, Playwright, async_playwright
 from playwright.async_api import Error as PlaywrightError
 
+from lbi.environments.web.password_fields import register
 from lbi.errors import EnvironmentFailure, UserError
 
 ON_PATH = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -142,6 +143,7 @@ class SharedBrowser:
                 driver, self._driver = self._driver, None
                 await _stop(driver)
         self._driver = await _start()
+        await register(self._driver)
         return await self._launch(self._driver)
 
     async def _launch(self, driver: Playwright) -> Browser:

@@ -7,15 +7,20 @@ from dataclasses import dataclass
 
 from playwright.async_api import Error as PlaywrightError
 
+from lbi.environments.web.cover import Changed, covered
+from lbi.environments.web.password_fields import guard
 from lbi.environments.web.session import DocumentReplaced, Session
 from lbi.environments.web.url_rules import path_of
 from lbi.errors import EnvironmentFailure
-from lbi.observations.aria import parse_aria
+from lbi.observations.aria import Node, parse_aria
 from lbi.observations.render import render
+from lbi.storage.secrets import MASK, mask
 
 ATTEMPTS = 5  # to read a page that is replaced again and again
 _TYPED_LINES = (
-    "[...document.querySelectorAll('textarea')].map(box => box.value).filter(text => text.trim().includes('\\n'))"
+    "[...document.querySelectorAll('textarea')].filter(box => getComputedStyle(box).webkitTextSecurity === 'none' &&"
+    " !/-password|one-time-code/i.test(box.autocomplete)).map(box => box.value)"
+    ".filter(text => text.trim().includes('\\n'))"
 )
 
 
@@ -31,23 +36,44 @@ class PageView:
 
 async def view_page(session: Session, origin: str, max_chars: int) -> PageView:
     """The page as text of at most ``max_chars`` characters. Raises EnvironmentFailure if it cannot be read."""
-    tree = parse_aria(await _aria(session))
-    text, refs = render(tree, origin, max_chars, await _typed_lines(session))
+    snapshot, guarded = await _aria(session)
+    tree = _without_secrets(parse_aria(snapshot), guarded)
+    text, refs = render(tree, origin, max_chars, [mask(lines) for lines in await _typed_lines(session)])
     tab = session.tab
-    path = _path(tab.url, origin)
-    notes = [f"note: {' '.join(note.split())}" for note in session.drain_notes()]
-    lines = "\n".join([f"URL: {path}", f"Title: {' '.join(tab.title.split())}", *notes, text])
-    return PageView(lines, path, tab.title, refs)
+    path, title = mask(_path(tab.url, origin)), mask(tab.title)
+    notes = [f"note: {' '.join(mask(note).split())}" for note in session.drain_notes()]
+    lines = "\n".join([f"URL: {path}", f"Title: {' '.join(title.split())}", *notes, text])
+    return PageView(lines, path, title, refs)
+
+
+def _without_secrets(root: Node, guarded: bool) -> Node:
+    """The tree with secrets masked, before any text in it is cut; what was not guarded may hold a password's text."""
+    nodes = [root]
+    for node in nodes:
+        if not guarded and node.role == "textbox" and node.children:
+            node.children = [Node("text", MASK)]
+        node.name, node.url = mask(node.name), mask(node.url)
+        node.attributes = {name: mask(value) for name, value in node.attributes.items()}
+        nodes += node.children
+    return root
 
 
 async def screenshot(session: Session, save: Callable[[bytes], str] | None) -> str:
-    """Save a screenshot and return its hash; "" where none is wanted. Raises EnvironmentFailure."""
-    if save is None:
-        return ""
-    try:
-        return save(await session.page.screenshot())
-    except PlaywrightError as error:
-        raise EnvironmentFailure(f"no screenshot: {error}") from error
+    """Save a screenshot and return its hash; "" where none is wanted. Raises EnvironmentFailure.
+
+    Also "" of a page that shows secrets and changes faster than they can be covered.
+    """
+    for _ in range(ATTEMPTS if save else 0):
+        try:
+            async with covered(session.page, session.tab.cdp):
+                # a caret that is hidden would be hidden by a change of the document
+                png = await session.page.screenshot(caret="initial")
+        except Changed:
+            continue
+        except PlaywrightError as error:
+            raise EnvironmentFailure(f"no screenshot: {error}") from error
+        return save(png) if save else ""
+    return ""
 
 
 async def _typed_lines(session: Session) -> list[str]:
@@ -59,11 +85,18 @@ async def _typed_lines(session: Session) -> list[str]:
     return [value for value in values or [] if isinstance(value, str)]
 
 
-async def _aria(session: Session) -> str:
-    """Playwright's snapshot of the page; taken again if the document was replaced meanwhile."""
+async def _aria(session: Session) -> tuple[str, bool]:
+    """Playwright's snapshot of the page; taken again if the document was replaced meanwhile.
+
+    Also whether all documents in it are those whose password fields were guarded.
+    """
     for attempt in range(ATTEMPTS):
         try:
-            return await session.page.aria_snapshot(mode="ai")
+            await guard(session.page)
+            snapshot = await session.page.aria_snapshot(mode="ai")
+            guarded = await guard(session.page)
+            if guarded or attempt == ATTEMPTS - 1:
+                return snapshot, guarded
         except PlaywrightError as error:
             if attempt == ATTEMPTS - 1 or session.page.is_closed():
                 raise EnvironmentFailure(f"the page cannot be looked at: {error}") from error
