@@ -235,8 +235,8 @@ def _ways(part: str, any_case: bool, long: bool) -> tuple[str, ...]:
     if long and part.isalnum() and part.isascii():
         return tuple(ways)
     percent, entity, escaped = _merged(map(_percent, plain)), _merged(map(_entity, plain)), _merged(map(_escape, plain))
-    ways += [f"%(?:25){{0,4}}(?:{percent})", f"&(?:amp;){{0,4}}(?:{entity})", rf"\\\\{{0,15}}+(?:{escaped})"]
-    return tuple(ways)
+    encoded = [f"%(?:25){{0,4}}(?:{percent})", f"&(?:amp;){{0,4}}(?:{entity})", rf"\\\\{{0,15}}+(?:{escaped})"]
+    return (*encoded, *ways) if part in "%&" else (*ways, *encoded)  # %25 begins with what it stands for
 
 
 def _merged(alternatives: Iterable[str]) -> str:

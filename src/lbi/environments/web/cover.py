@@ -57,8 +57,8 @@ _INSTALL = (
       for (const root of roots()) {
         const sheet = new CSSStyleSheet();
         sheet.replaceSync(`::highlight(${mark}) { color: #000; background-color: #000; text-shadow: none;
-          -webkit-text-fill-color: #000; text-decoration: none; }` + (root === document && boxes.length ?
-          `:root::after { all: initial !important; content: "" !important; display: block !important;
+          -webkit-text-fill-color: #000; text-decoration: none; }` + (boxes.length ?
+          `:root::after, :modal::after, :popover-open::after, :fullscreen::after { all: initial !important; content: "" !important; display: block !important;
             position: fixed !important; inset: 0 !important; z-index: 2147483647 !important;
             pointer-events: none !important; background: ${boxes.join(',')} !important; }` : '') +
           [...hidden].filter(field => field.getRootNode() === root).map(field =>
