@@ -26,7 +26,7 @@ T = TypeVar("T")
 MASK = "••••"
 #: characters of the shortest value that is masked: fewer stand in ordinary text all the time
 SHORTEST = 4
-#: from this length on a value is recognised in other capitals too
+#: from this length on a value is recognised in other capitals too, if it is nothing but letters
 _ANY_CASE = 8
 #: characters up to which every letter is recognised encoded; of longer values only what encoders do encode
 _LONG = 160
@@ -199,7 +199,8 @@ def _expression(values: Iterable[str]) -> re.Pattern[str]:
     """One alternation by first characters, which `re` scans for before it tries anything; the longest value first."""
     after: dict[str, list[str]] = defaultdict(list)
     for value in sorted(values, key=lambda value: (-len(value), value)):
-        for text in dict.fromkeys([value, *(unicodedata.normalize(form, value) for form in _FORMS)]):
+        variants = [value, *(unicodedata.normalize(form, value).strip() for form in _FORMS)]
+        for text in dict.fromkeys(variant for variant in variants if len(variant) >= SHORTEST):
             for first, rest in _spelled(text):
                 after[first].append(rest)
         for first, rest in _whole(value.encode()):
@@ -209,7 +210,7 @@ def _expression(values: Iterable[str]) -> re.Pattern[str]:
 
 def _spelled(text: str) -> Iterable[tuple[str, str]]:
     """(first character, expression for the rest) for each way to write the first character of a text."""
-    any_case, long = len(text) >= _ANY_CASE, len(text) > _LONG
+    any_case, long = len(text) >= _ANY_CASE or not text.isalpha(), len(text) > _LONG
     first, *others = [part for part in re.split(r"(\s+)|(?<=.)(?=.)", text, flags=re.DOTALL) if part]
     rest = "".join(f"(?:{'|'.join(_ways(part, any_case, long))})" for part in others)
     by_first: dict[str, list[str]] = defaultdict(list)
@@ -292,7 +293,7 @@ def _names() -> dict[str, tuple[str, ...]]:
 
 #: any blanks for any others, as pages fold them and encoders write them
 _BLANK = (
-    r"\s|\+|%(?:25){0,4}(?:20|0[9aAdD]|[cC]2%(?:25){0,4}[aA]0)|&(?:amp;){0,4}(?:nbsp;|Tab;|NewLine;|#0{0,6}(?:32|9|10|13|160);"
+    r"\s|\+|%(?:25){0,4}(?:20|2[bB]|0[9aAdD]|[cC]2%(?:25){0,4}[aA]0)|&(?:amp;){0,4}(?:nbsp;|Tab;|NewLine;|#0{0,6}(?:32|9|10|13|160);"
     r"|#[xX]0{0,6}(?:20|9|[aAdD]|[aA]0);)|\\{1,16}+(?:[nrt ]|u00(?:20|09|0[aAdD]|[aA]0)|x(?:20|09|0[aAdD]|[aA]0))"
 )
 _BLANKS = (f"(?:{_BLANK}){{1,40}}",)
@@ -304,7 +305,7 @@ _WRAP = r"[\s\\nrt]{0,4}"
 def _whole(data: bytes) -> Iterable[tuple[str, str]]:
     """(first character, expression for the rest) of encodings of several bytes at once: Base64 and hexadecimal."""
     for text in dict.fromkeys(_base64_cores(data)):
-        if len(text) >= SHORTEST:
+        if len(text.rstrip("=")) >= SHORTEST:
             yield from _joined(text)
     digits = data.hex()
     for first in dict.fromkeys([digits[0], digits[0].upper()]):
@@ -317,7 +318,7 @@ def _base64_cores(data: bytes) -> Iterable[str]:
         encoded = b64encode(bytes(offset) + data).decode().rstrip("=")
         whole = (offset + len(data)) * 8 // 6  # characters all of whose bits are known from the left
         first = -(-offset * 8 // 6)
-        yield encoded[first:]  # where nothing follows
+        yield encoded[first:] + "="  # where nothing follows
         yield encoded[first:whole]
 
 
@@ -331,6 +332,7 @@ def _joined(text: str) -> Iterable[tuple[str, str]]:
 
 
 _BASE64 = {
-    "+": (r"\+", "-", r"%(?:25){0,4}2[bB]", r"\\{1,16}+u002[bB]", "&(?:#(?:43|[xX]2[bB])|plus);"),
-    "/": ("/", "_", r"%(?:25){0,4}2[fF]", r"\\{1,16}+(?:/|u002[fF])", "&(?:#(?:47|[xX]2[fF])|sol);"),
+    "=": ("={0,2}",),
+    "+": (r"\+", "-", r"%(?:25){0,4}2[bB]", r"\\\\{0,15}+u002[bB]", "&(?:#(?:43|[xX]2[bB])|plus);"),
+    "/": ("/", "_", r"%(?:25){0,4}2[fF]", r"\\\\{0,15}+(?:/|u002[fF])", "&(?:#(?:47|[xX]2[fF])|sol);"),
 }

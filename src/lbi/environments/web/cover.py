@@ -56,17 +56,20 @@ _INSTALL = (
       const hidden = new Set(those.map(at => fields[at]));
       for (const root of roots()) {
         const sheet = new CSSStyleSheet();
-        sheet.replaceSync(`::highlight(${mark}) { color: #000; background-color: #000; text-shadow: none;
-          -webkit-text-fill-color: #000; text-decoration: none; }` + (boxes.length ?
-          `:root::after, :modal::after, :popover-open::after, :fullscreen::after { all: initial !important; content: "" !important; display: block !important;
-            position: fixed !important; inset: 0 !important; z-index: 2147483647 !important;
-            pointer-events: none !important; background: ${boxes.join(',')} !important; }` : '') +
-          [...hidden].filter(field => field.getRootNode() === root).map(field =>
-            `${path(field)} { -webkit-text-security: square !important; }`).join(''));
+        const rules = [`::highlight(${mark}) { color: #000; background-color: #000; text-shadow: none;
+          -webkit-text-fill-color: #000; text-decoration: none; }`];
+        if (boxes.length) rules.push(`:root::after, :modal::after, :popover-open::after, :fullscreen::after {
+          all: initial !important; content: "" !important; display: block !important; position: fixed !important;
+          inset: 0 !important; z-index: 2147483647 !important; pointer-events: none !important;
+          background: ${boxes.join(',')} !important; }`);
+        for (const field of hidden)
+          if (field.getRootNode() === root) rules.push(`${path(field)} { -webkit-text-security: square !important; }`);
+        sheet.replaceSync(rules.join(' '));
         root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet];
         sheets.push([root, sheet]);
       }
       CSS.highlights.set(mark, new Highlight(...ranges));
+      return true;
     },
     uncover() {
       for (const [root, sheet] of sheets)
@@ -103,7 +106,7 @@ async def covered(page: Page, cdp: CDPSession) -> AsyncIterator[None]:
     finally:
         for frame in frames:
             await frame.evaluate("lbi.uncover()")
-    if again != hidden or len(frames) != len(await _frames(page, cdp)):
+    if None in hidden or again != hidden or len(frames) != len(await _frames(page, cdp)):
         raise Changed
 
 
@@ -119,7 +122,10 @@ class _CoveredFrame:
         return None
 
     async def matches(self) -> tuple[list[str], int] | None:
-        """The texts with secrets in them, and how many fields are covered: what has to be the same afterwards."""
+        """The texts with secrets in them, and how many fields are covered: what has to be the same afterwards.
+
+        None if the document cannot be read, as one that was replaced.
+        """
         found = await self._found()
         return found and (found[2], len(found[1]))
 
@@ -127,9 +133,10 @@ class _CoveredFrame:
         found = await self._found()
         if found is None:
             return None
-        if found[0] or found[1]:
-            await self.evaluate(f"lbi.cover({json.dumps(found[0])}, {json.dumps(found[1])})")
-        return found[2], len(found[1])
+        done = not (found[0] or found[1]) or await self.evaluate(
+            f"lbi.cover({json.dumps(found[0])}, {json.dumps(found[1])})"
+        )
+        return (found[2], len(found[1])) if done else None
 
     async def _found(self) -> tuple[list[int], list[int], list[str]] | None:
         """Numbers of the text nodes and of the fields to cover, and the texts."""
