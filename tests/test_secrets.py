@@ -18,7 +18,6 @@ from rich.console import Console
 import lbi
 from lbi.cli import FOLDER
 from lbi.cli.errors import explained
-from lbi.cli.run import _MaskingFormatter
 from lbi.config import resolve
 from lbi.environments.web.application import Application
 from lbi.environments.web.login import LogIn
@@ -28,6 +27,7 @@ from lbi.models.providers.scripted import Scripted
 from lbi.models.registry import open_model
 from lbi.models.testing.model_server import Answer, ModelServer
 from lbi.monitoring import terminal
+from lbi.monitoring.logs import MaskingFormatter
 from lbi.prompts import render
 from lbi.protocols import Fields, Message, Reply, Request
 from lbi.records import Action, Document, Observation, Step, Task, Trajectory, Usage, digest_of
@@ -197,7 +197,7 @@ def test_nothing_shown_holds_a_secret(capsys: pytest.CaptureFixture[str], tmp_pa
     console.width = 20  # the secret is longer than what is left of its line
     console.print(f"the password is {SECRET}", markup=False)
     record = logging.LogRecord("x", logging.WARNING, "f", 1, "cannot use %s", (SECRET,), None)
-    lines = [capsys.readouterr().out, console.file.getvalue(), _MaskingFormatter("%(message)s").format(record)]
+    lines = [capsys.readouterr().out, console.file.getvalue(), MaskingFormatter("%(message)s").format(record)]
     token = FOLDER.set(tmp_path)
     try:
         raise ZeroDivisionError(f"divided by {SECRET}")

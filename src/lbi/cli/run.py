@@ -20,6 +20,7 @@ from lbi.config import Config
 from lbi.context import RunOutcome
 from lbi.errors import UserError
 from lbi.monitoring import terminal
+from lbi.monitoring.logs import MaskingFormatter
 from lbi.monitoring.progress import STYLES, Progress, ProgressStyle
 from lbi.monitoring.telemetry import open_telemetry
 from lbi.monitoring.terminal import say
@@ -27,7 +28,6 @@ from lbi.pipeline import Only
 from lbi.pipeline import run as run_pipeline
 from lbi.storage.database import address
 from lbi.storage.run_folder import RunFolder
-from lbi.storage.secrets import mask
 
 __all__ = ["OutputOptions", "RunOptions", "run"]
 
@@ -96,13 +96,8 @@ def _keep_log(out: Path) -> None:
     with contextlib.suppress(OSError):  # the run folder's own complaint says more
         out.mkdir(parents=True, exist_ok=True)
         file = logging.FileHandler(out / "run.log", delay=True)
-        file.setFormatter(_MaskingFormatter("%(asctime)s %(name)s: %(message)s"))
+        file.setFormatter(MaskingFormatter("%(asctime)s %(name)s: %(message)s"))
         logging.basicConfig(handlers=[file], level=logging.WARNING)
-
-
-class _MaskingFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return mask(super().format(record))
 
 
 def _copy_examples(source: Path, out: Path) -> None:

@@ -35,6 +35,8 @@ _WITHIN = 12  # characters of a line of a value that is a secret by itself
 #: variables that hold secrets whoever reads them; an ordinary word, or a path, is none
 _NAMES = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL", re.IGNORECASE)
 _NO_SECRET = re.compile(r"[A-Za-z]+|[/~.].*|.{0,7}|\d{1,9}", re.DOTALL)
+#: variables that hold no secret even where an application names them: a home folder is part of most paths
+_PLAIN = re.compile(r"HOME|PWD|PATH|TMPDIR|LANG|LC_\w+|TZ|XDG_\w+")
 _HEADERS = re.compile(r"OTEL_EXPORTER_OTLP\w*_HEADERS")
 #: fields of records that hold words of ours, and names by which records find each other
 _OURS = frozenset({"kind", "stop", "tier", "fault", "filter", "arm", "environment", "agent", "task", "category"})
@@ -46,9 +48,10 @@ _short: dict[str, None] = {}  # variables whose values are too short
 _pattern: re.Pattern[str] | None = None
 
 
-def from_environ(name: str, default: str = "") -> str:
-    """The value of a variable, which is kept out of everything from now on."""
-    return learn(os.environ.get(name, default), name)
+def from_environ(name: str) -> str:
+    """The value of a variable, which is kept out of everything from now on; "" if it is not set."""
+    value = os.environ.get(name, "")
+    return value if _PLAIN.fullmatch(name) else learn(value, name)
 
 
 def learn(value: str, name: str = "") -> str:

@@ -183,7 +183,10 @@ def expand(text: str, application: Application, written: Callable[[str], str] = 
 def learn_secrets(application: Application) -> None:
     """Every ``${NAME}`` of the log-in is a secret, also where its value stands in the application's own file."""
     for name in _SECRET.findall(application.login.model_dump_json()):
-        learn(expand(f"${{{name}}}", application), name)
+        if name in application.environ:
+            learn(expand(f"${{{name}}}", application), name)
+        else:
+            expand(f"${{{name}}}", application)  # which learns what comes from the environment
 
 
 def _anchored(application: Application) -> Application:

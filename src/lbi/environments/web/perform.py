@@ -15,6 +15,7 @@ from lbi.environments.web.session import Session
 from lbi.errors import EnvironmentFailure
 from lbi.observations.parse import TICKS, Element
 from lbi.observations.parse import Page as ObservedPage
+from lbi.storage.secrets import MASK, mask
 
 ELEMENT_MS = 4000  # in which an element must become ready for an action
 
@@ -165,6 +166,12 @@ async def _select(locator: Locator, value: str, element: Element) -> None:
     if not wanted and not shortened:
         known = ", ".join(f'"{option}"' for option in element.options[:20])
         raise ActionRefused(f'"{value}" is no option of {element.role} "{element.name}"; there are: {known}')
+    if MASK in value:  # the option shows a secret, and the agent was not told it
+        labels = await locator.evaluate("list => [...list.options].map(option => option.label)", timeout=ELEMENT_MS)
+        hidden = [at for at, label in enumerate(labels) if mask(" ".join(label.split())) == value]
+        if hidden:
+            await locator.select_option(index=hidden[0], timeout=ELEMENT_MS, no_wait_after=True)
+            return
     await locator.select_option(label=wanted[0] if wanted else value, timeout=ELEMENT_MS, no_wait_after=True)
 
 
