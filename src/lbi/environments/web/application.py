@@ -180,13 +180,16 @@ def expand(text: str, application: Application, written: Callable[[str], str] = 
     return _SECRET.sub(value_of, text)
 
 
-def learn_secrets(application: Application) -> None:
-    """Every ``${NAME}`` of the log-in is a secret, also where its value stands in the application's own file."""
-    for name in _SECRET.findall(application.login.model_dump_json()):
-        if name in application.environ:
-            learn(expand(f"${{{name}}}", application), name)
-        else:
-            expand(f"${{{name}}}", application)  # which learns what comes from the environment
+def secrets_of(application: Application) -> tuple[str, ...]:
+    """The values of every ``${NAME}`` of the log-in, longest first; they are masked wherever they appear.
+
+    Also where a value stands in the application's own file.
+    """
+    login = application.login.model_dump_json()
+    values = {name: expand(f"${{{name}}}", application) for name in _SECRET.findall(login)}
+    for name in values.keys() & application.environ.keys():
+        learn(values[name], name)
+    return tuple(sorted(filter(None, set(values.values())), key=len, reverse=True))
 
 
 def _anchored(application: Application) -> Application:

@@ -143,7 +143,6 @@ class SharedBrowser:
                 driver, self._driver = self._driver, None
                 await _stop(driver)
         self._driver = await _start()
-        await register(self._driver)
         return await self._launch(self._driver)
 
     async def _launch(self, driver: Playwright) -> Browser:
@@ -160,7 +159,9 @@ class SharedBrowser:
 
 async def _start() -> Playwright:
     try:
-        return await async_playwright().start()
+        driver = await async_playwright().start()
+        await register(driver)
+        return driver
     except Exception as error:  # a driver that ends meanwhile raises a plain Exception
         raise EnvironmentFailure(f"Playwright's driver does not start: {error}") from error
 

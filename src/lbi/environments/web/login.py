@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lbi.environments.web.application import Application, expand, learn_secrets
+from lbi.environments.web.application import Application, expand, secrets_of
 from lbi.errors import UserError
 from lbi.storage import secrets
 
@@ -23,7 +23,7 @@ class LogIn:
     def __init__(self, application: Application) -> None:
         login = application.login
         self.headers = {name: expand(value, application) for name, value in login.headers.items()}
-        learn_secrets(application)
+        secrets_of(application)
         secrets.learn_address(application.base_url)
         self.url = ""
         self.steps: tuple[str, ...] = ()
