@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from lbi.models.registry import FORBID_VARIABLE, paid_requests_forbidden
+from lbi.storage import secrets
 
 # how long an example takes says something of the machine's load, nothing of the code
 settings.register_profile("lbi", deadline=None)
@@ -27,6 +28,13 @@ def offline() -> Iterator[None]:
             patch.delenv(variable, raising=False)
         _keep_sockets_local(patch)
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_secrets() -> Iterator[None]:
+    """What one test keeps secret is an ordinary word in the next."""
+    yield
+    secrets.forget()
 
 
 def _keep_sockets_local(patch: pytest.MonkeyPatch) -> None:

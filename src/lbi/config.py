@@ -19,6 +19,7 @@ from lbi.errors import UserError, UserErrors
 from lbi.models.pricing import Price
 from lbi.protocols import PARTS_OF_A_RUN, Part, PromptLimits
 from lbi.storage.names import address_problem, name_problem
+from lbi.storage.secrets import learn_addresses_in
 from lbi.storage.toml import LONGEST, TomlError, parse_toml
 
 Data = Literal["none", "forward", "backward", "composed", "shuffled"]
@@ -290,6 +291,7 @@ def resolve(
         _put(raw, dotted, value, where)
     if base is not None:
         anchor(raw, base)
+    learn_addresses_in(raw)
     try:
         return Config.model_validate(raw)
     except ValidationError as error:

@@ -31,6 +31,7 @@ from lbi.monitoring.utilisation import Share, Utilisation
 from lbi.protocols import Environments, Model
 from lbi.records import Result, UsedModel
 from lbi.report import write_report
+from lbi.storage import secrets
 from lbi.storage.leases import Leases, WorkKey
 from lbi.storage.run_folder import RunFolder
 
@@ -245,6 +246,8 @@ async def open_context(
         )
         try:
             context.check_models()
+            for line in secrets.warnings():
+                shown.say(line)
             with contextlib.ExitStack() as cut_short:
                 cut_short.callback(_report_what_there_is, context)
                 with used(telemetry or Nowhere()), span("run", {RUN: config.name}):

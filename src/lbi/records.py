@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
@@ -21,8 +21,19 @@ Fault = Literal["", "model", "environment", "harness"]
 TIERS: tuple[Tier, ...] = ("unverified", "committee", "replayed", "checked")
 
 
+#: masks the secrets in a value; none are known at first
+_masked: Callable[[Any], Any] | None = None
+
+
+def keep_out_of_ids(masked: Callable[[Any], Any] | None) -> None:
+    """What masks secrets (lbi.storage.secrets): no hash is made of one, so that none can be guessed from it."""
+    global _masked
+    _masked = masked
+
+
 def digest_of(value: Any) -> str:
-    """64-bit hash of a value that JSON can represent, as 16 hex digits."""
+    """64-bit hash of a value that JSON can represent, without any secret in it, as 16 hex digits."""
+    value = _masked(value) if _masked else value
     canonical = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
     return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
 

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import functools
+import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -112,7 +114,13 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
-) -> None: ...
+) -> None:
+    from lbi.monitoring.logs import MaskingFormatter
+    from lbi.storage.secrets import learn_usual
+
+    learn_usual(os.environ)
+    if logging.lastResort is not None:  # what nobody keeps goes to the terminal
+        logging.lastResort.setFormatter(MaskingFormatter("%(message)s"))
 
 
 Config = Annotated[

@@ -22,6 +22,7 @@ from lbi.export.splits import root_of, sides_of
 from lbi.export.turns import SIDES, Side, TrainingExample, Turn, turns_of
 from lbi.records import Record
 from lbi.storage.files import write_atomically
+from lbi.storage.secrets import masked
 
 MAX_CHARS = 32_000  # of prompt and completion together: about the paper's 8,192 tokens
 
@@ -153,7 +154,7 @@ def _write(turns: Iterable[Turn], exporter: Exporter, out: Path, tally: _Tally) 
                 sinks[side] = exporter.open_sink(parts[side])
                 stack.callback(sinks[side].close)
             for turn in turns:
-                sinks[turn.side].put(exporter.row(turn))
+                sinks[turn.side].put(masked(exporter.row(turn)))
                 tally.add(turn)
         if not tally.rows:
             raise UserError(f"nothing to export: no example has a step to learn from ({_summary(tally.left_out)})")

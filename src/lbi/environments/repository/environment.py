@@ -122,7 +122,7 @@ class RepositoryEnvironment:
         if task.name not in self._environments.catalog.instances:
             raise ScoreError(f"task {task.name or task.id} is of no instance of {self.name}")
         try:
-            patch = await self.submission()
+            patch = await self._require_shell().sandbox.diff()
         except TooLarge as large:  # or whoever leaves too much would not be scored at all
             return 0.0, f"no patch could be made of what was changed: {large}"
         if not patch:

@@ -24,6 +24,7 @@ from lbi.records import Action, Check, Observation, Task, digest_of, sound
 from lbi.sandbox.backends import open_sandbox
 from lbi.sandbox.protocol import Completed, Sandbox, SandboxLimits
 from lbi.sandbox.supervisor.bounds import LONGEST_PATH, LOOKING, TooLarge
+from lbi.storage.secrets import mask
 
 MAX_CHARS = 10_000
 TOO_LARGE = digest_of("too large")  # stands for the state of files that exceed a bound
@@ -190,7 +191,9 @@ class ShellEnvironment:
         except TooLarge as large:
             # nothing more is known of the files than that
             digest, error = TOO_LARGE, "; ".join(filter(None, (error, f"{large}; remove what is not needed")))
-        self._last = Observation(text=sound(shown), url=sound(self._folder), digest=digest, error=error)
+        self._last = Observation(
+            text=mask(sound(shown)), url=mask(sound(self._folder)), digest=digest, error=mask(error)
+        )
         return self._last
 
     def _refuse(self, action: Action, error: str) -> Outcome:

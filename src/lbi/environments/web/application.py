@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from lbi.documents.corpus import DocumentSource
 from lbi.errors import UserError
 from lbi.records import digest_of
+from lbi.storage.secrets import from_environ, learn, learn_address
 from lbi.storage.toml import TomlError, parse_toml
 
 _SECRET = re.compile(r"\$\{(\w+)\}")
@@ -153,6 +155,7 @@ def load_application(name_or_path: str | Path) -> Application:
 
 def unmanaged(base_url: str, start_url: str = "/") -> Application:
     """An application that somebody else runs at ``base_url``."""
+    learn_address(base_url)
     host = re.sub(r"[^a-z0-9.-]+", "-", base_url.split("://")[-1].lower()).strip("-.")
     try:
         return Application(name=host or "site", base_url=base_url, start_url=start_url)
@@ -160,25 +163,33 @@ def unmanaged(base_url: str, start_url: str = "/") -> Application:
         raise UserError(f"{base_url}: {_explain(error)}") from None
 
 
-def expand(text: str, application: Application) -> str:
-    """Fill in ``${NAME}`` from the application's own variables, or else from ours. Raises UserError if unset."""
+def expand(text: str, application: Application, written: Callable[[str], str] = str) -> str:
+    """Fill in ``${NAME}`` from the application's own variables, or else from ours. Raises UserError if unset.
+
+    ``written`` is how a value is written where it stands.
+    """
 
     def value_of(match: re.Match[str]) -> str:
         value = application.environ.get(match[1], "")
         if not value or _SECRET.search(value):  # NAME = "${NAME}" passes one of ours on
-            value = os.environ.get(_SECRET.sub(r"\1", value) or match[1], "")
+            value = from_environ(_SECRET.sub(r"\1", value) or match[1])
         if not value:
             raise UserError(f"{application.name}: ${{{match[1]}}} is used but not set; set the variable {match[1]}")
-        return value
+        return written(value)
 
     return _SECRET.sub(value_of, text)
 
 
 def secrets_of(application: Application) -> tuple[str, ...]:
-    """The values of every ``${NAME}`` of the log-in, longest first; they are masked wherever they appear."""
+    """The values of every ``${NAME}`` of the log-in, longest first; they are masked wherever they appear.
+
+    Also where a value stands in the application's own file.
+    """
     login = application.login.model_dump_json()
-    values = {expand(f"${{{name}}}", application) for name in _SECRET.findall(login)}
-    return tuple(sorted(filter(None, values), key=len, reverse=True))
+    values = {name: expand(f"${{{name}}}", application) for name in _SECRET.findall(login)}
+    for name in values.keys() & application.environ.keys():
+        learn(values[name], name)
+    return tuple(sorted(filter(None, set(values.values())), key=len, reverse=True))
 
 
 def _anchored(application: Application) -> Application:

@@ -33,6 +33,7 @@ from lbi.observations.parse import Element, Page, parse_observation
 from lbi.observations.tree import Node
 from lbi.protocols import CallTimeouts, Outcome
 from lbi.records import Action, Observation, Task, sound
+from lbi.storage.secrets import mask
 from lbi.storage.tempdirs import OwnFolder, remove_leftovers
 
 VIEWPORT = {"width": 1280, "height": 900}
@@ -180,7 +181,7 @@ class WebEnvironment:
 
     async def snapshot(self) -> tuple[str, str]:
         """(token of the application's state, open page). What the page holds unsaved is not part of it."""
-        return await self._backend.snapshot(), self._last.url
+        return await self._backend.snapshot(), self._require_session().tab.url
 
     async def restore(self, token: tuple[str, str]) -> Observation:
         await self._backend.restore(token[0])
@@ -332,14 +333,14 @@ class WebEnvironment:
             url=self._masked(view.path),
             title=self._masked(view.title),
             digest=await asyncio.to_thread(self._backend.digest),
-            error=error,
+            error=self._masked(error),
             image="" if session.dialog else await screenshot(session, self._environments.save_image),
         )
         return self._last
 
     def _refuse(self, action: Action, error: str) -> Outcome:
         """Nothing was done: the last observation again, with the reason."""
-        self._last = self._last.model_copy(update={"error": error})
+        self._last = self._last.model_copy(update={"error": self._masked(error)})
         return Outcome(action=action, observation=self._last)
 
     def _action(self, text: str, call: Call, element: Element | None, onto: Element | None) -> Action:
@@ -359,7 +360,7 @@ class WebEnvironment:
 
     def _masked(self, text: str) -> str:
         """Text of a page or an action as it may be shown and stored: valid Unicode, and without secrets."""
-        return self._environments.login.mask(sound(text))
+        return mask(sound(text))
 
 
 @contextlib.contextmanager

@@ -15,6 +15,8 @@ from lbi.environments.web.actions import Call
 from lbi.environments.web.look import ask, handle_of
 from lbi.environments.web.session import Session
 from lbi.observations.parse import TICKS, Element
+from lbi.observations.tree import fold
+from lbi.storage.secrets import MASK, mask
 
 ELEMENT_MS = 4000  # in which an element must become ready for an action
 TYPED_BY_KEYS = 200  # characters; a longer text is put into a field at once, but for its last character
@@ -150,13 +152,17 @@ class Hand:
                 raise ActionRefused(f"{_named(element)} has no options")
             raise ActionRefused(f"{_named(element)} is no plain list: click it, or fill it, and click an option")
         handle = await self._handle(element, "element")
-        labels = [label for label in labels if label] or []
+        labels = [label for label in labels if label]
+        if any(MASK in label for label in labels):  # an option shows a secret, and the agent was not told it
+            real = await handle.evaluate("list => [...list.options].map(option => option.label || option.text)")
+            shown = {mask(fold(label)): fold(label) for label in real}
+            labels = [shown.get(label, label) for label in labels]
         exactly = len(labels) != 1 or not element.multiple
         found = await handle.evaluate(_CHOOSE, [labels, exactly])
         if disabled := found.get("disabled"):
             raise ActionRefused(f'the option "{disabled}" of {_named(element)} is disabled')
         if found["missing"]:
-            known = ", ".join(f'"{option}"' for option in found["known"])
+            known = ", ".join(f'"{mask(option)}"' for option in found["known"])
             raise ActionRefused(f'"{found["missing"][0]}" is no option of {_named(element)}; there are: {known}')
         await handle.select_option(index=found["chosen"], timeout=ELEMENT_MS, no_wait_after=True)
 

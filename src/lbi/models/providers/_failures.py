@@ -10,6 +10,7 @@ from typing import Any
 
 from lbi.errors import FailureKind, ModelBusy, ModelError
 from lbi.models.providers._left import left
+from lbi.storage.secrets import mask
 
 _TOO_LONG = (
     "context_length_exceeded",
@@ -48,11 +49,11 @@ _ADVICE = {
 }
 
 
-def failure(status: int, body: Any, headers: Mapping[str, str], name: str, key: str) -> ModelError:
+def failure(status: int, body: Any, headers: Mapping[str, str], name: str) -> ModelError:
     """The failure that an HTTP status, and the JSON or text that came with it, stand for."""
     kind = _kind(status, _all_texts(body))
     cause = f"{_ADVICE[kind]}, HTTP {status}" if kind in _ADVICE else f"HTTP {status}"
-    stated = _message(body, key)
+    stated = _message(body)
     parameter = _parameter(body)
     if parameter and parameter not in stated:
         stated = f"{stated}; parameter: {parameter}"
@@ -62,15 +63,15 @@ def failure(status: int, body: Any, headers: Mapping[str, str], name: str, key: 
     return ModelError(message, kind=kind)
 
 
-def failure_inside(body: Mapping[str, Any], headers: Mapping[str, str], name: str, key: str) -> ModelError | None:
+def failure_inside(body: Mapping[str, Any], headers: Mapping[str, str], name: str) -> ModelError | None:
     """An error that came with status 200, as routers pass on those of the servers behind them."""
     error = body.get("error")
     if not error:
         return None
     code = error.get("code") if isinstance(error, dict) else None
     if isinstance(code, int) and 400 <= code < 600:
-        return failure(code, body, headers, name, key)
-    message = f"{name}: malformed: the reply holds an error instead of an answer ({_message(body, key)})"
+        return failure(code, body, headers, name)
+    message = f"{name}: malformed: the reply holds an error instead of an answer ({_message(body)})"
     return ModelBusy(message, kind="malformed")
 
 
@@ -106,12 +107,12 @@ def _parameter(body: Any) -> str:
     return named[:60] if isinstance(named, str) else ""
 
 
-def _message(body: Any, key: str) -> str:
+def _message(body: Any) -> str:
     """The message of an error: mostly {"error": {"message"}}, Ollama's {"error"}, FastAPI's {"detail"}."""
     inner = body.get("error") or body.get("message") or body.get("detail") if isinstance(body, dict) else body
     text = inner.get("message") or inner if isinstance(inner, dict) else inner
     message = "" if text is None else " ".join(str(text).split())
-    return (message.replace(key, "***") if len(key) > 8 else message)[:500]
+    return mask(message)[:500]
 
 
 def _retry_after(headers: Mapping[str, str], body: Any) -> float | None:

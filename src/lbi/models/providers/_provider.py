@@ -19,6 +19,7 @@ from lbi.models.schemas import schema_of
 from lbi.prompts import render
 from lbi.protocols import PARTS_OF_A_RUN, Message, PromptLimits, Request
 from lbi.records import Usage
+from lbi.storage.secrets import from_environ, learn_address
 
 T = TypeVar("T")
 
@@ -36,6 +37,7 @@ def located(settings: Settings, variable: str) -> Settings:
     Where they leave it open, replies are structured at the provider's own endpoint: of other servers nothing is known.
     """
     address, limits = settings.base_url or os.environ.get(variable, "").strip(), settings.limits
+    learn_address(address, variable)
     if limits.structured is None:
         limits = limits.model_copy(update={"structured": () if address else PARTS_OF_A_RUN})
     return dataclasses.replace(settings, base_url=address, limits=limits)
@@ -46,7 +48,7 @@ def api_key(provider: str, settings: Settings, *variables: str) -> str:
 
     Raises MissingKey.
     """
-    key = next(filter(None, (os.environ.get(variable, "").strip() for variable in variables)), "")
+    key = next(filter(None, (from_environ(variable).strip() for variable in variables)), "")
     if key:
         return key
     if is_loopback(settings.base_url):

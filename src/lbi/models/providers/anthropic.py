@@ -64,7 +64,7 @@ class Anthropic:
         self.name = f"anthropic:{name}"
         self._model, self._settings = name, settings
         address = (settings.base_url or _URL).rstrip("/").removesuffix("/v1")
-        self._wire = Wire(self.name, address, {"x-api-key": key, "anthropic-version": _VERSION}, settings, key)
+        self._wire = Wire(self.name, address, {"x-api-key": key, "anthropic-version": _VERSION}, settings)
         self._taken, self._structured = Taken(_CHANGES), StructuredReplies(settings.limits)
         self._images = Images(settings, partial(image_tokens, name))
         self.info = ModelInfo(

@@ -61,7 +61,7 @@ class Google:
     def __init__(self, name: str, settings: Settings, key: str) -> None:
         self.name = f"google:{name}"
         self._path, self._settings = f"/models/{name}:generateContent", settings
-        self._wire = Wire(self.name, settings.base_url or _URL, {"x-goog-api-key": key}, settings, key)
+        self._wire = Wire(self.name, settings.base_url or _URL, {"x-goog-api-key": key}, settings)
         self._temperature, self._structured = Temperature(), StructuredReplies(settings.limits)
         self._images = Images(settings, partial(image_tokens, name))
         self.info = ModelInfo(

@@ -93,7 +93,7 @@ class OpenAI:
         self.name = f"openai:{name}"
         self._model, self._settings = name, settings
         headers = {"authorization": f"Bearer {key}"}
-        self._wire = Wire(self.name, settings.base_url or _URL, headers, settings, key)
+        self._wire = Wire(self.name, settings.base_url or _URL, headers, settings)
         self._taken, self._structured = Taken(_CHANGES), StructuredReplies(settings.limits)
         self._images = Images(settings, partial(image_tokens, name))
         self.info = ModelInfo(

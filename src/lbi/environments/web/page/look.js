@@ -221,8 +221,9 @@
   const valueText = element => {
     const tag = tagOf(element);
     if (tag === 'select') return [...element.selectedOptions].map(option => option.label).join(' ');
+    if ((tag === 'textarea' || tag === 'input') && secret(element)) return element.value && SECRET;
     if (tag === 'textarea') return element.value;
-    if (tag === 'input' && !['checkbox', 'radio', 'password', 'file', 'image'].includes(element.type)) return element.value;
+    if (tag === 'input' && !['checkbox', 'radio', 'file', 'image'].includes(element.type)) return element.value;
     return '';
   };
   const INLINE = /^(?:inline|contents|ruby)/;
@@ -416,14 +417,32 @@
 
   const SECRET = '\u2022\u2022\u2022\u2022';
   const wasSecret = new WeakSet(); // fields that hid their text once: a button that shows it does not make it public
-  const secret = element => {
-    if (tagOf(element) !== 'input' && tagOf(element) !== 'textarea') return false;
-    if (element.type === 'password') wasSecret.add(element);
-    if (wasSecret.has(element)) return true;
-    const complete = (attribute(element, 'autocomplete') || '').toLowerCase();
-    if (/(?:current|new)-password|one-time-code|cc-(?:number|csc)/.test(complete)) return true;
+  const noticed = changes => {
+    for (const {target, oldValue} of changes) if ((oldValue || '').toLowerCase() === 'password') wasSecret.add(target);
+  };
+  const typeWatch = new MutationObserver(noticed);
+  const watchTypes = root => typeWatch.observe(root, {subtree: true, attributeFilter: ['type'], attributeOldValue: true});
+  watchTypes(document);
+  const attach = Element.prototype.attachShadow;
+  Element.prototype.attachShadow = function (options) {
+    const root = attach.call(this, options);
+    watchTypes(root);
+    return root;
+  };
+  const veiled = element => {
     const security = getComputedStyle(element).webkitTextSecurity;
     return !!security && security !== 'none';
+  };
+  // the same rule as in password_fields.py, which is for pictures
+  const secret = field => {
+    if (tagOf(field) !== 'input' && tagOf(field) !== 'textarea') return veiled(field);
+    const type = (field.type || '').toLowerCase();
+    if (type === 'password') wasSecret.add(field);
+    noticed(typeWatch.takeRecords());
+    const names = `${attribute(field, 'name') || ''} ${attribute(field, 'id') || ''}`;
+    const named = type === 'text' && /pass(word|wd|phrase|code)|(^|[^a-z])pwd([^a-z]|$)/i.test(names);
+    return wasSecret.has(field) || named || veiled(field)
+      || /(^|\s)((current|new)-password|one-time-code)(\s|$)/i.test(attribute(field, 'autocomplete') || '');
   };
   const editorText = element => {
     let text = element.innerText || '';
@@ -481,7 +500,7 @@
         out.v = tag === 'progress' && !element.hasAttribute('value') ? '' : String(element.value);
         out.g = [tag === 'meter' ? String(element.min) : '0', String(element.max)];
       } else if (element.isContentEditable) {
-        out.v = editorText(element);
+        out.v = veiled(element) && editorText(element) ? SECRET : editorText(element);
       } else {
         const now = attribute(element, 'aria-valuetext') || attribute(element, 'aria-valuenow');
         if (now !== null && now !== '') {
@@ -541,6 +560,7 @@
         const text = node.data;
         if (!text) return null;
         if (above.muted) return null;
+        if (above.veiled && /\S/.test(text)) return SECRET;
         return above.invisible ? null : text.replace(/\s+/g, ' ');
       }
       if (node.nodeType !== 1) return null;
@@ -645,6 +665,7 @@
       const below = {
         hand: hand && (above.hand || wants || page || tag === 'label'), control: above.control || (isControl && !FIELDS.has(role)),
         muted: muted && !wants, inert, invisible,
+        veiled: style.webkitTextSecurity !== undefined && style.webkitTextSecurity !== 'none',
         hover: above.hover || hoverable,
       };
       const out = {r: role === 'none' ? 'generic' : role};
