@@ -21,7 +21,7 @@ from lbi.environments.web.application import Application, load_application, unma
 from lbi.environments.web.backend import Backend, ManagedApplication, RemoteBackend
 from lbi.environments.web.browser import SharedBrowser, is_loopback
 from lbi.environments.web.checks import evaluate
-from lbi.environments.web.hand import ActionRefused, TimedOut
+from lbi.environments.web.hand import ActionRefused, Gone, TimedOut
 from lbi.environments.web.login import LogIn
 from lbi.environments.web.look import Look
 from lbi.environments.web.observe import ANSWER, CANCEL, OK, screenshot, view_page
@@ -38,6 +38,7 @@ from lbi.storage.tempdirs import OwnFolder, remove_leftovers
 
 VIEWPORT = {"width": 1280, "height": 900}
 MAX_CHARS = 12_000
+AGAIN = 3  # times that an element which was rendered anew is looked for again
 SERVER_EXIT_TENTHS = 5  # tenths of a second to wait for a failing server to end, so that its own error is reported
 
 
@@ -283,7 +284,7 @@ class WebEnvironment:
         before = session.page.url
         session.refused = error = ""
         try:
-            note = await session.unless_asked(perform(session, call, element, onto, self._look, self._refs))
+            note = await self._perform(session, call, element, onto)
             session.notes += [note] if note else []
         except DialogOpened:
             return await self._observe()
@@ -296,6 +297,23 @@ class WebEnvironment:
         await session.settle()
         error = await self._undo_forbidden_navigation(session, before) or error
         return await self._observe(error)
+
+    async def _perform(self, session: Session, call: Call, element: Element | None, onto: Element | None) -> str:
+        """Carry out an action; an element that was rendered anew meanwhile is found again by role, name and place."""
+        seen, refs, target, other = self._look, self._refs, element, onto
+        for attempt in range(AGAIN + 1):
+            try:
+                return await session.unless_asked(perform(session, call, target, other, seen, refs))
+            except Gone as gone:
+                notes = list(session.notes)
+                view = await view_page(session, self._rules.origin, self._environments.max_chars)
+                session.notes = notes
+                page = parse_observation(view.text)
+                target, other = (page.find(one.role, one.name, one.nth) if one else None for one in (element, onto))
+                if attempt == AGAIN or (element and not target) or (onto and not other):
+                    raise gone from None
+                seen, refs = view.look, view.refs
+        raise AssertionError
 
     async def _raise_if_server_died(self) -> None:
         """If the server is what failed, raise its own failure, which says more; it may be ending just now."""

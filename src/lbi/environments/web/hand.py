@@ -44,6 +44,10 @@ class ActionRefused(Exception):
     """The action could not be carried out; the message is for the model."""
 
 
+class Gone(ActionRefused):
+    """The element is no longer on the page, as one that was rendered anew."""
+
+
 class TimedOut(ActionRefused):
     """The page was not ready for the action in time, by its own design or on a busy machine."""
 
@@ -130,7 +134,7 @@ class Hand:
             key = f"{key.partition(':')[0]}:{facts['inner']}"
             facts = await ask(self._frames, key, "facts", text)
         if facts.get("gone"):
-            raise ActionRefused(f"{_named(element)} is gone from the page")
+            raise Gone(f"{_named(element)} is gone from the page")
         writable = (
             facts["editable"]
             or facts["tag"] == "textarea"
@@ -218,7 +222,7 @@ class Hand:
             await asyncio.sleep(0.05)
             at = await ask(self._frames, self._key(element), "aim")
         if at.get("gone"):
-            raise ActionRefused(f"{_named(element)} is gone from the page")
+            raise Gone(f"{_named(element)} is gone from the page")
         if "covered" in at:
             by = f": {at['covered']}" if at["covered"] else ""
             raise TimedOut(f"{_named(element)} is covered by something else{by}")
@@ -233,12 +237,12 @@ class Hand:
             else:
                 raise
         if handle is None:
-            raise ActionRefused(f"{_named(element)} is gone from the page")
+            raise Gone(f"{_named(element)} is gone from the page")
         return handle
 
     def _key(self, element: Element) -> str:
         if element.ref not in self._refs:
-            raise ActionRefused(f"{_named(element)} is gone from the page")
+            raise Gone(f"{_named(element)} is gone from the page")
         return self._refs[element.ref]
 
 

@@ -13,7 +13,7 @@ from playwright.async_api import Page
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from lbi.environments.web.actions import Call, Target
-from lbi.environments.web.hand import ActionRefused, Hand, TimedOut
+from lbi.environments.web.hand import ActionRefused, Gone, Hand, TimedOut
 from lbi.environments.web.look import Look
 from lbi.environments.web.session import Session
 from lbi.environments.web.settle import WAIT
@@ -94,7 +94,8 @@ async def perform(
     except PlaywrightError as error:
         if _is_fatal(str(error)):
             raise EnvironmentFailure(f"the browser failed: {error}") from error
-        raise ActionRefused(_why_not(call, element, str(error))) from None
+        gone = "not attached to the DOM" in str(error)
+        raise (Gone if gone else ActionRefused)(_why_not(call, element, str(error))) from None
 
 
 async def _perform(session: Session, call: Call, element: Element | None, onto: Element | None, hand: Hand) -> str:
