@@ -45,9 +45,13 @@ PATCHES = {
     "context that changed": (hunk("src/till.py", "line nine", "line 10", "ten", "line eleven"), True),
     "the line itself changed": (hunk("src/till.py", "line 9", "line ten", "ten", "line 11"), False),
     "was applied before": (hunk("src/till.py", "line 9", "zehn", "line 10", "line 11"), True),
+    "twice the same": ("--- a/x.py\n+++ b/x.py\n@@ -9 +8,0 @@\n-line 9\n" * 2, True),
     "one file of two": (GOOD + hunk("x.py", "line 9", "line ten", "ten", "line 11"), False),
     "no such file": (hunk("nowhere.py", "line 9", "line 10", "ten", "line 11"), False),
     "no last line end": (GOOD.removesuffix("\n"), True),
+    "no end of a last line that goes": ("--- a/x.py\n+++ b/x.py\n@@ -19,2 +19 @@\n line 19\n-line 20", False),
+    "no end of a last line that comes": ("--- a/x.py\n+++ b/x.py\n@@ -20 +20,2 @@\n line 20\n+line 21", False),
+    "no context": ("--- a/x.py\n+++ b/x.py\n@@ -6,0 +7 @@\n+new\n", True),
     "line ends of Windows": (GOOD.replace("\n", "\r\n"), True),
     "file with line ends of Windows": (
         hunk("crlf.txt", "line 9\r", "line 10\r", "ten\r", "line 11\r"),

@@ -12,7 +12,7 @@ import tempfile
 import uuid
 from pathlib import Path
 
-from lbi.benchmarks.swebench.patches import PatchError, headers, is_applied, is_within, paths_in
+from lbi.benchmarks.swebench.patches import PatchError, apply, headers, is_applied, is_within, paths_in
 from lbi.errors import EnvironmentFailure
 from lbi.sandbox.backends import open_sandbox
 from lbi.sandbox.beneath import LINK, Beneath
@@ -21,7 +21,7 @@ OPTIONS = "--unified --batch --forward --fuzz=5 --no-backup-if-mismatch --reject
 
 
 async def as_git_takes_it(patch: str, tree: Path, refused: PatchError, *, backend: str, unsafe: bool) -> str:
-    """The change that a patch makes of a tree which git could not make; "" for one that was made there before.
+    """The change that a patch makes of a tree which git could not make; "" for one that is there already.
 
     Raises ``refused``, git's refusal, for what GNU patch does not take either, and EnvironmentFailure.
     """
@@ -40,11 +40,19 @@ async def as_git_takes_it(patch: str, tree: Path, refused: PatchError, *, backen
             done = await sandbox.run(f"patch {OPTIONS} -i {file}")
             if done.exit_code == 127:
                 raise EnvironmentFailure("patches that git refuses need GNU patch; install it (apt-get install patch)")
-            if done.exit_code == 0:
-                return await sandbox.diff()
-    if await asyncio.to_thread(is_applied, patch, tree):
-        return ""
+            change = await sandbox.diff()
+        if done.exit_code == 0 or await asyncio.to_thread(_is_there, patch, change, folder):
+            return change
     raise refused
+
+
+def _is_there(patch: str, change: str, folder: Path) -> bool:
+    """Whether files are as a patch would make them, once GNU patch has changed what it could; the harness asks last."""
+    try:
+        apply(change, folder)
+    except PatchError:
+        return False
+    return is_applied(patch, folder)
 
 
 def _copy_named(patch: str, tree: Path, folder: Path) -> bool:

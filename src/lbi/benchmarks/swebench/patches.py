@@ -74,11 +74,10 @@ def apply(patch: str, folder: Path) -> None:
     """
     if not patch:
         return
-    text = patch if patch.endswith("\n") else patch + "\n"
     try:
         with Beneath(folder) as tree:
-            before = _named(text, tree)
-            after = _applied(text, before)
+            before = _named(patch, tree)
+            after = _applied(patch, before)
             changes = {path: after.get(path) for path in {*before, *after} if before.get(path) != after.get(path)}
             _check(tree, changes)
             _write(tree, changes)
@@ -93,10 +92,9 @@ def apply(patch: str, folder: Path) -> None:
 
 def is_applied(patch: str, folder: Path) -> bool:
     """Whether a folder is as a patch would make it, so that taking the patch back applies."""
-    text = patch if patch.endswith("\n") else patch + "\n"
     try:
         with Beneath(folder) as tree:
-            _applied(text, _named(text, tree), "--reverse")
+            _applied(patch, _named(patch, tree), "--reverse")
             return True
     except (PatchError, OSError, UnicodeEncodeError):
         return False
