@@ -182,7 +182,7 @@ class Action(Record):
             return f"{self.kind}()" if self.kind else self.text
         target = f"{self.role} {json.dumps(self.name, ensure_ascii=False)}" + (f" #{self.nth}" if self.nth else "")
         arguments = [_in_quotes(target)]
-        if self.kind == "drag":
+        if self.kind == "drag" and not self.value[:1].isdigit():
             arguments.append(_in_quotes(self.value))
         elif self.kind == "select":
             arguments += [json.dumps(option, ensure_ascii=False) for option in self.value.split("\n")]

@@ -75,8 +75,14 @@ class Hand:
             await self._page.keyboard.press(call.value)
         elif call.kind == "hover":
             await self._hover(element)
+        elif call.kind == "drag":
+            await self.draw(element, call.value)
 
     async def click(self, element: Element, how: str = "") -> None:
+        if "," in how:
+            handle = await self._handle(element, "place")
+            await self._press_point(handle, _point(how))
+            return
         handle, at = await self._aimed(element)
         if at.pop("area", False):
             await self._press_point(handle, at)
@@ -90,6 +96,7 @@ class Hand:
             await handle.click(button=button, **options)
 
     async def _press_point(self, handle: ElementHandle, at: Any) -> None:
+        await handle.scroll_into_view_if_needed(timeout=ELEMENT_MS)
         box = await handle.bounding_box()
         if box is not None:
             await self._page.mouse.click(box["x"] + at["x"], box["y"] + at["y"])
@@ -183,6 +190,23 @@ class Hand:
         finally:
             await self._page.mouse.up()
 
+    async def draw(self, element: Element, path: str) -> None:
+        """Press at the first of several points within an element, in pixels from its corner, and move through them."""
+        handle = await self._handle(element, "place")
+        await handle.scroll_into_view_if_needed(timeout=ELEMENT_MS)
+        box = await handle.bounding_box()
+        if box is None:
+            raise ActionRefused(f"{_named(element)} is not visible")
+        points = [_point(each) for each in path.split()]
+        places = [(box["x"] + point["x"], box["y"] + point["y"]) for point in points]
+        await self._page.mouse.move(*places[0])
+        await self._page.mouse.down()
+        try:
+            for x, y in places[1:]:
+                await self._page.mouse.move(x, y, steps=5)
+        finally:
+            await self._page.mouse.up()
+
     async def upload(self, session: Session, element: Element, name: str, text: str) -> None:
         """Give a file to a field for files, or to what opens the browser's window for one."""
         accept = element.expects
@@ -244,6 +268,11 @@ class Hand:
         if element.ref not in self._refs:
             raise Gone(f"{_named(element)} is gone from the page")
         return self._refs[element.ref]
+
+
+def _point(text: str) -> dict[str, int]:
+    x, y = text.split(",")
+    return {"x": int(x), "y": int(y)}
 
 
 def _named(element: Element) -> str:
