@@ -254,7 +254,13 @@
   const ICONS = /\b(?:material (?:icons|symbols)|[\w -]*icons?|font ?awesome|glyphicons|symbols)\b/i;
   const ICON_CLASS = /(?:^|\s)(?:material-(?:icons|symbols)\S*|icon-font|icofont|mdi|ligature-icon)(?:\s|$)/i;
   // text that its font draws as a picture, or would if the font had come
-  const drawnAsIcon = (element, style) => ICONS.test(style.fontFamily.split(',')[0]) || ICON_CLASS.test(attribute(element, 'class') || '');
+  const fonts = new Map(); // family -> whether it draws pictures
+  const drawnAsIcon = (element, style) => {
+    const family = style.fontFamily;
+    let draws = fonts.get(family);
+    if (draws === undefined) fonts.set(family, draws = ICONS.test(family.split(',')[0]));
+    return draws || ICON_CLASS.test(attribute(element, 'class') || '');
+  };
   const pictured = element => {
     for (const part of [element, ...element.querySelectorAll('*')].slice(0, 12)) {
       const text = part.childElementCount ? '' : fold(part.textContent);
