@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from playwright.async_api import Error as PlaywrightError
 
 from lbi.environments.web.cover import Changed, covered
-from lbi.environments.web.password_fields import guard
+from lbi.environments.web.password_fields import read
 from lbi.environments.web.session import DocumentReplaced, Session
 from lbi.environments.web.url_rules import path_of
 from lbi.errors import EnvironmentFailure
@@ -92,9 +92,7 @@ async def _aria(session: Session) -> tuple[str, bool]:
     """
     for attempt in range(ATTEMPTS):
         try:
-            await guard(session.page)
-            snapshot = await session.page.aria_snapshot(mode="ai")
-            guarded = await guard(session.page)
+            snapshot, guarded = await read(session.page)
             if guarded or attempt == ATTEMPTS - 1:
                 return snapshot, guarded
         except PlaywrightError as error:

@@ -88,7 +88,7 @@ _SCRIPT = f"""(() => {{
       const before = !!look;
       look ??= install();
       look();
-      return before ? [document.documentElement] : [];
+      return before || self === top ? [document.body ?? document.documentElement] : [];
     }},
   }};
 }})()"""
@@ -99,14 +99,22 @@ async def register(driver: Playwright) -> None:
     await driver.selectors.register(_ENGINE, _SCRIPT, content_script=True)
 
 
-async def guard(page: Page) -> bool:
-    """Before a page is read: its password fields read as the mask. False where one of its documents is a new one."""
-    return all(await asyncio.gather(*(_guarded(frame) for frame in page.frames)))
+async def read(page: Page) -> tuple[str, bool]:
+    """Playwright's snapshot of a page, in which password fields read as the mask.
+
+    The page itself is guarded in the same call. False if a frame's document is another than the one that was guarded.
+    """
+    await _guard(page)
+    snapshot = await page.locator(f"{_ENGINE}=fields").aria_snapshot(mode="ai")
+    return snapshot, await _guard(page)
+
+
+async def _guard(page: Page) -> bool:
+    """Guard the frames in a page. False where one was not guarded before."""
+    return all(await asyncio.gather(*(_guarded(frame) for frame in page.frames if frame.parent_frame)))
 
 
 async def _guarded(frame: Frame) -> bool:
-    if frame.parent_frame is None:
-        return await frame.locator(f"{_ENGINE}=fields").count() > 0
     with contextlib.suppress(PlaywrightError, TimeoutError):  # it is gone already
         async with asyncio.timeout(_FRAME_SECONDS):
             return await frame.locator(f"{_ENGINE}=fields").count() > 0
