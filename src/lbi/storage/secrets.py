@@ -14,12 +14,10 @@ import threading
 import unicodedata
 from base64 import b64encode
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, lru_cache
 from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
-
-from lbi.records import keep_out_of_ids, sound
 
 T = TypeVar("T")
 
@@ -56,7 +54,7 @@ def from_environ(name: str) -> str:
 
 def learn(value: str, name: str = "") -> str:
     """Keep a value out of everything from now on; returns it. ``name`` is the variable that it came from."""
-    whole = sound(value)
+    whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # no half characters
     texts = {whole.strip(), *(line.strip() for line in whole.splitlines() if len(line.strip()) >= _WITHIN)}
     for text in texts - {""}:
         if len(text) < SHORTEST:
@@ -128,7 +126,7 @@ def forget() -> None:
         _short.clear()
         _pattern = None
         _mask_long.cache_clear()
-        keep_out_of_ids(None)
+    _keep_out_of_ids(None)
 
 
 def mask(text: str) -> str:
@@ -186,7 +184,13 @@ def _add(text: str, name: str) -> None:
         _values[text] = name
         _pattern = None
         _mask_long.cache_clear()
-        keep_out_of_ids(masked)
+    _keep_out_of_ids(masked)
+
+
+def _keep_out_of_ids(mask: Callable[[Any], Any] | None) -> None:
+    from lbi.records import keep_out_of_ids  # which loads more than `lbi --help` needs
+
+    keep_out_of_ids(mask)
 
 
 def _compiled() -> re.Pattern[str]:

@@ -183,7 +183,7 @@ def expand(text: str, application: Application, written: Callable[[str], str] = 
 def secrets_of(application: Application) -> tuple[str, ...]:
     """The values of every ``${NAME}`` of the log-in, longest first; they are masked wherever they appear.
 
-    Also where a value stands in the application's own file.
+    Learns those too that stand in the application's own file; the others are learnt as they are read.
     """
     login = application.login.model_dump_json()
     values = {name: expand(f"${{{name}}}", application) for name in _SECRET.findall(login)}

@@ -156,6 +156,7 @@ def _plain(text: str) -> str:
 
 def _why_not(call: Call, element: Element | None, message: str) -> str:
     subject = f'{element.role} "{element.name}"' if element else call.value
+    message = mask(message)  # before it is cut
     if covered := re.search(r"(<[^>]{1,80}>).*? intercepts pointer events", message):
         return f"{subject} is covered by something else: {covered[1]}"
     for sign, reason in (
