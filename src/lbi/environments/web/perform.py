@@ -11,6 +11,7 @@ from playwright.async_api import Locator, Page
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from lbi.environments.web.actions import Call, Target
+from lbi.environments.web.liveness import PageLost, net_error
 from lbi.environments.web.session import Session
 from lbi.errors import EnvironmentFailure
 from lbi.observations.parse import TICKS, Element
@@ -94,6 +95,8 @@ async def perform(session: Session, call: Call, element: Element | None, handle:
     except PlaywrightTimeout as error:
         raise TimedOut(_why_not(call, element, str(error))) from None
     except PlaywrightError as error:
+        if lost := net_error(str(error)):
+            raise PageLost(f"the page could not be opened: {lost.what}", kind=lost.kind) from error
         if _is_fatal(str(error)):
             raise EnvironmentFailure(f"the browser failed: {error}") from error
         raise ActionRefused(_why_not(call, element, str(error))) from None
@@ -107,12 +110,15 @@ async def open_address(session: Session, url: str) -> None:
             await session.page.goto(url, wait_until="commit")
             return
         except PlaywrightTimeout as error:
+            await session.stop_loading()  # or it would be waited for again
             if attempt == 2:
-                raise EnvironmentFailure(f"{url} did not arrive in time, twice") from error
+                raise PageLost(f"{url} could not be opened: it did not arrive in time", kind="timeout") from error
         except PlaywrightError as error:
             message = str(error)
             if "ERR_ABORTED" in message or "Download is starting" in message or "interrupted" in message:
                 return  # a download, an empty reply, or a refusal that the session noted
+            if lost := net_error(message):
+                raise PageLost(f"{url} could not be opened: {lost.what}", kind=lost.kind) from error
             if attempt == 2 or _is_fatal(message):
                 raise EnvironmentFailure(f"{url} could not be opened: {message.splitlines()[0]}") from error
 

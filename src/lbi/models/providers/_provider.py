@@ -27,7 +27,16 @@ Schema = tuple[str, dict[str, Any]]  # its name, and what it says
 
 NO_KEY = "none"
 #: words of an error that is about the schema of the reply
-_SCHEMA_WORDS = ("schema", "response_format", "output_config", "structured", "responsemimetype", "response_mime_type")
+_SCHEMA_WORDS = (
+    "schema",
+    "response_format",
+    "output_config",
+    "structured",
+    "responsemimetype",
+    "response_mime_type",
+    "json mode",
+    "grammar",
+)
 
 
 def located(settings: Settings, variable: str) -> Settings:
@@ -66,28 +75,6 @@ def check_name(name: str, provider: str, settings: Settings) -> None:
         examples = ", ".join(known.names[-3:])
         hint = f"nearest known: {', '.join(nearest)}" if nearest else f"known are, for example: {examples}"
         raise UserError(f'unknown model "{name}" of {provider}; {hint}. For a newer model give its price in the config')
-
-
-class Temperature:
-    """Whether a model takes a temperature: newer ones of most providers answer 400 to one, and nothing else tells."""
-
-    def __init__(self) -> None:
-        self._taken = True
-
-    def setting(self, temperature: float) -> dict[str, float]:
-        """The part of a request's body that sets it; empty for a model that is known to take none."""
-        return {"temperature": temperature} if self._taken else {}
-
-    async def send(self, send: Callable[[dict[str, float]], Awaitable[T]], temperature: float) -> T:
-        """Send with the temperature, and once more without it where it is rejected; remembered from then on."""
-        sent = self._taken
-        try:
-            return await send(self.setting(temperature))
-        except ModelError as error:
-            if not (sent and error.kind == "bad request" and "temperature" in str(error).lower()):
-                raise
-        self._taken = False
-        return await send({})
 
 
 class StructuredReplies:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from lbi.errors import ModelBusy, ModelError, UserError
 from lbi.models.providers._failures import failure, failure_inside
 from lbi.models.providers._left import left
+from lbi.models.providers._stream import is_stream, stream_as_reply
 from lbi.models.registry import Settings, check_allowed, is_loopback
 from lbi.protocols import Json
 from lbi.records import Left
@@ -45,7 +46,8 @@ class Wire:
     def __init__(self, name: str, url: str, headers: Mapping[str, str], settings: Settings, key: str) -> None:
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             raise UserError(f'the address "{url}" of a model server must begin with http:// or https://')
-        self.url = url.rstrip("/")
+        bare, mark, query = url.partition("?")  # Azure's addresses end with ?api-version=...
+        self.url, self._query = bare.rstrip("/"), mark + query
         self._name, self._timeout, self._key = name, settings.timeout, key
         self._connect_timeout = min(_CONNECT, settings.timeout)
         self._headers = dict(headers)
@@ -93,7 +95,8 @@ class Wire:
         # a form states its own content type, with the boundary between its parts
         headers = {"content-type": "application/json"} if isinstance(data, bytes) else {}
         try:
-            request = self._opened().request(method, self.url + path, data=data, headers=headers, allow_redirects=False)
+            address = self.url + path + self._query
+            request = self._opened().request(method, address, data=data, headers=headers, allow_redirects=False)
             async with request as response:
                 return response.status, response.headers, await self._whole(response.content, most)
         except aiohttp.ConnectionTimeoutError as error:
@@ -120,7 +123,7 @@ class Wire:
 
     def _read(self, status: int, headers: Mapping[str, str], content: bytes, *, error_inside: bool = False) -> Json:
         try:
-            body = json.loads(content)
+            body = stream_as_reply(content) if is_stream(content) else json.loads(content)
             body = body if depth_of(body) <= _DEEPEST else None
         except (ValueError, RecursionError):
             body = None
@@ -136,6 +139,10 @@ class Wire:
     def failed(self, status: int, body: Any) -> ModelError:
         """The failure of one call of a batch."""
         return failure(status, body, {}, self._name, self._key)
+
+    def failed_inside(self, part: Mapping[str, Any]) -> ModelError | None:
+        """The failure that a part of a good answer holds, if any."""
+        return failure_inside(part, {}, self._name, self._key)
 
     def malformed(self, body: object) -> ModelBusy:
         """The failure of a reply that holds no answer."""
