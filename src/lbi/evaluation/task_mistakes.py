@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lbi.environments.shell.actions import parse_command
 from lbi.environments.web.actions import parse_action
 from lbi.records import Check
-from lbi.storage.names import name_problem
+from lbi.storage.names import name_problem, page_problem, without_password
 
 if TYPE_CHECKING:
     from lbi.evaluation.benchmark import Benchmark, HeldOut
@@ -42,8 +42,8 @@ def _mistakes(task: HeldOut, read: Callable[[str], object] | None) -> Iterator[s
         yield f"name: {problem}"
     if task.date and not _is_date(task.date):
         yield f"date {task.date!r}: not an ISO date such as 2024-05-31"
-    if task.start_url and not re.match(r"/|https?://", task.start_url):
-        yield f"start_url {task.start_url!r}: neither a path on the site, such as /list, nor an http address"
+    if task.start_url and (problem := page_problem(task.start_url)):
+        yield f"start_url {without_password(task.start_url)!r}: {problem}"
     yield from _of_check(task.check)
     if read is not None and task.gold:
         yield from _of_gold(task.gold, read)

@@ -19,6 +19,7 @@ from lbi.models.schemas import schema_of
 from lbi.prompts import render
 from lbi.protocols import PARTS_OF_A_RUN, Message, PromptLimits, Request
 from lbi.records import Usage
+from lbi.storage.names import address_problem, without_password
 
 T = TypeVar("T")
 
@@ -45,6 +46,8 @@ def located(settings: Settings, variable: str) -> Settings:
     Where they leave it open, replies are structured at the provider's own endpoint: of other servers nothing is known.
     """
     address, limits = settings.base_url or os.environ.get(variable, "").strip(), settings.limits
+    if address and (problem := address_problem(address)):
+        raise UserError(f"the address {without_password(address)!r} of a model server: {problem}")
     if limits.structured is None:
         limits = limits.model_copy(update={"structured": () if address else PARTS_OF_A_RUN})
     return dataclasses.replace(settings, base_url=address, limits=limits)

@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from lbi.errors import ModelBusy, ModelError, UserError
 from lbi.models.providers._failures import failure, failure_inside
@@ -19,6 +18,7 @@ from lbi.models.providers._stream import is_stream, stream_as_reply
 from lbi.models.registry import Settings, check_allowed, is_loopback
 from lbi.protocols import Json
 from lbi.records import Left
+from lbi.storage.names import address_problem, without_password
 from lbi.storage.toml import depth_of
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ class Wire:
     """Posts to one server. ``key`` is what must not show up in a message."""
 
     def __init__(self, name: str, url: str, headers: Mapping[str, str], settings: Settings, key: str) -> None:
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-            raise UserError(f'the address "{url}" of a model server must begin with http:// or https://')
+        if problem := address_problem(url):
+            raise UserError(f"the address {without_password(url)!r} of a model server: {problem}")
         bare, mark, query = url.partition("?")  # Azure's addresses end with ?api-version=...
         self.url, self._query = bare.rstrip("/"), mark + query
         self._name, self._timeout, self._key = name, settings.timeout, key
