@@ -12,6 +12,7 @@ from typing import Literal
 
 from lbi.config import Config
 from lbi.context import RunContext, RunOutcome, open_context
+from lbi.evaluation.check_names import look_up_checks
 from lbi.evaluation.holdout import split_held_out
 from lbi.evaluation.indexes import index_examples
 from lbi.evaluation.runner import evaluate
@@ -53,6 +54,7 @@ async def run(
 
 async def learn_by_interact(context: RunContext, only: Only = "") -> list[Result]:
     """Synthesis (paper, Algorithm 1), then agents that retrieve from it (Algorithm 2), measured on held-out tasks."""
+    await look_up_checks(context)
     if only == "evaluation":
         documents, proposed = stored_documents(context), stored_tasks(context)
     else:

@@ -23,6 +23,12 @@ READERS: dict[str, Callable[[str], object]] = {
     "shell": parse_command,
     "repository": parse_command,
 }
+#: what the checks of an environment may ask for
+CONDITIONS = {
+    "web": ("answer", "answer_not", "sql", "equals", "url", "shows", "command"),
+    "shell": ("answer", "answer_not", "command"),
+    "repository": ("tests",),
+}
 #: errors of a statement that is right, and of which only the application's database knows whether its names are
 _OF_THE_DATABASE = ("no such table", "no such column", "no such function", "no such collation", "no such module")
 _READS = re.compile(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*(?:select|with|values)\b", re.IGNORECASE | re.DOTALL)
@@ -30,10 +36,14 @@ _READS = re.compile(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*(?:select|with|values)\
 
 def task_mistakes(benchmark: Benchmark) -> list[str]:
     """One line for each mistake, with the task and the field at fault."""
-    return [
+    named = [f"name {benchmark.name!r}: {problem}"] if (problem := name_problem(benchmark.name, parted=True)) else []
+    return named + [
         f"task {task.name!r}: {mistake}"
         for task in benchmark.task
-        for mistake in _mistakes(task, READERS.get(benchmark.environment))
+        for mistake in (
+            *_mistakes(task, READERS.get(benchmark.environment)),
+            *_conditions_that_nobody_tests(task.check, benchmark.environment),
+        )
     ]
 
 
@@ -70,6 +80,14 @@ def _of_check(check: Check) -> Iterator[str]:
         values = getattr(check, field)
         if any(not value.strip() for value in (values[:1] if field == "command" else values)):
             yield f"check.{field}: a text is empty, and would hold always or never"
+
+
+def _conditions_that_nobody_tests(check: Check, environment: str) -> Iterator[str]:
+    """A condition that the environment passes over would hold always."""
+    for field in type(check).model_fields:
+        if environment in CONDITIONS and getattr(check, field) and field not in CONDITIONS[environment]:
+            tested = ", ".join(CONDITIONS[environment])
+            yield f"check.{field}: the environment {environment} never tests it, but {tested}"
 
 
 def _expression_problem(pattern: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 LONGEST = 100  # characters of a name; files may have 255 bytes
@@ -32,6 +33,16 @@ def _part_problem(part: str) -> str:
 def _unprintable(char: str) -> bool:
     """Control and format characters, line ends, lone surrogates."""
     return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def same_but_for_case(names: Iterable[str]) -> tuple[str, str] | None:
+    """Two names that many file systems take for one: they differ in case, or in how an accent is written."""
+    seen: dict[str, str] = {}
+    for name in names:
+        folded = unicodedata.normalize("NFKC", name).casefold()
+        if seen.setdefault(folded, name) != name:
+            return seen[folded], name
+    return None
 
 
 def address_problem(address: str) -> str:

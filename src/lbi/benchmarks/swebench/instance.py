@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import ValidationError, field_validator
 
 from lbi.config import explain
 from lbi.errors import UserError
 from lbi.records import Record
+from lbi.storage.names import name_problem, same_but_for_case
 
 OPTIONAL = ("image", "eval_script", "log_parser", "eval_type", "mutation")  # columns that are left out where empty
 ENDINGS = (".parquet", ".jsonl", ".json")
@@ -35,7 +36,7 @@ class Instance(Record):
     ``patch`` and ``test_patch`` are unified diffs with ``a/`` and ``b/`` before their paths.
     """
 
-    instance_id: str = Field(min_length=1)
+    instance_id: str
     repo: str
     base_commit: str
     problem_statement: str
@@ -54,6 +55,14 @@ class Instance(Record):
     eval_type: str = ""
     mutation: Mutated | None = None
     """Where the bug was made on purpose; official files have none."""
+
+    @field_validator("instance_id")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        """It becomes a folder and a key."""
+        if problem := name_problem(value):
+            raise ValueError(problem)
+        return value
 
     @field_validator("fail_to_pass", "pass_to_pass", mode="before")
     @classmethod
@@ -84,6 +93,8 @@ def load_instances(file: Path) -> list[Instance]:
     names = [instance.instance_id for instance in instances]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"{file}: the instance {twice[0]!r} is there twice; name one file instead of the folder")
+    if alike := same_but_for_case(names):
+        raise UserError(f"{file}: the instances {alike[0]!r} and {alike[1]!r} differ in case only; rename one of them")
     return instances
 
 

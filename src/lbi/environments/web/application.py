@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from lbi.documents.corpus import DocumentSource
 from lbi.errors import UserError
 from lbi.records import digest_of
-from lbi.storage.names import address_problem, page_problem, without_password
+from lbi.storage.names import LONGEST, address_problem, page_problem, without_password
 from lbi.storage.toml import TomlError, parse_toml
 
 _SECRET = re.compile(r"\$\{(\w+)\}")
@@ -101,7 +101,7 @@ class Policy(Table):
 class Application(Table):
     """One application file. Relative paths in it start at ``folder``, where it lies."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=LONGEST)
     description: str = ""
     requirements: tuple[str, ...] = ()
     start: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ from urllib.parse import urljoin
 from playwright.async_api import Error as PlaywrightError
 
 from lbi.documents.corpus import DocumentSource
-from lbi.environments.web import liveness
+from lbi.environments.web import liveness, pristine
 from lbi.environments.web.actions import ACTIONS, Call, UnreadableAction, parse_action
 from lbi.environments.web.application import Application, load_application, unmanaged
 from lbi.environments.web.backend import Backend, ManagedApplication, RemoteBackend
@@ -31,7 +31,7 @@ from lbi.environments.web.url_rules import UrlRules
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.observations.parse import Element, Page, parse_observation
 from lbi.protocols import CallTimeouts, Outcome
-from lbi.records import Action, Observation, Task, sound
+from lbi.records import Action, Check, Observation, Task, sound
 from lbi.storage.tempdirs import OwnFolder, remove_leftovers
 
 VIEWPORT = {"width": 1280, "height": 900}
@@ -86,6 +86,10 @@ class WebEnvironments:
             source.model_copy(update={"path": source.path.replace("{site_packages}", installed.site_packages)})
             for source in sources
         )
+
+    async def mistakes(self, check: Check) -> list[str]:
+        """What a check names and the application does not have. Installs the application if need be."""
+        return await pristine.mistakes(check, self.application, self._managed)
 
     async def close(self) -> None:
         await asyncio.gather(*(environment.close() for environment in self._open))
