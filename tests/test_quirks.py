@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from lbi.models.registry import open_model
 from lbi.models.testing.model_server import Answer, ModelServer
 from lbi.protocols import Fields, Reply, Request
 from lbi.records import Document
+from running import lbi
+from small_repository import needs_bubblewrap, repository
 
 REQUEST = Request(role="propose", fields=Fields(document=Document(text="Press Save.", source="guide.md"), count=1))
 Body = dict[str, Any]
@@ -480,6 +484,36 @@ async def test_a_bad_request_in_an_episode_is_the_providers_and_in_no_rate(provi
             await rollout(LampEnvironment(), agent, Task(instruction="x", environment="lamps"), 3)
         await model.close()
     assert raised.value.kind == "provider"
+
+
+@needs_bubblewrap
+@pytest.mark.slow
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "google"])
+def test_a_run_whose_provider_rejects_every_call_ends_with_one_line_and_an_exit_code(
+    provider: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "answers.jsonl"
+    file.write_text(json.dumps({"status": 400, "message": "this key may not use chat"}))
+    folder = repository(tmp_path / "project")
+    (folder / "docs").mkdir()
+    (folder / "docs" / "guide.md").write_text(
+        "# Greeting\n\nCall greet with a name, and it greets the one who has it.\n" * 3
+    )
+    command = [sys.executable, "-m", "lbi.models.testing.model_server", "--answers", str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        variable = {"openai": "OPENAI", "anthropic": "ANTHROPIC", "google": "GOOGLE_GEMINI"}[provider]
+        address = url + {"openai": "/v1", "anthropic": "", "google": "/v1beta"}[provider]
+        model = ["-s", f"models.default={provider}:m"]
+        out = tmp_path / "out"
+        ended = lbi("run", "--repo", folder, "--out", out, "--quiet", *model, **{f"{variable}_BASE_URL": address})
+        process.terminate()
+    assert ended.returncode == 2
+    last = ended.stderr.strip().splitlines()[-1]
+    assert "this key may not use chat" in last
+    assert "rejects every call" in last
+    assert "Traceback" not in ended.stderr
 
 
 def test_each_row_of_the_table_names_tests_that_exist() -> None:
