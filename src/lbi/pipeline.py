@@ -49,12 +49,12 @@ async def run(
     is written. Raises UserError for bad input, and BudgetExceeded or ModelUnavailable if the run must stop.
     """
     async with open_context(config, out, progress, join=join, telemetry=telemetry) as context:
+        await look_up_checks(context)
         return await context.finish(await learn_by_interact(context, only))
 
 
 async def learn_by_interact(context: RunContext, only: Only = "") -> list[Result]:
     """Synthesis (paper, Algorithm 1), then agents that retrieve from it (Algorithm 2), measured on held-out tasks."""
-    await look_up_checks(context)
     if only == "evaluation":
         documents, proposed = stored_documents(context), stored_tasks(context)
     else:
