@@ -18,7 +18,7 @@ from lbi.documents.corpus import DocumentSource
 from lbi.errors import UserError, UserErrors
 from lbi.models.pricing import Price
 from lbi.protocols import PARTS_OF_A_RUN, Part, PromptLimits
-from lbi.storage.names import address_problem, name_problem
+from lbi.storage.names import address_problem, name_problem, without_password
 from lbi.storage.secrets import learn_addresses_in
 from lbi.storage.toml import LONGEST, TomlError, parse_toml
 
@@ -429,7 +429,7 @@ def _short(value: Any) -> str:
     """A value as it was written, unless it is long."""
     shown = reprlib.Repr()
     shown.maxstring = shown.maxother = shown.maxlong = 80
-    return shown.repr(value)
+    return without_password(shown.repr(value))
 
 
 def _unknown(key: str, known: list[str], below: dict[str, str]) -> str:

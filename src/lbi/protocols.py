@@ -9,7 +9,20 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
-from lbi.records import Action, Document, Example, Left, Observation, Record, Step, Task, Trajectory, Usage, Verdict
+from lbi.records import (
+    Action,
+    Check,
+    Document,
+    Example,
+    Left,
+    Observation,
+    Record,
+    Step,
+    Task,
+    Trajectory,
+    Usage,
+    Verdict,
+)
 
 Json = dict[str, Any]
 Role = Literal["propose", "act", "query", "abstract", "summarise", "judge"]
@@ -99,6 +112,15 @@ class Environments(Protocol):
     async def open(self) -> Environment: ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class ReadsChecks(Protocol):
+    """Environments that know before any episode what a check names and is not there."""
+
+    async def mistakes(self, check: Check) -> list[str]:
+        """A line for each, such as "check.sql: no such table: itms"; none where nothing can be told."""
+        ...
 
 
 class Shown(Record):

@@ -20,6 +20,7 @@ from lbi.documents.corpus import Corpus, read_corpus
 from lbi.environments import actions_of, open_environments, own_documents
 from lbi.errors import UserError
 from lbi.evaluation.benchmark import load_benchmarks
+from lbi.evaluation.check_names import look_up_names
 from lbi.models.middleware.batching import WAITING
 from lbi.models.pricing import Prices
 from lbi.models.registry import open_model
@@ -105,6 +106,8 @@ async def enough(config: Config, documents: Sequence[Document]) -> int:
 async def _documents(config: Config) -> Corpus:
     environments = open_environments(config, lambda png: "")
     try:
+        if config.benchmark:
+            await look_up_names(load_benchmarks(config.benchmark), environments)
         return read_corpus((*await own_documents(config, environments), *config.documents))
     finally:
         await environments.close()

@@ -132,9 +132,11 @@ class BubblewrapSandbox:
                 raise
             except TimeoutError:
                 self._writer.close()
-                raise EnvironmentFailure(f"the sandbox did not answer within {timeout:.0f} s") from None
+                message = f"the sandbox did not answer within {timeout:.0f} s"
+                raise EnvironmentFailure(message, kind="sandbox") from None
             except (OSError, asyncio.IncompleteReadError):
-                raise EnvironmentFailure(f"the sandbox has ended{await self._last_errors()}") from None
+                message = f"the sandbox has ended{await self._last_errors()}"
+                raise EnvironmentFailure(message, kind="sandbox") from None
 
     async def _receive(self) -> tuple[Message, bytes]:
         reply_length, data_length = HEADER.unpack(await self._reader.readexactly(HEADER.size))

@@ -80,6 +80,8 @@ async def grade(built: Built, patch: str, *, backend: str = "auto", unsafe: bool
     instance = built.instance
     try:
         ran = await run_tests(built, patch, backend=backend, unsafe=unsafe)
+        if ran.ended == "killed":  # by a machine without memory, perhaps: the patch would do it again
+            ran = await run_tests(built, patch, backend=backend, unsafe=unsafe)
     except PatchError as error:
         first = str(error).splitlines()[0]
         return Grade(instance=instance.instance_id, resolved=False, applied=False, reason=f"does not apply: {first}")

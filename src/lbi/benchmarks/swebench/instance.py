@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, field_validator
 from lbi.config import explain
 from lbi.errors import UserError
 from lbi.records import Record
+from lbi.storage.names import name_problem, same_but_for_case
 
 #: columns that are left out where empty
 OPTIONAL = ("image", "eval_script", "log_parser", "eval_type", "image_assets", "mutation")
@@ -45,7 +46,7 @@ class Instance(Record):
     ``patch`` and ``test_patch`` are unified diffs with ``a/`` and ``b/`` before their paths.
     """
 
-    instance_id: str = Field(min_length=1)
+    instance_id: str
     repo: str
     problem_statement: str
     base_commit: str = ""
@@ -68,6 +69,14 @@ class Instance(Record):
     """What grades it, where that is neither this nor the official harness."""
     mutation: Mutated | None = None
     """Where the bug was made on purpose; official files have none."""
+
+    @field_validator("instance_id")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        """It becomes a folder and a key."""
+        if problem := name_problem(value):
+            raise ValueError(problem)
+        return value
 
     @field_validator("fail_to_pass", "pass_to_pass", mode="before")
     @classmethod
@@ -117,6 +126,8 @@ def load_instances(file: Path) -> list[Instance]:
     names = [instance.instance_id for instance in instances]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"{file}: the instance {twice[0]!r} is there twice; name one file instead of the folder")
+    if alike := same_but_for_case(names):
+        raise UserError(f"{file}: the instances {alike[0]!r} and {alike[1]!r} differ in case only; rename one of them")
     return instances
 
 

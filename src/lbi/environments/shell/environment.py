@@ -222,8 +222,11 @@ class ShellEnvironment:
         """Run a check's command in the repository's own folder, wherever the agent's shell is by now."""
         import shlex
 
-        done = await self.sandbox.run(f"cd {shlex.quote(self.sandbox.workdir)} && {shlex.join(command)}")
-        if done.ended != "exited":  # it would have in the pristine repository, or the task is none
+        line = f"cd {shlex.quote(self.sandbox.workdir)} && {shlex.join(command)}"
+        done = await self.sandbox.run(line)
+        if done.ended == "killed":  # by a machine without memory, perhaps: what the agent left would do it again
+            done = await self.sandbox.run(line)
+        if done.ended != "exited":  # it ran what the agent made, which must not make its own score go away
             return 0.0, f"the check's command did not end by itself: {STOPPED[done.ended]}"
         if done.exit_code:
             return 0.0, f"the command exited with {done.exit_code}: {done.output[-300:]}"

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from lbi.documents.corpus import DocumentSource
 from lbi.errors import UserError
 from lbi.records import digest_of
+from lbi.storage.names import LONGEST, address_problem, page_problem, without_password
 from lbi.storage.secrets import from_environ, learn, learn_address
 from lbi.storage.toml import TomlError, parse_toml
 
@@ -102,7 +103,7 @@ class Policy(Table):
 class Application(Table):
     """One application file. Relative paths in it start at ``folder``, where it lies."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=LONGEST)
     description: str = ""
     requirements: tuple[str, ...] = ()
     start: tuple[str, ...] = ()
@@ -124,6 +125,20 @@ class Application(Table):
             raise ValueError("give either start (a command) or base_url (of a site that runs already)")
         return self
 
+    @model_validator(mode="after")
+    def _addresses_are_some(self) -> Self:
+        if self.base_url and (problem := address_problem(self.base_url) or _more_than_a_site(self.base_url)):
+            raise ValueError(f"base_url {without_password(self.base_url)!r}: {problem}")
+        pages = {"start_url": self.start_url, "health": self.health}
+        pages |= {"login.form.url": self.login.form.url} if self.login.form else {}
+        pages |= {"login.basic.url": self.login.basic.url} if self.login.basic and self.login.basic.url else {}
+        for name, address in pages.items():
+            if problem := page_problem(address, self.base_url):
+                raise ValueError(f"{name} {without_password(address)!r}: {problem}")
+        if not self.health.startswith("/"):
+            raise ValueError(f"health {self.health!r}: it is a path on the site, such as /")
+        return self
+
     @property
     def managed(self) -> bool:
         return bool(self.start)
@@ -132,6 +147,10 @@ class Application(Table):
     def fingerprint(self) -> str:
         """Hash of everything in the file."""
         return digest_of(self.model_dump(mode="json"))
+
+
+def _more_than_a_site(address: str) -> str:
+    return "the address of a site ends before any ? or #" if "?" in address or "#" in address else ""
 
 
 def shipped_applications() -> tuple[str, ...]:
@@ -160,7 +179,7 @@ def unmanaged(base_url: str, start_url: str = "/") -> Application:
     try:
         return Application(name=host or "site", base_url=base_url, start_url=start_url)
     except ValidationError as error:
-        raise UserError(f"{base_url}: {_explain(error)}") from None
+        raise UserError(_explain(error)) from None
 
 
 def expand(text: str, application: Application, written: Callable[[str], str] = str) -> str:
@@ -225,6 +244,8 @@ def _read(name_or_path: str | Path) -> tuple[str, str, str]:
 def _explain(error: ValidationError) -> str:
     problem = error.errors()[0]
     where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "value_error" and not where:
+        return str(problem["msg"]).removeprefix("Value error, ")
     if problem["type"] != "extra_forbidden":
         return f"{where}: {problem['msg']}" if where else str(problem["msg"])
     known = _keys_at(problem["loc"][:-1])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lbi.environments.web.application import Application
-from lbi.environments.web.database import Database
+from lbi.environments.web.database import UNREADABLE, Database
 from lbi.environments.web.install import Installed, application_environ, install
 from lbi.environments.web.server import Server
 from lbi.environments.web.state_files import Stamps, copy_state, remove_empty, same_content, stamps_of
@@ -18,6 +18,7 @@ from lbi.sandbox.host import run_on_host
 from lbi.storage.tempdirs import OwnFolder
 
 COMMAND_SECONDS = 60.0
+_COULD_NOT_RUN = (126, 127)  # exit codes of a shell that found no such program, or may not run it
 
 
 class Backend(Protocol):
@@ -136,7 +137,14 @@ class LocalBackend:
                 raise ScoreError(f"the command could not run: {error}") from error
             return done.exit_code, (done.output + done.errors).decode("utf-8", "replace").strip()
 
-        return await asyncio.to_thread(run)
+        status, output = await asyncio.to_thread(run)
+        if status < 0:
+            raise EnvironmentFailure(f"the command of a check was killed (signal {-status})", kind="check")
+        if status in _COULD_NOT_RUN:
+            raise ScoreError(f"the command could not run, as it ended with {status}: {output[-300:]}")
+        if status and (said := next((words for words in UNREADABLE if words in output), "")):
+            raise EnvironmentFailure(f"the command of a check could not look at the database ({said})", kind="check")
+        return status, output
 
     async def snapshot(self) -> str:
         """Copy the present state; the token is valid until ``stop``."""
@@ -172,7 +180,7 @@ class LocalBackend:
             afterwards = [sql.replace("{n}", str(self._resets)) for sql in self._application.state.after_restore]
             self._database.restore(source / self._application.state.database, afterwards)
             self._restored_version = self._database.version()
-        if changed & set(self._application.state.restart_on):
+        if self._server.ended or changed & set(self._application.state.restart_on):
             await self._server.restart()
         self._restored_from, self._stamps = source, self._stamp()
 

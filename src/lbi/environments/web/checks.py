@@ -24,6 +24,8 @@ async def evaluate(check: Check, answer: str, url: str, text: str, backend: Back
         return 0.0, failed
     if check == Check():
         raise ScoreError("the check has no condition")
+    if check.tests:
+        raise ScoreError("a web application has no tests: its checks are answer, shows, url, sql and command")
     return 1.0, "every condition holds"
 
 

@@ -16,12 +16,14 @@ from urllib.parse import urljoin
 from playwright.async_api import Error as PlaywrightError
 
 from lbi.documents.corpus import DocumentSource
+from lbi.environments.web import liveness, pristine
 from lbi.environments.web.actions import ACTIONS, Call, UnreadableAction, parse_action
 from lbi.environments.web.application import Application, load_application, unmanaged
 from lbi.environments.web.backend import Backend, ManagedApplication, RemoteBackend
 from lbi.environments.web.browser import SharedBrowser, is_loopback
 from lbi.environments.web.checks import evaluate
 from lbi.environments.web.hand import ActionRefused, Gone, TimedOut
+from lbi.environments.web.liveness import Outage, PageLost
 from lbi.environments.web.login import LogIn
 from lbi.environments.web.look import Look
 from lbi.environments.web.observe import ANSWER, CANCEL, OK, screenshot, view_page
@@ -32,7 +34,7 @@ from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.observations.parse import Element, Page, parse_observation
 from lbi.observations.tree import Node
 from lbi.protocols import CallTimeouts, Outcome
-from lbi.records import Action, Observation, Task, sound
+from lbi.records import Action, Check, Observation, Task, sound
 from lbi.storage.secrets import mask
 from lbi.storage.tempdirs import OwnFolder, remove_leftovers
 
@@ -89,6 +91,10 @@ class WebEnvironments:
             source.model_copy(update={"path": source.path.replace("{site_packages}", installed.site_packages)})
             for source in sources
         )
+
+    async def mistakes(self, check: Check) -> list[str]:
+        """What a check names and the application does not have. Installs the application if need be."""
+        return await pristine.mistakes(check, self.application, self._managed)
 
     async def close(self) -> None:
         await asyncio.gather(*(environment.close() for environment in self._open))
@@ -164,6 +170,7 @@ class WebEnvironment:
         """Evaluate the task's check now."""
         if task.check is None:
             raise ScoreError(f"task {task.name or task.id} has no check")
+        self._backend.check()
         return await evaluate(task.check, answer, self._last.url, _readable(self._last), self._backend)
 
     async def lost(self) -> None:
@@ -188,7 +195,7 @@ class WebEnvironment:
         await self._backend.restore(token[0])
         session = self._require_session()
         with _browser_may_end():
-            await self._visit(session, token[1])
+            await self._visit(session, token[1], strict=False)
             return await self._observe()
 
     # -- episodes ----------------------------------------------------------------------------------------------------
@@ -238,6 +245,9 @@ class WebEnvironment:
             await self._observe()
             for step in login.steps:
                 outcome = await self.step(step)
+                if lost := session.lost or liveness.error_status(session.tab.status):
+                    message = f"{self.name}: log-in failed at {self._masked(step)}: {lost.what}"
+                    raise EnvironmentFailure(message, kind=lost.kind)
                 if error := outcome.observation.error:
                     message = f"{self.name}: log-in failed at {self._masked(step)}: {error}"
                     # what took too long may go well the next time; what the page refuses is refused again
@@ -245,13 +255,32 @@ class WebEnvironment:
             await self._backend.rebase()
         self._cookies = list(await session.context.cookies())
 
-    async def _visit(self, session: Session, address: str) -> None:
+    async def _visit(self, session: Session, address: str, *, strict: bool = True) -> None:
+        """Open a page that an episode begins at, and again if it fails. ``strict``: an error page is a failure too."""
         url = urljoin(self._backend.url + "/", address)
-        await open_address(session, url)
-        await session.settle()
-        if session.page.url.startswith("chrome-error:") or session.refused:
+        lost = await self._lost_on_visit(session, url, strict)
+        if lost is not None:
             await self._raise_if_server_died()
-            raise EnvironmentFailure(session.refused or f"{self._masked(url)} could not be opened")
+            await asyncio.sleep(liveness.PAUSE)
+            lost = await self._lost_on_visit(session, url, strict)
+        if lost is not None:
+            message = f"{self._masked(url)} could not be opened, twice: {self._masked(lost.what)}"
+            raise EnvironmentFailure(message, kind=lost.kind)
+
+    async def _lost_on_visit(self, session: Session, url: str, strict: bool) -> Outage | None:
+        before, session.lost = session.tab.born, None
+        try:
+            await open_address(session, url)
+            await session.settle()
+        except PageLost as error:
+            return Outage(error.kind, str(error).removeprefix(f"{url} could not be opened: "))
+        if session.refused:
+            raise EnvironmentFailure(session.refused)
+        if session.lost or session.page.url.startswith("chrome-error:"):
+            return session.lost or Outage("failed", "the browser shows an error")
+        if session.page.url.startswith("about:") or (session.tab.born == before and "#" not in url):
+            return Outage("server error", "the answer is no page")
+        return liveness.error_status(session.tab.status) if strict else None
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
@@ -282,21 +311,49 @@ class WebEnvironment:
     async def _act(self, call: Call, element: Element | None, onto: Element | None) -> Observation:
         session = self._require_session()
         before = session.page.url
-        session.refused = error = ""
+        session.refused, session.lost, error = "", None, ""
+        try:
+            error = await self._performed(session, call, element, onto)
+            await session.settle()
+        except PageLost as lost:
+            session.lost, error = Outage(lost.kind, str(lost)), self._masked(str(lost))
+            await self._raise_if_dead(session)
+            await session.stop_loading()
+            await session.settle()
+        except EnvironmentFailure:
+            await self._raise_if_server_died()
+            raise
+        if session.dialog is not None:
+            return await self._observe(error)
+        await self._raise_if_dead(session)
+        if session.tab.status >= 500:
+            session.notes.append(f"the server answered with HTTP {session.tab.status}")
+        error = await self._undo_forbidden_navigation(session, before) or error
+        return await self._observe(error)
+
+    async def _performed(self, session: Session, call: Call, element: Element | None, onto: Element | None) -> str:
+        """Why the action could not be carried out; "" if it was."""
         try:
             note = await self._perform(session, call, element, onto)
             session.notes += [note] if note else []
         except DialogOpened:
-            return await self._observe()
+            return ""
         except ActionRefused as refused:
             self._timed_out = isinstance(refused, TimedOut)
-            error = self._masked(str(refused))
-        except EnvironmentFailure:
-            await self._raise_if_server_died()
-            raise
-        await session.settle()
-        error = await self._undo_forbidden_navigation(session, before) or error
-        return await self._observe(error)
+            return self._masked(str(refused))
+        return ""
+
+    async def _raise_if_dead(self, session: Session) -> None:
+        """A page that failed is what the agent sees, unless the site's start page fails as well."""
+        lost = session.lost or liveness.error_status(session.tab.status)
+        if lost is None and not session.page.url.startswith("chrome-error:"):
+            self._backend.check()
+            return
+        await self._raise_if_server_died()
+        start = urljoin(self._backend.url + "/", self._environments.application.start_url)
+        if dead := await liveness.outage(start, self._environments.login.headers):
+            shown = f" after a page that failed ({self._masked(lost.what)})" if lost else ""
+            raise EnvironmentFailure(f"{self.name} is out of order{shown}: {dead.what}", kind=dead.kind)
 
     async def _perform(self, session: Session, call: Call, element: Element | None, onto: Element | None) -> str:
         """Carry out an action; an element that was rendered anew meanwhile is found again by role, name and place."""
@@ -326,8 +383,8 @@ class WebEnvironment:
         now = session.page.url
         refusal = session.refused
         if now.startswith("chrome-error:"):
-            self._backend.check()
-            refusal = refusal or "the page could not be opened"
+            why = f" ({self._masked(session.lost.what)})" if session.lost else ""
+            refusal = refusal or f"the page could not be opened{why}"
         elif not refusal:
             refusal = "" if now.startswith("about:") else self._rules.refuses_url(now)
             if not refusal:
@@ -387,7 +444,7 @@ def _browser_may_end() -> Iterator[None]:
     try:
         yield
     except PlaywrightError as error:
-        raise EnvironmentFailure(f"the browser failed: {str(error).splitlines()[0]}") from error
+        raise EnvironmentFailure(f"the browser failed: {str(error).splitlines()[0]}", kind="browser") from error
 
 
 def _application(application: Application | str | Path, base_url: str) -> Application:

@@ -14,12 +14,14 @@ from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from lbi.environments.web.actions import Call, Target
 from lbi.environments.web.hand import ActionRefused, Gone, Hand, TimedOut
+from lbi.environments.web.liveness import PageLost, net_error
 from lbi.environments.web.look import Look
 from lbi.environments.web.session import Session
 from lbi.environments.web.settle import WAIT
 from lbi.errors import EnvironmentFailure
 from lbi.observations.parse import Element
 from lbi.observations.parse import Page as ObservedPage
+from lbi.storage.secrets import mask
 
 WAIT_SECONDS = 3.0  # at most, until a page changes by itself
 
@@ -92,6 +94,8 @@ async def perform(
     except PlaywrightTimeout as error:
         raise TimedOut(_why_not(call, element, str(error))) from None
     except PlaywrightError as error:
+        if lost := net_error(str(error)):
+            raise PageLost(f"the page could not be opened: {lost.what}", kind=lost.kind) from error
         if _is_fatal(str(error)):
             raise EnvironmentFailure(f"the browser failed: {error}") from error
         gone = "not attached to the DOM" in str(error)
@@ -129,12 +133,15 @@ async def open_address(session: Session, url: str) -> None:
             await session.page.goto(url, wait_until="commit")
             return
         except PlaywrightTimeout as error:
+            await session.stop_loading()  # or it would be waited for again
             if attempt == 2:
-                raise EnvironmentFailure(f"{url} did not arrive in time, twice") from error
+                raise PageLost(f"{url} could not be opened: it did not arrive in time", kind="timeout") from error
         except PlaywrightError as error:
             message = str(error)
             if "ERR_ABORTED" in message or "Download is starting" in message or "interrupted" in message:
                 return  # a download, an empty reply, or a refusal that the session noted
+            if lost := net_error(message):
+                raise PageLost(f"{url} could not be opened: {lost.what}", kind=lost.kind) from error
             if attempt == 2 or _is_fatal(message):
                 raise EnvironmentFailure(f"{url} could not be opened: {message.splitlines()[0]}") from error
 

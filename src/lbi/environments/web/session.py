@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 
 from playwright.async_api import BrowserContext, CDPSession, Dialog, Download, FileChooser, Page
 from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Request as PageRequest
 
 from lbi.environments.web import samples
 from lbi.environments.web.browser import CLOSE_SECONDS
+from lbi.environments.web.liveness import Outage, PageLost, net_error
 from lbi.environments.web.look import look_script
 from lbi.environments.web.settle import RELEASE, WATCH, settle_script
 from lbi.environments.web.url_rules import UrlRules, path_of
@@ -22,6 +24,7 @@ from lbi.errors import EnvironmentFailure
 NAVIGATION_SECONDS = 20.0  # in which a page must arrive
 QUIET_SECONDS = 1.5  # at most, until a page's own requests have ended
 DROPPED_SECONDS = 0.05  # after a page stops loading, a navigation that did not replace it was dropped
+ANSWER_SECONDS = 2.0  # for the page to say that it has come to rest
 ANNOUNCED_SECONDS = 3.0  # in which a tab or a file chooser that the page announced must open
 _STORES = "local_storage,indexeddb,websql,service_workers,cache_storage,file_systems"
 
@@ -45,6 +48,8 @@ class Tab:
     cdp: CDPSession
     url: str = ""
     title: str = ""
+    status: int = 0  # of the HTTP answer that the document came with
+    born: float = 0.0  # when it was, which tells documents apart
     loading: set[str] = field(default_factory=set)  # ids of frames
     settling: bool = False  # a call of settle waits for it
 
@@ -60,6 +65,7 @@ class Session:
     tabs: list[Tab] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     refused: str = ""
+    lost: Outage | None = None  # the last request to the site that failed, since this was set back
     crashed: bool = False
     dialog: Dialog | None = None  # one that waits for an answer
     dialog_text: str = ""  # what stands in its box
@@ -110,8 +116,9 @@ class Session:
                 self._files_chosen = 0
                 continue
             if state["going"]:
-                raise EnvironmentFailure(f"a page did not arrive within {NAVIGATION_SECONDS:.0f} s: {state['url']}")
-            tab.url, tab.title = state["url"], state["title"]
+                message = f"a page did not arrive within {NAVIGATION_SECONDS:.0f} s"
+                raise PageLost(f"{message}: {path_of(state['url'])}", kind="timeout")
+            tab.url, tab.title, tab.status, tab.born = state["url"], state["title"], state["status"], state["born"]
             await self._finish_handlers()
             self._tabs_known = len(self.tabs)
             return
@@ -172,11 +179,16 @@ class Session:
             with contextlib.suppress(PlaywrightError):
                 await extra.page.close()
         self.notes.clear()
-        self.refused = ""
+        self.refused, self.lost = "", None
         with contextlib.suppress(DocumentReplaced):
             await self.evaluate("window.name = ''; try { sessionStorage.clear(); } catch (error) {}")
         await self.context.clear_cookies()
         await self._send("Storage.clearDataForOrigin", {"origin": self.rules.origin, "storageTypes": _STORES})
+
+    async def stop_loading(self) -> None:
+        """Give up waiting for a page that does not come."""
+        await self._send("Page.stopLoading")
+        await self._send("Runtime.evaluate", {"expression": RELEASE})
 
     async def forget_history(self) -> None:
         await self._send("Page.resetNavigationHistory")
@@ -205,9 +217,12 @@ class Session:
         """The state of a page that has come to rest; None if it was replaced meanwhile."""
         tab.settling = True
         try:
-            state = await self._evaluate(tab, settle_script(NAVIGATION_SECONDS, QUIET_SECONDS))
+            async with asyncio.timeout(NAVIGATION_SECONDS + QUIET_SECONDS + ANSWER_SECONDS):
+                state = await self._evaluate(tab, settle_script(NAVIGATION_SECONDS, QUIET_SECONDS))
         except DocumentReplaced:
             return None
+        except TimeoutError:  # a document that is about to be replaced may not answer at all
+            raise PageLost(f"a page did not arrive within {NAVIGATION_SECONDS:.0f} s", kind="timeout") from None
         finally:
             tab.settling = False
         return state if isinstance(state, dict) else None
@@ -239,6 +254,7 @@ class Session:
         page.on("dialog", lambda dialog: self._handle(self._on_dialog(dialog)))
         page.on("download", lambda download: self._handle(self._on_download(download)))
         page.on("filechooser", lambda chooser: self._handle(self._on_chooser(chooser)))
+        page.on("requestfailed", lambda request: self._on_request_failed(tab, request))
         page.on("close", lambda _: self._on_close(tab))
         page.on("crash", lambda _: self._on_crash(tab))
         cdp.on("Page.frameStartedLoading", lambda event: tab.loading.add(event["frameId"]))
@@ -286,7 +302,11 @@ class Session:
     async def _release(self, tab: Tab) -> None:
         """Nothing loads any more, so a document that still waits to be replaced never will be: stop its waiting."""
         await asyncio.sleep(DROPPED_SECONDS)
-        if tab.settling and not tab.loading:
+        if not tab.loading:
+            await self._release_now(tab)
+
+    async def _release_now(self, tab: Tab) -> None:
+        if tab.settling:
             with contextlib.suppress(PlaywrightError):
                 await tab.cdp.send("Runtime.evaluate", {"expression": RELEASE})
 
@@ -305,6 +325,15 @@ class Session:
         """Wait until dialogs are answered, files chosen and downloads saved, as these belong to the action before."""
         while self._handlers:
             await asyncio.wait(set(self._handlers), timeout=10)
+
+    def _on_request_failed(self, tab: Tab, request: PageRequest) -> None:
+        """Which says of the site that it may be dead; of a request to another one, nothing."""
+        if not request.url.startswith(self.rules.origin):
+            return
+        lost = net_error(request.failure or "")
+        self.lost = lost or self.lost
+        if lost and request.is_navigation_request():
+            self._track_opening(self._release_now(tab))
 
     async def _on_dialog(self, dialog: Dialog) -> None:
         with contextlib.suppress(PlaywrightError):

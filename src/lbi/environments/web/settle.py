@@ -139,8 +139,14 @@ SETTLE = """
     [...watch.requests.values()].some(began => watch.now() - began < STALE_MS));
   const restless = () => watches().some(watch => watch.active && watch.now() - watch.changed < 40);
   const loading = () => windows().some(one => one !== window && one.document.readyState === 'loading');
+  let released = false;
   if (document.readyState === 'loading') {
-    await new Promise(done => document.addEventListener('DOMContentLoaded', done, {once: true}));
+    // of a document whose connection broke off, this event never comes
+    const parsed = new Promise(done => document.addEventListener('DOMContentLoaded', done, {once: true}));
+    const given_up = new Promise(done => {
+      if (window[key]) window[key].release = () => { released = true; done(); };
+    });
+    await Promise.race([parsed, given_up, pause(GOING_MS)]);
   }
   await pause(0);
   await pause(0);
@@ -156,7 +162,10 @@ SETTLE = """
     watch.opened = watch.choosers = 0;
     watch.active = false;
   }
-  return {url: location.href, title: document.title, opened, choosers, going: going()};
+  const arrival = performance.getEntriesByType('navigation')[0];
+  const arrived = released || document.readyState !== 'loading';
+  return {url: location.href, title: document.title, opened, choosers, going: going() || !arrived,
+    status: (arrival && arrival.responseStatus) || 0, born: performance.timeOrigin};
 })()
 """
 
@@ -165,7 +174,11 @@ SETTLE = """
 RELEASE = """
 (() => {
   const visit = frame => {
-    try { (frame[Symbol.for('lbi.watch')] || {}).going = 0; } catch (error) { return; }
+    try {
+      const watch = frame[Symbol.for('lbi.watch')] || {};
+      watch.going = 0;
+      if (watch.release) watch.release();
+    } catch (error) { return; }
     for (let i = 0; i < frame.length; i++) visit(frame[i]);
   };
   visit(window);

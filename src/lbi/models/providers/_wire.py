@@ -10,14 +10,15 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from lbi.errors import ModelBusy, ModelError, UserError
 from lbi.models.providers._failures import failure, failure_inside
 from lbi.models.providers._left import left
+from lbi.models.providers._stream import is_stream, stream_as_reply
 from lbi.models.registry import Settings, check_allowed, is_loopback
 from lbi.protocols import Json
 from lbi.records import Left
+from lbi.storage.names import address_problem, without_password
 from lbi.storage.secrets import mask
 from lbi.storage.toml import depth_of
 
@@ -45,9 +46,10 @@ class Wire:
     """Posts to one server."""
 
     def __init__(self, name: str, url: str, headers: Mapping[str, str], settings: Settings) -> None:
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-            raise UserError(f'the address "{url}" of a model server must begin with http:// or https://')
-        self.url = url.rstrip("/")
+        if problem := address_problem(url):
+            raise UserError(f"the address {without_password(url)!r} of a model server: {problem}")
+        bare, mark, query = url.partition("?")  # Azure's addresses end with ?api-version=...
+        self.url, self._query = bare.rstrip("/"), mark + query
         self._name, self._timeout = name, settings.timeout
         self._connect_timeout = min(_CONNECT, settings.timeout)
         self._headers = dict(headers)
@@ -95,7 +97,8 @@ class Wire:
         # a form states its own content type, with the boundary between its parts
         headers = {"content-type": "application/json"} if isinstance(data, bytes) else {}
         try:
-            request = self._opened().request(method, self.url + path, data=data, headers=headers, allow_redirects=False)
+            address = self.url + path + self._query
+            request = self._opened().request(method, address, data=data, headers=headers, allow_redirects=False)
             async with request as response:
                 return response.status, response.headers, await self._whole(response.content, most)
         except aiohttp.ConnectionTimeoutError as error:
@@ -122,7 +125,7 @@ class Wire:
 
     def _read(self, status: int, headers: Mapping[str, str], content: bytes, *, error_inside: bool = False) -> Json:
         try:
-            body = json.loads(content)
+            body = stream_as_reply(content) if is_stream(content) else json.loads(content)
             body = body if depth_of(body) <= _DEEPEST else None
         except (ValueError, RecursionError):
             body = None
@@ -138,6 +141,10 @@ class Wire:
     def failed(self, status: int, body: Any) -> ModelError:
         """The failure of one call of a batch."""
         return failure(status, body, {}, self._name)
+
+    def failed_inside(self, part: Mapping[str, Any]) -> ModelError | None:
+        """The failure that a part of a good answer holds, if any."""
+        return failure_inside(part, {}, self._name)
 
     def malformed(self, body: object) -> ModelBusy:
         """The failure of a reply that holds no answer."""
