@@ -5,6 +5,7 @@ Git itself never sees the folders: their files are read and written here, beneat
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fnmatch
 import re
@@ -15,9 +16,15 @@ from lbi.errors import EnvironmentFailure
 from lbi.sandbox.beneath import LINK, Beneath, Refused, parts
 from lbi.sandbox.git import Git, fresh_git
 from lbi.sandbox.host import Ended
+from lbi.sandbox.supervisor.bounds import MOST_PATCH
 
 TEST_FOLDERS = frozenset({"test", "tests", "testing"})
 DEEPEST = 256  # folders on the way to a file
+MOST_FILES = 50_000  # that a patch names
+MOST_MADE = (
+    512 << 20
+)  # bytes of all files that it changes, as they were or become: a few kilobytes can unpack to gigabytes
+GIT_MEMORY = 2 << 30
 #: errors that are no fault of whoever wrote a patch: full disks, and the like
 MACHINE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EROFS})
 _SIDE = re.compile(r'(?:---|\+\+\+) (?P<name>"[^/]*/.*"|[^/\t]+/[^\t]*)')
@@ -75,9 +82,11 @@ def apply(patch: str, folder: Path) -> None:
     if not patch.strip():
         return
     text = patch if patch.endswith("\n") else patch + "\n"
+    if len(text) > MOST_PATCH:
+        raise PatchError(f"too large: {len(text):,} characters, of at most {MOST_PATCH:,}")
     try:
         with Beneath(folder) as tree:
-            before = {path: item for path in paths_in(text) if _is_within(path) and (item := tree.item(path))}
+            before = _before(tree, paths_in(text))
             after = _applied(text, before)
             changes = {path: after.get(path) for path in {*before, *after} if before.get(path) != after.get(path)}
             _check(tree, changes)
@@ -89,6 +98,21 @@ def apply(patch: str, folder: Path) -> None:
     except OSError as error:
         said = f"{error.filename or 'the patch'}: {error.strerror or error}"
         raise (EnvironmentFailure if error.errno in MACHINE else PatchError)(said) from None
+
+
+def _before(tree: Beneath, paths: list[str]) -> dict[str, Item]:
+    """The files that a patch names, as they are. Raises PatchError where they are too many or too large."""
+    if len(paths) > MOST_FILES:
+        raise PatchError(f"too large: {len(paths):,} files, of at most {MOST_FILES:,}")
+    items, room = {}, MOST_MADE
+    for path in filter(_is_within, paths):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            room -= tree.look(path).st_size
+            if room < 0:
+                raise PatchError(f"too large: the files that it changes have more than {MOST_MADE:,} bytes")
+            if item := tree.item(path):
+                items[path] = item
+    return items
 
 
 def paths_in(patch: str) -> list[str]:
@@ -194,7 +218,10 @@ def _applied(patch: str, before: dict[str, Item]) -> dict[str, Item]:
     content = patch.encode("utf-8", "surrogateescape")
     with fresh_git() as git:
         _index(git, before, "before")
-        done = _ran(git, "apply", "--cached", "--whitespace=nowarn", "-", stdin=content)
+        try:
+            done = git.run("apply", "--cached", "--whitespace=nowarn", "-", stdin=content, memory=GIT_MEMORY)
+        except TimeoutError:  # whatever the machine does, a patch of this size applies in less
+            raise PatchError("too large: it takes too long to apply") from None
         if done.exit_code:
             said = done.errors.decode("utf-8", "surrogateescape").strip()
             raise PatchError(_BEYOND.sub(r"\1 passes through a link", said) or "the patch does not apply")
@@ -203,6 +230,9 @@ def _applied(patch: str, before: dict[str, Item]) -> dict[str, Item]:
         modes = {path: (int(head.split()[0], 8), head.split()[1]) for head, _, path in entries}
         if modules := [path for path, (mode, _) in modes.items() if mode == 0o160000]:
             raise PatchError(f"{modules[0]} is a submodule, which a patch has no content of")
+        sizes = _done(git, "cat-file", "--batch-check=%(objectsize)", stdin=_lines(blob for _, blob in modes.values()))
+        if sum(map(int, sizes.split())) > MOST_MADE:
+            raise PatchError(f"too large: it makes files of more than {MOST_MADE:,} bytes")
         contents = _contents(git, [blob for _, blob in modes.values()])
     return {path: (mode, content) for (path, (mode, _)), content in zip(modes.items(), contents, strict=True)}
 
@@ -221,7 +251,7 @@ def _index(git: Git, items: dict[str, Item], name: str) -> None:
 
 
 def _contents(git: Git, blobs: Iterable[str]) -> list[bytes]:
-    printed = _done(git, "cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in blobs).encode())
+    printed = _done(git, "cat-file", "--batch", stdin=_lines(blobs))
     contents, at = [], 0
     while at < len(printed):
         head = printed.index(b"\n", at)
@@ -229,6 +259,10 @@ def _contents(git: Git, blobs: Iterable[str]) -> list[bytes]:
         contents.append(printed[head + 1 : head + 1 + size])
         at = head + size + 2
     return contents
+
+
+def _lines(blobs: Iterable[str]) -> bytes:
+    return "".join(f"{blob}\n" for blob in blobs).encode()
 
 
 def _done(git: Git, *arguments: str, stdin: bytes = b"") -> bytes:

@@ -17,6 +17,7 @@ from lbi.sandbox.protocol import Completed, Sandbox
 #: variables with which two runs of the same tests give the same results
 REPRODUCIBLE = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "TZ": "UTC"}
 ANY_SOURCE = "*"  # packages are imported from the root and from src, whichever has them
+MOST_REPORT = 16 << 20  # bytes; read, it takes up to thirty times as much memory
 TestStatus = Literal["passed", "failed", "error", "skipped"]
 
 
@@ -42,6 +43,8 @@ async def run_pytest(
 
 def read_report(content: bytes) -> dict[str, TestStatus]:
     """The status of each test by its id. Raises ValueError for a file that is no JUnit report."""
+    if len(content) > MOST_REPORT:
+        raise ValueError(f"the tests left a report of {len(content):,} bytes, too large to read")
     try:
         # ElementTree resolves no external entities, and expat limits how far internal ones may grow
         root = ElementTree.fromstring(content)
