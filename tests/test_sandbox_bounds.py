@@ -15,7 +15,7 @@ from lbi.benchmarks.swebench.patches import PatchError
 from lbi.benchmarks.swebench.test_results import MOST_REPORT, read_report
 from lbi.environments.shell.environment import TOO_LARGE, ShellEnvironment, ShellEnvironments, ShellSettings
 from lbi.records import Check, Task
-from lbi.sandbox import beneath
+from lbi.sandbox import beneath, container
 from lbi.sandbox.backends import open_sandbox
 from lbi.sandbox.patch import Change, Side, Wanted, patch
 from lbi.sandbox.protocol import SandboxLimits
@@ -79,6 +79,7 @@ async def test_two_hundred_thousand_empty_files_are_too_large(shell: ShellEnviro
     await costs_a_step(shell, python(code), "more than 150,000 files")
 
 
+@pytest.mark.slow
 async def test_two_thousand_five_hundred_folders_one_in_the_other_are_too_large(shell: ShellEnvironment) -> None:
     code = "import os\nfor n in range(2500): os.mkdir('n' * {length}); os.chdir('n' * {length})"
     await costs_a_step(shell, python(code.format(length=200)), "4,000 bytes", "rm -rf nnn*")
@@ -87,12 +88,13 @@ async def test_two_thousand_five_hundred_folders_one_in_the_other_are_too_large(
     assert await shell.sandbox.diff() == ""
 
 
+@pytest.mark.slow
 async def test_a_snapshot_of_too_much_is_refused_and_leaves_nothing(shell: ShellEnvironment) -> None:
     code = "import os\nfor n in range(300): os.mkdir('n'); os.chdir('n')"
     await shell.step(python(code))
     with pytest.raises(TooLarge):
         await shell.snapshot()
-    await shell.step(run("rm -r n; echo 1 > a; ln a b; truncate -s 900M sparse"))
+    await shell.step(run("rm -r n; echo 1 > a; ln a b; truncate -s 100M sparse"))
     before, token = await shell.sandbox.digest(), await shell.snapshot()
     await shell.reset(TASK)
     await shell.restore(token)
@@ -101,6 +103,7 @@ async def test_a_snapshot_of_too_much_is_refused_and_leaves_nothing(shell: Shell
     assert kept.output == "1\n0\n", "hard links are one file, and holes stay holes"
 
 
+@pytest.mark.slow
 async def test_a_line_of_five_hundred_megabytes_is_not_shown(shell: ShellEnvironment) -> None:
     made = await shell.step(run("head -c 500M /dev/zero | tr '\\0' x > line; ls -l line"))
     assert "524288000" in made.observation.text
@@ -252,6 +255,7 @@ async def test_an_unsafe_sandbox_works_where_temporary_folders_are_reached_by_a_
     assert list((tmp_path / "real").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_folders_are_removed_however_deep_and_whatever_their_modes(tmp_path: Path) -> None:
     folder = OwnFolder("deep")
     handle = os.open(folder.path, os.O_RDONLY)
@@ -285,6 +289,7 @@ def test_a_child_that_takes_too_much_is_ended_and_it_is_nobodys_mistake(monkeypa
             layers.in_child(work)
 
 
+@pytest.mark.slow
 def test_a_patch_of_too_much_is_no_patch(monkeypatch: pytest.MonkeyPatch) -> None:
     changes = [Change(f"f{n}", None, Side(0o100644, 12 << 20, str(n))) for n in range(8)]
 
@@ -350,3 +355,13 @@ def test_copies_keep_holes_and_hard_links(tmp_path: Path) -> None:
         assert file.read(6) == b"begin\0"
         file.seek(1 << 30)
         assert file.read() == b"end"
+
+
+async def test_what_comes_out_of_a_container_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = tmp_path / "engine"
+    engine.write_text("#!/bin/sh\nhead -c $1 /dev/zero; cat\n")
+    engine.chmod(0o755)
+    monkeypatch.setattr(container, "MOST_PACKED", 1 << 20)
+    assert await container._engine(str(engine), ("1000",), b"end") == (0, b"\0" * 1000 + b"end")
+    with pytest.raises(TooLarge, match="what is in the container"):
+        await container._engine(str(engine), ("100M",))
