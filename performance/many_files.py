@@ -28,7 +28,7 @@ try:
     from lbi.sandbox.protocol import SandboxLimits
 except ModuleNotFoundError:
     from lbi.sandbox import open_sandbox
-    from lbi.sandbox.contract import SandboxLimits
+    from lbi.sandbox.contract import Limits as SandboxLimits
 MAKE = '''python3 -c "import os
 for n in range({files}):
     if n % 1000 == 0: os.makedirs(f'new{{n // 1000}}')

@@ -246,7 +246,12 @@ async def _engine(
             output, errors = await _talk(process, content)
     except TooLarge:
         process.kill()
-        await process.wait()
+        assert process.stdout is not None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                while await process.stdout.read(1 << 18):
+                    pass  # what is on the way; it ends only then
+                await process.wait()
         raise
     except TimeoutError:
         with contextlib.suppress(ProcessLookupError):
