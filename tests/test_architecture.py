@@ -258,6 +258,7 @@ def test_heavy_libraries_are_imported_where_they_are_used() -> None:
 #: the only modules that start a process: the door, and the supervisor that it starts, for what is confined
 DOORS = {
     "sandbox/host.py": "the door",
+    "sandbox/supervisor/main.py": "a fork of the supervisor, where there are no namespaces",
     "sandbox/supervisor/shell.py": "the shell of a sandbox",
     "sandbox/supervisor/layers.py": "a fork of the supervisor with another root",
 }

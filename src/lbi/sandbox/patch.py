@@ -75,8 +75,10 @@ async def patch(changes: Sequence[Change], read_contents: ReadContents) -> str:
     parts: list[str] = []
     left, seconds = MOST_PATCH, SECONDS
     for batch in _batches(changes):
-        contents = iter(await read_contents([wanted for change in batch for wanted in _wanted(change)]))
-        sides = [[next(contents) if _small(side) else b"" for side in (each.old, each.new)] for each in batch]
+        # one tree after the other, as files of one folder are read at once
+        wanted = sorted((each for change in batch for each in _wanted(change)), key=lambda each: not each[1])
+        contents = {each[:2]: content for each, content in zip(wanted, await read_contents(wanted), strict=True)}
+        sides = [[contents.get((each.path, pristine), b"") for pristine in (True, False)] for each in batch]
         written, took = await asyncio.to_thread(_many, batch, sides, seconds)
         parts.append(written)
         left, seconds = left - len(written), seconds - took

@@ -5,6 +5,7 @@ Git itself never sees the folders: their files are read and written here, beneat
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fnmatch
 import re
@@ -15,9 +16,14 @@ from lbi.errors import EnvironmentFailure
 from lbi.sandbox.beneath import LINK, Beneath, Refused, parts
 from lbi.sandbox.git import Git, fresh_git
 from lbi.sandbox.host import Ended
+from lbi.sandbox.supervisor.bounds import MOST_PATCH
 
 TEST_FOLDERS = frozenset({"test", "tests", "testing"})
 DEEPEST = 256  # folders on the way to a file
+MOST_FILES = 50_000  # that a patch names
+#: bytes of all files that it changes, as they were or become: a few kilobytes can unpack to gigabytes
+MOST_MADE = 512 << 20
+GIT_MEMORY = 2 << 30
 #: errors that are no fault of whoever wrote a patch: full disks, and the like
 MACHINE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EROFS})
 _SIDE = re.compile(r'(?P<side>---|\+\+\+) (?P<name>"(?:[^"\\]|\\.)*"|[^\t]+)')
@@ -74,6 +80,8 @@ def apply(patch: str, folder: Path) -> None:
     """
     if not patch:
         return
+    if len(patch) > MOST_PATCH:
+        raise PatchError(f"too large: {len(patch):,} characters, of at most {MOST_PATCH:,}")
     try:
         with Beneath(folder) as tree:
             before = _named(patch, tree)
@@ -101,9 +109,22 @@ def is_applied(patch: str, folder: Path) -> bool:
 
 
 def _named(patch: str, tree: Beneath) -> dict[str, Item]:
-    """The files that a patch names, by the names that git looks for: without their first folder."""
-    paths = [each for path in paths_in(patch) for each in (path, path.partition("/")[2])]
-    return {path: item for path in dict.fromkeys(paths) if is_within(path) and (item := tree.item(path))}
+    """The files that a patch names, as they are, by the names that git looks for: without their first folder too.
+
+    Raises PatchError where they are too many or too large.
+    """
+    named = paths_in(patch)
+    if len(named) > MOST_FILES:
+        raise PatchError(f"too large: {len(named):,} files, of at most {MOST_FILES:,}")
+    items, room = {}, MOST_MADE
+    for path in filter(is_within, dict.fromkeys(each for path in named for each in (path, path.partition("/")[2]))):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            room -= tree.look(path).st_size
+            if room < 0:
+                raise PatchError(f"too large: the files that it changes have more than {MOST_MADE:,} bytes")
+            if item := tree.item(path):
+                items[path] = item
+    return items
 
 
 def paths_in(patch: str) -> list[str]:
@@ -248,7 +269,12 @@ def _applied(patch: str, before: dict[str, Item], *options: str) -> dict[str, It
     content = patch.encode("utf-8", "surrogateescape")
     with fresh_git() as git:
         _index(git, before, "before")
-        done = _ran(git, "apply", "--cached", "--whitespace=nowarn", *options, "-", stdin=content)
+        try:
+            done = git.run("apply", "--cached", "--whitespace=nowarn", *options, "-", stdin=content, memory=GIT_MEMORY)
+        except TimeoutError:  # whatever the machine does, a patch of this size applies in less
+            raise PatchError("too large: it takes too long to apply") from None
+        except OSError as error:
+            raise EnvironmentFailure(f"git apply could not run: {error}") from None
         if done.exit_code:
             said = done.errors.decode("utf-8", "surrogateescape").strip()
             raise PatchError(_BEYOND.sub(r"\1 passes through a link", said) or "the patch does not apply")
@@ -257,6 +283,9 @@ def _applied(patch: str, before: dict[str, Item], *options: str) -> dict[str, It
         modes = {path: (int(head.split()[0], 8), head.split()[1]) for head, _, path in entries}
         if modules := [path for path, (mode, _) in modes.items() if mode == 0o160000]:
             raise PatchError(f"{modules[0]} is a submodule, which a patch has no content of")
+        sizes = _done(git, "cat-file", "--batch-check=%(objectsize)", stdin=_lines(blob for _, blob in modes.values()))
+        if sum(map(int, sizes.split())) > MOST_MADE:
+            raise PatchError(f"too large: it makes files of more than {MOST_MADE:,} bytes")
         contents = _contents(git, [blob for _, blob in modes.values()])
     return {path: (mode, content) for (path, (mode, _)), content in zip(modes.items(), contents, strict=True)}
 
@@ -275,7 +304,7 @@ def _index(git: Git, items: dict[str, Item], name: str) -> None:
 
 
 def _contents(git: Git, blobs: Iterable[str]) -> list[bytes]:
-    printed = _done(git, "cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in blobs).encode())
+    printed = _done(git, "cat-file", "--batch", stdin=_lines(blobs))
     contents, at = [], 0
     while at < len(printed):
         head = printed.index(b"\n", at)
@@ -283,6 +312,10 @@ def _contents(git: Git, blobs: Iterable[str]) -> list[bytes]:
         contents.append(printed[head + 1 : head + 1 + size])
         at = head + size + 2
     return contents
+
+
+def _lines(blobs: Iterable[str]) -> bytes:
+    return "".join(f"{blob}\n" for blob in blobs).encode()
 
 
 def _done(git: Git, *arguments: str, stdin: bytes = b"") -> bytes:

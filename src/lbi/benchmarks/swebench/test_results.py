@@ -19,6 +19,7 @@ from lbi.sandbox.protocol import Completed, Sandbox
 #: variables with which two runs of the same tests give the same results
 REPRODUCIBLE = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "TZ": "UTC"}
 ANY_SOURCE = "*"  # packages are imported from the root and from src, whichever has them
+MOST_REPORT = 16 << 20  # bytes; read, it takes several times as much memory
 TestStatus = Literal["passed", "failed", "error", "skipped", "xfail", "xpass"]
 EvalType = Literal["pass_and_fail", "fail_only"]
 
@@ -50,6 +51,8 @@ async def run_pytest(
 
 def read_report(content: bytes) -> dict[str, TestStatus]:
     """The status of each test by its id, as lbi.benchmarks.swebench.recorder writes it. Raises ValueError."""
+    if len(content) > MOST_REPORT:
+        raise ValueError(f"the tests left a report of {len(content):,} bytes, too large to read")
     try:
         found = json.loads(content)
     except (ValueError, RecursionError) as error:

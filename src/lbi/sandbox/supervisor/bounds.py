@@ -16,7 +16,7 @@ MOST_FILES = 150_000
 DEEPEST = 256
 LONGEST_PATH = 4000
 #: bytes that are hashed or copied at a time, holes of sparse files included; where more may be written, twice that
-MOST_BYTES = 4 << 30
+MOST_BYTES = 2 << 30
 #: bytes of one file that is read as a whole: to be shown, changed, or as a report of tests
 MOST_READ = 64 << 20
 #: bytes of a patch

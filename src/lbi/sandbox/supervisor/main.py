@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 from collections.abc import Callable
 
-from lbi.sandbox.supervisor import bubblewrap, cgroups, layers, mounts, protocol, seccomp
+from lbi.sandbox.supervisor import bubblewrap, cgroups, layers, mounts, processes, protocol, seccomp
 from lbi.sandbox.supervisor.protocol import Message
 from lbi.sandbox.supervisor.shell import Bounds, Shell, ShellState
 from lbi.sandbox.supervisor.tree import Change
@@ -21,6 +22,8 @@ def main(handle: int) -> None:
     supervisor = None
     try:
         wanted, _ = protocol.receive(handle)
+        if wanted.get("base"):
+            _guard(handle)
         try:
             supervisor = Supervisor(wanted, handle)
         except OSError as error:
@@ -33,6 +36,30 @@ def main(handle: int) -> None:
     finally:
         if supervisor is not None:
             supervisor.end()
+
+
+def _guard(handle: int) -> None:
+    """Without namespaces, go on in a child: this process ends what the child leaves behind, however that ends.
+
+    With them, everything ends with the first process of the sandbox's own, which ends with the supervisor.
+    """
+    mounts.adopt_orphans()
+    child = os.fork()
+    if child == 0:
+        # whoever asked is gone at once, or this process was killed: what runs is ended first
+        signal.signal(signal.SIGTERM, _end_all)
+        mounts.die_with_parent(signal.SIGTERM)
+        return
+    os.close(handle)
+    mounts.die_with_parent(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, _end_all)
+    os.waitpid(child, 0)
+    _end_all()
+
+
+def _end_all(*_: object) -> None:
+    processes.end_all()
+    os._exit(0)
 
 
 def serve(supervisor: Supervisor, handle: int) -> None:
@@ -50,7 +77,8 @@ class Supervisor:
     def __init__(self, wanted: Message, handle: int) -> None:
         limits, base = wanted["limits"], wanted.get("base", "")
         mounts.adopt_orphans()
-        mounts.die_with_parent()
+        if not base:  # else as _guard has it
+            mounts.die_with_parent()
         seccomp.leave_keyring()
         self.cgroup = None
         if not base:

@@ -171,6 +171,7 @@ class Shell:
         began = time.monotonic()
         output = Output(self.bounds.output)
         killed_before = self.cgroup.killed_for_memory() if self.cgroup else 0
+        _available(self._status)  # what a command before this one may have left there speaks for no other
         self._send(_encoded(command).replace(b"\0", b""))
         code, ended = self._wait_for_end(output, began + wall_seconds)
         if self.cgroup and self.cgroup.killed_for_memory() > killed_before:
@@ -317,7 +318,8 @@ class Shell:
             _limit(resource.RLIMIT_CORE, 0)
             _limit(resource.RLIMIT_DATA, self.bounds.memory)
             _limit(resource.RLIMIT_FSIZE, self.bounds.disk)
-            for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and that would be passed on
+            # Python ignores some, and that would be passed on
+            for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)
             bash = ["bash", "--norc", "--noprofile", "-c", LOOP % self.bounds.processes, "bash"]
             arguments = [*self.command, *bash]

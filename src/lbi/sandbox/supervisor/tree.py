@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -84,39 +85,44 @@ class Comparison:
         written = self._names(upper, self._budget.files)
         below = self._names(old)
         gone = below.keys() - self._names(new, self._budget.files + len(below)).keys() if below else set()
-        for name in sorted(written.keys() | gone):
-            self._budget.take_files()
-            self._look(folder, name, old, new, is_layered=written.get(name) == stat.S_IFDIR)
+        self._look(folder, old, new, [(name, written.get(name) == stat.S_IFDIR) for name in written.keys() | gone])
 
     def _plain(self, folder: str, old: int | None, new: int | None) -> None:
         """All files, judged by size and time first."""
         before = self._statuses(old)
         after = self._statuses(new, self._budget.files + len(before))
-        for name in sorted(before.keys() | after.keys()):
+        differing = []
+        for name in before.keys() | after.keys():
             sides = [side[name] for side in (before, after) if name in side]
             if len(sides) == 2 and _seen(sides[0]) == _seen(sides[1]):
                 continue
             if len(sides) == 2 and all(stat.S_ISDIR(status.st_mode) for status in sides):
                 self._waiting.append((_joined(folder, name), False))
                 continue
-            self._budget.take_files()
-            self._look(folder, name, old, new, is_layered=False)
+            differing.append((name, False))
+        self._look(folder, old, new, differing)
 
-    def _look(self, folder: str, name: str, old: int | None, new: int | None, *, is_layered: bool) -> None:
-        """Compare one name; folders, of either side, are looked into later."""
-        path = _joined(folder, name)
-        old_status, new_status = _status(old, name), _status(new, name)
-        if any(status and stat.S_ISDIR(status.st_mode) for status in (old_status, new_status)):
-            self._waiting.append((path, is_layered))
-        stamp = _stamp(new_status)
-        known = self._before.get(path)
-        if known and known[0] == stamp:
-            before, after = known[1], known[2]
-        else:
+    def _look(self, folder: str, old: int | None, new: int | None, names: list[tuple[str, bool]]) -> None:
+        """Compare what has these names; folders, of either side, are looked into later."""
+        self._budget.take_files(len(names))
+        to_read = []
+        for name, is_layered in names:
+            path = _joined(folder, name)
+            sides = _status(old, name), _status(new, name)
+            if any(status and stat.S_ISDIR(status.st_mode) for status in sides):
+                self._waiting.append((path, is_layered))
+            stamp = _stamp(sides[1])
+            known = self._before.get(path)
+            if known and known[0] == stamp:
+                self.known[path] = known
+                continue
+            to_read.append((path, name, stamp, *sides))
+            # before any of them is read: what is too large costs no time
+            self._budget.take_bytes(sum(_size(status) for status in sides))
+        for path, name, stamp, old_status, new_status in to_read:
             before, after = self._entry(old, name, old_status), self._entry(new, name, new_status)
-        if before is None and after is None:
-            return
-        self.known[path] = (stamp, before, after)
+            if before is not None or after is not None:
+                self.known[path] = (stamp, before, after)
 
     def _entry(self, folder: int | None, name: str, status: os.stat_result | None) -> Entry | None:
         """A file or link; None for what is absent, a folder, or nothing that git keeps."""
@@ -140,7 +146,6 @@ class Comparison:
             status = os.fstat(handle)
             if not (mode := beneath.git_mode(status.st_mode)):
                 return None
-            self._budget.take_bytes(status.st_size)
             # what is appended meanwhile is of the next time
             while size < status.st_size and (chunk := os.read(handle, min(CHUNK, status.st_size - size))):
                 hashed.update(chunk)
@@ -182,18 +187,31 @@ def read_all(lower: Beneath, merged: Beneath, wanted: list[tuple[str, bool, int]
     b"" for what is gone. Raises TooLarge for what has grown.
     """
     contents = []
-    for path, pristine, size in wanted:
-        tree, content = lower if pristine else merged, b""
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
-            kind = tree.look(path).st_mode
-            if stat.S_ISLNK(kind):
-                content = tree.link(path)
-            elif stat.S_ISREG(kind):
-                content, now = tree.read_at_most(path, size)
-                if now > size:
-                    raise TooLarge(f"{path} grows while it is read")
-        contents.append(content)
+    for (folder, pristine), files in itertools.groupby(wanted, key=lambda each: (_split(each[0])[0], each[1])):
+        with contextlib.ExitStack() as stack:
+            handle = _opened(stack, lower if pristine else merged, folder)
+            contents += [b"" if handle is None else _content(handle, path, size) for path, _, size in files]
     return contents
+
+
+def _content(folder: int, path: str, size: int) -> bytes:
+    name = _split(path)[1]
+    try:
+        handle = os.open(name, _FILE, dir_fd=folder)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return os.fsencode(os.readlink(name, dir_fd=folder))
+        if error.errno in _ANOTHER:
+            return b""
+        raise
+    with os.fdopen(handle, "rb", buffering=0) as file:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            return b""
+        if status.st_size > size:
+            raise TooLarge(f"{path} grows while it is read")
+        content: bytes = file.read(status.st_size)
+        return content
 
 
 def read_file(root: str, path: str) -> bytes:
@@ -234,6 +252,10 @@ def _status(folder: int | None, name: str) -> os.stat_result | None:
     return None
 
 
+def _size(status: os.stat_result | None) -> int:
+    return status.st_size if status and stat.S_ISREG(status.st_mode) else 0
+
+
 def _stamp(status: os.stat_result | None) -> Stamp:
     if status is None:
         return ()
@@ -242,6 +264,11 @@ def _stamp(status: os.stat_result | None) -> Stamp:
 
 def _seen(status: os.stat_result) -> tuple[int, int, int]:
     return (status.st_mode, status.st_size, status.st_mtime_ns)
+
+
+def _split(path: str) -> tuple[str, str]:
+    folder, _, name = path.rpartition("/")
+    return folder, name
 
 
 def _joined(folder: str, name: str) -> str:
