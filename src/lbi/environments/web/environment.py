@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urljoin
 
 from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Locator
 
 from lbi.documents.corpus import DocumentSource
 from lbi.environments.web.actions import ACTIONS, Call, UnreadableAction, parse_action
+from lbi.environments.web.activation import names_clicked, names_pressed
 from lbi.environments.web.application import Application, load_application, unmanaged
 from lbi.environments.web.backend import Backend, ManagedApplication, RemoteBackend
 from lbi.environments.web.browser import SharedBrowser, is_loopback
 from lbi.environments.web.checks import evaluate
 from lbi.environments.web.login import LogIn
 from lbi.environments.web.observe import screenshot, view_page
-from lbi.environments.web.perform import ActionRefused, TimedOut, find, open_address, perform
+from lbi.environments.web.perform import ELEMENT_MS, ActionRefused, TimedOut, find, open_address, perform
 from lbi.environments.web.session import Session
-from lbi.environments.web.url_rules import UrlRules
+from lbi.environments.web.url_rules import PORTS, UrlRules, scheme_of
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.observations.parse import Element, Page, parse_observation
 from lbi.protocols import CallTimeouts, Outcome
@@ -61,7 +65,9 @@ class WebEnvironments:
         self.max_chars = max_chars
         self.login = LogIn(self.application)
         local = self.application.managed or is_loopback(self.application.base_url)
-        self.browser = SharedBrowser(only_loopback=local, headless=headless)
+        self.browser = SharedBrowser(only_loopback=local, headless=headless, policy=self.application.policy)
+        self.blocked: Counter[str] = Counter()  # other sites -> requests of pages that were refused
+        self._blocked_told: set[str] = set()
         self._managed = ManagedApplication(self.application, cache) if self.application.managed else None
         self._open: list[WebEnvironment] = []
 
@@ -84,6 +90,16 @@ class WebEnvironments:
             source.model_copy(update={"path": source.path.replace("{site_packages}", installed.site_packages)})
             for source in sources
         )
+
+    def tell_blocked(self) -> None:
+        """Say once of each other site that pages ask it for something and get no answer."""
+        for origin in sorted(self.blocked.keys() - self._blocked_told):
+            self._blocked_told.add(origin)
+            logging.getLogger(__name__).warning(
+                "%s: a page asked %s for something, which is another site and was refused; policy.allow_urls allows it",
+                self.name,
+                origin,
+            )
 
     async def close(self) -> None:
         await asyncio.gather(*(environment.close() for environment in self._open))
@@ -142,10 +158,12 @@ class WebEnvironment:
         except ActionRefused as error:
             return self._refuse(self._action(action, call, None), self._masked(str(error)))
         taken = self._action(action, call, element)
-        refusal = self._forbidden(call, element)
-        if refusal:
-            return self._refuse(taken, refusal)
         with _browser_may_end():
+            if call.kind == "goto":
+                call = replace(call, value=await self._goes_to(call.value))
+            refusal = await self._forbidden(call, element)
+            if refusal:
+                return self._refuse(taken, self._masked(refusal))
             return Outcome(action=taken, observation=await self._act(call, element))
 
     async def score(self, task: Task, answer: str) -> tuple[float, str]:
@@ -211,12 +229,19 @@ class WebEnvironment:
         context = await self._environments.browser.context(
             viewport=VIEWPORT,
             accept_downloads=True,
+            site=self._backend.url,
             reduced_motion="reduce",
             extra_http_headers=login.headers,
             storage_state=login.state,
         )
-        local = is_loopback(self._backend.url)
-        return await Session.open(context, self._rules, self._folder.path, self._rules.has_rules or not local)
+        return await Session.open(
+            context,
+            self._rules,
+            self._folder.path,
+            self._environments.browser.guard,
+            self._environments.blocked,
+            frozenset(name.lower() for name in login.headers),
+        )
 
     async def _log_in(self, session: Session) -> None:
         """Log in, once per worker. What the application stores of it becomes part of the pristine state."""
@@ -234,27 +259,71 @@ class WebEnvironment:
         self._cookies = list(await session.context.cookies())
 
     async def _visit(self, session: Session, address: str) -> None:
-        url = urljoin(self._backend.url + "/", address)
-        await open_address(session, url)
-        await session.settle()
-        if session.page.url.startswith("chrome-error:") or session.refused:
+        session.refused = ""
+        site = self._backend.url + "/"
+        url = await session.address(address, site)
+        refusal = self._rules.refuses_url(url) if url else "it is no address"
+        if not refusal:
+            await open_address(session, url)
+            await session.settle()
+            refusal = session.refused or self._rules.refuses_url(session.page.url)
+        if session.page.url.startswith("chrome-error:"):
             await self._raise_if_server_died()
             raise EnvironmentFailure(session.refused or f"{self._masked(url)} could not be opened")
+        if refusal:
+            raise EnvironmentFailure(f"{self._masked(address)} could not be opened: {self._masked(refusal)}")
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
-    def _forbidden(self, call: Call, element: Element | None) -> str:
+    async def _goes_to(self, written: str) -> str:
+        """The address that ``goto`` means, as the browser reads it; "" where it is none."""
+        session = self._require_session()
+        base = session.page.url
+        return await session.address(written, base if scheme_of(base) in PORTS else self._backend.url + "/")
+
+    async def _forbidden(self, call: Call, element: Element | None) -> str:
+        """Why an action may not be tried; "" if it may. An address of ``goto`` is one that the browser has read."""
         if call.kind == "goto":
-            return self._rules.refuses_url(call.value, self._address())
-        if element is None or call.kind not in ("click", "press"):
+            return self._rules.refuses_url(call.value) if call.value else "this is no address"
+        if call.kind not in ("click", "press", "select"):
             return ""
-        if refusal := self._rules.refuses_name(element.name):
-            return refusal
-        return self._rules.refuses_url(element.url, self._address()) if element.url else ""
+        for name in await self._names(call, element) if self._rules.has_names else []:
+            if refusal := self._rules.refuses_name(name):
+                return refusal
+        if element is None or not element.url or call.kind == "select":
+            return ""
+        scheme = scheme_of(element.url)
+        if scheme == "javascript" or (scheme in ("blob", "data") and await self._downloads(element)):
+            return ""  # the page's own script, whose requests are judged when they are made; the page's own file
+        return self._rules.refuses_url(element.url, self._address())
+
+    async def _names(self, call: Call, element: Element | None) -> list[str]:
+        """Names of all that an action would use."""
+        session = self._require_session()
+        locator = self._locator(element) if element else None
+        if call.kind == "press":
+            more = await names_pressed(session, call.value, locator, ELEMENT_MS)
+        elif locator is not None and call.kind == "click":
+            more = await names_clicked(locator, ELEMENT_MS)
+        else:
+            more = [call.value]
+        return [element.name, *more] if element else more
+
+    async def _downloads(self, element: Element) -> bool:
+        """Whether a link saves a file, rather than opening it."""
+        try:
+            return bool(await self._locator(element).evaluate("e => !!e.closest('a[download]')", timeout=ELEMENT_MS))
+        except PlaywrightError:
+            return False
+
+    def _locator(self, element: Element) -> Locator:
+        return self._require_session().page.locator(f"aria-ref={self._refs.get(element.ref, '')}")
 
     async def _act(self, call: Call, element: Element | None) -> Observation:
         session = self._require_session()
         before = session.page.url
+        if session.refused:  # between the actions, so not this one's doing
+            session.notes.append(f"the page went elsewhere by itself, which was refused: {session.refused}")
         session.refused = error = ""
         try:
             await perform(session, call, element, self._refs.get(element.ref, "") if element else "")
@@ -276,13 +345,16 @@ class WebEnvironment:
 
     async def _undo_forbidden_navigation(self, session: Session, before: str) -> str:
         """Leave a page that may not be opened. Returns why it may not, or "" for one that may."""
-        now = session.page.url
         refusal = session.refused
+        if refusal and len(session.tabs) > 1 and session.page.url in ("", ":", "about:blank"):
+            await session.page.close()  # it was opened for what was refused
+            await session.settle()
+        now = session.page.url
         if now.startswith("chrome-error:"):
             self._backend.check()
             refusal = refusal or "the page could not be opened"
-        elif not refusal:
-            refusal = "" if now.startswith("about:") else self._rules.refuses_url(now)
+        else:
+            refusal = refusal or self._rules.refuses_url(now)
             if not refusal:
                 return ""
         if now != before or now.startswith("chrome-error:"):
@@ -295,6 +367,7 @@ class WebEnvironment:
 
     async def _observe(self, error: str = "") -> Observation:
         session = self._require_session()
+        self._environments.tell_blocked()
         view = await view_page(session, self._rules.origin, self._environments.max_chars)
         self._refs = view.refs
         self._last = Observation(

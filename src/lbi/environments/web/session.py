@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import BrowserContext, CDPSession, Dialog, Download, FileChooser, Page
+from playwright.async_api import BrowserContext, CDPSession, Dialog, Download, FileChooser, Page, Request
 from playwright.async_api import Error as PlaywrightError
 
 from lbi.environments.web.browser import CLOSE_SECONDS
+from lbi.environments.web.guard import Guard
 from lbi.environments.web.settle import RELEASE, WATCH, settle_script
-from lbi.environments.web.url_rules import UrlRules, path_of
+from lbi.environments.web.url_rules import PORTS, UrlRules, origin_of, path_of, scheme_of
 from lbi.errors import EnvironmentFailure
 
 NAVIGATION_SECONDS = 20.0  # in which a page must arrive
 QUIET_SECONDS = 1.5  # at most, until a page's own requests have ended
 DROPPED_SECONDS = 0.05  # after a page stops loading, a navigation that did not replace it was dropped
 ANNOUNCED_SECONDS = 3.0  # in which a tab or a file chooser that the page announced must open
+MAX_TABS = 8
+NEW_TAB = "a new tab was opened and is shown; back() closes it"
 _STORES = "local_storage,indexeddb,websql,service_workers,cache_storage,file_systems"
 
 
@@ -34,6 +39,7 @@ class Tab:
 
     page: Page
     cdp: CDPSession
+    id: str = ""
     url: str = ""
     title: str = ""
     loading: set[str] = field(default_factory=set)  # ids of frames
@@ -47,24 +53,40 @@ class Session:
     context: BrowserContext
     rules: UrlRules
     folder: Path  # downloads go here, and the file that is offered for uploads lies here
-    guarded: bool = False  # test the address of every document before it is requested
+    guard: Guard
+    blocked: Counter[str]  # other sites -> requests of pages that were refused
+    own_headers: frozenset[str] = frozenset()  # in small letters; they are for the site alone
     tabs: list[Tab] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     refused: str = ""
+    opening_anew: set[str] = field(default_factory=set)  # ids of tabs whose page is loaded again, never posted again
     crashed: bool = False
     _files_chosen: int = 0  # since the page announced a file chooser
     _tabs_known: int = 1  # how many there were when the page last came to rest
+    _let_in: set[str] = field(default_factory=set)  # ids of tabs that are open, or are about to open
+    _kept_shut: set[str] = field(default_factory=set)  # ids of tabs that were closed before they opened anything
+    _shut: int = 0  # how many since the page last came to rest
+    _told: set[str] = field(default_factory=set)  # notes that are given once in an episode
     _opening: set[asyncio.Task[None]] = field(default_factory=set)
     _handlers: set[asyncio.Task[None]] = field(default_factory=set)
     _event: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
-    async def open(cls, context: BrowserContext, rules: UrlRules, folder: Path, guarded: bool = False) -> Session:
-        session = cls(context, rules, folder, guarded)
+    async def open(
+        cls,
+        context: BrowserContext,
+        rules: UrlRules,
+        folder: Path,
+        guard: Guard,
+        blocked: Counter[str],
+        own_headers: frozenset[str] = frozenset(),
+    ) -> Session:
+        session = cls(context, rules, folder, guard, blocked, own_headers)
         context.set_default_timeout(NAVIGATION_SECONDS * 1000)
         await context.add_init_script(WATCH)
         await session._add(await context.new_page())
         context.on("page", session._on_page)
+        context.on("requestfailed", session._on_request_failed)
         return session
 
     @property
@@ -85,7 +107,8 @@ class Session:
             state = await self._settled(tab)
             if state is None:
                 continue
-            if state["opened"] and await self._wait_for(lambda: len(self.tabs) > self._tabs_known):
+            if state["opened"] and await self._wait_for(lambda: len(self.tabs) + self._shut > self._tabs_known):
+                self._shut = 0
                 self._tabs_known = len(self.tabs)
                 continue
             if state["choosers"] and await self._wait_for(lambda: self._files_chosen > 0):
@@ -95,7 +118,9 @@ class Session:
                 raise EnvironmentFailure(f"a page did not arrive within {NAVIGATION_SECONDS:.0f} s: {state['url']}")
             tab.url, tab.title = state["url"], state["title"]
             await self._finish_handlers()
-            self._tabs_known = len(self.tabs)
+            if self.tab is not tab:  # it was closed, as what it was opened for is saved
+                continue
+            self._tabs_known, self._shut = len(self.tabs), 0
             return
         raise EnvironmentFailure(f"the page does not come to rest: {path_of(self.tab.url)}")
 
@@ -110,17 +135,34 @@ class Session:
             with contextlib.suppress(PlaywrightError):
                 await extra.page.close()
         self.notes.clear()
+        self._told.clear()
         self.refused = ""
         with contextlib.suppress(DocumentReplaced):
             await self.evaluate("window.name = ''; try { sessionStorage.clear(); } catch (error) {}")
         await self.context.clear_cookies()
         await self._send("Storage.clearDataForOrigin", {"origin": self.rules.origin, "storageTypes": _STORES})
 
+    async def address(self, written: str, base: str) -> str:
+        """What the browser reads in an address on a page ``base``; "" if it reads none.
+
+        Addresses with a scheme of their own other than http and https are returned as they are, and never read.
+        """
+        if scheme_of(written) not in ("", *PORTS):
+            return written
+        script = f"(() => {{ try {{ return new URL({json.dumps(written)}, {json.dumps(base)}).href; }} catch {{}} }})()"
+        for _ in range(2):
+            with contextlib.suppress(DocumentReplaced):
+                read = await self.evaluate(script)
+                return read if isinstance(read, str) else ""
+            await self.settle()
+        raise EnvironmentFailure(f"the page does not come to rest: {path_of(self.tab.url)}")
+
     async def forget_history(self) -> None:
         await self._send("Page.resetNavigationHistory")
 
     async def close(self) -> bool:
         """Close the context; False if the browser does not answer, and has to be discarded."""
+        self.guard.dismiss(self)
         for task in [*self._opening, *self._handlers]:
             task.cancel()
         try:
@@ -171,7 +213,7 @@ class Session:
 
     # -- tabs --------------------------------------------------------------------------------------------------------
 
-    async def _add(self, page: Page) -> None:
+    async def _add(self, page: Page) -> bool:
         cdp = await self.context.new_cdp_session(page)
         tab = Tab(page, cdp)
         page.on("dialog", lambda dialog: self._handle(self._on_dialog(dialog)))
@@ -181,20 +223,28 @@ class Session:
         page.on("crash", lambda _: self._on_crash(tab))
         cdp.on("Page.frameStartedLoading", lambda event: tab.loading.add(event["frameId"]))
         cdp.on("Page.frameStoppedLoading", lambda event: self._on_loading_stopped(tab, event["frameId"]))
+        cdp.on("Page.frameAttached", lambda event: self.guard.add_frame(tab.id, event["frameId"]))
+        tab.id = await self.guard.admit(self, cdp)
+        if tab.id in self._kept_shut:
+            return False
+        if self._too_many(tab.id):
+            self._shut += 1
+            self._event.set()
+            return False
         await cdp.send("Page.enable")
-        if self.guarded:
-            tree = await cdp.send("Page.getFrameTree")
-            top = tree["frameTree"]["frame"]["id"]
-            cdp.on("Fetch.requestPaused", lambda event: self._handle(self._on_document(cdp, event, top)))
-            await cdp.send("Fetch.enable", {"patterns": [{"resourceType": "Document"}]})
+        if page.is_closed():
+            return False
         self.tabs.append(tab)
         self._event.set()
+        return True
 
     def _on_page(self, page: Page) -> None:
         async def add() -> None:
             with contextlib.suppress(PlaywrightError):  # it was closed again at once
-                await self._add(page)
-                self.notes.append("a new tab was opened and is shown; back() closes it")
+                if not await self._add(page):
+                    await page.close()
+                    return
+                self.notes.append(NEW_TAB)
 
         self._track_opening(add())
 
@@ -213,6 +263,7 @@ class Session:
         return done()
 
     def _on_close(self, tab: Tab) -> None:
+        self._let_in.discard(tab.id)
         if tab in self.tabs:
             self.tabs.remove(tab)
 
@@ -221,10 +272,10 @@ class Session:
         if tab.settling:
             self._track_opening(self._release(tab))
 
-    async def _release(self, tab: Tab) -> None:
+    async def _release(self, tab: Tab, settling: bool = True) -> None:
         """Nothing loads any more, so a document that still waits to be replaced never will be: stop its waiting."""
         await asyncio.sleep(DROPPED_SECONDS)
-        if tab.settling and not tab.loading:
+        if (tab.settling or not settling) and not tab.loading:
             with contextlib.suppress(PlaywrightError):
                 await tab.cdp.send("Runtime.evaluate", {"expression": RELEASE})
 
@@ -260,6 +311,13 @@ class Session:
             self.notes.append(f'the file "{name}" was downloaded ({target.stat().st_size} bytes)')
         except (PlaywrightError, OSError):
             self.notes.append(f'the download of "{name}" failed')
+        page = download.page
+        if page.url in ("", ":", "about:blank") and any(tab.page is not page for tab in self.tabs):
+            # it was opened for the file alone
+            if NEW_TAB in self.notes:
+                self.notes.remove(NEW_TAB)
+            with contextlib.suppress(PlaywrightError):
+                await page.close()
 
     async def _on_chooser(self, chooser: FileChooser) -> None:
         offered = self.folder / "note.txt"
@@ -270,14 +328,71 @@ class Session:
         self._files_chosen += 1
         self._event.set()
 
-    async def _on_document(self, cdp: CDPSession, event: dict[str, Any], top: str) -> None:
-        """A document is about to be requested, perhaps after a redirect: the last moment to refuse it."""
-        request = {"requestId": event["requestId"]}
-        refusal = self.rules.refuses_url(event["request"]["url"])
-        with contextlib.suppress(PlaywrightError):
+    # -- what the browser may request (guard.Judge) --------------------------------------------------------------------
+
+    def refuses(self, kind: str, frame: str, url: str, tabs: frozenset[str]) -> str:
+        """Judge a request; what an agent should know of a refusal becomes the step's error, or a note."""
+        if kind == "Frame":
+            refusal = self.rules.refuses_frame(url)
             if refusal:
-                if event.get("frameId") == top:
-                    self.refused = refusal
-                await cdp.send("Fetch.failRequest", {**request, "errorReason": "Aborted"})
-            else:
-                await cdp.send("Fetch.continueRequest", request)
+                self._count(url)
+            return refusal
+        if kind != "Document":
+            refusal = self.rules.refuses_request(url)
+            if refusal and origin_of(url) == self.rules.origin:
+                self._tell_once(f"a request of the page was refused: {refusal}")
+            return refusal
+        refusal = self.rules.refuses_url(url)
+        if tabs and not refusal:
+            self._let_in &= tabs
+            refusal = self._too_many(frame)
+        if refusal:
+            self.refused = refusal
+            if tab := next((tab for tab in self.tabs if tab.id == frame), None):
+                self._track_opening(self._release(tab, settling=False))
+            if tabs:
+                self._kept_shut.add(frame)
+                self._shut += 1
+                self._event.set()
+        return refusal
+
+    def _too_many(self, tab: str) -> str:
+        """Why there is no further tab, which is also noted; "" if there is room."""
+        if tab in self._let_in or len(self._let_in) < MAX_TABS:
+            self._let_in.add(tab)
+            return ""
+        self._tell_once(f"a new tab was not opened: there are {MAX_TABS} already; back() closes the one that is shown")
+        return f"at most {MAX_TABS} tabs may be open"
+
+    def rewritten(self, frame: str, request: dict[str, Any]) -> dict[str, Any]:
+        """The log-in's headers are for our own site alone, and a page that is opened anew is not posted to again."""
+        if frame in self.opening_anew and request["method"] != "GET":
+            return {"method": "GET", "postData": ""}
+        if not self.own_headers or origin_of(request["url"]) == self.rules.origin:
+            return {}
+        kept = {name: value for name, value in request["headers"].items() if name.lower() not in self.own_headers}
+        return {"headers": [{"name": name, "value": value} for name, value in kept.items()]}
+
+    async def frames(self) -> list[str]:
+        found: list[str] = []
+        for tab in list(self.tabs):
+            with contextlib.suppress(PlaywrightError):
+                trees = [(await tab.cdp.send("Page.getFrameTree"))["frameTree"]]
+                while trees:
+                    below = trees.pop().get("childFrames", [])
+                    found += [each["frame"]["id"] for each in below]
+                    trees += below
+        return found
+
+    def _on_request_failed(self, request: Request) -> None:
+        if not request.is_navigation_request() and origin_of(request.url) != self.rules.origin:
+            self._count(request.url)
+
+    def _count(self, url: str) -> None:
+        if (origin := origin_of(url)) != self.rules.origin:
+            self.blocked[origin] += 1
+
+    def _tell_once(self, note: str) -> None:
+        if note not in self._told:
+            self._told.add(note)
+            self.notes.append(note)

@@ -83,8 +83,12 @@ WATCH = """
       navigation.addEventListener(kind, () => { watch.going = 0; });
     }
   }
-  new MutationObserver(() => { watch.changed = performance.now(); })
-    .observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
+  // what the browser would fetch ahead passes nobody who judges it
+  const ahead = node => node.tagName === 'SCRIPT' && node.type.toLowerCase() === 'speculationrules';
+  new MutationObserver(changes => {
+    watch.changed = performance.now();
+    for (const change of changes) for (const node of change.addedNodes) if (ahead(node)) node.remove();
+  }).observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
 })();
 """.replace("DEBOUNCE_MS", str(DEBOUNCE))
 
@@ -107,7 +111,9 @@ SETTLE = """
   const restless = () => watches().some(watch => watch.active && watch.now() - watch.changed < 40);
   const loading = () => windows().some(one => one !== window && one.document.readyState === 'loading');
   if (document.readyState === 'loading') {
-    await new Promise(done => document.addEventListener('DOMContentLoaded', done, {once: true}));
+    // a page that goes elsewhere while it is read, and is not let, becomes complete without any event
+    const read = new Promise(done => document.addEventListener('DOMContentLoaded', done, {once: true}));
+    while (document.readyState === 'loading') await Promise.race([read, pause(50)]);
   }
   await pause(0);
   await pause(0);
