@@ -28,7 +28,7 @@ from lbi.environments.web.checks import evaluate
 from lbi.environments.web.login import LogIn
 from lbi.environments.web.observe import screenshot, view_page
 from lbi.environments.web.perform import ELEMENT_MS, ActionRefused, TimedOut, find, open_address, perform
-from lbi.environments.web.session import Session
+from lbi.environments.web.session import BLANK, Session
 from lbi.environments.web.url_rules import PORTS, UrlRules, scheme_of
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.observations.parse import Element, Page, parse_observation
@@ -323,7 +323,7 @@ class WebEnvironment:
         session = self._require_session()
         before = session.page.url
         if session.refused:  # between the actions, so not this one's doing
-            session.notes.append(f"the page went elsewhere by itself, which was refused: {session.refused}")
+            session.notes.append(f"a page went elsewhere by itself, which was refused: {session.refused}")
         session.refused = error = ""
         try:
             await perform(session, call, element, self._refs.get(element.ref, "") if element else "")
@@ -346,7 +346,8 @@ class WebEnvironment:
     async def _undo_forbidden_navigation(self, session: Session, before: str) -> str:
         """Leave a page that may not be opened. Returns why it may not, or "" for one that may."""
         refusal = session.refused
-        if refusal and len(session.tabs) > 1 and session.page.url in ("", ":", "about:blank"):
+        inside = session.refused_in == session.tab.id
+        if refusal and inside and len(session.tabs) > 1 and session.page.url in BLANK:
             await session.page.close()  # it was opened for what was refused
             await session.settle()
         now = session.page.url
@@ -354,9 +355,10 @@ class WebEnvironment:
             self._backend.check()
             refusal = refusal or "the page could not be opened"
         else:
-            refusal = refusal or self._rules.refuses_url(now)
-            if not refusal:
-                return ""
+            wrong = self._rules.refuses_url(now)
+            refusal = refusal or wrong
+            if not wrong and not (refusal and inside):
+                return refusal
         if now != before or now.startswith("chrome-error:"):
             if len(session.tabs) > 1 and not await session.evaluate("navigation.canGoBack"):
                 await session.page.close()

@@ -25,6 +25,7 @@ QUIET_SECONDS = 1.5  # at most, until a page's own requests have ended
 DROPPED_SECONDS = 0.05  # after a page stops loading, a navigation that did not replace it was dropped
 ANNOUNCED_SECONDS = 3.0  # in which a tab or a file chooser that the page announced must open
 MAX_TABS = 8
+BLANK = ("", ":", "about:blank")  # addresses of a tab that shows nothing yet
 NEW_TAB = "a new tab was opened and is shown; back() closes it"
 _STORES = "local_storage,indexeddb,websql,service_workers,cache_storage,file_systems"
 
@@ -59,12 +60,14 @@ class Session:
     tabs: list[Tab] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     refused: str = ""
+    refused_in: str = ""  # id of the tab
     opening_anew: set[str] = field(default_factory=set)  # ids of tabs whose page is loaded again, never posted again
     crashed: bool = False
     _files_chosen: int = 0  # since the page announced a file chooser
     _tabs_known: int = 1  # how many there were when the page last came to rest
     _let_in: set[str] = field(default_factory=set)  # ids of tabs that are open, or are about to open
     _kept_shut: set[str] = field(default_factory=set)  # ids of tabs that were closed before they opened anything
+    _documents: dict[str, str] = field(default_factory=dict)  # tab -> address of the document it asked for last
     _shut: int = 0  # how many since the page last came to rest
     _told: set[str] = field(default_factory=set)  # notes that are given once in an episode
     _opening: set[asyncio.Task[None]] = field(default_factory=set)
@@ -232,7 +235,7 @@ class Session:
             self._event.set()
             return False
         await cdp.send("Page.enable")
-        if page.is_closed():
+        if page.is_closed() or tab.id in self._kept_shut:  # meanwhile
             return False
         self.tabs.append(tab)
         self._event.set()
@@ -264,6 +267,7 @@ class Session:
 
     def _on_close(self, tab: Tab) -> None:
         self._let_in.discard(tab.id)
+        self._documents.pop(tab.id, None)
         if tab in self.tabs:
             self.tabs.remove(tab)
 
@@ -311,13 +315,21 @@ class Session:
             self.notes.append(f'the file "{name}" was downloaded ({target.stat().st_size} bytes)')
         except (PlaywrightError, OSError):
             self.notes.append(f'the download of "{name}" failed')
-        page = download.page
-        if page.url in ("", ":", "about:blank") and any(tab.page is not page for tab in self.tabs):
-            # it was opened for the file alone
-            if NEW_TAB in self.notes:
-                self.notes.remove(NEW_TAB)
-            with contextlib.suppress(PlaywrightError):
-                await page.close()
+        await self._close_blank(download.url)
+
+    async def _close_blank(self, url: str) -> None:
+        """Close the tab that was opened for a file alone; the download itself is said to be of the page that did it."""
+        for name in [name for name, asked in self._documents.items() if asked == url.partition("#")[0]]:
+            tab = next((tab for tab in self.tabs if tab.id == name), None)
+            if tab is None:
+                self._kept_shut.add(name)
+                self._shut += 1
+                self._event.set()
+            elif tab.page.url in BLANK and len(self.tabs) > 1:
+                if NEW_TAB in self.notes:
+                    self.notes.remove(NEW_TAB)
+                with contextlib.suppress(PlaywrightError):
+                    await tab.page.close()
 
     async def _on_chooser(self, chooser: FileChooser) -> None:
         offered = self.folder / "note.txt"
@@ -342,19 +354,21 @@ class Session:
             if refusal and origin_of(url) == self.rules.origin:
                 self._tell_once(f"a request of the page was refused: {refusal}")
             return refusal
+        self._documents[frame] = url
         refusal = self.rules.refuses_url(url)
+        too_many = ""
         if tabs and not refusal:
             self._let_in &= tabs
-            refusal = self._too_many(frame)
+            too_many = self._too_many(frame)
         if refusal:
-            self.refused = refusal
+            self.refused, self.refused_in = refusal, frame
             if tab := next((tab for tab in self.tabs if tab.id == frame), None):
                 self._track_opening(self._release(tab, settling=False))
-            if tabs:
-                self._kept_shut.add(frame)
-                self._shut += 1
-                self._event.set()
-        return refusal
+        if tabs and (refusal or too_many):
+            self._kept_shut.add(frame)
+            self._shut += 1
+            self._event.set()
+        return refusal or too_many
 
     def _too_many(self, tab: str) -> str:
         """Why there is no further tab, which is also noted; "" if there is room."""
