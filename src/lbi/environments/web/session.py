@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ QUIET_SECONDS = 1.5  # at most, until a page's own requests have ended
 DROPPED_SECONDS = 0.05  # after a page stops loading, a navigation that did not replace it was dropped
 ANNOUNCED_SECONDS = 3.0  # in which a tab or a file chooser that the page announced must open
 MAX_TABS = 8
+_PLAIN_PATH = re.compile(r"/(?:[\w.~=&?+:,%@-][\w.~=&?+:,%@/#-]*)?", re.ASCII)  # nobody reads such a path otherwise
 BLANK = ("", ":", "about:blank")  # addresses of a tab that shows nothing yet
 NEW_TAB = "a new tab was opened and is shown; back() closes it"
 _STORES = "local_storage,indexeddb,websql,service_workers,cache_storage,file_systems"
@@ -44,6 +46,7 @@ class Tab:
     url: str = ""
     title: str = ""
     loading: set[str] = field(default_factory=set)  # ids of frames
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
     settling: bool = False  # a call of settle waits for it
 
 
@@ -152,6 +155,8 @@ class Session:
         """
         if scheme_of(written) not in ("", *PORTS):
             return written
+        if _PLAIN_PATH.fullmatch(written):
+            return origin_of(base) + written
         script = f"(() => {{ try {{ return new URL({json.dumps(written)}, {json.dumps(base)}).href; }} catch {{}} }})()"
         for _ in range(2):
             with contextlib.suppress(DocumentReplaced):
@@ -196,16 +201,24 @@ class Session:
         return state if isinstance(state, dict) else None
 
     async def _evaluate(self, tab: Tab, script: str) -> Any:
+        values = {"expression": script, "awaitPromise": True, "returnByValue": True}
+        sending = asyncio.ensure_future(tab.cdp.send("Runtime.evaluate", values))
+        closing = asyncio.ensure_future(tab.closed.wait())
         try:
-            reply = await tab.cdp.send(
-                "Runtime.evaluate", {"expression": script, "awaitPromise": True, "returnByValue": True}
-            )
+            # a tab that never showed anything may be closed without an answer to what it was asked
+            await asyncio.wait({sending, closing}, return_when=asyncio.FIRST_COMPLETED)
+            if not sending.done():
+                raise DocumentReplaced
+            reply = sending.result()
         except PlaywrightError as error:
             if tab not in self.tabs:
                 raise DocumentReplaced from None  # the tab was closed
             if "closed" in str(error) and "navigated or closed" not in str(error):
                 raise EnvironmentFailure(f"the browser is gone: {error}") from error
             raise DocumentReplaced from None
+        finally:
+            sending.cancel()
+            closing.cancel()
         return reply.get("result", {}).get("value")
 
     async def _send(self, method: str, values: dict[str, Any] | None = None) -> None:
@@ -266,6 +279,7 @@ class Session:
         return done()
 
     def _on_close(self, tab: Tab) -> None:
+        tab.closed.set()
         self._let_in.discard(tab.id)
         self._documents.pop(tab.id, None)
         if tab in self.tabs:
