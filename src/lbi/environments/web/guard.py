@@ -27,11 +27,11 @@ BY_SCRIPTS = ("XHR", "Fetch", "Ping", "EventSource", "Other")
 class Judge(Protocol):
     """Who decides on the requests of one browser context."""
 
-    def refuses(self, kind: str, frame: str, url: str, tabs: frozenset[str]) -> str:
+    def refuses(self, kind: str, frame: str, url: str, new: bool) -> str:
         """Why a request may not be made; "" if it may.
 
         ``kind`` is the protocol's resource type, "Document" for pages and "Frame" for pages within pages; ``frame``
-        the id of the frame or tab; ``tabs`` those of all tabs in the context where the tab is new, else nothing.
+        the id of the frame or tab; ``new`` whether the tab is not shown yet.
         """
         ...
 
@@ -117,39 +117,37 @@ class Guard:
         request, kind, frame = event["request"], event["resourceType"], event.get("frameId", "")
         answer = {"requestId": event["requestId"]}
         with contextlib.suppress(PlaywrightError):  # the tab is closed, or the browser gone
-            context, tabs = await self._find(cdp, frame)
+            context, new = await self._find(cdp, frame)
             judge = self._judges.get(context)
             if kind == "Document" and frame in self._frames:
                 kind = "Frame"
             refusal = "" if context else "the page is gone"
             if judge is not None:
-                refusal = judge.refuses(kind, frame, request["url"], tabs)
+                refusal = judge.refuses(kind, frame, request["url"], new)
             if refusal:
                 # a page that is aborted leaves the one before where it is, without a page of the browser's own
                 reason = "Aborted" if kind in ("Document", "Frame") else "BlockedByClient"
                 await cdp.send("Fetch.failRequest", {**answer, "errorReason": reason})
-                if tabs and kind == "Document":
+                if new and kind == "Document":
                     await cdp.send("Target.closeTarget", {"targetId": frame})
                 return
             await cdp.send("Fetch.continueRequest", {**answer, **(judge.rewritten(frame, request) if judge else {})})
 
-    async def _find(self, cdp: CDPSession, frame: str) -> tuple[str, frozenset[str]]:
-        """The context of a frame, "" if it is gone; and, for a new tab, the ids of all tabs that the context has."""
+    async def _find(self, cdp: CDPSession, frame: str) -> tuple[str, bool]:
+        """The context of a frame, "" if it is gone, and whether the frame is a tab that nobody was told of yet."""
         known = self._tabs.get(frame) or self._frames.get(frame)
         if known:
-            return known, frozenset()
+            return known, False
         targets = (await cdp.send("Target.getTargets"))["targetInfos"]
         if target := next((each for each in targets if each["targetId"] == frame), None):
             context = str(target.get("browserContextId", ""))
             if target["type"] != "page":
                 self._frames[frame] = context
-                return context, frozenset()
-            pages = (each for each in targets if each["type"] == "page")
-            tabs = (each["targetId"] for each in pages if each.get("browserContextId") == context)
-            return context, frozenset(tabs)
+                return context, False
+            return context, True
         for context, judge in list(self._judges.items()):
             self._frames.update(dict.fromkeys(await judge.frames(), context))
-        return self._frames.get(frame, ""), frozenset()
+        return self._frames.get(frame, ""), False
 
 
 def patterns(policy: Policy) -> list[dict[str, str]]:

@@ -142,6 +142,7 @@ class Session:
                 await extra.page.close()
         self.notes.clear()
         self._told.clear()
+        self._let_in = {tab.id for tab in self.tabs}
         self.refused = ""
         with contextlib.suppress(DocumentReplaced):
             await self.evaluate("window.name = ''; try { sessionStorage.clear(); } catch (error) {}")
@@ -356,7 +357,7 @@ class Session:
 
     # -- what the browser may request (guard.Judge) --------------------------------------------------------------------
 
-    def refuses(self, kind: str, frame: str, url: str, tabs: frozenset[str]) -> str:
+    def refuses(self, kind: str, frame: str, url: str, new: bool) -> str:
         """Judge a request; what an agent should know of a refusal becomes the step's error, or a note."""
         if kind == "Frame":
             refusal = self.rules.refuses_frame(url)
@@ -371,14 +372,13 @@ class Session:
         self._documents[frame] = url
         refusal = self.rules.refuses_url(url)
         too_many = ""
-        if tabs and not refusal:
-            self._let_in &= tabs
+        if new and not refusal:
             too_many = self._too_many(frame)
         if refusal:
             self.refused, self.refused_in = refusal, frame
             if tab := next((tab for tab in self.tabs if tab.id == frame), None):
                 self._track_opening(self._release(tab, settling=False))
-        if tabs and (refusal or too_many):
+        if new and (refusal or too_many):
             self._kept_shut.add(frame)
             self._shut += 1
             self._event.set()
