@@ -111,7 +111,11 @@ async def check_application(name: str) -> str:
         corpus = read_corpus(await own_documents(config, environments))
         skipped = f", {len(corpus.skipped)} skipped" if corpus.skipped else ""
         read = sections(len(corpus.documents), len({document.source for document in corpus.documents}))
-        return f"{elements(second.text)} elements on {second.url}, reset in {seconds:.2f} s, {read}{skipped}"
+        found = f"{elements(second.text)} elements on {second.url}, reset in {seconds:.2f} s, {read}{skipped}"
+        blocked = ", ".join(sorted(getattr(environments, "blocked", ())))
+        return found + (
+            f"; its pages ask other sites in vain: {blocked} (policy.allow_urls allows them)" if blocked else ""
+        )
     finally:
         await environments.close()
 

@@ -117,7 +117,8 @@ def _named(patch: str, tree: Beneath) -> dict[str, Item]:
     if len(named) > MOST_FILES:
         raise PatchError(f"too large: {len(named):,} files, of at most {MOST_FILES:,}")
     items, room = {}, MOST_MADE
-    for path in filter(is_within, dict.fromkeys(each for path in named for each in (path, path.partition("/")[2]))):
+    candidates = dict.fromkeys(each for name in named for each in (name, name.partition("/")[2]))
+    for path in filter(is_within, candidates):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             room -= tree.look(path).st_size
             if room < 0:

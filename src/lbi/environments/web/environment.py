@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urljoin
 
+from playwright.async_api import ElementHandle
 from playwright.async_api import Error as PlaywrightError
 
 from lbi.documents.corpus import DocumentSource
 from lbi.environments.web import liveness, pristine
 from lbi.environments.web.actions import ACTIONS, Call, UnreadableAction, parse_action
+from lbi.environments.web.activation import names_clicked, names_pressed
 from lbi.environments.web.application import Application, load_application, unmanaged
 from lbi.environments.web.backend import Backend, ManagedApplication, RemoteBackend
 from lbi.environments.web.browser import SharedBrowser, is_loopback
@@ -25,11 +30,11 @@ from lbi.environments.web.checks import evaluate
 from lbi.environments.web.hand import ActionRefused, Gone, TimedOut
 from lbi.environments.web.liveness import Outage, PageLost
 from lbi.environments.web.login import LogIn
-from lbi.environments.web.look import Look
+from lbi.environments.web.look import Look, handle_of
 from lbi.environments.web.observe import ANSWER, CANCEL, OK, screenshot, view_page
 from lbi.environments.web.perform import find, grounded_target, open_address, perform
-from lbi.environments.web.session import DialogOpened, Session
-from lbi.environments.web.url_rules import UrlRules
+from lbi.environments.web.session import BLANK, DialogOpened, Session
+from lbi.environments.web.url_rules import PORTS, UrlRules, scheme_of
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.observations.parse import Element, Page, parse_observation
 from lbi.observations.tree import Node
@@ -68,7 +73,9 @@ class WebEnvironments:
         self.max_chars = max_chars
         self.login = LogIn(self.application)
         local = self.application.managed or is_loopback(self.application.base_url)
-        self.browser = SharedBrowser(only_loopback=local, headless=headless)
+        self.browser = SharedBrowser(only_loopback=local, headless=headless, policy=self.application.policy)
+        self.blocked: Counter[str] = Counter()  # other sites -> requests of pages that were refused
+        self._blocked_told: set[str] = set()
         self._managed = ManagedApplication(self.application, cache) if self.application.managed else None
         self._open: list[WebEnvironment] = []
 
@@ -95,6 +102,16 @@ class WebEnvironments:
     async def mistakes(self, check: Check) -> list[str]:
         """What a check names and the application does not have. Installs the application if need be."""
         return await pristine.mistakes(check, self.application, self._managed)
+
+    def tell_blocked(self) -> None:
+        """Say once of each other site that pages ask it for something and get no answer."""
+        for origin in sorted(self.blocked.keys() - self._blocked_told):
+            self._blocked_told.add(origin)
+            logging.getLogger(__name__).warning(
+                "%s: a page asked %s for something, which is another site and was refused; policy.allow_urls allows it",
+                self.name,
+                origin,
+            )
 
     async def close(self) -> None:
         await asyncio.gather(*(environment.close() for environment in self._open))
@@ -156,14 +173,15 @@ class WebEnvironment:
             self._timed_out = isinstance(error, TimedOut)
             return self._refuse(self._action(action, call, None, None), self._masked(str(error)))
         taken = self._action(action, call, element, onto)
-        refusal = self._forbidden(call, element)
-        if refusal:
-            return self._refuse(taken, refusal)
         with _browser_may_end():
             if call.kind == "find":
                 return Outcome(action=taken, observation=await self._observe(wanted=call.value))
             if self._require_session().dialog is not None:
                 return await self._answer_dialog(taken, call, element)
+            if call.kind == "goto":
+                call = replace(call, value=await self._goes_to(call.value))
+            if refusal := await self._forbidden(call, element, onto):
+                return self._refuse(taken, self._masked(refusal))
             return Outcome(action=taken, observation=await self._act(call, element, onto))
 
     async def score(self, task: Task, answer: str) -> tuple[float, str]:
@@ -230,12 +248,19 @@ class WebEnvironment:
         context = await self._environments.browser.context(
             viewport=VIEWPORT,
             accept_downloads=True,
+            site=self._backend.url,
             reduced_motion="reduce",
             extra_http_headers=login.headers,
             storage_state=login.state,
         )
-        local = is_loopback(self._backend.url)
-        return await Session.open(context, self._rules, self._folder.path, self._rules.has_rules or not local)
+        return await Session.open(
+            context,
+            self._rules,
+            self._folder.path,
+            self._environments.browser.guard,
+            self._environments.blocked,
+            frozenset(name.lower() for name in login.headers),
+        )
 
     async def _log_in(self, session: Session) -> None:
         """Log in, once per worker. What the application stores of it becomes part of the pristine state."""
@@ -257,7 +282,10 @@ class WebEnvironment:
 
     async def _visit(self, session: Session, address: str, *, strict: bool = True) -> None:
         """Open a page that an episode begins at, and again if it fails. ``strict``: an error page is a failure too."""
-        url = urljoin(self._backend.url + "/", address)
+        session.refused = ""
+        url = await session.address(address, self._backend.url + "/")
+        if refusal := self._rules.refuses_url(url) if url else "it is no address":
+            raise EnvironmentFailure(f"{self._masked(address)} could not be opened: {self._masked(refusal)}")
         lost = await self._lost_on_visit(session, url, strict)
         if lost is not None:
             await self._raise_if_server_died()
@@ -274,9 +302,10 @@ class WebEnvironment:
             await session.settle()
         except PageLost as error:
             return Outage(error.kind, str(error).removeprefix(f"{url} could not be opened: "))
-        if session.refused:
-            raise EnvironmentFailure(session.refused)
-        if session.lost or session.page.url.startswith("chrome-error:"):
+        failed = session.page.url.startswith("chrome-error:")
+        if refusal := session.refused or ("" if failed else self._rules.refuses_url(session.page.url)):
+            raise EnvironmentFailure(f"{self._masked(url)} could not be opened: {self._masked(refusal)}")
+        if session.lost or failed:
             return session.lost or Outage("failed", "the browser shows an error")
         if session.page.url.startswith("about:") or (session.tab.born == before and "#" not in url):
             return Outage("server error", "the answer is no page")
@@ -284,14 +313,49 @@ class WebEnvironment:
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
-    def _forbidden(self, call: Call, element: Element | None) -> str:
+    async def _goes_to(self, written: str) -> str:
+        """The address that ``goto`` means, as the browser reads it; "" where it is none."""
+        session = self._require_session()
+        base = session.page.url
+        return await session.address(written, base if scheme_of(base) in PORTS else self._backend.url + "/")
+
+    async def _forbidden(self, call: Call, element: Element | None, onto: Element | None) -> str:
+        """Why an action may not be tried; "" if it may. An address of ``goto`` is one that the browser has read."""
         if call.kind == "goto":
-            return self._rules.refuses_url(call.value, self._address())
-        if element is None or call.kind not in ("click", "press", "upload", "drag"):
+            return self._rules.refuses_url(call.value) if call.value else "this is no address"
+        if call.kind not in ("click", "press", "select", "upload", "drag"):
             return ""
-        if refusal := self._rules.refuses_name(element.name):
-            return refusal
-        return self._rules.refuses_url(element.url, self._address()) if element.url else ""
+        for name in await self._names(call, element, onto) if self._rules.has_names else []:
+            if refusal := self._rules.refuses_name(name):
+                return refusal
+        if element is None or not element.url or call.kind == "select":
+            return ""
+        scheme = scheme_of(element.url)
+        if scheme == "javascript" or (scheme in ("blob", "data") and await self._downloads(element)):
+            return ""  # the page's own script, whose requests are judged when they are made; the page's own file
+        return self._rules.refuses_url(element.url, self._address())
+
+    async def _names(self, call: Call, element: Element | None, onto: Element | None) -> list[str]:
+        """Names of all that an action would use."""
+        session = self._require_session()
+        handle = await self._handle(element, "element" if call.kind == "press" else "place") if element else None
+        if call.kind == "press":
+            more = await names_pressed(session, call.value, handle)
+        elif handle is not None and call.kind in ("click", "upload", "drag"):
+            more = await names_clicked(handle)
+        else:
+            more = [call.value]
+        return [*(one.name for one in (element, onto) if one), *more]
+
+    async def _downloads(self, element: Element) -> bool:
+        """Whether a link saves a file, rather than opening it."""
+        handle = await self._handle(element, "element")
+        return handle is not None and bool(await handle.evaluate("e => !!e.closest('a[download]')"))
+
+    async def _handle(self, element: Element, what: str) -> ElementHandle | None:
+        with contextlib.suppress(PlaywrightError):
+            return await handle_of(self._look.frames, self._refs[element.ref], what)
+        return None
 
     async def _answer_dialog(self, taken: Action, call: Call, element: Element | None) -> Outcome:
         """The page waits for an answer to its dialog, and nothing else can be done."""
@@ -311,6 +375,8 @@ class WebEnvironment:
     async def _act(self, call: Call, element: Element | None, onto: Element | None) -> Observation:
         session = self._require_session()
         before = session.page.url
+        if session.refused:  # between the actions, so not this one's doing
+            session.notes.append(f"a page went elsewhere by itself, which was refused: {session.refused}")
         session.refused, session.lost, error = "", None, ""
         try:
             error = await self._performed(session, call, element, onto)
@@ -380,15 +446,20 @@ class WebEnvironment:
 
     async def _undo_forbidden_navigation(self, session: Session, before: str) -> str:
         """Leave a page that may not be opened. Returns why it may not, or "" for one that may."""
-        now = session.page.url
         refusal = session.refused
+        inside = session.refused_in == session.tab.id
+        if refusal and inside and len(session.tabs) > 1 and session.page.url in BLANK:
+            await session.page.close()  # it was opened for what was refused
+            await session.settle()
+        now = session.page.url
         if now.startswith("chrome-error:"):
             why = f" ({self._masked(session.lost.what)})" if session.lost else ""
             refusal = refusal or f"the page could not be opened{why}"
-        elif not refusal:
-            refusal = "" if now.startswith("about:") else self._rules.refuses_url(now)
-            if not refusal:
-                return ""
+        else:
+            wrong = self._rules.refuses_url(now)
+            refusal = refusal or wrong
+            if not wrong and not (refusal and inside):
+                return refusal
         if now != before or now.startswith("chrome-error:"):
             if len(session.tabs) > 1 and not await session.evaluate("navigation.canGoBack"):
                 await session.page.close()
@@ -399,6 +470,7 @@ class WebEnvironment:
 
     async def _observe(self, error: str = "", wanted: str = "") -> Observation:
         session = self._require_session()
+        self._environments.tell_blocked()
         view = await view_page(session, self._rules.origin, self._environments.max_chars, wanted)
         self._refs, self._look = view.refs, view.look
         if wanted and " ".join(wanted.casefold().split()) not in view.text.casefold():

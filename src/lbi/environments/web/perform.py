@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Mapping
-from urllib.parse import urljoin
+from urllib.parse import urldefrag
 
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
@@ -105,7 +105,7 @@ async def perform(
 async def _perform(session: Session, call: Call, element: Element | None, onto: Element | None, hand: Hand) -> str:
     page = session.page
     if call.kind == "goto":
-        await open_address(session, urljoin(page.url, call.value))
+        await open_address(session, call.value)
     elif call.kind == "back":
         await _back(session)
     elif call.kind == "wait":
@@ -126,11 +126,14 @@ async def _perform(session: Session, call: Call, element: Element | None, onto: 
 
 
 async def open_address(session: Session, url: str) -> None:
-    """Load a page of the site, twice if it takes too long the first time."""
+    """Load a page of the site, twice if it takes too long the first time; anew where only the fragment differs."""
+    same_page = "#" in url and urldefrag(url)[0] == urldefrag(session.page.url)[0]
     for attempt in (1, 2):
         try:
             # "commit" is enough: settle() waits for the document
             await session.page.goto(url, wait_until="commit")
+            if same_page:
+                await _reload(session)
             return
         except PlaywrightTimeout as error:
             await session.stop_loading()  # or it would be waited for again
@@ -144,6 +147,15 @@ async def open_address(session: Session, url: str) -> None:
                 raise PageLost(f"{url} could not be opened: {lost.what}", kind=lost.kind) from error
             if attempt == 2 or _is_fatal(message):
                 raise EnvironmentFailure(f"{url} could not be opened: {message.splitlines()[0]}") from error
+
+
+async def _reload(session: Session) -> None:
+    tab = session.tab
+    session.opening_anew.add(tab.id)
+    try:
+        await tab.page.reload(wait_until="commit")
+    finally:
+        session.opening_anew.discard(tab.id)
 
 
 async def _back(session: Session) -> None:

@@ -113,8 +113,12 @@ WATCH = (
       navigation.addEventListener(kind, () => { watch.going = 0; });
     }
   }
-  new MutationObserver(() => { watch.changed = performance.now(); })
-    .observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
+  // what the browser would fetch ahead passes nobody who judges it
+  const ahead = node => node.tagName === 'SCRIPT' && node.type.toLowerCase() === 'speculationrules';
+  new MutationObserver(changes => {
+    watch.changed = performance.now();
+    for (const change of changes) for (const node of change.addedNodes) if (ahead(node)) node.remove();
+  }).observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
 })();
 """.replace("DEBOUNCE_MS", str(DEBOUNCE))
     .replace("LOADING_MS", str(LOADING))
@@ -141,12 +145,15 @@ SETTLE = """
   const loading = () => windows().some(one => one !== window && one.document.readyState === 'loading');
   let released = false;
   if (document.readyState === 'loading') {
-    // of a document whose connection broke off, this event never comes
+    // of a document whose connection broke off, this event never comes; a page that goes elsewhere while it is read,
+    // and is not let, becomes complete without any event
     const parsed = new Promise(done => document.addEventListener('DOMContentLoaded', done, {once: true}));
     const given_up = new Promise(done => {
       if (window[key]) window[key].release = () => { released = true; done(); };
     });
-    await Promise.race([parsed, given_up, pause(GOING_MS)]);
+    while (document.readyState === 'loading' && !released && !after(GOING_MS)) {
+      await Promise.race([parsed, given_up, pause(50)]);
+    }
   }
   await pause(0);
   await pause(0);
