@@ -319,6 +319,10 @@
       if (!name && element.type !== 'file') name = fold(attribute(element, 'placeholder') || attribute(element, 'aria-placeholder') || '');
       return name || fold(element.title || '');
     }
+    if (tag === 'button' && element.labels && element.labels.length) {
+      name = fold([...element.labels].map(label => textOf(label, 0, element)).join(' '));
+      if (name) return name;
+    }
     if (tag === 'img' || tag === 'area') name = fold(element.alt || '');
     if (tag === 'svg') name = fold(svgTitle(element));
     if (tag === 'fieldset' || tag === 'table' || tag === 'figure') {
