@@ -21,9 +21,11 @@ from lbi.environments.web.application import Application, load_application, unma
 from lbi.environments.web.backend import Backend, ManagedApplication, RemoteBackend
 from lbi.environments.web.browser import SharedBrowser, is_loopback
 from lbi.environments.web.checks import evaluate
+from lbi.environments.web.coverage import Coverage, measure
 from lbi.environments.web.hand import ActionRefused, TimedOut
 from lbi.environments.web.login import LogIn
 from lbi.environments.web.look import Look
+from lbi.environments.web.marks import marked
 from lbi.environments.web.observe import ANSWER, CANCEL, OK, screenshot, view_page
 from lbi.environments.web.perform import find, grounded_target, open_address, perform
 from lbi.environments.web.session import DialogOpened, Session
@@ -163,6 +165,24 @@ class WebEnvironment:
         if task.check is None:
             raise ScoreError(f"task {task.name or task.id} has no check")
         return await evaluate(task.check, answer, self._last.url, _readable(self._last), self._backend)
+
+    # -- for people -------------------------------------------------------------------------------------------------
+
+    async def coverage(self) -> Coverage:
+        """How much of what can be acted on in the open page its last observation offers. Raises EnvironmentFailure."""
+        session = self._require_session()
+        if session.dialog is not None:
+            raise EnvironmentFailure("a dialog holds the page up, so it cannot be measured")
+        with _browser_may_end():
+            return await measure(session, self._look, self._refs, self._last.url)
+
+    async def picture(self) -> bytes:
+        """A PNG of the open page in view, with its references marked. Raises EnvironmentFailure."""
+        session = self._require_session()
+        if session.dialog is not None:
+            raise EnvironmentFailure("a dialog holds the page up, so there is no picture of it")
+        with _browser_may_end():
+            return await marked(session.page, self._look, self._refs)
 
     async def lost(self) -> None:
         """Return when the browser has ended; a call that is under way then may never return."""

@@ -779,11 +779,15 @@
   const aim = id => {
     const target = place(id);
     if (!target) return {gone: true};
-    let box = target.getBoundingClientRect();
-    if (box.top < 0 || box.left < 0 || box.bottom > innerHeight || box.right > innerWidth) {
-      target.scrollIntoView({block: 'center', inline: 'nearest', behavior: 'instant'});
-      box = target.getBoundingClientRect();
-    }
+    const box = target.getBoundingClientRect();
+    const away = box.top < 0 || box.left < 0 || box.bottom > innerHeight || box.right > innerWidth;
+    const found = away ? null : pointOf(id, target, box);
+    if (found && !('covered' in found)) return found;
+    // out of the window, or of a box within it that scrolls
+    target.scrollIntoView({block: 'center', inline: 'nearest', behavior: 'instant'});
+    return pointOf(id, target, target.getBoundingClientRect());
+  };
+  const pointOf = (id, target, box) => {
     const points = [], centre = rect => points.push([(rect.left + rect.right) / 2, (rect.top + rect.bottom) / 2]);
     const boxes = target.getClientRects();
     if (boxes.length === 1) centre(box);

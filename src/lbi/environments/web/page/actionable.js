@@ -1,0 +1,222 @@
+// What the browser knows can be acted on in this document, against the elements that an observation offers.
+//
+// Evaluated by the debugging protocol with its command line functions, of which `getEventListeners` says what each
+// element listens to. It shares nothing with look.js, whose choice it judges. The rules are in coverage.py.
+(offered, strict) => {
+  const PRESS = new Set(['click', 'dblclick', 'mousedown', 'mouseup', 'pointerdown', 'pointerup', 'touchstart',
+    'touchend', 'contextmenu', 'auxclick']);
+  const KEYS = new Set(['keydown', 'keyup', 'keypress']);
+  const OVER = new Set(['mouseenter', 'mouseover', 'pointerenter', 'pointerover']);
+  const NATIVE = 'a[href],area[href],button,input:not([type=hidden]),select,textarea,details>summary:first-of-type,' +
+    'video[controls],audio[controls]';
+  const MOST = 400; // elements that may be missing whose place is tried out
+
+  // -- the composed tree ---------------------------------------------------------------------------------------------
+
+  const all = [];
+  const collect = root => {
+    for (const element of root.querySelectorAll('*')) {
+      all.push(element);
+      if (element.shadowRoot) collect(element.shadowRoot);
+    }
+  };
+  collect(document);
+  const up = element => element.assignedSlot || element.parentElement || (element.getRootNode().host ?? null);
+  const inside = (element, outer) => {
+    for (let at = element; at; at = up(at)) if (at === outer) return true;
+    return false;
+  };
+  const hit = (x, y) => {
+    let found = document.elementFromPoint(x, y);
+    while (found && found.shadowRoot) {
+      const inner = found.shadowRoot.elementFromPoint(x, y);
+      if (!inner || inner === found) break;
+      found = inner;
+    }
+    return found;
+  };
+  const area = box => box.width * box.height;
+  const text = element => (element.innerText ?? element.textContent ?? '').replace(/\s+/g, ' ').trim();
+
+  // -- where it is pressed -------------------------------------------------------------------------------------------
+
+  // points of an element in view, its own middle first
+  const points = element => {
+    const found = [];
+    for (const box of [element.getBoundingClientRect(), ...[...element.getClientRects()].slice(0, 4)]) {
+      for (const [x, y] of [[.5, .5], [.1, .5], [.9, .5], [.5, .1], [.5, .9], [.1, .1], [.9, .9], [.9, .1], [.1, .9]]) {
+        found.push([box.left + box.width * x, box.top + box.height * y]);
+      }
+      found.push([box.left + 2, box.top + 2], [box.right - 2, box.bottom - 2]);
+    }
+    return found.filter(([x, y]) => x >= 0 && y >= 0 && x < innerWidth && y < innerHeight);
+  };
+  const scrolled = new Map();
+  const show = element => {
+    const box = element.getBoundingClientRect();
+    const whole = box.top >= 0 && box.left >= 0 && box.bottom <= innerHeight && box.right <= innerWidth;
+    if (whole) { // it may be cut off by a box that scrolls
+      const found = hit((box.left + box.right) / 2, (box.top + box.bottom) / 2);
+      if (found && inside(found, element)) return;
+    }
+    for (let at = element; at; at = up(at)) {
+      if (!scrolled.has(at) && (at.scrollTop || at.scrollLeft || at.scrollHeight > at.clientHeight || at.scrollWidth > at.clientWidth)) scrolled.set(at, [at.scrollTop, at.scrollLeft]);
+    }
+    element.scrollIntoView({block: 'center', inline: 'nearest', behavior: 'instant'});
+  };
+  // the element that a press on `element` would hit, once it is scrolled into view; null if something covers it
+  const pressed = element => {
+    show(element);
+    let second = null;
+    for (const [x, y] of points(element)) {
+      const found = hit(x, y);
+      if (!found || !inside(found, element)) continue;
+      let own = true; // not in another of those offered
+      for (let at = found; at && at !== element && own; at = up(at)) if (places.has(at)) own = false;
+      if (own) return found;
+      second = second || found;
+    }
+    return second;
+  };
+
+  // -- what can be acted on ------------------------------------------------------------------------------------------
+
+  const heard = (element, kinds) => {
+    for (const kind of kinds) if (element[kind]?.length) return true;
+    return false;
+  };
+  const off = element => {
+    try { if (element.matches(':disabled')) return true; } catch (error) {}
+    for (let at = element; at; at = up(at)) {
+      if (at.inert || at.getAttribute('aria-disabled') === 'true') return true;
+    }
+    return false;
+  };
+  const modal = [...document.querySelectorAll('dialog')].filter(one => { try { return one.matches(':modal'); } catch (error) { return false; } }).pop();
+  const drawn = element => {
+    const box = element.getBoundingClientRect();
+    if (box.width < 2 || box.height < 2) {
+      if (![...element.getClientRects()].some(one => one.width >= 2 && one.height >= 2)) return false;
+    }
+    if (element.checkVisibility && !element.checkVisibility({visibilityProperty: true, opacityProperty: true, contentVisibilityAuto: false})) return false;
+    const style = getComputedStyle(element);
+    return style.pointerEvents !== 'none' && style.clip !== 'rect(0px, 0px, 0px, 0px)';
+  };
+  const cursors = new Map();
+  const cursor = element => {
+    let found = cursors.get(element);
+    if (found === undefined) cursors.set(element, found = getComputedStyle(element).cursor);
+    return found;
+  };
+  const why = (element, listeners) => {
+    const reasons = [];
+    if (element.matches(NATIVE)) reasons.push('native');
+    else if (element.localName === 'label' && element.control) reasons.push('label');
+    if (element.isContentEditable && !(element.parentElement && element.parentElement.isContentEditable)) reasons.push('editable');
+    if (heard(listeners, PRESS)) reasons.push('listens to the pointer');
+    if (heard(listeners, KEYS)) reasons.push('listens to keys');
+    if (element.getAttribute('draggable') === 'true') reasons.push('draggable');
+    if (element.hasAttribute('tabindex') && element.tabIndex >= 0) reasons.push('focusable');
+    const above = up(element);
+    if (cursor(element) === 'pointer' && (!above || cursor(above) !== 'pointer' || above === document.body)) reasons.push('pointer cursor');
+    return reasons;
+  };
+
+  const places = new Map(); // where a reference is pressed -> its number
+  const owners = new Set(); // the elements of the references, which may be pressed elsewhere (by their labels)
+  offered.forEach(([element, place], number) => {
+    if (!element) return;
+    owners.add(element);
+    if (place) { places.set(place, number); owners.add(place); }
+  });
+  // the nearest offered element around one, itself included
+  const offeredAround = element => {
+    for (let at = element; at; at = up(at)) if (owners.has(at)) return at;
+    return null;
+  };
+  const holders = new Map(); // an element -> those offered within it
+  for (const one of owners) {
+    for (let at = up(one); at; at = up(at)) {
+      if (!holders.has(at)) holders.set(at, []);
+      holders.get(at).push(one);
+    }
+  }
+  const spoken = (element, parts) => { // whether all that it says and shows lies in its parts
+    const rest = parts.filter(part => !parts.some(other => other !== part && inside(part, other)));
+    let left = text(element);
+    for (const part of rest) left = left.replace(text(part), ' ');
+    return !/[\p{L}\p{N}]/u.test(left);
+  };
+
+  let total = 0, covered = 0, passing = 0, hovering = 0, hoveringOffered = 0, known = new Set();
+  const candidates = [];
+  for (const element of all) {
+    if (element === document.documentElement || element === document.body || element.closest('head')) continue;
+    if (modal && !inside(element, modal)) continue;
+    const listeners = getEventListeners(element);
+    const reasons = why(element, listeners);
+    if (!reasons.length) {
+      if (heard(listeners, OVER) && drawn(element)) { hovering++; if (owners.has(element)) { hoveringOffered++; known.add(element); } }
+      continue;
+    }
+    if (owners.has(element)) { known.add(element); total++; covered++; continue; }
+    if (!drawn(element) || off(element)) continue;
+    const listening = reasons.some(reason => reason.startsWith('listens'));
+    const hand = reasons.includes('pointer cursor'), native = reasons.includes('native') || reasons.includes('editable');
+    const parts = holders.get(element) || [];
+    const label = element.closest('label');
+    if (label && label.control && (owners.has(label.control) || owners.has(label)) && !native && (!listening || element === label)) { known.add(label.control); total++; covered++; continue; }
+    if (label && label.control && element === label && off(label.control)) continue;
+    if (parts.length && !native) {
+      const keeps = hand || reasons.includes('draggable');
+      if (!keeps) { passing++; continue; }
+      const box = area(element.getBoundingClientRect());
+      if (parts.some(part => area(part.getBoundingClientRect()) > 0.6 * box) || spoken(element, parts)) { total++; covered++; continue; }
+    }
+    const around = offeredAround(up(element));
+    if (around && !native && !listening) { total++; covered++; continue; }
+    if (around && !native) { // a press on the element around it must land in it
+      const place = places.has(around) ? around : [...places.keys()].find(one => inside(one, around)) || around;
+      const found = pressed(place);
+      if (found && inside(found, element)) { total++; covered++; continue; }
+    }
+    candidates.push([element, reasons]);
+  }
+  const missing = [];
+  const selector = element => {
+    const steps = [];
+    for (let at = element; at && steps.length < 4; at = up(at)) {
+      if (at === document.body) break;
+      let step = at.localName;
+      if (at.id) { steps.unshift(`${step}#${at.id}`); break; }
+      const kind = (at.getAttribute('class') || '').trim().split(/\s+/).filter(Boolean).slice(0, 2);
+      if (kind.length) step += '.' + kind.join('.');
+      steps.unshift(step);
+    }
+    return steps.join(' > ');
+  };
+  for (const [element, reasons] of candidates.slice(0, MOST)) {
+    // of two that say the same in the same place, the outer is missing only once
+    const outer = up(element) && missing.find(one => inside(element, one.element) && reasons.every(reason => one.reasons.includes(reason) || reason === 'pointer cursor') && text(one.element) === text(element));
+    if (outer) continue;
+    const found = pressed(element);
+    if (!found) continue;
+    const wrapper = missing.findIndex(one => inside(element, one.element) && text(one.element) === text(element));
+    if (wrapper >= 0 && !reasons.includes('native')) continue;
+    missing.push({element, reasons, selector: selector(element)});
+    total++;
+  }
+  const unusable = [];
+  if (strict) {
+    offered.forEach(([element, place], number) => {
+      if (!place || !place.isConnected || !pressed(place)) unusable.push(number);
+    });
+  }
+  for (const [box, [top, left]] of scrolled) { box.scrollTop = top; box.scrollLeft = left; }
+  const idle = [];
+  offered.forEach(([element, place], number) => { if (element && !known.has(element) && !known.has(place)) idle.push(number); });
+  return {total, covered, passing, hovering, hoveringOffered, idle, unusable, beyond: Math.max(0, candidates.length - MOST),
+    missing: missing.map(one => ({role: one.element.getAttribute('role') || one.element.localName,
+      name: (one.element.getAttribute('aria-label') || text(one.element) || one.element.getAttribute('title') || '').slice(0, 80),
+      selector: one.selector, why: one.reasons.join(', ')}))};
+}
