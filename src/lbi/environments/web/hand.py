@@ -72,9 +72,11 @@ class Hand:
 
     async def click(self, element: Element, how: str = "") -> None:
         handle, at = await self._aimed(element)
+        force = at.pop("force", False)
         modifiers: Any = [how] if how in ("Shift", "Control", "Alt", "Meta") else None
         button: Any = _BUTTONS.get(how, "left")
         options: dict[str, Any] = {"timeout": ELEMENT_MS, "no_wait_after": True, "position": at, "modifiers": modifiers}
+        options["force"] = force
         if how == "double":
             await handle.dblclick(**options)
         else:
@@ -153,7 +155,7 @@ class Hand:
     async def drag(self, element: Element, onto: Element) -> None:
         """Press on one element, move onto the other in two steps, as pages need it, and let go."""
         first, at = await self._aimed(element)
-        await first.hover(timeout=ELEMENT_MS, position=at)
+        await first.hover(timeout=ELEMENT_MS, force=at.pop("force", False), position=at)
         await self._page.mouse.down()
         try:
             second = await self._handle(onto, "place")
@@ -185,7 +187,7 @@ class Hand:
 
     async def _hover(self, element: Element) -> None:
         handle, at = await self._aimed(element)
-        await handle.hover(timeout=ELEMENT_MS, position=at)
+        await handle.hover(timeout=ELEMENT_MS, force=at.pop("force", False), position=at)
 
     async def _focus(self, element: Element) -> None:
         handle = await self._handle(element, "element")
@@ -193,7 +195,6 @@ class Hand:
 
     async def _aimed(self, element: Element) -> tuple[ElementHandle, Any]:
         """What to press for an element, and where on it. Raises ActionRefused for one that is covered or gone."""
-        handle = await self._handle(element, "place")
         at = await ask(self._frames, self._key(element), "aim")
         waits = time.monotonic() + ELEMENT_MS / 1000
         while "covered" in at and time.monotonic() < waits:  # by something that goes away by itself, perhaps
@@ -204,7 +205,7 @@ class Hand:
         if "covered" in at:
             by = f": {at['covered']}" if at["covered"] else ""
             raise TimedOut(f"{_named(element)} is covered by something else{by}")
-        return handle, at
+        return await self._handle(element, "place"), at
 
     async def _handle(self, element: Element, what: str, key: str = "") -> ElementHandle:
         try:

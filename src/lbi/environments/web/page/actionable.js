@@ -40,9 +40,20 @@
 
   // -- where it is pressed -------------------------------------------------------------------------------------------
 
+  const picture = area => document.querySelector(`img[usemap="#${CSS.escape(area.closest('map')?.name || '')}"]`);
   // points of an element in view, its own middle first
   const points = element => {
     const found = [];
+    if (element.localName === 'area') {
+      const box = picture(element).getBoundingClientRect(), at = element.coords.split(',').map(Number);
+      const middle = start => { // of a polygon's corners, too
+        let sum = 0, many = 0;
+        for (let i = start; i < at.length; i += 2) { sum += at[i]; many++; }
+        return sum / many;
+      };
+      if (element.shape === 'circle' || at.length === 3) return [[box.left + at[0], box.top + at[1]]];
+      return at.length < 4 ? [[box.left + box.width / 2, box.top + box.height / 2]] : [[box.left + middle(0), box.top + middle(1)]];
+    }
     for (const box of [element.getBoundingClientRect(), ...[...element.getClientRects()].slice(0, 4)]) {
       for (const [x, y] of [[.5, .5], [.1, .5], [.9, .5], [.5, .1], [.5, .9], [.1, .1], [.9, .9], [.9, .1], [.1, .9]]) {
         found.push([box.left + box.width * x, box.top + box.height * y]);
@@ -53,24 +64,27 @@
   };
   const scrolled = new Map();
   const show = element => {
+    if (element.localName === 'area') element = picture(element);
     const box = element.getBoundingClientRect();
     const whole = box.top >= 0 && box.left >= 0 && box.bottom <= innerHeight && box.right <= innerWidth;
     if (whole) { // it may be cut off by a box that scrolls
       const found = hit((box.left + box.right) / 2, (box.top + box.bottom) / 2);
-      if (found && inside(found, element)) return;
+      if (found && acts(found, element)) return;
     }
     for (let at = element; at; at = up(at)) {
       if (!scrolled.has(at) && (at.scrollTop || at.scrollLeft || at.scrollHeight > at.clientHeight || at.scrollWidth > at.clientWidth)) scrolled.set(at, [at.scrollTop, at.scrollLeft]);
     }
     element.scrollIntoView({block: 'center', inline: 'nearest', behavior: 'instant'});
   };
+  // whether a press there acts on the element: within it, or on a label of it
+  const acts = (found, element) => inside(found, element) || (!!found.closest && found.closest('label')?.control === element);
   // the element that a press on `element` would hit, once it is scrolled into view; null if something covers it
   const pressed = element => {
     show(element);
     let second = null;
     for (const [x, y] of points(element)) {
       const found = hit(x, y);
-      if (!found || !inside(found, element)) continue;
+      if (!found || !acts(found, element)) continue;
       let own = true; // not in another of those offered
       for (let at = found; at && at !== element && own; at = up(at)) if (places.has(at)) own = false;
       if (own) return found;
@@ -94,11 +108,14 @@
   };
   const modal = [...document.querySelectorAll('dialog')].filter(one => { try { return one.matches(':modal'); } catch (error) { return false; } }).pop();
   const drawn = element => {
+    if (element.localName === 'area') return !!picture(element) && drawn(picture(element));
     const box = element.getBoundingClientRect();
     if (box.width < 2 || box.height < 2) {
       if (![...element.getClientRects()].some(one => one.width >= 2 && one.height >= 2)) return false;
     }
-    if (element.checkVisibility && !element.checkVisibility({visibilityProperty: true, opacityProperty: true, contentVisibilityAuto: false})) return false;
+    // a transparent box to tick lies over its picture
+    const clear = !['checkbox', 'radio', 'file'].includes(element.type);
+    if (element.checkVisibility && !element.checkVisibility({visibilityProperty: true, opacityProperty: clear, contentVisibilityAuto: false})) return false;
     const style = getComputedStyle(element);
     return style.pointerEvents !== 'none' && style.clip !== 'rect(0px, 0px, 0px, 0px)';
   };
@@ -114,11 +131,12 @@
     else if (element.localName === 'label' && element.control) reasons.push('label');
     if (element.isContentEditable && !(element.parentElement && element.parentElement.isContentEditable)) reasons.push('editable');
     if (heard(listeners, PRESS)) reasons.push('listens to the pointer');
-    if (heard(listeners, KEYS)) reasons.push('listens to keys');
+    // keys come to what can have the focus, by a click at least
+    if (heard(listeners, KEYS) && (element.hasAttribute('tabindex') || reasons.length)) reasons.push('listens to keys');
     if (element.getAttribute('draggable') === 'true') reasons.push('draggable');
     if (element.hasAttribute('tabindex') && element.tabIndex >= 0) reasons.push('focusable');
     const above = up(element);
-    if (cursor(element) === 'pointer' && (!above || cursor(above) !== 'pointer' || above === document.body)) reasons.push('pointer cursor');
+    if (cursor(element) === 'pointer' && (!above || cursor(above) !== 'pointer')) reasons.push('pointer cursor');
     return reasons;
   };
 
@@ -159,22 +177,26 @@
       if (heard(listeners, OVER) && drawn(element)) { hovering++; if (owners.has(element)) { hoveringOffered++; known.add(element); } }
       continue;
     }
-    if (owners.has(element)) { known.add(element); total++; covered++; continue; }
+    if (owners.has(element)) known.add(element);
     if (!drawn(element) || off(element)) continue;
+    if (owners.has(element)) { total++; covered++; continue; }
     const listening = reasons.some(reason => reason.startsWith('listens'));
     const hand = reasons.includes('pointer cursor'), native = reasons.includes('native') || reasons.includes('editable');
     const parts = holders.get(element) || [];
     const label = element.closest('label');
-    if (label && label.control && (owners.has(label.control) || owners.has(label)) && !native && (!listening || element === label)) { known.add(label.control); total++; covered++; continue; }
-    if (label && label.control && element === label && off(label.control)) continue;
+    if (label === element && label.control) { // it stands for its control where that is not drawn
+      if (off(label.control) || drawn(label.control)) continue;
+      if (owners.has(label.control)) { known.add(label.control); total++; covered++; continue; }
+    }
+    if (label && label.control && (owners.has(label.control) || owners.has(label)) && !native && !listening) continue;
     if (parts.length && !native) {
       const keeps = hand || reasons.includes('draggable');
       if (!keeps) { passing++; continue; }
       const box = area(element.getBoundingClientRect());
-      if (parts.some(part => area(part.getBoundingClientRect()) > 0.6 * box) || spoken(element, parts)) { total++; covered++; continue; }
+      if (parts.some(part => area(part.getBoundingClientRect()) > 0.6 * box) || spoken(element, parts)) continue;
     }
     const around = offeredAround(up(element));
-    if (around && !native && !listening) { total++; covered++; continue; }
+    if (around && !native && !listening) continue;
     if (around && !native) { // a press on the element around it must land in it
       const place = places.has(around) ? around : [...places.keys()].find(one => inside(one, around)) || around;
       const found = pressed(place);
