@@ -185,7 +185,7 @@
     const parts = holders.get(element) || [];
     const label = element.closest('label');
     if (label === element && label.control) { // it stands for its control where that is not drawn
-      if (off(label.control) || drawn(label.control)) continue;
+      if (off(label.control) || drawn(label.control) || !['checkbox', 'radio', 'file'].includes(label.control.type)) continue;
       if (owners.has(label.control)) { known.add(label.control); total++; covered++; continue; }
     }
     if (label && label.control && (owners.has(label.control) || owners.has(label)) && !native && !listening) continue;

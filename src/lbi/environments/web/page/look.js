@@ -617,6 +617,7 @@
       if (node.nextElementSibling) parts.push(node.nextElementSibling);
       for (const part of parts) {
         if (SKIP.has(tagOf(part)) || tagOf(part) === 'svg' || tagOf(part) === 'path') continue;
+        if (/^#./.test(attribute(part, 'href') || '')) continue; // the address of a heading says nothing new
         const style = getComputedStyle(part);
         if ((style.display === 'none' || style.visibility === 'hidden' || style.opacity === '0') && (/\S/.test(part.textContent) || part.querySelector('button,a,input'))) return true;
       }
@@ -722,13 +723,15 @@
       if ((tag === 'a' || tag === 'area') && node.hasAttribute('href')) out.u = String(typeof node.href === 'string' ? node.href : node.href && node.href.baseVal || '');
       if (!offered && !isControl && children.length && drawn) return null; // its text draws a picture
       if (role === 'heading') out.l = Number(attribute(node, 'aria-level') || (/^h([1-6])$/.exec(tag) || [0, 0])[1]);
-      if (tag === 'svg' && !out.n && !offered && !holds(out.c)) return null;
+      if (tag === 'svg' && !offered && holds(children)) out.r = 'generic';
+      else if (tag === 'svg' && !out.n && !offered) return null;
       if (!offered && !out.n && !out.h && (children.length === 0 || children[0] === ' ' && children.length === 1) && !['textbox', 'iframe', 'dialog', 'alertdialog', 'cell', 'gridcell', 'columnheader', 'rowheader'].includes(role) && out.frame === undefined && out.v === undefined) {
         const text = page ? '' : pseudoText(node);
         if (!text || muted || invisible) return children.length ? ' ' : null;
         out.c = [text];
       }
       if (muted && !offered && !holds(children)) return null;
+      if (invisible && !offered && children.every(child => typeof child === 'string' && !/\S/.test(child))) return null;
       if (!block && !offered && !out.h && PLAIN.has(out.r) && !(out.n && out.r !== 'generic')) return out.c;
       return out;
     };
