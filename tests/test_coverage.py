@@ -61,7 +61,7 @@ KINDS: dict[str, tuple[str, int]] = {
     "a root that listens": (
         """<div id=root><div><button>Save</button></div></div>
         <script>for (const type of ['click', 'keydown', 'mousedown']) root.addEventListener(type, () => 1)</script>""",
-        1,
+        2,
     ),
     "a card with a button": (
         "<div onclick='1' style='cursor:pointer'><h3>Card</h3><p>Words</p><button onclick='1'>Delete</button></div>",

@@ -5,15 +5,16 @@ The browser is asked by the debugging protocol (page/actionable.js, which shares
 - *Can be acted on*: links and areas with an address, form controls, summaries, players with controls, labels of a
   control; editable regions; elements that listen to the pointer's buttons or to keys, by attribute or by script;
   ``draggable="true"``; a ``tabindex`` of 0 or more; and where a pointing hand begins (its parent has another cursor).
-  Never the document, ``html`` or ``body``, and nothing that is disabled, inert, drawn nowhere, transparent, or behind a
-  modal dialog. What only listens to a pointer passing over it is counted apart.
-- *Covered*: it has a reference, or the reference of its label or labelled control. A part of an element with a
-  reference is covered if it has no listener of its own, or if a press on that reference lands in it.
-- *Passed on*: what only listens, or only takes the focus, around elements with references is not counted, as what it
-  hears comes from these (delegation). With a pointing hand, or draggable, it has to have a reference, or to have
-  nothing to show beside theirs.
-- *Missing*: what is left, if a press in its place would hit it once it is scrolled into view. Elements in each other
-  with the same words are missing once.
+  Never the document, ``html`` or ``body``; nothing that is disabled, inert, not drawn, transparent, or that no press
+  would hit once it is scrolled into view; and no label whose control is drawn, as it does the same. What only listens
+  to a pointer passing over it is counted apart. None of this depends on what is offered.
+- *Covered*: it has a reference, or its label or labelled control has. A part of an element with a reference is covered
+  if it has no listener of its own, or if a press on that reference lands in it.
+- *Passed on*: what only listens, or only takes the focus, around elements with references is covered by these, as what
+  it hears comes from them (delegation). With a pointing hand, or draggable, it has to have a reference itself, or to
+  say nothing beside what they say, or to be filled by one of them. So a card that listens without showing a hand, and
+  has no reference, passes for covered if a button in it has one.
+- *Missing*: the rest. Of elements in each other with the same words, one is named.
 - A reference *cannot be acted on* if what it stands for is gone or covered where it would be pressed; it is *idle*
   if the browser knows no reason why a press should do anything.
 """
@@ -40,7 +41,8 @@ _MEASURE = """(() => {
   const look = window[Symbol.for('lbi.look')], number = %(frame)s, ids = (%(ids)s)[number];
   delete %(frame)s;
   if (!look || !ids) return null;
-  const found = (%(script)s)(ids.map(id => [look.element(id), look.place(id)]), false);
+  const found = (%(script)s)(ids.map(id => [look.element(id), look.place(id)]), %(blind)s);
+  if (%(blind)s) return {...found, frame: number};
   const before = [scrollX, scrollY];
   found.unusable = ids.map(id => look.aim(id)).map((aim, at) => aim.gone || 'covered' in aim ? at : -1).filter(at => at >= 0);
   scrollTo({left: before[0], top: before[1], behavior: 'instant'});
@@ -60,7 +62,7 @@ class Missing:
 
 @dataclass
 class Coverage:
-    """What was found on a page. ``total`` is ``covered`` and the missing; ``passing`` are in neither."""
+    """What was found on a page. ``covered`` of ``total`` have a reference, ``passing`` of them by what is in them."""
 
     path: str = ""
     total: int = 0
@@ -72,7 +74,7 @@ class Coverage:
     unusable: list[str] = field(default_factory=list)  # references
     idle: list[str] = field(default_factory=list)  # references
     missing: list[Missing] = field(default_factory=list)
-    unmeasured: int = 0  # elements that were too many to be tried out, and frames of other sites
+    unmeasured: int = 0  # elements that were too many to be pressed for a trial, and frames of other sites
     seconds: float = 0.0
     clicks: tuple[str, ...] = ()  # by which a state of the page was reached
 
@@ -83,13 +85,20 @@ class Coverage:
 
 
 @cache
-def _script() -> str:
+def script_text() -> str:
+    """page/actionable.js as an expression: a function of pairs (element, where it is pressed), and ``blind``."""
     text = files("lbi.environments.web").joinpath("page/actionable.js").read_text("utf-8")
     return "\n".join(line for line in text.splitlines() if not line.startswith("//"))
 
 
-async def measure(session: Session, look: Look, refs: Mapping[str, str], path: str = "") -> Coverage:
-    """Compare a page with the references that a look at it gave. Raises Playwright's Error."""
+async def measure(
+    session: Session, look: Look, refs: Mapping[str, str], path: str = "", blind: bool = False
+) -> Coverage:
+    """Compare a page with the references that a look at it gave. Raises Playwright's Error.
+
+    ``blind`` does not ask where a reference is pressed, but tries points all over it, as can be done for observations
+    that others make.
+    """
     started = time.perf_counter()
     found = Coverage(path, references=len(refs))
     names = {key: ref for ref, key in refs.items()}
@@ -99,7 +108,7 @@ async def measure(session: Session, look: Look, refs: Mapping[str, str], path: s
         ids[int(number)].append(int(identity))
     for number, frame in enumerate(look.frames):
         await frame.evaluate(f"number => {{ {_FRAME} = number }}", number)
-    script = _MEASURE % {"frame": _FRAME, "ids": json.dumps(ids), "script": _script()}
+    script = _MEASURE % {"frame": _FRAME, "ids": json.dumps(ids), "script": script_text(), "blind": json.dumps(blind)}
     contexts: list[int] = []
     cdp = await session.context.new_cdp_session(session.page)
     try:

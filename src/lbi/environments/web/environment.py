@@ -168,13 +168,13 @@ class WebEnvironment:
 
     # -- for people -------------------------------------------------------------------------------------------------
 
-    async def coverage(self) -> Coverage:
+    async def coverage(self, blind: bool = False) -> Coverage:
         """How much of what can be acted on in the open page its last observation offers. Raises EnvironmentFailure."""
         session = self._require_session()
         if session.dialog is not None:
             raise EnvironmentFailure("a dialog holds the page up, so it cannot be measured")
         with _browser_may_end():
-            return await measure(session, self._look, self._refs, self._last.url)
+            return await measure(session, self._look, self._refs, self._last.url, blind)
 
     async def picture(self) -> bytes:
         """A PNG of the open page in view, with its references marked. Raises EnvironmentFailure."""

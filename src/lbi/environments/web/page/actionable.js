@@ -9,7 +9,7 @@
   const OVER = new Set(['mouseenter', 'mouseover', 'pointerenter', 'pointerover']);
   const NATIVE = 'a[href],area[href],button,input:not([type=hidden]),select,textarea,details>summary:first-of-type,' +
     'video[controls],audio[controls]';
-  const MOST = 400; // elements that may be missing whose place is tried out
+  const MOST = 2000; // elements whose place is tried out
 
   // -- the composed tree ---------------------------------------------------------------------------------------------
 
@@ -166,6 +166,25 @@
     return !/[\p{L}\p{N}]/u.test(left);
   };
 
+  // whether a reference is or does the same
+  const PASSED = 'passed on';
+  const offers = (element, reasons, native, listening, label) => {
+    if (owners.has(element)) return true;
+    if (label === element && owners.has(label.control)) { known.add(label.control); return true; }
+    const parts = holders.get(element) || [];
+    if (parts.length && !native) {
+      if (!reasons.includes('pointer cursor') && !reasons.includes('draggable')) return PASSED;
+      const box = area(element.getBoundingClientRect());
+      return parts.some(part => area(part.getBoundingClientRect()) > 0.6 * box) || spoken(element, parts);
+    }
+    const around = native ? null : offeredAround(up(element));
+    if (!around || !listening) return !!around;
+    // a press on the element around it must land in it
+    const place = places.has(around) ? around : [...places.keys()].find(one => inside(one, around)) || around;
+    const found = pressed(place);
+    return !!found && inside(found, element);
+  };
+
   let total = 0, covered = 0, passing = 0, hovering = 0, hoveringOffered = 0, known = new Set();
   const candidates = [];
   for (const element of all) {
@@ -179,30 +198,17 @@
     }
     if (owners.has(element)) known.add(element);
     if (!drawn(element) || off(element)) continue;
-    if (owners.has(element)) { total++; covered++; continue; }
     const listening = reasons.some(reason => reason.startsWith('listens'));
-    const hand = reasons.includes('pointer cursor'), native = reasons.includes('native') || reasons.includes('editable');
-    const parts = holders.get(element) || [];
+    const native = reasons.includes('native') || reasons.includes('editable');
     const label = element.closest('label');
     if (label === element && label.control) { // it stands for its control where that is not drawn
       if (off(label.control) || drawn(label.control) || !['checkbox', 'radio', 'file'].includes(label.control.type)) continue;
-      if (owners.has(label.control)) { known.add(label.control); total++; covered++; continue; }
-    }
-    if (label && label.control && (owners.has(label.control) || owners.has(label)) && !native && !listening) continue;
-    if (parts.length && !native) {
-      const keeps = hand || reasons.includes('draggable');
-      if (!keeps) { passing++; continue; }
-      const box = area(element.getBoundingClientRect());
-      if (parts.some(part => area(part.getBoundingClientRect()) > 0.6 * box) || spoken(element, parts)) continue;
-    }
-    const around = offeredAround(up(element));
-    if (around && !native && !listening) continue;
-    if (around && !native) { // a press on the element around it must land in it
-      const place = places.has(around) ? around : [...places.keys()].find(one => inside(one, around)) || around;
-      const found = pressed(place);
-      if (found && inside(found, element)) { total++; covered++; continue; }
-    }
-    candidates.push([element, reasons]);
+    } else if (label && label.control && !native && !listening) continue; // a part of a label
+    if (total < MOST && !pressed(element)) continue;
+    total++;
+    const how = offers(element, reasons, native, listening, label);
+    if (how) covered++; else candidates.push([element, reasons]);
+    if (how === PASSED) passing++;
   }
   const missing = [];
   const selector = element => {
@@ -217,16 +223,9 @@
     }
     return steps.join(' > ');
   };
-  for (const [element, reasons] of candidates.slice(0, MOST)) {
-    // of two that say the same in the same place, the outer is missing only once
-    const outer = up(element) && missing.find(one => inside(element, one.element) && reasons.every(reason => one.reasons.includes(reason) || reason === 'pointer cursor') && text(one.element) === text(element));
-    if (outer) continue;
-    const found = pressed(element);
-    if (!found) continue;
-    const wrapper = missing.findIndex(one => inside(element, one.element) && text(one.element) === text(element));
-    if (wrapper >= 0 && !reasons.includes('native')) continue;
-    missing.push({element, reasons, selector: selector(element)});
-    total++;
+  for (const [element, reasons] of candidates) { // of those in each other that say the same, one is named
+    const outer = missing.find(one => inside(element, one.element) && text(one.element) === text(element));
+    if (!outer || reasons.includes('native')) missing.push({element, reasons, selector: selector(element)});
   }
   const unusable = [];
   if (strict) {
@@ -237,7 +236,7 @@
   for (const [box, [top, left]] of scrolled) { box.scrollTop = top; box.scrollLeft = left; }
   const idle = [];
   offered.forEach(([element, place], number) => { if (element && !known.has(element) && !known.has(place)) idle.push(number); });
-  return {total, covered, passing, hovering, hoveringOffered, idle, unusable, beyond: Math.max(0, candidates.length - MOST),
+  return {total, covered, passing, hovering, hoveringOffered, idle, unusable, beyond: Math.max(0, total - MOST),
     missing: missing.map(one => ({role: one.element.getAttribute('role') || one.element.localName,
       name: (one.element.getAttribute('aria-label') || text(one.element) || one.element.getAttribute('title') || '').slice(0, 80),
       selector: one.selector, why: one.reasons.join(', ')}))};
