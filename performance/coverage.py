@@ -2,7 +2,7 @@
 
     python performance/coverage.py [APP|URL ...] [--pages 8] [--only ours,before] [--python browser-use=PATH]
 
-A crawl by our own environment gives the addresses of each site. Then each tool opens every page in the same Chromium
+A crawl by our own environment gives the addresses of each site. Then each tool opens every page in the same browser
 and makes its observation: ours, ours at commit 7842d62 (Playwright's snapshot, rendered), playwright-mcp's (Playwright's
 snapshot for models, as it is), BrowserGym's (its accessibility tree as text, with what is visible and clickable) and
 browser-use's (its own tree; of the whole page, where its default is 1,000 pixels below the window). The measure is
@@ -141,12 +141,13 @@ def earlier_sources(folder: Path) -> str:
 
 def line(tool: str, rows: list[Row], best: list[Row]) -> str:
     total, covered = sum(row["total"] for row in rows), sum(row["covered"] for row in rows)
-    characters = [row["characters"] for row in rows]
+    characters = sum(row["characters"] for row in rows)
+    ratio = characters / max(1, sum(row["characters"] for row in best))
     return (
         f"| {tool} | {len(rows)} | {covered} of {total} | {covered / max(1, total):.1%} "
         f"| {min((row['covered'] / row['total'] for row in rows if row['total']), default=1):.1%} "
         f"| {sum(row['unusable'] for row in rows)} | {sum(row['idle'] for row in rows)} "
-        f"| {sum(characters) / max(1, len(rows)):,.0f} | {sum(characters) / max(1, sum(r['characters'] for r in best)):.2f} "
+        f"| {characters / max(1, len(rows)):,.0f} | {ratio:.2f} "
         f"| {median(row['seconds'] for row in rows):.3f} |"
     )
 

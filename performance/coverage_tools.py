@@ -138,10 +138,12 @@ def browsergym(chromium: str, script: str, urls: list[str]) -> None:
 def before(chromium: str, script: str, urls: list[str]) -> None:
     """Our own observation at an earlier commit, whose sources are on PYTHONPATH: Playwright's snapshot, rendered."""
     from lbi.observations.aria import parse_aria  # type: ignore[import-not-found]
+
     from lbi.observations.render import render
 
     def observe(page: Any, origin: str) -> tuple[str, dict[str, str]]:
-        return render(parse_aria(page.aria_snapshot(mode="ai")), origin, 10**9)  # type: ignore[no-any-return]
+        text, refs = render(parse_aria(page.aria_snapshot(mode="ai")), origin, 10**9)
+        return f"URL: {page.url[len(origin) :]}\nTitle: {page.title()}\n{text}", refs
 
     for url, page in pages(chromium, urls):
         origin = "/".join(url.split("/")[:3])

@@ -9,9 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import pytest_asyncio
 
-from lbi.environments.web.coverage import Coverage, measure
+from lbi.environments.web.coverage import measure
 from lbi.environments.web.crawl import crawl
 from lbi.environments.web.environment import WebEnvironment, WebEnvironments
+from lbi.environments.web.marks import boxes_of
+from lbi.models.images import size_of
 from lbi.records import Observation, Task
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -36,14 +38,15 @@ KINDS: dict[str, tuple[str, int]] = {
     "a key by attribute": ("<div onkeydown='1'>Press</div>", 0),
     "a hand": ('<div><div style="cursor:pointer">Atlas</div></div>', 1),
     "a hand in a table": ('<table><tr style="cursor:pointer"><td>Atlas</td><td>12</td></tr></table>', 1),
-    "a hand on the page": ('<style>body{cursor:pointer}</style><p>Text</p><button>Go</button>', 1),
-    "the focus": ('<div tabindex=0>Box</div>', 1),
+    "a hand on the page": ("<style>body{cursor:pointer}</style><p>Text</p><button>Go</button>", 1),
+    "the focus": ("<div tabindex=0>Box</div>", 1),
     "a link without address": ("<a onclick='1'>Open</a> <a id=a>Also</a><script>a.onclick = () => 1</script>", 2),
     "editable": ("<div contenteditable>Text</div><div contenteditable=plaintext-only>Text</div>", 2),
     "an editor with roles": ("<div contenteditable role=textbox aria-label=Body><p>Text</p></div>", 1),
     "draggable": ("<ul><li draggable=true>One</li><li draggable=true>Two</li></ul>", 2),
     "a slider for a check box": (
-        """<style>.s input{opacity:0;width:0;height:0;position:absolute}.s span{display:inline-block;width:40px;height:20px;
+        """<style>.s input{opacity:0;width:0;height:0;position:absolute}
+        .s span{display:inline-block;width:40px;height:20px;
         background:#888;cursor:pointer}</style><label class=s><input type=checkbox><span></span></label> Wifi""",
         1,
     ),
@@ -68,7 +71,10 @@ KINDS: dict[str, tuple[str, int]] = {
         2,
     ),
     "a button in a tag": ("<span onclick='1' style='cursor:pointer'>bug <i onclick='1'>x</i></span>", 2),
-    "a picture in a button": ("<button onclick='1'><svg width=20 height=20><rect width=20 height=20 /></svg></button>", 1),
+    "a picture in a button": (
+        "<button onclick='1'><svg width=20 height=20><rect width=20 height=20 /></svg></button>",
+        1,
+    ),
     "a link around nothing": ("<a href='/x' style='display:block;width:60px;height:20px;background:red'></a>", 1),
     "a drawing": (
         """<svg width=99 height=30><g onclick='1'><rect width=40 height=20 /></g>
@@ -149,7 +155,10 @@ KINDS: dict[str, tuple[str, int]] = {
         3,
     ),
     "a slider of its own": ("<div role=slider tabindex=0 aria-valuenow=3 style='width:99px;height:20px'></div>", 1),
-    "a handle": ("<div style='cursor:grab;width:20px;height:20px' id=h></div><script>h.onpointerdown = () => 1</script>", 1),
+    "a handle": (
+        "<div style='cursor:grab;width:20px;height:20px' id=h></div><script>h.onpointerdown = () => 1</script>",
+        1,
+    ),
     "stopped clicks": (
         "<div onclick='event.stopPropagation()'><p>Words</p><button>Go</button></div>",
         2,
@@ -169,6 +178,8 @@ class Site(BaseHTTPRequestHandler):
         number = self.path.rpartition("/")[2]
         if self.path.startswith("/kind/"):
             body = list(KINDS.values())[int(number)][0]
+        elif self.path.startswith("/press/"):
+            body = list(PRESSED.values())[int(number)] + "<p id=out>nothing</p>"
         else:
             body = SPA if self.path == "/app" else LINKED.get(self.path, "<title>Else</title>")
         page = f"<!doctype html><title>{self.path}</title>{body}".encode()
@@ -181,6 +192,26 @@ class Site(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None: ...
 
 
+#: a body on which `out` says what a press of its first reference did
+PRESSED = {
+    "check box under its picture": """<style>label{position:relative;display:block;width:90px}
+        .o{position:absolute;inset:0;background:#eee}</style>
+        <label><input type=checkbox onchange="out.textContent = this.checked"><span class=o>Fancy</span></label>""",
+    "field under its label": """<div style='position:relative'><input id=t onfocus="out.textContent = true">
+        <label for=t style='position:absolute;inset:0;background:#eee'>Over</label></div>""",
+    "region of a picture": """<img usemap="#m" width=60 height=60 src="data:image/svg+xml,<svg
+        xmlns='http://www.w3.org/2000/svg' width='60' height='60'/>"><map name=m><area shape=rect coords="30,30,60,60"
+        href="#" alt="Region" onclick="out.textContent = true"></map>""",
+    "part of a drawing": """<svg width=99 height=30><g onclick="out.textContent = true"><rect width=40 height=20 /></g>
+        </svg>""",
+    "row out of a box's view": "<div style='height:60px;overflow:auto'><p style='height:200px;margin:0'>Above</p>"
+    """<p onclick="out.textContent = true">Row</p></div>""",
+    "below a bar that stays": """<header style='position:sticky;top:0;height:60px;background:#eee'>Bar</header>
+        <div style='height:2000px'></div><p onclick="out.textContent = true">Far</p>
+        <div style='height:2000px'></div>""",
+    "a context menu": """<p oncontextmenu="out.textContent = true">Here</p>""",
+}
+
 LINKED = {
     "/": "<a href='/one'>One</a> <a href='/item/1'>1</a> <a href='/app'>Application</a>",
     "/one": "<h1>One</h1><a href='/'>Home</a> <a href='/two'>Two</a>",
@@ -191,7 +222,8 @@ LINKED |= {f"/item/{n}": f"<h1>Item {n}</h1><button>Keep {n}</button>" for n in 
 SPA = """<nav><div onclick="show('A')" style="cursor:pointer">List</div><div onclick="show('B')" style="cursor:pointer">
 Board</div><button onclick="show('C')">New</button><button onclick="document.title = 'gone'">Delete all</button></nav>
 <main id=m></main><script>
-const show = name => { m.innerHTML = `<h1>${name}</h1>` + [1, 2, 3, 4, 5].map(n => `<p onclick="1">${name} ${n}</p>`).join('') };
+const row = (name, n) => `<p onclick="1">${name} ${n}</p>`;
+const show = name => { m.innerHTML = `<h1>${name}</h1>` + [1, 2, 3, 4, 5].map(n => row(name, n)).join('') };
 </script>"""
 
 
@@ -224,3 +256,97 @@ async def test_everything_that_can_be_acted_on_has_a_reference_that_works(web: W
     assert not found.unusable, observation.text
     assert (found.covered, found.unmeasured) == (KINDS[kind][1], 0) or KINDS[kind][1] == 0, observation.text
     assert found.total == found.covered
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_can_be_acted_on_does_not_depend_on_what_is_offered(web: WebEnvironment, kind: str) -> None:
+    await shown(web, kind)
+    offered = await web.coverage()
+    nothing = await measure(web._require_session(), web._look, {})
+    assert (nothing.total, nothing.covered, nothing.references) == (offered.total, 0, 0)
+    assert len(nothing.missing) > 0 or offered.total == 0
+
+
+async def test_what_is_missing_says_what_it_is_and_why(web: WebEnvironment) -> None:
+    await shown(web, "rows")
+    refs = {ref: key for ref, key in web._refs.items() if ref != "e1"}
+    found = await measure(web._require_session(), web._look, refs)
+    (missing,) = found.missing
+    assert (missing.role, missing.name, missing.selector) == ("tr", "INV-1 Acme", "table > tbody > tr")
+    assert missing.why == "listens to the pointer, pointer cursor"
+    assert (found.total, found.covered) == (3, 2)
+
+
+@pytest.mark.parametrize("blind", [False, True])
+async def test_a_reference_that_was_covered_or_removed_meanwhile_cannot_be_acted_on(
+    web: WebEnvironment, blind: bool
+) -> None:
+    await shown(web, "two of a kind")
+    session = web._require_session()
+    await session.evaluate("document.querySelector('div').remove()")
+    await session.evaluate(
+        "document.body.insertAdjacentHTML('beforeend', '<b style=\"position:fixed;inset:0;background:red\"></b>')"
+    )
+    assert (await web.coverage(blind)).unusable == ["e1", "e2"]
+
+
+async def test_a_reference_that_does_nothing_is_told_apart(web: WebEnvironment) -> None:
+    await shown(web, "two of a kind")
+    session = web._require_session()
+    await session.evaluate("for (const one of document.querySelectorAll('div')) one.onclick = null")
+    found = await web.coverage()
+    assert (found.total, found.idle) == (0, ["e1", "e2"])
+
+
+async def test_the_measure_leaves_nothing_in_the_page(web: WebEnvironment) -> None:
+    await shown(web, "a page that scrolls")
+    session = web._require_session()
+    count = "Object.getOwnPropertySymbols(window).length + Object.keys(window).length"
+    await session.evaluate(
+        "window.seen = 0; new MutationObserver(all => seen += all.length).observe(document,"
+        "{subtree: true, childList: true, attributes: true})"
+    )
+    before = await session.evaluate(count)
+    assert (await web.coverage()).share == 1
+    assert await session.evaluate(count) == before
+    assert await session.evaluate("[scrollY, seen]") == [0, 0]
+
+
+@pytest.mark.parametrize("kind", PRESSED)
+async def test_what_is_offered_is_pressed_where_it_is(web: WebEnvironment, kind: str) -> None:
+    number = list(PRESSED).index(kind)
+    await web.reset(Task(instruction="", environment=web.name, start_url=f"/press/{number}"))
+    how = ', "right"' if "menu" in kind else ""
+    observation = (await web.step(f"click(e1{how})")).observation
+    assert (observation.error, "text: true" in observation.text) == ("", True), observation.text
+
+
+async def test_a_crawl_follows_links_and_what_leads_on_without_an_address(web: WebEnvironment) -> None:
+    reached = [(observation.url, state.clicks) async for state, observation in crawl(web, "/", 30, buttons=True)]
+    paths = [path for path, clicks in reached if not clicks]
+    assert {"/", "/one", "/two", "/app"} <= set(paths)
+    assert sum(path.startswith("/item/") for path in paths) == 3  # pages of one kind are alike
+    assert {('generic "List"',), ('generic "Board"',), ('button "New"',)} <= {clicks for _, clicks in reached}
+    assert not any("Delete" in click for _, clicks in reached for click in clicks)
+
+
+async def test_a_crawl_presses_no_button_of_a_site_that_is_not_put_back(web: WebEnvironment) -> None:
+    clicked = [click async for state, _ in crawl(web, "/app", 9, buttons=False) for click in state.clicks]
+    assert clicked
+    assert not any(click.startswith("button") for click in clicked)
+
+
+async def test_the_picture_has_a_box_at_each_reference_and_the_page_notices_nothing(web: WebEnvironment) -> None:
+    await shown(web, "a frame")
+    session = web._require_session()
+    await session.evaluate(
+        "window.seen = 0; new MutationObserver(all => seen += all.length).observe(document,"
+        "{subtree: true, childList: true, attributes: true})"
+    )
+    boxes = await boxes_of(web._look, web._refs)
+    inner = await session.page.frames[1].locator("button").bounding_box()
+    assert inner is not None
+    assert [round(side) for side in boxes[0][1:]] == [round(inner[side]) for side in ("x", "y", "width", "height")]
+    assert [ref for ref, *_ in boxes] == ["e1", "e2"]
+    assert size_of(await web.picture(), "page") == (1280, 900)
+    assert await session.evaluate("seen") == 0

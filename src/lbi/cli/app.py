@@ -332,7 +332,9 @@ def look(
     ],
     actions: Annotated[
         list[str] | None,
-        typer.Argument(help='What to do there, such as \'click(e3)\' or \'fill(textbox "Name", "Jo")\'.', metavar="ACTION"),
+        typer.Argument(
+            help="What to do there, such as 'click(e3)' or 'fill(textbox \"Name\", \"Jo\")'.", metavar="ACTION"
+        ),
     ] = None,
     whole: Annotated[bool, typer.Option("--whole", help="After each action print the page, not what changed.")] = False,
     picture: Annotated[
@@ -382,8 +384,8 @@ def check(
 ) -> int:
     """Try out the browser, a page, an application, a config or a benchmark.
 
-    The browser shows a page; of a page, what can be acted on has a reference; an application starts, and resets to the same state; every gold solution of a benchmark
-    scores 1 and doing nothing 0. Exits with 1 if anything fails.
+    The browser shows a page; of a page, 99% of what can be acted on has a reference; an application starts, and resets
+    to the same state; every gold solution of a benchmark scores 1 and doing nothing 0. Exits with 1 if anything fails.
     """
     from lbi.cli.check import check
 

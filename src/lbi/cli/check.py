@@ -1,4 +1,4 @@
-"""check: does a browser start, is a page covered, an application come up and reset, a config make sense, a benchmark score rightly?"""
+"""check: does a browser start, a page offer all, an application reset, a config make sense, a benchmark score rightly?"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A page and its observation -> the share of what the browser knows can be acted on that has a reference, and the gaps.
 
-The browser is asked by the debugging protocol (page/actionable.js, which shares nothing with look.js). These rules hold:
+The browser is asked by the debugging protocol (page/actionable.js, which shares nothing with look.js), by these rules:
 
 - *Can be acted on*: links and areas with an address, form controls, summaries, players with controls, labels of a
   control; editable regions; elements that listen to the pointer's buttons or to keys, by attribute or by script;
@@ -44,7 +44,8 @@ _MEASURE = """(() => {
   const found = (%(script)s)(ids.map(id => [look.element(id), look.place(id)]), %(blind)s);
   if (%(blind)s) return {...found, frame: number};
   const before = [scrollX, scrollY];
-  found.unusable = ids.map(id => look.aim(id)).map((aim, at) => aim.gone || 'covered' in aim ? at : -1).filter(at => at >= 0);
+  found.unusable = [];
+  ids.map(id => look.aim(id)).forEach((aim, at) => { if (aim.gone || 'covered' in aim) found.unusable.push(at); });
   scrollTo({left: before[0], top: before[1], behavior: 'instant'});
   return {...found, frame: number};
 })()"""
@@ -104,8 +105,8 @@ async def measure(
     names = {key: ref for ref, key in refs.items()}
     ids: list[list[int]] = [[] for _ in look.frames]
     for key in names:
-        number, _, identity = key.partition(":")
-        ids[int(number)].append(int(identity))
+        frame_number, _, identity = key.partition(":")
+        ids[int(frame_number)].append(int(identity))
     for number, frame in enumerate(look.frames):
         await frame.evaluate(f"number => {{ {_FRAME} = number }}", number)
     script = _MEASURE % {"frame": _FRAME, "ids": json.dumps(ids), "script": script_text(), "blind": json.dumps(blind)}

@@ -10,10 +10,12 @@ from urllib.parse import urlsplit
 
 from lbi.environments.web.environment import WebEnvironment
 from lbi.environments.web.perform import grounded_target
+from lbi.errors import EnvironmentFailure
 from lbi.observations.parse import Element, Page, parse_observation
 from lbi.records import Observation, Task
 
 ALIKE = 3  # pages of one kind, such as /ticket/1 and /ticket/2, that are looked at
+FAILURES = 5  # addresses in a row that cannot be opened
 DEEP = 2  # clicks after an address
 NEW_SHARE = 0.15  # of a state's elements that are seen for the first time on its address
 CLICKED = ("link", "tab", "menuitem", "treeitem", "row", "generic", "listitem", "option", "button")
@@ -41,14 +43,21 @@ async def crawl(web: WebEnvironment, start: str, most: int, buttons: bool) -> As
     tried: set[tuple[str, ...]] = set()
     kinds: Counter[str] = Counter()
     elements: dict[str, set[tuple[str, str]]] = {}
-    found = 0
+    found = failures = 0
     while (todo or later) and found < most:
         state = todo.popleft() if todo else later.popleft()
         if not state.clicks and kinds[_kind(state.url)] >= ALIKE:
             continue
-        observation = await _reach(web, state)
+        try:
+            observation = await _reach(web, state)
+        except EnvironmentFailure:  # an address that leads nowhere; if all do, the site is gone
+            failures += 1
+            if failures > FAILURES or not found:
+                raise
+            continue
         if observation is None:
             continue
+        failures = 0
         page, where = parse_observation(observation.text), observation.url
         now = {(element.role, element.name) for element in page.elements}
         known = elements.setdefault(where, set())
@@ -61,8 +70,8 @@ async def crawl(web: WebEnvironment, start: str, most: int, buttons: bool) -> As
         known |= now
         found += 1
         yield state, observation
-        for url in dict.fromkeys(e.url for e in page.elements if e.url and "://" not in e.url):
-            if ("", url) not in tried and urlsplit(url).scheme in ("", "http", "https"):
+        for url in dict.fromkeys(_page(e.url) for e in page.elements if e.url and "://" not in e.url):
+            if url and ("", url) not in tried and urlsplit(url).scheme in ("", "http", "https"):
                 tried.add(("", url))
                 (later if kinds[_kind(url)] else todo).append(State(url))
         reached = State(where) if where != state.url and "#" in where else state
@@ -73,12 +82,10 @@ async def crawl(web: WebEnvironment, start: str, most: int, buttons: bool) -> As
 
 
 async def _reach(web: WebEnvironment, state: State) -> Observation | None:
-    """The state, from a reset; None if it cannot be reached any more."""
-    observation = await web.reset(Task(instruction="", environment=web.name))
-    steps = [f'goto("{state.url}")', *(f"click({target})" for target in state.clicks)]
-    for step in steps:
-        outcome = await web.step(step)
-        observation = outcome.observation
+    """The state, from a reset; None if a click does not get there any more. Raises EnvironmentFailure."""
+    observation = await web.reset(Task(instruction="", environment=web.name, start_url=state.url))
+    for target in state.clicks:
+        observation = (await web.step(f"click({target})")).observation
         if observation.error:
             return None
     return observation
@@ -101,11 +108,19 @@ def _clickable(page: Page, buttons: bool) -> list[str]:
     return [grounded_target(element) for element in chosen]
 
 
+def _page(url: str) -> str:
+    """An address without the fragment that is a place on its page, and not a page of its own as ``#/settings`` is."""
+    page, _, fragment = url.partition("#")
+    return url if fragment.startswith(("/", "!")) else page
+
+
 def _kind(url: str) -> str:
     """Pages whose addresses differ in numbers and in what is asked for are of one kind."""
     path, _, query = url.partition("?")
     keys = sorted({part.partition("=")[0] for part in query.split("&") if part})
     parts = [re.sub(r"\d+", "N", part) for part in path.split("/")]
     # what stands after a number, or has many words, is a title
-    parts = ["*" if part.count("-") > 2 or (at and parts[at - 1] == "N" and part) else part for at, part in enumerate(parts)]
+    parts = [
+        "*" if part.count("-") > 2 or (at and parts[at - 1] == "N" and part) else part for at, part in enumerate(parts)
+    ]
     return "/".join(parts) + ("?" + "&".join(keys) if keys else "")

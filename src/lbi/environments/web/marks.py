@@ -34,7 +34,7 @@ async def marked(page: Page, look: Look, refs: Mapping[str, str]) -> bytes:
     browser = page.context.browser
     if browser is None:
         raise PlaywrightError("the browser is gone")
-    context = await browser.new_context(viewport=size)  # type: ignore[arg-type]
+    context = await browser.new_context(viewport=size)
     try:
         drawing = await context.new_page()
         await drawing.set_content(_drawn(picture, boxes, size["width"], size["height"]))
@@ -47,8 +47,8 @@ async def boxes_of(look: Look, refs: Mapping[str, str]) -> list[Box]:
     """Where the references are in the window, frames included."""
     in_frame: dict[int, list[tuple[str, int]]] = {}
     for ref, key in refs.items():
-        number, _, identity = key.partition(":")
-        in_frame.setdefault(int(number), []).append((ref, int(identity)))
+        frame_number, _, identity = key.partition(":")
+        in_frame.setdefault(int(frame_number), []).append((ref, int(identity)))
     boxes: list[Box] = []
     for number, members in in_frame.items():
         frame, left, top = look.frames[number], 0.0, 0.0
@@ -57,7 +57,7 @@ async def boxes_of(look: Look, refs: Mapping[str, str]) -> list[Box]:
             place = await holder.bounding_box() or {"x": 0.0, "y": 0.0}
             border = await holder.evaluate("one => [one.clientLeft, one.clientTop]")
             left, top = place["x"] + border[0], place["y"] + border[1]
-        found = await frame.evaluate(_BOXES, [identity for _, identity in members])
+        found = await frame.evaluate(_BOXES, [one for _, one in members])
         for (ref, _), box in zip(members, found, strict=True):
             if box is not None:
                 boxes.append((ref, box[0] + left, box[1] + top, box[2], box[3]))
