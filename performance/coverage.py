@@ -2,11 +2,12 @@
 
     python performance/coverage.py [APP|URL ...] [--pages 8] [--only ours,before] [--python browser-use=PATH]
 
-A crawl by our own environment gives the addresses of each site. Then each tool opens every page in the same browser
-and makes its observation: ours, ours at commit 7842d62 (Playwright's snapshot, rendered), playwright-mcp's (Playwright's
-snapshot for models, as it is), BrowserGym's (its accessibility tree as text, with what is visible and clickable) and
-browser-use's (its own tree; of the whole page, where its default is 1,000 pixels below the window). The measure is
-that of `lbi check page`: page/actionable.js, whose choice of what can be acted on does not depend on what is offered.
+A crawl by our own environment gives the pages of each site, by addresses and by clicks.
+Then each tool opens every page in the same browser and makes its observation: ours, ours at commit 7842d62
+(Playwright's snapshot, rendered), playwright-mcp's (Playwright's snapshot for models, as it is), BrowserGym's (its accessibility tree
+as text, with what is visible and clickable) and browser-use's (its own tree; of the whole page, where its default is
+1,000 pixels below the window). The measure is that of `lbi check page`: page/actionable.js, whose choice of what can be
+acted on does not depend on what is offered.
 
 BrowserGym and browser-use are installed from PyPI into virtual environments in the cache, unless --python names one.
 References that cannot be acted on are those that no press on points all over them hits; idle ones are of elements for
@@ -36,12 +37,16 @@ from typing import Any
 
 from lbi.cli.coverage import WHOLE
 from lbi.cli.sites import open_site
+from lbi.environments.web.actions import parse_target
 from lbi.environments.web.browser import SHELLS_ON_PATH, find_chromium
 from lbi.environments.web.coverage import script_text
-from lbi.environments.web.crawl import crawl
+from lbi.environments.web.crawl import State, crawl
 from lbi.environments.web.environment import WebEnvironment
 from lbi.environments.web.install import default_cache
+from lbi.environments.web.look import handle_of
+from lbi.environments.web.perform import find
 from lbi.errors import EnvironmentFailure, UserError
+from lbi.observations.parse import parse_observation
 from lbi.records import Task
 
 COMMIT = "7842d62"
@@ -50,15 +55,23 @@ HERE = Path(__file__).resolve().parent
 PACKAGES = {"browsergym": "browsergym-core", "browser-use": "browser-use"}
 TOOLS = ("ours", "before", "playwright-mcp", "browsergym", "browser-use")
 Row = dict[str, Any]
+SELECTOR = """one => {
+  const steps = [];
+  for (let at = one; at.parentElement; at = at.parentElement) {
+    steps.unshift(`${at.localName}:nth-child(${[...at.parentElement.children].indexOf(at) + 1})`);
+  }
+  return steps.join(' > ');
+}"""
 
 
 @dataclass
 class Site:
-    """A site whose server runs, and the addresses that are looked at."""
+    """A site whose server runs, and the pages that are looked at."""
 
     name: str
     web: WebEnvironment
-    addresses: list[str]
+    pages: list[State]
+    selectors: list[list[str]]  # of what is clicked on each page, for tools that do not know our references
 
 
 @asynccontextmanager
@@ -66,21 +79,35 @@ async def opened(where: str, pages: int) -> AsyncIterator[Site]:
     environments, start = open_site(where, WHOLE)
     try:
         web = await environments.open()
-        site = Site(environments.name, web, [])
-        async for _, observation in crawl(web, start, 6 * pages, buttons=environments.restores):
-            if observation.url not in site.addresses and "://" not in observation.url:
-                site.addresses.append(observation.url)
-            if len(site.addresses) == pages:
-                break
+        reached = [state async for state, _ in crawl(web, start, pages, buttons=environments.restores)]
+        site = Site(environments.name, web, reached, [])
+        for state in reached:
+            site.selectors.append([])
+            await show(web, state, site.selectors[-1])
         yield site
     finally:
         await environments.close()
 
 
+async def selector_of(web: WebEnvironment, ref: str) -> str:
+    handle = await handle_of(web._look.frames, web._refs[ref])
+    return str(await handle.evaluate(SELECTOR)) if handle else ""
+
+
+async def show(web: WebEnvironment, state: State, selectors: list[str] | None = None) -> None:
+    """Open a page; ``selectors`` is filled with those of what is clicked."""
+    observation = await web.reset(Task(instruction="", environment=web.name, start_url=state.url))
+    for target in state.clicks:
+        if selectors is not None and (found := parse_target(target)):
+            element = find(parse_observation(observation.text), found)
+            selectors.append(await selector_of(web, element.ref))
+        observation = (await web.step(f"click({target})")).observation
+
+
 async def ours(site: Site) -> list[Row]:
     rows = []
-    for address in site.addresses:
-        observation = await site.web.reset(Task(instruction="", environment=site.web.name, start_url=address))
+    for state in site.pages:
+        await show(site.web, state)
         await asyncio.sleep(0.5)
         seconds = []
         for _ in range(ROUNDS):
@@ -90,7 +117,7 @@ async def ours(site: Site) -> list[Row]:
         found = await site.web.coverage(blind=True)
         rows.append(
             {
-                "url": address,
+                "url": " > ".join([state.url, *state.clicks]),
                 "characters": len(observation.text),
                 "seconds": median(seconds),
                 "total": found.total,
@@ -105,13 +132,21 @@ async def ours(site: Site) -> list[Row]:
 def others(tool: str, python: str, site: Site, chromium: str, script: Path, path: str) -> list[Row]:
     """Rows of a tool, which runs in a process of its own."""
     command = [python, str(HERE / "coverage_tools.py"), tool, chromium, str(script)]
-    given = json.dumps([site.web.url + address for address in site.addresses])
+    wanted = zip(site.pages, site.selectors, strict=True)
+    given = json.dumps([[site.web.url + page.url, clicks] for page, clicks in wanted])
     environ = os.environ | {"PYTHONPATH": path, "ANONYMIZED_TELEMETRY": "false"}
     ran = subprocess.run(command, input=given, capture_output=True, text=True, check=False, env=environ)
     rows = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
-    if len(rows) < len(site.addresses):
-        print(f"{tool} gave {len(rows)} of {len(site.addresses)} pages: {ran.stderr[-1500:]}", file=sys.stderr)
+    if len(rows) < len(site.pages):
+        print(f"{tool} gave {len(rows)} of {len(site.pages)} pages: {ran.stderr[-1500:]}", file=sys.stderr)
     return rows
+
+
+def pages_alike(found: dict[str, list[Row]]) -> list[int]:
+    """The pages on which all tools had the same to act on, within a twentieth: clicks may lead elsewhere."""
+    many = min(len(rows) for rows in found.values())
+    every = [[rows[at]["total"] for rows in found.values()] for at in range(many)]
+    return [at for at, totals in enumerate(every) if max(totals) - min(totals) <= 0.05 * max(totals)]
 
 
 def python_of(tool: str) -> str:
@@ -170,7 +205,10 @@ async def measured(arguments: argparse.Namespace, folder: Path) -> None:
                 path = earlier_sources(folder) if tool == "before" else ""
                 python = pythons.get(tool) or (python_of(tool) if tool in PACKAGES else sys.executable)
                 found[tool] = await asyncio.to_thread(others, tool, python, site, chromium, script, path)
-            print(f"\n{site.name}: {' '.join(site.addresses)}\n\n{heading}")
+            same = pages_alike(found)
+            found = {tool: [rows[at] for at in same] for tool, rows in found.items()}
+            dropped = f", {len(site.pages) - len(same)} pages that did not look the same twice left out"
+            print(f"\n{site.name}{dropped if len(same) < len(site.pages) else ''}\n\n{heading}")
             for tool, rows in found.items():
                 print(line(tool, rows, found["ours"]) if rows else f"| {tool} | no page |", flush=True)
                 every[tool] += rows
@@ -185,7 +223,7 @@ async def measured(arguments: argparse.Namespace, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sites", nargs="*", default=["trac", "spirit"], help="applications and addresses")
-    parser.add_argument("--pages", type=int, default=8, help="addresses of each site")
+    parser.add_argument("--pages", type=int, default=8, help="of each site")
     parser.add_argument("--only", default=",".join(TOOLS), help="tools, by comma")
     parser.add_argument("--python", action="append", default=[], metavar="TOOL=PATH", help="where a tool is installed")
     parser.add_argument("--chromium", default="", help="the browser of all tools but ours")

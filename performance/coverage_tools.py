@@ -1,11 +1,11 @@
 """What one other tool offers on given pages, measured by our program: a line of JSON for each page.
 
-    python performance/coverage_tools.py TOOL CHROMIUM SCRIPT < addresses
+    python performance/coverage_tools.py TOOL CHROMIUM SCRIPT < pages
 
-Run by performance/coverage.py, with the Python of an environment in which the tool is installed. Each tool gets its own
-code to make its observation of the page, and says which elements have a reference in its text; these are marked for
-page/actionable.js (``SCRIPT``), which is evaluated in every frame. Times are of the observation alone, the median of
-three.
+Run by performance/coverage.py, which gives addresses and the selectors of what to click there, with the Python of an
+environment in which the tool is installed. Each tool makes its observation of the page by its own code, and says which
+elements have a reference in its text; these are marked for page/actionable.js (``SCRIPT``), which is evaluated in every
+frame. Times are of the observation alone, the median of three.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ MARK_BIDS = f"""bids => {{
   }} }};
   visit(document);
 }}"""
+
+
+CLICK = "selector => document.querySelector(selector)?.click()"
 
 
 def expression(script: str) -> str:
@@ -87,26 +90,29 @@ def evaluated(page: Any, script: str) -> list[Any]:
     return parts
 
 
-def pages(chromium: str, urls: list[str]) -> Iterator[tuple[str, Any]]:
+def pages(chromium: str, wanted: list[Any]) -> Iterator[tuple[str, Any]]:
     """Each address in a context of its own, as soon as it has come to rest."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
         options = ["--no-sandbox", "--disable-gpu", "--disable-site-isolation-trials"]
         browser = driver.chromium.launch(executable_path=chromium or None, args=options)
-        for url in urls:
+        for url, clicks in wanted:
             context = browser.new_context(viewport=SIZE, reduced_motion="reduce")
             page = context.new_page()
             page.goto(url)
             page.wait_for_timeout(REST_MS)
+            for selector in clicks:
+                page.evaluate(CLICK, selector)
+                page.wait_for_timeout(REST_MS / 2)
             yield url, page
             context.close()
         browser.close()
 
 
-def playwright_mcp(chromium: str, script: str, urls: list[str]) -> None:
+def playwright_mcp(chromium: str, script: str, wanted: list[Any]) -> None:
     """Its snapshot is Playwright's for models, and every [ref=...] in it can be acted on."""
-    for url, page in pages(chromium, urls):
+    for url, page in pages(chromium, wanted):
         text, seconds = timed(lambda page=page: page.aria_snapshot(mode="ai"))
         for ref in re.findall(r"\[ref=((?:f\d+)?e\d+)\]", text):
             if handle := page.query_selector(f"aria-ref={ref}"):
@@ -114,7 +120,7 @@ def playwright_mcp(chromium: str, script: str, urls: list[str]) -> None:
         print(json.dumps(row(url, text, seconds, evaluated(page, script))), flush=True)
 
 
-def browsergym(chromium: str, script: str, urls: list[str]) -> None:
+def browsergym(chromium: str, script: str, wanted: list[Any]) -> None:
     """Its accessibility tree as text, with the marks for what is visible and clickable, and every [bid] in it."""
     import browsergym.core.observation as observation  # type: ignore[import-not-found]
     from browsergym.utils.obs import flatten_axtree_to_str  # type: ignore[import-not-found]
@@ -127,7 +133,7 @@ def browsergym(chromium: str, script: str, urls: list[str]) -> None:
         observation._post_extract(page)
         return str(flatten_axtree_to_str(tree, properties, with_visible=True, with_clickable=True))
 
-    for url, page in pages(chromium, urls):
+    for url, page in pages(chromium, wanted):
         text, seconds = timed(lambda page=page: observe(page))
         bids = re.findall(r"^\s*\[(\w+)\] ", text, re.M)
         for frame in page.frames:
@@ -135,7 +141,7 @@ def browsergym(chromium: str, script: str, urls: list[str]) -> None:
         print(json.dumps(row(url, text, seconds, evaluated(page, script))), flush=True)
 
 
-def before(chromium: str, script: str, urls: list[str]) -> None:
+def before(chromium: str, script: str, wanted: list[Any]) -> None:
     """Our own observation at an earlier commit, whose sources are on PYTHONPATH: Playwright's snapshot, rendered."""
     from lbi.observations.aria import parse_aria  # type: ignore[import-not-found]
 
@@ -145,7 +151,7 @@ def before(chromium: str, script: str, urls: list[str]) -> None:
         text, refs = render(parse_aria(page.aria_snapshot(mode="ai")), origin, 10**9)
         return f"URL: {page.url[len(origin) :]}\nTitle: {page.title()}\n{text}", refs
 
-    for url, page in pages(chromium, urls):
+    for url, page in pages(chromium, wanted):
         origin = "/".join(url.split("/")[:3])
         (text, refs), seconds = timed(lambda page=page, origin=origin: observe(page, origin))
         for ref in refs.values():
@@ -182,16 +188,22 @@ def debugged(chromium: str) -> Iterator[str]:
             process.wait()
 
 
-async def _browser_use(address: str, script: str, urls: list[str]) -> None:
+async def _browser_use(address: str, script: str, wanted: list[Any]) -> None:
     from browser_use import BrowserSession  # type: ignore[import-not-found]
     from browser_use.dom.service import DomService  # type: ignore[import-not-found]
 
     session = BrowserSession(cdp_url=address, viewport=SIZE, minimum_wait_page_load_time=0.1)
     await session.start()
-    for url in urls:
+    for url, clicks in wanted:
         await session.navigate_to("about:blank")  # or the marks of another state of the document would stay
         await session.navigate_to(url)
         await asyncio.sleep(REST_MS / 1000)
+        found = await session.get_or_create_cdp_session()
+        send = found.cdp_client.send
+        for selector in clicks:
+            click = f"({CLICK})({json.dumps(selector)})"
+            await send.Runtime.evaluate(params={"expression": click}, session_id=found.session_id)
+            await asyncio.sleep(REST_MS / 2000)
         seconds = []
         for _ in range(ROUNDS):
             service = DomService(session, viewport_threshold=None)  # the whole page, as the others see it
@@ -200,8 +212,6 @@ async def _browser_use(address: str, script: str, urls: list[str]) -> None:
             text = state.llm_representation()
             seconds.append(time.perf_counter() - start)
         parts = []
-        found = await session.get_or_create_cdp_session()
-        send = found.cdp_client.send
         for node in state.selector_map.values():
             resolved = await send.DOM.resolveNode(
                 params={"backendNodeId": node.backend_node_id}, session_id=found.session_id
@@ -219,10 +229,10 @@ async def _browser_use(address: str, script: str, urls: list[str]) -> None:
     await session.kill()
 
 
-def browser_use(chromium: str, script: str, urls: list[str]) -> None:
+def browser_use(chromium: str, script: str, wanted: list[Any]) -> None:
     """Its own text of the page, and the elements of its selector map; of the top frame only."""
     with debugged(chromium) as address:
-        asyncio.run(_browser_use(address, script, urls))
+        asyncio.run(_browser_use(address, script, wanted))
 
 
 TOOLS = {"browser-use": browser_use, "browsergym": browsergym, "playwright-mcp": playwright_mcp, "before": before}

@@ -116,6 +116,12 @@ KINDS: dict[str, tuple[str, int]] = {
         <p style='margin:0'><button>Hidden</button></p>""",
         2,
     ),
+    "half under an open menu": (
+        """<div style='height:30px;width:200px'><button style='width:150px;height:30px'>Under</button></div>
+        <div role=menu style='position:absolute;top:8px;left:0;width:300px;height:26px;background:#fff'>
+        <div role=menuitem tabindex=0>Cut</div></div>""",
+        2,
+    ),
     "behind a dialog": (
         """<button>Behind</button><dialog id=d><button>Close</button></dialog><script>d.showModal()</script>""",
         1,

@@ -1,4 +1,4 @@
-"""check: does a browser start, a page offer all, an application reset, a config make sense, a benchmark score rightly?"""
+"""check: does a browser start, a page offer all, an application reset, a config make sense, a benchmark score?"""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from lbi.records import Observation, Task
 ALIKE = 3  # pages of one kind, such as /ticket/1 and /ticket/2, that are looked at
 FAILURES = 5  # addresses in a row that cannot be opened
 DEEP = 2  # clicks after an address
-NEW_SHARE = 0.15  # of a state's elements that are seen for the first time on its address
+SAME = 0.85  # two states of an address are one if they share so much of their elements
 CLICKED = ("link", "tab", "menuitem", "treeitem", "row", "generic", "listitem", "option", "button")
 _LASTING = re.compile(
     r"\b(?:delete|remove|log ?out|sign ?out|log ?off|reset|clear|submit|save|send|post|confirm|pay|approve)\b", re.I
@@ -42,7 +42,7 @@ async def crawl(web: WebEnvironment, start: str, most: int, buttons: bool) -> As
     later: deque[State] = deque()
     tried: set[tuple[str, ...]] = set()
     kinds: Counter[str] = Counter()
-    elements: dict[str, set[tuple[str, str]]] = {}
+    seen: dict[str, list[set[tuple[str, str]]]] = {}  # by address, roles and names of the elements of each state
     found = failures = 0
     while (todo or later) and found < most:
         state = todo.popleft() if todo else later.popleft()
@@ -60,14 +60,14 @@ async def crawl(web: WebEnvironment, start: str, most: int, buttons: bool) -> As
         failures = 0
         page, where = parse_observation(observation.text), observation.url
         now = {(element.role, element.name) for element in page.elements}
-        known = elements.setdefault(where, set())
-        if known and len(now - known) < max(2, NEW_SHARE * len(now)):
+        known = seen.setdefault(where, [])
+        if any(len(now & other) >= SAME * len(now | other) for other in known):
             continue
         if not known:
             if kinds[_kind(where)] >= ALIKE:
                 continue
             kinds[_kind(where)] += 1
-        known |= now
+        known.append(now)
         found += 1
         yield state, observation
         for url in dict.fromkeys(_page(e.url) for e in page.elements if e.url and "://" not in e.url):

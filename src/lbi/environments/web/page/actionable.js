@@ -58,7 +58,9 @@
       for (const [x, y] of [[.5, .5], [.1, .5], [.9, .5], [.5, .1], [.5, .9], [.1, .1], [.9, .9], [.9, .1], [.1, .9]]) {
         found.push([box.left + box.width * x, box.top + box.height * y]);
       }
-      found.push([box.left + 2, box.top + 2], [box.right - 2, box.bottom - 2]);
+      for (const x of [box.left + 2, (box.left + box.right) / 2, box.right - 2]) {
+        for (const y of [box.top + 2, (box.top + box.bottom) / 2, box.bottom - 2]) found.push([x, y]);
+      }
     }
     return found.filter(([x, y]) => x >= 0 && y >= 0 && x < innerWidth && y < innerHeight);
   };

@@ -433,13 +433,18 @@
     }
     return !moves && (box.right + scrollX <= 0 || box.bottom + scrollY <= 0);
   };
+  // points at the edges of a box, of which a strip may be left free
+  const edges = box => {
+    const x = (box.left + box.right) / 2, y = (box.top + box.bottom) / 2;
+    return [[box.left + 2, box.top + 2], [box.right - 2, box.bottom - 2], [box.left + 2, box.bottom - 2], [box.right - 2, box.top + 2],
+      [x, box.top + 2], [x, box.bottom - 2], [box.left + 2, y], [box.right - 2, y]];
+  };
   // whether something lies over all of an element that scrolling does not move away: an open menu, a panel, a cover
   const covered = (place, node) => {
     const box = place.getBoundingClientRect();
     if (box.top < 0 || box.left < 0 || box.bottom > innerHeight || box.right > innerWidth) return false;
     let over = null;
-    for (const [x, y] of [[0.5, 0.5], [0.1, 0.2], [0.9, 0.8], [0.1, 0.8], [0.9, 0.2]]) {
-      const left = box.left + box.width * x, top = box.top + box.height * y;
+    for (const [left, top] of [[0.5, 0.5], [0.1, 0.2], [0.9, 0.8], [0.1, 0.8], [0.9, 0.2]].map(([x, y]) => [box.left + box.width * x, box.top + box.height * y]).concat(edges(box))) {
       const hit = deepest(left, top);
       if (!hit || within(hit, place) || within(place, hit)) return false;
       const label = hit.closest('label');
@@ -898,7 +903,7 @@
       i++;
     }
     for (const x of [0.1, 0.5, 0.9]) for (const y of [0.1, 0.5, 0.9]) points.push([box.left + box.width * x, box.top + box.height * y]);
-    points.push([box.left + 3, box.top + 3], [box.right - 3, box.bottom - 3]);
+    points.push(...edges(box));
     const inside = element(id);
     let second = null, cover = null;
     for (const [x, y] of points) {
