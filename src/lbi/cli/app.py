@@ -22,7 +22,7 @@ P = ParamSpec("P")
 #: headings of `lbi --help`, in the order in which somebody new needs them, and the commands below each
 GROUPS = {
     "Learn": ("init", "run", "synthesize", "evaluate"),
-    "Look": ("report", "calls"),
+    "Look": ("report", "calls", "look"),
     "Use": ("export", "grade"),
     "Tools": ("list", "check", "tasks"),
 }
@@ -343,6 +343,33 @@ def calls(
 
 
 @_command
+def look(
+    where: Annotated[
+        str, typer.Argument(help="Address of a page, or an application by name or file.", metavar="URL|APP")
+    ],
+    actions: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="What to do there, such as 'click(e3)' or 'fill(textbox \"Name\", \"Jo\")'.", metavar="ACTION"
+        ),
+    ] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="After each action print the page, not what changed.")] = False,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", help="Save a PNG of what is in view at the end, references marked.")
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Show a page as an agent sees it, act on it, and show what changed.
+
+    Steps of a log-in and solutions of tasks are written this way. Exits with 1 if an action could not be carried out;
+    those after it are not tried.
+    """
+    from lbi.cli.look import look
+
+    return look(where, actions or [], whole, picture, json)
+
+
+@_command
 def list_(
     what: Annotated[
         str,
@@ -358,23 +385,28 @@ def list_(
 
 @_command
 def check(
-    what: Annotated[str, typer.Argument(help="browser, application, benchmark, config or all.")] = "all",
-    name: Annotated[str, typer.Argument(help="Name or file of the application, benchmark or config.")] = "",
+    what: Annotated[str, typer.Argument(help="browser, page, application, benchmark, config or all.")] = "all",
+    name: Annotated[
+        str, typer.Argument(help="Name or file of the application, benchmark or config; of a page also its address.")
+    ] = "",
     task: Annotated[str, typer.Option(help="Only this task of the benchmark.")] = "",
+    all_: Annotated[
+        int, typer.Option("--all", metavar="N", min=0, help="Of a page: also what links and clicks lead to, N pages.")
+    ] = 0,
     workers: Annotated[
         int, typer.Option("--workers", "-w", min=1, max=64, help="How many environments work at a time.")
     ] = 3,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Try out the browser, an application, a config or a benchmark.
+    """Try out the browser, a page, an application, a config or a benchmark.
 
-    The browser shows a page; an application starts, and resets to the same state; every gold solution of a benchmark
-    scores 1 and doing nothing 0. Exits with 1 if anything fails.
+    The browser shows a page; of a page, 99% of what can be acted on has a reference; an application starts, and resets
+    to the same state; every gold solution of a benchmark scores 1 and doing nothing 0. Exits with 1 if anything fails.
     """
     from lbi.cli.check import check
 
-    return check(what, name, task, workers, json, quiet)
+    return check(what, name, task, all_, workers, json, quiet)
 
 
 @_command

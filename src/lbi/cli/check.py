@@ -1,4 +1,4 @@
-"""check: does a browser start, an application come up and reset, a config make sense, a benchmark score rightly?"""
+"""check: does a browser start, a page offer all, an application reset, a config make sense, a benchmark score?"""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lbi.cli import open_console
+from lbi.cli.coverage import check_page
 from lbi.cli.instances import WAYS, check_instances
 from lbi.cli.preflight import check_config
 from lbi.cli.shipped import find_config
@@ -27,8 +28,10 @@ from lbi.records import Task
 from lbi.report.words import sections
 
 
-def check(what: str, name: str, task: str, workers: int, as_json: bool, quiet: bool) -> int:
+def check(what: str, name: str, task: str, pages: int, workers: int, as_json: bool, quiet: bool) -> int:
     """Print what was found; 1 if anything failed."""
+    if what == "page":
+        return check_page(_named(what, name), pages, as_json)
     rows = asyncio.run(_checked(what, name, task, workers, quiet or as_json))
     if as_json:
         say(json.dumps(rows, indent=2, ensure_ascii=False))
@@ -50,7 +53,7 @@ async def _checked(what: str, name: str, task: str, workers: int, quiet: bool) -
     if what == "benchmark":
         return await _benchmark(_named(what, name), task, workers, quiet)
     if what != "all":
-        raise UserError(f"cannot check {what!r}; choose browser, application, benchmark, config or all")
+        raise UserError(f"cannot check {what!r}; choose browser, page, application, benchmark, config or all")
     rows = [await _row("browser", check_browser())]
     rows += [await _row(f"application {each}", check_application(each)) for each in shipped_applications()]
     for each in shipped_benchmarks():
@@ -66,6 +69,8 @@ async def _benchmark(name: str, task: str, workers: int, quiet: bool) -> list[Ro
 
 def _named(what: str, name: str) -> str:
     if not name:
+        if what == "page":
+            raise UserError("which page? Write `lbi check page http://localhost:3000`, or the name of an application")
         raise UserError(f"which {what}? Write `lbi check {what} NAME`; `lbi list` shows what there is")
     return name
 

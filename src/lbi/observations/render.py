@@ -81,6 +81,8 @@ class Renderer:
         if node.value is not None and not node.children:
             return [Block(f"{_head(node.role, node.name)}{_range(node)}{self._value(node)}", node.role)]
         children = self._terms(node.children)
+        if node.behind and fold(node.text()) in node.name and not any(map(_holds_element, node.children)):
+            children = []
         if node.role in _SHOWN_UNNAMED or (node.name and node.role not in _WRAPPERS | _CELLS):
             return [Block(_head(node.role, node.name), node.role, children)] if children or node.name else []
         return children

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,17 +21,19 @@ from playwright.async_api import ElementHandle
 from playwright.async_api import Error as PlaywrightError
 
 from lbi.documents.corpus import DocumentSource
-from lbi.environments.web import liveness, pristine
+from lbi.environments.web import hand, liveness, pristine
 from lbi.environments.web.actions import ACTIONS, Call, UnreadableAction, parse_action
 from lbi.environments.web.activation import names_clicked, names_pressed
 from lbi.environments.web.application import Application, load_application, unmanaged
 from lbi.environments.web.backend import Backend, ManagedApplication, RemoteBackend
 from lbi.environments.web.browser import SharedBrowser, is_loopback
 from lbi.environments.web.checks import evaluate
+from lbi.environments.web.coverage import Coverage, measure
 from lbi.environments.web.hand import ActionRefused, Gone, TimedOut
 from lbi.environments.web.liveness import Outage, PageLost
 from lbi.environments.web.login import LogIn
 from lbi.environments.web.look import Look, handle_of
+from lbi.environments.web.marks import marked
 from lbi.environments.web.observe import ANSWER, CANCEL, OK, screenshot, view_page
 from lbi.environments.web.perform import find, grounded_target, open_address, perform
 from lbi.environments.web.session import BLANK, DialogOpened, Session
@@ -165,10 +168,8 @@ class WebEnvironment:
         if call.kind == "finish":
             done = Action(text=self._masked(action), kind="finish", value=self._masked(call.value))
             return Outcome(action=done, observation=self._last, done=True, answer=call.value)
-        page = parse_observation(self._last.text)
         try:
-            element = find(page, call.target) if call.target else None
-            onto = find(page, call.onto) if call.onto else None
+            element, onto = await self._found(call)
         except ActionRefused as error:
             self._timed_out = isinstance(error, TimedOut)
             return self._refuse(self._action(action, call, None, None), self._masked(str(error)))
@@ -184,12 +185,44 @@ class WebEnvironment:
                 return self._refuse(taken, self._masked(refusal))
             return Outcome(action=taken, observation=await self._act(call, element, onto))
 
+    async def _found(self, call: Call) -> tuple[Element | None, Element | None]:
+        """The elements that an action is for. What lies over the page, such as a sign that it loads, may go by itself."""
+        waits = time.monotonic() + hand.ELEMENT_MS / 1000
+        while True:
+            page = parse_observation(self._last.text)
+            try:
+                return find(page, call.target) if call.target else None, find(page, call.onto) if call.onto else None
+            except TimedOut:
+                if time.monotonic() > waits:
+                    raise
+            with _browser_may_end():
+                await asyncio.sleep(0.1)
+                await self._observe()
+
     async def score(self, task: Task, answer: str) -> tuple[float, str]:
         """Evaluate the task's check now."""
         if task.check is None:
             raise ScoreError(f"task {task.name or task.id} has no check")
         self._backend.check()
         return await evaluate(task.check, answer, self._last.url, _readable(self._last), self._backend)
+
+    # -- for people -------------------------------------------------------------------------------------------------
+
+    async def coverage(self, blind: bool = False) -> Coverage:
+        """How much of what can be acted on in the open page its last observation offers. Raises EnvironmentFailure."""
+        session = self._require_session()
+        if session.dialog is not None:
+            raise EnvironmentFailure("a dialog holds the page up, so it cannot be measured")
+        with _browser_may_end():
+            return await measure(session, self._look, self._refs, self._last.url, blind)
+
+    async def picture(self) -> bytes:
+        """A PNG of the open page in view, with its references marked. Raises EnvironmentFailure."""
+        session = self._require_session()
+        if session.dialog is not None:
+            raise EnvironmentFailure("a dialog holds the page up, so there is no picture of it")
+        with _browser_may_end():
+            return await marked(session.page, self._look, self._refs)
 
     async def lost(self) -> None:
         """Return when the browser has ended; a call that is under way then may never return."""

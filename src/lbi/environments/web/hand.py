@@ -84,12 +84,11 @@ class Hand:
             await self._press_point(handle, _point(how))
             return
         handle, at = await self._aimed(element)
-        if at.pop("area", False):
-            await self._press_point(handle, at)
-            return
+        force = at.pop("force", False)
         modifiers: Any = [how] if how in ("Shift", "Control", "Alt", "Meta") else None
         button: Any = _BUTTONS.get(how, "left")
         options: dict[str, Any] = {"timeout": ELEMENT_MS, "no_wait_after": True, "position": at, "modifiers": modifiers}
+        options["force"] = force
         if how == "double":
             await handle.dblclick(**options)
         else:
@@ -180,8 +179,7 @@ class Hand:
     async def drag(self, element: Element, onto: Element) -> None:
         """Press on one element, move onto the other in two steps, as pages need it, and let go."""
         first, at = await self._aimed(element)
-        at.pop("area", None)
-        await first.hover(timeout=ELEMENT_MS, position=at)
+        await first.hover(timeout=ELEMENT_MS, force=at.pop("force", False), position=at)
         await self._page.mouse.down()
         try:
             second = await self._handle(onto, "place")
@@ -230,8 +228,7 @@ class Hand:
 
     async def _hover(self, element: Element) -> None:
         handle, at = await self._aimed(element)
-        at.pop("area", None)
-        await handle.hover(timeout=ELEMENT_MS, position=at)
+        await handle.hover(timeout=ELEMENT_MS, force=at.pop("force", False), position=at)
 
     async def _focus(self, element: Element) -> None:
         handle = await self._handle(element, "element")
@@ -239,7 +236,6 @@ class Hand:
 
     async def _aimed(self, element: Element) -> tuple[ElementHandle, Any]:
         """What to press for an element, and where on it. Raises ActionRefused for one that is covered or gone."""
-        handle = await self._handle(element, "place")
         at = await ask(self._frames, self._key(element), "aim")
         waits = time.monotonic() + ELEMENT_MS / 1000
         while "covered" in at and time.monotonic() < waits:  # by something that goes away by itself, perhaps
@@ -250,7 +246,7 @@ class Hand:
         if "covered" in at:
             by = f": {at['covered']}" if at["covered"] else ""
             raise TimedOut(f"{_named(element)} is covered by something else{by}")
-        return handle, at
+        return await self._handle(element, "place"), at
 
     async def _handle(self, element: Element, what: str, key: str = "") -> ElementHandle:
         try:

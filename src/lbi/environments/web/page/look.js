@@ -14,6 +14,7 @@
     'touchend', 'contextmenu', 'auxclick']);
   const OVER = new Set(['mouseenter', 'mouseover', 'pointerenter', 'pointerover']);
   const TYPED = new Set(['keydown', 'keyup', 'keypress', 'input', 'beforeinput']);
+  const KEYS = new Set(['keydown', 'keyup', 'keypress']);
   const DROP = new Set(['dragstart', 'drop', 'dragover']);
   const MANY = 12; // an element with listeners for more types than this passes on what happens in it (React's root)
   const heard = new WeakMap(); // element -> Map(type -> how many)
@@ -52,12 +53,15 @@
   };
   const handled = element => {
     if (element.onclick || element.onmousedown || element.onmouseup || element.ondblclick || element.onpointerdown
-        || element.onpointerup || element.ontouchstart) return true;
+        || element.onpointerup || element.ontouchstart || element.ontouchend || element.oncontextmenu || element.onauxclick) return true;
     if (listens(element, PRESS)) return true;
     const props = reactProps(element);
     return !!props && !!(props.onClick || props.onMouseDown || props.onPointerDown || props.onMouseUp
       || props.onPointerUp || props.onDoubleClick || props.onTouchStart);
   };
+  // keys come to what can have the focus, by a click at least
+  const keyed = element => element.hasAttribute('tabindex')
+    && !!(element.onkeydown || element.onkeyup || element.onkeypress || listens(element, KEYS));
   const hovered = element => {
     if (element.onmouseenter || element.onmouseover || listens(element, OVER)) return true;
     const props = reactProps(element);
@@ -422,6 +426,62 @@
     if (!inView(box)) return true;
     return !hitAt(element, (Math.max(0, box.left) + Math.min(innerWidth, box.right)) / 2, (Math.max(0, box.top) + Math.min(innerHeight, box.bottom)) / 2);
   };
+  // whether no pointer gets to it: it lets them through, is cut down to a point, or lies where no scrolling leads
+  const unreachable = (element, style) => {
+    if (style.pointerEvents === 'none') {
+      for (const part of element.children) if (getComputedStyle(part).pointerEvents !== 'none') return false;
+      return true;
+    }
+    const box = element.getBoundingClientRect();
+    if (style.position === 'absolute' && box.width <= 1 && box.height <= 1 && style.overflow !== 'visible') return true;
+    if (box.right > 0 && box.bottom > 0 && box.left < innerWidth && box.top < innerHeight) return false;
+    if (!box.width && !box.height) return false; // its parts may have places
+    let moves = false;
+    for (let at = element; at; at = parentOf(at)) {
+      const position = at === element ? style.position : getComputedStyle(at).position;
+      if (position === 'fixed') return !moves;
+      if (at !== element && at.scrollHeight > at.clientHeight + 4 && getComputedStyle(at).overflowY !== 'visible') moves = true;
+      if (at !== element && at.scrollWidth > at.clientWidth + 4 && getComputedStyle(at).overflowX !== 'visible') moves = true;
+    }
+    return !moves && (box.right + scrollX <= 0 || box.bottom + scrollY <= 0);
+  };
+  // points at the edges of a box, of which a strip may be left free
+  const edges = box => {
+    const x = (box.left + box.right) / 2, y = (box.top + box.bottom) / 2;
+    return [[box.left + 2, box.top + 2], [box.right - 2, box.bottom - 2], [box.left + 2, box.bottom - 2], [box.right - 2, box.top + 2],
+      [x, box.top + 2], [x, box.bottom - 2], [box.left + 2, y], [box.right - 2, y]];
+  };
+  // whether something lies over all of an element that scrolling does not move away: an open menu, a panel, a cover
+  const covered = (place, node) => {
+    const box = place.getBoundingClientRect();
+    if (box.top < 0 || box.left < 0 || box.bottom > innerHeight || box.right > innerWidth) return false;
+    let over = null;
+    for (const [left, top] of [[0.5, 0.5], [0.1, 0.2], [0.9, 0.8], [0.1, 0.8], [0.9, 0.2]].map(([x, y]) => [box.left + box.width * x, box.top + box.height * y]).concat(edges(box))) {
+      const hit = deepest(left, top);
+      if (!hit || within(hit, place) || within(place, hit)) return false;
+      const label = hit.closest('label');
+      if (label && label.control === node) return false;
+      over = hit;
+    }
+    let layer = '', sheet = null;
+    for (let at = over; at && !within(place, at); at = parentOf(at)) {
+      const position = getComputedStyle(at).position;
+      if (position === 'fixed' || position === 'sticky' || (position === 'absolute' && !layer)) { layer = position; sheet = at; }
+    }
+    if (!layer) return false; // it is cut off, and what is seen there lies beside it
+    for (let at = parentOf(place); at; at = parentOf(at)) {
+      const root = at === document.documentElement || at === document.body;
+      if (root || at.scrollHeight <= at.clientHeight + 4 || getComputedStyle(at).overflowY === 'visible') continue;
+      if (!within(over, at)) return false; // it may be scrolled out from under
+      break;
+    }
+    const page = document.scrollingElement || document.documentElement;
+    if (layer === 'absolute') return true;
+    const bar = sheet.getBoundingClientRect(), left = page.scrollHeight - page.clientHeight - page.scrollTop;
+    const down = page.scrollTop >= bar.bottom - box.top && bar.bottom + box.height <= innerHeight;
+    const up = left >= box.bottom - bar.top && bar.top - box.height >= 0;
+    return !down && !up;
+  };
 
   // -- states and values -----------------------------------------------------------------------------------------------
 
@@ -578,7 +638,7 @@
       if (SKIP.has(tag)) return null;
       if (++seen > MOST || depth > DEEP) { cut++; return null; }
       const style = getComputedStyle(node);
-      if (style.display === 'none') return hiddenFile(node, tag);
+      if (style.display === 'none') return tag === 'area' ? region(node) : hiddenFile(node, tag);
       if (node.checkVisibility && style.contentVisibility === 'hidden') return null;
       if (tag === 'details' && !node.open) {
         const summary = node.querySelector(':scope > summary');
@@ -607,27 +667,26 @@
     const namesIn = children => children.flatMap(child => typeof child !== 'object' ? []
       : child.i ? [`${child.r} ${child.n || ''}`] : namesIn(child.c || []));
 
-    // the areas of a picture's map are links that take no room themselves
-    const mapped = (image, children) => {
-      let map = null;
-      try { map = document.querySelector(`map[name="${CSS.escape(image.useMap.split('#')[1] || '')}"]`); } catch (error) {}
-      for (const area of map ? map.areas : []) {
-        if (!area.hasAttribute('href') || !area.coords && area.shape !== 'default') continue;
-        places.set(area, image);
-        children.push({r: 'link', n: fold(attribute(area, 'aria-label') || area.alt || area.title || ''), i: idOf(area), u: area.href});
-      }
-    };
-
     // whether something in it, or right after it, is hidden and may come to light
     const conceals = node => {
       const parts = [...node.querySelectorAll('*')].slice(0, 60);
       if (node.nextElementSibling) parts.push(node.nextElementSibling);
       for (const part of parts) {
         if (SKIP.has(tagOf(part)) || tagOf(part) === 'svg' || tagOf(part) === 'path') continue;
+        if (/^#./.test(attribute(part, 'href') || '')) continue; // the address of a heading says nothing new
         const style = getComputedStyle(part);
         if ((style.display === 'none' || style.visibility === 'hidden' || style.opacity === '0') && (/\S/.test(part.textContent) || part.querySelector('button,a,input'))) return true;
       }
       return false;
+    };
+
+    // a region of a picture is pressed on the picture
+    const region = node => {
+      const picture = pictureOf(node);
+      if (!node.hasAttribute('href') || !picture || !shown(picture)) return null;
+      places.set(node, picture);
+      const out = {r: 'link', n: nameOf(node, 'link'), i: idOf(node), u: node.href};
+      return out;
     };
 
     // an upload's field that is not drawn at all is pressed by its label
@@ -668,19 +727,20 @@
       const tabs = focusable(node) && node.tabIndex >= 0 && !['main', 'region', 'document', 'application'].includes(role);
       const draggable = node.draggable === true && tag !== 'a' && tag !== 'img';
       const media = (tag === 'video' || tag === 'audio') && node.controls;
-      let wants = !page && !invisible && (isControl || handles || editable || media || tabs || draggable || hoverable
+      let wants = !page && !invisible && (isControl || handles || editable || media || tabs || keyed(node) || draggable || hoverable
         || (hand && !above.hand && !above.control) || (tag === 'canvas' && handles) || tag === 'label' && labelOnly(node));
       if (tag === 'label' && !isControl && node.control && !labelOnly(node)) wants = false; // its control is offered
-      if (above.control && !isControl && !handles && !editable && !tabs) wants = false;
+      if ((above.control || above.label) && !isControl && !handles && !editable && !tabs) wants = false;
+      if (wants && !TICKS.has(role) && !FIELDS.has(role) && unreachable(node, style)) wants = false;
       const below = {
         hand: hand && (above.hand || wants || page || tag === 'label'), control: above.control || (isControl && !FIELDS.has(role)),
         muted: muted && !wants, inert, invisible,
         veiled: style.webkitTextSecurity !== undefined && style.webkitTextSecurity !== 'none',
-        hover: above.hover || hoverable,
+        label: above.label || (tag === 'label' && !!node.control && !labelOnly(node)), hover: above.hover || hoverable,
       };
       const out = {r: role === 'none' ? 'generic' : role};
       let children = [];
-      if (!composite && tag !== 'iframe' && tag !== 'frame' && tag !== 'svg' && tag !== 'video' && tag !== 'audio' && tag !== 'canvas' && tag !== 'object') {
+      if (!composite && tag !== 'iframe' && tag !== 'frame' && (tag !== 'svg' || (!above.control && pressable(node))) && tag !== 'video' && tag !== 'audio' && tag !== 'canvas' && tag !== 'object') {
         const list = only || childrenOf(node);
         for (let i = 0; i < list.length; i++) {
           const child = list[i];
@@ -697,7 +757,6 @@
       out.c = children;
       if (children.length > 1) tellApart(children);
       madeOf.set(out, node);
-      if (tag === 'img' && node.useMap && !invisible) mapped(node, children);
 
       if (wants && !isControl && !editable && !media) wants = worthy(node, out, {handles, hand, tabs, draggable, hoverable, jq: jquery.has(node)});
       // the options of a list are what is chosen; a list that is drawn empty may still open by the keyboard
@@ -707,7 +766,7 @@
         place = placeOf(node, role);
         if (place && muted && !reachable(place)) place = null;
         if (place) {
-          if (inert || behind(place, front)) { hiddenBehind++; out.h = 1; }
+          if (inert || behind(place, front) || covered(place, node)) { hiddenBehind++; out.h = 1; }
           else { out.i = idOf(node); if (place !== node) places.set(node, place); else places.delete(node); }
         }
       }
@@ -725,13 +784,15 @@
       if ((tag === 'a' || tag === 'area') && node.hasAttribute('href')) out.u = String(typeof node.href === 'string' ? node.href : node.href && node.href.baseVal || '');
       if (!offered && !isControl && children.length && drawn) return null; // its text draws a picture
       if (role === 'heading') out.l = Number(attribute(node, 'aria-level') || (/^h([1-6])$/.exec(tag) || [0, 0])[1]);
-      if (tag === 'svg' && !out.n && !offered) return null;
+      if (tag === 'svg' && !offered && holds(children)) out.r = 'generic';
+      else if (tag === 'svg' && !out.n && !offered) return null;
       if (!offered && !out.n && !out.h && (children.length === 0 || children[0] === ' ' && children.length === 1) && !['textbox', 'iframe', 'dialog', 'alertdialog', 'cell', 'gridcell', 'columnheader', 'rowheader'].includes(role) && out.frame === undefined && out.v === undefined) {
         const text = page ? '' : pseudoText(node);
         if (!text || muted || invisible) return children.length ? ' ' : null;
         out.c = [text];
       }
       if (muted && !offered && !holds(children)) return null;
+      if (invisible && !offered && children.every(child => typeof child === 'string' && !/\S/.test(child))) return null;
       if (!block && !offered && !out.h && PLAIN.has(out.r) && !(out.n && out.r !== 'generic')) return out.c;
       return out;
     };
@@ -748,6 +809,12 @@
       if (why.tabs && getRoleAttribute(node)) return true;
       // a hand or a listener around elements: its own text may be what is pressed
       return (why.hand || why.handles) && ownText(out.c).length > 0 && !big(node);
+    };
+    // whether parts of a drawing can be pressed
+    const pressable = svg => {
+      if (handled(svg)) return false;
+      for (const part of [...svg.querySelectorAll('*')].slice(0, 2000)) if (tagOf(part) === 'a' || handled(part) || focusable(part)) return true;
+      return false;
     };
     const getRoleAttribute = node => !!attribute(node, 'role');
     const big = node => {
@@ -848,17 +915,36 @@
   const aim = id => {
     const target = place(id);
     if (!target) return {gone: true};
-    let box = target.getBoundingClientRect();
-    if (box.top < 0 || box.left < 0 || box.bottom > innerHeight || box.right > innerWidth) {
+    if (tagOf(element(id)) === 'area') return inRegion(element(id), target);
+    const box = target.getBoundingClientRect();
+    const away = box.top < 0 || box.left < 0 || box.bottom > innerHeight || box.right > innerWidth;
+    let found = away ? null : pointOf(id, target, box);
+    if (!found || 'covered' in found) { // out of the window, or of a box within it that scrolls
       target.scrollIntoView({block: 'center', inline: 'nearest', behavior: 'instant'});
-      box = target.getBoundingClientRect();
+      found = pointOf(id, target, target.getBoundingClientRect());
     }
+    if (!('covered' in found)) return found;
+    const control = element(id);
+    for (const label of control.labels || []) { // its picture lies over it
+      const point = label !== target && shown(label) ? pointOf(id, label, label.getBoundingClientRect()) : found;
+      if (!('covered' in point)) { places.set(control, label); return point; }
+    }
+    return found;
+  };
+  const pictureOf = region => {
+    const map = region.closest('map');
+    return map && map.name ? document.querySelector(`img[usemap="#${CSS.escape(map.name)}"]`) : null;
+  };
+  // `force`: what is hit there is the region, and not the picture
+  const inRegion = (region, picture) => {
+    picture.scrollIntoView({block: 'nearest', inline: 'nearest', behavior: 'instant'});
+    const box = picture.getBoundingClientRect();
+    const [x, y] = areaPoint(region, box);
+    return deepest(box.left + x, box.top + y) === region ? {x, y, force: true} : {covered: ''};
+  };
+  const pointOf = (id, target, box) => {
     const inside = element(id);
     const points = [], centre = rect => points.push([(rect.left + rect.right) / 2, (rect.top + rect.bottom) / 2]);
-    if (inside && tagOf(inside) === 'area') {
-      const [x, y] = areaPoint(inside, box);
-      return {x, y, area: true}; // of a picture: what lies there is the area and not the picture
-    }
     const boxes = target.getClientRects();
     if (boxes.length === 1) centre(box);
     for (let i = 0; i < boxes.length && i < 4; i++) if (boxes[i].width && boxes[i].height) centre(boxes[i]);
@@ -871,7 +957,7 @@
       i++;
     }
     for (const x of [0.1, 0.5, 0.9]) for (const y of [0.1, 0.5, 0.9]) points.push([box.left + box.width * x, box.top + box.height * y]);
-    points.push([box.left + 3, box.top + 3], [box.right - 3, box.bottom - 3]);
+    points.push(...edges(box));
     let second = null, cover = null;
     for (const [x, y] of points) {
       if (x < 0 || y < 0 || x >= innerWidth || y >= innerHeight) continue;
