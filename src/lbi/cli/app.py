@@ -118,7 +118,8 @@ def _root(
 Config = Annotated[
     Path | None,
     typer.Argument(
-        help="Config file, name of one shipped, or the folder of a run to continue.", show_default="lbi.toml"
+        help="Config file, name of one shipped, folder of a run to continue, or BENCHMARK:TASK,...",
+        show_default="lbi.toml",
     ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/NAME")]
@@ -162,6 +163,9 @@ Join = Annotated[bool, typer.Option("--join", help="Work on a run together with 
 Otel = Annotated[
     bool, typer.Option("--otel", help="Send traces and metrics to OTEL_EXPORTER_OTLP_ENDPOINT (extra: otel).")
 ]
+Checkout = Annotated[
+    Path | None, typer.Option("--checkout", help="What a benchmark does not bring: its repository, or a file of sites.")
+]
 Repo = Annotated[Path | None, typer.Option("--repo", help="Folder of a repository to learn; needs no config file.")]
 Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run a repository's commands without a sandbox.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
@@ -178,6 +182,7 @@ def run(
     workers: Workers = None,
     set_: Set = None,
     repo: Repo = None,
+    checkout: Checkout = None,
     unsafe: Unsafe = False,
     dry_run: DryRun = False,
     json: Json = False,
@@ -193,7 +198,7 @@ def run(
     """
     from lbi.cli.run import OutputOptions, RunOptions, run
 
-    options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe)
+    options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe, checkout)
     return run(options, "", OutputOptions(dry_run, json, quiet, progress, join, otel))
 
 
@@ -208,6 +213,7 @@ def synthesize(
     workers: Workers = None,
     set_: Set = None,
     repo: Repo = None,
+    checkout: Checkout = None,
     unsafe: Unsafe = False,
     dry_run: DryRun = False,
     json: Json = False,
@@ -219,7 +225,7 @@ def synthesize(
     """Learn only, and stop when the examples are made."""
     from lbi.cli.run import OutputOptions, RunOptions, run
 
-    options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe)
+    options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe, checkout)
     return run(options, "synthesis", OutputOptions(dry_run, json, quiet, progress, join, otel))
 
 
@@ -343,6 +349,7 @@ def list_(
 def check(
     what: Annotated[str, typer.Argument(help="browser, application, benchmark, config or all.")] = "all",
     name: Annotated[str, typer.Argument(help="Name or file of the application, benchmark or config.")] = "",
+    checkout: Annotated[str, typer.Argument(help="What the benchmark does not bring: its repository or sites.")] = "",
     task: Annotated[str, typer.Option(help="Only this task of the benchmark.")] = "",
     workers: Annotated[
         int, typer.Option("--workers", "-w", min=1, max=64, help="How many environments work at a time.")
@@ -357,7 +364,7 @@ def check(
     """
     from lbi.cli.check import check
 
-    return check(what, name, task, workers, json, quiet)
+    return check(what, name, checkout, task, workers, json, quiet)
 
 
 @_command

@@ -26,7 +26,7 @@ from lbi.environments.web.login import LogIn
 from lbi.environments.web.look import Look
 from lbi.environments.web.observe import ANSWER, CANCEL, OK, screenshot, view_page
 from lbi.environments.web.perform import find, grounded_target, open_address, perform
-from lbi.environments.web.session import DialogOpened, Session
+from lbi.environments.web.session import DialogOpened, DocumentReplaced, Session
 from lbi.environments.web.url_rules import UrlRules
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.observations.parse import Element, Page, parse_observation
@@ -37,6 +37,7 @@ from lbi.storage.tempdirs import OwnFolder, remove_leftovers
 
 VIEWPORT = {"width": 1280, "height": 900}
 MAX_CHARS = 12_000
+EVALUATIONS = 5  # attempts at a script in a page that is replaced meanwhile
 SERVER_EXIT_TENTHS = 5  # tenths of a second to wait for a failing server to end, so that its own error is reported
 
 
@@ -163,6 +164,26 @@ class WebEnvironment:
         if task.check is None:
             raise ScoreError(f"task {task.name or task.id} has no check")
         return await evaluate(task.check, answer, self._last.url, _readable(self._last), self._backend)
+
+    async def observe(self) -> Observation:
+        """The page as it is now, once it has come to rest. Raises EnvironmentFailure."""
+        with _browser_may_end():
+            await self._require_session().settle()
+            return await self._observe()
+
+    async def evaluate(self, script: str) -> object:
+        """The value of a script in the page in front, for graders that ask the page; None if a dialog holds it up.
+
+        Raises EnvironmentFailure.
+        """
+        session = self._require_session()
+        with _browser_may_end(), contextlib.suppress(DialogOpened):
+            for _ in range(EVALUATIONS):
+                try:
+                    return await session.evaluate(script)
+                except DocumentReplaced:
+                    await session.settle()
+        return None
 
     async def lost(self) -> None:
         """Return when the browser has ended; a call that is under way then may never return."""
