@@ -98,9 +98,10 @@ def click_the_only_button(task: str, page: Page) -> Acts:
 
 
 def click_color(task: str, page: Page) -> Acts:
+    boxes = of_role(page, "generic")
     words = re.findall(r"the (\w+) colored", text_of(page).replace("\n", " "))
-    name = words[0] if words else of_role(page, "generic")[0].name
-    yield click([e for e in of_role(page, "generic") if e.name == name][-1])
+    wanted = words[0] if words else boxes[0].name.rpartition(" ")[2]
+    yield click([box for box in boxes if box.name == wanted][-1])
 
 
 def close_dialog(task: str, page: Page) -> Acts:
@@ -182,11 +183,9 @@ def focus(task: str, page: Page) -> Acts:
 
 
 def in_order(task: str, page: Page) -> Acts:
-    for number in range(1, 100):
-        shown = [e for e in page.elements if e.name == str(number)]
-        if not shown:
-            return
-        page = yield click(shown[0])
+    while cards := of_role(page, "generic"):
+        shown = [e for e in cards if e.name == "1"]
+        page = yield click(shown[0] if shown else cards[0])  # once one is pressed they are turned, and keep their order
 
 
 def open_pie(task: str, page: Page) -> Acts:
@@ -339,7 +338,9 @@ def guess(task: str, page: Page) -> Acts:
 
 
 def spin(task: str, page: Page) -> Acts:
-    page = yield fill(of_role(page, "spinbutton")[0], re.findall(r"Select (-?\d+)", task)[0])
+    target = int(re.findall(r"Select (-?\d+)", task)[0])
+    while (value := int(of_role(page, "spinbutton")[0].value)) != target:
+        page = yield click(named(page, "spinner up" if value < target else "spinner down", "button"))
     yield submit(page)
 
 
@@ -496,6 +497,7 @@ def generate(task: str, page: Page) -> Acts:
 
 def delete_file(task: str, page: Page) -> Acts:
     ending = re.findall(r"ends with the extension (\.\w+)|with extension (\.\w+)|(\.\w+)", task)
+    page = yield click(of_role(page, "textbox")[-1])
     page = yield 'press("l")'
     page = yield 'press("s")'
     page = yield 'press("Enter")'

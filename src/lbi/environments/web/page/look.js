@@ -281,7 +281,10 @@
       if (value && value.length < 40 && /^[a-z][a-z_-]*$/i.test(value)) return fold(value.replace(/[-_]+/g, ' ').replace(/([a-z])([A-Z])/g, '$1 $2'));
     }
     const label = /\b(?:btn|button|icon|action)[-_]{1,2}([a-z][a-z-]{2,20})\b|\b([a-z]{3,20})[-_](?:btn|button|icon)\b/i.exec(attribute(element, 'class') || '');
-    return label ? (label[1] || label[2]).replace(/[-_]+/g, ' ') : '';
+    if (!label) return '';
+    const way = /(?:^|[\s_-])(up|down|left|right|prev|previous|next|first|last|plus|minus|increase|decrease|add|remove|open|close)(?=$|[\s_-])/i.exec(attribute(element, 'class'));
+    const words = (label[1] || label[2]).replace(/[-_]+/g, ' ');
+    return way && !words.includes(way[1]) ? `${words} ${way[1]}` : words;
   };
   // how a person would point out what has no words at all: its picture, its colour, its shape. A hint, and no name.
   const looksLike = element => {
@@ -719,6 +722,10 @@
       if (named) out.n = named;
       if (offered || FIELDS.has(role) || role === 'progressbar' || role === 'meter' || role === 'separator') describe(node, role, out);
       if (offered && !out.n && !FIELDS.has(role) && !TICKS.has(role)) out.n = pseudoText(node) || pictured(node);
+      if (offered && out.n && !named && !flat(children).trim()) { // a swatch: what its author calls it, and its colour
+        const colour = coloured(node.style && node.style.backgroundColor);
+        if (colour) out.n += ` ${colour}`;
+      }
       if (offered && !out.n && !isControl && !FIELDS.has(role) || offered && !out.n && role === 'button') {
         const like = flat(children).trim() ? '' : looksLike(node);
         if (like) out.hint = like;
@@ -852,11 +859,16 @@
   const aim = id => {
     const target = place(id);
     if (!target) return {gone: true};
-    let box = target.getBoundingClientRect();
-    if (box.top < 0 || box.left < 0 || box.bottom > innerHeight || box.right > innerWidth) {
-      target.scrollIntoView({block: 'center', inline: 'nearest', behavior: 'instant'});
-      box = target.getBoundingClientRect();
-    }
+    const bring = () => target.scrollIntoView({block: 'center', inline: 'nearest', behavior: 'instant'});
+    const box = target.getBoundingClientRect();
+    if (box.top < 0 || box.left < 0 || box.bottom > innerHeight || box.right > innerWidth) bring();
+    const found = aimed(id, target);
+    if (!('covered' in found)) return found;
+    bring(); // it may lie in the window and yet beyond the edge of a box that scrolls
+    return aimed(id, target);
+  };
+  const aimed = (id, target) => {
+    const box = target.getBoundingClientRect();
     const points = [], centre = rect => points.push([(rect.left + rect.right) / 2, (rect.top + rect.bottom) / 2]);
     const boxes = target.getClientRects();
     if (boxes.length === 1) centre(box);
@@ -897,7 +909,9 @@
   };
   const at = (target, box, x, y) => {
     const style = getComputedStyle(target);
-    return {x: x - box.left - (parseFloat(style.borderLeftWidth) || 0), y: y - box.top - (parseFloat(style.borderTopWidth) || 0)};
+    const spot = {x: x - box.left - (parseFloat(style.borderLeftWidth) || 0), y: y - box.top - (parseFloat(style.borderTopWidth) || 0)};
+    // a picture drawn by the style sheet may be another one under the pointer, and has no size until that has come
+    return style.content.includes('url(') ? {...spot, changes: true} : spot;
   };
   const KEYED = ['onKeyDown', 'onKeyUp', 'onKeyPress'];
   // what filling a field has to mind
