@@ -47,7 +47,9 @@ def _counted(rows: list[Row]) -> str:
     apart = {kind: sum(row["found"].startswith(f"{kind}: ") for row in rows) for kind in ("not runnable", "faulty")}
     rest = len(rows) - sum(apart.values())
     failed = sum(not row["passed"] for row in rows)
+    proved = sum(row["found"].startswith("not runnable: ") and row.get("gold") == 1 for row in rows)
     told = ", ".join(f"{number} {kind}" for kind, number in apart.items() if number)
+    told += f" ({proved} of them proved without their sites)" if proved else ""
     return f"{rest - failed} of {rest} passed" + (f"; {told}" if told else "")
 
 

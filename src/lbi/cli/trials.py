@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from lbi import plugins
 from lbi.config import Config
 from lbi.environments import open_environments
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
-from lbi.evaluation.benchmark import Benchmark, is_plug_in, load_benchmark
+from lbi.evaluation.benchmark import Benchmark, HeldOut, is_plug_in, load_benchmark
 from lbi.monitoring import terminal
 from lbi.monitoring.progress import Progress
 from lbi.protocols import Agent, CheckedTask, ChecksItself, Environment, Environments, HasSolutions
@@ -22,7 +22,6 @@ Row = dict[str, Any]  # what, passed, found; of a benchmark's task also task, go
 NOTHING = ('finish("")',)
 NO_GOLD = "the task has no gold solution, so only doing nothing was tried"
 SOLUTION_STEPS = 60  # of a solution that looks at the page
-T = TypeVar("T")
 Trial = tuple[Task, str]  # "gold" or "nothing"
 
 
@@ -30,23 +29,25 @@ async def check_benchmark(name: str, checkout: str, only: str, workers: int, qui
     """Try every task both ways, each from the pristine state; a benchmark that checks itself does so."""
     benchmark = load_benchmark(name, checkout)
     plug_in = plugins.load("benchmarks", name.partition(":")[0]) if is_plug_in(name) else None
-    told = [CheckedTask(task=task.name, not_runnable=task.not_runnable) for task in benchmark.task if task.not_runnable]
-    told = _chosen(told, only, lambda task: task.task)
-    tasks = _chosen(benchmark.tasks(benchmark.environment, faulty=True), only, lambda task: task.name)
-    if not told and not tasks:
+    chosen = [task for task in benchmark.task if not only or task.name == only]
+    if not chosen:
         near = difflib.get_close_matches(only, [task.name for task in benchmark.task], n=3, cutoff=0.3)
         raise UserError(f"benchmark {name} has no task {only!r}; nearest: {', '.join(near) or 'none'}")
-    faults = {task.name: task.faulty for task in benchmark.task}
-    if not tasks:
-        checked = []
-    elif isinstance(plug_in, ChecksItself):
+    alone = isinstance(plug_in, ChecksItself)
+    tasks = benchmark.tasks(benchmark.environment, [task for task in chosen if alone or not task.not_runnable])
+    checked: list[CheckedTask] = []
+    if isinstance(plug_in, ChecksItself):
         checked = await plug_in.check(tasks, checkout)
-    else:
+    elif tasks:
         environments = open_environments(_config(benchmark, name, checkout), lambda png: "")
         checked = await _try_all(environments, tasks, plug_in, f"check {benchmark.name}", workers, quiet)
-    checked = [task.model_copy(update={"faulty": faults[task.task]}) for task in checked]
-    by_name = {task.task: task for task in [*checked, *told]}
-    return [_row(benchmark.name, by_name[task.name]) for task in benchmark.task if task.name in by_name]
+    found = {task.task: task for task in checked}
+    return [_row(benchmark.name, _with_what_is_known(task, found.get(task.name))) for task in chosen]
+
+
+def _with_what_is_known(task: HeldOut, found: CheckedTask | None) -> CheckedTask:
+    known = {"faulty": task.faulty, "not_runnable": task.not_runnable}
+    return (found or CheckedTask(task=task.name)).model_copy(update=known)
 
 
 async def _try_all(
@@ -92,10 +93,6 @@ def _application(benchmark: Benchmark, name: str) -> str:
     return benchmark.application
 
 
-def _chosen(items: Sequence[T], only: str, name_of: Callable[[T], str]) -> list[T]:
-    return [item for item in items if not only or name_of(item) == only]
-
-
 async def _tried(environment: Environment, task: Task, how: str, solver: Agent | None) -> tuple[float | None, str]:
     """The score, None where there is none, and why."""
     if solver is not None:
@@ -139,10 +136,8 @@ def _checked(
 
 def _row(benchmark: str, task: CheckedTask) -> Row:
     note = NO_GOLD if task.gold is None and not task.problem else ""
-    if task.not_runnable:
-        note = f"not runnable: {task.not_runnable}"
-    elif task.faulty:
-        note = f"faulty: {task.faulty}"
+    known = [("not runnable", task.not_runnable), ("faulty", task.faulty)]
+    note = "; ".join(f"{what}: {why}" for what, why in known if why) or note
     return {
         "what": f"{benchmark}: {task.task}",
         "task": task.task,

@@ -61,12 +61,11 @@ class Benchmark(BaseModel):
         """The tasks that a run measures with: those that can be run here, and have no known fault."""
         return tuple(task for task in self.task if not task.faulty and not task.not_runnable)
 
-    def tasks(self, environment: str, *, faulty: bool = False) -> list[Task]:
-        """The runnable tasks as records, for the environment of this name; with ``faulty`` also those with a fault."""
-        chosen = [task for task in self.task if not task.not_runnable] if faulty else self.runnable
-        tasks = [
-            Task(environment=environment, **task.model_dump(exclude={"faulty", "not_runnable"})) for task in chosen
-        ]
+    def tasks(self, environment: str, held_out: Sequence[HeldOut] | None = None) -> list[Task]:
+        """The runnable tasks, or those given, as records for the environment of this name."""
+        chosen = self.runnable if held_out is None else held_out
+        fields = [task.model_dump(exclude={"faulty", "not_runnable"}) for task in chosen]
+        tasks = [Task(environment=environment, **each) for each in fields]
         return [task.model_copy(update={"seen": True}) for task in tasks] if self.seen else tasks
 
 

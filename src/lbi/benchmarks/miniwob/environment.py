@@ -86,6 +86,11 @@ class MiniwobEnvironment:
         """The instruction as the page shows it."""
         return " ".join(str((await self._state())["query"]).split())
 
+    async def facts(self, script: str) -> dict[str, Any]:
+        """What a script finds out about the page, for measurements."""
+        found = await self._web.evaluate(script)
+        return found if isinstance(found, dict) else {}
+
     async def _state(self) -> dict[str, Any]:
         state = await self._web.evaluate(STATE)
         return state if isinstance(state, dict) else {"begun": False, "done": False, "query": ""}

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urljoin
 
+from playwright.async_api import BrowserContext
 from playwright.async_api import Error as PlaywrightError
 
 from lbi.documents.corpus import DocumentSource
@@ -54,6 +55,7 @@ class WebEnvironments:
         save_image: Callable[[bytes], str] | None = None,
         headless: bool = True,
         max_chars: int = MAX_CHARS,
+        watch: Callable[[BrowserContext], None] | None = None,
     ) -> None:
         if screenshots and save_image is None:
             raise UserError("screenshots need somewhere to go: give save_image")
@@ -63,8 +65,10 @@ class WebEnvironments:
         self.timeouts = CallTimeouts()
         self.save_image = save_image if screenshots else None
         self.max_chars = max_chars
+        self.watch = watch  # told of every new context, before anything is opened in it
         self.login = LogIn(self.application)
-        local = self.application.managed or is_loopback(self.application.base_url)
+        others = all(map(is_loopback, self.application.also))
+        local = others and (self.application.managed or is_loopback(self.application.base_url))
         self.browser = SharedBrowser(only_loopback=local, headless=headless)
         self._managed = ManagedApplication(self.application, cache) if self.application.managed else None
         self._open: list[WebEnvironment] = []
@@ -104,7 +108,8 @@ class WebEnvironment:
         self.name = environments.name
         self._environments = environments
         self._backend = backend
-        self._rules = UrlRules(environments.application.policy, backend.url)
+        application = environments.application
+        self._rules = UrlRules(application.policy, backend.url, application.also)
         self._folder = OwnFolder("web")
         self._session: Session | None = None
         self._cookies: list[object] = []
@@ -170,6 +175,16 @@ class WebEnvironment:
         with _browser_may_end():
             await self._require_session().settle()
             return await self._observe()
+
+    @property
+    def address(self) -> str:
+        """The whole address of the page in front, for graders."""
+        return self._require_session().page.url
+
+    async def refuse_requests(self, pattern: str) -> None:
+        """Let requests to addresses like ``**/path`` fail from now on. Raises EnvironmentFailure."""
+        with _browser_may_end():
+            await self._require_session().context.route(pattern, lambda route: route.abort())
 
     async def evaluate(self, script: str) -> object:
         """The value of a script in the page in front, for graders that ask the page; None if a dialog holds it up.
@@ -246,7 +261,9 @@ class WebEnvironment:
             extra_http_headers=login.headers,
             storage_state=login.state,
         )
-        local = is_loopback(self._backend.url)
+        if self._environments.watch is not None:
+            self._environments.watch(context)
+        local = all(map(is_loopback, self._rules.origins))
         return await Session.open(context, self._rules, self._folder.path, self._rules.has_rules or not local)
 
     async def _log_in(self, session: Session) -> None:

@@ -176,7 +176,8 @@ class Session:
         with contextlib.suppress(DocumentReplaced):
             await self.evaluate("window.name = ''; try { sessionStorage.clear(); } catch (error) {}")
         await self.context.clear_cookies()
-        await self._send("Storage.clearDataForOrigin", {"origin": self.rules.origin, "storageTypes": _STORES})
+        for origin in self.rules.origins:
+            await self._send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": _STORES})
 
     async def forget_history(self) -> None:
         await self._send("Page.resetNavigationHistory")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from urllib.parse import urljoin, urlsplit
 
 from lbi.environments.web.application import Policy
@@ -21,10 +22,14 @@ def path_of(url: str) -> str:
 
 
 class UrlRules:
-    """The rules of one site: its own addresses are allowed, but for what its application's policy forbids."""
+    """The rules of one site: its own addresses are allowed, but for what its application's policy forbids.
 
-    def __init__(self, policy: Policy, site: str) -> None:
+    ``also`` are addresses of other sites for which the same holds.
+    """
+
+    def __init__(self, policy: Policy, site: str, also: Sequence[str] = ()) -> None:
         self.origin = origin_of(site)
+        self.origins = (self.origin, *(origin_of(other) for other in also))
         self.has_rules = bool(policy.allow_urls or policy.deny_urls)
         self._allow = [re.compile(pattern) for pattern in policy.allow_urls]
         self._deny = [re.compile(pattern) for pattern in policy.deny_urls]
@@ -36,7 +41,7 @@ class UrlRules:
         scheme = urlsplit(url).scheme
         if scheme in ("javascript", "about", "blob", "data"):
             return ""
-        if origin_of(url) != self.origin:
+        if origin_of(url) not in self.origins:
             return f"{origin_of(url)} is another site, which may not be opened"
         path = path_of(url)
         if any(rule.search(path) for rule in self._deny):
