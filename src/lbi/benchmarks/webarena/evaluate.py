@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from typing import Any
 
 from lbi.errors import ScoreError
@@ -21,7 +22,9 @@ class Grader:
         """1.0 or 0.0. Raises ScoreError where the evaluator fails, which says nothing of the agent."""
         if not entries:
             raise ScoreError("no request was recorded, not even that of the first page")
-        result = self._open().evaluate_task(task_id=task, agent_response=answer, network_trace=entries)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # where a warning is made an error, it would be taken for a wrong request
+            result = self._open().evaluate_task(task_id=task, agent_response=answer, network_trace=entries)
         reasons = [str(result.error_msg)] if result.error_msg else []
         for each in result.evaluators_results:
             reasons += [str(each.error_msg)] if each.error_msg else []
