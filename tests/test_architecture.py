@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from lbi import plugins
+
 PACKAGE = Path(str(importlib.util.find_spec("lbi").origin)).parent  # type: ignore[union-attr]
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 SHIPPED = ("applications", "benchmarks")
@@ -82,7 +84,8 @@ def tree_of(file: Path) -> ast.Module:
 
 
 def shipped_names() -> set[str]:
-    return {file.stem.lower() for folder in SHIPPED for file in (PACKAGE / folder).glob("*.toml")}
+    brought = {plug_in.name for plug_in in plugins.available("benchmarks").values() if plug_in.entry is None}
+    return brought | {file.stem.lower() for folder in SHIPPED for file in (PACKAGE / folder).glob("*.toml")}
 
 
 def mentions(name: str, text: str) -> list[str]:

@@ -229,6 +229,8 @@ class Config(ConfigTable):
     benchmark: str | tuple[str, ...] = ""
     """Shipped benchmark or path of a TOML file, or several for one application; empty = held-out synthesised tasks
     judged by the committee."""
+    checkout: str = ""
+    """File or folder of what a benchmark does not bring: its repository, or where its sites are and how to log in."""
     documents: tuple[DocumentSource, ...] = ()
     """In addition to those that the application names."""
     seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1, max_length=MOST_SEEDS)
@@ -338,6 +340,8 @@ def anchor(raw: dict[str, Any], base: Path) -> None:
         if (value := raw.get(key)) is None:
             continue
         raw[key] = [_at(base, one) for one in value] if isinstance(value, list) else _at(base, value)
+    if isinstance(checkout := raw.get("checkout"), str) and checkout:
+        raw["checkout"] = _real(base, checkout)
     shell = raw.get("shell", {})
     if isinstance(shell, dict) and isinstance(folder := shell.get("repository"), str) and folder:
         shell["repository"] = _real(base, folder)

@@ -299,6 +299,63 @@ class Learner(Protocol):
     def learn(self, trajectories: Iterable[Trajectory]) -> None: ...
 
 
+class CheckedTask(Record):
+    """What was found when a task of a benchmark was tried before anybody pays for it."""
+
+    task: str
+    gold: float | None = None  # score of its gold or oracle solution; None = there is none, or it could not be tried
+    nothing: float | None = None  # score of doing nothing
+    faulty: str = ""  # a known fault of the benchmark in this task, so that its scores tell little
+    not_runnable: str = ""  # what is lacking here to run it; it has no score then, which is not a score of 0
+    problem: str = ""  # what is wrong, in words
+
+    @property
+    def passed(self) -> bool:
+        """Whether the task is as it should be, or is known not to be."""
+        return bool(self.faulty or self.not_runnable) or not self.problem
+
+
+@runtime_checkable
+class BenchmarkPlugIn(Protocol):
+    """A package or entry point that brings held-out tasks: ``NAME`` or ``NAME:SELECTION`` in a config.
+
+    One that brings its own environment, too, is also what ``lbi.environments.EnvironmentPlugIn`` describes; the config
+    then has its name as ``environment``. It may also be any of the protocols below.
+    """
+
+    def load(self, selection: str = "", checkout: str = "") -> Any:
+        """Its ``lbi.evaluation.benchmark.Benchmark``. ``checkout`` is a file or folder of what it does not bring.
+
+        Raises UserError for a selection that there is not, and for what is not installed.
+        """
+        ...
+
+
+@runtime_checkable
+class Configures(Protocol):
+    """A benchmark that ``lbi run NAME:SELECTION`` runs without a config file."""
+
+    def config(self, selection: str, checkout: str) -> Json:
+        """What such a file would say, but for ``benchmark`` and ``checkout``."""
+        ...
+
+
+@runtime_checkable
+class HasSolutions(Protocol):
+    """A benchmark whose solutions look at the page; those of others are the ``gold`` of their tasks."""
+
+    def solver(self, task: Task) -> Agent | None:
+        """Who solves the task by the environment's own actions; None where nobody can, or nobody has shown it."""
+        ...
+
+
+@runtime_checkable
+class ChecksItself(Protocol):
+    """A benchmark that is proved without its environment, as its sites are not here."""
+
+    async def check(self, tasks: Sequence[Task], checkout: str) -> list[CheckedTask]: ...
+
+
 @runtime_checkable
 class Filter(Protocol):
     """Says of an example whether it is kept, and why not."""

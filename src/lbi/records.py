@@ -90,13 +90,15 @@ class Check(Record):
     shows: tuple[str, ...] = ()  # each must be readable on the final page
     command: tuple[str, ...] = ()  # must exit with 0; run in the application's state folder
     tests: tuple[str, ...] = ()  # of a repository: each must pass, and none that passed before may fail
+    grader: str = ""  # what the grader of the benchmark's own environment has to know, such as the task's number there
 
     @model_serializer(mode="wrap")
-    def _without_no_tests(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Left out if empty, as only repositories have tests: ids of other tasks are the same as before the field."""
+    def _without_the_rare(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Left out if empty, as few tasks have them: ids of other tasks are the same as before these fields."""
         fields: dict[str, Any] = handler(self)
-        if not self.tests:
-            fields.pop("tests", None)
+        for field in ("tests", "grader"):
+            if not fields.get(field):
+                fields.pop(field, None)
         return fields
 
 

@@ -126,7 +126,8 @@ def _root(
 Config = Annotated[
     Path | None,
     typer.Argument(
-        help="Config file, name of one shipped, or the folder of a run to continue.", show_default="lbi.toml"
+        help="Config file, name of one shipped, folder of a run to continue, or BENCHMARK:TASK,...",
+        show_default="lbi.toml",
     ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/NAME")]
@@ -170,6 +171,9 @@ Join = Annotated[bool, typer.Option("--join", help="Work on a run together with 
 Otel = Annotated[
     bool, typer.Option("--otel", help="Send traces and metrics to OTEL_EXPORTER_OTLP_ENDPOINT (extra: otel).")
 ]
+Checkout = Annotated[
+    Path | None, typer.Option("--checkout", help="What a benchmark does not bring: its repository, or a file of sites.")
+]
 Repo = Annotated[Path | None, typer.Option("--repo", help="Folder of a repository to learn; needs no config file.")]
 Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run a repository's commands without a sandbox.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
@@ -186,6 +190,7 @@ def run(
     workers: Workers = None,
     set_: Set = None,
     repo: Repo = None,
+    checkout: Checkout = None,
     unsafe: Unsafe = False,
     dry_run: DryRun = False,
     json: Json = False,
@@ -201,7 +206,7 @@ def run(
     """
     from lbi.cli.run import OutputOptions, RunOptions, run
 
-    options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe)
+    options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe, checkout)
     return run(options, "", OutputOptions(dry_run, json, quiet, progress, join, otel))
 
 
@@ -216,6 +221,7 @@ def synthesize(
     workers: Workers = None,
     set_: Set = None,
     repo: Repo = None,
+    checkout: Checkout = None,
     unsafe: Unsafe = False,
     dry_run: DryRun = False,
     json: Json = False,
@@ -227,7 +233,7 @@ def synthesize(
     """Learn only, and stop when the examples are made."""
     from lbi.cli.run import OutputOptions, RunOptions, run
 
-    options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe)
+    options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe, checkout)
     return run(options, "synthesis", OutputOptions(dry_run, json, quiet, progress, join, otel))
 
 
@@ -389,6 +395,7 @@ def check(
     name: Annotated[
         str, typer.Argument(help="Name or file of the application, benchmark or config; of a page also its address.")
     ] = "",
+    checkout: Annotated[str, typer.Argument(help="What the benchmark does not bring: its repository or sites.")] = "",
     task: Annotated[str, typer.Option(help="Only this task of the benchmark.")] = "",
     all_: Annotated[
         int, typer.Option("--all", metavar="N", min=0, help="Of a page: also what links and clicks lead to, N pages.")
@@ -406,7 +413,7 @@ def check(
     """
     from lbi.cli.check import check
 
-    return check(what, name, task, all_, workers, json, quiet)
+    return check(what, name, checkout, task, all_, workers, json, quiet)
 
 
 @_command

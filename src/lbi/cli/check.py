@@ -22,28 +22,41 @@ from lbi.documents.corpus import read_corpus
 from lbi.environments import described, open_environments, own_documents
 from lbi.environments.web.application import shipped_applications
 from lbi.errors import LbiError, UserError
-from lbi.evaluation.benchmark import load_benchmark, load_benchmarks, shipped_benchmarks
+from lbi.evaluation.benchmark import is_plug_in, load_benchmark, load_benchmarks, shipped_benchmarks
 from lbi.monitoring.terminal import say
 from lbi.records import Task
 from lbi.report.words import sections
 
 
-def check(what: str, name: str, task: str, pages: int, workers: int, as_json: bool, quiet: bool) -> int:
+def check(what: str, name: str, checkout: str, task: str, pages: int, workers: int, as_json: bool, quiet: bool) -> int:
     """Print what was found; 1 if anything failed."""
+    if checkout and what != "benchmark":
+        raise UserError(f"only a benchmark takes a checkout, so leave {checkout} away")
     if what == "page":
         return check_page(_named(what, name), pages, as_json)
-    rows = asyncio.run(_checked(what, name, task, workers, quiet or as_json))
+    rows = asyncio.run(_checked(what, name, checkout, task, workers, quiet or as_json))
     if as_json:
         say(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
         open_console().print(_table(rows))
     failed = [row for row in rows if not row["passed"]]
     if not as_json:
-        say(f"{len(rows) - len(failed)} of {len(rows)} passed")
+        say(_counted(rows))
     return 1 if failed else 0
 
 
-async def _checked(what: str, name: str, task: str, workers: int, quiet: bool) -> list[Row]:
+def _counted(rows: list[Row]) -> str:
+    """``12 of 15 passed; 2 not runnable, 1 faulty``: what was not tried, or tells little, counts as neither."""
+    apart = {kind: sum(row["found"].startswith(f"{kind}: ") for row in rows) for kind in ("not runnable", "faulty")}
+    rest = len(rows) - sum(apart.values())
+    failed = sum(not row["passed"] for row in rows)
+    proved = sum(row["found"].startswith("not runnable: ") and row.get("gold") == 1 for row in rows)
+    told = ", ".join(f"{number} {kind}" for kind, number in apart.items() if number)
+    told += f" ({proved} of them proved without their sites)" if proved else ""
+    return f"{rest - failed} of {rest} passed" + (f"; {told}" if told else "")
+
+
+async def _checked(what: str, name: str, checkout: str, task: str, workers: int, quiet: bool) -> list[Row]:
     if what == "browser":
         return [await _row("browser", check_browser())]
     if what == "application":
@@ -51,20 +64,20 @@ async def _checked(what: str, name: str, task: str, workers: int, quiet: bool) -
     if what == "config":
         return [await _row(f"config {_named(what, name)}", _config(name))]
     if what == "benchmark":
-        return await _benchmark(_named(what, name), task, workers, quiet)
+        return await _benchmark(_named(what, name), checkout, task, workers, quiet)
     if what != "all":
         raise UserError(f"cannot check {what!r}; choose browser, page, application, benchmark, config or all")
     rows = [await _row("browser", check_browser())]
     rows += [await _row(f"application {each}", check_application(each)) for each in shipped_applications()]
     for each in shipped_benchmarks():
-        rows += await _benchmark(each, task, workers, quiet)
+        rows += await _benchmark(each, "", task, workers, quiet)
     return rows
 
 
-async def _benchmark(name: str, task: str, workers: int, quiet: bool) -> list[Row]:
-    if load_benchmark(name).environment == "repository":
+async def _benchmark(name: str, checkout: str, task: str, workers: int, quiet: bool) -> list[Row]:
+    if not is_plug_in(name) and load_benchmark(name).environment == "repository":
         return await check_instances(name, task, workers, quiet)
-    return await check_benchmark(name, task, workers, quiet)
+    return await check_benchmark(name, checkout, task, workers, quiet)
 
 
 def _named(what: str, name: str) -> str:
@@ -135,7 +148,7 @@ def elements(text: str) -> int:
 async def _config(name: str) -> str:
     config = load_config(find_config(Path(name)))
     await check_config(config)
-    held_out = len(load_benchmarks(config.benchmark).task) if config.benchmark else 0
+    held_out = len(load_benchmarks(config.benchmark, config.checkout).runnable) if config.benchmark else 0
     tasks = f"{held_out} held-out tasks" if held_out else "no held-out tasks, so synthesised ones stand in"
     models = ", ".join(config.models.all())
     return f"{described(config)}; {tasks}; {len(config.evaluation.arms)} arms; models: {models}"

@@ -83,8 +83,8 @@ def _of_check(check: Check) -> Iterator[str]:
 
 
 def _conditions_that_nobody_tests(check: Check, environment: str) -> Iterator[str]:
-    """A condition that the environment passes over would hold always."""
-    for field in type(check).model_fields:
+    """A condition that the environment passes over would hold always; a benchmark's own grader is its own affair."""
+    for field in sorted(type(check).model_fields.keys() - {"grader"}):
         if environment in CONDITIONS and getattr(check, field) and field not in CONDITIONS[environment]:
             tested = ", ".join(CONDITIONS[environment])
             yield f"check.{field}: the environment {environment} never tests it, but {tested}"

@@ -231,6 +231,8 @@ class Renderer:
         flags += [f"takes {''.join(node.accepts.split())}"] if node.accepts else []
         if name is None:  # a field without a name must not be named after its value, which changes
             name = node.name or ("" if node.role in FIELDS else fold(node.text()))
+        if not name and node.role not in FIELDS | TICKS:
+            name = node.hint
         line = f"{_head(node.role, name)} [{ref}]"
         line += f" ({', '.join(flags)})" if flags else ""
         if node.role in FIELDS:

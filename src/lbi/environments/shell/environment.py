@@ -212,6 +212,8 @@ class ShellEnvironment:
     async def _evaluate(self, check: Check, answer: str) -> tuple[float, str]:
         if check.sql or check.url or check.shows:
             raise ScoreError("a shell has no database and no pages: its checks are answer, answer_not and command")
+        if check.grader:
+            raise ScoreError("only the environment of the task's own benchmark can grade it")
         if check == Check():
             raise ScoreError("the check has no condition")
         if wrong := wrong_answer(check, answer):

@@ -111,6 +111,7 @@ class Application(Table):
     start_url: str = "/"
     start_timeout: float = Field(default=30.0, gt=0)
     base_url: str = ""  # of a site that somebody else runs, which then has no start, no reset and no digest
+    also: tuple[str, ...] = ()  # addresses of other sites that belong to it: they may be opened as well
     environ: dict[str, str] = Field(default_factory=dict)
     prepare: Prepare = Prepare()
     state: State = State()

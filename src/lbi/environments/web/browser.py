@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -85,7 +86,14 @@ class SharedBrowser:
     ``guard`` judges what pages request, where a judge was admitted for their context.
     """
 
-    def __init__(self, only_loopback: bool = True, headless: bool = True, policy: Policy | None = None) -> None:
+    def __init__(
+        self,
+        only_loopback: bool = True,
+        headless: bool = True,
+        policy: Policy | None = None,
+        also: Sequence[str] = (),
+    ) -> None:
+        self._also = tuple(also)
         self._policy = policy or Policy()
         self.guard = Guard(self._policy)
         self._nowhere: Nowhere | None = None
@@ -111,7 +119,7 @@ class SharedBrowser:
         """
         if site:
             self._nowhere = self._nowhere or Nowhere()
-            options |= self._nowhere.options(site, self._policy)
+            options |= self._nowhere.options(site, self._policy, self._also)
         for attempt in (1, 2):
             browser = await self._connected()
             try:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urljoin
 
-from playwright.async_api import ElementHandle
+from playwright.async_api import BrowserContext, ElementHandle
 from playwright.async_api import Error as PlaywrightError
 
 from lbi.documents.corpus import DocumentSource
@@ -36,7 +36,7 @@ from lbi.environments.web.look import Look, handle_of
 from lbi.environments.web.marks import marked
 from lbi.environments.web.observe import ANSWER, CANCEL, OK, screenshot, view_page
 from lbi.environments.web.perform import find, grounded_target, open_address, perform
-from lbi.environments.web.session import BLANK, DialogOpened, Session
+from lbi.environments.web.session import BLANK, DialogOpened, DocumentReplaced, Session
 from lbi.environments.web.url_rules import PORTS, UrlRules, scheme_of
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.observations.parse import Element, Page, parse_observation
@@ -49,6 +49,7 @@ from lbi.storage.tempdirs import OwnFolder, remove_leftovers
 VIEWPORT = {"width": 1280, "height": 900}
 MAX_CHARS = 12_000
 AGAIN = 3  # times that an element which was rendered anew is looked for again
+EVALUATIONS = 5  # attempts at a script in a page that is replaced meanwhile
 SERVER_EXIT_TENTHS = 5  # tenths of a second to wait for a failing server to end, so that its own error is reported
 
 
@@ -65,6 +66,7 @@ class WebEnvironments:
         save_image: Callable[[bytes], str] | None = None,
         headless: bool = True,
         max_chars: int = MAX_CHARS,
+        watch: Callable[[BrowserContext], None] | None = None,
     ) -> None:
         if screenshots and save_image is None:
             raise UserError("screenshots need somewhere to go: give save_image")
@@ -74,9 +76,13 @@ class WebEnvironments:
         self.timeouts = CallTimeouts()
         self.save_image = save_image if screenshots else None
         self.max_chars = max_chars
+        self.watch = watch  # told of every new context, before anything is opened in it
         self.login = LogIn(self.application)
-        local = self.application.managed or is_loopback(self.application.base_url)
-        self.browser = SharedBrowser(only_loopback=local, headless=headless, policy=self.application.policy)
+        others = all(map(is_loopback, self.application.also))
+        local = others and (self.application.managed or is_loopback(self.application.base_url))
+        self.browser = SharedBrowser(
+            only_loopback=local, headless=headless, policy=self.application.policy, also=self.application.also
+        )
         self.blocked: Counter[str] = Counter()  # other sites -> requests of pages that were refused
         self._blocked_told: set[str] = set()
         self._managed = ManagedApplication(self.application, cache) if self.application.managed else None
@@ -131,7 +137,8 @@ class WebEnvironment:
         self.name = environments.name
         self._environments = environments
         self._backend = backend
-        self._rules = UrlRules(environments.application.policy, backend.url)
+        application = environments.application
+        self._rules = UrlRules(application.policy, backend.url, application.also)
         self._folder = OwnFolder("web")
         self._session: Session | None = None
         self._cookies: list[object] = []
@@ -186,7 +193,7 @@ class WebEnvironment:
             return Outcome(action=taken, observation=await self._act(call, element, onto))
 
     async def _found(self, call: Call) -> tuple[Element | None, Element | None]:
-        """The elements that an action is for. What lies over the page, such as a sign that it loads, may go by itself."""
+        """The elements that an action is for. What lies over the page, as it loads, may go by itself."""
         waits = time.monotonic() + hand.ELEMENT_MS / 1000
         while True:
             page = parse_observation(self._last.text)
@@ -223,6 +230,36 @@ class WebEnvironment:
             raise EnvironmentFailure("a dialog holds the page up, so there is no picture of it")
         with _browser_may_end():
             return await marked(session.page, self._look, self._refs)
+
+    async def observe(self) -> Observation:
+        """The page as it is now, once it has come to rest. Raises EnvironmentFailure."""
+        with _browser_may_end():
+            await self._require_session().settle()
+            return await self._observe()
+
+    @property
+    def address(self) -> str:
+        """The whole address of the page in front, for graders."""
+        return self._require_session().page.url
+
+    async def refuse_requests(self, pattern: str) -> None:
+        """Let requests to addresses like ``**/path`` fail from now on. Raises EnvironmentFailure."""
+        with _browser_may_end():
+            await self._require_session().context.route(pattern, lambda route: route.abort())
+
+    async def evaluate(self, script: str) -> object:
+        """The value of a script in the page in front, for graders that ask the page; None if a dialog holds it up.
+
+        Raises EnvironmentFailure.
+        """
+        session = self._require_session()
+        with _browser_may_end(), contextlib.suppress(DialogOpened):
+            for _ in range(EVALUATIONS):
+                try:
+                    return await session.evaluate(script)
+                except DocumentReplaced:
+                    await session.settle()
+        return None
 
     async def lost(self) -> None:
         """Return when the browser has ended; a call that is under way then may never return."""
@@ -286,6 +323,8 @@ class WebEnvironment:
             extra_http_headers=login.headers,
             storage_state=login.state,
         )
+        if self._environments.watch is not None:
+            self._environments.watch(context)
         return await Session.open(
             context,
             self._rules,

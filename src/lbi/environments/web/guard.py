@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -51,8 +52,8 @@ class Nowhere:
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))  # and never listens, so that nobody else does
 
-    def options(self, site: str, policy: Policy) -> dict[str, Any]:
-        """Options of a context whose pages reach nothing but ``site`` and the other sites that the policy names.
+    def options(self, site: str, policy: Policy, also: Sequence[str] = ()) -> dict[str, Any]:
+        """Options of a context whose pages reach nothing but ``site``, ``also`` and the sites that the policy names.
 
         None of them where these cannot be told, or where the site itself is behind a proxy: then only the guard looks.
         """
@@ -60,7 +61,10 @@ class Nowhere:
         parts = urlsplit(site)
         if others is None or (getproxies().get(parts.scheme) and not proxy_bypass(parts.hostname or "")):
             return {}
-        bypass = ["<-loopback>", *(_host_and_port(origin) for origin in (origin_of(site), *others))]
+        bypass = [
+            "<-loopback>",
+            *(_host_and_port(origin) for origin in (origin_of(site), *map(origin_of, also), *others)),
+        ]
         return {"proxy": {"server": f"http://127.0.0.1:{self._socket.getsockname()[1]}", "bypass": ",".join(bypass)}}
 
     def close(self) -> None:

@@ -85,6 +85,11 @@ class Hand:
             return
         handle, at = await self._aimed(element)
         force = at.pop("force", False)
+        if at.pop("changes", False):
+            await handle.hover(timeout=ELEMENT_MS, position=at)
+            handle, at = await self._aimed(element)
+            at.pop("changes", None)
+            at.pop("force", None)
         modifiers: Any = [how] if how in ("Shift", "Control", "Alt", "Meta") else None
         button: Any = _BUTTONS.get(how, "left")
         options: dict[str, Any] = {"timeout": ELEMENT_MS, "no_wait_after": True, "position": at, "modifiers": modifiers}
@@ -115,6 +120,16 @@ class Hand:
         await handle.fill("", timeout=ELEMENT_MS)
         await handle.focus()
         await self._keys(text)
+        if text and not facts["editable"]:
+            await self._taken(element, handle, str(facts["value"]), text)
+
+    async def _taken(self, element: Element, handle: ElementHandle, before: str, text: str) -> None:
+        """See that a field has taken what was typed: some let no key through, and have buttons beside them instead."""
+        now = await handle.evaluate("field => field.value")
+        if now == text or now not in ("", before):
+            return  # it may have been put into another form, as numbers of telephones are
+        await handle.evaluate("(field, value) => { field.value = value; }", before)
+        raise ActionRefused(f'{_named(element)} lets no key through; its value is as before: "{before}"')
 
     async def _type_on(self, element: Element, text: str) -> None:
         key, _ = await self._field(element, text)
@@ -179,6 +194,7 @@ class Hand:
     async def drag(self, element: Element, onto: Element) -> None:
         """Press on one element, move onto the other in two steps, as pages need it, and let go."""
         first, at = await self._aimed(element)
+        at.pop("changes", None)
         await first.hover(timeout=ELEMENT_MS, force=at.pop("force", False), position=at)
         await self._page.mouse.down()
         try:
@@ -228,6 +244,7 @@ class Hand:
 
     async def _hover(self, element: Element) -> None:
         handle, at = await self._aimed(element)
+        at.pop("changes", None)
         await handle.hover(timeout=ELEMENT_MS, force=at.pop("force", False), position=at)
 
     async def _focus(self, element: Element) -> None:

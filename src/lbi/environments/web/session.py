@@ -216,7 +216,8 @@ class Session:
         with contextlib.suppress(DocumentReplaced):
             await self.evaluate("window.name = ''; try { sessionStorage.clear(); } catch (error) {}")
         await self.context.clear_cookies()
-        await self._send("Storage.clearDataForOrigin", {"origin": self.rules.origin, "storageTypes": _STORES})
+        for origin in self.rules.origins:
+            await self._send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": _STORES})
 
     async def stop_loading(self) -> None:
         """Give up waiting for a page that does not come."""
@@ -398,7 +399,7 @@ class Session:
 
     def _on_request_failed(self, tab: Tab, request: PageRequest) -> None:
         """Which says of the site that it may be dead; of a request to another one, nothing."""
-        if not request.url.startswith(self.rules.origin):
+        if not request.url.startswith(self.rules.origins):
             return
         lost = net_error(request.failure or "")
         self.lost = lost or self.lost
@@ -463,7 +464,7 @@ class Session:
             return refusal
         if kind != "Document":
             refusal = self.rules.refuses_request(url)
-            if refusal and origin_of(url) == self.rules.origin:
+            if refusal and origin_of(url) in self.rules.origins:
                 self._tell_once(f"a request of the page was refused: {refusal}")
             return refusal
         self._documents[frame] = url
@@ -493,7 +494,7 @@ class Session:
         """The log-in's headers are for our own site alone, and a page that is opened anew is not posted to again."""
         if frame in self.opening_anew and request["method"] != "GET":
             return {"method": "GET", "postData": ""}
-        if not self.own_headers or origin_of(request["url"]) == self.rules.origin:
+        if not self.own_headers or origin_of(request["url"]) in self.rules.origins:
             return {}
         kept = {name: value for name, value in request["headers"].items() if name.lower() not in self.own_headers}
         return {"headers": [{"name": name, "value": value} for name, value in kept.items()]}
@@ -510,11 +511,11 @@ class Session:
         return found
 
     def _on_blocked(self, request: PageRequest) -> None:
-        if not request.is_navigation_request() and origin_of(request.url) != self.rules.origin:
+        if not request.is_navigation_request() and origin_of(request.url) not in self.rules.origins:
             self._count(request.url)
 
     def _count(self, url: str) -> None:
-        if (origin := origin_of(url)) != self.rules.origin:
+        if (origin := origin_of(url)) not in self.rules.origins:
             self.blocked[origin] += 1
 
     def _tell_once(self, note: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import unquote, unquote_plus, urljoin, urlsplit
 
 from lbi.environments.web.application import Policy
@@ -48,11 +48,13 @@ class UrlRules:
     """The rules of one site: its own addresses are allowed, but for what its application's policy forbids.
 
     An expression that begins with ``http`` is about whole addresses: in ``allow_urls``, what pages may ask of another
-    site. All others are about path and query on the site itself.
+    site. All others are about path and query on the site itself. ``also`` are addresses of other sites for which the
+    same holds.
     """
 
-    def __init__(self, policy: Policy, site: str) -> None:
+    def __init__(self, policy: Policy, site: str, also: Sequence[str] = ()) -> None:
         self.origin = origin_of(site)
+        self.origins = (self.origin, *(origin_of(other) for other in also))
         allow = [pattern for pattern in policy.allow_urls if self.origin not in _plain_origins(pattern)]
         others = [pattern for pattern in allow if _OTHER_SITE.match(pattern)]
         self._allow = [re.compile(pattern) for pattern in allow if pattern not in others]
@@ -77,7 +79,7 @@ class UrlRules:
         if parts.scheme not in PORTS:
             return f"{parts.scheme}: addresses are not opened, only http and https"
         origin = origin_of(url)
-        if origin != self.origin:
+        if origin not in self.origins:
             return f"{origin} is another site, which may not be opened"
         path = path_of(url)
         if self._denies(url) or not self._allows(parts.path or "/", parts.query):
@@ -91,7 +93,7 @@ class UrlRules:
         if self._denies(url):
             return f"{path_of(url)} may not be asked for here"
         origin = origin_of(url)
-        if origin == self.origin:
+        if origin in self.origins:
             return ""
         # whoever forgets the slash after https://cdn.example means this site, and not cdn.example.elsewhere
         whole = origin + path_of(url)
@@ -100,7 +102,7 @@ class UrlRules:
 
     def refuses_frame(self, url: str) -> str:
         """Why an address may not be opened in a frame of a page; empty if it may."""
-        return self.refuses_url(url) if origin_of(url) == self.origin else self.refuses_request(url)
+        return self.refuses_url(url) if origin_of(url) in self.origins else self.refuses_request(url)
 
     def refuses_name(self, name: str) -> str:
         """Why an element may not be clicked; empty if it may."""
@@ -108,7 +110,7 @@ class UrlRules:
 
     def _denies(self, url: str) -> bool:
         parts, origin = urlsplit(url), origin_of(url)
-        own = origin == self.origin
+        own = origin in self.origins
         fragments = {"", *(f"#{form}" for form in _decoded(parts.fragment))} if parts.fragment else {""}
         for path in _forms(parts.path or "/"):
             for query in _queries(parts.query):

@@ -158,7 +158,8 @@
     'treeitem heading tooltip').split(' '));
   const ITEMS = new Set(['row', 'listitem', 'cell', 'gridcell', 'option', 'article', 'term']);
   const SKIP = new Set(['script', 'style', 'template', 'noscript', 'head', 'meta', 'link', 'title', 'base', 'param',
-    'source', 'track', 'datalist', 'colgroup', 'col', 'rp', 'noframes', 'noembed']);
+    'source', 'track', 'datalist', 'colgroup', 'col', 'rp', 'noframes', 'noembed', 'defs', 'symbol', 'clipPath', 'mask',
+    'pattern', 'linearGradient', 'radialGradient', 'marker', 'metadata', 'desc', 'filter']);
   const SECTIONING = 'article,aside,main,nav,section,[role=article],[role=complementary],[role=main],' +
     '[role=navigation],[role=region]';
 
@@ -248,8 +249,9 @@
     }
     return text;
   };
+  const SVG = 'http://www.w3.org/2000/svg';
   const svgTitle = element => {
-    if (tagOf(element) !== 'svg') return '';
+    if (element.namespaceURI !== SVG) return '';
     const title = element.querySelector(':scope > title');
     return title ? title.textContent : '';
   };
@@ -291,7 +293,63 @@
       if (value && value.length < 40 && /^[a-z][a-z_-]*$/i.test(value)) return fold(value.replace(/[-_]+/g, ' ').replace(/([a-z])([A-Z])/g, '$1 $2'));
     }
     const label = /\b(?:btn|button|icon|action)[-_]{1,2}([a-z][a-z-]{2,20})\b|\b([a-z]{3,20})[-_](?:btn|button|icon)\b/i.exec(attribute(element, 'class') || '');
-    return label ? (label[1] || label[2]).replace(/[-_]+/g, ' ') : '';
+    if (!label) return '';
+    const way = /(?:^|[\s_-])(up|down|left|right|prev|previous|next|first|last|plus|minus|increase|decrease|add|remove|open|close)(?=$|[\s_-])/i.exec(attribute(element, 'class'));
+    const words = (label[1] || label[2]).replace(/[-_]+/g, ' ');
+    return way && !words.includes(way[1]) ? `${words} ${way[1]}` : words;
+  };
+  // how a person would point out what has no words at all: its picture, its colour, its shape. A hint, and no name.
+  const looksLike = element => {
+    const parts = [element, ...element.querySelectorAll('*')].slice(0, 12);
+    const drawn = parts.filter(part => tagOf(part) === 'img' || tagOf(part) === 'image').map(part => part.currentSrc || attribute(part, 'src') || attribute(part, 'href') || '');
+    const behind = () => parts.map(part => (/^url\("?([^"]*)"?\)/.exec(getComputedStyle(part).backgroundImage) || ['', ''])[1]);
+    return fileWords(drawn) || (element.namespaceURI === SVG ? shape(element) : coloured(element.style.backgroundColor)) || classWords(parts) || fileWords(behind());
+  };
+  // the file of a picture: images/star.png
+  const fileWords = sources => {
+    for (const source of sources) {
+      const file = /([^/?#]+)\.(?:png|svg|gif|jpe?g|webp|avif|ico)(?:[?#]|$)/i.exec(source);
+      const words = file && file[1].replace(/@\dx$|[-_.](?:icon|ico|\d+x\d+|[0-9a-f]{8,})$/gi, '').replace(/^(?:icon|ico)[-_]/i, '');
+      if (words && /^[a-z][a-z _-]{1,30}$/i.test(words) && !/sprite|icons?$|image|spacer|blank|pixel/i.test(words)) return fold(words.replace(/[-_]+/g, ' '));
+    }
+    return '';
+  };
+  // colours that an author gave to one element, as to a swatch; those of a style sheet change with the pointer
+  const COLOURS = {'#000000': 'black', '#ffffff': 'white', '#ff0000': 'red', '#00ff00': 'lime', '#008000': 'green', '#0000ff': 'blue',
+    '#ffff00': 'yellow', '#00ffff': 'cyan', '#ff00ff': 'magenta', '#808080': 'grey', '#c0c0c0': 'silver', '#800000': 'maroon', '#808000': 'olive',
+    '#800080': 'purple', '#008080': 'teal', '#000080': 'navy', '#ffa500': 'orange', '#ffc0cb': 'pink', '#a52a2a': 'brown'};
+  let brush = null;
+  const coloured = value => {
+    if (!value || /none|transparent|inherit|initial|currentcolor|var\(|url\(/i.test(value)) return '';
+    brush = brush || document.createElement('canvas').getContext('2d');
+    if (!brush) return '';
+    brush.fillStyle = '#010203';
+    brush.fillStyle = value;
+    const hex = String(brush.fillStyle);
+    return hex === '#010203' ? '' : COLOURS[hex] || hex;
+  };
+  const SHAPES = new Set(['circle', 'rect', 'ellipse', 'polygon', 'polyline', 'path', 'line', 'g', 'image', 'use', 'text']);
+  const shape = element => {
+    const tag = tagOf(element);
+    if (!SHAPES.has(tag)) return '';
+    const points = tag === 'polygon' ? (attribute(element, 'points') || '').trim().split(/[\s,]+/).length / 2 : 0;
+    const kind = {rect: 'rectangle', g: 'group', 3: 'triangle'}[points === 3 ? 3 : tag] || tag;
+    const fill = coloured(element.style.fill || attribute(element, 'fill')), line = coloured(element.style.stroke || attribute(element, 'stroke'));
+    return fold(`${fill || line} ${kind}`);
+  };
+  // what its author calls it, where it is small and shows no words
+  const CLASSES = /^(?:ui|js|is|has|col|row|box|item|items|cell|card|list|left|right|top|bottom|center|first|last|odd|even|main|inner|outer|wrap|wrapper|container|content|block|inline|flex|grid|relative|absolute|fixed|sticky|static|hidden|visible|clickable|pointer|button|btn|icon|icons|ico|link|svg|img|image|color|colour|swatch|default|corner|all|state|active|widget|primary|secondary|small|large|group|media|cursor|transition|rounded|shadow|border|bg|text|font|opacity|inset|shrink|grow|overflow|select|focus|hover|disabled|enabled|selected|checked)$/i;
+  const classWords = parts => {
+    for (const part of parts) {
+      const box = part.getBoundingClientRect();
+      if (box.width > 64 || box.height > 64) continue;
+      for (const name of (attribute(part, 'class') || '').split(/\s+/)) {
+        if (!/^[a-z]{2,}(?:[-_]{1,2}[a-z]{2,}){0,3}$|^[a-z]{2,}(?:[A-Z][a-z]+){1,2}$/.test(name) || name.length > 30) continue;
+        const words = name.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase().split(/[-_ ]+/).filter(word => !CLASSES.test(word));
+        if (words.length) return words.join(' ');
+      }
+    }
+    return '';
   };
   const pseudoText = element => {
     let text = '';
@@ -328,7 +386,7 @@
       if (name) return name;
     }
     if (tag === 'img' || tag === 'area') name = fold(element.alt || '');
-    if (tag === 'svg') name = fold(svgTitle(element));
+    if (element.namespaceURI === SVG) name = fold(svgTitle(element));
     if (tag === 'fieldset' || tag === 'table' || tag === 'figure') {
       const caption = element.querySelector(':scope > legend, :scope > caption, :scope > figcaption');
       if (caption) name = fold(textOf(caption));
@@ -688,6 +746,17 @@
       const out = {r: 'link', n: nameOf(node, 'link'), i: idOf(node), u: node.href};
       return out;
     };
+    // whether a drawing is more than a picture: it holds words, links or what is pressed
+    const livesIn = (drawing, above) => {
+      if (above.control || drawing.childElementCount === 0) return false;
+      const parts = drawing.querySelectorAll('*');
+      for (let i = 0; i < parts.length && i < 3000; i++) {
+        const part = parts[i], tag = tagOf(part);
+        if (tag === 'text' && /\S/.test(part.textContent) || tag === 'a' || tag === 'foreignObject' || part.hasAttribute('tabindex')
+            || handled(part) || jquery.has(part) || CONTROLS.has(attribute(part, 'role'))) return true;
+      }
+      return false;
+    };
 
     // an upload's field that is not drawn at all is pressed by its label
     const hiddenFile = (node, tag) => {
@@ -721,6 +790,7 @@
       const isControl = CONTROLS.has(role) && !(role === 'option' && tag === 'option');
       const handles = handled(node) || jquery.has(node);
       const editable = editingHost(node);
+      const sketch = tag === 'svg' && !livesIn(node, above);
       const composite = FIELDS.has(role) && (tag === 'input' || tag === 'select' || tag === 'textarea' || editable);
       const page = node === document.body || node === document.documentElement;
       const hoverable = !page && !invisible && !above.hover && (openersNow.has(node) || hovered(node)) && conceals(node);
@@ -738,9 +808,9 @@
         veiled: style.webkitTextSecurity !== undefined && style.webkitTextSecurity !== 'none',
         label: above.label || (tag === 'label' && !!node.control && !labelOnly(node)), hover: above.hover || hoverable,
       };
-      const out = {r: role === 'none' ? 'generic' : role};
+      const out = {r: role === 'none' ? 'generic' : tag === 'svg' && role === 'img' && !sketch ? 'group' : role};
       let children = [];
-      if (!composite && tag !== 'iframe' && tag !== 'frame' && (tag !== 'svg' || (!above.control && pressable(node))) && tag !== 'video' && tag !== 'audio' && tag !== 'canvas' && tag !== 'object') {
+      if (!composite && tag !== 'iframe' && tag !== 'frame' && !sketch && tag !== 'video' && tag !== 'audio' && tag !== 'canvas' && tag !== 'object') {
         const list = only || childrenOf(node);
         for (let i = 0; i < list.length; i++) {
           const child = list[i];
@@ -751,6 +821,7 @@
       } else if (tag === 'iframe' || tag === 'frame') {
         if (!invisible && sized(node)) { out.frame = frames.length; frames.push(node); } else return null;
       }
+      if (tag === 'text' && node.namespaceURI === SVG) children = [' ', ...children, ' ']; // apart from its neighbours
       if (children.every(child => typeof child === 'string' && !/\S/.test(child))) children = children.length && INLINE.test(style.display) ? [' '] : [];
       const block = !INLINE.test(style.display);
       if (block) out.b = 1;
@@ -777,6 +848,14 @@
       if (named) out.n = named;
       if (offered || FIELDS.has(role) || role === 'progressbar' || role === 'meter' || role === 'separator') describe(node, role, out);
       if (offered && !out.n && !FIELDS.has(role) && !TICKS.has(role)) out.n = pseudoText(node) || pictured(node);
+      if (offered && out.n && !named && !flat(children).trim()) { // a swatch: what its author calls it, and its colour
+        const colour = coloured(node.style && node.style.backgroundColor);
+        if (colour) out.n += ` ${colour}`;
+      }
+      if (offered && !out.n && !isControl && !FIELDS.has(role) || offered && !out.n && role === 'button') {
+        const like = flat(children).trim() ? '' : looksLike(node);
+        if (like) out.hint = like;
+      }
       if (offered && out.n in NAMES) out.n = `${out.n} ${NAMES[out.n]}`;
       if (offered && !out.n && (FIELDS.has(role) || TICKS.has(role))) { const hint = fieldHint(node); if (hint) out.hint = hint; }
       if (offered && hoverable && !isControl && !handles && !hand && !tabs) (out.s = out.s || {}).hover = 1;
@@ -784,8 +863,7 @@
       if ((tag === 'a' || tag === 'area') && node.hasAttribute('href')) out.u = String(typeof node.href === 'string' ? node.href : node.href && node.href.baseVal || '');
       if (!offered && !isControl && children.length && drawn) return null; // its text draws a picture
       if (role === 'heading') out.l = Number(attribute(node, 'aria-level') || (/^h([1-6])$/.exec(tag) || [0, 0])[1]);
-      if (tag === 'svg' && !offered && holds(children)) out.r = 'generic';
-      else if (tag === 'svg' && !out.n && !offered) return null;
+      if (sketch && !out.n && !offered) return null;
       if (!offered && !out.n && !out.h && (children.length === 0 || children[0] === ' ' && children.length === 1) && !['textbox', 'iframe', 'dialog', 'alertdialog', 'cell', 'gridcell', 'columnheader', 'rowheader'].includes(role) && out.frame === undefined && out.v === undefined) {
         const text = page ? '' : pseudoText(node);
         if (!text || muted || invisible) return children.length ? ' ' : null;
@@ -811,11 +889,6 @@
       return (why.hand || why.handles) && ownText(out.c).length > 0 && !big(node);
     };
     // whether parts of a drawing can be pressed
-    const pressable = svg => {
-      if (handled(svg)) return false;
-      for (const part of [...svg.querySelectorAll('*')].slice(0, 2000)) if (tagOf(part) === 'a' || handled(part) || focusable(part)) return true;
-      return false;
-    };
     const getRoleAttribute = node => !!attribute(node, 'role');
     const big = node => {
       const box = node.getBoundingClientRect();
@@ -956,6 +1029,15 @@
       for (const rect of [...range.getClientRects()].slice(0, 2)) centre(rect);
       i++;
     }
+    if (target.getTotalLength && target.getScreenCTM) { // of a drawn line or an empty shape, the line itself
+      try {
+        const all = target.getTotalLength(), screen = target.getScreenCTM();
+        for (let i = 1; i < 12; i++) {
+          const point = target.getPointAtLength(all * i / 12).matrixTransform(screen);
+          points.push([point.x, point.y]);
+        }
+      } catch (error) {}
+    }
     for (const x of [0.1, 0.5, 0.9]) for (const y of [0.1, 0.5, 0.9]) points.push([box.left + box.width * x, box.top + box.height * y]);
     points.push(...edges(box));
     let second = null, cover = null;
@@ -982,7 +1064,9 @@
   };
   const at = (target, box, x, y) => {
     const style = getComputedStyle(target);
-    return {x: x - box.left - (parseFloat(style.borderLeftWidth) || 0), y: y - box.top - (parseFloat(style.borderTopWidth) || 0)};
+    const spot = {x: x - box.left - (parseFloat(style.borderLeftWidth) || 0), y: y - box.top - (parseFloat(style.borderTopWidth) || 0)};
+    // a picture drawn by the style sheet may be another one under the pointer, and has no size until that has come
+    return style.content.includes('url(') ? {...spot, changes: true} : spot;
   };
   const KEYED = ['onKeyDown', 'onKeyUp', 'onKeyPress'];
   // what filling a field has to mind
