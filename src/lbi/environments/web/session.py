@@ -62,6 +62,7 @@ class Tab:
     loading: set[str] = field(default_factory=set)  # ids of frames
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     settling: bool = False  # a call of settle waits for it
+    number: int = 1  # among the tabs of the episode, in the order in which they were opened
 
 
 @dataclass
@@ -126,6 +127,15 @@ class Session:
     @property
     def page(self) -> Page:
         return self.tab.page
+
+    def bring_forward(self, number: int) -> bool:
+        """Show a tab; False if there is none of this number."""
+        for tab in self.tabs:
+            if tab.number == number:
+                self.tabs.remove(tab)
+                self.tabs.append(tab)
+                return True
+        return False
 
     async def settle(self) -> None:
         """Wait until the page in front has arrived and is quiet; follows new tabs."""
@@ -209,6 +219,7 @@ class Session:
             extra = self.tabs.pop()
             with contextlib.suppress(PlaywrightError):
                 await extra.page.close()
+        self.tab.number = 1
         self.notes.clear()
         self._told.clear()
         self._let_in = {tab.id for tab in self.tabs}
@@ -330,6 +341,7 @@ class Session:
         await cdp.send("Page.enable")
         if page.is_closed() or tab.id in self._kept_shut:  # meanwhile
             return False
+        tab.number = max((other.number for other in self.tabs), default=0) + 1
         self.tabs.append(tab)
         self._event.set()
         return True
