@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urljoin
@@ -22,7 +23,7 @@ from lbi.environments.web.backend import Backend, ManagedApplication, RemoteBack
 from lbi.environments.web.browser import SharedBrowser, is_loopback
 from lbi.environments.web.checks import evaluate
 from lbi.environments.web.coverage import Coverage, measure
-from lbi.environments.web.hand import ActionRefused, TimedOut
+from lbi.environments.web.hand import ELEMENT_MS, ActionRefused, TimedOut
 from lbi.environments.web.login import LogIn
 from lbi.environments.web.look import Look
 from lbi.environments.web.marks import marked
@@ -142,10 +143,8 @@ class WebEnvironment:
         if call.kind == "finish":
             done = Action(text=self._masked(action), kind="finish", value=self._masked(call.value))
             return Outcome(action=done, observation=self._last, done=True, answer=call.value)
-        page = parse_observation(self._last.text)
         try:
-            element = find(page, call.target) if call.target else None
-            onto = find(page, call.onto) if call.onto else None
+            element, onto = await self._targets(call)
         except ActionRefused as error:
             self._timed_out = isinstance(error, TimedOut)
             return self._refuse(self._action(action, call, None, None), self._masked(str(error)))
@@ -270,6 +269,23 @@ class WebEnvironment:
         if session.page.url.startswith("chrome-error:") or session.refused:
             await self._raise_if_server_died()
             raise EnvironmentFailure(session.refused or f"{self._masked(url)} could not be opened")
+
+    async def _targets(self, call: Call) -> tuple[Element | None, Element | None]:
+        """The elements that an action names; waits for one to come out from behind something. Raises ActionRefused."""
+        waits = time.monotonic() + ELEMENT_MS / 1000
+        while True:
+            page = parse_observation(self._last.text)
+            try:
+                return (
+                    find(page, call.target) if call.target else None,
+                    find(page, call.onto) if call.onto else None,
+                )
+            except TimedOut:
+                if time.monotonic() > waits:
+                    raise
+            await asyncio.sleep(0.1)
+            with _browser_may_end():
+                await self._observe()
 
     # -- steps -------------------------------------------------------------------------------------------------------
 

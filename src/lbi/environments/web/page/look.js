@@ -95,7 +95,7 @@
     for (let i = 0; i < list.length; i++) try { size += list[i].cssRules.length * 7; } catch (error) {}
     if (size === sheets) return opening;
     sheets = size;
-    const found = new Set();
+    const found = new Map(); // what is pointed at -> what of it, or beside it, then shows
     const visit = rules => {
       for (let i = 0; i < rules.length; i++) {
         const rule = rules[i];
@@ -103,23 +103,32 @@
           if (SHOWS.test(rule.style.cssText)) {
             for (const selector of rule.selectorText.split(',')) {
               const at = selector.indexOf(':hover');
-              if (at < 0 || !/^:hover[^\s>+~]*[\s>+~]+\S/.test(selector.slice(at))) continue;
-              found.add(selector.slice(0, at).trim().replace(/[\s>+~]$/, '$&*') || '*');
+              const rest = at < 0 ? null : /^:hover[^\s>+~]*([\s>+~]+\S.*)/.exec(selector.slice(at));
+              if (!rest) continue;
+              const head = selector.slice(0, at).trim().replace(/[\s>+~]$/, '$&*') || '*';
+              if (head !== '*') found.set(head, [...found.get(head) || [], rest[1].replace(/::?(?:before|after)\b.*/, '').trim()]);
             }
           }
         } else if (rule.cssRules) visit(rule.cssRules);
       }
     };
     for (let i = 0; i < list.length; i++) try { visit(list[i].cssRules); } catch (error) {} // another site's
-    found.delete('*');
     return opening = [...found];
   };
   const opensOnHover = () => {
     const found = new Set();
-    for (const selector of openers()) {
-      try { for (const element of document.querySelectorAll(selector)) found.add(element); } catch (error) {}
+    for (const [selector, rests] of openers()) {
+      try {
+        for (const element of document.querySelectorAll(selector)) if (!found.has(element) && rests.some(rest => opens(element, rest))) found.add(element);
+      } catch (error) {}
     }
     return found;
+  };
+  // the address of a heading, which says nothing new, is not worth to be pointed at
+  const opens = (element, rest) => {
+    if (/^[+~]/.test(rest)) return !!element.nextElementSibling;
+    for (const part of element.querySelectorAll(`:scope ${rest}`)) if (!/^#./.test(attribute(part, 'href') || '')) return true;
+    return false;
   };
 
   // -- roles -----------------------------------------------------------------------------------------------------------
