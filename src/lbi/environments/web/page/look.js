@@ -172,6 +172,12 @@
 
   const tagOf = element => element.localName;
   const attribute = (element, name) => element.getAttribute(name);
+  // a place on the page itself as it is written, any other address whole
+  const addressOf = link => {
+    const written = (attribute(link, 'href') || '').trim(), whole = link.href;
+    if (written.startsWith('#') && document.baseURI.split('#')[0] === location.href.split('#')[0]) return written;
+    return String(typeof whole === 'string' ? whole : whole && whole.baseVal || '');
+  };
   const fold = text => text.replace(/[\u200b\u2060\ufeff\u00ad\ue000-\uf8ff]/g, "").replace(/\s+/g, ' ').trim();
   const focusable = element => {
     const index = attribute(element, 'tabindex');
@@ -734,7 +740,7 @@
       if (offered && !out.n && (FIELDS.has(role) || TICKS.has(role))) { const hint = fieldHint(node); if (hint) out.hint = hint; }
       if (offered && hoverable && !isControl && !handles && !hand && !tabs) (out.s = out.s || {}).hover = 1;
       if (offered && draggable) (out.s = out.s || {}).draggable = 1;
-      if ((tag === 'a' || tag === 'area') && node.hasAttribute('href')) out.u = String(typeof node.href === 'string' ? node.href : node.href && node.href.baseVal || '');
+      if ((tag === 'a' || tag === 'area') && node.hasAttribute('href')) out.u = addressOf(node);
       if (!offered && !isControl && children.length && drawn) return null; // its text draws a picture
       if (role === 'heading') out.l = Number(attribute(node, 'aria-level') || (/^h([1-6])$/.exec(tag) || [0, 0])[1]);
       if (tag === 'svg' && !offered && holds(children)) out.r = 'generic';
