@@ -17,28 +17,32 @@
   const KEYS = new Set(['keydown', 'keyup', 'keypress']);
   const DROP = new Set(['dragstart', 'drop', 'dragover']);
   const MANY = 12; // an element with listeners for more types than this passes on what happens in it (React's root)
-  const heard = new WeakMap(); // element -> Map(type -> how many)
+  const heard = new WeakMap(); // element -> Map(type -> Map(listener -> 1 in the capturing phase, 2 in the other, 3 both))
   const add = EventTarget.prototype.addEventListener, drop = EventTarget.prototype.removeEventListener;
-  const note = (target, type, by) => {
+  const note = (target, type, listener, options, added) => {
     if (!target || target.nodeType !== 1) return;
+    const phase = options === true || (!!options && options.capture === true) ? 1 : 2;
     let types = heard.get(target);
     if (!types) heard.set(target, types = new Map());
-    types.set(type, Math.max(0, (types.get(type) || 0) + by));
+    let live = types.get(type);
+    if (!live) types.set(type, live = new Map());
+    const phases = added ? (live.get(listener) || 0) | phase : (live.get(listener) || 0) & ~phase;
+    if (phases) live.set(listener, phases); else live.delete(listener);
   };
   EventTarget.prototype.addEventListener = function (type, listener, options) {
-    if (listener) note(this, String(type), 1);
+    if (listener) note(this, String(type), listener, options, true);
     return add.call(this, type, listener, options);
   };
   EventTarget.prototype.removeEventListener = function (type, listener, options) {
-    if (listener) note(this, String(type), -1);
+    if (listener) note(this, String(type), listener, options, false);
     return drop.call(this, type, listener, options);
   };
   const listens = (element, kinds) => {
     const types = heard.get(element);
     if (!types) return false;
     let live = 0, found = false;
-    for (const [type, count] of types) {
-      if (!count) continue;
+    for (const [type, each] of types) {
+      if (!each.size) continue;
       live++;
       if (kinds.has(type)) found = true;
     }
@@ -448,6 +452,21 @@
     }
     return !moves && (box.right + scrollX <= 0 || box.bottom + scrollY <= 0);
   };
+  // whether it lies outside of a box that shows only its inside, where that cannot be scrolled to
+  const cutOff = (element, style, clip) => {
+    if (!clip || style.position === 'fixed') return false;
+    const box = element.getBoundingClientRect();
+    for (let at = clip; at; at = at.up) {
+      if (at.node === document.body || at.node === document.documentElement) break;
+      if (style.position === 'absolute' && !at.fixed) continue; // it belongs to another box
+      const outer = at.node.getBoundingClientRect();
+      if (outer.width < 2 || outer.height < 2) return true;
+      const left = outer.left - at.node.scrollLeft, top = outer.top - at.node.scrollTop;
+      if (box.right <= left || box.bottom <= top) return true;
+      if (box.left >= left + at.node.scrollWidth || box.top >= top + at.node.scrollHeight) return true;
+    }
+    return false;
+  };
   // points at the edges of a box, of which a strip may be left free
   const edges = box => {
     const x = (box.left + box.right) / 2, y = (box.top + box.bottom) / 2;
@@ -695,10 +714,11 @@
         || (hand && !above.hand && !above.control) || (tag === 'canvas' && handles) || tag === 'label' && labelOnly(node));
       if (tag === 'label' && !isControl && node.control && !labelOnly(node)) wants = false; // its control is offered
       if ((above.control || above.label) && !isControl && !handles && !editable && !tabs) wants = false;
-      if (wants && !TICKS.has(role) && !FIELDS.has(role) && unreachable(node, style)) wants = false;
+      if (wants && !TICKS.has(role) && !FIELDS.has(role) && (unreachable(node, style) || cutOff(node, style, above.clip))) wants = false;
       const below = {
         hand: hand && (above.hand || wants || page || tag === 'label'), control: above.control || (isControl && !FIELDS.has(role)), muted, inert, invisible,
         label: above.label || (tag === 'label' && !!node.control && !labelOnly(node)), hover: above.hover || hoverable,
+        clip: style.overflowX === 'visible' && style.overflowY === 'visible' ? above.clip : {node, up: above.clip, fixed: style.position !== 'static'},
       };
       const out = {r: role === 'none' ? 'generic' : role};
       let children = [];
