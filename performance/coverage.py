@@ -5,8 +5,8 @@
 A crawl by our own environment gives the pages of each site, by addresses and by clicks. Then each tool opens every page
 in the same browser and makes its observation: ours, ours at commit 7842d62 (Playwright's snapshot, rendered),
 playwright-mcp's (Playwright's snapshot for models, as it is), BrowserGym's (its accessibility tree as text, with what
-is visible and clickable) and browser-use's (its own tree; of the whole page, where its default is 1,000 pixels below the
-window). The measure is that of `lbi check page`: page/actionable.js, whose choice of what can be acted on does not
+is visible and clickable) and browser-use's (its own tree, of the whole page, where its default is 1,000 pixels below
+the window). The measure is that of `lbi check page`: page/actionable.js, whose choice of what can be acted on does not
 depend on what is offered.
 
 BrowserGym and browser-use are installed from PyPI into virtual environments in the cache, unless --python names one.

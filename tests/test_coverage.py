@@ -137,24 +137,27 @@ KINDS: dict[str, tuple[str, int]] = {
         1,
     ),
     "a drawer": (
-        """<button>Menu</button><nav style='position:fixed;top:0;left:0;bottom:0;width:200px;transform:translateX(-100%)'>
+        """<button>Menu</button><nav style='position:fixed;top:0;left:0;width:200px;transform:translateX(-100%)'>
         <a href='/x'>Away</a></nav>""",
         1,
     ),
     "slides": (
         """<div style='width:300px;overflow:hidden'><div style='display:flex;width:900px;transform:translateX(-300px)'>
-        <a href='/1' style='flex:none;width:300px'>One</a><a href='/2' style='flex:none;width:300px'>Two</a></div></div>""",
+        <a href='/1' style='flex:none;width:300px'>One</a>
+        <a href='/2' style='flex:none;width:300px'>Two</a></div></div>""",
         1,
     ),
     "no box of its own": ("<a href='/x' style='display:contents'><div>Card</div></a>", -1),
     "a link over lines": (f"<p style='width:120px'>So <a href='/x'>{'many words ' * 5}</a> end</p>", 1),
     "a turned one": ("<button style='transform:rotate(45deg);margin:60px'>Turned</button>", 1),
     "what pops over": (
-        "<button popovertarget=p>Open</button><div popover id=p><button>In</button></div><script>p.showPopover()</script>",
+        """<button popovertarget=p>Open</button><div popover id=p><button>In</button></div>
+        <script>p.showPopover()</script>""",
         2,
     ),
     "a frame in a frame": (
-        """<iframe width=400 height=200 srcdoc="<iframe srcdoc='<button>Deep</button>'></iframe><a href=/x>Up</a>"></iframe>""",
+        """<iframe width=400 height=200 srcdoc="<iframe srcdoc='<button>Deep</button>'></iframe>
+        <a href=/x>Up</a>"></iframe>""",
         2,
     ),
     "a framework's root": (
@@ -172,7 +175,8 @@ KINDS: dict[str, tuple[str, int]] = {
         2,
     ),
     "several choices": (
-        "<select multiple aria-label=a><option>1<option>2</select><input list=l aria-label=b><datalist id=l><option>1</datalist>",
+        """<select multiple aria-label=a><option>1<option>2</select>
+        <input list=l aria-label=b><datalist id=l><option>1</datalist>""",
         2,
     ),
     "a picture that sends": ("<form><input type=image alt=Send width=30 height=30></form>", 1),
@@ -186,11 +190,13 @@ KINDS: dict[str, tuple[str, int]] = {
     ),
     "a listener once": ("<div id=d>Text</div><script>d.addEventListener('click', () => 1, {once: true})</script>", 1),
     "a listener removed": (
-        "<div id=d>Text</div><script>const f = () => 1; d.addEventListener('click', f); d.removeEventListener('click', f)</script>",
+        """<div id=d>Text</div><script>const f = () => 1; d.addEventListener('click', f);
+        d.removeEventListener('click', f)</script>""",
         0,
     ),
     "a listener added twice": (
-        "<div id=d>Text</div><script>const f = () => 1; for (const _ of [1, 2]) d.addEventListener('click', f); d.removeEventListener('click', f)</script>",
+        """<div id=d>Text</div><script>const f = () => 1; for (const _ of [1, 2]) d.addEventListener('click', f);
+        d.removeEventListener('click', f)</script>""",
         0,
     ),
     "inert": ("<div inert><button>Off</button></div><button>On</button>", 1),
