@@ -147,6 +147,13 @@ KINDS: dict[str, tuple[str, int]] = {
         <a href='/2' style='flex:none;width:300px'>Two</a></div></div>""",
         1,
     ),
+    "a board": (
+        """<div style='width:400px;overflow:hidden'><div style='display:flex;overflow-x:auto;width:400px'>
+        <div style='flex:none;width:300px'><p onclick='1'>One</p></div>
+        <div style='flex:none;width:300px'><p onclick='1'>Two</p></div>
+        <div style='flex:none;width:300px'><p onclick='1'>Three</p></div></div></div>""",
+        3,
+    ),
     "no box of its own": ("<a href='/x' style='display:contents'><div>Card</div></a>", -1),
     "a link over lines": (f"<p style='width:120px'>So <a href='/x'>{'many words ' * 5}</a> end</p>", 1),
     "a turned one": ("<button style='transform:rotate(45deg);margin:60px'>Turned</button>", 1),

@@ -455,7 +455,7 @@
   // whether it lies outside of a box that shows only its inside, where that cannot be scrolled to
   const cutOff = (element, style, clip) => {
     if (!clip || style.position === 'fixed') return false;
-    const box = element.getBoundingClientRect();
+    let box = element.getBoundingClientRect();
     for (let at = clip; at; at = at.up) {
       if (at.node === document.body || at.node === document.documentElement) break;
       if (style.position === 'absolute' && !at.fixed) continue; // it belongs to another box
@@ -464,6 +464,7 @@
       const left = outer.left - at.node.scrollLeft, top = outer.top - at.node.scrollTop;
       if (box.right <= left || box.bottom <= top) return true;
       if (box.left >= left + at.node.scrollWidth || box.top >= top + at.node.scrollHeight) return true;
+      box = outer; // into which it can be scrolled
     }
     return false;
   };
