@@ -2,14 +2,12 @@
 
     python performance/coverage.py [APP|URL ...] [--pages 8] [--only ours,before] [--python browser-use=PATH]
 
-A crawl by our own environment gives the pages of each site, by addresses and by clicks.
-Then each tool opens every page in the same browser and makes its observation: ours, ours at commit 7842d62
-(Playwright's snapshot, rendered), playwright-mcp's (Playwright's snapshot for models, as it is), BrowserGym's (its
-accessibility tree
-as text, with what is visible and clickable) and browser-use's (its own tree; of the whole page, where its default is
-1,000 pixels below the window). The measure is that of `lbi check page`: page/actionable.js, whose choice of what can
-be
-acted on does not depend on what is offered.
+A crawl by our own environment gives the pages of each site, by addresses and by clicks. Then each tool opens every page
+in the same browser and makes its observation: ours, ours at commit 7842d62 (Playwright's snapshot, rendered),
+playwright-mcp's (Playwright's snapshot for models, as it is), BrowserGym's (its accessibility tree as text, with what
+is visible and clickable) and browser-use's (its own tree, of the whole page, where its default is 1,000 pixels below
+the window). The measure is that of `lbi check page`: page/actionable.js, whose choice of what can be acted on does not
+depend on what is offered.
 
 BrowserGym and browser-use are installed from PyPI into virtual environments in the cache, unless --python names one.
 References that cannot be acted on are those that no press on points all over them hits; idle ones are of elements for
@@ -73,6 +71,7 @@ class Site:
     name: str
     web: WebEnvironment
     pages: list[State]
+    cookies: list[Any]  # of the log-in
     selectors: list[list[str]]  # of what is clicked on each page, for tools that do not know our references
 
 
@@ -82,7 +81,8 @@ async def opened(where: str, pages: int) -> AsyncIterator[Site]:
     try:
         web = await environments.open()
         reached = [state async for state, _ in crawl(web, start, pages, buttons=environments.restores)]
-        site = Site(environments.name, web, reached, [])
+        cookies = [dict(cookie) for cookie in await web._require_session().context.cookies()]
+        site = Site(environments.name, web, reached, cookies, [])
         for state in reached:
             site.selectors.append([])
             await show(web, state, site.selectors[-1])
@@ -135,7 +135,8 @@ def others(tool: str, python: str, site: Site, chromium: str, script: Path, path
     """Rows of a tool, which runs in a process of its own."""
     command = [python, str(HERE / "coverage_tools.py"), tool, chromium, str(script)]
     wanted = zip(site.pages, site.selectors, strict=True)
-    given = json.dumps([[site.web.url + page.url, clicks] for page, clicks in wanted])
+    pages = [[site.web.url + page.url, clicks] for page, clicks in wanted]
+    given = json.dumps({"cookies": site.cookies, "pages": pages})
     environ = os.environ | {"PYTHONPATH": path, "ANONYMIZED_TELEMETRY": "false"}
     ran = subprocess.run(command, input=given, capture_output=True, text=True, check=False, env=environ)
     rows = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]

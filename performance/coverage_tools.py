@@ -90,15 +90,16 @@ def evaluated(page: Any, script: str) -> list[Any]:
     return parts
 
 
-def pages(chromium: str, wanted: list[Any]) -> Iterator[tuple[str, Any]]:
+def pages(chromium: str, wanted: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Each address in a context of its own, as soon as it has come to rest."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
         options = ["--no-sandbox", "--disable-gpu", "--disable-site-isolation-trials"]
         browser = driver.chromium.launch(executable_path=chromium or None, args=options)
-        for url, clicks in wanted:
+        for url, clicks in wanted["pages"]:
             context = browser.new_context(viewport=SIZE, reduced_motion="reduce")
+            context.add_cookies(wanted["cookies"])
             page = context.new_page()
             page.goto(url)
             page.wait_for_timeout(REST_MS)
@@ -110,7 +111,7 @@ def pages(chromium: str, wanted: list[Any]) -> Iterator[tuple[str, Any]]:
         browser.close()
 
 
-def playwright_mcp(chromium: str, script: str, wanted: list[Any]) -> None:
+def playwright_mcp(chromium: str, script: str, wanted: dict[str, Any]) -> None:
     """Its snapshot is Playwright's for models, and every [ref=...] in it can be acted on."""
     for url, page in pages(chromium, wanted):
         text, seconds = timed(lambda page=page: page.aria_snapshot(mode="ai"))
@@ -120,7 +121,7 @@ def playwright_mcp(chromium: str, script: str, wanted: list[Any]) -> None:
         print(json.dumps(row(url, text, seconds, evaluated(page, script))), flush=True)
 
 
-def browsergym(chromium: str, script: str, wanted: list[Any]) -> None:
+def browsergym(chromium: str, script: str, wanted: dict[str, Any]) -> None:
     """Its accessibility tree as text, with the marks for what is visible and clickable, and every [bid] in it."""
     import browsergym.core.observation as observation  # type: ignore[import-not-found]
     from browsergym.utils.obs import flatten_axtree_to_str  # type: ignore[import-not-found]
@@ -141,7 +142,7 @@ def browsergym(chromium: str, script: str, wanted: list[Any]) -> None:
         print(json.dumps(row(url, text, seconds, evaluated(page, script))), flush=True)
 
 
-def before(chromium: str, script: str, wanted: list[Any]) -> None:
+def before(chromium: str, script: str, wanted: dict[str, Any]) -> None:
     """Our own observation at an earlier commit, whose sources are on PYTHONPATH: Playwright's snapshot, rendered."""
     from lbi.observations.aria import parse_aria  # type: ignore[import-not-found]
 
@@ -188,13 +189,17 @@ def debugged(chromium: str) -> Iterator[str]:
             process.wait()
 
 
-async def _browser_use(address: str, script: str, wanted: list[Any]) -> None:
+async def _browser_use(address: str, script: str, wanted: dict[str, Any]) -> None:
     from browser_use import BrowserSession  # type: ignore[import-not-found]
     from browser_use.dom.service import DomService  # type: ignore[import-not-found]
 
     session = BrowserSession(cdp_url=address, viewport=SIZE, minimum_wait_page_load_time=0.1)
     await session.start()
-    for url, clicks in wanted:
+    found = await session.get_or_create_cdp_session()
+    for cookie in wanted["cookies"]:
+        params = {name: cookie[name] for name in ("name", "value", "domain", "path")}
+        await found.cdp_client.send.Network.setCookie(params=params, session_id=found.session_id)
+    for url, clicks in wanted["pages"]:
         await session.navigate_to("about:blank")  # or the marks of another state of the document would stay
         await session.navigate_to(url)
         await asyncio.sleep(REST_MS / 1000)
@@ -229,7 +234,7 @@ async def _browser_use(address: str, script: str, wanted: list[Any]) -> None:
     await session.kill()
 
 
-def browser_use(chromium: str, script: str, wanted: list[Any]) -> None:
+def browser_use(chromium: str, script: str, wanted: dict[str, Any]) -> None:
     """Its own text of the page, and the elements of its selector map; of the top frame only."""
     with debugged(chromium) as address:
         asyncio.run(_browser_use(address, script, wanted))

@@ -232,6 +232,13 @@ async def test_a_covered_button_is_an_error_and_no_wait_for_ever(web: WebEnviron
     assert "is behind what lies over the page" in outcome.observation.error
 
 
+async def test_what_covers_a_button_for_a_moment_is_waited_for(web: WebEnvironment) -> None:
+    await web.reset(task("/folded"))
+    await web._require_session().evaluate("setTimeout(() => lid.remove(), 700)")
+    outcome = await web.step("click('button \"Below\"')")
+    assert outcome.observation.error == ""
+
+
 async def test_a_folded_section_opens(web: WebEnvironment) -> None:
     seen = await web.reset(task("/folded"))
     assert "Hidden" not in seen.text

@@ -15,8 +15,8 @@ from pathlib import Path
 from lbi.benchmarks.swebench.patches import PatchError, apply, headers, is_applied, is_within, paths_in
 from lbi.errors import EnvironmentFailure
 from lbi.sandbox.backends import open_sandbox
-from lbi.sandbox.supervisor.bounds import TooLarge
 from lbi.sandbox.beneath import LINK, Beneath
+from lbi.sandbox.supervisor.bounds import TooLarge
 
 OPTIONS = "--unified --batch --forward --fuzz=5 --no-backup-if-mismatch --reject-file=- -p1"
 

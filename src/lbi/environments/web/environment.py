@@ -449,7 +449,8 @@ class WebEnvironment:
         before = session.page.url
         if session.refused:  # between the actions, so not this one's doing
             session.notes.append(f"a page went elsewhere by itself, which was refused: {session.refused}")
-        session.refused, session.lost, error = "", None, ""
+        session.begin()
+        error = ""
         try:
             error = await self._performed(session, call, element, onto)
             await session.settle()

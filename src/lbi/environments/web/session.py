@@ -128,6 +128,11 @@ class Session:
     def page(self) -> Page:
         return self.tab.page
 
+    def begin(self) -> None:
+        """An action begins: what follows is its doing."""
+        self._files_chosen = 0
+        self.refused, self.lost = "", None
+
     def bring_forward(self, number: int) -> bool:
         """Show a tab; False if there is none of this number."""
         for tab in self.tabs:
@@ -220,6 +225,7 @@ class Session:
             with contextlib.suppress(PlaywrightError):
                 await extra.page.close()
         self.tab.number = 1
+        self._files_chosen = 0
         self.notes.clear()
         self._told.clear()
         self._let_in = {tab.id for tab in self.tabs}

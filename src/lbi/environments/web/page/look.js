@@ -17,28 +17,32 @@
   const KEYS = new Set(['keydown', 'keyup', 'keypress']);
   const DROP = new Set(['dragstart', 'drop', 'dragover']);
   const MANY = 12; // an element with listeners for more types than this passes on what happens in it (React's root)
-  const heard = new WeakMap(); // element -> Map(type -> how many)
+  const heard = new WeakMap(); // element -> Map(type -> Map(listener -> 1 in the capturing phase, 2 in the other, 3 both))
   const add = EventTarget.prototype.addEventListener, drop = EventTarget.prototype.removeEventListener;
-  const note = (target, type, by) => {
+  const note = (target, type, listener, options, added) => {
     if (!target || target.nodeType !== 1) return;
+    const phase = options === true || (!!options && options.capture === true) ? 1 : 2;
     let types = heard.get(target);
     if (!types) heard.set(target, types = new Map());
-    types.set(type, Math.max(0, (types.get(type) || 0) + by));
+    let live = types.get(type);
+    if (!live) types.set(type, live = new Map());
+    const phases = added ? (live.get(listener) || 0) | phase : (live.get(listener) || 0) & ~phase;
+    if (phases) live.set(listener, phases); else live.delete(listener);
   };
   EventTarget.prototype.addEventListener = function (type, listener, options) {
-    if (listener) note(this, String(type), 1);
+    if (listener) note(this, String(type), listener, options, true);
     return add.call(this, type, listener, options);
   };
   EventTarget.prototype.removeEventListener = function (type, listener, options) {
-    if (listener) note(this, String(type), -1);
+    if (listener) note(this, String(type), listener, options, false);
     return drop.call(this, type, listener, options);
   };
   const listens = (element, kinds) => {
     const types = heard.get(element);
     if (!types) return false;
     let live = 0, found = false;
-    for (const [type, count] of types) {
-      if (!count) continue;
+    for (const [type, each] of types) {
+      if (!each.size) continue;
       live++;
       if (kinds.has(type)) found = true;
     }
@@ -95,7 +99,7 @@
     for (let i = 0; i < list.length; i++) try { size += list[i].cssRules.length * 7; } catch (error) {}
     if (size === sheets) return opening;
     sheets = size;
-    const found = new Set();
+    const found = new Map(); // what is pointed at -> what of it, or beside it, then shows
     const visit = rules => {
       for (let i = 0; i < rules.length; i++) {
         const rule = rules[i];
@@ -103,23 +107,32 @@
           if (SHOWS.test(rule.style.cssText)) {
             for (const selector of rule.selectorText.split(',')) {
               const at = selector.indexOf(':hover');
-              if (at < 0 || !/^:hover[^\s>+~]*[\s>+~]+\S/.test(selector.slice(at))) continue;
-              found.add(selector.slice(0, at).trim().replace(/[\s>+~]$/, '$&*') || '*');
+              const rest = at < 0 ? null : /^:hover[^\s>+~]*([\s>+~]+\S.*)/.exec(selector.slice(at));
+              if (!rest) continue;
+              const head = selector.slice(0, at).trim().replace(/[\s>+~]$/, '$&*') || '*';
+              if (head !== '*') found.set(head, [...found.get(head) || [], rest[1].replace(/::?(?:before|after)\b.*/, '').trim()]);
             }
           }
         } else if (rule.cssRules) visit(rule.cssRules);
       }
     };
     for (let i = 0; i < list.length; i++) try { visit(list[i].cssRules); } catch (error) {} // another site's
-    found.delete('*');
     return opening = [...found];
   };
   const opensOnHover = () => {
     const found = new Set();
-    for (const selector of openers()) {
-      try { for (const element of document.querySelectorAll(selector)) found.add(element); } catch (error) {}
+    for (const [selector, rests] of openers()) {
+      try {
+        for (const element of document.querySelectorAll(selector)) if (!found.has(element) && rests.some(rest => opens(element, rest))) found.add(element);
+      } catch (error) {}
     }
     return found;
+  };
+  // the address of a heading, which says nothing new, is not worth to be pointed at
+  const opens = (element, rest) => {
+    if (/^[+~]/.test(rest)) return !!element.nextElementSibling;
+    for (const part of element.querySelectorAll(`:scope ${rest}`)) if (!/^#./.test(attribute(part, 'href') || '')) return true;
+    return false;
   };
 
   // -- roles -----------------------------------------------------------------------------------------------------------
@@ -165,6 +178,12 @@
 
   const tagOf = element => element.localName;
   const attribute = (element, name) => element.getAttribute(name);
+  // a place on the page itself as it is written, any other address whole
+  const addressOf = link => {
+    const written = (attribute(link, 'href') || '').trim(), whole = link.href;
+    if (written.startsWith('#') && document.baseURI.split('#')[0] === location.href.split('#')[0]) return written;
+    return String(typeof whole === 'string' ? whole : whole && whole.baseVal || '');
+  };
   const fold = text => text.replace(/[\u200b\u2060\ufeff\u00ad\ue000-\uf8ff]/g, "").replace(/\s+/g, ' ').trim();
   const focusable = element => {
     const index = attribute(element, 'tabindex');
@@ -503,6 +522,22 @@
     }
     return !moves && (box.right + scrollX <= 0 || box.bottom + scrollY <= 0);
   };
+  // whether it lies outside of a box that shows only its inside, where that cannot be scrolled to
+  const cutOff = (element, style, clip) => {
+    if (!clip || style.position === 'fixed') return false;
+    let box = element.getBoundingClientRect();
+    for (let at = clip; at; at = at.up) {
+      if (at.node === document.body || at.node === document.documentElement) break;
+      if (style.position === 'absolute' && !at.fixed) continue; // it belongs to another box
+      const outer = at.node.getBoundingClientRect();
+      if (outer.width < 2 || outer.height < 2) return true;
+      const left = outer.left - at.node.scrollLeft, top = outer.top - at.node.scrollTop;
+      if (box.right <= left || box.bottom <= top) return true;
+      if (box.left >= left + at.node.scrollWidth || box.top >= top + at.node.scrollHeight) return true;
+      box = outer; // into which it can be scrolled
+    }
+    return false;
+  };
   // points at the edges of a box, of which a strip may be left free
   const edges = box => {
     const x = (box.left + box.right) / 2, y = (box.top + box.bottom) / 2;
@@ -801,12 +836,13 @@
         || (hand && !above.hand && !above.control) || (tag === 'canvas' && handles) || tag === 'label' && labelOnly(node));
       if (tag === 'label' && !isControl && node.control && !labelOnly(node)) wants = false; // its control is offered
       if ((above.control || above.label) && !isControl && !handles && !editable && !tabs) wants = false;
-      if (wants && !TICKS.has(role) && !FIELDS.has(role) && unreachable(node, style)) wants = false;
+      if (wants && !TICKS.has(role) && !FIELDS.has(role) && (unreachable(node, style) || cutOff(node, style, above.clip))) wants = false;
       const below = {
         hand: hand && (above.hand || wants || page || tag === 'label'), control: above.control || (isControl && !FIELDS.has(role)),
         muted: muted && !wants, inert, invisible,
         veiled: style.webkitTextSecurity !== undefined && style.webkitTextSecurity !== 'none',
         label: above.label || (tag === 'label' && !!node.control && !labelOnly(node)), hover: above.hover || hoverable,
+        clip: style.overflowX === 'visible' && style.overflowY === 'visible' ? above.clip : {node, up: above.clip, fixed: style.position !== 'static'},
       };
       const out = {r: role === 'none' ? 'generic' : tag === 'svg' && role === 'img' && !sketch ? 'group' : role};
       let children = [];
@@ -860,7 +896,7 @@
       if (offered && !out.n && (FIELDS.has(role) || TICKS.has(role))) { const hint = fieldHint(node); if (hint) out.hint = hint; }
       if (offered && hoverable && !isControl && !handles && !hand && !tabs) (out.s = out.s || {}).hover = 1;
       if (offered && draggable) (out.s = out.s || {}).draggable = 1;
-      if ((tag === 'a' || tag === 'area') && node.hasAttribute('href')) out.u = String(typeof node.href === 'string' ? node.href : node.href && node.href.baseVal || '');
+      if ((tag === 'a' || tag === 'area') && node.hasAttribute('href')) out.u = addressOf(node);
       if (!offered && !isControl && children.length && drawn) return null; // its text draws a picture
       if (role === 'heading') out.l = Number(attribute(node, 'aria-level') || (/^h([1-6])$/.exec(tag) || [0, 0])[1]);
       if (sketch && !out.n && !offered) return null;
