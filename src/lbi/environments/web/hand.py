@@ -18,7 +18,7 @@ from lbi.observations.parse import TICKS, Element
 
 ELEMENT_MS = 4000  # in which an element must become ready for an action
 TYPED_BY_KEYS = 200  # characters; a longer text is put into a field at once, but for its last character
-_BUTTONS = {"right": "right"}
+_BUTTONS: dict[str, Any] = {"right": "right"}
 _CHOOSE = """
 (list, [labels, exactly]) => {
   const fold = text => text.replace(/\\s+/g, ' ').trim();
@@ -76,6 +76,11 @@ class Hand:
             await handle.hover(timeout=ELEMENT_MS, position=at)
             handle, at = await self._aimed(element)
             at.pop("changes", None)
+        drawn = at.pop("drawn", None)
+        if drawn is not None and self._key(element).startswith("0:") and how in ("", "double", "right"):
+            clicks = 2 if how == "double" else 1
+            await self._page.mouse.click(*drawn, button=_BUTTONS.get(how, "left"), click_count=clicks)
+            return
         modifiers: Any = [how] if how in ("Shift", "Control", "Alt", "Meta") else None
         button: Any = _BUTTONS.get(how, "left")
         options: dict[str, Any] = {"timeout": ELEMENT_MS, "no_wait_after": True, "position": at, "modifiers": modifiers}
@@ -167,8 +172,8 @@ class Hand:
     async def drag(self, element: Element, onto: Element) -> None:
         """Press on one element, move onto the other in two steps, as pages need it, and let go."""
         first, at = await self._aimed(element)
-        at.pop("changes", None)
-        await first.hover(timeout=ELEMENT_MS, position=at)
+        position: Any = {"x": at["x"], "y": at["y"]}
+        await first.hover(timeout=ELEMENT_MS, position=position)
         await self._page.mouse.down()
         try:
             second = await self._handle(onto, "place")
@@ -200,8 +205,8 @@ class Hand:
 
     async def _hover(self, element: Element) -> None:
         handle, at = await self._aimed(element)
-        at.pop("changes", None)
-        await handle.hover(timeout=ELEMENT_MS, position=at)
+        position: Any = {"x": at["x"], "y": at["y"]}
+        await handle.hover(timeout=ELEMENT_MS, position=position)
 
     async def _focus(self, element: Element) -> None:
         handle = await self._handle(element, "element")
