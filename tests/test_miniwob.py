@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lbi.benchmarks.miniwob import instructions, solver
+from lbi.benchmarks.miniwob import documents, instructions, solver
 from lbi.benchmarks.miniwob.environment import MiniwobEnvironments
 from lbi.benchmarks.miniwob.site import begun, pages_folder
 from lbi.benchmarks.miniwob.solutions import SOLUTIONS
@@ -197,3 +197,17 @@ async def run(tasks: list[Task], work: object) -> None:
 
 def test_solutions_are_of_tasks_that_there_are() -> None:
     assert SOLUTIONS.keys() <= instructions().keys()
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+async def test_a_run_may_look_at_it_before_there_is_a_task(pages: Path) -> None:
+    environments = MiniwobEnvironments(str(pages), False, lambda image: "")
+    environment = await environments.open()
+    try:
+        observation = await environment.reset(Task(instruction="", environment="miniwob"))
+        assert "miniwob" in observation.text
+        (source,) = await documents(environments)
+        assert "seed=1000" in source.text, "what is learnt on is none of what is measured"
+    finally:
+        await environments.close()
