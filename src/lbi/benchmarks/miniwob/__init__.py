@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ACTIONS", "config", "create", "documents", "load", "solver"]
 
+PRACTICE = 1000  # seed of the problems that agents may learn on
 CHECK = Check(grader="miniwob")
 
 
@@ -40,7 +41,7 @@ def load(selection: str = "", checkout: str = "") -> Benchmark:
 
 
 def config(selection: str, checkout: str) -> Json:
-    """What is measured is the agent alone: there are no documents to learn from."""
+    """What is measured is the agent alone; set ``synthesis.rollouts`` and arms to learn from other problems before."""
     arms = [{"name": "baseline", "agent": "react"}]
     return {"environment": "miniwob", "synthesis": {"rollouts": 1}, "evaluation": {"arms": arms}}
 
@@ -53,7 +54,12 @@ def create(config: Config, save_image: Callable[[bytes], str]) -> MiniwobEnviron
 
 
 async def documents(environments: MiniwobEnvironments) -> tuple[DocumentSource, ...]:
-    return ()
+    """Where each page is, with a seed that is none of those that are measured with."""
+    sections = [
+        f"# {name}\n\nOpen /miniwob/{name}.html?seed={PRACTICE}. Do what its first line asks for."
+        for name in instructions()
+    ]
+    return (DocumentSource(title="MiniWoB++", text="\n\n".join(sections), format="markdown"),)
 
 
 def solver(task: Task) -> Agent | None:

@@ -13,6 +13,11 @@ from lbi.observations.parse import Element, Page, parse_observation
 from lbi.protocols import Decision
 from lbi.records import Observation, Step, Task
 
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+NO_NAMES = ("Give", "Forward", "Send", "Look", "Find", "Will", "Open", "Please")
 #: yields actions, and is sent the page that each led to
 Acts = Generator[str, Page, None]
 Solution = Callable[[str, Page], Acts]
@@ -388,6 +393,72 @@ def search(task: str, page: Page) -> Acts:
     yield click(results[number - 1])
 
 
+def style_text(task: str, page: Page) -> Acts:
+    """Give everything the style underlined. The editor notices what is marked a moment later."""
+    if "everything" not in task:
+        raise LookupError("only the whole text is given a style here")
+    page = yield click(of_role(page, "textbox")[0])
+    page = yield f'press({of_role(page, "textbox")[0].ref}, "Control+A")'
+    page = yield "wait()"
+    styles = {"underlined": "ql underline", "bold": "ql bold", "italics": "ql italic"}
+    page = yield click(named(page, next(styles[word] for word in styles if word in task), "button"))
+    yield submit(page)
+
+
+def log_in_popup(task: str, page: Page) -> Acts:
+    """As ``log_in``; a window may lie over the page, and is closed."""
+    for box, word in zip(("Username", "Password"), quoted(task), strict=True):
+        for _ in range(4):
+            page = yield fill(named(page, box, "textbox"), word)
+            cancel = [each for each in of_role(page, "button") if each.name == "Cancel"]
+            if not cancel:
+                break
+            page = yield click(cancel[0])
+    yield click(of_role(page, "button")[0])
+
+
+def choose_date(task: str, page: Page) -> Acts:
+    month, day, year = (int(part) for part in re.findall(r"(\d+)/(\d+)/(\d+)", task)[0])
+    page = yield click(of_role(page, "textbox")[0])
+    page = yield "wait()"
+    for _ in range(12):
+        shown = re.findall(rf"({'|'.join(MONTHS)}) (\d{{4}})", text_of(page))[0]
+        away = (year - int(shown[1])) * 12 + month - 1 - MONTHS.index(shown[0])
+        if not away:
+            break
+        page = yield click(named(page, "Next" if away > 0 else "Prev"))
+        page = yield "wait()"
+    page = yield click(named(page, str(day), "link"))
+    page = yield "wait()"
+    yield submit(page)
+
+
+def drag_item(task: str, page: Page) -> Acts:
+    """Drag Theodosia to the 3rd position. / ... down by one position."""
+    items = of_role(page, "listitem")
+    name = re.findall(r"Drag ([\w-]+) ", task)[0]
+    at = next(place for place, item in enumerate(items) if item.name == name)
+    place = re.findall(r"the (\d)\w\w position", task)
+    to = int(place[0]) - 1 if place else at + (1 if "down" in task else -1)
+    yield f"drag({items[at].ref}, {items[to].ref})"
+
+
+def mail_in_words(task: str, page: Page) -> Acts:
+    """The same as ``mail``, said in other words."""
+    said = re.findall(r"(?:by|from|that) ([A-Z][\w-]+)|([A-Z][\w-]+)(?:'s| wrote| sent)", task)
+    sender = next(name for pair in said for name in pair if name and any(e.name == name for e in page.elements))
+    thread = named(page, sender, "generic")
+    if "delete" in task.casefold():
+        yield click(next(e for e in page.elements if e.line > thread.line and e.name == "trash"))
+        return
+    others = [word for word in re.findall(r"[A-Z][\w-]+", task) if word not in (sender, *NO_NAMES)]
+    reader = others[-1]
+    page = yield click(thread)
+    page = yield click(next(e for e in page.elements if e.name.casefold() == "forward"))
+    page = yield fill(of_role(page, "textbox")[0], reader)
+    yield click(next(e for e in page.elements if "send" in e.name.casefold()))
+
+
 # more than one page
 
 
@@ -600,5 +671,10 @@ SOLUTIONS: dict[str, Solution] = {
     "terminal": delete_file,
     **dict.fromkeys(("use-slider", "use-slider-2"), slide),
     "drag-sort-numbers": drag_sorted,
+    "drag-items": drag_item,
+    "text-editor": style_text,
+    "login-user-popup": log_in_popup,
+    **dict.fromkeys(("choose-date", "choose-date-easy", "choose-date-medium", "choose-date-nodelay"), choose_date),
+    **dict.fromkeys(("email-inbox-forward-nl", "email-inbox-forward-nl-turk", "email-inbox-nl-turk"), mail_in_words),
     "drag-box": drag_into,
 }

@@ -87,7 +87,10 @@ def create(config: Config, save_image: Callable[[bytes], str]) -> WebArenaEnviro
 
 
 async def documents(environments: WebArenaEnvironments) -> tuple[DocumentSource, ...]:
-    return ()
+    """A line, as a run has to read something; the sites' own manuals are named in a config."""
+    return (
+        DocumentSource(title="WebArena", text="# Start page\n\nRead the start page of the site.", format="markdown"),
+    )
 
 
 async def check(tasks: Sequence[Task], checkout: str) -> list[CheckedTask]:

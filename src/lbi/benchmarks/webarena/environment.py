@@ -70,6 +70,18 @@ class WebArenaEnvironments:
         self._opened.append(opened)
         return opened
 
+    def sites_of(self, grader: str) -> tuple[str, ...]:
+        """The sites of a task; where a run only looks whether the environment comes up, the first that there is."""
+        if grader in self.tasks:
+            return tuple(self.tasks[grader]["sites"])
+        return tuple(self.sites.of(list(Sites.model_fields)))[:1]
+
+    def start_of(self, grader: str) -> str:
+        """The address at which a task begins; "" where it is none of ours."""
+        raw = self.tasks.get(grader, {})
+        starts = raw.get("start_urls") or raw.get("start_url", "").split(" |AND| ")
+        return filled_in(starts[0], self.sites.addresses)
+
     async def close(self) -> None:
         await asyncio.gather(*(opened.close() for opened in self._opened))
         self._opened.clear()
@@ -88,17 +100,16 @@ class WebArenaEnvironment:
         self._web: WebEnvironment | None = None
 
     async def reset(self, task: Task) -> Observation:
-        raw = self._raw(task)
-        names = tuple(raw["sites"])
+        grader = task.check.grader if task.check else ""
+        names = self._environments.sites_of(grader)
         for site in self._environments.sites.of(names).values():
             await asyncio.to_thread(_put_back, site)
         if names not in self._by_sites:
             self._by_sites[names] = await self._environments.of(names, self._recorder).open()
         self._web = self._by_sites[names]
-        address = self._environments.sites.addresses
-        start = filled_in((raw.get("start_urls") or raw["start_url"].split(" |AND| "))[0], address)
         self._recorder.begin()
-        return await self._web.reset(task.model_copy(update={"start_url": start}))
+        start = self._environments.start_of(grader)
+        return await self._web.reset(task.model_copy(update={"start_url": start}) if start else task)
 
     async def step(self, action: str) -> Outcome:
         return await self._open_web().step(action)

@@ -20,7 +20,7 @@ from lbi.storage.secrets import MASK, mask
 
 ELEMENT_MS = 4000  # in which an element must become ready for an action
 TYPED_BY_KEYS = 200  # characters; a longer text is put into a field at once, but for its last character
-_BUTTONS = {"right": "right"}
+_BUTTONS: dict[str, Any] = {"right": "right"}
 _CHOOSE = """
 (list, [labels, exactly]) => {
   const fold = text => text.replace(/\\s+/g, ' ').trim();
@@ -84,16 +84,16 @@ class Hand:
             await self._press_point(handle, _point(how))
             return
         handle, at = await self._aimed(element)
-        force = at.pop("force", False)
-        if at.pop("changes", False):
-            await handle.hover(timeout=ELEMENT_MS, position=at)
+        if at.get("changes"):
+            await handle.hover(timeout=ELEMENT_MS, position=_place(at))
             handle, at = await self._aimed(element)
-            at.pop("changes", None)
-            at.pop("force", None)
-        modifiers: Any = [how] if how in ("Shift", "Control", "Alt", "Meta") else None
         button: Any = _BUTTONS.get(how, "left")
-        options: dict[str, Any] = {"timeout": ELEMENT_MS, "no_wait_after": True, "position": at, "modifiers": modifiers}
-        options["force"] = force
+        if "drawn" in at and self._key(element).startswith("0:") and how in ("", "double", "right"):
+            await self._page.mouse.click(*at["drawn"], button=button, click_count=2 if how == "double" else 1)
+            return
+        modifiers: Any = [how] if how in ("Shift", "Control", "Alt", "Meta") else None
+        options: dict[str, Any] = {"timeout": ELEMENT_MS, "no_wait_after": True, "modifiers": modifiers}
+        options |= {"force": bool(at.get("force")), "position": _place(at)}
         if how == "double":
             await handle.dblclick(**options)
         else:
@@ -194,8 +194,7 @@ class Hand:
     async def drag(self, element: Element, onto: Element) -> None:
         """Press on one element, move onto the other in two steps, as pages need it, and let go."""
         first, at = await self._aimed(element)
-        at.pop("changes", None)
-        await first.hover(timeout=ELEMENT_MS, force=at.pop("force", False), position=at)
+        await first.hover(timeout=ELEMENT_MS, force=bool(at.get("force")), position=_place(at))
         await self._page.mouse.down()
         try:
             second = await self._handle(onto, "place")
@@ -244,8 +243,7 @@ class Hand:
 
     async def _hover(self, element: Element) -> None:
         handle, at = await self._aimed(element)
-        at.pop("changes", None)
-        await handle.hover(timeout=ELEMENT_MS, force=at.pop("force", False), position=at)
+        await handle.hover(timeout=ELEMENT_MS, force=bool(at.get("force")), position=_place(at))
 
     async def _focus(self, element: Element) -> None:
         handle = await self._handle(element, "element")
@@ -281,6 +279,10 @@ class Hand:
         if element.ref not in self._refs:
             raise Gone(f"{_named(element)} is gone from the page")
         return self._refs[element.ref]
+
+
+def _place(at: Mapping[str, Any]) -> Any:
+    return {"x": at["x"], "y": at["y"]}
 
 
 def _point(text: str) -> dict[str, int]:

@@ -309,7 +309,7 @@
     }
     for (const name of ['data-testid', 'data-test', 'data-action', 'data-command', 'data-qa', 'data-cy', 'id']) {
       const value = attribute(element, name);
-      if (value && value.length < 40 && /^[a-z][a-z_-]*$/i.test(value)) return fold(value.replace(/[-_]+/g, ' ').replace(/([a-z])([A-Z])/g, '$1 $2'));
+      if (value && value.length < 40 && /^[a-z][a-z_-]+$/i.test(value)) return fold(value.replace(/[-_]+/g, ' ').replace(/([a-z])([A-Z])/g, '$1 $2'));
     }
     const label = /\b(?:btn|button|icon|action)[-_]{1,2}([a-z][a-z-]{2,20})\b|\b([a-z]{3,20})[-_](?:btn|button|icon)\b/i.exec(attribute(element, 'class') || '');
     if (!label) return '';
@@ -859,7 +859,7 @@
       }
       if (tag === 'text' && node.namespaceURI === SVG) children = [' ', ...children, ' ']; // apart from its neighbours
       if (children.every(child => typeof child === 'string' && !/\S/.test(child))) children = children.length && INLINE.test(style.display) ? [' '] : [];
-      const block = !INLINE.test(style.display);
+      const block = !INLINE.test(style.display) && (node.namespaceURI !== SVG || tag === 'svg');
       if (block) out.b = 1;
       out.c = children;
       if (children.length > 1) tellApart(children);
@@ -1102,7 +1102,9 @@
     const style = getComputedStyle(target);
     const spot = {x: x - box.left - (parseFloat(style.borderLeftWidth) || 0), y: y - box.top - (parseFloat(style.borderTopWidth) || 0)};
     // a picture drawn by the style sheet may be another one under the pointer, and has no size until that has come
-    return style.content.includes('url(') ? {...spot, changes: true} : spot;
+    if (style.content.includes('url(')) return {...spot, changes: true};
+    // the box of a shape is another one for the browser's debugger, which counts the line around it
+    return target.namespaceURI === SVG && tagOf(target) !== 'svg' ? {...spot, drawn: [x, y]} : spot;
   };
   const KEYED = ['onKeyDown', 'onKeyUp', 'onKeyPress'];
   // what filling a field has to mind

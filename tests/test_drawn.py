@@ -1,0 +1,184 @@
+"""What a page shows without words: drawings, swatches, small pictures, and boxes that scroll, in a real browser."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import pytest_asyncio
+
+from lbi.environments.web.environment import WebEnvironment, WebEnvironments
+from lbi.observations.parse import Page, parse_observation
+from lbi.observations.render import render
+from lbi.observations.tree import Node
+from lbi.records import Task
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+
+SAY = "document.querySelector('#said').textContent"
+DOT = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+PAGES = {
+    "/chart": f"""<title>Chart</title><p id="said">nothing</p><svg width="300" height="120" role="img">
+      <defs><text>not shown</text></defs><text x="5" y="115">Mon</text><text x="60" y="115">Tue</text>
+      <rect x="5" y="20" width="30" height="80" fill="red" onclick="{SAY} = 'Monday'"></rect>
+      <rect x="60" y="50" width="30" height="50" fill="#123456" onclick="{SAY} = 'Tuesday'">
+        <title>Tuesday: 5</title></rect>
+      <circle id="c" cx="150" cy="50" r="20" fill="none" stroke="blue" stroke-width="6"></circle>
+      <a href="/other"><text x="200" y="50">More</text></a>
+      <path id="curve" d="M 200 100 C 220 60 260 60 290 100" fill="none" stroke="green" stroke-width="5"></path></svg>
+      <script>c.addEventListener('click', () => {{ {SAY} = 'ring'; }});
+      curve.addEventListener('click', () => {{ {SAY} = 'curve'; }});</script>""",
+    "/icon": """<title>Icon</title><button aria-label="Save">
+      <svg width="16" height="16"><path d="M0 0h9v9z"></path></svg>
+      </button><p>Text <svg width="16" height="16"><path d="M0 0h9v9z"></path></svg></p>""",
+    "/swatches": f"""<title>Swatches</title><p id="said">nothing</p><style>div {{ width: 30px; height: 30px; }}</style>
+      <div style="background-color: red" onclick="{SAY} = 'one'"></div>
+      <div style="background: #123456" onclick="{SAY} = 'two'"></div>
+      <div id="wall" style="background-color: rgb(255, 255, 255)" onclick="{SAY} = 'three'"></div>""",
+    "/pictures": f"""<title>Pictures</title><p id="said">nothing</p>
+      <style>span, a {{ display: inline-block; width: 20px; height: 20px; }}
+      .x {{ background: url(/img/attach-file.png); }}</style>
+      <span class="trash" onclick="{SAY} = 'gone'"></span>
+      <span class="flex w-4 retweet" onclick="{SAY} = 'again'"></span>
+      <span class="x" onclick="{SAY} = 'attached'"></span>
+      <span onclick="{SAY} = 'starred'"><img src="/img/star.png" width="20" height="20"></span>
+      <label>Number <input value="1"></label>
+      <button class="ui-spinner-button ui-spinner-up">&nbsp;</button>
+      <button class="ui-spinner-button ui-spinner-down">&nbsp;</button>
+      <span class="sc-1a2b3c flex" onclick="{SAY} = 'nameless'"></span>""",
+    "/box": f"""<title>Box</title><p id="said">nothing</p>
+      <div style="height: 100px; overflow-y: scroll; position: relative">
+      <div style="height: 400px">top</div><button onclick="{SAY} = 'far below'">Below</button></div><p>after the box""",
+    "/changing": f"""<title>Changing</title><p id="said">nothing</p><style>
+      .more {{ content: url(/slow.gif?first); width: 20px; height: 20px; }}
+      .more:hover {{ content: url(/slow.gif); width: auto; min-width: 0; }}</style>
+      <div onclick="{SAY} = 'beside it'">
+        <span class="more" onclick="{SAY} = 'hit'; event.stopPropagation()"></span></div>""",
+    "/keys": """<title>Keys</title><label>Amount <input id="amount" value="7"></label>
+      <label>Code <input id="code"></label>
+      <script>amount.addEventListener('keydown', event => event.preventDefault());
+      code.addEventListener('keyup', () => { code.value = code.value.toUpperCase(); });</script>""",
+}
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        page = PAGES.get(self.path, "")
+        picture = self.path.startswith("/slow.gif")
+        if self.path == "/slow.gif":
+            time.sleep(0.3)  # the picture under the pointer is on its way
+        body = DOT if picture else page.encode()
+        self.send_response(200 if body else 404)
+        self.send_header("Content-Type", "image/gif" if picture else "text/html")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def environment(site: str) -> AsyncIterator[WebEnvironment]:
+    environments = WebEnvironments(base_url=site)
+    yield await environments.open()
+    await environments.close()
+
+
+async def opened(environment: WebEnvironment, path: str) -> Page:
+    observation = await environment.reset(Task(instruction="", environment="web", start_url=path))
+    return parse_observation(observation.text)
+
+
+async def said_after(environment: WebEnvironment, action: str) -> str:
+    outcome = await environment.step(action)
+    assert not outcome.observation.error, outcome.observation.error
+    return parse_observation(outcome.observation.text).texts[0]
+
+
+async def test_the_words_of_a_drawing_are_read_and_its_shapes_can_be_pressed(environment: WebEnvironment) -> None:
+    page = await opened(environment, "/chart")
+    assert any("Mon Tue" in text for text in page.texts)
+    assert "not shown" not in " ".join(page.texts)
+    assert [(e.role, e.name) for e in page.elements] == [
+        ("generic", "red rectangle"),
+        ("generic", "Tuesday: 5"),
+        ("generic", "blue circle"),
+        ("link", "More"),
+        ("generic", "curve"),
+    ]
+    assert await said_after(environment, 'click(generic "red rectangle")') == "Monday"
+    assert await said_after(environment, 'click(generic "Tuesday: 5")') == "Tuesday"
+
+
+async def test_a_ring_and_a_curve_are_pressed_on_their_line(environment: WebEnvironment) -> None:
+    await opened(environment, "/chart")
+    assert await said_after(environment, 'click(generic "blue circle")') == "ring"
+    assert await said_after(environment, 'click(generic "curve")') == "curve"
+
+
+async def test_a_picture_in_a_button_or_in_text_adds_nothing(environment: WebEnvironment) -> None:
+    page = await opened(environment, "/icon")
+    assert [(e.role, e.name) for e in page.elements] == [("button", "Save")]
+    assert page.texts == ("Text",)
+
+
+async def test_a_swatch_is_named_by_its_colour(environment: WebEnvironment) -> None:
+    page = await opened(environment, "/swatches")
+    assert [e.name for e in page.elements] == ["red", "#123456", "wall white"]
+    assert await said_after(environment, 'click(generic "#123456")') == "two"
+
+
+async def test_a_small_picture_is_named_by_what_its_author_called_it(environment: WebEnvironment) -> None:
+    page = await opened(environment, "/pictures")
+    names = [element.name for element in page.elements]
+    assert names == ["trash", "retweet", "attach file", "star", "Number", "spinner up", "spinner down", ""]
+    assert await said_after(environment, 'click(generic "star")') == "starred"
+
+
+async def test_what_lies_beyond_the_edge_of_a_box_that_scrolls_is_brought_in_and_pressed(
+    environment: WebEnvironment,
+) -> None:
+    await opened(environment, "/box")
+    assert await said_after(environment, 'click(button "Below")') == "far below"
+
+
+async def test_a_picture_that_changes_under_the_pointer_is_still_hit(environment: WebEnvironment) -> None:
+    page = await opened(environment, "/changing")
+    target = next(element for element in page.elements if element.name == "more")
+    assert await said_after(environment, f"click({target.ref})") == "hit"
+
+
+async def test_a_field_that_lets_no_key_through_says_so_and_keeps_its_value(environment: WebEnvironment) -> None:
+    await opened(environment, "/keys")
+    outcome = await environment.step('fill(textbox "Amount", "12")')
+    assert outcome.observation.error == 'textbox "Amount" lets no key through; its value is as before: "7"'
+    assert parse_observation(outcome.observation.text).find("textbox", "Amount").value == "7"  # type: ignore[union-attr]
+    taken = await environment.step('fill(textbox "Code", "ab")')
+    assert (taken.observation.error, parse_observation(taken.observation.text).elements[1].value) == ("", "AB")
+
+
+async def test_a_sentence_before_a_field_is_no_label_of_it() -> None:
+    tree = Node("document")
+    tree.children = [
+        Node("text", "Type the text below into the field and press Submit."),
+        Node("textbox", "", "1", hint="answer"),
+        Node("text", "City:"),
+        Node("textbox", "", "2"),
+    ]
+    text, _ = render(tree)
+    assert 'textbox "answer"' in text
+    assert "text: Type the text below" in text
+    assert 'textbox "City:"' in text
