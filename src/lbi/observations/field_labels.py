@@ -19,7 +19,7 @@ def label_fields(node: Node, inherited: str = "") -> None:
         before = _label(node.children[at - 1]) if at else inherited
         if child.role in TICKS and not child.name:
             after = _label(node.children[at + 1]) if at + 1 < len(node.children) else ""
-            child.name = after or before or child.hint
+            child.name = after or child.hint
         elif child.role in FIELDS and not child.name:
             child.name = before or child.hint
         if child.role not in FIELDS:
