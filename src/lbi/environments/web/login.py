@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from lbi.environments.web.application import Application, expand, secrets_of
 from lbi.errors import UserError
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
+
+
+@dataclass(frozen=True)
+class LeftByLogin:
+    """What a log-in leaves in the browser; every episode begins with it."""
+
+    state: dict[str, Any] = field(default_factory=dict)  # cookies, local storage, IndexedDB: Playwright's storage state
+    session: dict[str, dict[str, str]] = field(default_factory=dict)  # session storage by origin
+
+    @property
+    def stored(self) -> bool:
+        """Whether there is more than cookies in ``state``."""
+        return bool(self.state.get("origins"))
 
 
 class LogIn:
@@ -27,9 +44,35 @@ class LogIn:
         if login.form:
             self.url = login.form.url
             self.steps = tuple(expand(step, application) for step in login.form.steps)
+        self._managed = application.managed
         self.state: dict[str, Any] | None = None
         if login.storage_state:
             self.state = _read_state(Path(application.folder, expand(login.storage_state, application)))
+
+    def left_at(self, site: str) -> LeftByLogin:
+        """What the file of ``login.storage_state`` leaves at the address ``site``.
+
+        A server of our own has another port in every run, so what the file has of any port of this machine is its.
+        """
+        if self.state is None:
+            return LeftByLogin()
+        host = urlsplit(site).hostname or ""
+        moves = self._managed and host in LOOPBACK
+        origins = [
+            {**origin, "origin": site} if moves and urlsplit(origin["origin"]).hostname in LOOPBACK else origin
+            for origin in self.state.get("origins", [])
+        ]
+        cookies = [
+            {**cookie, "domain": host} if moves and cookie.get("domain") in LOOPBACK else cookie
+            for cookie in self.state["cookies"]
+        ]
+        session = {
+            origin["origin"]: {item["name"]: item["value"] for item in origin["sessionStorage"]}
+            for origin in origins
+            if origin.get("sessionStorage")
+        }
+        kept = [{key: value for key, value in origin.items() if key != "sessionStorage"} for origin in origins]
+        return LeftByLogin({"cookies": cookies, "origins": kept}, session)
 
     def mask(self, text: str) -> str:
         """``text`` without any secret in it."""

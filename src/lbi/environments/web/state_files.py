@@ -13,12 +13,17 @@ Stamps = dict[str, tuple[int, int]]
 _DATABASE_ENDINGS = ("-wal", "-shm", "-journal")
 
 
+def database_files(database: str) -> set[str]:
+    """The paths of an SQLite file and of those that it keeps beside it; none without a name."""
+    return {f"{database}{ending}" for ending in _DATABASE_ENDINGS} | {database} if database else set()
+
+
 def copy_state(source: Path, target: Path, database: str) -> None:
     """Copy a state folder; its ``database`` by way of SQLite, as a server may be writing to it."""
-    database_files = {f"{database}{ending}" for ending in _DATABASE_ENDINGS} | {database}
+    skipped = database_files(database)
 
     def skip(folder: str, names: list[str]) -> set[str]:
-        return {name for name in names if os.path.relpath(os.path.join(folder, name), source) in database_files}
+        return {name for name in names if os.path.relpath(os.path.join(folder, name), source) in skipped}
 
     shutil.copytree(source, target, ignore=skip if database else None, symlinks=True)
     if database:
@@ -27,7 +32,7 @@ def copy_state(source: Path, target: Path, database: str) -> None:
 
 def stamps_of(root: Path, database: str) -> Stamps:
     """Every file but the database: {relative path: (mtime in ns, size)}."""
-    skipped = {f"{database}{ending}" for ending in _DATABASE_ENDINGS} | {database}
+    skipped = database_files(database)
     stamps: Stamps = {}
     folders = [""]
     while folders:
