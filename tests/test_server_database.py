@@ -35,6 +35,11 @@ INSERT INTO item VALUES (1, 'a "first", with\ttab', 'never'), (2, 'second', NULL
 INSERT INTO part VALUES (1, 1);
 """
 STATE = State(ignore_tables=("log",), ignore_columns=("*.seen",))
+SERVE = """
+import http.server, sys
+address = (sys.argv[2], int(sys.argv[1]))
+http.server.ThreadingHTTPServer(address, http.server.SimpleHTTPRequestHandler).serve_forever()
+"""
 
 
 @dataclass
@@ -67,7 +72,7 @@ def _serving(command: list[str], ready: list[str], folder: Path, user: str) -> I
                 time.sleep(0.05)
             yield
         finally:
-            server.terminate()
+            server.kill()
             server.wait()
 
 
@@ -214,7 +219,9 @@ def test_copies_of_killed_processes_are_dropped(copy: ServerDatabase, running: R
 
 
 async def test_an_application_on_it_is_put_back_and_asked(running: Running, tmp_path: Path) -> None:
-    (tmp_path / "serve.py").write_text("import http.server, sys\nhttp.server.test(port=int(sys.argv[1]), bind=sys.argv[2])")
+    (tmp_path / "serve.py").write_text(
+        "import http.server, sys\nhttp.server.test(port=int(sys.argv[1]), bind=sys.argv[2])"
+    )
     file = tmp_path / "app.toml"
     file.write_text(f"""
 name = "shop"
@@ -276,7 +283,7 @@ def test_an_address_without_a_database_is_said() -> None:
 def test_a_server_that_is_not_there_is_said(tmp_path: Path) -> None:
     if not shutil.which("psql"):
         pytest.skip("no psql on this machine")
-    with pytest.raises(UserError, match="state.database_url: .*shop"):
+    with pytest.raises(UserError, match=r"state\.database_url: .*shop"):
         open_server_database(f"postgresql://x@127.0.0.1:{free_port()}/shop", STATE, tmp_path, own=True)
 
 

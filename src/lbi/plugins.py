@@ -28,6 +28,7 @@ FOLDERS = {
     "filters": "lbi.synthesis.filters",
     "readers": "lbi.documents.readers",
     "exporters": "lbi.export.exporters",
+    "suites": "lbi.benchmarks.suites",
     "benchmarks": "",  # ours are TOML files (lbi.evaluation.benchmark)
 }
 OURS = "learn-by-interact"
@@ -39,6 +40,7 @@ CALLED = {
     "filters": "filter",
     "readers": "document format",
     "exporters": "export format",
+    "suites": "suite of benchmarks",
     "benchmarks": "benchmark",
 }
 

@@ -163,6 +163,9 @@ Otel = Annotated[
     bool, typer.Option("--otel", help="Send traces and metrics to OTEL_EXPORTER_OTLP_ENDPOINT (extra: otel).")
 ]
 Repo = Annotated[Path | None, typer.Option("--repo", help="Folder of a repository to learn; needs no config file.")]
+Checkout = Annotated[
+    Path | None, typer.Option("--checkout", help="Where a suite lies of which SUITE:NAME is run.", show_default=False)
+]
 Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run a repository's commands without a sandbox.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
@@ -179,6 +182,7 @@ def run(
     set_: Set = None,
     repo: Repo = None,
     unsafe: Unsafe = False,
+    checkout: Checkout = None,
     dry_run: DryRun = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -193,7 +197,7 @@ def run(
     """
     from lbi.cli.run import OutputOptions, RunOptions, run
 
-    options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe)
+    options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe, checkout)
     return run(options, "", OutputOptions(dry_run, json, quiet, progress, join, otel))
 
 
@@ -209,6 +213,7 @@ def synthesize(
     set_: Set = None,
     repo: Repo = None,
     unsafe: Unsafe = False,
+    checkout: Checkout = None,
     dry_run: DryRun = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -219,7 +224,7 @@ def synthesize(
     """Learn only, and stop when the examples are made."""
     from lbi.cli.run import OutputOptions, RunOptions, run
 
-    options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe)
+    options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe, checkout)
     return run(options, "synthesis", OutputOptions(dry_run, json, quiet, progress, join, otel))
 
 
@@ -344,6 +349,7 @@ def check(
     what: Annotated[str, typer.Argument(help="browser, application, benchmark, config or all.")] = "all",
     name: Annotated[str, typer.Argument(help="Name or file of the application, benchmark or config.")] = "",
     task: Annotated[str, typer.Option(help="Only this task of the benchmark.")] = "",
+    checkout: Checkout = None,
     workers: Annotated[
         int, typer.Option("--workers", "-w", min=1, max=64, help="How many environments work at a time.")
     ] = 3,
@@ -357,7 +363,7 @@ def check(
     """
     from lbi.cli.check import check
 
-    return check(what, name, task, workers, json, quiet)
+    return check(what, name, task, workers, json, quiet, checkout)
 
 
 @_command

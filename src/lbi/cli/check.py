@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 import time
 from collections.abc import Awaitable, Iterator, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from rich.table import Table
 
 from lbi.cli import open_console
 from lbi.cli.instances import WAYS, check_instances
+from lbi.cli.options import suite_of, write_suite
 from lbi.cli.preflight import check_config
 from lbi.cli.shipped import find_config
 from lbi.cli.trials import Row, check_benchmark
@@ -36,9 +38,16 @@ PUT_BACK = (
 )
 
 
-def check(what: str, name: str, task: str, workers: int, as_json: bool, quiet: bool) -> int:
+def check(
+    what: str, name: str, task: str, workers: int, as_json: bool, quiet: bool, checkout: Path | None = None
+) -> int:
     """Print what was found; 1 if anything failed."""
-    rows = asyncio.run(_checked(what, name, task, workers, quiet or as_json))
+    with tempfile.TemporaryDirectory(prefix="lbi-check-") as folder:
+        if (found := suite_of(name)) and what in ("application", "benchmark", "config"):
+            config = write_suite(*found, checkout, Path(folder))
+            files = {"application": "application.toml", "benchmark": "tasks.toml", "config": config.name}
+            name = str(config.with_name(files[what]))
+        rows = asyncio.run(_checked(what, name, task, workers, quiet or as_json))
     if as_json:
         say(json.dumps(rows, indent=2, ensure_ascii=False))
     else:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lbi import plugins
 from lbi.cli.shipped import find_config
 from lbi.config import Config, anchor, load_config, parts_of, resolve
 from lbi.errors import UserError
@@ -31,6 +32,7 @@ class RunOptions:
     settings: list[str] | tuple[str, ...] = ()
     repo: Path | None = None
     unsafe: bool = False
+    checkout: Path | None = None
 
     @property
     def continues(self) -> bool:
@@ -49,10 +51,34 @@ def configured(options: RunOptions) -> tuple[Config, Path]:
         name = re.sub(r"[^\w.+ -]+", "-", options.repo.resolve().name).strip(".- ")[:60] or "repository"
         config = load_config(find_config(Path("repo")), {"name": name, **overrides})
         return config, options.out or Path("runs") / name
+    if found := suite_of(str(options.source or "")):
+        out = options.out or Path("runs") / "-".join(found)
+        file = write_suite(*found, options.checkout, out / "benchmark")
+        return load_config(file, overrides), out
+    if options.checkout is not None:
+        raise UserError("--checkout is the folder of a suite of benchmarks: lbi run SUITE:NAME --checkout FOLDER")
     file = _file(options.source)
     config = load_config(file, overrides)
     name = config.name if config.name != Config.model_fields["name"].default else file.stem
     return config, options.out or Path("runs") / name
+
+
+def suite_of(text: str) -> tuple[str, str] | None:
+    """("suite", "application") of SUITE:APPLICATION, where there is such a suite."""
+    suite, colon, name = text.partition(":")
+    known = {each.replace("_", "-"): each for each in plugins.names("suites")}
+    return (suite, name) if colon and suite in known else None
+
+
+def write_suite(suite: str, name: str, checkout: Path | None, folder: Path) -> Path:
+    """The files of one application of a suite; returns its config. Raises UserError."""
+    if checkout is None:
+        raise UserError(f"{suite}:{name} needs --checkout FOLDER, where the suite lies that you have fetched")
+    if not checkout.is_dir():
+        raise UserError(f"--checkout {checkout} is no folder")
+    loaded = plugins.load("suites", suite.replace("-", "_") if suite not in plugins.names("suites") else suite)
+    written: Path = loaded.write(name, checkout, folder)
+    return written
 
 
 def _file(source: Path | None) -> Path:

@@ -16,12 +16,12 @@ from lbi.environments.web.database import timeless
 from lbi.environments.web.environment import WebEnvironment
 from lbi.observations.normalise import normalise
 from lbi.observations.parse import Element, Page, parse_observation
-from lbi.protocols import Outcome
-from lbi.records import Observation, Task
+from lbi.records import Action, Observation, Task
 
 TIMES = 2  # that everything is changed and put back
-TRIES = 30  # actions to find one that changes the server's state
+TRIES = 40  # actions to find one that changes the server's state
 PAGES = 6  # that are tried
+PRESSES = 12  # on each
 PROBE = "lbi-probe"
 #: writes to every store that a page has
 CHANGE = f"""(async () => {{
@@ -76,6 +76,8 @@ STORED = """(async () => {
   return found;
 })()"""
 SKIPPED = ("cancel", "close", "back", "search", "log out", "logout", "sign out", "delete account")
+PRESSED = ("button", "checkbox", "switch", "menuitem")
+SENDS = re.compile(r"\b(?:save|create|add|submit|send|apply|confirm|ok|done|update|post|store)\b", re.IGNORECASE)
 LEADS_TO_FORMS = re.compile(r"\b(?:new|add|create|edit|write|post|publish|compose|settings|profile)\b", re.IGNORECASE)
 
 
@@ -143,46 +145,64 @@ async def _change_server(environment: WebEnvironment, before: dict[str, str]) ->
     """Fill forms and press buttons until the server's state is another: (parts that changed, the action)."""
     if not environment.digests():
         return [], ""
-    tries, pages, waiting = 0, 0, [""]
-    known = {""}
+    tries, pages, waiting = 0, 0, [environment.last.url or "/"]
+    known = set(waiting)
     while waiting and pages < PAGES and tries < TRIES:
-        address = waiting.pop(0)
+        here = waiting.pop(0)
         pages += 1
-        outcome = await environment.step(f'goto("{address}")') if address else None
-        page = parse_observation((outcome.observation if outcome else environment.last).text)
+        outcome = await environment.step(f'goto("{here}")')
+        page = parse_observation(outcome.observation.text)
         for element in page.elements:
-            if element.role == "link" and element.url.startswith("/") and element.url not in known:
+            if element.role == "link" and element.url.startswith(("/", "#")) and element.url not in known:
                 known.add(element.url)
                 waiting.insert(0 if LEADS_TO_FORMS.search(element.name) else len(waiting), element.url)
-        here = address or page.url or "/"
-        for number in range(len(_buttons(page))):
+        for button in _pressable(page)[:PRESSES]:
             tries += 1
             if tries > TRIES:
                 break
-            if number:  # the button before may have led elsewhere
-                await environment.step(f'goto("{here}")')
-            pressed = await _fill_and_press(environment, number)
-            now = environment.digests()
-            parts = [name for name, digest in now.items() if before.get(f"server's {name}") != digest]
-            if parts and pressed is not None:
-                done = pressed.action
-                return [f"server's {name}" for name in parts], f'{done.kind}({done.role} "{done.name}")'
+            for pressed in await _press(environment, button):
+                now = environment.digests()
+                parts = [name for name, digest in now.items() if before.get(f"server's {name}") != digest]
+                if parts:
+                    return [f"server's {name}" for name in parts], f'{pressed.kind}({pressed.role} "{pressed.name}")'
+            await environment.step(f'goto("{here}")')  # the button may have led elsewhere
     return [], ""
 
 
-async def _fill_and_press(environment: WebEnvironment, number: int) -> Outcome | None:
-    """Fill every text box of the page in front, and press its button of this number."""
+async def _press(environment: WebEnvironment, button: Element) -> list[Action]:
+    """Fill the text boxes of the page and press a button of it; where that opens a form, fill that and send it."""
+    before = await _fill(environment)
+    done = [(await environment.step(f"click({_written_target(button)})")).action]
+    after = await _fill(environment)
+    new = [each for each in _pressable(after) if SENDS.search(each.name) and not before.find(each.role, each.name)]
+    if new:
+        done.append((await environment.step(f"click({_written_target(new[0])})")).action)
+    return done
+
+
+async def _fill(environment: WebEnvironment) -> Page:
+    """Fill every empty text box of the page in front."""
     page = parse_observation(environment.last.text)
     for element in page.elements:
-        if element.role in ("textbox", "searchbox") and not element.value:
-            await environment.step(f'fill({element.ref}, "{PROBE}")')
-    buttons = _buttons(parse_observation(environment.last.text))
-    return await environment.step(f"click({buttons[number].ref})") if number < len(buttons) else None
+        if element.role == "textbox" and not element.value and not element.has("disabled"):
+            await environment.step(f'fill({_written_target(element)}, "{PROBE}")')
+    return parse_observation(environment.last.text)
 
 
-def _buttons(page: Page) -> list[Element]:
-    return [
+def _written_target(element: Element) -> str:
+    name = element.name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{element.role} "{name}"' + (f" #{element.nth}" if element.nth else "")
+
+
+def _pressable(page: Page) -> list[Element]:
+    """What may change something, the likeliest first."""
+    found = [
         element
         for element in page.elements
-        if element.role == "button" and not any(word in element.name.casefold() for word in SKIPPED)
+        if (
+            element.role in ("button", "checkbox", "switch", "menuitem") or (element.role == "link" and not element.url)
+        )
+        and not element.has("disabled")
+        and not any(word in element.name.casefold() for word in SKIPPED)
     ]
+    return sorted(found, key=lambda each: not (SENDS.search(each.name) or LEADS_TO_FORMS.search(each.name)))
