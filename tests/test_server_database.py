@@ -219,9 +219,7 @@ def test_copies_of_killed_processes_are_dropped(copy: ServerDatabase, running: R
 
 
 async def test_an_application_on_it_is_put_back_and_asked(running: Running, tmp_path: Path) -> None:
-    (tmp_path / "serve.py").write_text(
-        "import http.server, sys\nhttp.server.test(port=int(sys.argv[1]), bind=sys.argv[2])"
-    )
+    (tmp_path / "serve.py").write_text(SERVE)
     file = tmp_path / "app.toml"
     file.write_text(f"""
 name = "shop"

@@ -46,8 +46,11 @@ def check(
         if (found := suite_of(name)) and what in ("application", "benchmark", "config"):
             config = write_suite(*found, checkout, Path(folder))
             files = {"application": "application.toml", "benchmark": "tasks.toml", "config": config.name}
-            name = str(config.with_name(files[what]))
-        rows = asyncio.run(_checked(what, name, task, workers, quiet or as_json))
+            written = str(config.with_name(files[what]))
+            rows = asyncio.run(_checked(what, written, task, workers, quiet or as_json))
+            rows = [{**row, "what": row["what"].replace(written, name)} for row in rows]
+        else:
+            rows = asyncio.run(_checked(what, name, task, workers, quiet or as_json))
     if as_json:
         say(json.dumps(rows, indent=2, ensure_ascii=False))
     else:

@@ -73,7 +73,9 @@ def run(options: RunOptions, only: Only, output: OutputOptions) -> int:
     if output.as_json:
         say(json.dumps(result, indent=2, ensure_ascii=False))
     else:
-        print_result(open_console(), result, str(options.source or DEFAULT))
+        written = out / "benchmark" / "lbi.toml"  # of an application of a suite
+        source = written if options.checkout is not None and written.is_file() else options.source or DEFAULT
+        print_result(open_console(), result, str(source))
     return 0
 
 

@@ -18,6 +18,7 @@ from lbi.rollouts.loop import in_parallel
 
 Row = dict[str, Any]  # what, passed, found; of a benchmark's task also task, gold and nothing
 NOTHING = ('finish("")',)
+NO_GOLD = "the task has no gold solution, so only doing nothing was tried"
 Trial = tuple[Task, str]  # "gold" or "nothing"
 
 
@@ -67,7 +68,7 @@ def _chosen(tasks: list[Task], only: str, name: str) -> list[Task]:
 async def _tried(environment: Environment, task: Task, how: str) -> tuple[float | None, str]:
     """The score, None where there is none, and why."""
     if how == "gold" and not task.gold:
-        return None, "the task has no gold solution"
+        return None, NO_GOLD
     await environment.reset(task)
     for action in task.gold if how == "gold" else NOTHING:
         outcome = await environment.step(action)
@@ -83,15 +84,16 @@ async def _tried(environment: Environment, task: Task, how: str) -> tuple[float 
 
 def _row(benchmark: str, task: Task, gold: tuple[float | None, str], nothing: tuple[float | None, str]) -> Row:
     problems = []
-    if gold[0] != 1:
+    if task.gold and gold[0] != 1:
         problems.append(f"gold: {gold[1]}")
     if nothing[0] != 0:
         problems.append("nothing: " + (nothing[1] if nothing[0] is None else "scores without an action"))
+    notes = [] if task.gold else [f"note: {NO_GOLD}"]
     return {
         "what": f"{benchmark}: {task.name}",
         "task": task.name,
         "passed": not problems,
         "gold": gold[0],
         "nothing": nothing[0],
-        "found": "; ".join(problems),
+        "found": "; ".join(problems + notes),
     }
