@@ -73,7 +73,7 @@ function draw() {
     onchange="plants[${i}].watered = this.checked; push()"> ${plant.name} watered</label></li>`).join('');
   app.innerHTML = location.hash === '#/new'
     ? '<h1>New plant</h1><label>Name <input id=name></label><button onclick="add()">Save plant</button>'
-    : `<h1>Plants</h1><ul>${list}</ul><a href="#/new">New plant</a>`;
+    : `<h1>Plants</h1><ul>${list}</ul><button onclick="location.hash = '#/new'">New plant</button>`;
 }
 function add() {
   plants.push({name: document.getElementById('name').value, watered: false});
@@ -98,6 +98,7 @@ VERIFIERS = {
     "task_crash": ASKED + "    return plants['Palm'], 'there is a palm'\n",
     "task_odd": "def verify(server_url):\n    return 'yes'\n",
     "task_import": "import nowhere\n",
+    "task_quits": "import sys\n\ndef verify(server_url):\n    sys.exit(1)\n",
 }
 TASKS = [
     ("task_e1", "easy", "Water the Fern."),
@@ -106,7 +107,7 @@ TASKS = [
 GOLD = {
     "task_e1": ['click(checkbox "Fern watered")', 'finish("")'],
     "task_m1": [
-        'click(link "New plant")',
+        'click(button "New plant")',
         'fill(textbox "Name", "Moss")',
         'click(button "Save plant")',
         'click(checkbox "Moss watered")',
@@ -116,8 +117,8 @@ GOLD = {
 MANUAL = {
     "plants/index.md": "# Plants\n\nHow to look after them.\n\n"
     "- [Watering](care/watering.md#when)\n- [Adding](care/adding.md)\n- [Gone](gone.md)\n",
-    "plants/care/watering.md": '# Watering\n\nThe page "Plants" lists all plants. To say that one is watered, tick it.\n',
-    "plants/care/adding.md": '# Adding\n\nTo add something, choose "New plant", enter its name and press "Save plant".\n',
+    "plants/care/watering.md": '# Watering\n\n"Plants" lists all plants. To say that one is watered, tick it.\n',
+    "plants/care/adding.md": '# Adding\n\nTo add one, press "New plant", enter its name and press "Save plant".\n',
 }
 
 

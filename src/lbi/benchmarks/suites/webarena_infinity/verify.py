@@ -4,6 +4,7 @@ A verifier that crashes, says neither yes nor no, or is asked before the site ha
 loads the standard library only, as the application's own interpreter runs it.
 """
 
+import atexit
 import http.client
 import importlib.util
 import os
@@ -25,28 +26,36 @@ def has_state(address: str) -> bool:
         connection.close()
 
 
-def main() -> int:
+def cannot_tell() -> None:
+    """The end that is left where nothing else was said: an error of any kind, whose traceback is written by then."""
+    ended(CANNOT_TELL)
+
+
+def ended(code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def main() -> None:
     folder, file, address = sys.argv[1:]
     sys.path.insert(0, folder)
-    try:
-        spec = importlib.util.spec_from_file_location("verifier", os.path.join(folder, file))
-        if spec is None or spec.loader is None:
-            raise ImportError(file)
-        verifier = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(verifier)
-        if not has_state(address):
-            print("the site has no state")
-            return CANNOT_TELL
-        verdict = verifier.verify(address)
-    except BaseException as error:  # noqa: BLE001 - whatever a verifier raises is its own failure
-        print(f"the verifier {file} crashed: {type(error).__name__}: {error}")
-        return CANNOT_TELL
+    spec = importlib.util.spec_from_file_location("verifier", os.path.join(folder, file))
+    if spec is None or spec.loader is None:
+        raise ImportError(file)
+    verifier = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(verifier)
+    if not has_state(address):
+        print("the site has no state")
+        return
+    verdict = verifier.verify(address)
     if not (isinstance(verdict, tuple) and len(verdict) == 2 and isinstance(verdict[0], bool)):
         print(f"the verifier {file} said {verdict!r}, which is no verdict")
-        return CANNOT_TELL
+        return
     print(verdict[1])
-    return 0 if verdict[0] else 1
+    ended(0 if verdict[0] else 1)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    atexit.register(cannot_tell)
+    main()
