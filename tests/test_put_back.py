@@ -179,6 +179,56 @@ def test_names_of_files_are_part_of_the_state(tmp_path: Path) -> None:
     assert digest_of_files(tmp_path, ["**/*.txt"]) != before
 
 
+async def test_modes_links_folders_and_kinds_are_put_back(tmp_path: Path) -> None:
+    (tmp_path / "made.py").write_text(
+        "import os, pathlib\nfor name in ('empty', 'full'): pathlib.Path(name).mkdir()\n"
+        "for name in ('full/a', 'full/b', 'full/c', 'locked'): pathlib.Path(name).write_text(name)\n"
+        "os.symlink('full/a', 'link'); os.symlink('full', 'way')\n"
+        "os.chmod('full/b', 0o640); os.chmod('locked', 0o400)\n"
+    )
+    file = write(tmp_path, "")
+    file.write_text(
+        file.read_text().replace('["serve.py"]', '["serve.py", "made.py"]\ncommand = ["{python}", "made.py"]')
+    )
+    outside = tmp_path / "outside"
+    outside.write_text("not of the state")
+    async with running(file) as backend:
+        clean = described(backend.state)
+        for _ in range(2):
+            os.chmod(backend.state / "full/b", 0o755)
+            os.rmdir(backend.state / "empty")
+            os.unlink(backend.state / "full/a")
+            (backend.state / "full/a").mkdir()
+            (backend.state / "full/a/deep").write_text("x")
+            os.unlink(backend.state / "full/c")
+            os.symlink(outside, backend.state / "full/c")
+            os.unlink(backend.state / "link")
+            os.symlink(outside, backend.state / "link")
+            os.unlink(backend.state / "way")
+            (backend.state / "way/below/deeper").mkdir(parents=True)
+            os.unlink(backend.state / "locked")
+            os.mkdir(backend.state / "more")
+            await backend.reset()
+            assert described(backend.state) == clean
+            token = await backend.snapshot()
+            os.unlink(backend.state / "full/b")
+            os.symlink(outside, backend.state / "full/b")
+            os.mkdir(backend.state / "more")
+            await backend.restore(token)
+            assert described(backend.state) == clean
+            await backend.reset()
+        assert outside.read_text() == "not of the state"
+
+
+def described(root: Path) -> dict[str, tuple[int, str]]:
+    """Mode and content of everything in a folder."""
+    found = {}
+    for path in sorted(root.rglob("*")):
+        content = str(path.readlink()) if path.is_symlink() else path.read_text() if path.is_file() else ""
+        found[str(path.relative_to(root))] = (path.lstat().st_mode, content)
+    return found
+
+
 # what an application is made of
 
 

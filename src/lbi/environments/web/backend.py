@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,16 @@ from lbi.environments.web.digests import digest_of_files, hash_of
 from lbi.environments.web.install import Installed, application_environ, filled_in, install
 from lbi.environments.web.outside import Outside
 from lbi.environments.web.server import Server
-from lbi.environments.web.state_files import Stamps, copy_state, database_files, remove_empty, same_content, stamps_of
+from lbi.environments.web.state_files import (
+    Stamps,
+    copy_state,
+    database_files,
+    in_folders,
+    put_back,
+    remove_empty,
+    same_content,
+    stamps_of,
+)
 from lbi.errors import EnvironmentFailure, ScoreError
 from lbi.storage.tempdirs import OwnFolder
 
@@ -209,15 +219,16 @@ class LocalBackend:
         if every_file:
             changed = now.keys() | set(stamps_of(source, self._application.state.database))
             changed = {path for path in changed if not same_content(self.state / path, source / path)}
-        for path in sorted(changed):
+        for path in sorted(changed):  # a folder comes before what is in it
             before, live = source / path, self.state / path
-            if before.is_file():
-                live.parent.mkdir(parents=True, exist_ok=True)
-                # into the file that is there: the server may hold it open
-                live.write_bytes(before.read_bytes())
+            if not in_folders(live, self.state):
+                continue  # what it lay in was no folder before, and is put back as what it was
+            if before.is_dir() and not before.is_symlink() if path.endswith("/") else os.path.lexists(before):
+                put_back(before, live)
             elif path not in self._stamps or every_file:
-                live.unlink(missing_ok=True)
-                remove_empty(live.parent, self.state, source)
+                if not path.endswith("/"):
+                    live.unlink(missing_ok=True)
+                remove_empty(live if path.endswith("/") else live.parent, self.state, source)
         return changed
 
     def _stamp(self) -> Stamps:
