@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,18 @@ def digest_of_text(text: str, ignore: Iterable[str] = ()) -> str:
 
     Moments of today never count, nor does the order of a JSON object's keys.
     """
+    return _digest_of_text(text, tuple(ignore))
+
+
+@lru_cache(maxsize=16)  # most actions change nothing, and a state may be long
+def _digest_of_text(text: str, ignore: tuple[str, ...]) -> str:
     try:
         value = json.loads(text)
     except ValueError:
         return hash_of(timeless(text))
     for path in ignore:
         value = _without(value, _parts(path))
-    lines = json.dumps(value, sort_keys=True, ensure_ascii=False, indent=0)
-    return hash_of("\n".join(timeless(line) for line in lines.splitlines()))
+    return hash_of(timeless(json.dumps(value, sort_keys=True, ensure_ascii=False)))
 
 
 def digest_of_files(root: Path, patterns: Iterable[str], skipped: Iterable[str] = ()) -> str:
