@@ -17,7 +17,7 @@ import urllib.request
 from pathlib import Path
 from statistics import median
 
-from lbi.benchmarks.suites import webarena_infinity
+from lbi.benchmarks import webarena_infinity
 from lbi.environments.web.application import Application, load_application
 from lbi.environments.web.backend import LocalBackend, ManagedApplication
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from lbi.models.registry import FORBID_VARIABLE, paid_requests_forbidden
+from lbi.storage import secrets
 
 # how long an example takes says something of the machine's load, nothing of the code
 settings.register_profile("lbi", deadline=None)
@@ -26,7 +27,15 @@ def offline() -> Iterator[None]:
         for variable in (*keys, "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL"):
             patch.delenv(variable, raising=False)
         _keep_sockets_local(patch)
+        patch.setattr("lbi.environments._pool.FIRST_WAIT", 0.0)  # what fails here does not mend itself by waiting
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_secrets() -> Iterator[None]:
+    """What one test keeps secret is an ordinary word in the next."""
+    yield
+    secrets.forget()
 
 
 def _keep_sockets_local(patch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from lbi.environments.web.actions import ACTIONS, Call, UnreadableAction, parse_action
-from lbi.errors import EnvironmentFailure, ScoreError
+from lbi.errors import EnvironmentFailure, OutageKind, ScoreError
 from lbi.observations.parse import Element, parse_observation
 from lbi.protocols import CallTimeouts, Fields, Outcome, Shown
 from lbi.records import Action, Example, Observation, Step, Task, Trajectory, digest_of
@@ -31,6 +31,8 @@ class LampEnvironment:
     name = "lamps"
     actions = ACTIONS
 
+    kind: OutageKind = "failed"  # of what is broken
+
     def __init__(self, *, broken: bool = False, pause: int = 0) -> None:
         self.broken = broken  # the server is down
         self.pause = pause  # turns of the event loop that a step takes
@@ -42,7 +44,7 @@ class LampEnvironment:
 
     async def reset(self, task: Task) -> Observation:
         if self.broken:
-            raise EnvironmentFailure("the lamps are gone")
+            raise EnvironmentFailure("the lamps are gone", kind=self.kind)
         self.lamps = {
             7: Lamp("Green lamp", "green"),
             8: Lamp("Tall lamp", "white", "attic"),

@@ -90,6 +90,42 @@ def test_deny_is_tested_before_allow() -> None:
     assert not rules.refuses_name("Undelete")
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/a%2fb",
+        "/%61/b",
+        "/a/x/..%2fb",
+        "//h:1/a/b",
+        "/a//b",
+        "/a%255cb",
+        "/a/c?to=%2Fout",
+        "http://u:p@H:1/a/b",
+        "/a#in",
+    ],
+)
+def test_deny_sees_through_how_an_address_is_written(url: str) -> None:
+    policy = Policy(allow_urls=("^/a",), deny_urls=("^/a/b", r"[?&]to=/out", "#in"))
+    assert "may not be opened" in UrlRules(policy, "http://h:1").refuses_url(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed"), [("/a", True), ("/%61", True), ("/a/..%2fb", False), ("/a/%252e%252e/b", False)]
+)
+def test_allow_is_of_what_the_server_reads(url: str, allowed: bool) -> None:
+    assert (not UrlRules(Policy(allow_urls=("^/a",)), "http://h:1").refuses_url(url)) is allowed
+
+
+def test_another_site_is_allowed_by_its_whole_origin_and_for_requests_alone() -> None:
+    rules = UrlRules(Policy(allow_urls=("^https://cdn\\.example",)), "HTTP://LocalHost:80/x")
+    assert rules.origin == "http://localhost"
+    assert not rules.refuses_request("https://cdn.example/x")
+    assert rules.refuses_request("https://cdn.example.elsewhere/x")
+    assert rules.refuses_request("http://cdn.example/x")
+    assert "another site" in rules.refuses_url("https://cdn.example/x")
+    assert not rules.refuses_url("http://localhost/any")
+
+
 def test_a_missing_browser_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="playwright install chromium"):

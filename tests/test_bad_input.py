@@ -16,12 +16,15 @@ from lbi.config import MOST_STEPS, load_config, resolve
 from lbi.documents.apart import ReadingApart
 from lbi.documents.corpus import DocumentSource, read_corpus
 from lbi.documents.reading import TOO_MUCH_MEMORY, TOO_MUCH_TIME, Text
+from lbi.environments.web.application import load_application
 from lbi.errors import UserError
 from lbi.evaluation.benchmark import load_benchmark
 from lbi.evaluation.holdout import held_out_sections, tasks_wanted
 from lbi.evaluation.task_mistakes import sql_problem
+from lbi.models.registry import open_model
 from lbi.storage.names import address_problem, name_problem
 from lbi.storage.toml import TomlError, parse_toml
+from running import lbi_here
 from small_application import write_application
 
 OUT_OF_RANGE = [
@@ -71,6 +74,8 @@ OUT_OF_RANGE = [
     ("models.embeddings_url", "nonsense"),
     ("url", "javascript:alert(1)"),
     ("url", "http://999.1.1.1/"),
+    ("url", "http://ann:secret@host/"),
+    ("models.base_url", "http://ann:secret@host/v1"),
 ]
 
 
@@ -82,6 +87,7 @@ def test_what_is_out_of_its_range_is_told_with_its_key_in_one_line(key: str, val
     assert "\n" not in message
     assert key in message
     assert len(message) < 300
+    assert "secret" not in message
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", "..", "x\0"])
@@ -119,6 +125,72 @@ def test_what_a_file_or_a_terminal_would_mind_is_no_name(name: str) -> None:
 )
 def test_usual_addresses_are_addresses(address: str) -> None:
     assert address_problem(address) == ""
+
+
+ADDRESSES = [
+    ("base_url", "localhost:8000"),
+    ("base_url", "http://["),
+    ("base_url", "http://host:99999"),
+    ("base_url", "http://host:0"),
+    ("base_url", "http://a b"),
+    ("base_url", "ftp://host"),
+    ("base_url", "file:///etc"),
+    ("base_url", "http://ann:secret@host"),
+    ("base_url", "http://host/?a=b"),
+    ("base_url", "nonsense"),
+    ("start_url", "//elsewhere.example/"),
+    ("start_url", "/\\\\elsewhere.example/"),
+    ("start_url", "http://elsewhere.example/"),
+    ("start_url", "javascript:alert(1)"),
+    ("start_url", "data:text/html,x"),
+    ("start_url", "http://["),
+    ("start_url", "/a b"),
+    ("start_url", "list"),
+    ("start_url", ""),
+    ("health", "health"),
+    ("health", "http://host/"),
+    ("login.form.url", "//elsewhere.example/"),
+    ("login.form.url", "http://elsewhere.example/log-in"),
+    ("login.form.url", "file:///etc/passwd"),
+    ("login.form.url", "http://host:99999/"),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), ADDRESSES, ids=lambda value: repr(value)[:40])
+def test_an_address_of_an_application_is_one_or_told_in_a_line(key: str, value: str, tmp_path: Path) -> None:
+    given = {"name": '"a"', "base_url": '"http://host"', "start_url": '"/"'} | {key: f'"{value}"'}
+    (tmp_path / "a.toml").write_text("".join(f"{name} = {text}\n" for name, text in given.items()))
+    with pytest.raises(UserError) as raised:
+        load_application(tmp_path / "a.toml")
+    message = str(raised.value)
+    assert "\n" not in message
+    assert key in message
+    assert "secret" not in message
+    ended = lbi_here("check", "application", tmp_path / "a.toml")
+    assert ended.returncode in (1, 2)
+    assert "Traceback" not in ended.stdout + ended.stderr
+
+
+def test_usual_addresses_of_an_application_are_taken(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(
+        'name = "a"\nbase_url = "http://host:3000/app/"\nstart_url = "http://host:3000/app/list?a=b#c"\n'
+        'login.form.url = "/app/log-in"\n'
+    )
+    assert load_application(tmp_path / "a.toml").base_url == "http://host:3000/app/"
+
+
+@pytest.mark.parametrize("address", ["http://[", "http://host:99999", "ftp://host", "http://a b", "http://u:secret@h"])
+def test_an_address_of_a_model_server_or_of_documents_is_one(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", address)
+    for call in (
+        lambda: open_model("openai:m", base_url=address),
+        lambda: open_model("openai:m"),
+        lambda: read_corpus([DocumentSource(path=address)]),
+    ):
+        with pytest.raises(UserError) as raised:
+            call()
+        assert "\n" not in str(raised.value)
+        assert "secret" not in str(raised.value)
 
 
 # nesting

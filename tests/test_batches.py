@@ -423,3 +423,34 @@ async def test_the_plan_halves_what_waits(monkeypatch: pytest.MonkeyPatch) -> No
     now = await _priced(waiting, row.model_copy(update={"stage": "attempt"}))
     assert full.cost is not None
     assert (half.cost, now.cost) == (pytest.approx(full.cost / 2), pytest.approx(full.cost))
+
+
+@pytest.mark.parametrize("answered", [False, True])
+async def test_a_batch_for_an_address_that_nobody_answers_at_ends_as_soon_as_that_is_clear(
+    provider: str, answered: bool, tmp_path: Path
+) -> None:
+    now, slept = [0.0], []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    dead = "http://127.0.0.1:9" + {"openai": "/v1", "anthropic": "", "google": "/v1beta"}[provider]
+    with RunFolder(tmp_path / "run") as run:
+        model = open_model(f"{provider}:m", base_url=dead)
+        assert model.info.batches is not None
+        queue = BatchQueue(
+            model.name,
+            model.info.batches,
+            run.store,
+            timing=BatchTiming(gather=0.01),
+            say=print,
+            clock=lambda: now[0],
+            sleep=sleep,
+            reached=lambda: answered,
+        )
+        with pytest.raises(ModelUnavailable, match="when it is back" if answered else "see that the address is right"):
+            await asyncio.wait_for(queue.ask("a", request(1)), 20)
+        await queue.close()
+        await model.close()
+    assert now[0] > 3000 if answered else now[0] <= 15

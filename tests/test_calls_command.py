@@ -93,7 +93,7 @@ def test_a_call_shows_its_prompt_and_its_reply(run: Path) -> None:
     shown = answer("calls", run, first["id"][:12], here=True)
     assert [message["role"] for message in shown["messages"]] == ["system", "user"]
     assert "first" in shown["messages"][1]["content"]
-    assert shown["reply"] == "reply 1 with ***"
+    assert shown["reply"] == "reply 1 with ••••"
     text = lbi_here("calls", run, first["id"]).stdout
     assert text.index("--- system") < text.index("--- user") < text.index("--- reply\nreply 1")
 
@@ -113,7 +113,7 @@ def test_no_secret_is_shown(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for shown in (lbi_here("calls", run, row["id"]).stdout, json.dumps(answer("calls", run, row["id"], here=True))):
             assert KEY not in shown
             assert "reply 2 with" not in shown
-    assert masked("Authorization: Bearer abcdefghijklmnop.qrst") == "Authorization: Bearer ***"
+    assert masked("Authorization: Bearer abcdefghijklmnop.qrst") == "Authorization: Bearer ••••"
     assert masked("a second task, risk-free; bearer of news") == "a second task, risk-free; bearer of news"
 
 

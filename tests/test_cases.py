@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,7 @@ RST = {
     "no language": ".. code-block::\n   :linenos:\n\n",
     "prompt": ".. prompt:: bash\n   :prompts: $\n\n",
     "testcode": ".. testcode:: group\n   :hide:\n\n",
+    "option of two lines": ".. code-block:: yaml\n   :emphasize-lines: 1,\n      3\n\n",
 }
 
 
@@ -73,6 +75,33 @@ def test_code_of_a_directive_keeps_its_fence_whatever_its_options_are(case: str)
     assert KILN in text
     assert "yaml\n" not in text.replace("kiln.yaml", "")
     assert ":linenos:" not in text
+
+
+OUTER = {
+    "tab-set": [".. tab-set::", "   .. tab-item:: Linux"],
+    "tabs": [".. tabs::", "   .. group-tab:: Linux", "      .. only:: html"],
+    "grid": [".. grid:: 2", "   .. grid-item-card:: Linux"],
+    **{name: [f".. {name}::"] for name in ("note", "seealso", "dropdown", "admonition:: Mind your fingers\n\n.. tip")},
+    **{name: [f".. {name}:: 2.1"] for name in ("versionadded", "deprecated", "py:function", "collapse", "tab")},
+}
+
+
+@pytest.mark.parametrize("case", OUTER)
+def test_code_within_another_directive_keeps_its_fence(case: str) -> None:
+    depth = 3 * len(OUTER[case])
+    code = textwrap.indent(
+        ".. code-block:: yaml\n   :linenos:\n\n" + textwrap.indent("\n".join(LINES), "   "), " " * depth
+    )
+    text = read("Kiln\n====\n\nWrite:\n\n" + "\n\n".join(OUTER[case]) + f"\n\n{code}\n\nDone.\n", "rst")
+    assert KILN in text
+    assert "::" not in text
+    assert text.rstrip().endswith("Done.")
+
+
+def test_directives_that_lie_too_deep_keep_their_markup() -> None:
+    deep = "\n\n".join(f"{' ' * 3 * level}.. tab-item:: {level}" for level in range(60))
+    text = read(f"Kiln\n====\n\nWrite:\n\n{deep}\n\n{' ' * 180}Fan off.\n", "rst")
+    assert "Fan off." in text
 
 
 def test_the_first_rows_of_json_lines_hold_something_in_every_list(tmp_path: Path) -> None:

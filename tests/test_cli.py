@@ -440,7 +440,11 @@ def test_an_export_says_who_made_it_and_takes_the_place_of_an_earlier_one(
     assert ran.returncode == 0, ran.stderr
     assert "offline model, which is no language model" in " ".join(ran.stdout.split())
     assert "No document falls to the validation side" in ran.stdout
-    made_by = json.loads((out / "export.json").read_text())["made_by"]
+    assert "Longest row: about" in ran.stdout
+    assert "default max_length=1,024 cuts" in " ".join(ran.stdout.split())
+    card = json.loads((out / "export.json").read_text())
+    assert (card["lengths"]["fits"][0]["setting"], card["lengths"]["estimated"]) == ("max_length", True)
+    made_by = card["made_by"]
     assert made_by == {
         "act": "offline",
         "label": "offline",

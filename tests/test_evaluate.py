@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from evaluating import evaluated
-from fake_environment import LampEnvironments, click, fill, walk
+from fake_environment import LampEnvironment, LampEnvironments, click, fill, walk
 from lbi.config import Arm, resolve
 from lbi.context import RunContext
 from lbi.errors import BudgetExceeded, ModelError
@@ -25,6 +25,8 @@ from lbi.models.pricing import Prices
 from lbi.models.providers.scripted import Scripted
 from lbi.monitoring.progress import Progress
 from lbi.records import Action, Check, Example, Observation, Result, Step, Task, Trajectory, Verdict
+from lbi.report import write_report
+from lbi.report.counts import outages
 from lbi.storage.run_folder import RunFolder
 
 PAINT = Task(
@@ -178,6 +180,18 @@ async def test_an_environment_that_stays_broken_is_never_the_agents_zero(folder,
         assert (summary.results, summary.environment_faults) == (0, 1)
     [comparison] = compare(results, [("backward", "baseline")], resamples=10)
     assert comparison.pairs == 0
+
+
+async def test_an_outage_is_counted_by_its_kind_whether_or_not_a_later_attempt_went_well(folder, examples, monkeypatch):
+    monkeypatch.setattr(LampEnvironment, "kind", "dropped")
+    await evaluated(shop_of(folder, LampEnvironments(broken=2)), [PAINT], 0, examples, [])
+    assert outages(folder.store.meters()) == {"dropped": 2}
+    results = await evaluated(shop_of(folder, LampEnvironments(broken=99)), [OTHER], 0, examples, [])
+    assert {result.reason for result in results} == {"dropped: the lamps are gone"}
+    assert outages(folder.store.meters()) == {"dropped": 2 + 3 * len(results)}
+    assert [summary.results for summary in summarise(results, resamples=10)] == [0] * len(results)
+    page = write_report(folder).read_text()
+    assert f"Failures of the environment, by kind: {2 + 3 * len(results)} dropped." in page
 
 
 async def test_what_was_lost_to_the_environment_is_tried_again_by_the_next_run(folder, examples):

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from lbi.errors import UserError
 from lbi.export.dataset import ExportReport, write_export
-from lbi.export.exporters import exporter_names
+from lbi.export.exporters import consumers_of, exporter_names, open_exporter
+from lbi.export.lengths import sentences
 from lbi.export.splits import sides_of
 from lbi.export.turns import TrainingExample
 from lbi.models import parsing
@@ -290,6 +291,93 @@ def test_what_does_not_fit_loses_its_oldest_history_first(tmp_path: Path) -> Non
     assert "/page/0" not in last[1]["content"]
     with pytest.raises(UserError, match="longer than max_chars: 12"):
         export([lesson_of(trajectory)], tmp_path / "none", max_chars=100)
+
+
+# how long rows are
+
+
+def long_lesson(pages: dict[str, int]) -> list[TrainingExample]:
+    """An example of one step each, whose page has so many characters."""
+    lessons = []
+    for name, size in pages.items():
+        trajectory = trajectory_of(name, 1)
+        (step,) = trajectory.steps
+        seen = page(0).model_copy(update={"text": page(0).text + "\n" + "x" * size})
+        steps = (step.model_copy(update={"observation": seen}),)
+        lessons.append(lesson_of(trajectory.model_copy(update={"steps": steps})))
+    return lessons
+
+
+def tokens_of(row: dict[str, Any]) -> tuple[int, int]:
+    """Of the prompt and of the whole row, by the estimate of three bytes a token and eight around each message."""
+    prompt = sum(-(-len(message["content"].encode()) // 3) + 8 for message in row["prompt"])
+    return prompt, prompt + -(-len(said(row).encode()) // 3) + 8
+
+
+def test_an_export_says_its_longest_row_and_the_length_that_a_trainer_needs(tmp_path: Path) -> None:
+    report = export(long_lesson({"a": 10, "b": 9_000, "c": 2_000}), tmp_path, split=0.4)
+    rows = rows_of(tmp_path) + rows_of(tmp_path, "validation")
+    longest = max(tokens_of(row)[1] for row in rows)
+    assert (report.lengths.longest_tokens, report.lengths.estimated) == (longest, True)
+    assert longest <= report.lengths.max_length < longest + 64
+    texts = [sum(len(message["content"]) for message in row["prompt"] + row["completion"]) for row in rows]
+    assert report.lengths.longest_characters == max(texts)
+    kept = json.loads((tmp_path / "export.json").read_text())["lengths"]
+    assert kept == json.loads(report.lengths.model_dump_json())
+    (line, *_) = sentences(report.lengths, 3)
+    assert f"about {longest:,} tokens (an estimate of 3 bytes a token; {max(texts):,} characters)" in line
+
+
+@pytest.mark.parametrize("fmt", ["trl", "jsonl"])
+def test_rows_that_trl_would_cut_or_drop_are_counted_and_warned_of(fmt: str, tmp_path: Path) -> None:
+    sizes = {f"p{size}": size for size in range(0, 4_000, 10)}  # one of them is cut within its reply
+    report = export(long_lesson(sizes), tmp_path, fmt)
+    (fit,) = report.lengths.fits
+    tokens = [tokens_of(row) for row in rows_of(tmp_path)]
+    assert (fit.setting, fit.limit) == ("max_length", 1024)
+    assert fit.rows_cut == sum(whole > 1024 for _, whole in tokens)
+    assert fit.rows_lost == sum(prompt >= 1024 for prompt, _ in tokens)
+    assert 0 < fit.rows_lost < fit.rows_cut < len(tokens)
+    (warning,) = [line for line in sentences(report.lengths, len(tokens)) if line.startswith("Warning")]
+    assert f"max_length=1,024 cuts about {fit.rows_cut} of 400 rows, about {fit.rows_lost} of them lost" in warning
+    assert f"Set max_length to {report.lengths.max_length:,} or more" in warning
+
+
+def test_each_trainers_default_is_its_own(tmp_path: Path) -> None:
+    lessons = long_lesson({"a": 1_500, "b": 9_000})
+    factory, axolotl = export(lessons, tmp_path / "sharegpt", "sharegpt").lengths.fits
+    assert (factory.setting, factory.limit, factory.rows_cut, factory.rows_lost) == ("cutoff_len", 2048, 1, 0)
+    assert (axolotl.setting, axolotl.limit, axolotl.rows_cut, axolotl.rows_lost) == ("sequence_len", 512, 2, 2)
+    report = export(lessons, tmp_path / "openai", "openai")
+    (openai,) = report.lengths.fits
+    assert (openai.limit, openai.rows_cut, openai.rows_lost) == (65_536, 0, 0)
+    assert not any(line.startswith("Warning") for line in sentences(report.lengths, 2))
+
+
+def test_every_format_says_what_reads_it() -> None:
+    for name in exporter_names():
+        assert consumers_of(open_exporter(name)), name
+
+
+def test_a_tokenizer_that_is_named_counts_the_tokens(tmp_path: Path) -> None:
+    tokenizers = pytest.importorskip("tokenizers")
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"?": 0}, unk_token="?"))
+    words.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    words.enable_truncation(5)
+    words.save(str(tmp_path / "tokenizer.json"))
+    for name in (str(tmp_path), str(tmp_path / "tokenizer.json")):
+        report = export([lesson_of(trajectory_of("a", 1))], tmp_path / "out", tokenizer=name)
+        (row,) = rows_of(tmp_path / "out")
+        texts = [message["content"] for message in row["prompt"] + row["completion"]]
+        assert report.lengths.longest_tokens == sum(len(text.split()) + 8 for text in texts)
+        assert (report.lengths.measured_by, report.lengths.estimated) == (name, False)
+        assert "about" not in " ".join(sentences(report.lengths, 1))
+    (tmp_path / "broken.json").write_text("{")
+    for name in (str(tmp_path / "broken.json"), str(tmp_path / "no" / "such.json"), "tiktoken:none"):
+        with pytest.raises(UserError) as raised:
+            export([lesson_of(trajectory_of("a", 1))], tmp_path / "none", tokenizer=name)
+        assert "\n" not in str(raised.value)
+        assert not (tmp_path / "none").exists()
 
 
 def test_bad_requests_are_the_users_errors(tmp_path: Path) -> None:

@@ -97,6 +97,34 @@ async def test_what_the_tested_program_prints_is_no_result(built: Built) -> None
     assert not (await grade(built, change(built, "src/till.py", '"""A till."""', shouts))).resolved
 
 
+EXPECTED = """
+import pytest, unittest
+@pytest.mark.xfail(reason="known")
+def test_known_leak(): assert False
+@pytest.mark.xfail(run=False)
+def test_never_run(): assert False
+@pytest.mark.parametrize("x", ["a b", "\u00fc"])
+def test_names(x): assert x
+class TestTank(unittest.TestCase):
+    @unittest.expectedFailure
+    def test_expected(self): self.fail()
+"""
+
+
+@pytest.mark.slow
+async def test_failures_that_are_expected_pass_if_they_ran(tasks: Path, tmp_path: Path) -> None:
+    (tmp_path / "context" / "tests" / "test_tank.py").write_text(EXPECTED)
+    row = json.loads(tasks.read_text())
+    names = ("test_known_leak", "TestTank::test_expected", "test_names[a", "test_names[\\xfc]", "test_never_run")
+    row["PASS_TO_PASS"] = [f"tests/test_tank.py::{name}" for name in names]
+    row["mutation"]["tests"] = ["tests/test_till.py", "tests/test_tank.py"]
+    tasks.write_text(json.dumps(row))
+    with closing(open_catalog(str(tasks))) as catalog:
+        built = catalog.build(row["instance_id"])
+        graded = await grade(built, built.instance.patch)
+    assert (graded.still_failing, graded.now_failing) == ((), ("tests/test_tank.py::test_never_run",))
+
+
 @pytest.mark.slow
 async def test_a_benchmark_is_proven_three_ways(tasks: Path) -> None:
     (row,) = await check_instances(str(tasks), "", 1, quiet=True)
@@ -132,6 +160,25 @@ def test_predictions_of_another_data_set_are_refused(tasks: Path, tmp_path: Path
     assert "'a__b-1' is no instance" in done.stderr
 
 
+@pytest.mark.parametrize("patch", ['""', "null"])
+def test_an_empty_prediction_is_unresolved_and_nothing_is_run_for_it(patch: str, tmp_path: Path) -> None:
+    row = {"instance_id": "a__b-1", "repo": "a/b", "base_commit": "c", "problem_statement": "p"}
+    (tmp_path / "official.jsonl").write_text(json.dumps(row))  # comes as an image, so running it would need an engine
+    (tmp_path / "p.json").write_text(f'[{{"instance_id": "a__b-1", "model_patch": {patch}}}]')
+    done = lbi_here("grade", tmp_path / "official.jsonl", "-p", tmp_path / "p.json", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["empty"], found["unresolved"], found["instances"]) == (1, 1, 1)
+    assert found["grades"]["a__b-1"]["reason"] == "the patch is empty"
+    assert json.loads((tmp_path / "p.grades.json").read_text())["grades"] == found["grades"]
+
+
+@pytest.mark.slow
+async def test_a_blank_patch_is_no_empty_one_and_does_not_apply(built: Built) -> None:
+    blank = await grade(built, "\n")
+    assert (blank.applied, blank.resolved) == (False, False)
+
+
 @pytest.mark.slow
 async def test_an_episode_is_scored_by_what_it_leaves_in_the_repository(tasks: Path) -> None:
     environments = open_environments(Config(environment="repository", application=str(tasks)), lambda png: "")
@@ -143,7 +190,7 @@ async def test_an_episode_is_scored_by_what_it_leaves_in_the_repository(tasks: P
         assert "src/till.py" in first.text
         ran = await environment.step('run("python -m pytest -q tests 2>&1 | tail -4")')
         assert "2 failed, 4 passed" in ran.observation.text
-        assert (await environment.score(task, ""))[0] == 0
+        assert await environment.score(task, "") == (0.0, "the patch is empty")
         mended = await environment.step("run(\"sed -i 's/units > 10/units >= 10/' src/till.py\")")
         assert "Exit code: 0" in mended.observation.text
         assert (await environment.score(task, ""))[0] == 1

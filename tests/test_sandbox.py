@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from lbi.errors import EnvironmentFailure, UserError
 from lbi.sandbox.backends import open_sandbox
 from lbi.sandbox.bubblewrap import start
 from lbi.sandbox.ignore import ignored
-from lbi.sandbox.patch import Change, Side, patch
+from lbi.sandbox.patch import Change, Side, Wanted, patch
 from lbi.sandbox.protocol import Sandbox, SandboxLimits
 from lbi.sandbox.supervisor import layers
 from small_repository import needs_bubblewrap, repository
@@ -249,7 +249,7 @@ def test_a_failure_of_the_supervisors_child_is_told_and_never_taken_for_an_answe
         layers.in_child(lambda: 1 / 0)
     with pytest.raises(FileNotFoundError):
         layers.in_child(lambda: open("/nowhere/at/all"))  # noqa: SIM115 - it is never opened
-    assert layers.in_child(lambda: [(1, "x")]) == ((1, "x"),)
+    assert layers.in_child(lambda: [(1, "x")]) == [(1, "x")]
 
 
 LINES = st.lists(st.sampled_from(["a", "b", "", " c", "ü", "\r", "-x", "+y"]), max_size=12)
@@ -265,10 +265,10 @@ def test_any_two_texts_make_a_patch_that_git_applies(
     (folder / "f").write_bytes(old.encode())
     sides = [Side(0o100644, len(text.encode()), text) for text in (old, new)]
 
-    async def content(path: str, pristine: bool) -> bytes:
-        return (old if pristine else new).encode()
+    async def contents(wanted: Sequence[Wanted]) -> list[bytes]:
+        return [(old if pristine else new).encode() for _, pristine, _ in wanted]
 
-    text = asyncio.run(patch([Change("f", *sides)], content)) if old != new else ""
+    text = asyncio.run(patch([Change("f", *sides)], contents)) if old != new else ""
     if text:
         subprocess.run(["git", "apply", "-"], cwd=folder, input=text.encode(), check=True)
     assert (folder / "f").read_bytes() == new.encode()
@@ -279,11 +279,11 @@ def test_a_file_of_very_many_lines_is_patched_in_no_time(tmp_path: Path) -> None
     new = b"first\n" + old.replace(b"3\n", b"x\n")
     (tmp_path / "f").write_bytes(old)
 
-    async def content(path: str, pristine: bool) -> bytes:
-        return old if pristine else new
+    async def contents(wanted: Sequence[Wanted]) -> list[bytes]:
+        return [old if pristine else new for _, pristine, _ in wanted]
 
     change = Change("f", Side(0o100644, len(old), "a"), Side(0o100644, len(new), "b"))
-    text = asyncio.run(asyncio.wait_for(patch([change], content), 20))
+    text = asyncio.run(asyncio.wait_for(patch([change], contents), 20))
     subprocess.run(["git", "apply", "-"], cwd=tmp_path, input=text.encode(), check=True)
     assert (tmp_path / "f").read_bytes() == new
 

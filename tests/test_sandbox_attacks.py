@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
+import sys
 import textwrap
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from lbi.errors import EnvironmentFailure
 from lbi.sandbox.backends import open_sandbox
 from lbi.sandbox.protocol import Sandbox, SandboxLimits
 from lbi.sandbox.supervisor import processes
@@ -371,34 +374,62 @@ async def test_the_shell_cannot_speak_for_its_supervisor(sandbox: Sandbox) -> No
     assert "planted" not in (await sandbox.run("pwd")).output
 
 
-async def test_the_supervisor_ends_with_the_one_who_asked_for_it(source: Path) -> None:
+@pytest.mark.parametrize("unsafe", [False, True])
+@pytest.mark.parametrize("killed", ["asker", "supervisor"])
+async def test_everything_ends_with_the_one_who_asked_and_with_the_supervisor(
+    source: Path, unsafe: bool, killed: str
+) -> None:
     code = f"""
         import asyncio, sys
         from pathlib import Path
         from lbi.sandbox.backends import open_sandbox
         async def main():
-            async with open_sandbox(Path({str(source)!r})) as sandbox:
-                await sandbox.run("sleep 1000 &")
-                print("ready", flush=True)
+            async with open_sandbox(Path({str(source)!r}), unsafe={unsafe}) as sandbox:
+                await sandbox.run("sleep 1000 & setsid sleep 1001 & (setsid nohup sleep 1002 >/dev/null 2>&1 &)")
+                print(sandbox._process.pid, flush=True)
                 await sandbox.run("sleep 1000")
         asyncio.run(main())
     """
-    import sys
-
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", textwrap.dedent(code), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", textwrap.dedent(code), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
     )
     assert process.stdout is not None
-    await process.stdout.readline()
+    supervisor = int(await process.stdout.readline())
     inside = processes.descendants(process.pid)
     assert len(inside) > 3
-    process.kill()
+    if killed == "asker":
+        process.kill()
+    else:
+        served = [pid for pid in (supervisor, *processes._children(supervisor)[:1]) if unsafe or pid == supervisor]
+        os.kill(served[-1], signal.SIGKILL)  # without namespaces, that is the child of the one that guards it
     await process.wait()
-    for _ in range(100):
+    for _ in range(200):
         if not any(Path(f"/proc/{pid}/exe").exists() and _alive(pid) for pid in inside):
             return
         await asyncio.sleep(0.05)
-    raise AssertionError("something outlived the process that asked for the sandbox")
+    raise AssertionError("something outlived the process that it was for")
+
+
+async def test_a_child_that_looks_through_files_ends_with_the_supervisor(source: Path) -> None:
+    async with open_sandbox(source, limits=SandboxLimits(disk_bytes=4 << 30)) as sandbox:
+        await sandbox.run("for i in 1 2; do truncate -s 4G sparse$i; done")
+        supervisor = sandbox._process.pid  # type: ignore[attr-defined]
+        looking = asyncio.create_task(sandbox.digest())
+        child: list[int] = []
+        while not child:
+            await asyncio.sleep(0.01)
+            own = processes._children(supervisor)
+            child = [
+                pid for pid in own if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(sys.executable.encode())
+            ]
+        os.kill(supervisor, signal.SIGKILL)
+        with pytest.raises(EnvironmentFailure):
+            await looking
+        for _ in range(200):
+            if not _alive(child[0]):
+                return
+            await asyncio.sleep(0.05)
+    raise AssertionError("the child outlived its supervisor")
 
 
 def _alive(pid: int) -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lbi.environments import _pool
 from lbi.environments.shell import own_python
 from lbi.environments.shell.actions import ACTIONS, EXAMPLES, KINDS, Command, UnreadableCommand, parse_command
 from lbi.environments.shell.environment import ShellEnvironment, ShellEnvironments, ShellSettings
-from lbi.errors import ScoreError
+from lbi.errors import EnvironmentFailure, ScoreError
 from lbi.models.parsing import act
 from lbi.observations.normalise import normalise, observation_key
 from lbi.prompts import render
@@ -215,6 +217,56 @@ async def test_checks_are_answers_and_commands(shell: ShellEnvironment) -> None:
             await shell.score(check, "")
     assert (await shell.score(task(command=("sh", "-c", "kill -9 $$")), ""))[0] == 0.0
     assert (await shell.score(task(command=("./absent",)), ""))[0] == 0.0
+
+
+@needs_bubblewrap
+@pytest.mark.parametrize("moment", ["reset", "step", "score"])
+async def test_a_supervisor_that_the_machine_killed_is_an_environment_failure_and_the_next_is_fresh(
+    shell: ShellEnvironment, moment: str
+) -> None:
+    process = shell.sandbox._process  # type: ignore[attr-defined]
+    process.kill()
+    await process.wait()
+    calls = {
+        "reset": lambda: shell.reset(TASK),
+        "step": lambda: shell.step('run("ls")'),
+        "score": lambda: shell.score(TASK.model_copy(update={"check": Check(command=("true",))}), ""),
+    }
+    with pytest.raises(EnvironmentFailure) as raised:
+        await calls[moment]()
+    assert raised.value.kind == "sandbox"
+
+
+@needs_bubblewrap
+async def test_the_engine_goes_on_in_a_fresh_sandbox_after_the_machine_killed_one(
+    environments: ShellEnvironments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_pool, "FIRST_WAIT", 0.0)
+    seen: list[ShellEnvironment] = []
+    failures: list[str] = []
+
+    async def work(environment: Any) -> None:
+        inner = environment._environment
+        seen.append(inner)
+        await environment.reset(TASK)
+        if len(seen) == 1:
+            inner.sandbox._process.kill()
+        await environment.step('run("ls")')
+
+    pool = _pool.Pool(environments, 1)
+    await pool.do(work, failed=lambda error, last: failures.append(error.kind))
+    await pool.close()
+    assert failures == ["sandbox"]
+    assert len(set(map(id, seen))) == 2
+
+
+@needs_bubblewrap
+@pytest.mark.parametrize("left", ["sleep 60", "kill -9 $PPID; kill -9 $$", "head -c 60000000 /dev/zero"])
+async def test_an_agent_cannot_make_its_own_check_go_away(shell: ShellEnvironment, left: str) -> None:
+    await done(shell, f'create("check.sh", "{left}\\n")')
+    shell.sandbox.limits = shell.sandbox.limits.model_copy(update={"wall_seconds": 1.0})
+    score, _ = await shell.score(TASK.model_copy(update={"check": Check(command=("sh", "check.sh"))}), "")
+    assert score == 0.0 or left.startswith("head")
 
 
 # what comes again

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lbi.benchmarks.swebench.catalog import open_catalog
 from lbi.benchmarks.swebench.instance import Instance, load_instances, write_instances
+from lbi.benchmarks.swebench.official import run_official
 from lbi.benchmarks.swebench.patches import PatchError, apply, changed, difference, is_source, is_test, paths_in
 from lbi.benchmarks.swebench.predictions import Prediction, read_predictions, write_predictions
 from lbi.benchmarks.swebench.recipes import parse_recipes
@@ -170,27 +173,92 @@ def test_tests_are_told_from_sources(path: str, test: bool, source: bool) -> Non
 # reports of tests
 
 
-def test_a_report_gives_each_test_its_own_id_and_the_worst_of_its_outcomes() -> None:
-    case = '<testcase file="{}" classname="{}" name="{}">{}</testcase>'
-    cases = [
-        case.format("tests/test_x.py", "tests.test_x", "test_a", ""),
-        case.format("tests/test_x.py", "tests.test_x.TestB.TestC", "test_b[1-a.b]", ""),
-        case.format("tests/test_x.py", "tests.test_x", "test_c", "<failure/>"),
-        case.format("tests/test_x.py", "tests.test_x", "test_d", "<skipped/>"),
-        case.format("tests/test_x.py", "tests.test_x", "test_a", "<error/>"),  # its teardown
-    ]
-    found = read_report(f"<testsuites><testsuite>{''.join(cases)}</testsuite></testsuites>".encode())
-    assert found == {
-        "tests/test_x.py::test_a": "error",
-        "tests/test_x.py::TestB::TestC::test_b[1-a.b]": "passed",
-        "tests/test_x.py::test_c": "failed",
-        "tests/test_x.py::test_d": "skipped",
-    }
-    assert not_passed(
-        found, ["tests/test_x.py::test_d", "nowhere", "tests/test_x.py::TestB::TestC::test_b[1-a.b]"]
-    ) == [
-        "tests/test_x.py::test_d",
-        "nowhere",
-    ]
-    with pytest.raises(ValueError, match="no readable report"):
-        read_report(b"<testsuites>")
+def test_a_report_is_read_and_what_is_none_is_refused() -> None:
+    found = read_report(b'{"tests/test_x.py::test_a": "error", "tests/test_x.py::test_b[a b]": "passed"}')
+    wanted = ["tests/test_x.py::test_a", "nowhere", "nowhere", "tests/test_x.py::test_b[a b]"]
+    assert not_passed(found, wanted) == ["tests/test_x.py::test_a", "nowhere"]
+    for content in (b"{", b"[" * 100_000, b"[1]", b'{"a": "fine"}', b'{"a": ["passed"]}', b"\xff"):
+        with pytest.raises(ValueError, match="no readable report"):
+            read_report(content)
+
+
+# data sets that people bring
+
+BARE = {name: ROW[name] for name in ("instance_id", "repo", "problem_statement", "patch")}
+LISTS = {name: ROW[name] for name in ("FAIL_TO_PASS", "PASS_TO_PASS")}
+IMAGE = {"image": "swebench/i:latest", "eval_script": "x", "log_parser": "parse_log_pytest", "eval_type": "fail_only"}
+BROUGHT: dict[str, tuple[dict[str, Any], str]] = {
+    "Verified, of today": ({**ROW, **IMAGE, "difficulty": "15 min"}, "Docker|docker"),
+    "Verified and Lite, as they were": (
+        {**ROW, **{name: json.dumps(value) for name, value in LISTS.items()}},
+        "no container image and no evaluation script",
+    ),
+    "Multimodal": (
+        {**ROW, **IMAGE, "image_assets": '{"test_patch": [{"path": "a.png", "url": "http://x/a.png"}]}'},
+        "Docker|docker",
+    ),
+    "Pro": (
+        {
+            **{name: value for name, value in ROW.items() if name not in LISTS},
+            **{name.lower(): str(value) for name, value in LISTS.items()},
+            "selected_test_files_to_run": "['t.py']",
+            "before_repo_set_cmd": "git checkout x",
+            "dockerhub_tag": "a.b-1",
+            "repo_language": "js",
+        },
+        "graded by SWE-bench Pro's own harness",
+    ),
+    "SWE-smith": (
+        {**BARE, **LISTS, "image_name": "jyangballin/swesmith.x86_64.a"},
+        "graded by SWE-smith's own harness",
+    ),
+    "SWE-Gym": (
+        {name: value for name, value in ROW.items() if name != "environment_setup_commit"},
+        "no container image and no evaluation script",
+    ),
+    "SWE-rebench": ({**ROW, "install_config": {"python": "3.9"}, "meta": {}}, "graded by SWE-rebench's own fork"),
+}
+
+
+@pytest.mark.parametrize("name", BROUGHT)
+def test_a_data_set_that_cannot_be_run_here_says_so_in_one_line(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, said = BROUGHT[name]
+    (tmp_path / "x.jsonl").write_text(lines(row))
+    (instance,) = load_instances(tmp_path / "x.jsonl")
+    assert (instance.fail_to_pass, instance.pass_to_pass) == (("t.py::test_x",), ("t.py::test_y[a b]",))
+    monkeypatch.setenv("PATH", str(tmp_path))  # no engine answers
+    with pytest.raises(UserError, match=said) as raised:
+        run_official([instance], [Prediction(instance_id=instance.instance_id, model_patch="x")], 1)
+    assert "\n" not in str(raised.value)
+    with closing(open_catalog(str(tmp_path / "x.jsonl"))) as catalog, pytest.raises(UserError) as raised:
+        catalog.build(instance.instance_id)
+    assert "\n" not in str(raised.value)
+
+
+def test_what_the_official_harness_needs_of_an_instance_is_handed_on(tmp_path: Path) -> None:
+    assets = {"test_patch": [{"path": "a.png", "url": "http://x/a.png"}]}
+    for given in (assets, json.dumps(assets)):
+        (tmp_path / "x.jsonl").write_text(lines({**ROW, **IMAGE, "image_assets": given}))
+        write_instances(tmp_path / "y.jsonl", load_instances(tmp_path / "x.jsonl"))
+        assert json.loads((tmp_path / "y.jsonl").read_text()) == {**ROW, **IMAGE, "image_assets": assets}
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"messages": [], "uuid": "x"}, "no instances of repositories (it has messages, uuid)"),
+        ({f"c{n}": n for n in range(20)}, "(it has c0, c1, c10, c11, c12, c13, c14, c15, ...)"),
+        (dict(ROW, FAIL_TO_PASS="__import__('os').getpid()"), "neither a list nor the JSON of one"),
+        (dict(ROW, FAIL_TO_PASS="(" * 10_000), "neither a list nor the JSON of one"),
+        (dict(ROW, FAIL_TO_PASS="[" * 100_000), "neither a list nor the JSON of one"),
+        (dict(ROW, FAIL_TO_PASS="{'a': 1}"), "fail_to_pass"),
+    ],
+)
+def test_rows_that_are_no_instances_are_named_in_one_line(row: dict[str, Any], said: str, tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text(lines(row))
+    with pytest.raises(UserError) as raised:
+        load_instances(tmp_path / "x.jsonl")
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)

@@ -229,7 +229,7 @@ async def test_a_text_of_several_lines_is_seen_and_left_with_its_lines(web: WebE
 async def test_a_covered_button_is_an_error_and_no_wait_for_ever(web: WebEnvironment) -> None:
     await web.reset(task("/folded"))
     outcome = await web.step("click('button \"Below\"')")
-    assert "is covered by something else" in outcome.observation.error
+    assert "is behind what lies over the page" in outcome.observation.error
 
 
 async def test_a_folded_section_opens(web: WebEnvironment) -> None:
@@ -378,7 +378,7 @@ async def test_secrets_log_in_and_are_shown_nowhere(site: str, monkeypatch: pyte
     environments = WebEnvironments(application)
     try:
         web, seen = await opened(environments, "/who")
-        assert "text: key ***" in seen.text
+        assert "text: key ••••" in seen.text
         outcome = await web.step('goto("/echo?name=open-sesame")')
         assert "sesame" not in outcome.model_dump_json()
     finally:

@@ -18,7 +18,8 @@ from lbi.documents.corpus import DocumentSource
 from lbi.errors import UserError, UserErrors
 from lbi.models.pricing import Price
 from lbi.protocols import PARTS_OF_A_RUN, Part, PromptLimits
-from lbi.storage.names import address_problem, name_problem
+from lbi.storage.names import address_problem, name_problem, without_password
+from lbi.storage.secrets import learn_addresses_in
 from lbi.storage.toml import LONGEST, TomlError, parse_toml
 
 Data = Literal["none", "forward", "backward", "composed", "shuffled"]
@@ -228,6 +229,8 @@ class Config(ConfigTable):
     benchmark: str | tuple[str, ...] = ""
     """Shipped benchmark or path of a TOML file, or several for one application; empty = held-out synthesised tasks
     judged by the committee."""
+    checkout: str = ""
+    """File or folder of what a benchmark does not bring: its repository, or where its sites are and how to log in."""
     documents: tuple[DocumentSource, ...] = ()
     """In addition to those that the application names."""
     seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1, max_length=MOST_SEEDS)
@@ -290,6 +293,7 @@ def resolve(
         _put(raw, dotted, value, where)
     if base is not None:
         anchor(raw, base)
+    learn_addresses_in(raw)
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
@@ -336,6 +340,8 @@ def anchor(raw: dict[str, Any], base: Path) -> None:
         if (value := raw.get(key)) is None:
             continue
         raw[key] = [_at(base, one) for one in value] if isinstance(value, list) else _at(base, value)
+    if isinstance(checkout := raw.get("checkout"), str) and checkout:
+        raw["checkout"] = _real(base, checkout)
     shell = raw.get("shell", {})
     if isinstance(shell, dict) and isinstance(folder := shell.get("repository"), str) and folder:
         shell["repository"] = _real(base, folder)
@@ -427,7 +433,7 @@ def _short(value: Any) -> str:
     """A value as it was written, unless it is long."""
     shown = reprlib.Repr()
     shown.maxstring = shown.maxother = shown.maxlong = 80
-    return shown.repr(value)
+    return without_password(shown.repr(value))
 
 
 def _unknown(key: str, known: list[str], below: dict[str, str]) -> str:

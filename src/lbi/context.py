@@ -31,6 +31,8 @@ from lbi.monitoring.utilisation import Share, Utilisation
 from lbi.protocols import Environments, Model
 from lbi.records import Result, UsedModel
 from lbi.report import write_report
+from lbi.report.counts import OUTAGES
+from lbi.storage import secrets
 from lbi.storage.leases import Leases, WorkKey
 from lbi.storage.run_folder import RunFolder
 
@@ -123,7 +125,14 @@ class RunContext:
         batches, store = model.info.batches, self.folder.store
         if batches is None:
             return None
-        return BatchQueue(model.name, batches, store, timing=self.batch_timing, say=self.progress.say)
+        return BatchQueue(
+            model.name,
+            batches,
+            store,
+            timing=self.batch_timing,
+            say=self.progress.say,
+            reached=lambda: store.has_answer_of(model.name),
+        )
 
     def uses_batches(self, part: Literal["label", "judge"]) -> bool:
         """Whether the calls for this part go to a provider's batches. Then all of them should be made at once."""
@@ -159,7 +168,8 @@ class RunContext:
         """A callback that records a failure of the environment under the key of the work. It is never the agent's."""
 
         def failed(error: EnvironmentFailure, last: bool) -> None:
-            self.folder.store.fail(kind, key, "environment", str(error))
+            self.folder.store.fail(kind, key, "environment", error.classified)
+            self.folder.store.add(f"{OUTAGES}{error.kind}", failures=1)
             stage.fail("environment")
 
         return failed
@@ -245,6 +255,8 @@ async def open_context(
         )
         try:
             context.check_models()
+            for line in secrets.warnings():
+                shown.say(line)
             with contextlib.ExitStack() as cut_short:
                 cut_short.callback(_report_what_there_is, context)
                 with used(telemetry or Nowhere()), span("run", {RUN: config.name}):

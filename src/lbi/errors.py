@@ -30,6 +30,19 @@ FailureKind = Literal[
     "empty",
     "failed",  # none of these
 ]
+#: the ways in which an environment can fail
+OutageKind = Literal[
+    "unreachable",  # no connection could be made
+    "dropped",  # one was, and ended before the whole answer was there
+    "timeout",
+    "server error",  # HTTP 5xx, or an answer that is no page
+    "server ended",  # the process that we started
+    "browser",
+    "sandbox",
+    "check",  # what a check looks at was locked or gone
+    "provider",  # of the model
+    "failed",  # none of these
+]
 
 
 class LbiError(Exception):
@@ -100,6 +113,15 @@ class ParseError(LbiError):
 
 class EnvironmentFailure(LbiError):
     """The environment failed (browser crashed, server gone). It does not count as the agent's failure."""
+
+    def __init__(self, message: str, *, kind: OutageKind = "failed") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+    @property
+    def classified(self) -> str:
+        """The message with its kind before it, where there is one."""
+        return str(self) if self.kind == "failed" else f"{self.kind}: {self}"
 
 
 class ScoreError(LbiError):

@@ -12,6 +12,7 @@ from typing import Literal
 
 from lbi.config import Config
 from lbi.context import RunContext, RunOutcome, open_context
+from lbi.evaluation.check_names import look_up_checks
 from lbi.evaluation.holdout import split_held_out
 from lbi.evaluation.indexes import index_examples
 from lbi.evaluation.runner import evaluate
@@ -48,6 +49,7 @@ async def run(
     is written. Raises UserError for bad input, and BudgetExceeded or ModelUnavailable if the run must stop.
     """
     async with open_context(config, out, progress, join=join, telemetry=telemetry) as context:
+        await look_up_checks(context)
         return await context.finish(await learn_by_interact(context, only))
 
 

@@ -28,9 +28,10 @@ FOLDERS = {
     "filters": "lbi.synthesis.filters",
     "readers": "lbi.documents.readers",
     "exporters": "lbi.export.exporters",
-    "suites": "lbi.benchmarks.suites",
-    "benchmarks": "",  # ours are TOML files (lbi.evaluation.benchmark)
+    "benchmarks": "lbi.benchmarks",  # besides the TOML files there (lbi.evaluation.benchmark)
 }
+#: a function that tells a plug-in from other packages of its folder
+TOLD_BY = {"benchmarks": "load"}
 OURS = "learn-by-interact"
 #: what messages call a plug-in of each kind
 CALLED = {
@@ -40,7 +41,6 @@ CALLED = {
     "filters": "filter",
     "readers": "document format",
     "exporters": "export format",
-    "suites": "suite of benchmarks",
     "benchmarks": "benchmark",
 }
 
@@ -56,9 +56,17 @@ class PlugIn(NamedTuple):
 
 def available(kind: str) -> dict[str, PlugIn]:
     """{name: plug-in} of a kind, without importing any of them. Ours replace others of the same name."""
-    folder = FOLDERS[kind]
-    ours = {name: PlugIn(name, f"{folder}.{name}", OURS) for name in (_files(folder) if folder else ())}
+    ours = {plug_in.name: plug_in for plug_in in _ours(kind)}
     return {**{plug_in.name: plug_in for plug_in in _entries(kind) if plug_in.name not in ours}, **ours}
+
+
+def _ours(kind: str) -> Iterator[PlugIn]:
+    folder = FOLDERS[kind]
+    for module in _files(folder):
+        name = module.replace("_", "-") if kind in TOLD_BY else module
+        plug_in = PlugIn(name, f"{folder}.{module}", OURS)
+        if kind not in TOLD_BY or TOLD_BY[kind] in _functions(plug_in):
+            yield plug_in
 
 
 def names(kind: str) -> tuple[str, ...]:
@@ -104,6 +112,13 @@ def constant(plug_in: PlugIn, name: str) -> str:
         return str(getattr(plug_in.entry.load(), name, ""))
     except (ImportError, AttributeError, SyntaxError):
         return ""
+
+
+def _functions(plug_in: PlugIn) -> set[str]:
+    """Names that it defines or imports at its top level, without being imported itself."""
+    defined = {node.name for node in _tree(plug_in).body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    imports = [node for node in _tree(plug_in).body if isinstance(node, ast.ImportFrom)]
+    return defined | {alias.asname or alias.name for node in imports for alias in node.names}
 
 
 def _tree(plug_in: PlugIn) -> ast.Module:

@@ -9,7 +9,20 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
-from lbi.records import Action, Document, Example, Left, Observation, Record, Step, Task, Trajectory, Usage, Verdict
+from lbi.records import (
+    Action,
+    Check,
+    Document,
+    Example,
+    Left,
+    Observation,
+    Record,
+    Step,
+    Task,
+    Trajectory,
+    Usage,
+    Verdict,
+)
 
 Json = dict[str, Any]
 Role = Literal["propose", "act", "query", "abstract", "summarise", "judge"]
@@ -99,6 +112,15 @@ class Environments(Protocol):
     async def open(self) -> Environment: ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class ReadsChecks(Protocol):
+    """Environments that know before any episode what a check names and is not there."""
+
+    async def mistakes(self, check: Check) -> list[str]:
+        """A line for each, such as "check.sql: no such table: itms"; none where nothing can be told."""
+        ...
 
 
 class Shown(Record):
@@ -275,6 +297,63 @@ class Learner(Protocol):
     def prepare(self, tasks: Sequence[Task]) -> None: ...
 
     def learn(self, trajectories: Iterable[Trajectory]) -> None: ...
+
+
+class CheckedTask(Record):
+    """What was found when a task of a benchmark was tried before anybody pays for it."""
+
+    task: str
+    gold: float | None = None  # score of its gold or oracle solution; None = there is none, or it could not be tried
+    nothing: float | None = None  # score of doing nothing
+    faulty: str = ""  # a known fault of the benchmark in this task, so that its scores tell little
+    not_runnable: str = ""  # what is lacking here to run it; it has no score then, which is not a score of 0
+    problem: str = ""  # what is wrong, in words
+
+    @property
+    def passed(self) -> bool:
+        """Whether the task is as it should be, or is known not to be."""
+        return bool(self.faulty or self.not_runnable) or not self.problem
+
+
+@runtime_checkable
+class BenchmarkPlugIn(Protocol):
+    """A package or entry point that brings held-out tasks: ``NAME`` or ``NAME:SELECTION`` in a config.
+
+    One that brings its own environment, too, is also what ``lbi.environments.EnvironmentPlugIn`` describes; the config
+    then has its name as ``environment``. It may also be any of the protocols below.
+    """
+
+    def load(self, selection: str = "", checkout: str = "") -> Any:
+        """Its ``lbi.evaluation.benchmark.Benchmark``. ``checkout`` is a file or folder of what it does not bring.
+
+        Raises UserError for a selection that there is not, and for what is not installed.
+        """
+        ...
+
+
+@runtime_checkable
+class Configures(Protocol):
+    """A benchmark that ``lbi run NAME:SELECTION`` runs without a config file."""
+
+    def config(self, selection: str, checkout: str) -> Json:
+        """What such a file would say, but for ``benchmark`` and ``checkout``."""
+        ...
+
+
+@runtime_checkable
+class HasSolutions(Protocol):
+    """A benchmark whose solutions look at the page; those of others are the ``gold`` of their tasks."""
+
+    def solver(self, task: Task) -> Agent | None:
+        """Who solves the task by the environment's own actions; None where nobody can, or nobody has shown it."""
+        ...
+
+
+@runtime_checkable
+class ChecksItself(Protocol):
+    """A benchmark that is proved without its environment, as its sites are not here."""
+
+    async def check(self, tasks: Sequence[Task], checkout: str) -> list[CheckedTask]: ...
 
 
 @runtime_checkable

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
@@ -21,8 +21,19 @@ Fault = Literal["", "model", "environment", "harness"]
 TIERS: tuple[Tier, ...] = ("unverified", "committee", "replayed", "checked")
 
 
+#: masks the secrets in a value; none are known at first
+_masked: Callable[[Any], Any] | None = None
+
+
+def keep_out_of_ids(masked: Callable[[Any], Any] | None) -> None:
+    """What masks secrets (lbi.storage.secrets): no hash is made of one, so that none can be guessed from it."""
+    global _masked
+    _masked = masked
+
+
 def digest_of(value: Any) -> str:
-    """64-bit hash of a value that JSON can represent, as 16 hex digits."""
+    """64-bit hash of a value that JSON can represent, without any secret in it, as 16 hex digits."""
+    value = _masked(value) if _masked else value
     canonical = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
     return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
 
@@ -79,13 +90,15 @@ class Check(Record):
     shows: tuple[str, ...] = ()  # each must be readable on the final page
     command: tuple[str, ...] = ()  # must exit with 0; run in the application's state folder
     tests: tuple[str, ...] = ()  # of a repository: each must pass, and none that passed before may fail
+    grader: str = ""  # what the grader of the benchmark's own environment has to know, such as the task's number there
 
     @model_serializer(mode="wrap")
-    def _without_no_tests(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Left out if empty, as only repositories have tests: ids of other tasks are the same as before the field."""
+    def _without_the_rare(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Left out if empty, as few tasks have them: ids of other tasks are the same as before these fields."""
         fields: dict[str, Any] = handler(self)
-        if not self.tests:
-            fields.pop("tests", None)
+        for field in ("tests", "grader"):
+            if not fields.get(field):
+                fields.pop(field, None)
         return fields
 
 
@@ -171,7 +184,7 @@ class Action(Record):
             return f"{self.kind}()" if self.kind else self.text
         target = f"{self.role} {json.dumps(self.name, ensure_ascii=False)}" + (f" #{self.nth}" if self.nth else "")
         arguments = [_in_quotes(target)]
-        if self.kind == "drag":
+        if self.kind == "drag" and not self.value[:1].isdigit():
             arguments.append(_in_quotes(self.value))
         elif self.kind == "select":
             arguments += [json.dumps(option, ensure_ascii=False) for option in self.value.split("\n")]

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import functools
+import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +22,7 @@ P = ParamSpec("P")
 #: headings of `lbi --help`, in the order in which somebody new needs them, and the commands below each
 GROUPS = {
     "Learn": ("init", "run", "synthesize", "evaluate"),
-    "Look": ("report", "calls"),
+    "Look": ("report", "calls", "look"),
     "Use": ("export", "grade"),
     "Tools": ("list", "check", "tasks"),
 }
@@ -112,13 +114,20 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
-) -> None: ...
+) -> None:
+    from lbi.monitoring.logs import MaskingFormatter
+    from lbi.storage.secrets import learn_usual
+
+    learn_usual(os.environ)
+    if logging.lastResort is not None:  # what nobody keeps goes to the terminal
+        logging.lastResort.setFormatter(MaskingFormatter("%(message)s"))
 
 
 Config = Annotated[
     Path | None,
     typer.Argument(
-        help="Config file, name of one shipped, or the folder of a run to continue.", show_default="lbi.toml"
+        help="Config file, name of one shipped, folder of a run to continue, or BENCHMARK:TASK,...",
+        show_default="lbi.toml",
     ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/NAME")]
@@ -162,10 +171,10 @@ Join = Annotated[bool, typer.Option("--join", help="Work on a run together with 
 Otel = Annotated[
     bool, typer.Option("--otel", help="Send traces and metrics to OTEL_EXPORTER_OTLP_ENDPOINT (extra: otel).")
 ]
-Repo = Annotated[Path | None, typer.Option("--repo", help="Folder of a repository to learn; needs no config file.")]
 Checkout = Annotated[
-    Path | None, typer.Option("--checkout", help="Where a suite lies of which SUITE:NAME is run.", show_default=False)
+    Path | None, typer.Option("--checkout", help="What a benchmark does not bring: its repository, or a file of sites.")
 ]
+Repo = Annotated[Path | None, typer.Option("--repo", help="Folder of a repository to learn; needs no config file.")]
 Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run a repository's commands without a sandbox.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
@@ -181,8 +190,8 @@ def run(
     workers: Workers = None,
     set_: Set = None,
     repo: Repo = None,
-    unsafe: Unsafe = False,
     checkout: Checkout = None,
+    unsafe: Unsafe = False,
     dry_run: DryRun = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -212,8 +221,8 @@ def synthesize(
     workers: Workers = None,
     set_: Set = None,
     repo: Repo = None,
-    unsafe: Unsafe = False,
     checkout: Checkout = None,
+    unsafe: Unsafe = False,
     dry_run: DryRun = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -296,15 +305,24 @@ def export(
     allow_offline: Annotated[
         bool, typer.Option("--allow-offline", help="Export what the offline model made, which is no language model.")
     ] = False,
+    tokenizer: Annotated[
+        str,
+        typer.Option(
+            help="Count the rows' tokens by this: a tokenizer.json or its folder, tiktoken:ENCODING, a model of a hub.",
+            show_default="an estimate",
+        ),
+    ] = "",
     json: Json = False,
 ) -> int:
     """Write the examples of a run as a training set.
+
+    Says how long the longest row is, and how many rows the format's trainers would cut or drop by default.
 
     With predictions: the patches that each arm handed in for a benchmark of repositories, in SWE-bench's format.
     """
     from lbi.cli.export import ExampleChoice, export
 
-    return export(run, format, out, ExampleChoice(tier, kinds, seeds), validation, allow_offline, json)
+    return export(run, format, out, ExampleChoice(tier, kinds, seeds), validation, allow_offline, tokenizer, json)
 
 
 @_command
@@ -331,6 +349,33 @@ def calls(
 
 
 @_command
+def look(
+    where: Annotated[
+        str, typer.Argument(help="Address of a page, or an application by name or file.", metavar="URL|APP")
+    ],
+    actions: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="What to do there, such as 'click(e3)' or 'fill(textbox \"Name\", \"Jo\")'.", metavar="ACTION"
+        ),
+    ] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="After each action print the page, not what changed.")] = False,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", help="Save a PNG of what is in view at the end, references marked.")
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Show a page as an agent sees it, act on it, and show what changed.
+
+    Steps of a log-in and solutions of tasks are written this way. Exits with 1 if an action could not be carried out;
+    those after it are not tried.
+    """
+    from lbi.cli.look import look
+
+    return look(where, actions or [], whole, picture, json)
+
+
+@_command
 def list_(
     what: Annotated[
         str,
@@ -346,24 +391,29 @@ def list_(
 
 @_command
 def check(
-    what: Annotated[str, typer.Argument(help="browser, application, benchmark, config or all.")] = "all",
-    name: Annotated[str, typer.Argument(help="Name or file of the application, benchmark or config.")] = "",
+    what: Annotated[str, typer.Argument(help="browser, page, application, benchmark, config or all.")] = "all",
+    name: Annotated[
+        str, typer.Argument(help="Name or file of the application, benchmark or config; of a page also its address.")
+    ] = "",
+    checkout: Annotated[str, typer.Argument(help="What the benchmark does not bring: its repository or sites.")] = "",
     task: Annotated[str, typer.Option(help="Only this task of the benchmark.")] = "",
-    checkout: Checkout = None,
+    all_: Annotated[
+        int, typer.Option("--all", metavar="N", min=0, help="Of a page: also what links and clicks lead to, N pages.")
+    ] = 0,
     workers: Annotated[
         int, typer.Option("--workers", "-w", min=1, max=64, help="How many environments work at a time.")
     ] = 3,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Try out the browser, an application, a config or a benchmark.
+    """Try out the browser, a page, an application, a config or a benchmark.
 
-    The browser shows a page; an application starts, and resets to the same state; every gold solution of a benchmark
-    scores 1 and doing nothing 0. Exits with 1 if anything fails.
+    The browser shows a page; of a page, 99% of what can be acted on has a reference; an application starts, and resets
+    to the same state; every gold solution of a benchmark scores 1 and doing nothing 0. Exits with 1 if anything fails.
     """
     from lbi.cli.check import check
 
-    return check(what, name, task, workers, json, quiet, checkout)
+    return check(what, name, checkout, task, all_, workers, json, quiet)
 
 
 @_command

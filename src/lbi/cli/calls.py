@@ -22,6 +22,7 @@ from lbi.monitoring.terminal import say
 from lbi.report.words import count, money
 from lbi.storage.database import address
 from lbi.storage.run_folder import RunFolder
+from lbi.storage.secrets import MASK, learn, mask
 
 ORDERS = {
     "time": "created",
@@ -39,7 +40,6 @@ _SECRET_NAMES = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IG
 _SECRETS = re.compile(
     r"\bsk-[\w-]{16,}|\b(?:ghp|gho|github_pat|xox[abp])[-_]\w{16,}|\bAKIA[0-9A-Z]{16}\b|(?<=Bearer )[\w.~+/-]{16,}=*"
 )
-MASK = "***"
 #: numbers stand to the right, and words give way where the room is narrow
 _WORDS = ("stage", "role", "model", "failure")
 
@@ -217,5 +217,5 @@ def masked(text: str) -> str:
     """A text without the secrets of this process's environment and without what looks like a key."""
     for name, value in os.environ.items():
         if len(value) >= 8 and _SECRET_NAMES.search(name):
-            text = text.replace(value, MASK)
-    return _SECRETS.sub(MASK, text)
+            learn(value, name)
+    return _SECRETS.sub(MASK, mask(text))

@@ -1,10 +1,9 @@
-"""check: does a browser start, an application come up and reset, a config make sense, a benchmark score rightly?"""
+"""check: does a browser start, a page offer all, an application reset, a config make sense, a benchmark score?"""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import tempfile
 import time
 from collections.abc import Awaitable, Iterator, Sequence
 from pathlib import Path
@@ -14,8 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from lbi.cli import open_console
+from lbi.cli.coverage import check_page
 from lbi.cli.instances import WAYS, check_instances
-from lbi.cli.options import suite_of, write_suite
 from lbi.cli.preflight import check_config
 from lbi.cli.shipped import find_config
 from lbi.cli.trials import Row, check_benchmark
@@ -24,7 +23,7 @@ from lbi.documents.corpus import read_corpus
 from lbi.environments import described, open_environments, own_documents
 from lbi.environments.web.application import Application, load_application, shipped_applications
 from lbi.errors import LbiError, UserError
-from lbi.evaluation.benchmark import load_benchmark, load_benchmarks, shipped_benchmarks
+from lbi.evaluation.benchmark import is_plug_in, load_benchmark, load_benchmarks, shipped_benchmarks
 from lbi.monitoring.terminal import say
 from lbi.records import Task
 from lbi.report.words import sections
@@ -38,55 +37,70 @@ PUT_BACK = (
 )
 
 
-def check(
-    what: str, name: str, task: str, workers: int, as_json: bool, quiet: bool, checkout: Path | None = None
-) -> int:
+def check(what: str, name: str, checkout: str, task: str, pages: int, workers: int, as_json: bool, quiet: bool) -> int:
     """Print what was found; 1 if anything failed."""
-    with tempfile.TemporaryDirectory(prefix="lbi-check-") as folder:
-        if (found := suite_of(name)) and what in ("application", "benchmark", "config"):
-            config = write_suite(*found, checkout, Path(folder))
-            files = {"application": "application.toml", "benchmark": "tasks.toml", "config": config.name}
-            written = str(config.with_name(files[what]))
-            rows = asyncio.run(_checked(what, written, task, workers, quiet or as_json))
-            rows = [{**row, "what": row["what"].replace(written, name)} for row in rows]
-        else:
-            rows = asyncio.run(_checked(what, name, task, workers, quiet or as_json))
+    if checkout and what not in ("benchmark", "application"):
+        raise UserError(f"only a benchmark takes a checkout, so leave {checkout} away")
+    if what == "page":
+        return check_page(_named(what, name), pages, as_json)
+    rows = asyncio.run(_checked(what, name, checkout, task, workers, quiet or as_json))
     if as_json:
         say(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
         open_console().print(_table(rows))
     failed = [row for row in rows if not row["passed"]]
     if not as_json:
-        say(f"{len(rows) - len(failed)} of {len(rows)} passed")
+        say(_counted(rows))
     return 1 if failed else 0
 
 
-async def _checked(what: str, name: str, task: str, workers: int, quiet: bool) -> list[Row]:
+def _counted(rows: list[Row]) -> str:
+    """``12 of 15 passed; 2 not runnable, 1 faulty``: what was not tried, or tells little, counts as neither."""
+    apart = {kind: sum(row["found"].startswith(f"{kind}: ") for row in rows) for kind in ("not runnable", "faulty")}
+    rest = len(rows) - sum(apart.values())
+    failed = sum(not row["passed"] for row in rows)
+    proved = sum(row["found"].startswith("not runnable: ") and row.get("gold") == 1 for row in rows)
+    told = ", ".join(f"{number} {kind}" for kind, number in apart.items() if number)
+    told += f" ({proved} of them proved without their sites)" if proved else ""
+    return f"{rest - failed} of {rest} passed" + (f"; {told}" if told else "")
+
+
+async def _checked(what: str, name: str, checkout: str, task: str, workers: int, quiet: bool) -> list[Row]:
     if what == "browser":
         return [await _row("browser", check_browser())]
     if what == "application":
-        return [await _row(f"application {_named(what, name)}", check_application(name))]
+        application = _of_benchmark(name, checkout) if is_plug_in(name) else name
+        return [await _row(f"application {_named(what, name)}", check_application(application))]
     if what == "config":
         return [await _row(f"config {_named(what, name)}", _config(name))]
     if what == "benchmark":
-        return await _benchmark(_named(what, name), task, workers, quiet)
+        return await _benchmark(_named(what, name), checkout, task, workers, quiet)
     if what != "all":
-        raise UserError(f"cannot check {what!r}; choose browser, application, benchmark, config or all")
+        raise UserError(f"cannot check {what!r}; choose browser, page, application, benchmark, config or all")
     rows = [await _row("browser", check_browser())]
     rows += [await _row(f"application {each}", check_application(each)) for each in shipped_applications()]
     for each in shipped_benchmarks():
-        rows += await _benchmark(each, task, workers, quiet)
+        rows += await _benchmark(each, "", task, workers, quiet)
     return rows
 
 
-async def _benchmark(name: str, task: str, workers: int, quiet: bool) -> list[Row]:
-    if load_benchmark(name).environment == "repository":
+def _of_benchmark(name: str, checkout: str) -> str:
+    """The application that a benchmark's tasks are on. Raises UserError."""
+    if application := load_benchmark(name, checkout).application:
+        return application
+    raise UserError(f"the benchmark {name} is on no application of its own")
+
+
+async def _benchmark(name: str, checkout: str, task: str, workers: int, quiet: bool) -> list[Row]:
+    if not is_plug_in(name) and load_benchmark(name).environment == "repository":
         return await check_instances(name, task, workers, quiet)
-    return await check_benchmark(name, task, workers, quiet)
+    return await check_benchmark(name, checkout, task, workers, quiet)
 
 
 def _named(what: str, name: str) -> str:
     if not name:
+        if what == "page":
+            raise UserError("which page? Write `lbi check page http://localhost:3000`, or the name of an application")
         raise UserError(f"which {what}? Write `lbi check {what} NAME`; `lbi list` shows what there is")
     return name
 
@@ -143,10 +157,16 @@ async def check_application(name: str) -> str:
                 f"reset in {seconds:.2f} s, {read}{skipped}",
                 f"Changed and put back twice: {', '.join(proof.changed)}",
                 *_notes(application, proof, environment.exposed()),
+                *_blocked(environments),
             ]
         )
     finally:
         await environments.close()
+
+
+def _blocked(environments: object) -> Iterator[str]:
+    if blocked := ", ".join(sorted(getattr(environments, "blocked", ()))):
+        yield f"Note: its pages ask other sites in vain: {blocked} (policy.allow_urls allows them)"
 
 
 def _notes(application: Application, proof: Proof, exposed: Sequence[str]) -> Iterator[str]:
@@ -176,7 +196,7 @@ def elements(text: str) -> int:
 async def _config(name: str) -> str:
     config = load_config(find_config(Path(name)))
     await check_config(config)
-    held_out = len(load_benchmarks(config.benchmark).task) if config.benchmark else 0
+    held_out = len(load_benchmarks(config.benchmark, config.checkout).runnable) if config.benchmark else 0
     tasks = f"{held_out} held-out tasks" if held_out else "no held-out tasks, so synthesised ones stand in"
     models = ", ".join(config.models.all())
     return f"{described(config)}; {tasks}; {len(config.evaluation.arms)} arms; models: {models}"

@@ -16,6 +16,7 @@ from pathlib import Path
 from lbi.cli import FOLDER
 from lbi.errors import BudgetExceeded, EnvironmentFailure, ModelError, ModelUnavailable, UserError, UserErrors
 from lbi.storage.damage import DamagedRun, is_damage
+from lbi.storage.secrets import mask
 
 _FULL, _SHUT = ("full", "make room"), ("read-only", "make it writable")
 _DISK = {errno.ENOSPC: _FULL, errno.EDQUOT: _FULL, errno.EFBIG: _FULL, errno.EROFS: _SHUT}
@@ -94,10 +95,10 @@ def _again() -> str:
 
 
 def _unexpected(error: BaseException) -> str:
-    text = "".join(traceback.format_exception(error))
+    text = mask("".join(traceback.format_exception(error)))
     name = f"traceback-{time.strftime('%Y%m%d-%H%M%S')}.txt"
     file = _written(text, [FOLDER.get(), Path(tempfile.gettempdir())], name)
-    first = (str(error).strip().splitlines() or [""])[0][:200]
+    first = (mask(str(error)).strip().splitlines() or [""])[0][:200]
     where = f"the traceback is in {file}" if file else f"and no place to write the traceback:\n{text}"
     return f"the program is wrong: {type(error).__name__}: {first}; {where}. {_again()}".strip()
 

@@ -21,6 +21,7 @@ from lbi.environments import actions_of
 from lbi.errors import UserError
 from lbi.export.dataset import ExportReport, write_export
 from lbi.export.exporters import open_exporter
+from lbi.export.lengths import sentences
 from lbi.export.turns import SIDES, TrainingExample
 from lbi.models.used import without_language_model
 from lbi.monitoring.terminal import say
@@ -49,6 +50,7 @@ def export(
     choice: ExampleChoice,
     validation: float,
     allow_offline: bool,
+    tokenizer: str,
     as_json: bool,
 ) -> int:
     """Write train.*, validation.* and export.json; of predictions, a file per arm and seed."""
@@ -63,7 +65,7 @@ def export(
         if origin["offline"] and not allow_offline:
             raise UserError(f"{run} was made by {OFFLINE}; add --allow-offline to export what it made all the same")
         with _all_or_nothing(folder) as part:
-            report = write_export(lessons, fmt, part, actions=_actions(opened), split=validation)
+            report = write_export(lessons, fmt, part, actions=_actions(opened), split=validation, tokenizer=tokenizer)
             contents = {**json.loads(report.model_dump_json()), "made_by": origin}
             write_atomically(part / "export.json", (json.dumps(contents, indent=2, ensure_ascii=False) + "\n").encode())
     if as_json:
@@ -82,6 +84,8 @@ def _print(report: ExportReport, origin: dict[str, Any], folder: Path) -> None:
         console.print("No document falls to the validation side; --validation 0.3 holds more back.", highlight=False)
     for reason, count in report.left_out.items():
         console.print(f"left out: {count} ({reason})", highlight=False)
+    for line in sentences(report.lengths, sum(report.rows.values())):
+        console.print(line, highlight=False)
     tiers = ", ".join(f"{count} {tier}" for tier, count in origin["tiers"].items())
     judges = ", ".join(origin["judges"])
     console.print(f"Made by {origin['act']} (labels: {origin['label']}; judges: {judges}); {tiers}.", highlight=False)

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lbi.benchmarks.swebench.catalog import Catalog, open_catalog
-from lbi.benchmarks.swebench.grade import Grade, grade
+from lbi.benchmarks.swebench.grade import EMPTY, Grade, grade
 from lbi.benchmarks.swebench.official import official_reports, run_official
 from lbi.benchmarks.swebench.predictions import Prediction, read_predictions
 from lbi.cli import open_console
@@ -24,7 +24,7 @@ from lbi.records import digest_of
 from lbi.storage.files import write_atomically
 
 ATTEMPTS = 3  # at a prediction whose sandbox broke
-Rows = dict[str, dict[str, Any]]  # by instance: patch (its hash), resolved, reason, and official if that was asked for
+Rows = dict[str, dict[str, Any]]  # by instance: patch (its hash), resolved, resolution, reason; official if asked for
 
 
 def grade_predictions(
@@ -40,6 +40,8 @@ def grade_predictions(
         out = out or file.with_suffix(".grades.json")
         progress = Progress(terminal.open_console(stderr=True), quiet=quiet or as_json)
         rows = _known(out, predictions, official)
+        rows |= {each.instance_id: _empty(each, official) for each in predictions if not each.model_patch}
+        _write(out, rows)
         left = [each for each in predictions if each.instance_id not in rows]
         ours = [each for each in left if not _comes_as_image(catalog, each)]
         asyncio.run(_grade(catalog, ours, rows, out, official, workers, unsafe, progress))
@@ -54,6 +56,12 @@ def grade_predictions(
 
 def _comes_as_image(catalog: Catalog, prediction: Prediction) -> bool:
     return not catalog.buildable(prediction.instance_id)
+
+
+def _empty(prediction: Prediction, official: bool) -> dict[str, Any]:
+    """Nothing is run for it, as in the official harness."""
+    row = {"patch": digest_of(""), "model": prediction.model_name_or_path, "resolved": False, "resolution": "no"}
+    return {**row, "reason": EMPTY, **({"official": False} if official else {})}
 
 
 def _known(out: Path, predictions: list[Prediction], official: bool) -> Rows:
@@ -109,7 +117,7 @@ async def _row(catalog: Catalog, prediction: Prediction, official: bool, unsafe:
             row |= {"resolved": None, "reason": f"not graded, the sandbox broke: {error}"}
     if verdict is None:
         return row
-    row |= {"resolved": verdict.resolved, "reason": verdict.reason}
+    row |= {"resolved": verdict.resolved, "resolution": verdict.resolution, "reason": verdict.reason}
     if official:
         cases = [(built.instance, prediction.model_patch, verdict)]
         reports = await asyncio.to_thread(official_reports, cases, unsafe=unsafe)
@@ -137,6 +145,7 @@ def _print(rows: Rows, predictions: list[Prediction], instances: int, out: Path,
         {True: "resolved", False: "unresolved", None: "not graded"}[r["resolved"]] for r in chosen.values()
     )
     if as_json:
+        counts["empty"] = sum(row["reason"] == EMPTY for row in chosen.values())
         say(json.dumps({"instances": instances, **counts, "grades": chosen}, indent=2, ensure_ascii=False))
         return
     table = Table(box=None, pad_edge=False)
@@ -145,7 +154,8 @@ def _print(rows: Rows, predictions: list[Prediction], instances: int, out: Path,
         table.add_column(name, overflow="fold")
     for name, row in chosen.items():
         names = {True: "resolved", False: "no", None: "-"}
-        verdicts = [names[row["resolved"]], name, *([names[row.get("official")]] if officially else [])]
+        ours = "in part" if row.get("resolution") == "partial" else names[row["resolved"]]
+        verdicts = [ours, name, *([names[row.get("official")]] if officially else [])]
         table.add_row(*verdicts, escape(row["reason"]))
     open_console().print(table)
     none = instances - len(chosen)

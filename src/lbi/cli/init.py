@@ -20,6 +20,7 @@ from lbi.monitoring.terminal import say
 from lbi.records import Task
 from lbi.report.words import sections
 from lbi.storage.files import write_atomically
+from lbi.storage.names import address_problem, without_password
 
 EXAMPLE = "anthropic:claude-sonnet-4-5"  # the language model in the commands that are suggested
 CONFIG = """# {name}: learns from its documentation, by interaction. `lbi run {file} --dry-run` says what that costs.
@@ -138,10 +139,12 @@ def init(url: str, docs: list[str], out: Path, tasks: Path | None, force: bool) 
 
 
 def _address(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise UserError(f'--url takes the address of a site that runs, such as http://localhost:3000, not "{url}"')
-    if parts.password:
+    shown = without_password(url)
+    if shown == url and (problem := address_problem(url)):
+        raise UserError(
+            f'--url takes the address of a site that runs, such as http://localhost:3000, not "{url}": {problem}'
+        )
+    if shown != url:
         raise UserError("--url holds a password; leave it out and describe the log-in in an application file")
     return url.rstrip("/")
 

@@ -71,14 +71,6 @@ def _applications() -> Rows:
     return [(name, load_application(name).description, plugins.OURS) for name in shipped_applications()]
 
 
-def _suites() -> Rows:
-    """By how they are run: SUITE:APPLICATION, with --checkout."""
-    return [
-        (f"{plug_in.name.replace('_', '-')}:NAME", plugins.described(plug_in), plug_in.distribution)
-        for _, plug_in in sorted(plugins.available("suites").items())
-    ]
-
-
 def _benchmarks() -> Rows:
     rows = []
     for name in shipped_benchmarks():
@@ -130,7 +122,6 @@ def _first_comment(file: Path) -> str:
 KINDS: dict[str, Callable[[], Rows]] = {
     "applications": _applications,
     "benchmarks": _benchmarks,
-    "suites": _suites,
     "agents": _files("agents"),
     "filters": _files("filters"),
     "models": _models,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from lbi.cli.shipped import find_config
 from lbi.config import Config, anchor, load_config, parts_of, resolve
 from lbi.errors import UserError
 from lbi.models.middleware.budget import parse_budget
+from lbi.protocols import Configures, Json
 from lbi.storage.run_folder import RunFolder
 from lbi.storage.toml import TomlError, parse_toml
 
@@ -51,34 +53,15 @@ def configured(options: RunOptions) -> tuple[Config, Path]:
         name = re.sub(r"[^\w.+ -]+", "-", options.repo.resolve().name).strip(".- ")[:60] or "repository"
         config = load_config(find_config(Path("repo")), {"name": name, **overrides})
         return config, options.out or Path("runs") / name
-    if found := suite_of(str(options.source or "")):
-        out = options.out or Path("runs") / "-".join(found)
-        file = write_suite(*found, options.checkout, out / "benchmark")
-        return load_config(file, overrides), out
-    if options.checkout is not None:
-        raise UserError("--checkout is the folder of a suite of benchmarks: lbi run SUITE:NAME --checkout FOLDER")
+    if (benchmark := _benchmark(options.source)) is not None:
+        name, configured_by = benchmark
+        checkout = str(options.checkout.resolve()) if options.checkout else ""
+        raw = {"name": name, **configured_by(checkout), "benchmark": str(options.source), "checkout": checkout}
+        return resolve(raw, str(options.source), overrides), options.out or Path("runs") / name
     file = _file(options.source)
     config = load_config(file, overrides)
     name = config.name if config.name != Config.model_fields["name"].default else file.stem
     return config, options.out or Path("runs") / name
-
-
-def suite_of(text: str) -> tuple[str, str] | None:
-    """("suite", "application") of SUITE:APPLICATION, where there is such a suite."""
-    suite, colon, name = text.partition(":")
-    known = {each.replace("_", "-"): each for each in plugins.names("suites")}
-    return (suite, name) if colon and suite in known else None
-
-
-def write_suite(suite: str, name: str, checkout: Path | None, folder: Path) -> Path:
-    """The files of one application of a suite; returns its config. Raises UserError."""
-    if checkout is None:
-        raise UserError(f"{suite}:{name} needs --checkout FOLDER, where the suite lies that you have fetched")
-    if not checkout.is_dir():
-        raise UserError(f"--checkout {checkout} is no folder")
-    loaded = plugins.load("suites", suite.replace("-", "_") if suite not in plugins.names("suites") else suite)
-    written: Path = loaded.write(name, checkout, folder)
-    return written
 
 
 def _file(source: Path | None) -> Path:
@@ -90,6 +73,18 @@ def _file(source: Path | None) -> Path:
     return file
 
 
+def _benchmark(source: Path | None) -> tuple[str, Callable[[str], Json]] | None:
+    """(name of the run, checkout -> config) of a benchmark that needs no config file; None for any other source."""
+    plug_in, _, selection = str(source or "").partition(":")
+    if source is None or source.exists() or plug_in not in plugins.available("benchmarks"):
+        return None
+    benchmark = plugins.load("benchmarks", plug_in)
+    if not isinstance(benchmark, Configures):
+        raise UserError(f"the benchmark {plug_in} names no config; write one with benchmark = {str(source)!r}")
+    name = re.sub(r"[^\w.+-]+", "-", str(source)).strip(".-")[:60]
+    return name, lambda checkout: benchmark.config(selection, checkout)
+
+
 def _overrides(options: RunOptions) -> dict[str, Any]:
     overrides: dict[str, Any] = dict(_setting(text) for text in options.settings)
     if options.repo is not None:
@@ -97,6 +92,8 @@ def _overrides(options: RunOptions) -> dict[str, Any]:
             raise UserError(f"no folder {options.repo}; --repo takes the folder of a repository")
         overrides["environment"] = "shell"
         overrides["shell.repository"] = str(options.repo.resolve())
+    if options.checkout is not None:
+        overrides["checkout"] = str(options.checkout.resolve())
     if options.unsafe:
         overrides["shell.unsafe"] = True
     if options.model:

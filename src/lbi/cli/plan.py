@@ -20,6 +20,7 @@ from lbi.documents.corpus import Corpus, read_corpus
 from lbi.environments import actions_of, open_environments, own_documents
 from lbi.errors import UserError
 from lbi.evaluation.benchmark import load_benchmarks
+from lbi.evaluation.check_names import look_up_names
 from lbi.models.middleware.batching import WAITING
 from lbi.models.pricing import Prices
 from lbi.models.registry import open_model
@@ -49,7 +50,7 @@ def show_plan(config: Config, out: Path, only: Only, as_json: bool) -> int:
 
 async def _planned(config: Config, out: Path, only: Only) -> dict[str, Any]:
     corpus = await _documents(config)
-    held_out = len(load_benchmarks(config.benchmark).task) if config.benchmark else 0
+    held_out = len(load_benchmarks(config.benchmark, config.checkout).runnable) if config.benchmark else 0
     lengths, spent = _earlier(out)
     arguments = (config, corpus.documents, held_out, actions_of(config))
     most = [await _priced(config, row) for row in plan(*arguments) if row.stage.startswith(STAGES[only])]
@@ -96,7 +97,7 @@ def _earlier(out: Path) -> tuple[Lengths, float]:
 
 async def enough(config: Config, documents: Sequence[Document]) -> int:
     """A budget in US dollars that a run which has not begun should need; 0 where a price is unknown."""
-    held_out = len(load_benchmarks(config.benchmark).task) if config.benchmark else 0
+    held_out = len(load_benchmarks(config.benchmark, config.checkout).runnable) if config.benchmark else 0
     rows = expected(config, documents, held_out, actions_of(config), Lengths())
     likely = _sums([await _priced(config, row) for row in rows])["cost"]
     return math.ceil((likely or 0.0) * ROOM)
@@ -105,6 +106,8 @@ async def enough(config: Config, documents: Sequence[Document]) -> int:
 async def _documents(config: Config) -> Corpus:
     environments = open_environments(config, lambda png: "")
     try:
+        if config.benchmark:
+            await look_up_names(load_benchmarks(config.benchmark, config.checkout), environments)
         return read_corpus((*await own_documents(config, environments), *config.documents))
     finally:
         await environments.close()

@@ -26,7 +26,10 @@ async def check_config(config: Config) -> None:
     if mistakes:
         raise UserError(mistakes[0])
     if config.benchmark:
-        load_benchmarks(config.benchmark)
+        benchmark = load_benchmarks(config.benchmark, config.checkout)
+        if not benchmark.runnable:
+            why = "; ".join(dict.fromkeys(task.not_runnable or task.faulty for task in benchmark.task))
+            raise UserError(f"no task of the benchmark {benchmark.name} can be run: {why}")
     await open_environments(config, lambda png: "").close()
     await _check_models(config)
 

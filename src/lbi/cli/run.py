@@ -20,6 +20,7 @@ from lbi.config import Config
 from lbi.context import RunOutcome
 from lbi.errors import UserError
 from lbi.monitoring import terminal
+from lbi.monitoring.logs import MaskingFormatter
 from lbi.monitoring.progress import STYLES, Progress, ProgressStyle
 from lbi.monitoring.telemetry import open_telemetry
 from lbi.monitoring.terminal import say
@@ -73,9 +74,7 @@ def run(options: RunOptions, only: Only, output: OutputOptions) -> int:
     if output.as_json:
         say(json.dumps(result, indent=2, ensure_ascii=False))
     else:
-        written = out / "benchmark" / "lbi.toml"  # of an application of a suite
-        source = written if options.checkout is not None and written.is_file() else options.source or DEFAULT
-        print_result(open_console(), result, str(source))
+        print_result(open_console(), result, str(options.source or DEFAULT))
     return 0
 
 
@@ -96,11 +95,9 @@ def _keep_log(out: Path) -> None:
     """What libraries have to say, such as of a browser that an interrupt took along, goes to a file."""
     with contextlib.suppress(OSError):  # the run folder's own complaint says more
         out.mkdir(parents=True, exist_ok=True)
-        logging.basicConfig(
-            handlers=[logging.FileHandler(out / "run.log", delay=True)],
-            level=logging.WARNING,
-            format="%(asctime)s %(name)s: %(message)s",
-        )
+        file = logging.FileHandler(out / "run.log", delay=True)
+        file.setFormatter(MaskingFormatter("%(asctime)s %(name)s: %(message)s"))
+        logging.basicConfig(handlers=[file], level=logging.WARNING)
 
 
 def _copy_examples(source: Path, out: Path) -> None:

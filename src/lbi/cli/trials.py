@@ -3,47 +3,85 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lbi import plugins
 from lbi.config import Config
 from lbi.environments import open_environments
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
-from lbi.evaluation.benchmark import Benchmark, load_benchmark
+from lbi.evaluation.benchmark import Benchmark, HeldOut, is_plug_in, load_benchmark
 from lbi.monitoring import terminal
 from lbi.monitoring.progress import Progress
-from lbi.protocols import Environment
+from lbi.protocols import Agent, CheckedTask, ChecksItself, Environment, Environments, HasSolutions
 from lbi.records import Task
-from lbi.rollouts.loop import in_parallel
+from lbi.rollouts.loop import in_parallel, rollout
 
 Row = dict[str, Any]  # what, passed, found; of a benchmark's task also task, gold and nothing
 NOTHING = ('finish("")',)
 NO_GOLD = "the task has no gold solution, so only doing nothing was tried"
+SOLUTION_STEPS = 60  # of a solution that looks at the page
 Trial = tuple[Task, str]  # "gold" or "nothing"
 
 
-async def check_benchmark(name: str, only: str, workers: int, quiet: bool) -> list[Row]:
-    """Try every task both ways, each from the pristine state."""
-    benchmark = load_benchmark(name)
-    environments = open_environments(Config(application=_application(benchmark, name)), lambda png: "")
-    tasks = _chosen(benchmark.tasks(environments.name), only, name)
+async def check_benchmark(name: str, checkout: str, only: str, workers: int, quiet: bool) -> list[Row]:
+    """Try every task both ways, each from the pristine state; a benchmark that checks itself does so."""
+    benchmark = load_benchmark(name, checkout)
+    plug_in = plugins.load("benchmarks", name.partition(":")[0]) if is_plug_in(name) else None
+    chosen = [task for task in benchmark.task if not only or task.name == only]
+    if not chosen:
+        near = difflib.get_close_matches(only, [task.name for task in benchmark.task], n=3, cutoff=0.3)
+        raise UserError(f"benchmark {name} has no task {only!r}; nearest: {', '.join(near) or 'none'}")
+    alone = isinstance(plug_in, ChecksItself)
+    tasks = benchmark.tasks(benchmark.environment, [task for task in chosen if alone or not task.not_runnable])
+    checked: list[CheckedTask] = []
+    if isinstance(plug_in, ChecksItself):
+        checked = await plug_in.check(tasks, checkout)
+    elif tasks:
+        environments = open_environments(_config(benchmark, name, checkout), lambda png: "")
+        checked = await _try_all(environments, tasks, plug_in, f"check {benchmark.name}", workers, quiet)
+    found = {task.task: task for task in checked}
+    return [_row(benchmark.name, _with_what_is_known(task, found.get(task.name))) for task in chosen]
+
+
+def _with_what_is_known(task: HeldOut, found: CheckedTask | None) -> CheckedTask:
+    known = {"faulty": task.faulty, "not_runnable": task.not_runnable}
+    return (found or CheckedTask(task=task.name)).model_copy(update=known)
+
+
+async def _try_all(
+    environments: Environments, tasks: Sequence[Task], plug_in: object, headline: str, workers: int, quiet: bool
+) -> list[CheckedTask]:
+    """Each task by its solution and by doing nothing. Closes the environments."""
+    solvers = {task.name: plug_in.solver(task) if isinstance(plug_in, HasSolutions) else None for task in tasks}
     outcomes: dict[tuple[str, str], tuple[float | None, str]] = {}
     progress = Progress(terminal.open_console(stderr=True), quiet=quiet)
     try:
-        with progress.stage(f"check {benchmark.name}", 2 * len(tasks)) as stage:
+        trials = [(task, how) for task in tasks for how in ("gold", "nothing")]
+        with progress.stage(headline, len(trials)) as stage:
 
             async def one(environment: Environment, trial: Trial) -> None:
-                outcomes[trial[0].name, trial[1]] = await _tried(environment, *trial)
+                task, how = trial
+                solver = solvers[task.name] if how == "gold" else None
+                outcomes[task.name, how] = await _tried(environment, task, how, solver)
                 stage.advance()
 
             def failed(trial: Trial, error: EnvironmentFailure, last: bool) -> None:
                 outcomes[trial[0].name, trial[1]] = (None, str(error))
 
-            trials = [(task, how) for task in tasks for how in ("gold", "nothing")]
             await in_parallel(environments, trials, one, workers=workers, failed=failed)
     finally:
         await environments.close()
-    return [_row(benchmark.name, task, outcomes[task.name, "gold"], outcomes[task.name, "nothing"]) for task in tasks]
+    return [_checked(task, solvers[task.name], outcomes) for task in tasks]
+
+
+def _config(benchmark: Benchmark, name: str, checkout: str) -> Config:
+    if is_plug_in(name) and benchmark.environment in plugins.available("benchmarks"):
+        return Config(
+            environment=benchmark.environment, application=benchmark.application, benchmark=name, checkout=checkout
+        )
+    return Config(application=_application(benchmark, name))
 
 
 def _application(benchmark: Benchmark, name: str) -> str:
@@ -55,18 +93,16 @@ def _application(benchmark: Benchmark, name: str) -> str:
     return benchmark.application
 
 
-def _chosen(tasks: list[Task], only: str, name: str) -> list[Task]:
-    if not only:
-        return tasks
-    chosen = [task for task in tasks if task.name == only]
-    if not chosen:
-        near = difflib.get_close_matches(only, [task.name for task in tasks], n=3, cutoff=0.3)
-        raise UserError(f"benchmark {name} has no task {only!r}; nearest: {', '.join(near) or 'none'}")
-    return chosen
-
-
-async def _tried(environment: Environment, task: Task, how: str) -> tuple[float | None, str]:
+async def _tried(environment: Environment, task: Task, how: str, solver: Agent | None) -> tuple[float | None, str]:
     """The score, None where there is none, and why."""
+    if solver is not None:
+        trajectory = await rollout(environment, solver, task, SOLUTION_STEPS)
+        for step in trajectory.observations[1:]:
+            if step.error:
+                return None, f"{trajectory.actions[-1].text}: {step.error}"
+        if trajectory.stop != "done":
+            return None, trajectory.error or f"the solution does not end within {SOLUTION_STEPS} steps"
+        return await _scored(environment, task, trajectory.answer)
     if how == "gold" and not task.gold:
         return None, NO_GOLD
     await environment.reset(task)
@@ -75,25 +111,38 @@ async def _tried(environment: Environment, task: Task, how: str) -> tuple[float 
         if outcome.observation.error and not outcome.done:
             return None, f"{action}: {outcome.observation.error}"
         if outcome.done:
-            try:
-                return await environment.score(task, outcome.answer)
-            except ScoreError as error:
-                return None, str(error)
+            return await _scored(environment, task, outcome.answer)
     return None, 'the solution does not end with finish("...")'
 
 
-def _row(benchmark: str, task: Task, gold: tuple[float | None, str], nothing: tuple[float | None, str]) -> Row:
+async def _scored(environment: Environment, task: Task, answer: str) -> tuple[float | None, str]:
+    try:
+        return await environment.score(task, answer)
+    except ScoreError as error:
+        return None, str(error)
+
+
+def _checked(
+    task: Task, solver: Agent | None, outcomes: dict[tuple[str, str], tuple[float | None, str]]
+) -> CheckedTask:
+    gold, nothing = outcomes[task.name, "gold"], outcomes[task.name, "nothing"]
     problems = []
-    if task.gold and gold[0] != 1:
+    if gold[0] != 1 and (task.gold or solver is not None):
         problems.append(f"gold: {gold[1]}")
     if nothing[0] != 0:
         problems.append("nothing: " + (nothing[1] if nothing[0] is None else "scores without an action"))
-    notes = [] if task.gold else [f"note: {NO_GOLD}"]
+    return CheckedTask(task=task.name, gold=gold[0], nothing=nothing[0], problem="; ".join(problems))
+
+
+def _row(benchmark: str, task: CheckedTask) -> Row:
+    note = NO_GOLD if task.gold is None and not task.problem else ""
+    known = [("not runnable", task.not_runnable), ("faulty", task.faulty)]
+    note = "; ".join(f"{what}: {why}" for what, why in known if why) or note
     return {
-        "what": f"{benchmark}: {task.name}",
-        "task": task.name,
-        "passed": not problems,
-        "gold": gold[0],
-        "nothing": nothing[0],
-        "found": "; ".join(problems + notes),
+        "what": f"{benchmark}: {task.task}",
+        "task": task.task,
+        "passed": task.passed,
+        "gold": task.gold,
+        "nothing": task.nothing,
+        "found": "; ".join(filter(None, [note, task.problem])),
     }

@@ -70,7 +70,7 @@ def _held_out_tasks(config: Config) -> int:
     """How many a benchmark gives; without one that depends on what is proposed."""
     if not config.benchmark:
         return 0
-    number = len(load_benchmarks(config.benchmark).task)
+    number = len(load_benchmarks(config.benchmark, config.checkout).runnable)
     return min(number, config.evaluation.tasks) if config.evaluation.tasks else number
 
 

@@ -17,6 +17,7 @@ from lbi.documents.fetch import TIMEOUT, Raw, Skipped, decode, raws
 from lbi.documents.reading import Text, formats
 from lbi.documents.sections import LONGEST, SHORTEST, trimmed
 from lbi.records import Document, Record
+from lbi.storage.secrets import mask
 
 
 class DocumentSource(BaseModel):
@@ -98,7 +99,7 @@ def _documents(
         return Skipped(source=raw.name, reason=f"fewer than {shortest} characters of text")
     return [
         Document(
-            text=text,
+            text=mask(text),  # before a prompt cuts it
             source=raw.name,
             title=source.title or page.title or _stem(raw.name),
             headings=section.headings,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from lbi.errors import UserError
 from lbi.records import Record
+from lbi.storage.names import address_problem
 
 if TYPE_CHECKING:
     import urllib.request
@@ -220,7 +221,10 @@ def _load(file: Path, name: str) -> Raw | Skipped:
 
 def _fetch(url: str, timeout: float) -> Raw | Skipped:
     """One page by http or https; redirects may not lead to any other scheme."""
-    parts = urllib.parse.urlsplit(url)
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError as error:
+        raise UserError(f"cannot read documents from {url}: no address ({error})") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UserError(
             f"cannot read documents from {url}: only http:// and https:// addresses, files and folders are read"
@@ -230,6 +234,8 @@ def _fetch(url: str, timeout: float) -> Raw | Skipped:
             f"the address of the documents at {parts.hostname} holds a user name or password, which would be "
             "stored with the run; save the pages to a folder and name that instead"
         )
+    if problem := address_problem(url):
+        raise UserError(f"cannot read documents from {url}: {problem}")
     import http.client
 
     try:

@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast
 from lbi import plugins
 from lbi.config import Config
 from lbi.documents.corpus import DocumentSource
+from lbi.errors import UserError
 from lbi.protocols import Environments
 
 
@@ -44,8 +45,14 @@ def actions_of(config: Config) -> str:
 
 def described(config: Config) -> str:
     """What the environment is, in a few words, for reports and progress."""
-    return config.application or config.url or Path(config.shell.repository).name
+    return config.application or config.url or Path(config.shell.repository).name or config.environment
 
 
 def _plug_in(config: Config) -> EnvironmentPlugIn:
-    return cast(EnvironmentPlugIn, plugins.load("environments", config.environment))
+    """One of the environments, or a benchmark that brings its own."""
+    name = config.environment
+    brought = name not in plugins.available("environments") and name in plugins.available("benchmarks")
+    plug_in = plugins.load("benchmarks" if brought else "environments", name)
+    if not all(hasattr(plug_in, part) for part in ("ACTIONS", "create", "documents")):
+        raise UserError(f"the benchmark {name!r} brings no environment of its own; set environment to the one it names")
+    return cast(EnvironmentPlugIn, plug_in)

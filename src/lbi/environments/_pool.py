@@ -1,6 +1,6 @@
 """A pool of environments, one for each worker, on which work is done: the most urgent first.
 
-An environment that failed is closed and the work is tried again on a fresh one, up to ATTEMPTS times in all.
+An environment that failed is closed and the work is tried again later on a fresh one, up to ATTEMPTS times in all.
 Environments stay open between stages.
 """
 
@@ -19,6 +19,8 @@ from lbi.protocols import Environment, Environments
 from lbi.storage.leases import POLL, Leases, WorkKey
 
 ATTEMPTS = 3  # at work that fails because of the infrastructure
+FIRST_WAIT = 1.0  # seconds before the second attempt; each further wait is longer by the factor
+FACTOR = 5.0
 Work = Callable[[Environment], Awaitable[None]]
 Failed = Callable[[EnvironmentFailure, bool], None]
 
@@ -74,6 +76,7 @@ class Pool:
                     if self._leases and key:
                         self._leases.give_up(key)
                     return
+                await asyncio.sleep(FIRST_WAIT * FACTOR ** (attempt - 2))  # what is out of order may come back
 
     async def close(self) -> None:
         """Close the environments; harmless when done before."""

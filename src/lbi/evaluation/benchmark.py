@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -37,6 +38,10 @@ class HeldOut(BaseModel):
     date: str = ""
     seen: bool = False
     """Somebody looked at how agents fail at it while the method was being developed. Reports show such tasks apart."""
+    faulty: str = ""
+    """A known fault of the benchmark in this task, such as that doing nothing passes. No run measures with it."""
+    not_runnable: str = ""
+    """Why it cannot be run or judged here. No run measures with it, as that would score 0 whatever an agent does."""
 
 
 class Benchmark(BaseModel):
@@ -46,15 +51,22 @@ class Benchmark(BaseModel):
 
     name: str
     environment: str = "web"
-    """Kind of environment: web, shell, repository."""
+    """Kind of environment: web, shell, repository; or the benchmark's own, by the name of its plug-in."""
     application: str = ""
     seen: bool = False
     """Every task counts as seen (``HeldOut.seen``)."""
     task: tuple[HeldOut, ...] = Field(min_length=1)
 
-    def tasks(self, environment: str) -> list[Task]:
-        """The tasks as records, for the environment of this name."""
-        tasks = [Task(environment=environment, **task.model_dump()) for task in self.task]
+    @property
+    def runnable(self) -> tuple[HeldOut, ...]:
+        """The tasks that a run measures with: those that can be run here, and have no known fault."""
+        return tuple(task for task in self.task if not task.faulty and not task.not_runnable)
+
+    def tasks(self, environment: str, held_out: Sequence[HeldOut] | None = None) -> list[Task]:
+        """The runnable tasks, or those given, as records for the environment of this name."""
+        chosen = self.runnable if held_out is None else held_out
+        fields = [task.model_dump(exclude={"faulty", "not_runnable"}) for task in chosen]
+        tasks = [Task(environment=environment, **each) for each in fields]
         return [task.model_copy(update={"seen": True}) for task in tasks] if self.seen else tasks
 
 
@@ -63,16 +75,17 @@ def shipped_benchmarks() -> tuple[str, ...]:
     return tuple(sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")))
 
 
-def load_benchmark(name_or_path: str) -> Benchmark:
+def load_benchmark(name_or_path: str, checkout: str = "") -> Benchmark:
     """A shipped or installed benchmark by name, or any other by path. Raises UserError.
 
+    One of a plug-in may be given a selection, as in ``NAME:TASK,TASK``, and a ``checkout`` of what it does not bring.
     A path may also lead to repositories with bugs: a file of recipes, or a data set in the format of SWE-bench. Such a
     data set can be read from a hub, too.
     """
     if is_on_hub(name_or_path):
         return _from_instances(load_instances(fetch(name_or_path)), name_or_path)
-    if name_or_path in plugins.names("benchmarks"):
-        return _from_plug_in(name_or_path)
+    if is_plug_in(name_or_path):
+        return _from_plug_in(name_or_path, checkout)
     if Path(name_or_path).suffix in DATA_SETS:
         return _from_instances(load_instances(Path(name_or_path).expanduser()), name_or_path)
     text = _text(name_or_path)
@@ -102,13 +115,18 @@ def _without_mistakes(benchmark: Benchmark, where: str) -> Benchmark:
     return benchmark
 
 
-def load_benchmarks(names: str | Sequence[str]) -> Benchmark:
+def is_plug_in(name: str) -> bool:
+    """Whether ``name`` is that of a benchmark's plug-in, with or without a selection of its tasks."""
+    return name.partition(":")[0] in plugins.names("benchmarks")
+
+
+def load_benchmarks(names: str | Sequence[str], checkout: str = "") -> Benchmark:
     """One benchmark, or several joined into one, whose tasks are then called BENCHMARK/TASK. Raises UserError."""
     if isinstance(names, str):
-        return load_benchmark(names)
+        return load_benchmark(names, checkout)
     if len(names) == 1:
-        return load_benchmark(names[0])
-    parts = [load_benchmark(name) for name in names]
+        return load_benchmark(names[0], checkout)
+    parts = [load_benchmark(name, checkout) for name in names]
     for benchmark in parts[1:]:
         for field in ("environment", "application"):
             if getattr(benchmark, field) != getattr(parts[0], field):
@@ -132,11 +150,16 @@ def load_benchmarks(names: str | Sequence[str]) -> Benchmark:
     )
 
 
-def _from_plug_in(name: str) -> Benchmark:
-    """The benchmark of another distribution, whose plug-in has the function ``load() -> Benchmark``."""
-    benchmark = plugins.load("benchmarks", name).load()
+def _from_plug_in(name: str, checkout: str) -> Benchmark:
+    """The benchmark of a plug-in, whose function ``load`` may take a selection and a checkout."""
+    plug_in, _, selection = name.partition(":")
+    load = plugins.load("benchmarks", plug_in).load
+    parameters = inspect.signature(load).parameters
+    if selection and not parameters:
+        raise UserError(f"the benchmark {plug_in!r} has no parts to choose from, so leave {selection!r} away")
+    benchmark = load(selection, checkout) if parameters else load()
     if not isinstance(benchmark, Benchmark):
-        raise UserError(f"the benchmark {name!r} is no lbi.evaluation.benchmark.Benchmark; ask whoever made it")
+        raise UserError(f"the benchmark {plug_in!r} is no lbi.evaluation.benchmark.Benchmark; ask whoever made it")
     return _without_mistakes(benchmark, name)
 
 

@@ -44,7 +44,7 @@ def split_held_out(context: RunContext, proposed: Sequence[Task]) -> tuple[list[
     """(held-out tasks, tasks to learn from). Without a benchmark, the tasks of some documents are held out."""
     config, store = context.config, context.folder.store
     if config.benchmark:
-        held_out = load_benchmarks(config.benchmark).tasks(context.environments.name)
+        held_out = load_benchmarks(config.benchmark, config.checkout).tasks(context.environments.name)
         tasks = list(proposed)
         if not tasks:
             context.progress.say(NO_TASKS)

@@ -77,7 +77,7 @@ async def _episode(context: RunContext, attempt: Attempt, agent: Agent, stage: S
     def failed(error: EnvironmentFailure, last: bool) -> None:
         record_failure(error, last)
         if last:
-            store.put("result", attempt.key, _result(attempt, None, 0.0, "environment", str(error)))
+            store.put("result", attempt.key, _result(attempt, None, 0.0, "environment", error.classified))
 
     await context.pool.do(work, failed=failed, key=WorkKey("result", attempt.key))
     stage.advance()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lbi.environments.shell.actions import parse_command
 from lbi.environments.web.actions import parse_action
 from lbi.records import Check
-from lbi.storage.names import name_problem
+from lbi.storage.names import name_problem, page_problem, without_password
 
 if TYPE_CHECKING:
     from lbi.evaluation.benchmark import Benchmark, HeldOut
@@ -23,6 +23,12 @@ READERS: dict[str, Callable[[str], object]] = {
     "shell": parse_command,
     "repository": parse_command,
 }
+#: what the checks of an environment may ask for
+CONDITIONS = {
+    "web": ("answer", "answer_not", "sql", "equals", "url", "shows", "command"),
+    "shell": ("answer", "answer_not", "command"),
+    "repository": ("tests",),
+}
 #: errors of a statement that is right, and of which only the application's database knows whether its names are
 _OF_THE_DATABASE = ("no such table", "no such column", "no such function", "no such collation", "no such module")
 _READS = re.compile(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*(?:select|with|values)\b", re.IGNORECASE | re.DOTALL)
@@ -30,10 +36,14 @@ _READS = re.compile(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*(?:select|with|values)\
 
 def task_mistakes(benchmark: Benchmark) -> list[str]:
     """One line for each mistake, with the task and the field at fault."""
-    return [
+    named = [f"name {benchmark.name!r}: {problem}"] if (problem := name_problem(benchmark.name, parted=True)) else []
+    return named + [
         f"task {task.name!r}: {mistake}"
         for task in benchmark.task
-        for mistake in _mistakes(task, READERS.get(benchmark.environment))
+        for mistake in (
+            *_mistakes(task, READERS.get(benchmark.environment)),
+            *_conditions_that_nobody_tests(task.check, benchmark.environment),
+        )
     ]
 
 
@@ -42,8 +52,8 @@ def _mistakes(task: HeldOut, read: Callable[[str], object] | None) -> Iterator[s
         yield f"name: {problem}"
     if task.date and not _is_date(task.date):
         yield f"date {task.date!r}: not an ISO date such as 2024-05-31"
-    if task.start_url and not re.match(r"/|https?://", task.start_url):
-        yield f"start_url {task.start_url!r}: neither a path on the site, such as /list, nor an http address"
+    if task.start_url and (problem := page_problem(task.start_url)):
+        yield f"start_url {without_password(task.start_url)!r}: {problem}"
     yield from _of_check(task.check)
     if read is not None and task.gold:
         yield from _of_gold(task.gold, read)
@@ -70,6 +80,14 @@ def _of_check(check: Check) -> Iterator[str]:
         values = getattr(check, field)
         if any(not value.strip() for value in (values[:1] if field == "command" else values)):
             yield f"check.{field}: a text is empty, and would hold always or never"
+
+
+def _conditions_that_nobody_tests(check: Check, environment: str) -> Iterator[str]:
+    """A condition that the environment passes over would hold always; a benchmark's own grader is its own affair."""
+    for field in sorted(type(check).model_fields.keys() - {"grader"}):
+        if environment in CONDITIONS and getattr(check, field) and field not in CONDITIONS[environment]:
+            tested = ", ".join(CONDITIONS[environment])
+            yield f"check.{field}: the environment {environment} never tests it, but {tested}"
 
 
 def _expression_problem(pattern: str) -> str:

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from lbi.errors import UserError
-from lbi.export.exporters import Exporter, open_exporter
+from lbi.export.exporters import Exporter, consumers_of, open_exporter
+from lbi.export.lengths import Lengths, Measure
 from lbi.export.sinks import Sink
 from lbi.export.splits import root_of, sides_of
 from lbi.export.turns import SIDES, Side, TrainingExample, Turn, turns_of
 from lbi.records import Record
 from lbi.storage.files import write_atomically
+from lbi.storage.secrets import masked
 
 MAX_CHARS = 32_000  # of prompt and completion together: about the paper's 8,192 tokens
 
@@ -41,6 +43,7 @@ class ExportReport(Record):
     without_reason: int  # rows whose reply gives no reason for its action
     without_image: int  # rows whose page had a screenshot, which no format here can hold
     licences: dict[str, int]  # {licence: number of documents}
+    lengths: Lengths  # of all rows, and what trainers cut of them by default
 
 
 def write_export(
@@ -52,18 +55,20 @@ def write_export(
     split: float = 0.1,
     seed: int = 0,
     max_chars: int = MAX_CHARS,
+    tokenizer: str = "",
 ) -> ExportReport:
     """Write train.*, validation.* and export.json into the folder ``out``, in place of an earlier export.
 
     ``actions``: the environment's description of its actions. ``split``: the share of lineages held back for
     validation; all examples of one document, task or trajectory are on one side, also if more are added later. Only
     examples that every filter keeps are written; pass the dropped ones too, so that composed examples find their parts.
-    Raises UserError if nothing can be exported or written.
+    Tokens are counted by ``tokenizer`` (lbi.export.lengths.open_tokenizer), else estimated. Raises UserError if nothing
+    can be exported or written.
     """
     exporter = open_exporter(fmt)
     if not 0 <= split < 1:
         raise UserError(f"the share held back for validation is {split}; give a number from 0 up to, not including, 1")
-    tally = _Tally()
+    tally = _Tally(Measure(tokenizer, consumers_of(exporter)))
     lessons = list(rows)
     turns = _turns(lessons, sides_of(lessons, split, seed), actions, max_chars, tally)
     try:
@@ -81,6 +86,7 @@ def write_export(
 class _Tally:
     """What is counted while rows are written."""
 
+    measure: Measure
     rows: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
     seen: dict[str, dict[str, set[str]]] = field(default_factory=lambda: {side: {} for side in SIDES})
@@ -91,6 +97,7 @@ class _Tally:
     def add(self, turn: Turn) -> None:
         lesson, step = turn.lesson, turn.lesson.trajectory.steps[turn.at]
         self.rows[turn.side] += 1
+        self.measure.add(turn.prompt, turn.reply)
         self.without_reason += not step.reason.strip()
         self.without_image += bool(step.observation.image)
         names = {"examples": lesson.example.id, "trajectories": lesson.trajectory.id, "lineages": root_of(lesson)}
@@ -113,6 +120,7 @@ class _Tally:
             without_reason=self.without_reason,
             without_image=self.without_image,
             licences=dict(sorted(Counter(self.documents.values()).items())),
+            lengths=self.measure.lengths(),
         )
 
 
@@ -146,7 +154,7 @@ def _write(turns: Iterable[Turn], exporter: Exporter, out: Path, tally: _Tally) 
                 sinks[side] = exporter.open_sink(parts[side])
                 stack.callback(sinks[side].close)
             for turn in turns:
-                sinks[turn.side].put(exporter.row(turn))
+                sinks[turn.side].put(masked(exporter.row(turn)))
                 tally.add(turn)
         if not tally.rows:
             raise UserError(f"nothing to export: no example has a step to learn from ({_summary(tally.left_out)})")

@@ -16,6 +16,7 @@ from lbi.models.providers._provider import api_key, count, table
 from lbi.models.providers._wire import Wire
 from lbi.models.registry import Settings
 from lbi.records import Usage, digest_of
+from lbi.storage.secrets import learn_address, mask
 
 Vectors = NDArray[numpy.float32]
 
@@ -57,10 +58,11 @@ class Remote:
     """A model behind /v1/embeddings."""
 
     def __init__(self, model: str, settings: Settings, spent: Callable[[Usage], None], retry: Retry) -> None:
+        learn_address(settings.base_url)
         key = api_key("openai", settings, "OPENAI_API_KEY")
         self.name = f"openai:{model}@{settings.base_url}"
         self._model, self._spent, self._retry = model, spent, retry
-        self._wire = Wire(self.name, settings.base_url or _URL, {"authorization": f"Bearer {key}"}, settings, key)
+        self._wire = Wire(self.name, settings.base_url or _URL, {"authorization": f"Bearer {key}"}, settings)
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         if not texts:
@@ -68,7 +70,7 @@ class Remote:
         return numpy.concatenate([await self._batch(texts[at : at + BATCH]) for at in range(0, len(texts), BATCH)])
 
     async def _batch(self, texts: Sequence[str]) -> Vectors:
-        filled = [text if text.strip() else "(empty)" for text in texts]  # servers refuse an empty text
+        filled = [mask(text) if text.strip() else "(empty)" for text in texts]  # servers refuse an empty text
         # floats, as some compatible servers do not know base64
         body = {"model": self._model, "input": filled, "encoding_format": "float"}
         answer, _ = await call_with_retries(lambda attempts: self._wire.post("/embeddings", body), self._retry)

@@ -23,6 +23,7 @@ from lbi import plugins
 from lbi.errors import UserError
 from lbi.models.pricing import known_models
 from lbi.protocols import IMAGE_TOKENS, Model, PromptLimits
+from lbi.storage.names import address_problem, without_password
 
 #: set to 1, no request leaves this machine: for tests, and for processes that tests start
 FORBID_VARIABLE = "LBI_FORBID_PAID_REQUESTS"
@@ -89,8 +90,8 @@ def open_model(
     ``priced`` says of a model whether the user gave a price for it, which vouches for a name that the list lacks.
     """
     module, name = _provider(spec), spec.partition(":")[2]
-    if base_url and urlsplit(base_url).scheme not in ("http", "https"):
-        raise UserError(f'the address "{base_url}" of a model server must begin with http:// or https://')
+    if base_url and (problem := address_problem(base_url)):
+        raise UserError(f"the address {without_password(base_url)!r} of a model server: {problem}")
     shown = (limits or PromptLimits()).model_copy(update={} if load_image else {"images": ()})
     settings = Settings(base_url or "", timeout, shown, load_image, dict(options or {}), priced)
     model: Model = module.create(name, settings)

@@ -16,6 +16,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lbi.errors import UserError
+from lbi.storage.secrets import learn_address, learn_usual, mask, masked
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricReader
@@ -136,8 +137,9 @@ def open_telemetry(enabled: bool) -> Telemetry:
     """OpenTelemetry over OTLP (HTTP), or nothing. Raises UserError if it is enabled and has nowhere to go."""
     if not enabled:
         return Nowhere()
-    if not os.environ.get(ENDPOINT):
+    if not learn_address(os.environ.get(ENDPOINT, ""), ENDPOINT):
         raise UserError(f"--otel needs to know where to: set {ENDPOINT}, such as http://localhost:4318")
+    learn_usual(os.environ)
     try:
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -183,7 +185,7 @@ class OpenTelemetry:
 
         above = trace.set_span_in_context(parent.inner) if isinstance(parent, _Open) else None
         kind = trace.SpanKind.CLIENT if client else trace.SpanKind.INTERNAL
-        inner = self._tracer.start_span(name, above, kind, dict(attributes))
+        inner = self._tracer.start_span(mask(name), above, kind, masked(dict(attributes)))
         opened = _Open(inner)
         try:
             with trace.use_span(inner, record_exception=False) if current else contextlib.nullcontext():
@@ -196,7 +198,7 @@ class OpenTelemetry:
             inner.end()
 
     def record(self, metric: str, value: float, attributes: Attributes) -> None:
-        self._histograms[metric].record(value, dict(attributes))
+        self._histograms[metric].record(value, masked(dict(attributes)))
 
     def close(self) -> None:
         """Send what is left; where nobody answers, that is given up after a while."""
@@ -210,7 +212,7 @@ class _Open:
         self._failed = False
 
     def set(self, attributes: Attributes) -> None:
-        self.inner.set_attributes(dict(attributes))
+        self.inner.set_attributes(masked(dict(attributes)))
 
     def fail(self, kind: str) -> None:
         from opentelemetry.trace import Status, StatusCode

@@ -1,5 +1,7 @@
 """Text of others -> text that a terminal shows and does not obey: "\\x1b]0;title\\x07" -> "\\u001b]0;title\\u0007".
 
+Secrets are masked in it.
+
 Everything that is printed goes through ``say`` or a console of ``open_console``.
 """
 
@@ -7,7 +9,9 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+from lbi.storage.secrets import mask
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,8 +23,8 @@ _CONTROL = re.compile(
 
 
 def escaped(text: str) -> str:
-    """The text with control characters written out, as JSON writes them."""
-    return _CONTROL.sub(_written, text)
+    """The text without secrets, and with control characters written out, as JSON writes them."""
+    return _CONTROL.sub(_written, mask(text))
 
 
 def _written(match: re.Match[str]) -> str:
@@ -42,8 +46,12 @@ def open_console(*, stderr: bool = False) -> Console:
 
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment
+    from rich.text import Text
 
     class EscapingConsole(Console):
+        def render_str(self, text: str, **options: Any) -> Text:  # before it is cut into lines
+            return super().render_str(mask(text), **options)
+
         def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
             for segment in super().render(renderable, options):
                 yield segment if segment.control else Segment(escaped(segment.text), segment.style)

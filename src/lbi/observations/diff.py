@@ -25,9 +25,19 @@ def without_references(text: str) -> str:
 @lru_cache(maxsize=4096)
 def difference(before: str, after: str) -> str:
     """How to change ``before`` into ``after``; empty if both are the same."""
+    return _changes(before.split("\n"), after.split("\n"), before.split("\n"), after.split("\n"))
+
+
+def changes(before: str, after: str) -> str:
+    """The same for people: references that changed are no change, and lines are shown with those they have now."""
     old, new = before.split("\n"), after.split("\n")
+    return _changes(old, new, [without_references(line) for line in old], [without_references(line) for line in new])
+
+
+def _changes(old: list[str], new: list[str], old_keys: list[str], new_keys: list[str]) -> str:
+    """Lines are compared by their keys."""
     lines = []
-    for change, first, last, start, end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+    for change, first, last, start, end in SequenceMatcher(None, old_keys, new_keys, autojunk=False).get_opcodes():
         if change == "equal":
             continue
         lines.append(f"@{first + 1}")

@@ -9,6 +9,7 @@ from lbi.observations.parse import FIELDS, TICKS
 from lbi.observations.tree import Node, fold
 
 MAX_LABEL = 80  # characters
+MAX_SENTENCE = 40  # of one that ends with a full stop: longer ones explain, and are no label
 _BEFORE = FIELDS | {"option"}
 
 
@@ -30,7 +31,9 @@ def _label(node: Node) -> str:
     if _holds_field(node):
         return ""
     text = fold(node.text())
-    return text if len(text) <= MAX_LABEL else ""
+    if len(text) > MAX_LABEL or (len(text) > MAX_SENTENCE and text.endswith((".", "!"))):
+        return ""
+    return text
 
 
 def _holds_field(node: Node) -> bool:

@@ -22,13 +22,12 @@ STATES = (
 _NAME = r'"(?:[^"\\]|\\.)*"'
 _FLAG = "(?:" + "|".join((*STATES, r"as [\w#:-]+", r"takes [^\s()]+")) + ")"
 _STATE = rf"\(({_FLAG}(?:, {_FLAG})*)\)"
-_SPAN = r" \((?:\S+ to \S+|from \S+|up to \S+)\)"  # of a number's field
 _ELEMENT = re.compile(rf"(?<!\S)([\w-]+)(?: ({_NAME}))? \[(e\d+)\](?: {_STATE})?(?: -> (\S+))?(?!\S)")
-_HEAD = re.compile(rf"([\w-]+)(?: ({_NAME}))?(?: \[(e\d+)\])?(?: {_STATE})?(?=$|: ?| -> |{_SPAN})")
+_HEAD = re.compile(rf"([\w-]+)(?: ({_NAME}))?(?: \[(e\d+)\])?(?: {_STATE})?(?=$|: ?| -> | \()")
 _NAMES = re.compile(_NAME)
 _OPTION = rf"(?:[^\"|]* )?{_NAME}"
 _LISTED = re.compile(rf"{_OPTION}(?: \| {_OPTION})*(?: \| … \d+ more)?")
-_RANGE = re.compile(_SPAN)
+_RANGE = re.compile(r" \((?:\S+ to \S+|from \S+|up to \S+)\)")
 _INLINE = ("text", "row", "columns", "item", "note")
 _LABELLED = re.compile(r"([^:|]{1,40}):\s+(\S.*)")
 

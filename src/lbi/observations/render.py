@@ -76,10 +76,13 @@ class Renderer:
         if node.role == "term" and node.text():
             return [Block(_head("term", fold(node.text())), "term", self._elements_in(node))]
         if node.role == "img":
-            return [Block(_head("img", node.name), "img")] if node.name else []
+            areas = self._elements_in(node)
+            return [Block(_head("img", node.name), "img", areas)] if node.name or areas else []
         if node.value is not None and not node.children:
             return [Block(f"{_head(node.role, node.name)}{_range(node)}{self._value(node)}", node.role)]
         children = self._terms(node.children)
+        if node.behind and fold(node.text()) in node.name and not any(map(_holds_element, node.children)):
+            children = []
         if node.role in _SHOWN_UNNAMED or (node.name and node.role not in _WRAPPERS | _CELLS):
             return [Block(_head(node.role, node.name), node.role, children)] if children or node.name else []
         return children
@@ -106,9 +109,7 @@ class Renderer:
         if node.role in FIELDS or (node.role in NAMED_BY_CONTENT and len(node.name) <= MAX_NAME):
             return [Block(self._element(node), node.role, self._elements_in(node) if inner else [])]
         parts = _own_parts(node)
-        letters = [(sum(map(str.isalpha, part)), part) for part in parts]
-        # the initials of a picture come before the name that they stand for
-        main = next((part for count, part in letters if count > 3), next((p for count, p in letters if count > 1), ""))
+        main = _main_part(node)
         given = node.name and fold(" ".join(parts)) not in node.name  # by an attribute, not by what is in it
         name = _cut_name(node.name if given or not main else main)
         rest = " | ".join(_inline_text(part) for part in parts if part != name)
@@ -120,7 +121,8 @@ class Renderer:
         return [Block(line, node.role, self._elements_in(node) if inner else [])]
 
     def _elements_in(self, node: Node) -> list[Block]:
-        return [block for child in node.children if _holds_element(child) for block in self._block(child)]
+        """Those that can be acted on, without the text around them, which stands elsewhere."""
+        return [block for inner in _outermost(node) for block in self._block(inner)]
 
     # -- tables and lists ------------------------------------------------------------------------------------------
 
@@ -147,7 +149,7 @@ class Renderer:
 
     def _row_acted_on(self, row: Node, cells: list[Node]) -> list[Block]:
         """A row that can be clicked is named by its first words: ``row "INV-7" [e4]: INV-7 | Acme | draft``."""
-        head = self._element(row, _short_name(row, fold(row.text())))
+        head = self._element(row, _cut_name(row.name or _main_part(row) or fold(row.text())))
         if cells and len(cells) == len(row.children) and all(self._inlines(cell, in_row=True) for cell in cells):
             numbered = dict(self.refs)
             line = " | ".join(self._inline([cell]).replace(" | ", " ¦ ") for cell in cells)
@@ -229,6 +231,8 @@ class Renderer:
         flags += [f"takes {''.join(node.accepts.split())}"] if node.accepts else []
         if name is None:  # a field without a name must not be named after its value, which changes
             name = node.name or ("" if node.role in FIELDS else fold(node.text()))
+        if not name and node.role not in FIELDS | TICKS:
+            name = node.hint
         line = f"{_head(node.role, name)} [{ref}]"
         line += f" ({', '.join(flags)})" if flags else ""
         if node.role in FIELDS:
@@ -307,15 +311,34 @@ def _own_parts(node: Node) -> list[str]:
     return parts
 
 
-def _short_name(node: Node, whole: str) -> str:
-    """What an element with much in it is called: its own name, its heading, or its first words."""
-    if node.name and len(node.name) <= SHORT_NAME:
-        return node.name
-    for inner in node.walk():
-        if inner.role in ("heading", "rowheader") and (name := fold(inner.name or inner.text())):
-            return _cut_name(name)
-    texts = (inner.name for inner in node.walk() if inner is not node and inner.name)
-    return _cut_name(next((text for text in texts if sum(map(str.isalpha, text)) > 1), node.name or whole))
+def _main_part(node: Node) -> str:
+    """What an element with several texts in it is called: the first of some length, as initials may come before it."""
+    texts: list[str] = []
+    todo = list(reversed(node.children))
+    while todo:
+        inner = todo.pop()
+        if inner.ref and inner.role not in ("link", "generic"):
+            continue
+        text = fold(inner.name)
+        if text and (inner.ref or not inner.children):
+            texts.append(text)
+        elif not inner.ref:
+            todo.extend(reversed(inner.children))
+    words = [text for text in texts if sum(map(str.isalpha, text)) > 1]
+    return next((text for text in words if len(text) > 3), words[0] if words else "")
+
+
+def _outermost(node: Node) -> list[Node]:
+    """The elements under a node that do not lie within one another."""
+    found: list[Node] = []
+    todo = list(reversed(node.children))
+    while todo:
+        inner = todo.pop()
+        if inner.ref:
+            found.append(inner)
+        else:
+            todo.extend(reversed(inner.children))
+    return found
 
 
 def _cut_name(name: str) -> str:

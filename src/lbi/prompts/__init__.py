@@ -14,6 +14,7 @@ from lbi.prompts.seen import as_changes, history, page_text, unless_same
 from lbi.prompts.template import FOLDER, block, cut
 from lbi.protocols import Fields, Message, Part, PromptLimits, Request, Role
 from lbi.records import Document, Observation, Trajectory, digest_of
+from lbi.storage.secrets import mask
 
 #: files that other prompts put into theirs; a change in one of them changes the hash of those prompts
 PARTS: dict[str, tuple[str, ...]] = {
@@ -48,8 +49,14 @@ def render(request: Request, limits: PromptLimits = DEFAULT_LIMITS) -> tuple[Mes
     """The conversation a language model is sent; neighbours with one role are parts of one turn."""
     global _latest
     if _latest is None or _latest[0] is not request or _latest[1] != limits:
-        _latest = request, limits, (*_PROMPTS[request.role](request.fields, limits), *request.extra)
+        messages = (*_PROMPTS[request.role](request.fields, limits), *request.extra)
+        _latest = request, limits, tuple(map(_without_secrets, messages))
     return _latest[2]
+
+
+def _without_secrets(message: Message) -> Message:
+    content = mask(message.content)
+    return message if content == message.content else message.model_copy(update={"content": content})
 
 
 MOST_ASKED_AGAIN = 20_000  # characters of an unreadable reply that are shown to the model again

@@ -22,6 +22,7 @@ STOPS = {
 }
 TIER_LOOKS = {"unverified": "tier0", "committee": "tier1", "replayed": "tier2", "checked": "tier3"}
 DROP_LOOKS = ("s2", "s5", "s4", "s6", "s7", "s0")
+OUTAGES = "environment: "  # before the kind of a failure, in the name of its meter
 CRITERIA = ("aligned", "coherent", "natural", "reasonable")
 
 
@@ -172,6 +173,15 @@ def _tasks(run: Gathered, tried: set[str]) -> Band:
     return Band(
         "tasks proposed", len(run.tasks), "", (Part("attempted", attempted, "s1"), Part("not attempted", idle, "rest"))
     )
+
+
+def outages(meters: dict[str, dict[str, float]]) -> dict[str, int]:
+    """How often the environment failed, by kind: of every attempt, whether or not a later one went well."""
+    return {
+        stage.removeprefix(OUTAGES): int(meter.get("failures", 0))
+        for stage, meter in sorted(meters.items())
+        if stage.startswith(OUTAGES)
+    }
 
 
 def busy(meters: dict[str, dict[str, float]]) -> dict[str, str]:

@@ -305,7 +305,12 @@ def _failures(run: Gathered, anchors: frozenset[str]) -> dict[str, Any]:
     apart = [row for row in rows if row["boundary"] in ("environment", "harness", "score", "EnvironmentFailure")]
     other = [row for row in rows if row not in apart]
     left_out = max(len(apart) - MAX_ROWS, 0) + max(len(other) - MAX_ROWS, 0)
-    return {"infrastructure": apart[:MAX_ROWS], "other": other[:MAX_ROWS], "left_out": left_out}
+    return {
+        "infrastructure": apart[:MAX_ROWS],
+        "other": other[:MAX_ROWS],
+        "left_out": left_out,
+        "outages": ", ".join(f"{number:,} {kind}" for kind, number in counts.outages(run.meters).items()),
+    }
 
 
 def _fault(run: Gathered, result: Result, anchors: frozenset[str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ An index is a folder of its own, and nothing else is needed to read it:
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -24,10 +25,11 @@ from typing import TYPE_CHECKING
 import zstandard
 
 from lbi.observations.normalise import normalise, observation_key
-from lbi.records import Example, Observation, Trajectory, digest_of
+from lbi.records import Example, Observation, Record, Trajectory, digest_of
 from lbi.retrieval.bm25 import Entry, TextIndex
 from lbi.retrieval.leakage import date_tag
 from lbi.storage.files import write_atomically
+from lbi.storage.secrets import mask, masked
 
 if TYPE_CHECKING:
     from lbi.models.embeddings import Vectors
@@ -78,7 +80,7 @@ def current_build(path: Path) -> str:
 
 def searchable_text(observation: Observation) -> str:
     """The text by which observations are searched: normalised, without the labels that all of them have."""
-    return _MARKS.sub(" ", normalise(observation))
+    return _MARKS.sub(" ", mask(normalise(observation)))
 
 
 def _name(examples: Sequence[Example], vectors: Vectors | None, dates: Mapping[str, str]) -> str:
@@ -123,7 +125,7 @@ def _instructions(
         trajectory = trajectories[example.trajectory]
         keys = {observation_key(observation) for observation in trajectory.observations[example.start : example.end]}
         tags = _lineage(example, trajectory) | {date_tag(dates[example.id])}
-        yield Entry(row, example.instruction, keys, tags)
+        yield Entry(row, mask(example.instruction), keys, tags)
 
 
 def _lineage(example: Example, trajectory: Trajectory) -> set[str]:
@@ -144,7 +146,7 @@ def _write_database(
             trajectory = trajectories[example.trajectory]
             instruction_mark, actions_mark = _marks(example, trajectory)
             groups = (_request_hash(example.instruction), _ending_hash(example, trajectory))
-            values = (row, trajectory.id, instruction_mark, actions_mark, *groups, example.model_dump_json())
+            values = (row, trajectory.id, instruction_mark, actions_mark, *groups, _as_json(example))
             db.execute("INSERT INTO example VALUES(?, ?, ?, ?, ?, ?, ?)", values)
             for at in range(example.start, example.end):
                 observation = trajectory.observations[at]
@@ -152,10 +154,14 @@ def _write_database(
                 texts.setdefault(key, observation)
                 db.execute("INSERT INTO place VALUES(?, ?, ?)", (row, at, key))
         for id_ in sorted({example.trajectory for example in examples}):
-            body = pack.compress(trajectories[id_].model_dump_json().encode())
+            body = pack.compress(_as_json(trajectories[id_]).encode())
             db.execute("INSERT INTO trajectory VALUES(?, ?)", (id_, body))
         db.commit()
     return [(key, searchable_text(texts[key])) for key in sorted(texts)]
+
+
+def _as_json(record: Record) -> str:
+    return json.dumps(masked(record.model_dump(mode="json")), ensure_ascii=False)
 
 
 def _marks(example: Example, trajectory: Trajectory) -> tuple[str, str]:

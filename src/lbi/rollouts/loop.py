@@ -43,10 +43,11 @@ async def rollout(environment: Environment, agent: Agent, task: Task, step_limit
             try:
                 decision = await agent.act(task, tuple(steps), observation, environment.actions)
             except ModelBusy as error:  # a provider's outage is no failure of the agent
-                raise EnvironmentFailure(f"the model's provider failed: {error}") from error
+                raise EnvironmentFailure(f"the model's provider failed: {error}", kind="provider") from error
             except (ModelError, ParseError) as error:
                 if isinstance(error, ModelError) and error.kind == "bad request":  # it never got to the model
-                    raise EnvironmentFailure(f"the model's provider took no request: {error}") from error
+                    message = f"the model's provider took no request: {error}"
+                    raise EnvironmentFailure(message, kind="provider") from error
                 step_span.fail(type(error).__name__)
                 return ended("model_failure", observation, error=str(error))
             outcome = await environment.step(decision.action)

@@ -15,7 +15,10 @@ import os
 import stat
 import sys
 from collections.abc import Collection, Iterator
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from lbi.sandbox.supervisor.bounds import Budget
 
 LINK = 0o120000  # git's mode of a link
 _BENEATH, _NO_SYMLINKS = 0x08, 0x04
@@ -42,6 +45,10 @@ def parts(path: str) -> list[str]:
     found = [part for part in path.split("/") if part not in ("", ".")]
     if not found or path.startswith("/") or ".." in found or "\0" in path:
         raise Refused(errno.EXDEV, "leads out of the folder", path)
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        raise Refused(errno.EILSEQ, "is no name that a file can have", path) from None
     return found
 
 
@@ -60,7 +67,7 @@ class Beneath:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self._handle = os.open(folder or "/", getattr(os, "O_PATH", 0) | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.handle = os.open(folder or "/", getattr(os, "O_PATH", 0) | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def __enter__(self) -> Beneath:
         return self
@@ -69,13 +76,13 @@ class Beneath:
         self.close()
 
     def close(self) -> None:
-        os.close(self._handle)
+        os.close(self.handle)
 
     # looking and reading
 
     def open(self, path: str, flags: int = os.O_RDONLY) -> int:
         """A handle of an existing file or folder, which the caller closes."""
-        return _open(self._handle, parts(path), flags | _ALWAYS, path)
+        return _open(self.handle, parts(path), flags | _ALWAYS, path)
 
     def look(self, path: str) -> os.stat_result:
         """What a file, folder or link itself is."""
@@ -105,6 +112,12 @@ class Beneath:
         with self.reading(path) as file:
             return file.read()
 
+    def read_at_most(self, path: str, most: int) -> tuple[bytes, int]:
+        """(the beginning of a regular file, how large it is); a file that grows meanwhile is read no further."""
+        with self.reading(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            return file.read(min(size, most)), size
+
     def link(self, path: str) -> bytes:
         """Where a link leads."""
         with self._parent(path) as (folder, name):
@@ -121,7 +134,7 @@ class Beneath:
     def names(self, folder: str = "") -> list[tuple[str, int]]:
         """(name, kind of file as in stat.S_IFMT) of what is in a folder, by name."""
         with self._scanned(folder) as entries:
-            return sorted((entry.name, _kind(entry)) for entry in entries)
+            return sorted((entry.name, kind_of(entry)) for entry in entries)
 
     def listing(self, folder: str = "") -> dict[str, os.stat_result]:
         """What each file, folder and link in a folder is, by name."""
@@ -196,19 +209,11 @@ class Beneath:
             kind = self.look(path).st_mode
         except (FileNotFoundError, NotADirectoryError):
             return
-        if not stat.S_ISDIR(kind):
-            return self.remove(path)
-        folders = [path]
-        for folder in folders:  # grows while it is gone through
-            for name, inner in self.names(folder):
-                if inner == stat.S_IFDIR:
-                    folders.append(f"{folder}/{name}")
-                else:
-                    self.remove(f"{folder}/{name}")
-        for folder in reversed(folders):
-            with self._parent(folder) as (above, name):
-                os.rmdir(name, dir_fd=above)
-        return None
+        with self._parent(path) as (above, name):
+            if stat.S_ISDIR(kind):
+                _remove_folder(above, name)
+            else:
+                os.unlink(name, dir_fd=above)
 
     def prune(self, path: str) -> None:
         """Remove the folders on the way to a path that are empty, as git does."""
@@ -223,7 +228,7 @@ class Beneath:
 
     @contextlib.contextmanager
     def _scanned(self, folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
-        handle = self.open(folder, _FOLDER) if folder else os.open(".", _FOLDER, dir_fd=self._handle)
+        handle = self.open(folder, _FOLDER) if folder else os.open(".", _FOLDER, dir_fd=self.handle)
         try:
             with os.scandir(handle) as entries:
                 yield entries
@@ -234,28 +239,118 @@ class Beneath:
     def _parent(self, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
         """(handle of the folder that a path lies in, its last part)."""
         *folders, name = parts(path)
-        handle = _made(self._handle, folders, path) if make else self._folder(folders, path)
+        handle = _made(self.handle, folders, path) if make else self._folder(folders, path)
         try:
             yield handle, name
         finally:
             os.close(handle)
 
     def _folder(self, folders: list[str], path: str) -> int:
-        return _open(self._handle, folders, _WAY, path) if folders else os.dup(self._handle)
+        return _open(self.handle, folders, _WAY, path) if folders else os.dup(self.handle)
 
 
-def copy(source: Beneath, target: Beneath, *, skip: Collection[str] = (), marks: Collection[str] = ()) -> None:
-    """Copy files, folders, links, modes and times. Sockets, pipes and devices are left out.
+def remove_tree(folder: str | os.PathLike[str]) -> None:
+    """Remove a folder with all that is in it, however deep, whatever its modes. Raises OSError."""
+    path = os.fspath(folder).rstrip("/")
+    above = os.open(os.path.dirname(path) or ".", _FOLDER & ~os.O_NOFOLLOW)
+    try:
+        _remove_folder(above, os.path.basename(path))
+    finally:
+        os.close(above)
 
-    Names in ``skip`` are left out; ``marks`` are attributes of folders that are copied, with an overlay's marks for
-    "deleted".
+
+def _remove_folder(above: int, name: str) -> None:
+    """Folders in folders are moved up before they are emptied, so that no path gets long and no stack deep."""
+    top = _opened(above, name)
+    try:
+        moved = 0
+        while folders := _without_files(top):
+            for inner in folders:
+                handle = _opened(top, inner)
+                try:
+                    for deeper in _without_files(handle):
+                        moved = _moved(handle, deeper, top, moved)
+                finally:
+                    os.close(handle)
+                os.rmdir(inner, dir_fd=top)
+    finally:
+        os.close(top)
+    os.rmdir(name, dir_fd=above)
+
+
+def _opened(above: int, name: str) -> int:
+    """A handle of a folder whose owner may now do everything with it."""
+    try:
+        handle = os.open(name, _FOLDER, dir_fd=above)  # of a link, another error
+    except PermissionError:
+        os.chmod(name, stat.S_IRWXU, dir_fd=above)
+        handle = os.open(name, _FOLDER, dir_fd=above)
+    with contextlib.suppress(PermissionError):  # somebody else's; it may yet be empty
+        if os.fstat(handle).st_mode & stat.S_IRWXU != stat.S_IRWXU:
+            os.fchmod(handle, stat.S_IRWXU)
+    return handle
+
+
+def _without_files(folder: int) -> list[str]:
+    """Remove all from a folder that is no folder; the names of those that are left."""
+    folders = []
+    with os.scandir(folder) as entries:
+        for name, kind in [(entry.name, kind_of(entry)) for entry in entries]:
+            if kind == stat.S_IFDIR:
+                folders.append(name)
+            else:
+                os.unlink(name, dir_fd=folder)
+    return folders
+
+
+def _moved(source: int, name: str, target: int, number: int) -> int:
+    """Move a folder under a number that is free; returns the next one."""
+    os.close(_opened(source, name))  # what is moved needs to be writable
+    while True:
+        number += 1
+        try:
+            os.mkdir(f".{number}", dir_fd=target)
+        except FileExistsError:
+            continue
+        os.rename(name, f".{number}", src_dir_fd=source, dst_dir_fd=target)
+        return number
+
+
+def copy(
+    source: Beneath,
+    target: Beneath,
+    *,
+    skip: Collection[str] = (),
+    marks: Collection[str] = (),
+    budget: Budget | None = None,
+) -> None:
+    """Copy files, folders, links, modes and times; holes and hard links stay what they are.
+
+    Sockets, pipes and devices are left out, as are names in ``skip``; ``marks`` are attributes of folders that are
+    copied, with an overlay's marks for "deleted". Raises TooLarge where a ``budget`` is exceeded.
     """
     folders = [""]
+    hard: dict[tuple[int, int], str] = {}  # where a file with more than one name was copied to
     for folder in folders:  # grows while it is gone through
+        if budget:
+            budget.enter(folder)
         with _both(source, target, folder) as (old, new):
+            items = []
             with os.scandir(old) as entries:
-                items = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries if entry.name not in skip]
+                for entry in entries:
+                    if budget:
+                        budget.take_files()
+                    if entry.name not in skip:
+                        items.append((entry.name, entry.stat(follow_symlinks=False)))
             for name, status in items:
+                if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+                    twin = hard.setdefault((status.st_dev, status.st_ino), f"{folder}/{name}" if folder else name)
+                    with target._parent(twin) as (place, first):
+                        if first != name or twin.rpartition("/")[0] != folder:
+                            os.link(first, name, src_dir_fd=place, dst_dir_fd=new, follow_symlinks=False)
+                            continue
+                if budget and stat.S_ISREG(status.st_mode):
+                    budget.take_bytes(status.st_size)
                 if stat.S_ISDIR(status.st_mode):
                     os.mkdir(name, 0o700, dir_fd=new)
                     folders.append(f"{folder}/{name}" if folder else name)
@@ -278,7 +373,7 @@ def _both(source: Beneath, target: Beneath, folder: str) -> Iterator[tuple[int, 
     with contextlib.ExitStack() as stack:
         handles = []
         for side in (source, target):
-            handle = side.open(folder, _FOLDER) if folder else os.open(".", _FOLDER, dir_fd=side._handle)
+            handle = side.open(folder, _FOLDER) if folder else os.open(".", _FOLDER, dir_fd=side.handle)
             stack.callback(os.close, handle)
             handles.append(handle)
         yield handles[0], handles[1]
@@ -290,12 +385,29 @@ def _copy_file(old: int, new: int, name: str) -> None:
         stack.callback(os.close, reading)
         writing = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _ALWAYS, 0o600, dir_fd=new)
         stack.callback(os.close, writing)
-        if stat.S_ISREG(os.fstat(reading).st_mode):
-            while chunk := os.read(reading, _CHUNK):
-                view = memoryview(chunk)
-                while view:
-                    view = view[os.write(writing, view) :]
+        status = os.fstat(reading)
+        if stat.S_ISREG(status.st_mode):
+            for start, end in _data(reading, status.st_size):
+                at = start
+                while at < end and (chunk := os.pread(reading, min(_CHUNK, end - at), at)):
+                    at += os.pwrite(writing, chunk, at)
+            os.ftruncate(writing, status.st_size)
             _copy_status(reading, writing)
+
+
+def _data(handle: int, size: int) -> Iterator[tuple[int, int]]:
+    """The parts (start, end) of a file that are no holes; nothing of what is appended meanwhile."""
+    at = 0
+    while at < size:
+        try:
+            at = os.lseek(handle, at, os.SEEK_DATA)
+            end = os.lseek(handle, at, os.SEEK_HOLE)
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # no data after this; elsewhere, holes cannot be asked for
+                yield at, size
+            return
+        yield at, min(end, size)
+        at = end
 
 
 def _copy_status(old: int, new: int) -> None:
@@ -304,7 +416,7 @@ def _copy_status(old: int, new: int) -> None:
     os.utime(new, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def _kind(entry: os.DirEntry[str]) -> int:
+def kind_of(entry: os.DirEntry[str]) -> int:
     if entry.is_symlink():
         return stat.S_IFLNK
     if entry.is_dir(follow_symlinks=False):

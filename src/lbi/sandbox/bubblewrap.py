@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import lbi
 from lbi.errors import EnvironmentFailure, UserError
 from lbi.sandbox.host import start_on_host
 from lbi.sandbox.ignore import not_ignored
-from lbi.sandbox.patch import Change, digest_of_changes, patch
+from lbi.sandbox.patch import Change, Wanted, digest_of_changes, patch
 from lbi.sandbox.protocol import WORKDIR, Completed, SandboxLimits
+from lbi.sandbox.supervisor.bounds import LOOKING, TooLarge
 from lbi.sandbox.supervisor.protocol import HEADER, Message, pack, unpack
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"PATH": PATH, "HOME": "/home/agent", "LANG": "C.UTF-8", "TZ": "UTC", "TERM": "dumb", "PAGER": "cat"}
 #: seconds to start in. Where there is no overlay, a large repository is copied; a supervisor that died shows at once
 STARTING = 600.0
-GRACE = 30.0  # seconds that the supervisor's answer may take beyond the time of its command
+GRACE = 120.0  # seconds that the supervisor's answer may take beyond the time of its command
 CODE = "import sys; sys.path.append({root!r}); from lbi.sandbox.supervisor.main import main; main({handle})"
 
 
@@ -39,10 +43,13 @@ class BubblewrapSandbox:
         self.limits = SandboxLimits()
         self._process, self._reader, self._writer = process, reader, writer
         self._lock = asyncio.Lock()
+        self._number, self._changes = 0, list[Change]()  # what was told last
+        self._digest: tuple[list[Change], str] = ([], "")
 
     async def run(self, command: str, *, wall_seconds: float | None = None) -> Completed:
         wall = self.limits.wall_seconds if wall_seconds is None else wall_seconds
-        reply, output = await self._ask({"do": "run", "command": command, "wall": wall}, timeout=wall + GRACE)
+        with _no_fault_of_a_command():
+            reply, output = await self._ask({"do": "run", "command": command, "wall": wall}, timeout=wall + GRACE)
         return completed(reply, output)
 
     async def upload(self, path: str, content: bytes) -> None:
@@ -52,26 +59,35 @@ class BubblewrapSandbox:
         return (await self._ask({"do": "read", "path": path}))[1]
 
     async def diff(self) -> str:
-        return await patch(await self.changes(), self._content)
+        return await patch(await self.changes(anew=True), self._contents)
 
     async def digest(self) -> str:
-        return digest_of_changes(await self.changes())
+        changes = await self.changes()
+        if self._digest[0] is not changes:
+            self._digest = changes, await asyncio.to_thread(digest_of_changes, changes)
+        return self._digest[1]
 
-    async def changes(self) -> list[Change]:
-        """Files that differ from the pristine folder, without those that are ignored."""
-        reply, _ = await self._ask({"do": "changes"})
-        changes = [Change.read(*change) for change in reply["changes"]]
-        return await asyncio.to_thread(not_ignored, self.source, changes)
+    async def changes(self, *, anew: bool = False) -> list[Change]:
+        """Files that differ from the pristine folder, without those that are ignored. Raises TooLarge.
+
+        Of files whose times are what they were, the hash is what it was, unless all are read ``anew``.
+        """
+        reply, _ = await self._ask({"do": "changes", "number": self._number, "anew": anew}, timeout=LOOKING)
+        if "changes" in reply:
+            self._changes = await asyncio.to_thread(_read, self.source, reply["changes"])
+            self._number = reply["number"]
+        return self._changes
 
     async def snapshot(self) -> str:
-        reply, _ = await self._ask({"do": "snapshot"})
+        reply, _ = await self._ask({"do": "snapshot"}, timeout=LOOKING)
         return str(reply["snapshot"])
 
     async def restore(self, snapshot: str) -> None:
-        await self._ask({"do": "restore", "snapshot": snapshot})
+        await self._ask({"do": "restore", "snapshot": snapshot}, timeout=LOOKING)
 
     async def reset(self) -> None:
-        await self._ask({"do": "reset"})
+        with _no_fault_of_a_command():
+            await self._ask({"do": "reset"}, timeout=STARTING)
 
     async def close(self) -> None:
         """End everything in it. Harmless when done before."""
@@ -91,12 +107,16 @@ class BubblewrapSandbox:
         self.workdir, self.overlay, self.has_cgroup = reply["workdir"], reply["overlay"], reply["cgroup"]
         self.source, self.limits = Path(wanted["source"]), SandboxLimits(**wanted["limits"])
 
-    async def _content(self, path: str, pristine: bool) -> bytes:
-        return (await self._ask({"do": "content", "path": path, "pristine": pristine}))[1]
+    async def _contents(self, wanted: Sequence[Wanted]) -> list[bytes]:
+        reply, _ = await self._ask({"do": "contents", "wanted": list(wanted)}, timeout=LOOKING)
+        contents: list[bytes] = reply["contents"]
+        return contents
 
     async def _ask(self, request: Message, content: bytes = b"", timeout: float = 120.0) -> tuple[Message, bytes]:
         reply, data = await self._exchange(request, content, timeout)
         if "failed" in reply:
+            if reply["errno"] == errno.EFBIG:
+                raise TooLarge(reply["failed"])
             raise OSError(reply["errno"], reply["failed"], request.get("path"))
         return reply, data
 
@@ -112,9 +132,11 @@ class BubblewrapSandbox:
                 raise
             except TimeoutError:
                 self._writer.close()
-                raise EnvironmentFailure(f"the sandbox did not answer within {timeout:.0f} s") from None
+                message = f"the sandbox did not answer within {timeout:.0f} s"
+                raise EnvironmentFailure(message, kind="sandbox") from None
             except (OSError, asyncio.IncompleteReadError):
-                raise EnvironmentFailure(f"the sandbox has ended{await self._last_errors()}") from None
+                message = f"the sandbox has ended{await self._last_errors()}"
+                raise EnvironmentFailure(message, kind="sandbox") from None
 
     async def _receive(self) -> tuple[Message, bytes]:
         reply_length, data_length = HEADER.unpack(await self._reader.readexactly(HEADER.size))
@@ -185,6 +207,19 @@ async def _start_supervisor() -> tuple[Process, asyncio.StreamReader, asyncio.St
     ours.setblocking(False)
     reader, writer = await asyncio.open_connection(sock=ours, limit=1 << 20)
     return process, reader, writer
+
+
+@contextlib.contextmanager
+def _no_fault_of_a_command() -> Iterator[None]:
+    """A shell that does not start again, whatever a command did before, is the sandbox's failure."""
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentFailure(f"the sandbox broke: {error.strerror or error}") from None
+
+
+def _read(source: Path, changes: Sequence[Sequence[Any]]) -> list[Change]:
+    return not_ignored(source, [Change.read(*change) for change in changes])
 
 
 def completed(reply: Message, output: bytes) -> Completed:

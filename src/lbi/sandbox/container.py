@@ -15,6 +15,7 @@ import shlex
 import tarfile
 import time
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections.abc import Sequence
 from pathlib import Path
 
 from lbi.errors import EnvironmentFailure, UserError
@@ -22,10 +23,12 @@ from lbi.sandbox.beneath import Beneath
 from lbi.sandbox.bubblewrap import ENVIRONMENT
 from lbi.sandbox.host import inherited, program, start_on_host
 from lbi.sandbox.ignore import not_ignored
-from lbi.sandbox.patch import LINK, Change, Side, digest_of_changes, patch
+from lbi.sandbox.patch import LINK, Change, Side, Wanted, digest_of_changes, patch
 from lbi.sandbox.protocol import WORKDIR, Completed, Ending, SandboxLimits
+from lbi.sandbox.supervisor.bounds import MOST_FILES, TooLarge
 
 STARTING = 600.0  # seconds, with an image that has still to be fetched
+MOST_PACKED = 1 << 30  # bytes that are taken out of a container at once, and held in memory
 ORDINARY = 120.0  # seconds that any other command of the engine may take
 STATE = "/lbi"  # the shell's folder and variables are stored here between two commands
 #: runs one command in a shell that begins where the last one ended; engines can only start a new process each time
@@ -91,10 +94,10 @@ class ContainerSandbox:
     async def diff(self) -> str:
         changes, files = await self._changes()
 
-        async def content(path: str, pristine: bool) -> bytes:
-            return _pristine(self.source, path) if pristine else files[path][1]
+        async def contents(wanted: Sequence[Wanted]) -> list[bytes]:
+            return [_pristine(self.source, path) if pristine else files[path][1] for path, pristine, _ in wanted]
 
-        return await patch(changes, content)
+        return await patch(changes, contents)
 
     async def digest(self) -> str:
         return digest_of_changes((await self._changes())[0])
@@ -240,7 +243,16 @@ async def _engine(
     process = await start_on_host((engine, *arguments), env=inherited(), stdin=PIPE, stdout=PIPE, stderr=PIPE)
     try:
         async with asyncio.timeout(timeout):
-            output, errors = await process.communicate(content)
+            output, errors = await _talk(process, content)
+    except TooLarge:
+        process.kill()
+        assert process.stdout is not None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                while await process.stdout.read(1 << 18):
+                    pass  # what is on the way; it ends only then
+                await process.wait()
+        raise
     except TimeoutError:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
@@ -251,6 +263,37 @@ async def _engine(
         message = errors.decode(errors="replace").strip()[-300:]
         raise EnvironmentFailure(f"{engine} {arguments[0]} failed: {message}")
     return code, output if not code else output + errors
+
+
+async def _talk(process: Process, content: bytes) -> tuple[bytes, bytes]:
+    """(what it writes, what it complains of). Raises TooLarge where that is more than MOST_PACKED."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+
+    async def collect(stream: asyncio.StreamReader) -> bytes:
+        collected = bytearray()
+        while chunk := await stream.read(1 << 18):
+            collected += chunk
+            if len(collected) > MOST_PACKED:
+                raise TooLarge(f"what is in the container has more than {MOST_PACKED:,} bytes, holes included")
+        return bytes(collected)
+
+    async def send(stream: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            stream.write(content)
+            await stream.drain()
+        stream.close()
+
+    reading = [asyncio.ensure_future(collect(stream)) for stream in (process.stdout, process.stderr)]
+    try:
+        await send(process.stdin)
+        output, errors = await asyncio.gather(*reading)
+    finally:
+        for task in reading:
+            task.cancel()
+    await process.wait()
+    return output, errors
 
 
 def _unpacked(archive: bytes) -> dict[str, tuple[int, bytes]]:
@@ -272,6 +315,8 @@ def _changed(source: Path, files: dict[str, tuple[int, bytes]]) -> list[Change]:
     changes = []
     with Beneath(source) as pristine:
         before = {path for path, kind in pristine.walk(skip=(".git",)) if kind}
+        if len(files.keys() - before) > MOST_FILES:
+            raise TooLarge(f"more than {MOST_FILES:,} files and folders were changed")
         for path in sorted(before | files.keys()):
             old = pristine.item(path) if path in before else None
             new = files.get(path)

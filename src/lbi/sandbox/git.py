@@ -50,8 +50,11 @@ class Git:
     objects: Path | None = None
     index: Path | None = None
 
-    def run(self, *arguments: str, stdin: bytes = b"", timeout: float = SECONDS) -> Ended:
-        """Raises UserError where git is not installed, OSError where it cannot run or takes too long."""
+    def run(self, *arguments: str, stdin: bytes = b"", timeout: float = SECONDS, memory: int = 0) -> Ended:
+        """``memory`` in bytes; 0 = as much as there is.
+
+        Raises UserError where git is not installed, OSError where it cannot run or takes too long.
+        """
         if program("git") is None:
             raise UserError("patches need git; install it (Debian: apt-get install git)")
         env = _ENVIRONMENT | {"PATH": os.environ.get("PATH", os.defpath), "GIT_DIR": str(self.folder)}
@@ -59,7 +62,8 @@ class Git:
             env["GIT_OBJECT_DIRECTORY"] = str(self.objects)
         if self.index:
             env["GIT_INDEX_FILE"] = str(self.index)
-        return run_on_host(["git", "--no-pager", *arguments], env=env, timeout=timeout, cwd=self.folder, stdin=stdin)
+        command = ["git", "--no-pager", *arguments]
+        return run_on_host(command, env=env, timeout=timeout, cwd=self.folder, stdin=stdin, memory=memory)
 
 
 @contextlib.contextmanager

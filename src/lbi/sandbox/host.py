@@ -7,9 +7,11 @@ module starts a process (tests/test_architecture.py), but the supervisor, which 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -43,18 +45,35 @@ def run_on_host(
     timeout: float,
     cwd: Path | None = None,
     stdin: bytes = b"",
+    memory: int = 0,
 ) -> Ended:
     """Run a program to its end. Blocking. Raises OSError where it is not there, TimeoutError where it does not end.
 
-    ``env`` is all of its environment: nothing of ours is passed on that is not in it.
+    ``env`` is all of its environment: nothing of ours is passed on that is not in it. ``memory``: bytes of its
+    addresses, where the system can limit them; 0 = any number.
     """
-    try:
-        done = subprocess.run(
-            _found(command), input=stdin, capture_output=True, cwd=cwd, env=dict(env), timeout=timeout
-        )
-    except subprocess.TimeoutExpired:
-        raise TimeoutError(f"{Path(command[0]).name} did not end within {timeout:.0f} s") from None
-    return Ended(done.returncode, done.stdout, done.stderr)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(_found(command), stdin=pipe, stdout=pipe, stderr=pipe, cwd=cwd, env=dict(env)) as process:
+        if memory:
+            _limit_memory(process.pid, memory)
+        try:
+            output, errors = process.communicate(stdin, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise TimeoutError(f"{Path(command[0]).name} did not end within {timeout:.0f} s") from None
+        except BaseException:
+            process.kill()
+            raise
+    return Ended(process.returncode, output, errors)
+
+
+def _limit_memory(pid: int, memory: int) -> None:
+    """Of a process that waits for what it shall read, and so has done nothing yet."""
+    import resource
+
+    if sys.platform == "linux":
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(pid, resource.RLIMIT_AS, (memory, memory))
 
 
 async def start_on_host(

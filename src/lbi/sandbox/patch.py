@@ -15,19 +15,26 @@ import asyncio
 import base64
 import difflib
 import hashlib
+import time
 import zlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lbi.records import digest_of
+from lbi.sandbox.supervisor.bounds import MOST_PATCH, TooLarge
 
 CONTEXT = 3
 #: where more lines than this differ, the patch replaces them all, as finding which ones are alike would take too long
 MOST_LINES = 5000
+MOST_PAIRS = 200_000_000  # a few seconds
 LINK = 0o120000
 MOST_BYTES = 16 * 1024 * 1024  # of a larger file, a patch says only that it differs
-ReadContent = Callable[[str, bool], Awaitable[bytes]]  # of a path; True = the pristine content
+Wanted = tuple[str, bool, int]  # a path, whether its pristine content, and its size
+ReadContents = Callable[[Sequence[Wanted]], Awaitable[Sequence[bytes]]]
+BATCH_FILES, BATCH_BYTES = 512, 16 * 1024 * 1024  # contents that are asked for at once
+SECONDS = 120.0  # of processor time for a patch
 
 
 @dataclass(frozen=True)
@@ -54,18 +61,59 @@ class Change:
 
 def digest_of_changes(changes: Iterable[Change]) -> str:
     """A hash that is the same for the same files, however they came about."""
-    rows = [[change.path, [change.new.mode, change.new.digest] if change.new else None] for change in changes]
+    rows = [[_sound(change.path), [change.new.mode, change.new.digest] if change.new else None] for change in changes]
     return digest_of(rows)
 
 
-async def patch(changes: Sequence[Change], read_content: ReadContent) -> str:
-    """One patch of all changes, in the order of their paths."""
-    parts = []
-    for change in changes:
-        old = await read_content(change.path, True) if _small(change.old) else b""
-        new = await read_content(change.path, False) if _small(change.new) else b""
-        parts.append(await asyncio.to_thread(_one, change, old, new))
+def _sound(path: str) -> str:
+    """A path as text that can be hashed: of one that is no UTF-8, as git writes it."""
+    return _quoted(path) if any("\udc80" <= char <= "\udcff" for char in path) else path
+
+
+async def patch(changes: Sequence[Change], read_contents: ReadContents) -> str:
+    """One patch of all changes, in the order of their paths. Raises TooLarge."""
+    parts: list[str] = []
+    left, seconds = MOST_PATCH, SECONDS
+    for batch in _batches(changes):
+        # one tree after the other, as files of one folder are read at once
+        wanted = sorted((each for change in batch for each in _wanted(change)), key=lambda each: not each[1])
+        contents = {each[:2]: content for each, content in zip(wanted, await read_contents(wanted), strict=True)}
+        sides = [[contents.get((each.path, pristine), b"") for pristine in (True, False)] for each in batch]
+        written, took = await asyncio.to_thread(_many, batch, sides, seconds)
+        parts.append(written)
+        left, seconds = left - len(written), seconds - took
+        if left < 0:
+            raise TooLarge(f"the patch of all changes has more than {MOST_PATCH:,} characters")
     return "".join(parts)
+
+
+def _batches(changes: Sequence[Change]) -> Iterator[list[Change]]:
+    batch: list[Change] = []
+    room = BATCH_BYTES
+    for change in changes:
+        size = sum(wanted[2] for wanted in _wanted(change))
+        if batch and (size > room or len(batch) >= BATCH_FILES):
+            yield batch
+            batch, room = [], BATCH_BYTES
+        batch.append(change)
+        room -= size
+    if batch:
+        yield batch
+
+
+def _wanted(change: Change) -> list[Wanted]:
+    sides = ((change.old, True), (change.new, False))
+    return [(change.path, pristine, side.size) for side, pristine in sides if side and _small(side)]
+
+
+def _many(changes: Sequence[Change], sides: Sequence[Sequence[bytes]], seconds: float) -> tuple[str, float]:
+    """(the patch of some changes, the processor time that it took). Raises TooLarge after ``seconds`` of it."""
+    parts, began = [], time.thread_time()
+    for change, (old, new) in zip(changes, sides, strict=True):
+        if time.thread_time() - began > seconds:
+            raise TooLarge(f"the patch of all changes takes more than {SECONDS:.0f} s to write")
+        parts.append(_one(change, old, new))
+    return "".join(parts), time.thread_time() - began
 
 
 def _small(side: Side | None) -> bool:
@@ -141,10 +189,17 @@ def _hunks(old: list[str], new: list[str]) -> Iterator[str]:
 def _groups(old: list[str], new: list[str]) -> Iterable[Sequence[tuple[str, int, int, int, int]]]:
     head = _common(old, new)
     tail = _common(old[head:][::-1], new[head:][::-1])
-    if max(len(old), len(new)) - head - tail <= MOST_LINES:
-        return difflib.SequenceMatcher(None, old, new).get_grouped_opcodes(CONTEXT)
     before, after = min(head, CONTEXT), min(tail, CONTEXT)
     end_old, end_new = len(old) - tail, len(new) - tail
+    if max(end_old, end_new) - head <= MOST_LINES:
+        # where they are alike at both ends, nothing needs to be found
+        start = head - before
+        part_old, part_new = old[start : end_old + after], new[start : end_new + after]
+        if _pairs(part_old, part_new) <= MOST_PAIRS:
+            groups = difflib.SequenceMatcher(None, part_old, part_new).get_grouped_opcodes(CONTEXT)
+            return [
+                [(tag, i + start, j + start, k + start, m + start) for tag, i, j, k, m in group] for group in groups
+            ]
     return [
         [
             ("equal", head - before, head, head - before, head),
@@ -152,6 +207,14 @@ def _groups(old: list[str], new: list[str]) -> Iterable[Sequence[tuple[str, int,
             ("equal", end_old, end_old + after, end_new, end_new + after),
         ]
     ]
+
+
+def _pairs(old: Sequence[str], new: Sequence[str]) -> int:
+    """What finding the lines that are alike takes at worst: each pair of equal lines, as often as there are lines."""
+    counts = Counter(new)
+    popular = len(new) // 100 + 1 if len(new) >= 200 else len(new)  # difflib looks at no line that is more frequent
+    pairs = sum(count for line in old if 0 < (count := counts[line]) <= popular)
+    return pairs * min(len(old), len(new))
 
 
 def _common(old: Sequence[str], new: Sequence[str]) -> int:

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from lbi.protocols import Reply
 from lbi.records import Record, Sent, Usage, digest_of
 from lbi.storage.damage import OURS, DamagedRun, is_damage
+from lbi.storage.secrets import holds_secret, mask, masked
 from lbi.storage.writer import Writer, Written
 
 R = TypeVar("R", bound=Record)
@@ -112,7 +113,7 @@ class Store:
 
     def put_many(self, kind: str, rows: Iterable[tuple[str, Record]]) -> Written[None]:
         """Write (key, record) rows, all or none. Rows with these keys, and their failures, are replaced."""
-        folded = [(key, record.id, *_fold(record.model_dump(mode="json"))) for key, record in rows]
+        folded = [(key, record.id, *_fold(masked(record.model_dump(mode="json")))) for key, record in rows]
         created = time.time()
 
         def work(db: sqlite3.Connection) -> None:
@@ -167,7 +168,7 @@ class Store:
         """Raises DamagedRun for what is no such record, as of another version, or of a file that was overwritten."""
         try:
             body = json.loads(self._unpack.decompress(packed))
-            return type_.model_validate(self._unfold(body))
+            return type_.model_validate(masked(self._unfold(body)))
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(map(str, first["loc"]))
@@ -209,7 +210,7 @@ class Store:
 
     def fail(self, kind: str, key: str, boundary: str, message: str) -> Written[int]:
         """Record a failure by its boundary (lbi.errors). The outcome is how often this work has failed so far."""
-        created = time.time()
+        created, message = time.time(), mask(message)
 
         def work(db: sqlite3.Connection) -> int:
             db.execute(
@@ -226,7 +227,7 @@ class Store:
     def failures(self, kind: str = "") -> list[dict[str, Any]]:
         names = ("kind", "key", "boundary", "message", "attempts")
         sql = f"SELECT {', '.join(names)} FROM failure WHERE kind = ? OR ? = '' ORDER BY kind, key"
-        return [dict(zip(names, row, strict=True)) for row in self._rows(sql, (kind, kind))]
+        return [masked(dict(zip(names, row, strict=True))) for row in self._rows(sql, (kind, kind))]
 
     # model calls
 
@@ -237,7 +238,7 @@ class Store:
             return None
         model, reply, usage = rows[0]
         text = self._unpack.decompress(reply).decode()
-        return Reply(text=text, model=model, usage=Usage.model_validate_json(usage))
+        return Reply(text=mask(text), model=model, usage=Usage.model_validate_json(usage))
 
     def has_answer_of(self, model: str) -> bool:
         """Whether a model has answered a call of this run."""
@@ -247,10 +248,10 @@ class Store:
         return {row[0] for row in self._rows("SELECT key FROM call")}
 
     def put_call(self, key: str, role: str, stage: str, model: str, messages_json: str, reply: Reply) -> Written[None]:
-        created = time.time()
+        created, messages = time.time(), _masked_json(messages_json)
 
         def work(db: sqlite3.Connection) -> None:
-            packed = (self._pack.compress(messages_json.encode()), self._pack.compress(reply.text.encode()))
+            packed = (self._pack.compress(messages.encode()), self._pack.compress(mask(reply.text).encode()))
             row = (key, role, stage, model, *packed, reply.usage.model_dump_json(), created)
             db.execute("INSERT OR IGNORE INTO call VALUES(?, ?, ?, ?, ?, ?, ?, ?)", row)
             db.execute("DELETE FROM failed_call WHERE key = ?", (key,))
@@ -261,13 +262,13 @@ class Store:
         self, key: str, role: str, stage: str, model: str, messages_json: str, message: str, usage: Usage
     ) -> Written[None]:
         """Store a call that got no reply, and what all its attempts cost. It never serves as a reply."""
-        created = time.time()
+        created, messages, message = time.time(), _masked_json(messages_json), mask(message)
 
         def work(db: sqlite3.Connection) -> None:
             stored = db.execute("SELECT usage, attempts FROM failed_call WHERE key = ?", (key,)).fetchone()
             before, attempts = (Usage.model_validate_json(stored[0]), stored[1]) if stored else (Usage(), 0)
             spent = (before + usage).model_dump_json()
-            packed = self._pack.compress(messages_json.encode())
+            packed = self._pack.compress(messages.encode())
             row = (key, role, stage, model, packed, message, spent, attempts + 1, created)
             db.execute("INSERT OR REPLACE INTO failed_call VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
@@ -320,6 +321,10 @@ class Store:
         for stage, name, value in self._rows("SELECT stage, name, value FROM meter"):
             meters.setdefault(stage, {})[name] = value
         return meters
+
+
+def _masked_json(text: str) -> str:
+    return json.dumps(masked(json.loads(text)), ensure_ascii=False) if holds_secret(text) else text
 
 
 def _fold(value: Any) -> tuple[Any, dict[str, str]]:

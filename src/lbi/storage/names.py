@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 LONGEST = 100  # characters of a name; files may have 255 bytes
@@ -34,6 +35,16 @@ def _unprintable(char: str) -> bool:
     return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
+def same_but_for_case(names: Iterable[str]) -> tuple[str, str] | None:
+    """Two names that many file systems take for one: they differ in case, or in how an accent is written."""
+    seen: dict[str, str] = {}
+    for name in names:
+        folded = unicodedata.normalize("NFKC", name).casefold()
+        if seen.setdefault(folded, name) != name:
+            return seen[folded], name
+    return None
+
+
 def address_problem(address: str) -> str:
     """Why an address is not that of a server or a page of one; "" if it is, or could be."""
     example = "write one such as http://localhost:8000/v1"
@@ -46,9 +57,42 @@ def address_problem(address: str) -> str:
         return f"no address ({error}); {example}"
     if parts.scheme not in ("http", "https"):
         return f"an address begins with http:// or https://; {example}"
+    if "@" in parts.netloc:
+        return f"an address holds no user name and no password, as it is stored and shown; {example}"
     if not host or port == 0:
         return f"an address names a host, and a port from 1 to 65535 where one is given; {example}"
     return "" if _is_host(host) else f"{host!r} is no host; {example}"
+
+
+def without_password(text: str) -> str:
+    """Text without the user names and passwords of the addresses in it."""
+    return re.sub(r"(?<=://)[^/\s?#]*@", "***@", text)
+
+
+def page_problem(address: str, site: str = "") -> str:
+    """Why an address is not that of a page: a path on the site, or a whole address; of the ``site``, where it is known.
+
+    "" if it is one.
+    """
+    example = "write a path on the site, such as /list"
+    if any(char.isspace() or char == "\\" or _unprintable(char) for char in address):
+        return f"an address holds no blanks and no backslashes; {example}"
+    if address.startswith("//"):
+        return f"two slashes at its beginning lead to another site; {example}"
+    if address.startswith("/"):
+        return ""
+    if problem := address_problem(address):
+        return (
+            f"neither a path, such as /list, nor an address: {problem}" if "://" in address else f"no path; {example}"
+        )
+    if site and not address_problem(site) and _origin(address) != _origin(site):
+        return f"it is not on the site {site}; {example}"
+    return ""
+
+
+def _origin(address: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(address)
+    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def _is_host(host: str) -> bool:

@@ -21,6 +21,7 @@ from lbi.errors import UserError
 from lbi.storage.damage import DamagedRun, is_damage, refuse_an_empty_database
 from lbi.storage.database import Store
 from lbi.storage.files import write_atomically
+from lbi.storage.secrets import learn_usual, masked
 
 __all__ = ["RunFolder", "Store", "write_atomically"]
 LET_IN = 30.0  # seconds that a process which joins waits for the first one to be ready for it
@@ -45,6 +46,8 @@ class RunFolder:
         joining: bool = False,
         complete: Callable[[Config], Config] = lambda stored: stored,
     ) -> None:
+        learn_usual(os.environ)
+        config = masked(config)
         self.path = path
         self.alone = True
         self._locks: list[int] = []
@@ -178,7 +181,7 @@ class RunFolder:
             raise DamagedRun(file, f"no JSON: {error}") from None
         if not isinstance(loaded, dict):
             raise DamagedRun(file, "no JSON object")
-        return loaded
+        return masked(loaded)
 
     def save_image(self, png: bytes) -> str:
         """Keep a PNG under the hash of its bytes and return the hash."""

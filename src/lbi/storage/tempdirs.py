@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 import tempfile
 from pathlib import Path
+
+from lbi.sandbox.beneath import remove_tree
 
 PREFIX = "lbi-"
 LOCK = "owner.lock"
@@ -32,7 +33,8 @@ class OwnFolder:
         """Harmless when done before."""
         lock, self._lock = self._lock, -1
         if lock >= 0:
-            shutil.rmtree(self.path, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                remove_tree(self.path)
             os.close(lock)
 
 
@@ -46,7 +48,7 @@ def remove_leftovers() -> list[Path]:
             lock = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
+                remove_tree(folder)
                 removed.append(folder)
             finally:
                 os.close(lock)

@@ -47,6 +47,8 @@ class Catalog:
             raise UserError(f"{self.name} has no instance {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
         if name in self._recipes:
             return build(self._recipes[name], self._cache)
+        if harness := self.instances[name].harness:
+            raise UserError(f"{name} is graded by {harness}, and not here")
         if not self.buildable(name):
             raise UserError(
                 f"{name} is of an official data set, whose repositories come as container images: "

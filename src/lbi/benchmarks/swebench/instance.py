@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -12,9 +13,19 @@ from pydantic import Field, ValidationError, field_validator
 from lbi.config import explain
 from lbi.errors import UserError
 from lbi.records import Record
+from lbi.storage.names import name_problem, same_but_for_case
 
-OPTIONAL = ("image", "eval_script", "log_parser", "eval_type", "mutation")  # columns that are left out where empty
+#: columns that are left out where empty
+OPTIONAL = ("image", "eval_script", "log_parser", "eval_type", "image_assets", "mutation")
 ENDINGS = (".parquet", ".jsonl", ".json")
+SHOWN = 8  # columns in an error
+#: column that only one data set has -> what grades that data set
+HARNESSES = {
+    "selected_test_files_to_run": "SWE-bench Pro's own harness (github.com/scaleapi/SWE-bench_Pro-os)",
+    "image_name": "SWE-smith's own harness (`pip install swesmith`), as its patches put the bugs in",
+    "install_config": "SWE-rebench's own fork of the harness (github.com/SWE-rebench/SWE-bench-fork)",
+    "docker_image": "the harness of its authors, which names images in another way",
+}
 
 
 class Mutated(Record):
@@ -35,10 +46,10 @@ class Instance(Record):
     ``patch`` and ``test_patch`` are unified diffs with ``a/`` and ``b/`` before their paths.
     """
 
-    instance_id: str = Field(min_length=1)
+    instance_id: str
     repo: str
-    base_commit: str
     problem_statement: str
+    base_commit: str = ""
     patch: str = ""
     test_patch: str = ""
     fail_to_pass: tuple[str, ...] = ()
@@ -52,14 +63,37 @@ class Instance(Record):
     eval_script: str = ""
     log_parser: str = ""
     eval_type: str = ""
+    image_assets: dict[str, Any] = Field(default_factory=dict)
+    """Binaries that the patches of SWE-bench Multimodal need; the official harness fetches them."""
+    harness: str = Field(default="", exclude=True)
+    """What grades it, where that is neither this nor the official harness."""
     mutation: Mutated | None = None
     """Where the bug was made on purpose; official files have none."""
+
+    @field_validator("instance_id")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        """It becomes a folder and a key."""
+        if problem := name_problem(value):
+            raise ValueError(problem)
+        return value
 
     @field_validator("fail_to_pass", "pass_to_pass", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
-        """Some of the official files hold the tests as a list, others as the JSON of one."""
-        return json.loads(value) if isinstance(value, str) else value
+        """Some of the official files hold the tests as a list, others as the JSON of one; SWE-bench Pro's as Python."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value or "[]")
+        except (ValueError, RecursionError):
+            return _python(value)
+
+    @field_validator("image_assets", mode="before")
+    @classmethod
+    def _parsed(cls, value: Any) -> Any:
+        """JSON on the hub, a table in files."""
+        return json.loads(value or "{}") if isinstance(value, str) else value
 
     @field_validator("created_at", mode="before")
     @classmethod
@@ -75,6 +109,14 @@ class Instance(Record):
         return {name: value for name, value in row.items() if name not in OPTIONAL or value}
 
 
+def _python(text: str) -> Any:
+    """The value of a Python literal. Raises ValueError."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        raise ValueError("is neither a list nor the JSON of one") from None
+
+
 def load_instances(file: Path) -> list[Instance]:
     """All instances of a file, or of a folder of such files as a hub's snapshot has them. Raises UserError."""
     files = _files(file)
@@ -84,6 +126,8 @@ def load_instances(file: Path) -> list[Instance]:
     names = [instance.instance_id for instance in instances]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"{file}: the instance {twice[0]!r} is there twice; name one file instead of the folder")
+    if alike := same_but_for_case(names):
+        raise UserError(f"{file}: the instances {alike[0]!r} and {alike[1]!r} differ in case only; rename one of them")
     return instances
 
 
@@ -137,6 +181,10 @@ def _instance(row: Any, where: str) -> Instance:
     if not isinstance(row, Mapping):
         raise UserError(f"{where}: an instance is a table of names and values, not {type(row).__name__}")
     columns = {str(name).lower(): value for name, value in row.items() if value is not None}
+    if "instance_id" not in columns:
+        shown = ", ".join(sorted(columns)[:SHOWN]) + (", ..." if len(columns) > SHOWN else "")
+        raise UserError(f"{where}: instance_id: is missing, so these are no instances of repositories (it has {shown})")
+    columns.setdefault("harness", next((HARNESSES[name] for name in HARNESSES if name in columns), ""))
     try:
         return Instance.model_validate({name: columns[name] for name in Instance.model_fields if name in columns})
     except ValidationError as error:

@@ -97,13 +97,15 @@ def run_official(
 
     Blocking, minutes each. An instance that the harness could not grade is not in the answer. Raises UserError.
     """
-    require_docker()
+    if other := [instance for instance in instances if instance.harness]:
+        raise UserError(f"{other[0].instance_id} is graded by {other[0].harness}, and not here")
     without = [instance.instance_id for instance in instances if not (instance.image and instance.eval_script)]
     if without:
         raise UserError(
             f"{without[0]} names no container image and no evaluation script, so it is of an older edition of the "
-            "data set; take the current one of the hub"
+            "data set; take the current one of the hub (hub:SWE-bench/SWE-bench_Verified, ..._Lite, ...)"
         )
+    require_docker()
     with tempfile.TemporaryDirectory(prefix="lbi-official-") as scratch:
         folder = Path(scratch)
         write_instances(folder / "instances.jsonl", instances)

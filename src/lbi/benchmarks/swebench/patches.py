@@ -5,6 +5,7 @@ Git itself never sees the folders: their files are read and written here, beneat
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fnmatch
 import re
@@ -15,14 +16,19 @@ from lbi.errors import EnvironmentFailure
 from lbi.sandbox.beneath import LINK, Beneath, Refused, parts
 from lbi.sandbox.git import Git, fresh_git
 from lbi.sandbox.host import Ended
+from lbi.sandbox.supervisor.bounds import MOST_PATCH
 
 TEST_FOLDERS = frozenset({"test", "tests", "testing"})
 DEEPEST = 256  # folders on the way to a file
+MOST_FILES = 50_000  # that a patch names
+#: bytes of all files that it changes, as they were or become: a few kilobytes can unpack to gigabytes
+MOST_MADE = 512 << 20
+GIT_MEMORY = 2 << 30
 #: errors that are no fault of whoever wrote a patch: full disks, and the like
 MACHINE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EROFS})
-_SIDE = re.compile(r'(?:---|\+\+\+) (?P<name>"[^/]*/.*"|[^/\t]+/[^\t]*)')
+_SIDE = re.compile(r'(?P<side>---|\+\+\+) (?P<name>"(?:[^"\\]|\\.)*"|[^\t]+)')
 _MOVED = re.compile(r"(?:rename|copy) (?:from|to) (?P<name>.*)")
-_BOTH = re.compile(r'diff --git (?:a/(?P<same>.+) b/(?P=same)|(?P<quoted>"a/.*") "b/.*")')
+LONGEST_PREFIX = 32  # of a name in a patch: a/, old/
 _BEYOND = re.compile(r"error: affected file '(.*)' is beyond a symbolic link")
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _FOLDERS_OF_TOOLS = ("__pycache__",)
@@ -72,13 +78,14 @@ def apply(patch: str, folder: Path) -> None:
 
     Raises PatchError, also for a link in its way, and EnvironmentFailure where this machine is at fault.
     """
-    if not patch.strip():
+    if not patch:
         return
-    text = patch if patch.endswith("\n") else patch + "\n"
+    if len(patch) > MOST_PATCH:
+        raise PatchError(f"too large: {len(patch):,} characters, of at most {MOST_PATCH:,}")
     try:
         with Beneath(folder) as tree:
-            before = {path: item for path in paths_in(text) if _is_within(path) and (item := tree.item(path))}
-            after = _applied(text, before)
+            before = _named(patch, tree)
+            after = _applied(patch, before)
             changes = {path: after.get(path) for path in {*before, *after} if before.get(path) != after.get(path)}
             _check(tree, changes)
             _write(tree, changes)
@@ -91,20 +98,89 @@ def apply(patch: str, folder: Path) -> None:
         raise (EnvironmentFailure if error.errno in MACHINE else PatchError)(said) from None
 
 
+def is_applied(patch: str, folder: Path) -> bool:
+    """Whether a folder is as a patch would make it, so that taking the patch back applies."""
+    try:
+        with Beneath(folder) as tree:
+            _applied(patch, _named(patch, tree), "--reverse")
+            return True
+    except (PatchError, OSError, UnicodeEncodeError):
+        return False
+
+
+def _named(patch: str, tree: Beneath) -> dict[str, Item]:
+    """The files that a patch names, as they are, by the names that git looks for: without their first folder too.
+
+    Raises PatchError where they are too many or too large.
+    """
+    named = paths_in(patch)
+    if len(named) > MOST_FILES:
+        raise PatchError(f"too large: {len(named):,} files, of at most {MOST_FILES:,}")
+    items, room = {}, MOST_MADE
+    candidates = dict.fromkeys(each for name in named for each in (name, name.partition("/")[2]))
+    for path in filter(is_within, candidates):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            room -= tree.look(path).st_size
+            if room < 0:
+                raise PatchError(f"too large: the files that it changes have more than {MOST_MADE:,} bytes")
+            if item := tree.item(path):
+                items[path] = item
+    return items
+
+
 def paths_in(patch: str) -> list[str]:
-    """Paths that a patch names, in order, each once: also of binaries, links, and files whose mode alone changes."""
-    names = []
-    for line in _headers(patch):
-        if match := _SIDE.match(line):
-            names.append(_unquoted(match["name"]).partition("/")[2])
+    """Paths that a patch names, in order, each once: also of binaries, links, and files whose mode alone changes.
+
+    Names begin with a/ and b/, with other folders (git's diff.mnemonicPrefix), or with none (--no-prefix).
+    """
+    names: list[str] = []
+    told = False  # whether the block's names are known, and are not those of its "---" and "+++"
+    old = ""
+    for line in headers(patch):
+        line = line.removesuffix("\r")
+        if line.startswith("diff --git "):
+            both = line.removeprefix("diff --git ")
+            told = bool(_twice(both))
+            names.append(_unquoted(_twice(both) or _twice_after_prefixes(both)))
         elif match := _MOVED.match(line):
             names.append(_unquoted(match["name"]))
-        elif match := _BOTH.fullmatch(line):
-            names.append(match["same"] or _unquoted(match["quoted"]).partition("/")[2])
-    return list(dict.fromkeys(names))
+            told = True
+        elif match := _SIDE.match(line):
+            if match["side"] == "---":
+                old = match["name"]
+                continue
+            if not told:
+                names += _of_sides(_unquoted(old), _unquoted(match["name"]))
+            told, old = False, ""
+    return list(dict.fromkeys(name for name in names if name))
 
 
-def _headers(patch: str) -> Iterator[str]:
+def _twice(text: str) -> str:
+    """The half of a text that is twice the same, with a blank between; else "": so are names without a prefix."""
+    middle = len(text) // 2
+    return text[:middle] if text[middle : middle + 1] == " " and text[:middle] == text[middle + 1 :] else ""
+
+
+def _twice_after_prefixes(text: str) -> str:
+    """The name that a/NAME b/NAME has twice, in quotes where it is; else ""."""
+    quote = '"' if text.startswith('"') else ""
+    between, tail = f"{quote} {quote}", text.partition("/")[2]
+    for prefix in range(1, LONGEST_PREFIX):
+        length, odd = divmod(len(tail) - len(between) - len(quote) - prefix - 1, 2)
+        start = length + len(between) + prefix + 1
+        fits = not odd and length > 0 and tail[length:start].startswith(between) and tail[start - 1] == "/"
+        if fits and tail[:length] == tail[start : start + length]:
+            return f"{quote}{tail[:length]}{quote}"
+    return ""
+
+
+def _of_sides(old: str, new: str) -> list[str]:
+    if old == new:  # with a prefix they would differ
+        return [old]
+    return [name.partition("/")[2] for name in (old, new) if name not in ("", "/dev/null")]
+
+
+def headers(patch: str) -> Iterator[str]:
     """The lines of a patch that are of no hunk: what is removed or added can look like a header."""
     old = new = 0
     for line in patch.split("\n"):
@@ -117,7 +193,7 @@ def _headers(patch: str) -> Iterator[str]:
             yield line
 
 
-def _is_within(path: str) -> bool:
+def is_within(path: str) -> bool:
     """Whether a name could be that of a file of the folder; git refuses the others."""
     try:
         return ".git" not in (part.lower() for part in parts(path))
@@ -189,12 +265,17 @@ def _difference(old: dict[str, Item], new: dict[str, Item]) -> str:
     return printed.decode("utf-8", "surrogateescape")
 
 
-def _applied(patch: str, before: dict[str, Item]) -> dict[str, Item]:
+def _applied(patch: str, before: dict[str, Item], *options: str) -> dict[str, Item]:
     """What a patch makes of some files. Raises PatchError."""
     content = patch.encode("utf-8", "surrogateescape")
     with fresh_git() as git:
         _index(git, before, "before")
-        done = _ran(git, "apply", "--cached", "--whitespace=nowarn", "-", stdin=content)
+        try:
+            done = git.run("apply", "--cached", "--whitespace=nowarn", *options, "-", stdin=content, memory=GIT_MEMORY)
+        except TimeoutError:  # whatever the machine does, a patch of this size applies in less
+            raise PatchError("too large: it takes too long to apply") from None
+        except OSError as error:
+            raise EnvironmentFailure(f"git apply could not run: {error}") from None
         if done.exit_code:
             said = done.errors.decode("utf-8", "surrogateescape").strip()
             raise PatchError(_BEYOND.sub(r"\1 passes through a link", said) or "the patch does not apply")
@@ -203,6 +284,9 @@ def _applied(patch: str, before: dict[str, Item]) -> dict[str, Item]:
         modes = {path: (int(head.split()[0], 8), head.split()[1]) for head, _, path in entries}
         if modules := [path for path, (mode, _) in modes.items() if mode == 0o160000]:
             raise PatchError(f"{modules[0]} is a submodule, which a patch has no content of")
+        sizes = _done(git, "cat-file", "--batch-check=%(objectsize)", stdin=_lines(blob for _, blob in modes.values()))
+        if sum(map(int, sizes.split())) > MOST_MADE:
+            raise PatchError(f"too large: it makes files of more than {MOST_MADE:,} bytes")
         contents = _contents(git, [blob for _, blob in modes.values()])
     return {path: (mode, content) for (path, (mode, _)), content in zip(modes.items(), contents, strict=True)}
 
@@ -221,7 +305,7 @@ def _index(git: Git, items: dict[str, Item], name: str) -> None:
 
 
 def _contents(git: Git, blobs: Iterable[str]) -> list[bytes]:
-    printed = _done(git, "cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in blobs).encode())
+    printed = _done(git, "cat-file", "--batch", stdin=_lines(blobs))
     contents, at = [], 0
     while at < len(printed):
         head = printed.index(b"\n", at)
@@ -229,6 +313,10 @@ def _contents(git: Git, blobs: Iterable[str]) -> list[bytes]:
         contents.append(printed[head + 1 : head + 1 + size])
         at = head + size + 2
     return contents
+
+
+def _lines(blobs: Iterable[str]) -> bytes:
+    return "".join(f"{blob}\n" for blob in blobs).encode()
 
 
 def _done(git: Git, *arguments: str, stdin: bytes = b"") -> bytes:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lbi.benchmarks.swebench.instance import Instance
 from lbi.config import explain
 from lbi.errors import UserError
+from lbi.storage.names import LONGEST, same_but_for_case
 from lbi.storage.toml import TomlError, parse_toml
 
 #: name==version of a package, never a path, an address or an option of the installer
@@ -36,7 +37,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[\w.-]+$")
+    name: str = Field(pattern=r"^[A-Za-z0-9_][\w-]*(\.[\w-]+)*$", max_length=LONGEST)
     package: str = Field(pattern=r"^[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?$")
     repo: str
     base: Release
@@ -88,6 +89,8 @@ def parse_recipes(text: str, where: str) -> Recipes:
     names = [recipe.name for recipe in recipes.instance]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"{where}: the name {twice[0]!r} is used twice; each instance needs its own")
+    if alike := same_but_for_case(names):
+        raise UserError(f"{where}: the names {alike[0]!r} and {alike[1]!r} differ in case only; rename one of them")
     return recipes
 
 

@@ -39,7 +39,10 @@ _CODE_DIRECTIVES = (
     "ipython", "jupyter-execute", "code-cell", "console", "productionlist", "highlight-code",
 )
 # fmt: on
-_OPTIONS = re.compile(r"\A(?:[ \t]+:[\w -]+:[^\n]*(?:\n|\Z))+")
+#: options, each with the lines that go on with it, which are indented more
+_OPTIONS = re.compile(r"\A(?:([ \t]+):[\w -]+:[^\n]*(?:\n|\Z)(?:\1[ \t]+\S[^\n]*(?:\n|\Z))*)+")
+_INNER = re.compile(r"^([ \t]*)\.\. [\w:.+-]+::", re.MULTILINE)
+DEEPEST = 8  # unknown directives within each other; deeper ones keep their markup
 _CAPTION = re.compile(r"^[ \t]+:caption:[ \t]*(\S[^\n]*)", re.MULTILINE)
 _ROLE = re.compile(r":[A-Za-z][\w:+.-]*:`([^`<]+?)\s*(?:<[^`>]*>)?`")
 _UNDERLINED = re.compile(r"^\S[^\n]*\n([=\-~^\"'*+#`:.])\1{3,}[ \t]*$", re.MULTILINE)
@@ -53,17 +56,23 @@ def likelihood(text: str) -> float:
 
 
 def read(text: str) -> DocumentPage:
-    from docutils import ApplicationError
     from docutils.core import publish_doctree
 
     try:
         tree = publish_doctree(text, settings_overrides=dict(_SETTINGS))
-    except (ApplicationError, AttributeError, LookupError, TypeError, AssertionError) as error:
+    except _stumbles() as error:
         raise ValueError(f"not readable as reStructuredText: {type(error).__name__}: {error}") from None
     # docutils lifts a lone top heading out of its section and makes it the document's title
     sections = assemble(_blocks(tree, 1 if tree.get("title") else 0))
     first = next((section.headings[0] for section in sections if section.headings), "")
     return DocumentPage(sections, first, _date(tree))
+
+
+def _stumbles() -> tuple[type[Exception], ...]:
+    """What docutils raises for texts that it cannot read."""
+    from docutils import ApplicationError
+
+    return ApplicationError, AttributeError, LookupError, TypeError, AssertionError
 
 
 def _date(tree: nodes.document) -> str:
@@ -152,9 +161,26 @@ def _message(node: Any, level: int) -> Iterator[Block]:
         if directive[1] in _CODE_DIRECTIVES:
             yield from _code_directive(directive[2], options[0] if options else "", body)
             continue
+        inner = {match[1] for match in _INNER.finditer(body)}
+        if 0 < len(inner) <= DEEPEST and (blocks := _parsed(textwrap.dedent(body), level)) is not None:
+            if name := _ROLE.sub(r"\1", directive[2]).strip():
+                yield Block(name)
+            yield from blocks
+            continue
         text = _ROLE.sub(r"\1", "\n".join(part for part in (directive[2], textwrap.dedent(body).strip("\n")) if part))
         if text.strip():
             yield Block(text)
+
+
+def _parsed(text: str, level: int) -> list[Block] | None:
+    """The blocks of a directive's content that has directives itself; None where docutils stumbles over it."""
+    from docutils.core import publish_doctree
+
+    settings = {**_SETTINGS, "doctitle_xform": False, "docinfo_xform": False}
+    try:
+        return list(_blocks(publish_doctree(text, settings_overrides=settings), level))
+    except _stumbles():
+        return None
 
 
 def _code_directive(argument: str, options: str, body: str) -> Iterator[Block]:

@@ -7,17 +7,19 @@ installed or wrote outside of the repository does not count.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 
 from lbi.benchmarks.swebench.build import Built
 from lbi.benchmarks.swebench.catalog import Catalog
-from lbi.benchmarks.swebench.grade import LIMITS, grade
+from lbi.benchmarks.swebench.grade import EMPTY, LIMITS, grade
 from lbi.documents.corpus import DocumentSource, read_corpus
 from lbi.environments.shell.actions import ACTIONS
 from lbi.environments.shell.environment import ShellEnvironment, ShellEnvironments, ShellSettings
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.protocols import CallTimeouts, Outcome
 from lbi.records import Observation, Task
+from lbi.sandbox.supervisor.bounds import LOOKING, TooLarge
 
 BUILDING = 900.0  # seconds to get a repository and its interpreter, also where they have to be downloaded
 
@@ -44,7 +46,7 @@ class RepositoryEnvironments:
         self.catalog = catalog
         self.settings = settings
         self.backend, self.unsafe = backend, unsafe
-        self.timeouts = CallTimeouts(reset=BUILDING, step=seconds + 60, score=LIMITS.wall_seconds + BUILDING)
+        self.timeouts = CallTimeouts(reset=BUILDING, step=seconds + LOOKING + 60, score=LIMITS.wall_seconds + BUILDING)
         self._of_document: dict[str, str] = {}
         self._open: list[RepositoryEnvironment] = []
 
@@ -107,8 +109,10 @@ class RepositoryEnvironment:
         return await self._require_shell().step(action)
 
     async def submission(self) -> str:
-        """What the episode changed, as a patch."""
-        return await self._require_shell().sandbox.diff()
+        """What the episode changed, as a patch; "" where that is too large to be one."""
+        with contextlib.suppress(TooLarge):
+            return await self._require_shell().sandbox.diff()
+        return ""
 
     async def score(self, task: Task, answer: str) -> tuple[float, str]:
         """1 if the patch makes the tests pass that failed, and none fail that passed.
@@ -117,7 +121,12 @@ class RepositoryEnvironment:
         """
         if task.name not in self._environments.catalog.instances:
             raise ScoreError(f"task {task.name or task.id} is of no instance of {self.name}")
-        patch = await self.submission()
+        try:
+            patch = await self._require_shell().sandbox.diff()
+        except TooLarge as large:  # or whoever leaves too much would not be scored at all
+            return 0.0, f"no patch could be made of what was changed: {large}"
+        if not patch:
+            return 0.0, EMPTY
         try:
             built = await asyncio.to_thread(self._environments.catalog.build, task.name)
         except UserError as error:

@@ -20,11 +20,14 @@ from lbi.environments.shell.actions import ACTIONS, Command, UnreadableCommand, 
 from lbi.environments.shell.edits import EditRefused, create, insert, replace, view
 from lbi.errors import EnvironmentFailure, ScoreError
 from lbi.protocols import CallTimeouts, Outcome
-from lbi.records import Action, Check, Observation, Task, sound
+from lbi.records import Action, Check, Observation, Task, digest_of, sound
 from lbi.sandbox.backends import open_sandbox
 from lbi.sandbox.protocol import Completed, Sandbox, SandboxLimits
+from lbi.sandbox.supervisor.bounds import LONGEST_PATH, LOOKING, TooLarge
+from lbi.storage.secrets import mask
 
 MAX_CHARS = 10_000
+TOO_LARGE = digest_of("too large")  # stands for the state of files that exceed a bound
 MAX_FILES = 60  # named in the first observation
 STOPPED = {
     "time": "it ran out of time and was stopped",
@@ -69,8 +72,8 @@ class ShellEnvironments:
         self.name = name or settings.repository.name
         self.documents = tuple(documents)
         # the sandbox itself stops a command in time; what does not answer long after that has broken
-        seconds = settings.limits.wall_seconds + 60
-        self.timeouts = CallTimeouts(step=seconds, score=seconds)
+        seconds = settings.limits.wall_seconds + LOOKING + 60
+        self.timeouts = CallTimeouts(reset=2 * LOOKING, step=seconds, score=seconds)
         self._open: list[ShellEnvironment] = []
 
     async def open(self) -> ShellEnvironment:
@@ -160,7 +163,7 @@ class ShellEnvironment:
 
     async def _run(self, command: str) -> Observation:
         done = await self.sandbox.run(command)
-        self._folder = done.folder or self._folder
+        self._folder = _short(done.folder) or self._folder
         text = _shown(done, self._max_chars)
         if done.ended == "exited":
             return await self._observe(text)
@@ -183,8 +186,14 @@ class ShellEnvironment:
 
     async def _observe(self, text: str, error: str = "") -> Observation:
         shown = f"Folder: {self._folder}\n{text}".rstrip()
-        digest = await self.sandbox.digest()
-        self._last = Observation(text=sound(shown), url=sound(self._folder), digest=digest, error=error)
+        try:
+            digest = await self.sandbox.digest()
+        except TooLarge as large:
+            # nothing more is known of the files than that
+            digest, error = TOO_LARGE, "; ".join(filter(None, (error, f"{large}; remove what is not needed")))
+        self._last = Observation(
+            text=mask(sound(shown)), url=mask(sound(self._folder)), digest=digest, error=mask(error)
+        )
         return self._last
 
     def _refuse(self, action: Action, error: str) -> Outcome:
@@ -203,6 +212,8 @@ class ShellEnvironment:
     async def _evaluate(self, check: Check, answer: str) -> tuple[float, str]:
         if check.sql or check.url or check.shows:
             raise ScoreError("a shell has no database and no pages: its checks are answer, answer_not and command")
+        if check.grader:
+            raise ScoreError("only the environment of the task's own benchmark can grade it")
         if check == Check():
             raise ScoreError("the check has no condition")
         if wrong := wrong_answer(check, answer):
@@ -213,11 +224,19 @@ class ShellEnvironment:
         """Run a check's command in the repository's own folder, wherever the agent's shell is by now."""
         import shlex
 
-        done = await self.sandbox.run(f"cd {shlex.quote(self.sandbox.workdir)} && {shlex.join(command)}")
-        if done.ended != "exited":
-            raise ScoreError(f"the check's command did not end by itself: {STOPPED[done.ended]}")
+        line = f"cd {shlex.quote(self.sandbox.workdir)} && {shlex.join(command)}"
+        done = await self.sandbox.run(line)
+        if done.ended == "killed":  # by a machine without memory, perhaps: what the agent left would do it again
+            done = await self.sandbox.run(line)
+        if done.ended != "exited":  # it ran what the agent made, which must not make its own score go away
+            return 0.0, f"the check's command did not end by itself: {STOPPED[done.ended]}"
         failed = failed_command(0 if done.exit_code is None else done.exit_code, done.output)
         return (0.0, failed) if failed else (1.0, "every condition holds")
+
+
+def _short(folder: str) -> str:
+    """A folder's path; of one that is too long for any program, the beginning."""
+    return folder if len(folder) <= LONGEST_PATH else folder[:200] + "[...]"
 
 
 def _shown(done: Completed, max_chars: int) -> str:

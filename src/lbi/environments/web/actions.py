@@ -20,13 +20,13 @@ ACTIONS = """\
 At each step you see the page as text: one line per element, with a reference such as [e12] behind those you can act on.
 References of earlier pages are no longer valid.
 
-click(e12)                click an element, check boxes too; click(e12, "double"), "right", "Shift" ...
+click(e12)                click an element, check boxes too; click(e12, "double"), "right", "Shift"; at a point: "30,40"
 fill(e12, "text")         replace the text of a text box; write \\n for a line break and \\" for a quotation mark
 type(e12, "text")         type at the end of what stands there, key by key
 select(e12, "option")     choose an option of a combobox or list box by its label; several: select(e12, "one", "two")
 press("Enter")            press a key on the page; press(e12, "Enter") on an element; "Control+A" holds a key
 hover(e12)                point at an element without a click, as menus marked (hover) need it
-drag(e12, e34)            drag one element onto another
+drag(e12, e34)            drag one element onto another; drag(e12, "10,10 90,40") draws within one, point by point
 upload(e12, "name.csv")   give a file to an element that asks for one; its text may follow: upload(e12, "a.csv", "x,y")
 goto("/path?query")       open an address of this site
 back()                    go one page back
@@ -53,6 +53,7 @@ NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "wait": {},
     "finish": {"answer": ("text", "message", "result", "value")},
 }
+_POINT = re.compile(r"(\d{1,5})\s*,\s*(\d{1,5})")
 #: words of plain prose as well, which a bracket may follow after a blank
 _PROSE = ("type", "select", "press", "drag", "find", "wait")
 _CALL = re.compile(rf"(?<![\w.])(?:({'|'.join(k for k in KINDS if k not in _PROSE)})\s*|({'|'.join(_PROSE)}))\(")
@@ -131,6 +132,8 @@ def _build(kind: str, arguments: list[Argument]) -> Call:
     if kind == "hover" or (kind == "click" and not values):
         return Call(kind, target)
     if kind == "click":
+        if point := _POINT.fullmatch(", ".join(values).strip()):
+            return Call(kind, target, f"{point[1]},{point[2]}")
         how = next((way for way in HOW if way.casefold() == values[0].strip().casefold()), "")
         return Call(kind, target, how)  # a word that says nothing, such as "left", is passed over
     if not values:
@@ -139,6 +142,9 @@ def _build(kind: str, arguments: list[Argument]) -> Call:
             f"{kind} needs {'another element' if kind == 'drag' else 'a value'}: {kind}(e12, {example})"
         )
     if kind == "drag":
+        points = _POINT.findall(" ".join(values))
+        if len(points) > 1 and parse_target(values[0]) is None:
+            return Call(kind, target, " ".join(f"{x},{y}" for x, y in points))
         return Call(kind, target, onto=_target(values[0]))
     if kind == "upload":
         return Call(kind, target, "\n".join([_not_empty(kind, values[0]), *values[1:2]]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -14,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from lbi.documents.corpus import DocumentSource
 from lbi.errors import UserError
 from lbi.records import digest_of
+from lbi.storage.names import LONGEST, address_problem, page_problem, without_password
+from lbi.storage.secrets import from_environ, learn, learn_address
 from lbi.storage.toml import TomlError, parse_toml
 
 _SECRET = re.compile(r"\$\{(\w+)\}")
@@ -135,7 +138,7 @@ class Policy(Table):
 class Application(Table):
     """One application file. Relative paths in it start at ``folder``, where it lies."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=LONGEST)
     description: str = ""
     requirements: tuple[str, ...] = ()
     start: tuple[str, ...] = ()
@@ -143,6 +146,7 @@ class Application(Table):
     start_url: str = "/"
     start_timeout: float = Field(default=30.0, gt=0)
     base_url: str = ""  # of a site that somebody else runs, which then has no start, no reset and no digest
+    also: tuple[str, ...] = ()  # addresses of other sites that belong to it: they may be opened as well
     environ: dict[str, str] = Field(default_factory=dict)
     prepare: Prepare = Prepare()
     state: State = State()
@@ -162,6 +166,20 @@ class Application(Table):
             raise ValueError(f"{needs} prepare")
         return self
 
+    @model_validator(mode="after")
+    def _addresses_are_some(self) -> Self:
+        if self.base_url and (problem := address_problem(self.base_url) or _more_than_a_site(self.base_url)):
+            raise ValueError(f"base_url {without_password(self.base_url)!r}: {problem}")
+        pages = {"start_url": self.start_url, "health": self.health}
+        pages |= {"login.form.url": self.login.form.url} if self.login.form else {}
+        pages |= {"login.basic.url": self.login.basic.url} if self.login.basic and self.login.basic.url else {}
+        for name, address in pages.items():
+            if problem := page_problem(address, self.base_url):
+                raise ValueError(f"{name} {without_password(address)!r}: {problem}")
+        if not self.health.startswith("/"):
+            raise ValueError(f"health {self.health!r}: it is a path on the site, such as /")
+        return self
+
     @property
     def managed(self) -> bool:
         return bool(self.start)
@@ -175,6 +193,10 @@ class Application(Table):
     def fingerprint(self) -> str:
         """Hash of everything in the file."""
         return digest_of(self.model_dump(mode="json"))
+
+
+def _more_than_a_site(address: str) -> str:
+    return "the address of a site ends before any ? or #" if "?" in address or "#" in address else ""
 
 
 def shipped_applications() -> tuple[str, ...]:
@@ -198,32 +220,41 @@ def load_application(name_or_path: str | Path) -> Application:
 
 def unmanaged(base_url: str, start_url: str = "/") -> Application:
     """An application that somebody else runs at ``base_url``."""
+    learn_address(base_url)
     host = re.sub(r"[^a-z0-9.-]+", "-", base_url.split("://")[-1].lower()).strip("-.")
     try:
         return Application(name=host or "site", base_url=base_url, start_url=start_url)
     except ValidationError as error:
-        raise UserError(f"{base_url}: {_explain(error)}") from None
+        raise UserError(_explain(error)) from None
 
 
-def expand(text: str, application: Application) -> str:
-    """Fill in ``${NAME}`` from the application's own variables, or else from ours. Raises UserError if unset."""
+def expand(text: str, application: Application, written: Callable[[str], str] = str) -> str:
+    """Fill in ``${NAME}`` from the application's own variables, or else from ours. Raises UserError if unset.
+
+    ``written`` is how a value is written where it stands.
+    """
 
     def value_of(match: re.Match[str]) -> str:
         value = application.environ.get(match[1], "")
         if not value or _SECRET.search(value):  # NAME = "${NAME}" passes one of ours on
-            value = os.environ.get(_SECRET.sub(r"\1", value) or match[1], "")
+            value = from_environ(_SECRET.sub(r"\1", value) or match[1])
         if not value:
             raise UserError(f"{application.name}: ${{{match[1]}}} is used but not set; set the variable {match[1]}")
-        return value
+        return written(value)
 
     return _SECRET.sub(value_of, text)
 
 
 def secrets_of(application: Application) -> tuple[str, ...]:
-    """The values of every ``${NAME}`` of the log-in, longest first; they are masked wherever they appear."""
+    """The values of every ``${NAME}`` of the log-in, longest first; they are masked wherever they appear.
+
+    Learns those too that stand in the application's own file; the others are learnt as they are read.
+    """
     login = application.login.model_dump_json()
-    values = {expand(f"${{{name}}}", application) for name in _SECRET.findall(login)}
-    return tuple(sorted(filter(None, values), key=len, reverse=True))
+    values = {name: expand(f"${{{name}}}", application) for name in _SECRET.findall(login)}
+    for name in values.keys() & application.environ.keys():
+        learn(values[name], name)
+    return tuple(sorted(filter(None, set(values.values())), key=len, reverse=True))
 
 
 def _anchored(application: Application) -> Application:
@@ -259,6 +290,8 @@ def _read(name_or_path: str | Path) -> tuple[str, str, str]:
 def _explain(error: ValidationError) -> str:
     problem = error.errors()[0]
     where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "value_error" and not where:
+        return str(problem["msg"]).removeprefix("Value error, ")
     if problem["type"] != "extra_forbidden":
         return f"{where}: {problem['msg']}" if where else str(problem["msg"])
     known = _keys_at(problem["loc"][:-1])

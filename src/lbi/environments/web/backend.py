@@ -12,7 +12,7 @@ from typing import Protocol
 
 from lbi.environments.web import loopback
 from lbi.environments.web.application import Application
-from lbi.environments.web.database import Database
+from lbi.environments.web.database import UNREADABLE, Database
 from lbi.environments.web.digests import digest_of_files, hash_of
 from lbi.environments.web.install import Installed, application_environ, filled_in, install
 from lbi.environments.web.outside import Outside
@@ -29,6 +29,8 @@ from lbi.environments.web.state_files import (
 )
 from lbi.errors import EnvironmentFailure, ScoreError
 from lbi.storage.tempdirs import OwnFolder
+
+_COULD_NOT_RUN = (126, 127)  # exit codes of a shell that found no such program, or may not run it
 
 
 class Backend(Protocol):
@@ -207,7 +209,7 @@ class LocalBackend:
             afterwards = [sql.replace("{n}", str(self._resets)) for sql in self._application.state.after_restore]
             self._database.restore(source / self._application.state.database, afterwards)
             self._restored_version = self._database.version()
-        if anew or changed & set(self._application.state.restart_on):
+        if anew or self._server.ended or changed & set(self._application.state.restart_on):
             await self._server.restart()
         self._restored_from, self._stamps = source, self._stamp()
 
@@ -269,7 +271,14 @@ async def _ran(outside: Outside, command: Sequence[str]) -> tuple[int, str]:
         done = await asyncio.to_thread(outside.run, command)
     except EnvironmentFailure as error:
         raise ScoreError(str(error)) from error
-    return done.exit_code, (done.output + done.errors).decode("utf-8", "replace").strip()
+    status, output = done.exit_code, (done.output + done.errors).decode("utf-8", "replace").strip()
+    if status < 0:
+        raise EnvironmentFailure(f"the command of a check was killed (signal {-status})", kind="check")
+    if status in _COULD_NOT_RUN:
+        raise ScoreError(f"the command could not run, as it ended with {status}: {output[-300:]}")
+    if status and (said := next((words for words in UNREADABLE if words in output), "")):
+        raise EnvironmentFailure(f"the command of a check could not look at the database ({said})", kind="check")
+    return status, output
 
 
 class RemoteBackend:

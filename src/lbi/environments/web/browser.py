@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +14,8 @@ from urllib.parse import urlsplit
 from playwright.async_api import Browser, BrowserContext, Playwright, async_playwright
 from playwright.async_api import Error as PlaywrightError
 
+from lbi.environments.web.application import Policy
+from lbi.environments.web.guard import Guard, Nowhere
 from lbi.errors import EnvironmentFailure, UserError
 
 ON_PATH = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -78,9 +81,22 @@ def flags(only_loopback: bool) -> list[str]:
 
 
 class SharedBrowser:
-    """Opens contexts; starts the browser when the first is asked for, and again after a crash."""
+    """Opens contexts; starts the browser when the first is asked for, and again after a crash.
 
-    def __init__(self, only_loopback: bool = True, headless: bool = True) -> None:
+    ``guard`` judges what pages request, where a judge was admitted for their context.
+    """
+
+    def __init__(
+        self,
+        only_loopback: bool = True,
+        headless: bool = True,
+        policy: Policy | None = None,
+        also: Sequence[str] = (),
+    ) -> None:
+        self._also = tuple(also)
+        self._policy = policy or Policy()
+        self.guard = Guard(self._policy)
+        self._nowhere: Nowhere | None = None
         self._flags = flags(only_loopback)
         self._headless = headless
         self._lock = asyncio.Lock()
@@ -96,8 +112,14 @@ class SharedBrowser:
         disconnected, self._disconnected = self._disconnected, asyncio.Event()
         disconnected.set()
 
-    async def context(self, **options: Any) -> BrowserContext:
-        """A new context. Raises EnvironmentFailure if the browser cannot be started, UserError if there is none."""
+    async def context(self, site: str = "", **options: Any) -> BrowserContext:
+        """A new context, whose pages reach nothing but ``site`` where one is given and what the policy adds to it.
+
+        Raises EnvironmentFailure if the browser cannot be started, UserError if there is none.
+        """
+        if site:
+            self._nowhere = self._nowhere or Nowhere()
+            options |= self._nowhere.options(site, self._policy, self._also)
         for attempt in (1, 2):
             browser = await self._connected()
             try:
@@ -126,6 +148,9 @@ class SharedBrowser:
                     await browser.close()
         if driver:
             await _stop(driver)
+        if self._nowhere:
+            self._nowhere.close()
+            self._nowhere = None
 
     async def _connected(self) -> Browser:
         async with self._lock:
@@ -150,6 +175,7 @@ class SharedBrowser:
             browser = await driver.chromium.launch(
                 executable_path=path or None, args=self._flags, headless=self._headless
             )
+            await self.guard.watch(browser)
         except PlaywrightError as error:
             raise EnvironmentFailure(f"{path or 'Chromium'} does not start: {str(error)[:2000]}") from error
         browser.on("disconnected", self._on_disconnected)

@@ -15,6 +15,8 @@ async def evaluate(check: Check, answer: str, url: str, text: str, backend: Back
 
     ``url`` and ``text`` are those of the final page.
     """
+    if check.grader:
+        raise ScoreError("only the environment of the task's own benchmark can grade it")
     failed = wrong_answer(check, answer) or _wrong_page(check, url, text)
     if not failed and check.sql:
         failed = _wrong_rows(check, backend)
@@ -24,6 +26,8 @@ async def evaluate(check: Check, answer: str, url: str, text: str, backend: Back
         return 0.0, failed
     if check == Check():
         raise ScoreError("the check has no condition")
+    if check.tests:
+        raise ScoreError("a web application has no tests: its checks are answer, shows, url, sql and command")
     return 1.0, "every condition holds"
 
 

@@ -24,6 +24,11 @@ DAY = 86_400.0  # seconds
 _UNIX_TIME = re.compile(r"(?<![\w.])(\d{10})(?:\d{3}|\d{6})?(?![\w.])")
 _ISO_TIME = re.compile(r"(?<!\d)\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?")
 QUERY_SECONDS = 10.0
+#: SQLite's words for a file that cannot be looked at now, whatever is asked
+UNREADABLE = (
+    *("database is locked", "database table is locked", "database schema is locked", "unable to open database file"),
+    *("disk I/O error", "database disk image is malformed", "file is not a database", "locking protocol"),
+)
 
 
 def quote(name: str) -> str:
@@ -35,6 +40,7 @@ class Database:
 
     def __init__(self, path: Path, state: State) -> None:
         self.path = path
+        self._file = _identity(path)
         self._ignored_tables = {name.casefold() for name in state.ignore_tables}
         self._ignored_columns = {name.casefold() for name in state.ignore_columns}
         self._reader = _open(path, read_only=True)
@@ -43,6 +49,7 @@ class Database:
 
     def digest(self) -> str:
         """Hash of the rows of all tables and columns that are not ignored; their order does not matter."""
+        self._follow()
         try:
             version = self._data_version()
             if version != self._version:
@@ -51,21 +58,31 @@ class Database:
                 self._version = version
             return self._digest
         except sqlite3.Error as error:
-            raise EnvironmentFailure(f"cannot read {self.path}: {error}") from error
+            raise EnvironmentFailure(f"cannot read {self.path}: {error}", kind="check") from error
 
     def query(self, sql: str) -> list[tuple[object, ...]]:
-        """Rows of one statement that only reads. Raises ScoreError for anything else, or after ten seconds."""
+        """Rows of one statement that only reads. Raises ScoreError for anything else, or after ten seconds.
+
+        Raises EnvironmentFailure where the file is locked, damaged or gone.
+        """
+        self._follow()
         deadline = time.monotonic() + QUERY_SECONDS
         self._reader.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
         try:
             return self._reader.execute(sql).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:
+            if any(words in str(error) for words in UNREADABLE):
+                raise EnvironmentFailure(f"cannot read {self.path}: {error}", kind="check") from error
             raise ScoreError(f"the query failed: {error}: {sql}") from error
         finally:
             self._reader.set_progress_handler(None, 0)
 
     def changed_since(self, version: int) -> bool:
-        return self._data_version() != version
+        try:
+            replaced = _identity(self.path) != self._file
+        except EnvironmentFailure:
+            replaced = True
+        return replaced or self._data_version() != version
 
     def version(self) -> int:
         return self._data_version()
@@ -73,6 +90,7 @@ class Database:
     def restore(self, source: Path, afterwards: Iterable[str] = ()) -> None:
         """Make the live content that of ``source``, then run the SQL statements."""
         copy_database(source, self.path)
+        self._follow()
         statements = list(afterwards)
         if statements:
             try:
@@ -86,7 +104,17 @@ class Database:
         self._reader.close()
 
     def _data_version(self) -> int:
-        return int(self._reader.execute("PRAGMA data_version").fetchone()[0])
+        try:
+            return int(self._reader.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error as error:
+            raise EnvironmentFailure(f"cannot read {self.path}: {error}", kind="check") from error
+
+    def _follow(self) -> None:
+        """Read the file that is there now: a connection to one that was replaced would go on showing the old one."""
+        now = _identity(self.path)
+        if now != self._file:
+            self._reader.close()
+            self._reader, self._file, self._version = _open(self.path, read_only=True), now, None
 
     def _hash(self) -> str:
         whole = hashlib.blake2b(digest_size=8)
@@ -121,6 +149,15 @@ class Database:
         return [
             name for name in names if not {f"*.{name}".casefold(), f"{table}.{name}".casefold()} & self._ignored_columns
         ]
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Which file is at a path. Raises EnvironmentFailure where there is none."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise EnvironmentFailure(f"cannot read {path}: {error.strerror}", kind="check") from error
+    return status.st_dev, status.st_ino
 
 
 def timeless(row: str, now: float = 0.0) -> str:

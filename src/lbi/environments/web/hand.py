@@ -15,6 +15,8 @@ from lbi.environments.web.actions import Call
 from lbi.environments.web.look import ask, handle_of
 from lbi.environments.web.session import Session
 from lbi.observations.parse import TICKS, Element
+from lbi.observations.tree import fold
+from lbi.storage.secrets import MASK, mask
 
 ELEMENT_MS = 4000  # in which an element must become ready for an action
 TYPED_BY_KEYS = 200  # characters; a longer text is put into a field at once, but for its last character
@@ -40,6 +42,10 @@ _CHOOSE = """
 
 class ActionRefused(Exception):
     """The action could not be carried out; the message is for the model."""
+
+
+class Gone(ActionRefused):
+    """The element is no longer on the page, as one that was rendered anew."""
 
 
 class TimedOut(ActionRefused):
@@ -69,16 +75,35 @@ class Hand:
             await self._page.keyboard.press(call.value)
         elif call.kind == "hover":
             await self._hover(element)
+        elif call.kind == "drag":
+            await self.draw(element, call.value)
 
     async def click(self, element: Element, how: str = "") -> None:
+        if "," in how:
+            handle = await self._handle(element, "place")
+            await self._press_point(handle, _point(how))
+            return
         handle, at = await self._aimed(element)
+        force = at.pop("force", False)
+        if at.pop("changes", False):
+            await handle.hover(timeout=ELEMENT_MS, position=at)
+            handle, at = await self._aimed(element)
+            at.pop("changes", None)
+            at.pop("force", None)
         modifiers: Any = [how] if how in ("Shift", "Control", "Alt", "Meta") else None
         button: Any = _BUTTONS.get(how, "left")
         options: dict[str, Any] = {"timeout": ELEMENT_MS, "no_wait_after": True, "position": at, "modifiers": modifiers}
+        options["force"] = force
         if how == "double":
             await handle.dblclick(**options)
         else:
             await handle.click(button=button, **options)
+
+    async def _press_point(self, handle: ElementHandle, at: Any) -> None:
+        await handle.scroll_into_view_if_needed(timeout=ELEMENT_MS)
+        box = await handle.bounding_box()
+        if box is not None:
+            await self._page.mouse.click(box["x"] + at["x"], box["y"] + at["y"])
 
     async def fill(self, element: Element, text: str) -> None:
         """Replace the text of a field; by keys where the page listens to them, as for suggestions."""
@@ -87,12 +112,24 @@ class Hand:
             takes = "only numbers" if facts["form"] == "a number" else f"the form {facts['form']}"
             raise ActionRefused(f'{_named(element)} takes {takes}, not "{text[:80]}"; its value is as before')
         handle = await self._handle(element, "element", key)
+        if facts["pressed"]:  # a person clicks into a field first, and this one minds
+            await self.click(element)
         if not facts["keys"] or facts["type"] in ("range", "color", "date", "time", "month", "week", "datetime-local"):
             await handle.fill(text, timeout=ELEMENT_MS)
             return
         await handle.fill("", timeout=ELEMENT_MS)
         await handle.focus()
         await self._keys(text)
+        if text and not facts["editable"]:
+            await self._taken(element, handle, str(facts["value"]), text)
+
+    async def _taken(self, element: Element, handle: ElementHandle, before: str, text: str) -> None:
+        """See that a field has taken what was typed: some let no key through, and have buttons beside them instead."""
+        now = await handle.evaluate("field => field.value")
+        if now == text or now not in ("", before):
+            return  # it may have been put into another form, as numbers of telephones are
+        await handle.evaluate("(field, value) => { field.value = value; }", before)
+        raise ActionRefused(f'{_named(element)} lets no key through; its value is as before: "{before}"')
 
     async def _type_on(self, element: Element, text: str) -> None:
         key, _ = await self._field(element, text)
@@ -118,7 +155,7 @@ class Hand:
             key = f"{key.partition(':')[0]}:{facts['inner']}"
             facts = await ask(self._frames, key, "facts", text)
         if facts.get("gone"):
-            raise ActionRefused(f"{_named(element)} is gone from the page")
+            raise Gone(f"{_named(element)} is gone from the page")
         writable = (
             facts["editable"]
             or facts["tag"] == "textarea"
@@ -140,25 +177,47 @@ class Hand:
                 raise ActionRefused(f"{_named(element)} has no options")
             raise ActionRefused(f"{_named(element)} is no plain list: click it, or fill it, and click an option")
         handle = await self._handle(element, "element")
-        labels = [label for label in labels if label] or []
+        labels = [label for label in labels if label]
+        if any(MASK in label for label in labels):  # an option shows a secret, and the agent was not told it
+            real = await handle.evaluate("list => [...list.options].map(option => option.label || option.text)")
+            shown = {mask(fold(label)): fold(label) for label in real}
+            labels = [shown.get(label, label) for label in labels]
         exactly = len(labels) != 1 or not element.multiple
         found = await handle.evaluate(_CHOOSE, [labels, exactly])
         if disabled := found.get("disabled"):
             raise ActionRefused(f'the option "{disabled}" of {_named(element)} is disabled')
         if found["missing"]:
-            known = ", ".join(f'"{option}"' for option in found["known"])
+            known = ", ".join(f'"{mask(option)}"' for option in found["known"])
             raise ActionRefused(f'"{found["missing"][0]}" is no option of {_named(element)}; there are: {known}')
         await handle.select_option(index=found["chosen"], timeout=ELEMENT_MS, no_wait_after=True)
 
     async def drag(self, element: Element, onto: Element) -> None:
         """Press on one element, move onto the other in two steps, as pages need it, and let go."""
         first, at = await self._aimed(element)
-        await first.hover(timeout=ELEMENT_MS, position=at)
+        at.pop("changes", None)
+        await first.hover(timeout=ELEMENT_MS, force=at.pop("force", False), position=at)
         await self._page.mouse.down()
         try:
             second = await self._handle(onto, "place")
             for _ in range(2):
                 await second.hover(timeout=ELEMENT_MS, force=True)
+        finally:
+            await self._page.mouse.up()
+
+    async def draw(self, element: Element, path: str) -> None:
+        """Press at the first of several points within an element, in pixels from its corner, and move through them."""
+        handle = await self._handle(element, "place")
+        await handle.scroll_into_view_if_needed(timeout=ELEMENT_MS)
+        box = await handle.bounding_box()
+        if box is None:
+            raise ActionRefused(f"{_named(element)} is not visible")
+        points = [_point(each) for each in path.split()]
+        places = [(box["x"] + point["x"], box["y"] + point["y"]) for point in points]
+        await self._page.mouse.move(*places[0])
+        await self._page.mouse.down()
+        try:
+            for x, y in places[1:]:
+                await self._page.mouse.move(x, y, steps=5)
         finally:
             await self._page.mouse.up()
 
@@ -185,7 +244,8 @@ class Hand:
 
     async def _hover(self, element: Element) -> None:
         handle, at = await self._aimed(element)
-        await handle.hover(timeout=ELEMENT_MS, position=at)
+        at.pop("changes", None)
+        await handle.hover(timeout=ELEMENT_MS, force=at.pop("force", False), position=at)
 
     async def _focus(self, element: Element) -> None:
         handle = await self._handle(element, "element")
@@ -193,18 +253,17 @@ class Hand:
 
     async def _aimed(self, element: Element) -> tuple[ElementHandle, Any]:
         """What to press for an element, and where on it. Raises ActionRefused for one that is covered or gone."""
-        handle = await self._handle(element, "place")
         at = await ask(self._frames, self._key(element), "aim")
         waits = time.monotonic() + ELEMENT_MS / 1000
         while "covered" in at and time.monotonic() < waits:  # by something that goes away by itself, perhaps
             await asyncio.sleep(0.05)
             at = await ask(self._frames, self._key(element), "aim")
         if at.get("gone"):
-            raise ActionRefused(f"{_named(element)} is gone from the page")
+            raise Gone(f"{_named(element)} is gone from the page")
         if "covered" in at:
             by = f": {at['covered']}" if at["covered"] else ""
             raise TimedOut(f"{_named(element)} is covered by something else{by}")
-        return handle, at
+        return await self._handle(element, "place"), at
 
     async def _handle(self, element: Element, what: str, key: str = "") -> ElementHandle:
         try:
@@ -215,13 +274,18 @@ class Hand:
             else:
                 raise
         if handle is None:
-            raise ActionRefused(f"{_named(element)} is gone from the page")
+            raise Gone(f"{_named(element)} is gone from the page")
         return handle
 
     def _key(self, element: Element) -> str:
         if element.ref not in self._refs:
-            raise ActionRefused(f"{_named(element)} is gone from the page")
+            raise Gone(f"{_named(element)} is gone from the page")
         return self._refs[element.ref]
+
+
+def _point(text: str) -> dict[str, int]:
+    x, y = text.split(",")
+    return {"x": int(x), "y": int(y)}
 
 
 def _named(element: Element) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,10 @@ from urllib.parse import urlsplit
 
 from lbi.environments.web.application import Application, expand, secrets_of
 from lbi.errors import UserError
+from lbi.storage import secrets
+
+#: of what a log-in left in the browser, this proves who one is; the rest are settings
+_TOKEN = re.compile(r"(?=.*\d)\S{12,4096}")
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 
@@ -34,16 +40,19 @@ class LogIn:
     def __init__(self, application: Application) -> None:
         login = application.login
         self.headers = {name: expand(value, application) for name, value in login.headers.items()}
-        self.secrets = secrets_of(application)
+        secrets_of(application)
+        secrets.learn_address(application.base_url)
         self.url = ""
         self.steps: tuple[str, ...] = ()
         if login.basic:
             pair = f"{expand(login.basic.username, application)}:{expand(login.basic.password, application)}"
+            secrets.learn(pair)  # in one piece, as its Base64 is another than that of its parts
+            secrets.learn(expand(login.basic.password, application))
             self.headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
             self.url = login.basic.url
         if login.form:
             self.url = login.form.url
-            self.steps = tuple(expand(step, application) for step in login.form.steps)
+            self.steps = tuple(expand(step, application, _quoted) for step in login.form.steps)
         self._managed = application.managed
         self.state: dict[str, Any] | None = None
         if login.storage_state:
@@ -74,11 +83,10 @@ class LogIn:
         kept = [{key: value for key, value in origin.items() if key != "sessionStorage"} for origin in origins]
         return LeftByLogin({"cookies": cookies, "origins": kept}, session)
 
-    def mask(self, text: str) -> str:
-        """``text`` without any secret in it."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return text
+
+def _quoted(value: str) -> str:
+    """A value as it is written between the quotation marks of an action."""
+    return re.sub(r"[\\\"'`“”‘’]", r"\\\g<0>", value).replace("\n", "\\n")
 
 
 def _read_state(path: Path) -> dict[str, Any]:
@@ -88,4 +96,17 @@ def _read_state(path: Path) -> dict[str, Any]:
         raise UserError(f"cannot read login.storage_state {path}: {error}") from None
     if not isinstance(state, dict) or "cookies" not in state:
         raise UserError(f"{path} is no storage state of Playwright: it has no cookies")
+    for value in _stored_values(state):
+        if _TOKEN.fullmatch(value):
+            secrets.learn(value)
     return state
+
+
+def _stored_values(state: dict[str, Any]) -> Iterator[str]:
+    """The values of cookies and of local storage."""
+    origins = state.get("origins")
+    stored = [origin.get("localStorage") for origin in origins or () if isinstance(origin, dict)]
+    for items in (state["cookies"], *stored):
+        for item in items if isinstance(items, list) else ():
+            value = item.get("value") if isinstance(item, dict) else None
+            yield from [value] if isinstance(value, str) else []

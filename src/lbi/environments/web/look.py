@@ -93,30 +93,37 @@ def _nodes(items: list[Any], frame: int, holders: dict[int, Node]) -> list[Node]
                 if text := fold(item):
                     nodes.append(Node("text", text))
                 continue
-            node = Node(item["r"], fold(item.get("n", "")), url=item.get("u", ""))
+            name = item.get("n")
+            node = Node(item["r"], fold(name) if name else "", block="b" in item)
             nodes.append(node)
-            if "i" in item:
-                node.ref = f"{frame}:{item['i']}"
-            node.value = item.get("v")
-            node.options = [(name, bool(chosen), group) for name, chosen, group, _ in item.get("o", ())]
-            node.states = tuple(item.get("s", ()))
-            if "l" in item:
-                node.level = item["l"]
-            node.expects = item.get("t", "")
-            node.hint = item.get("hint", "")
-            if "g" in item:
-                low, high = item["g"]
-                node.range = f"{low} to {high}" if low and high else f"from {low}" if low else f"up to {high}"
-            if "f" in item:
-                node.files = item["f"]
-            node.accepts = item.get("k", "")
-            node.behind = "h" in item
-            node.block = "b" in item
-            if "frame" in item:
-                holders[item["frame"]] = node
+            if not item.keys() <= _PLAIN:  # most nodes have nothing else
+                _details(node, item, frame, holders)
             if children := item.get("c"):
                 todo.append((children, node.children))
     return root
+
+
+_PLAIN = frozenset({"r", "n", "b", "c"})
+
+
+def _details(node: Node, item: dict[str, Any], frame: int, holders: dict[int, Node]) -> None:
+    if "i" in item:
+        node.ref = f"{frame}:{item['i']}"
+    node.url = item.get("u", "")
+    node.value = item.get("v")
+    node.options = [(name, bool(chosen), group) for name, chosen, group, _ in item.get("o", ())]
+    node.states = tuple(item.get("s", ()))
+    node.level = item.get("l", 0)
+    node.expects = item.get("t", "")
+    node.hint = item.get("hint", "")
+    if "g" in item:
+        low, high = item["g"]
+        node.range = f"{low} to {high}" if low and high else f"from {low}" if low else f"up to {high}"
+    node.files = item.get("f", "")
+    node.accepts = item.get("k", "")
+    node.behind = "h" in item
+    if "frame" in item:
+        holders[item["frame"]] = node
 
 
 async def handle_of(frames: list[Frame], key: str, what: str = "place") -> ElementHandle | None:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from playwright.async_api import Error as PlaywrightError
 
+from lbi.environments.web.cover import Changed, covered
 from lbi.environments.web.look import Look, NothingSeen, look
 from lbi.environments.web.session import DialogOpened, DocumentReplaced, Session
 from lbi.environments.web.url_rules import path_of
 from lbi.errors import EnvironmentFailure
 from lbi.observations.render import render
 from lbi.observations.tree import Node, fold
+from lbi.storage.secrets import mask
 
 ATTEMPTS = 5  # to read a page that is replaced again and again
 #: what the buttons and the box of a dialog are called in the references of its view
@@ -39,6 +41,7 @@ async def view_page(session: Session, origin: str, max_chars: int, wanted: str =
         seen = await _look(session)
     except DialogOpened:
         return _dialog_view(session, origin)
+    _mask_all(seen.tree)
     text, refs = render(seen.tree, origin, max_chars, wanted)
     tab = session.tab
     if seen.behind:
@@ -47,20 +50,37 @@ async def view_page(session: Session, origin: str, max_chars: int, wanted: str =
         )
     if seen.cut:
         session.notes.append(f"the page is too large: {seen.cut} elements were not looked at")
-    path = _path(tab.url, origin)
-    notes = [f"note: {' '.join(note.split())}" for note in session.drain_notes()]
-    lines = "\n".join([f"URL: {path}", f"Title: {' '.join(tab.title.split())}", *notes, text])
-    return PageView(lines, path, tab.title, refs, seen)
+    path, title = mask(_path(tab.url, origin)), mask(tab.title)
+    notes = [f"note: {' '.join(mask(note).split())}" for note in session.drain_notes()]
+    lines = "\n".join([f"URL: {path}", f"Title: {' '.join(title.split())}", *notes, text])
+    return PageView(lines, path, title, refs, seen)
+
+
+def _mask_all(tree: Node) -> None:
+    """Mask secrets in place, before any text in the tree is cut."""
+    for node in tree.walk():
+        node.name, node.url, node.hint = mask(node.name), mask(node.url), mask(node.hint)
+        node.value = mask(node.value) if node.value is not None else None
+        node.files = mask(node.files)
+        node.options = [(mask(label), chosen, mask(group)) for label, chosen, group in node.options]
 
 
 async def screenshot(session: Session, save: Callable[[bytes], str] | None) -> str:
-    """Save a screenshot and return its hash; "" where none is wanted. Raises EnvironmentFailure."""
-    if save is None:
-        return ""
-    try:
-        return save(await session.page.screenshot())
-    except PlaywrightError as error:
-        raise EnvironmentFailure(f"no screenshot: {error}") from error
+    """Save a screenshot and return its hash; "" where none is wanted. Raises EnvironmentFailure.
+
+    Also "" of a page that shows secrets and changes faster than they can be covered.
+    """
+    for _ in range(ATTEMPTS if save else 0):
+        try:
+            async with covered(session.page, session.tab.cdp):
+                # a caret that is hidden would be hidden by a change of the document
+                png = await session.page.screenshot(caret="initial")
+        except Changed:
+            continue
+        except PlaywrightError as error:
+            raise EnvironmentFailure(f"no screenshot: {error}") from error
+        return save(png) if save else ""
+    return ""
 
 
 async def _look(session: Session) -> Look:
@@ -84,13 +104,14 @@ def _dialog_view(session: Session, origin: str) -> PageView:
     if dialog.type == "prompt":
         box.children.append(Node("textbox", "Answer", ANSWER, value=session.dialog_text))
     box.children += [Node("button", "OK", OK), Node("button", "Cancel", CANCEL)]
+    _mask_all(tree)
     text, refs = render(tree, origin)
     tab = session.tab
-    path = _path(tab.url, origin)
-    notes = [f"note: {' '.join(note.split())}" for note in session.drain_notes()]
+    path, title = mask(_path(tab.url, origin)), mask(tab.title)
+    notes = [f"note: {' '.join(mask(note).split())}" for note in session.drain_notes()]
     notes.append("note: a dialog waits for an answer; the page goes on after it")
-    lines = "\n".join([f"URL: {path}", f"Title: {' '.join(tab.title.split())}", *notes, text])
-    return PageView(lines, path, tab.title, refs, Look(tree))
+    lines = "\n".join([f"URL: {path}", f"Title: {' '.join(title.split())}", *notes, text])
+    return PageView(lines, path, title, refs, Look(tree))
 
 
 def _path(url: str, origin: str) -> str:

@@ -6,20 +6,22 @@ import difflib
 import json
 import re
 from collections.abc import Mapping
-from urllib.parse import urljoin
+from urllib.parse import urldefrag
 
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from lbi.environments.web.actions import Call, Target
-from lbi.environments.web.hand import ActionRefused, Hand, TimedOut
+from lbi.environments.web.hand import ActionRefused, Gone, Hand, TimedOut
+from lbi.environments.web.liveness import PageLost, net_error
 from lbi.environments.web.look import Look
 from lbi.environments.web.session import Session
 from lbi.environments.web.settle import WAIT
 from lbi.errors import EnvironmentFailure
 from lbi.observations.parse import Element
 from lbi.observations.parse import Page as ObservedPage
+from lbi.storage.secrets import mask
 
 WAIT_SECONDS = 3.0  # at most, until a page changes by itself
 
@@ -92,15 +94,18 @@ async def perform(
     except PlaywrightTimeout as error:
         raise TimedOut(_why_not(call, element, str(error))) from None
     except PlaywrightError as error:
+        if lost := net_error(str(error)):
+            raise PageLost(f"the page could not be opened: {lost.what}", kind=lost.kind) from error
         if _is_fatal(str(error)):
             raise EnvironmentFailure(f"the browser failed: {error}") from error
-        raise ActionRefused(_why_not(call, element, str(error))) from None
+        gone = "not attached to the DOM" in str(error)
+        raise (Gone if gone else ActionRefused)(_why_not(call, element, str(error))) from None
 
 
 async def _perform(session: Session, call: Call, element: Element | None, onto: Element | None, hand: Hand) -> str:
     page = session.page
     if call.kind == "goto":
-        await open_address(session, urljoin(page.url, call.value))
+        await open_address(session, call.value)
     elif call.kind == "back":
         await _back(session)
     elif call.kind == "wait":
@@ -121,21 +126,36 @@ async def _perform(session: Session, call: Call, element: Element | None, onto: 
 
 
 async def open_address(session: Session, url: str) -> None:
-    """Load a page of the site, twice if it takes too long the first time."""
+    """Load a page of the site, twice if it takes too long the first time; anew where only the fragment differs."""
+    same_page = "#" in url and urldefrag(url)[0] == urldefrag(session.page.url)[0]
     for attempt in (1, 2):
         try:
             # "commit" is enough: settle() waits for the document
             await session.page.goto(url, wait_until="commit")
+            if same_page:
+                await _reload(session)
             return
         except PlaywrightTimeout as error:
+            await session.stop_loading()  # or it would be waited for again
             if attempt == 2:
-                raise EnvironmentFailure(f"{url} did not arrive in time, twice") from error
+                raise PageLost(f"{url} could not be opened: it did not arrive in time", kind="timeout") from error
         except PlaywrightError as error:
             message = str(error)
             if "ERR_ABORTED" in message or "Download is starting" in message or "interrupted" in message:
                 return  # a download, an empty reply, or a refusal that the session noted
+            if lost := net_error(message):
+                raise PageLost(f"{url} could not be opened: {lost.what}", kind=lost.kind) from error
             if attempt == 2 or _is_fatal(message):
                 raise EnvironmentFailure(f"{url} could not be opened: {message.splitlines()[0]}") from error
+
+
+async def _reload(session: Session) -> None:
+    tab = session.tab
+    session.opening_anew.add(tab.id)
+    try:
+        await tab.page.reload(wait_until="commit")
+    finally:
+        session.opening_anew.discard(tab.id)
 
 
 async def _back(session: Session) -> None:
@@ -155,6 +175,7 @@ def _plain(text: str) -> str:
 
 def _why_not(call: Call, element: Element | None, message: str) -> str:
     subject = f'{element.role} "{element.name}"' if element else call.value
+    message = mask(message)  # before it is cut
     if covered := re.search(r"(<[^>]{1,80}>).*? intercepts pointer events", message):
         return f"{subject} is covered by something else: {covered[1]}"
     for sign, reason in (

@@ -86,7 +86,7 @@ class Server:
             killed = died and self._process is not None and self._process.returncode == -signal.SIGKILL
             await asyncio.to_thread(self.stop)
             if killed:
-                raise EnvironmentFailure(f"the server {self._shown()} was killed while it started")
+                raise EnvironmentFailure(f"the server {self._shown()} was killed while it started", kind="server ended")
             if not (died and self._port_was_taken(port)):
                 break
         raise UserError(self._explain_silence(died))
@@ -96,12 +96,17 @@ class Server:
         try:
             await self.start()
         except UserError as error:  # it worked before, so this is no fault of the configuration
-            raise EnvironmentFailure(str(error)) from error
+            raise EnvironmentFailure(str(error), kind="server ended") from error
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process that was started is no longer there."""
+        return self._process is None or self._process.poll() is not None
 
     def check(self) -> None:
         """Raise EnvironmentFailure if the process has ended."""
-        if self._process is None or self._process.poll() is not None:
-            raise EnvironmentFailure(f"the server {self._shown()} is gone:\n{self.last_output()}")
+        if self.ended:
+            raise EnvironmentFailure(f"the server {self._shown()} is gone:\n{self.last_output()}", kind="server ended")
 
     def exposed(self) -> tuple[str, ...]:
         """Where the server's processes listen beyond this machine, such as "0.0.0.0:8000"; () where nobody can tell."""

@@ -9,10 +9,15 @@ from __future__ import annotations
 
 #: requests older than this (ms) are taken for long polls and not waited for
 STALE = 2000
-#: a timer (ms) that typing into a field starts counts as a request: the page asks the server when it has run off
+#: a timer (ms) that an action starts counts as a request: the page goes on when it has run off, as with suggestions
 DEBOUNCE = 1000
+#: the same for a timer that a page starts while it loads; longer ones are for carousels and the like
+LOADING = 300
+#: timers and answers that follow each other from one action: what a page repeats for ever is not waited for
+CHAIN = 3
 
-WATCH = """
+WATCH = (
+    """
 (() => {
   const key = Symbol.for('lbi.watch');
   if (window[key]) return;
@@ -23,30 +28,57 @@ WATCH = """
     const id = ++watch.count;
     watch.requests.set(id, performance.now());
     watch.active = true;
-    return () => watch.requests.delete(id);
+    // what the page makes of an answer comes after it, as a change of the document does
+    return () => { watch.requests.delete(id); watch.changed = performance.now(); };
+  };
+  for (const name of ['arrayBuffer', 'blob', 'formData', 'json', 'text']) {
+    const read = Response.prototype[name];
+    Response.prototype[name] = function () {
+      const end = begin();
+      const promise = read.call(this);
+      promise.then(end, end);
+      return promise;
+    };
+  }
+  const setTimer = window.setTimeout, clearTimer = window.clearTimeout, timers = new Map();
+  // how many timers and answers in a row still belong to the action, or to the loading, that runs at this moment
+  let acting = 1, longest = LOADING_MS, turn = 0;
+  const goOn = depth => {
+    acting = Math.max(0, depth);
+    const mine = ++turn;
+    setTimer.call(window, () => { if (turn === mine) acting = 0; });
   };
   const fetch = window.fetch;
   if (fetch) window.fetch = function (...args) {
     const end = begin();
     const promise = fetch.apply(this, args);
-    promise.then(end, end);
+    const depth = acting;
+    const ended = () => { end(); goOn(depth - 1); };
+    promise.then(ended, ended);
     return promise;
   };
   const send = XMLHttpRequest.prototype.send;
   XMLHttpRequest.prototype.send = function (...args) {
-    const end = begin();
+    const end = begin(), depth = acting;
+    this.addEventListener('readystatechange', () => { if (this.readyState === 4) goOn(depth - 1); });
     this.addEventListener('loadend', end);
     try { return send.apply(this, args); } catch (error) { end(); throw error; }
   };
-  const setTimer = window.setTimeout, clearTimer = window.clearTimeout, timers = new Map();
-  let typing = false;
-  addEventListener('input', () => { typing = true; setTimer(() => { typing = false; }); }, true);
+  const by = ['pointerdown', 'pointerup', 'click', 'dblclick', 'keydown', 'keyup', 'input', 'change', 'submit', 'drop'];
+  for (const kind of by) {
+    addEventListener(kind, event => {
+      longest = DEBOUNCE_MS;
+      if (event.isTrusted || !acting) goOn(CHAIN_LENGTH);
+    }, true);
+  }
+  addEventListener('load', () => goOn(0));
   window.setTimeout = function (task, delay, ...args) {
-    if (!typing || !(delay > 0 && delay <= DEBOUNCE_MS) || typeof task !== 'function') {
+    if (!acting || !(delay > 0 && delay <= longest) || typeof task !== 'function') {
       return setTimer.call(window, task, delay, ...args);
     }
-    const end = begin();
+    const end = begin(), depth = acting;
     const timer = setTimer.call(window, () => {
+      goOn(depth - 1);
       try { task.apply(window, args); } finally { timers.delete(timer); end(); }
     }, delay);
     timers.set(timer, end);
@@ -91,10 +123,17 @@ WATCH = """
       navigation.addEventListener(kind, () => { watch.going = 0; });
     }
   }
-  new MutationObserver(() => { watch.changed = performance.now(); })
-    .observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
+  // what the browser would fetch ahead passes nobody who judges it
+  const ahead = node => node.tagName === 'SCRIPT' && node.type.toLowerCase() === 'speculationrules';
+  new MutationObserver(changes => {
+    watch.changed = performance.now();
+    for (const change of changes) for (const node of change.addedNodes) if (ahead(node)) node.remove();
+  }).observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
 })();
 """.replace("DEBOUNCE_MS", str(DEBOUNCE))
+    .replace("LOADING_MS", str(LOADING))
+    .replace("CHAIN_LENGTH", str(CHAIN))
+)
 
 SETTLE = """
 (async () => {
@@ -114,8 +153,17 @@ SETTLE = """
     [...watch.requests.values()].some(began => watch.now() - began < STALE_MS));
   const restless = () => watches().some(watch => watch.active && watch.now() - watch.changed < 40);
   const loading = () => windows().some(one => one !== window && one.document.readyState === 'loading');
+  let released = false;
   if (document.readyState === 'loading') {
-    await new Promise(done => document.addEventListener('DOMContentLoaded', done, {once: true}));
+    // of a document whose connection broke off, this event never comes; a page that goes elsewhere while it is read,
+    // and is not let, becomes complete without any event
+    const parsed = new Promise(done => document.addEventListener('DOMContentLoaded', done, {once: true}));
+    const given_up = new Promise(done => {
+      if (window[key]) window[key].release = () => { released = true; done(); };
+    });
+    while (document.readyState === 'loading' && !released && !after(GOING_MS)) {
+      await Promise.race([parsed, given_up, pause(50)]);
+    }
   }
   await pause(0);
   await pause(0);
@@ -131,7 +179,10 @@ SETTLE = """
     watch.opened = watch.choosers = 0;
     watch.active = false;
   }
-  return {url: location.href, title: document.title, opened, choosers, going: going()};
+  const arrival = performance.getEntriesByType('navigation')[0];
+  const arrived = released || document.readyState !== 'loading';
+  return {url: location.href, title: document.title, opened, choosers, going: going() || !arrived,
+    status: (arrival && arrival.responseStatus) || 0, born: performance.timeOrigin};
 })()
 """
 
@@ -140,7 +191,11 @@ SETTLE = """
 RELEASE = """
 (() => {
   const visit = frame => {
-    try { (frame[Symbol.for('lbi.watch')] || {}).going = 0; } catch (error) { return; }
+    try {
+      const watch = frame[Symbol.for('lbi.watch')] || {};
+      watch.going = 0;
+      if (watch.release) watch.release();
+    } catch (error) { return; }
     for (let i = 0; i < frame.length; i++) visit(frame[i]);
   };
   visit(window);

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from lbi.export.lengths import OPENAI
 from lbi.export.sinks import JsonLines
 from lbi.export.turns import Turn, messages_of
 from lbi.protocols import Json
 
-__all__ = ["ENDING", "open_sink", "row"]
+__all__ = ["CONSUMERS", "ENDING", "open_sink", "row"]
 
 ENDING = "jsonl"
+CONSUMERS = (OPENAI,)
 open_sink = JsonLines
 
 

@@ -7,11 +7,13 @@ from typing import Any
 
 from lbi.errors import UserError
 from lbi.export.exporters.jsonl import row
+from lbi.export.lengths import TRL
 from lbi.protocols import Json
 
-__all__ = ["ENDING", "open_sink", "row"]
+__all__ = ["CONSUMERS", "ENDING", "open_sink", "row"]
 
 ENDING = "parquet"
+CONSUMERS = (TRL,)
 
 
 class ParquetSink:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from lbi.export.lengths import AXOLOTL, LLAMA_FACTORY
 from lbi.export.sinks import JsonLines
 from lbi.export.turns import Turn, messages_of
 from lbi.protocols import Json
 
-__all__ = ["ENDING", "open_sink", "row"]
+__all__ = ["CONSUMERS", "ENDING", "open_sink", "row"]
 
 ENDING = "jsonl"
+CONSUMERS = (
+    LLAMA_FACTORY,
+    AXOLOTL,
+)
 open_sink = JsonLines
 
 

@@ -34,13 +34,18 @@ class BatchStore(Protocol):
     def open_batches(self, model: str) -> list[Sent]: ...
 
 
+def _always() -> bool:
+    return True
+
+
 class BatchTiming(Record):
     """Times in seconds."""
 
     gather: float = 2.0  # a batch is sent when no further call has come for this long
     first: float = 5.0  # the wait before it is looked whether a batch is done; each further wait is longer by half
     longest: float = 60.0
-    patience: float = 3600.0  # a provider that does not answer for longer ends the run
+    patience: float = 3600.0  # a provider that does not answer for longer ends the run ...
+    first_contact: float = 10.0  # ... and so does, after this time already, one that could never be reached
 
 
 class BatchQueue:
@@ -56,7 +61,9 @@ class BatchQueue:
         say: Callable[[str], None],
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+        reached: Callable[[], bool] = lambda: False,
     ) -> None:
+        """``reached``: whether the model has answered before, by whatever way."""
         self.share = batches.share
         self._model, self._batches, self._store, self._say = model, batches, store, say
         self._timing, self._clock, self._sleep = timing or BatchTiming(), clock, sleep
@@ -66,6 +73,7 @@ class BatchQueue:
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._resumed = False
+        self._reached = reached  # replaced once the provider has been heard of here
 
     async def ask(self, key: str, request: Request) -> Reply:
         """The reply to a call, from the batch that it is in. Raises ModelBusy, for free, if it was not carried out."""
@@ -192,13 +200,20 @@ class BatchQueue:
         wait, since = self._timing.first, self._clock()
         while True:
             try:
-                return await call()
+                answer = await call()
+                self._reached = _always
+                return answer
             except ModelBusy as error:
-                if self._clock() - since > self._timing.patience:
-                    raise ModelUnavailable(
-                        f"{error}; when it is back, start the same command again: it continues"
-                    ) from error
+                if error.kind != "connection":
+                    self._reached = _always
+                patience, advice = self._timing.patience, "when it is back,"
+                if not self._reached():  # an address that nobody ever answered at is probably a wrong one
+                    patience = min(self._timing.first_contact, patience)
+                    wait, advice = min(wait, patience / 5), "see that the address is right, then"
+                if self._clock() - since >= patience:
+                    raise ModelUnavailable(f"{error}; {advice} start the same command again: it continues") from error
             except ModelError as error:
+                self._reached = _always
                 if error.kind in HOPELESS:
                     raise ModelUnavailable(
                         f"{error}; mend that or leave models.batch away, then start the same command again"

@@ -9,6 +9,7 @@ from lbi.models.middleware.batch_queue import BatchQueue
 from lbi.models.middleware.batching import batched, queued
 from lbi.models.middleware.budget import Budget, budgeted
 from lbi.models.middleware.cache import cached
+from lbi.models.middleware.masking import masking
 from lbi.models.middleware.metering import metered
 from lbi.models.middleware.retry import Retry, retried
 from lbi.models.middleware.throttle import Throttle
@@ -38,13 +39,14 @@ def wrapped(
     judge) to the provider's batches. ``answered``: it has answered in this run before.
     Raises UserError for a budget with a model whose price is unknown.
     """
-    provider = model if utilisation is None else traced(model, utilisation)
+    provider = model if model.info.free else masking(model)
+    provider = provider if utilisation is None else traced(provider, utilisation)
     direct = metered(provider, meters, prices)
     if model.info.free:
         return direct
     inner = retried(direct, retry or Retry(), throttle, answered=answered)
     if batch_queue is not None and batch_parts:
-        in_batches = metered(queued(provider, batch_queue), meters, prices, share=batch_queue.share)
+        in_batches = metered(masking(queued(provider, batch_queue)), meters, prices, share=batch_queue.share)
         inner = batched(inner, in_batches, batch_queue, batch_parts)
     if budget is not None:
         inner = budgeted(inner, budget, prices)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from lbi.errors import FailureKind, ModelBusy, ModelError
-from lbi.models.providers._left import left
+from lbi.models.providers._left import duration, left
+from lbi.storage.secrets import mask
 
 _TOO_LONG = (
     "context_length_exceeded",
@@ -21,6 +23,19 @@ _TOO_LONG = (
     "too many tokens",
     "maximum number of tokens",
     "payload size exceeds",
+    "context limit",
+    "maximum prompt length",
+    "reduce the length of the messages",
+    "input is too long",
+    "`inputs` tokens + `max_new_tokens`",
+    "too long for requested model",
+)
+#: ... so named that the status does not matter: llama.cpp has sent 500 with it
+_SURELY_TOO_LONG = ("context_length_exceeded", "exceed_context_size", "available context size")
+#: what a chat template says of turns that it does not take; llama.cpp sends 500 with it, proxies also 404
+_TEMPLATE = (
+    *("raise_exception", "jinja exception", "roles must alternate", "system role not supported"),
+    *("system message must be at the beginning", "only user and assistant roles are supported"),
 )
 #: rate limits and errors that no waiting lifts, at least not today
 _NO_MONEY = ("insufficient_quota", "billing_hard_limit_reached", "credit balance is too low", "requestsperday")
@@ -35,7 +50,10 @@ _FILTERED = (
 _BUSY: dict[int, FailureKind] = {
     408: "timeout",
     409: "server error",
+    424: "server error",
     425: "server error",
+    499: "server error",
+    498: "overloaded",
     429: "rate limit",
     503: "overloaded",
     504: "timeout",
@@ -48,35 +66,64 @@ _ADVICE = {
 }
 
 
-def failure(status: int, body: Any, headers: Mapping[str, str], name: str, key: str) -> ModelError:
+def failure(status: int, body: Any, headers: Mapping[str, str], name: str) -> ModelError:
     """The failure that an HTTP status, and the JSON or text that came with it, stand for."""
     kind = _kind(status, _all_texts(body))
+    if status == 402 and "retry-after" in headers:  # money that other calls have under way
+        kind = "rate limit"
     cause = f"{_ADVICE[kind]}, HTTP {status}" if kind in _ADVICE else f"HTTP {status}"
-    stated = _message(body, key)
+    stated = _message(body)
     parameter = _parameter(body)
     if parameter and parameter not in stated:
         stated = f"{stated}; parameter: {parameter}"
     message = f"{name}: {kind}: {cause}" + (f" ({stated})" if stated else "")
+    if 300 <= status < 400:
+        message += f"; the address leads on to {headers.get('location', 'another')[:200]}: write that one"
+    if status == 404 and "model" not in stated.lower():
+        message += "; see that the address is right: most end with /v1"
     if kind in _BUSY.values():
         return ModelBusy(message, kind=kind, retry_after=_retry_after(headers, body), left=left(headers))
     return ModelError(message, kind=kind)
 
 
-def failure_inside(body: Mapping[str, Any], headers: Mapping[str, str], name: str, key: str) -> ModelError | None:
+def failure_inside(body: Mapping[str, Any], headers: Mapping[str, str], name: str) -> ModelError | None:
     """An error that came with status 200, as routers pass on those of the servers behind them."""
     error = body.get("error")
     if not error:
         return None
-    code = error.get("code") if isinstance(error, dict) else None
-    if isinstance(code, int) and 400 <= code < 600:
-        return failure(code, body, headers, name, key)
-    message = f"{name}: malformed: the reply holds an error instead of an answer ({_message(body, key)})"
+    code = _code_of(error)
+    if code:
+        return failure(code, body, headers, name)
+    message = f"{name}: malformed: the reply holds an error instead of an answer ({_message(body)})"
     return ModelBusy(message, kind="malformed")
+
+
+_WORDS_OF_STATUS = (
+    (429, ("rate limit", "rate_limit", "too many requests", "throttl")),
+    (404, ("unexpected endpoint",)),  # LM Studio's answer to an address without /v1, with status 200
+    (503, ("overloaded", "unavailable", "at capacity", "no available", "loading model", "try again later")),
+    (400, ("invalid_request", "bad_request", "badrequest")),
+)
+
+
+def _code_of(error: Any) -> int:
+    """The HTTP status that an error in a good answer stands for; 0 where it does not say."""
+    codes: tuple[Any, ...] = (error.get("code"), error.get("status")) if isinstance(error, dict) else ()
+    for code in codes:
+        with contextlib.suppress(TypeError, ValueError):
+            if 400 <= int(code) < 600:
+                return int(code)
+    text = _all_texts(error)
+    return next((code for code, words in _WORDS_OF_STATUS if any(word in text for word in words)), 0)
 
 
 def _kind(status: int, text: str) -> FailureKind:
     if any(phrase in text for phrase in _NO_MONEY):
         return "no money"
+    if any(phrase in text for phrase in _SURELY_TOO_LONG):
+        return "too long"
+    if any(phrase in text for phrase in _TEMPLATE):
+        return "bad request"
     if status in (400, 422) and any(phrase in text for phrase in _TOO_LONG):
         return "too long"
     if status == 413 or (status == 429 and "request too large" in text):  # more than a minute's limit holds
@@ -106,12 +153,22 @@ def _parameter(body: Any) -> str:
     return named[:60] if isinstance(named, str) else ""
 
 
-def _message(body: Any, key: str) -> str:
-    """The message of an error: mostly {"error": {"message"}}, Ollama's {"error"}, FastAPI's {"detail"}."""
+def _message(body: Any) -> str:
+    """The message of an error: {"error": {"message"}}, Ollama's {"error"}, FastAPI's {"detail"}, or a list of one.
+
+    A router's own words ("Provider returned error") are followed by those of the server behind it.
+    """
+    body = body[0] if isinstance(body, list) and body else body
     inner = body.get("error") or body.get("message") or body.get("detail") if isinstance(body, dict) else body
     text = inner.get("message") or inner if isinstance(inner, dict) else inner
+    behind = inner.get("metadata") if isinstance(inner, dict) else None
+    if isinstance(behind, dict) and behind.get("raw"):
+        text = f"{text}: {behind['raw']}"
     message = "" if text is None else " ".join(str(text).split())
-    return (message.replace(key, "***") if len(key) > 8 else message)[:500]
+    return mask(message)[:500]
+
+
+_AGAIN = re.compile(r"try again in (\d+(?:\.\d+)?)\s?(ms|s|m)\b")
 
 
 def _retry_after(headers: Mapping[str, str], body: Any) -> float | None:
@@ -119,9 +176,14 @@ def _retry_after(headers: Mapping[str, str], body: Any) -> float | None:
     for header, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         with contextlib.suppress(TypeError, ValueError):
             return max(0.0, float(headers.get(header, "none")) * unit)
+    if (seconds := duration(headers.get("retry-after"))) is not None:  # 30s, 1m30s
+        return seconds
     with contextlib.suppress(TypeError, ValueError):
         when = parsedate_to_datetime(headers.get("retry-after", ""))
         return max(0.0, (when - datetime.now(UTC)).total_seconds())
+    with contextlib.suppress(TypeError, ValueError):
+        if said := _AGAIN.search(_all_texts(body)):
+            return float(said[1]) * {"ms": 0.001, "m": 60.0}.get(said[2], 1.0)
     error = body.get("error") if isinstance(body, dict) else None
     details = error.get("details") if isinstance(error, dict) else None
     for detail in details if isinstance(details, list) else []:

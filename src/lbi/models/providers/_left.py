@@ -25,7 +25,7 @@ def left(headers: Mapping[str, str]) -> tuple[Left, ...]:
     for what, remaining, reset, limit in _NAMES:
         if remaining not in headers:
             continue
-        number, resets_in = _number(headers[remaining]), _duration(headers.get(reset))
+        number, resets_in = _number(headers[remaining]), duration(headers.get(reset))
         if number is not None and resets_in is not None:
             limits.append(Left(what, _number(headers.get(limit)), number, resets_in))
     return tuple(limits)
@@ -38,7 +38,7 @@ def _number(text: str | None) -> float | None:
         return None
 
 
-def _duration(text: str | None) -> float | None:
+def duration(text: str | None) -> float | None:
     """Seconds from ``6m0s``, ``20ms``, ``1.5`` or a time such as ``2025-01-01T00:00:30Z``."""
     if not text:
         return None

@@ -19,6 +19,8 @@ from lbi.models.schemas import schema_of
 from lbi.prompts import render
 from lbi.protocols import PARTS_OF_A_RUN, Message, PromptLimits, Request
 from lbi.records import Usage
+from lbi.storage.names import address_problem, without_password
+from lbi.storage.secrets import from_environ, learn_address
 
 T = TypeVar("T")
 
@@ -27,7 +29,16 @@ Schema = tuple[str, dict[str, Any]]  # its name, and what it says
 
 NO_KEY = "none"
 #: words of an error that is about the schema of the reply
-_SCHEMA_WORDS = ("schema", "response_format", "output_config", "structured", "responsemimetype", "response_mime_type")
+_SCHEMA_WORDS = (
+    "schema",
+    "response_format",
+    "output_config",
+    "structured",
+    "responsemimetype",
+    "response_mime_type",
+    "json mode",
+    "grammar",
+)
 
 
 def located(settings: Settings, variable: str) -> Settings:
@@ -36,6 +47,9 @@ def located(settings: Settings, variable: str) -> Settings:
     Where they leave it open, replies are structured at the provider's own endpoint: of other servers nothing is known.
     """
     address, limits = settings.base_url or os.environ.get(variable, "").strip(), settings.limits
+    learn_address(address, variable)
+    if address and (problem := address_problem(address)):
+        raise UserError(f"the address {without_password(address)!r} of a model server: {problem}")
     if limits.structured is None:
         limits = limits.model_copy(update={"structured": () if address else PARTS_OF_A_RUN})
     return dataclasses.replace(settings, base_url=address, limits=limits)
@@ -46,7 +60,7 @@ def api_key(provider: str, settings: Settings, *variables: str) -> str:
 
     Raises MissingKey.
     """
-    key = next(filter(None, (os.environ.get(variable, "").strip() for variable in variables)), "")
+    key = next(filter(None, (from_environ(variable).strip() for variable in variables)), "")
     if key:
         return key
     if is_loopback(settings.base_url):
@@ -66,28 +80,6 @@ def check_name(name: str, provider: str, settings: Settings) -> None:
         examples = ", ".join(known.names[-3:])
         hint = f"nearest known: {', '.join(nearest)}" if nearest else f"known are, for example: {examples}"
         raise UserError(f'unknown model "{name}" of {provider}; {hint}. For a newer model give its price in the config')
-
-
-class Temperature:
-    """Whether a model takes a temperature: newer ones of most providers answer 400 to one, and nothing else tells."""
-
-    def __init__(self) -> None:
-        self._taken = True
-
-    def setting(self, temperature: float) -> dict[str, float]:
-        """The part of a request's body that sets it; empty for a model that is known to take none."""
-        return {"temperature": temperature} if self._taken else {}
-
-    async def send(self, send: Callable[[dict[str, float]], Awaitable[T]], temperature: float) -> T:
-        """Send with the temperature, and once more without it where it is rejected; remembered from then on."""
-        sent = self._taken
-        try:
-            return await send(self.setting(temperature))
-        except ModelError as error:
-            if not (sent and error.kind == "bad request" and "temperature" in str(error).lower()):
-                raise
-        self._taken = False
-        return await send({})
 
 
 class StructuredReplies:

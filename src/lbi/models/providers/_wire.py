@@ -10,14 +10,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from lbi.errors import ModelBusy, ModelError, UserError
 from lbi.models.providers._failures import failure, failure_inside
 from lbi.models.providers._left import left
+from lbi.models.providers._stream import is_stream, stream_as_reply
 from lbi.models.registry import Settings, check_allowed, is_loopback
 from lbi.protocols import Json
 from lbi.records import Left
+from lbi.storage.names import address_problem, without_password
+from lbi.storage.secrets import mask
 from lbi.storage.toml import depth_of
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ _KEEP_ALIVE = 30.0  # seconds that an unused connection is kept: servers close t
 _LONGEST = 20_000_000  # bytes of a body that is read ...
 _LONGEST_FILE = 1_000_000_000  # ... and of a file of a batch's replies
 _DEEPEST = 100  # objects and lists within each other
+_SHOWN = 5_000  # bytes of a body that is no answer, in which secrets are masked before a part of it is shown
 _CONNECT = 10.0  # seconds to make a connection in: where nothing answers at an address, that is known by then
 
 
@@ -40,13 +43,14 @@ class Answer:
 
 
 class Wire:
-    """Posts to one server. ``key`` is what must not show up in a message."""
+    """Posts to one server."""
 
-    def __init__(self, name: str, url: str, headers: Mapping[str, str], settings: Settings, key: str) -> None:
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-            raise UserError(f'the address "{url}" of a model server must begin with http:// or https://')
-        self.url = url.rstrip("/")
-        self._name, self._timeout, self._key = name, settings.timeout, key
+    def __init__(self, name: str, url: str, headers: Mapping[str, str], settings: Settings) -> None:
+        if problem := address_problem(url):
+            raise UserError(f"the address {without_password(url)!r} of a model server: {problem}")
+        bare, mark, query = url.partition("?")  # Azure's addresses end with ?api-version=...
+        self.url, self._query = bare.rstrip("/"), mark + query
+        self._name, self._timeout = name, settings.timeout
         self._connect_timeout = min(_CONNECT, settings.timeout)
         self._headers = dict(headers)
         self._session: ClientSession | None = None
@@ -93,7 +97,8 @@ class Wire:
         # a form states its own content type, with the boundary between its parts
         headers = {"content-type": "application/json"} if isinstance(data, bytes) else {}
         try:
-            request = self._opened().request(method, self.url + path, data=data, headers=headers, allow_redirects=False)
+            address = self.url + path + self._query
+            request = self._opened().request(method, address, data=data, headers=headers, allow_redirects=False)
             async with request as response:
                 return response.status, response.headers, await self._whole(response.content, most)
         except aiohttp.ConnectionTimeoutError as error:
@@ -120,27 +125,31 @@ class Wire:
 
     def _read(self, status: int, headers: Mapping[str, str], content: bytes, *, error_inside: bool = False) -> Json:
         try:
-            body = json.loads(content)
+            body = stream_as_reply(content) if is_stream(content) else json.loads(content)
             body = body if depth_of(body) <= _DEEPEST else None
         except (ValueError, RecursionError):
             body = None
         if status != 200:
-            raise failure(status, body if body is not None else _shown(content), headers, self._name, self._key)
+            raise failure(status, body if body is not None else _shown(content), headers, self._name)
         if not isinstance(body, dict):
             raise self.malformed(_shown(content))
-        error = None if error_inside else failure_inside(body, headers, self._name, self._key)
+        error = None if error_inside else failure_inside(body, headers, self._name)
         if error is not None:
             raise error
         return body
 
     def failed(self, status: int, body: Any) -> ModelError:
         """The failure of one call of a batch."""
-        return failure(status, body, {}, self._name, self._key)
+        return failure(status, body, {}, self._name)
+
+    def failed_inside(self, part: Mapping[str, Any]) -> ModelError | None:
+        """The failure that a part of a good answer holds, if any."""
+        return failure_inside(part, {}, self._name)
 
     def malformed(self, body: object) -> ModelBusy:
         """The failure of a reply that holds no answer."""
-        text = str(body).replace(self._key, "***") if len(self._key) > 8 else str(body)
-        return ModelBusy(f"{self._name}: malformed: the reply holds no answer ({text[:300]})", kind="malformed")
+        text = mask(str(body)[:_SHOWN])[:300]
+        return ModelBusy(f"{self._name}: malformed: the reply holds no answer ({text})", kind="malformed")
 
     def _opened(self) -> ClientSession:
         import aiohttp
@@ -163,8 +172,8 @@ class Wire:
 
 
 def _shown(content: bytes) -> str:
-    return " ".join(content[:500].decode(errors="replace").split())
+    return mask(" ".join(content[:_SHOWN].decode(errors="replace").split()))[:500]
 
 
 def _reason(error: BaseException) -> str:
-    return f"{type(error).__name__} {error}".strip()[:300]
+    return mask(f"{type(error).__name__} {error}".strip())[:300]

@@ -26,7 +26,7 @@ from lbi.models.providers._provider import (
     turns,
     usage_of,
 )
-from lbi.models.providers._taken import Taken, dropped, lowered
+from lbi.models.providers._taken import Taken, dropped, lowered, plain_system
 from lbi.models.providers._wire import Answer, Wire
 from lbi.models.registry import THINKING_TOKENS, Settings
 from lbi.protocols import Json, Message, Model, ModelInfo, Reply, Request
@@ -41,7 +41,13 @@ _STOPS: dict[str, FailureKind] = {
     "refusal": "refused",
     "model_context_window_exceeded": "too long",
 }
-_CHANGES = {"fewer tokens": lowered("max_tokens"), "temperature": dropped("temperature")}
+#: what models do not take, and servers that speak Anthropic's format, by the names in their errors
+_CHANGES = {
+    "fewer tokens": lowered("max_tokens"),
+    "top_p": dropped("top_p"),
+    "temperature": dropped("temperature"),
+    "blocks": plain_system,
+}
 _BREAKPOINT = {"cache_control": {"type": "ephemeral"}}
 
 
@@ -64,7 +70,7 @@ class Anthropic:
         self.name = f"anthropic:{name}"
         self._model, self._settings = name, settings
         address = (settings.base_url or _URL).rstrip("/").removesuffix("/v1")
-        self._wire = Wire(self.name, address, {"x-api-key": key, "anthropic-version": _VERSION}, settings, key)
+        self._wire = Wire(self.name, address, {"x-api-key": key, "anthropic-version": _VERSION}, settings)
         self._taken, self._structured = Taken(_CHANGES), StructuredReplies(settings.limits)
         self._images = Images(settings, partial(image_tokens, name))
         self.info = ModelInfo(

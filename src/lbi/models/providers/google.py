@@ -14,7 +14,6 @@ from lbi.models.providers._provider import (
     Prompt,
     Schema,
     StructuredReplies,
-    Temperature,
     api_key,
     check_name,
     checked_text,
@@ -25,6 +24,7 @@ from lbi.models.providers._provider import (
     turns,
     usage_of,
 )
+from lbi.models.providers._taken import Taken, dropped, inside, lowered, without_system_instruction
 from lbi.models.providers._wire import Answer, Wire
 from lbi.models.registry import THINKING_TOKENS, Settings
 from lbi.protocols import Json, Message, Model, ModelInfo, Reply, Request
@@ -34,6 +34,23 @@ SPEC = "google:NAME"
 NAMES = ("gemini-", "gemma-")
 _URL = "https://generativelanguage.googleapis.com/v1beta"
 _TILED = ("gemini-1", "gemini-2")
+_SETTINGS = "generationConfig"
+#: what models do not take, by the names in their errors
+_CHANGES = {
+    "fewer tokens": inside(_SETTINGS, lowered("maxOutputTokens")),
+    "no limit": inside(_SETTINGS, dropped("maxOutputTokens", "max_output_tokens")),
+    "topP": inside(_SETTINGS, dropped("topP", "top_p", "top p")),
+    "topK": inside(_SETTINGS, dropped("topK", "top_k", "top k")),
+    "temperature": inside(_SETTINGS, dropped("temperature")),
+    "thinking": inside(_SETTINGS, dropped("thinkingConfig", "thinking")),
+    "candidates": inside(_SETTINGS, dropped("candidateCount", "candidate_count", "candidate")),
+    "stops": inside(_SETTINGS, dropped("stopSequences", "stop_sequences", "stop sequence")),
+    "presence": inside(_SETTINGS, dropped("presencePenalty", "presence_penalty", "penalty is not")),
+    "frequency": inside(_SETTINGS, dropped("frequencyPenalty", "frequency_penalty", "penalty is not")),
+    "probabilities": inside(_SETTINGS, dropped("responseLogprobs", "response_logprobs", "logprobs")),
+    "seed": inside(_SETTINGS, dropped("seed")),
+    "system": without_system_instruction,
+}
 _WHOLE = (None, "STOP", "FINISH_REASON_UNSPECIFIED")
 #: not the content's fault, and another try may end well
 _STUMBLED = ("OTHER", "MALFORMED_FUNCTION_CALL")
@@ -61,8 +78,9 @@ class Google:
     def __init__(self, name: str, settings: Settings, key: str) -> None:
         self.name = f"google:{name}"
         self._path, self._settings = f"/models/{name}:generateContent", settings
-        self._wire = Wire(self.name, settings.base_url or _URL, {"x-goog-api-key": key}, settings, key)
-        self._temperature, self._structured = Temperature(), StructuredReplies(settings.limits)
+        self._wire = Wire(self.name, settings.base_url or _URL, {"x-goog-api-key": key}, settings)
+        self._taken = Taken(_CHANGES, nested=_SETTINGS)
+        self._structured = StructuredReplies(settings.limits)
         self._images = Images(settings, partial(image_tokens, name))
         self.info = ModelInfo(
             endpoint=settings.base_url,
@@ -73,21 +91,21 @@ class Google:
 
     async def complete(self, request: Request) -> Reply:
         async def send(prompt: Prompt, schema: Schema | None) -> Answer:
-            return await self._temperature.send(
-                lambda setting: self._wire.post(self._path, self._body(prompt, schema, setting, request)),
-                request.temperature,
-            )
+            body = self._body(prompt, schema, request)
+            return await self._taken.send(lambda taken: self._wire.post(self._path, taken), body)
 
         return self._reply(await self._structured.send(send, request))
 
     def _batch_body(self, request: Request) -> Json:
         """The body of a request in a batch, by what is known of the model so far."""
-        return self._body(*self._structured.prompt(request), self._temperature.setting(request.temperature), request)
+        return self._taken.body(self._body(*self._structured.prompt(request), request))
 
-    def _body(self, prompt: Prompt, schema: Schema | None, setting: Json, request: Request) -> Json:
+    def _body(self, prompt: Prompt, schema: Schema | None, request: Request) -> Json:
         room = request.max_tokens + (0 if self.info.endpoint else THINKING_TOKENS)
-        generation = {"generationConfig": {"maxOutputTokens": room, **setting, **_schema_setting(schema)}}
-        return {**self._conversation(prompt), **generation, **self._settings.options}
+        given = dict(self._settings.options)
+        settings = {"maxOutputTokens": room, "temperature": request.temperature, **_schema_setting(schema)}
+        generation = {_SETTINGS: {**settings, **table(given.pop(_SETTINGS, None))}}
+        return {**self._conversation(prompt), **generation, **given}
 
     def _conversation(self, prompt: Prompt) -> Json:
         system: list[Json] = []

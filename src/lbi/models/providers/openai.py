@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from math import ceil
 from typing import Any
+from urllib.parse import urlsplit
 
-from lbi.errors import FailureKind
+from lbi.errors import FailureKind, ModelBusy, ModelError
 from lbi.models.images import Size, scaled_size
 from lbi.models.providers._batches import OpenAIBatches
 from lbi.models.providers._provider import (
@@ -23,7 +24,7 @@ from lbi.models.providers._provider import (
     turns,
     usage_of,
 )
-from lbi.models.providers._taken import Taken, dropped, lowered, renamed, without_system_turn
+from lbi.models.providers._taken import Taken, dropped, fewer, lowered, renamed, without_system_turn
 from lbi.models.providers._wire import Answer, Wire
 from lbi.models.registry import THINKING_TOKENS, Settings
 from lbi.protocols import Json, Message, Model, ModelInfo, Reply, Request
@@ -48,16 +49,28 @@ _CHANGES = {
     "max_completion_tokens": renamed("max_tokens", "max_completion_tokens"),
     "max_tokens": renamed("max_completion_tokens", "max_tokens"),
     "no limit": dropped("max_tokens", "max_completion_tokens"),
+    "top_p": dropped("top_p"),
     "temperature": dropped("temperature"),
+    "stop": fewer("stop", 4),
     "system": without_system_turn,
 }
-_STOPS: dict[str, FailureKind] = {"length": "truncated", "content_filter": "refused"}
+_STOPS: dict[str, FailureKind] = {
+    **dict.fromkeys(("length", "max_tokens", "max_output_tokens", "model_length"), "truncated"),
+    **dict.fromkeys(
+        ("content_filter", "content-filter", "safety", "refusal", "recitation", "blocklist", "prohibited_content"),
+        "refused",
+    ),
+}
+#: the server gave up in the middle: what there is of the reply is none, and another try may end well
+_GAVE_UP = ("abort", "aborted", "error", "cancelled", "network_error", "timeout", "insufficient_system_resource")
+_FEWEST = 1_000  # tokens that a server must claim to have read, before it is said to have read only a part
+_LONGEST_TOKEN = 8  # characters per token, on average, that no tokeniser reaches with prompts such as ours
 
 
 def create(name: str, settings: Settings) -> Model:
     settings = located(settings, "OPENAI_BASE_URL")
     check_name(name, "openai", settings)
-    return OpenAI(name, settings, api_key("openai", settings, "OPENAI_API_KEY"))
+    return OpenAI(name, settings, api_key("openai", settings, "OPENAI_API_KEY", "AZURE_OPENAI_API_KEY"))
 
 
 def image_tokens(name: str, size: Size) -> int:
@@ -92,8 +105,10 @@ class OpenAI:
     def __init__(self, name: str, settings: Settings, key: str) -> None:
         self.name = f"openai:{name}"
         self._model, self._settings = name, settings
-        headers = {"authorization": f"Bearer {key}"}
-        self._wire = Wire(self.name, settings.base_url or _URL, headers, settings, key)
+        address = settings.base_url or _URL
+        path, mark, query = address.partition("?")
+        address = path.rstrip("/").removesuffix("/chat/completions") + mark + query
+        self._wire = Wire(self.name, address, _headers(address, key), settings)
         self._taken, self._structured = Taken(_CHANGES), StructuredReplies(settings.limits)
         self._images = Images(settings, partial(image_tokens, name))
         self.info = ModelInfo(
@@ -104,11 +119,23 @@ class OpenAI:
         )
 
     async def complete(self, request: Request) -> Reply:
+        length = 0
+
         async def send(prompt: Prompt, schema: Schema | None) -> Answer:
+            nonlocal length
+            length = sum(len(message.content) for message in prompt)
             body = self._body(prompt, schema, request)
             return await self._taken.send(lambda taken: self._wire.post("/chat/completions", taken), body)
 
-        return self._reply(await self._structured.send(send, request), request)
+        reply = self._reply(await self._structured.send(send, request), request)
+        if self.info.endpoint and _FEWEST <= reply.usage.input_tokens < length / _LONGEST_TOKEN:
+            raise ModelError(
+                f"{self.name}: too long: the server read {reply.usage.input_tokens:,} tokens of a prompt of "
+                f"{length:,} characters; give it a longer context (Ollama: OLLAMA_CONTEXT_LENGTH)",
+                kind="too long",
+                usage=reply.usage,
+            )
+        return reply
 
     def _batch_body(self, request: Request) -> Json:
         """The body of a request in a batch, by what is known of the model so far."""
@@ -141,11 +168,16 @@ class OpenAI:
 
     def _reply(self, answer: Answer, request: Request) -> Reply:
         choice = first(answer.body.get("choices"))
+        if failed := self._wire.failed_inside(choice):
+            raise failed
         message = choice.get("message")
         if not isinstance(message, dict):
             raise self._wire.malformed(answer.body)
         usage = self._usage(answer)
-        stop = _stop(choice.get("finish_reason"), bool(message.get("refusal")), usage, request)
+        reason = str(choice.get("finish_reason")).lower()
+        if reason in _GAVE_UP:
+            raise ModelBusy(f"{self.name}: the server gave up ({reason})", kind="server error", usage=usage)
+        stop = _stop(reason, bool(message.get("refusal")), usage, request)
         text = checked_text(_text(message.get("content")), stop, self.name, usage)
         return Reply(text=text, model=self.name, usage=usage, left=answer.left)
 
@@ -172,13 +204,19 @@ def _schema_setting(schema: Schema | None) -> Json:
     return {"response_format": {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": body}}}
 
 
-def _stop(reason: object, refusal: bool, usage: Usage, request: Request) -> FailureKind | None:
+def _headers(address: str, key: str) -> dict[str, str]:
+    """Azure takes its keys in a header of its own."""
+    azure = (urlsplit(address).hostname or "").endswith(".azure.com")
+    return {"api-key": key} if azure else {"authorization": f"Bearer {key}"}
+
+
+def _stop(reason: str, refusal: bool, usage: Usage, request: Request) -> FailureKind | None:
     """Why a reply is not whole. Some servers give no reason: then one that used all its room was truncated."""
     if refusal:
         return "refused"
-    if reason is None and usage.output_tokens >= request.max_tokens:
+    if reason in ("none", "") and usage.output_tokens >= request.max_tokens:
         return "truncated"
-    return _STOPS.get(str(reason))
+    return _STOPS.get(reason)
 
 
 def _text(content: Any) -> str:

@@ -94,7 +94,7 @@ class ModelServer:
         self.served += 1
         self.most_at_once = max(self.most_at_once, self._open)
         try:
-            body: Json = {**json.loads(await request.read()), "headers": dict(request.headers), "path": request.path}
+            body: Json = {**json.loads(await request.read()), "headers": dict(request.headers), "path": request.path_qs}
             if self.keep:
                 self.requests.append(body)
             return await self._answered(request, self.next(body), body, form)
@@ -120,6 +120,8 @@ class ModelServer:
         if answer.flaw in ("reset", "hang"):
             return _dropped(request)
         usual = form.body(answer, body) if answer.status == 200 else form.error(answer)
+        if isinstance(answer.body, bytes):
+            return web.Response(body=answer.body, status=answer.status, headers=dict(answer.headers))
         text = json.dumps(usual if answer.body is None else answer.body)
         if answer.flaw in ("cut_off", "cut_stream", "stall"):
             return await self._half(request, text.encode(), answer.flaw)

@@ -59,7 +59,7 @@ class Answer:
     latency: float = 0.0  # seconds until the answer begins
     retry_after: float | None = None  # seconds: as a header, of Google in the error's details
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: Json | None = None  # sent as it is, in place of a provider's own
+    body: Any = None  # sent as it is, in place of a provider's own: JSON, or bytes that may be anything
     message: str = ""  # of an error
     code: str = ""  # of an error: OpenAI's code, the reason in Google's details
     input_tokens: int = 100  # as billed, cached and written ones included

@@ -8,6 +8,7 @@ import stat
 from lbi.sandbox.supervisor.layers import HOME, Layers
 
 USER = 1000
+FILTER = 6  # the handle from which bubblewrap reads the filter of system calls
 SHARED_MEMORY = 64 << 20
 #: what programs need of the host's /etc to start, and for languages, time and certificates. It is copied, as each mount
 #: of bubblewrap costs a millisecond or more
@@ -16,21 +17,24 @@ ETC = (
     *("debian_version", "protocols", "services", "shells", "ssl/openssl.cnf", "ssl/certs/ca-certificates.crt"),
     *("pki/tls/openssl.cnf", "pki/tls/certs/ca-bundle.crt", "terminfo", "timezone", "perl", "python3"),
 )
+EMPTY = ".empty"  # in /etc: covers the list of keys, which names those of whoever started this
 VERSIONED = ("java-", "python3.")  # java-17-openjdk, python3.11
 LARGEST_ETC = 1 << 20  # bytes of a file that is copied
 #: files that are made up, so that nothing of the host is disclosed
 MADE_UP = {
+    EMPTY: "",
     "passwd": f"root:x:0:0:root:/root:/bin/bash\nagent:x:{USER}:{USER}:agent:{HOME}:/bin/bash\n",
     "group": f"root:x:0:\nagent:x:{USER}:\n",
     "hosts": "127.0.0.1 localhost sandbox\n::1 localhost\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
     "gitconfig": "[safe]\n\tdirectory = *\n[user]\n\tname = agent\n\temail = agent@sandbox\n[core]\n\tpager = cat\n",
 }
+_KEYS = "/proc/keys"
 SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
 
 
-def arguments(bubblewrap: str, layers: Layers, binds: tuple[str, ...]) -> list[str]:
-    """The command line to which that of the shell is appended."""
+def arguments(bubblewrap: str, layers: Layers, binds: tuple[str, ...], *, filtered: bool) -> list[str]:
+    """The command line to which that of the shell is appended; ``filtered`` = handle FILTER has a filter."""
     view = layers.view
     options = [bubblewrap, "--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL"]
     options += ["--new-session", "--die-with-parent", "--uid", str(USER), "--gid", str(USER), "--hostname", "sandbox"]
@@ -40,11 +44,14 @@ def arguments(bubblewrap: str, layers: Layers, binds: tuple[str, ...]) -> list[s
     options += ["--bind", layers.repository, layers.workdir]
     if layers.source != layers.workdir:  # what is installed in the folder knows it under its own name
         options += ["--bind", layers.repository, layers.source]
+    if os.path.exists(_KEYS):
+        options += ["--ro-bind", f"{layers.base}/etc/{EMPTY}", _KEYS]
     for path in binds:
         options += ["--ro-bind", path, path]
     # files below /proc are written to by their owner, who is root when root started this, with or without capabilities
     locked = [part for place in ("/proc", "/dev", "/") for part in ("--remount-ro", place)]
-    return [*options, *locked, "--chdir", layers.workdir]
+    confined = ("--seccomp", str(FILTER)) if filtered else ()
+    return [*options, *locked, *confined, "--chdir", "/"]  # the shell changes to its folder, if it may
 
 
 def make_etc(folder: str) -> None:

@@ -11,12 +11,18 @@ base/                a tmpfs that only the supervisor sees (unsafe: a temporary 
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from lbi.sandbox.supervisor import mounts, tree
+from lbi.sandbox.beneath import Beneath, remove_tree
+from lbi.sandbox.supervisor import bounds, mounts, tree
+from lbi.sandbox.supervisor.bounds import Budget, TooLarge
+from lbi.sandbox.supervisor.watch import Watch
 
 HOME = "/home/agent"
 #: folders that every system has and few need: in the supervisor's own namespace, its tmpfs is mounted over one of them
@@ -48,6 +54,9 @@ class Layers:
         self.repository = self.view + workdir
         self.lower = f"{self.base}/lower" if self.mounted else source
         self._count = 0
+        self._known: tree.Known = {}
+        self._changes: list[tree.Change] = []
+        self._watch: Watch | None = None
         self.kind = mounts.own_namespace() if self.mounted else "none"
         if self.mounted:
             mounts.read_only()
@@ -76,7 +85,12 @@ class Layers:
         self._count += 1
         name = str(self._count)
         target = f"/snapshots/{name}"
-        self.inside("base", lambda root: _save(f"{root}/layer", root + target, self.parts))
+        budget = Budget(SNAPSHOTS * self.size)
+        try:
+            self.inside("base", lambda root: _save(f"{root}/layer", root + target, self.parts, budget))
+        except OSError as error:
+            remove_tree(self.base + target)
+            raise TooLarge("no room for another snapshot") from None if error.errno == errno.ENOSPC else error
         return name
 
     def restore(self, name: str) -> None:
@@ -95,25 +109,61 @@ class Layers:
         repository = "upper" if self.overlay else f"view{self.workdir}"
         return (repository, "view/tmp", f"view{HOME}") if self.mounted else (repository,)
 
-    def changes(self) -> list[tree.Change]:
-        """The files that differ from the pristine folder."""
-        upper = "/layer/upper" if self.overlay else ""
+    def changes(self, running: int, *, anew: bool = False) -> list[tree.Change]:
+        """The files that differ from the pristine folder; the same list as before where none was touched since.
 
-        def compare(root: str) -> list[tree.Change]:
+        ``running`` is how many processes of the sandbox there are while no command runs. ``anew`` trusts no time of a
+        file, and reads all that were changed. Raises TooLarge.
+        """
+        if self._watch and not anew and self._watch.is_quiet():
+            return self._changes
+        self.forget(known=anew)
+        watch = Watch(running)
+
+        def compare(root: str) -> tuple[bool, tree.Known]:
             lower = f"{root}/lower" if self.mounted else self.lower
-            return tree.changes(lower, f"{root}/layer/view{self.workdir}", root + upper if upper else "")
+            view, layer = f"{root}/layer/view{self.workdir}", f"{root}/layer/upper"
+            places = (view, layer) if self.overlay else (view,)
+            seen: list[bool] = []
 
-        return [tree.Change(*change) for change in self.inside("base", compare)]
+            def added(folder: str) -> None:
+                seen.extend(watch.add(f"{place}/{folder}") for place in places if os.path.isdir(f"{place}/{folder}"))
 
-    def content(self, path: str, pristine: bool) -> tuple[int, bytes] | None:
-        """(git's mode, content) of a file of the repository, as it is now or was in the beginning."""
+            with Beneath(lower) as old, Beneath(view) as new, Beneath(layer if self.overlay else view) as upper:
+                budget = Budget(2 * self.size)
+                work = tree.Comparison(old, new, upper if self.overlay else None, budget, self._known, added)
+                work.run()
+            return all(seen), work.known
 
-        def read(root: str) -> tuple[int, bytes] | None:
+        try:
+            watch.complete, known = self.inside("base", compare)
+        except OSError:
+            watch.close()
+            raise
+        self._known, self._watch = known, watch
+        found = tree.changes_of(known)
+        if found != self._changes:
+            self._changes = found
+        return self._changes
+
+    def forget(self, *, known: bool = True) -> None:
+        """Look at all files the next time; ``known`` = read those, too, whose times have not changed."""
+        if self._watch:
+            self._watch.close()
+            self._watch = None
+        if known:
+            self._known = {}
+
+    def contents(self, wanted: list[tuple[str, bool, int]]) -> list[bytes]:
+        """The contents of files of the repository, as tree.read_all returns them."""
+
+        def read(root: str) -> list[bytes]:
             lower = f"{root}/lower" if self.mounted else self.lower
-            return tree.read(lower if pristine else f"{root}/layer/view{self.workdir}", path)
+            with Beneath(lower) as old, Beneath(f"{root}/layer/view{self.workdir}") as new:
+                return tree.read_all(old, new, wanted)
 
-        content: tuple[int, bytes] | None = self.inside("base", read)
-        return content
+        contents: list[bytes] = self.inside("base", read)
+        return contents
 
     def read(self, path: str) -> bytes:
         """A file by its path inside. Raises OSError, also for one that lies behind a link."""
@@ -169,23 +219,23 @@ class Layers:
     # mounts
 
     def _mount_base(self) -> None:
-        options = f"mode=0700,size={SNAPSHOTS * self.size}"
+        options = f"mode=0700,size={SNAPSHOTS * self.size},nr_inodes={SNAPSHOTS * bounds.MOST_INODES}"
         mounts.mount("lbi", self.base, "tmpfs", mounts.NOSUID | mounts.NODEV, options)
         os.mkdir(self.lower)
         mounts.mount(self.source, self.lower, "", mounts.BIND | mounts.REC)
 
     def _fresh_layer(self) -> None:
+        self.forget()
         if not self.mounted:
-            import shutil
-
-            shutil.rmtree(self.layer)
+            remove_tree(self.layer)
             os.makedirs(self.view)
             return
         if os.path.isdir(f"{self.layer}/view"):
             if self.overlay:
                 mounts.unmount(self.repository)
             mounts.unmount(self.layer)
-        mounts.mount("lbi", self.layer, "tmpfs", mounts.NOSUID | mounts.NODEV, f"mode=0755,size={self.size}")
+        options = f"mode=0755,size={self.size},nr_inodes={bounds.MOST_INODES}"
+        mounts.mount("lbi", self.layer, "tmpfs", mounts.NOSUID | mounts.NODEV, options)
         os.mkdir(f"{self.layer}/work")
         os.mkdir(self.view)
 
@@ -216,30 +266,38 @@ class Layers:
 
 
 def in_child(work: Callable[[], Any]) -> Any:
-    """Call ``work`` in a child process and return its value. Raises its OSError, and RuntimeError for anything else."""
+    """Call ``work`` in a child process and return its value. Raises its OSError, and RuntimeError for anything else.
+
+    The child ends with this process. One that needs too much memory or time is ended: TooLarge.
+    """
     import marshal
 
     reading, writing = os.pipe()
+    parent = os.getpid()
     child = os.fork()
     if child == 0:
         try:
+            mounts.die_with_parent()
             os.close(reading)
-            result: tuple[int, Any] = (-1, "")
-            try:
-                result = (0, _plain(work()))
-            except OSError as error:
-                result = (error.errno or 5, error.strerror or str(error))
+            if os.getppid() == parent:
+                _limit()
+                answer = b""
+                try:
+                    answer = _answer(work)
+                finally:
+                    if sys.exc_info()[1] is not None:
+                        answer = marshal.dumps((-1, repr(sys.exc_info()[1])))
+                    with open(writing, "wb") as file:
+                        file.write(answer)
         finally:  # a child must never return into its parent's code, whatever happens
-            if sys.exc_info()[1] is not None:
-                result = (-1, repr(sys.exc_info()[1]))
-            with open(writing, "wb") as file:
-                marshal.dump(result, file)
             os._exit(0)
     os.close(writing)
     with open(reading, "rb") as file:
         raw = file.read()
-    os.waitpid(child, 0)
-    number, value = marshal.loads(raw) if raw else (-1, "it was killed")
+    _, status = os.waitpid(child, 0)
+    number, value = marshal.loads(raw) if raw else (-1, f"it ended with {status}")
+    if number == errno.ENOMEM or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU):
+        bounds.out_of_bounds()
     if number < 0:
         raise RuntimeError(f"the supervisor's child failed: {value}")
     if number:
@@ -247,16 +305,28 @@ def in_child(work: Callable[[], Any]) -> Any:
     return value
 
 
-def _plain(value: Any) -> Any:
-    """Named tuples as plain ones, as their names cannot be sent."""
-    if isinstance(value, tuple | list):
-        return tuple(_plain(part) for part in value)
-    return value
+def _answer(work: Callable[[], Any]) -> bytes:
+    """(0, what ``work`` returns), or the number and text of what the system refused."""
+    import marshal
+
+    try:
+        return marshal.dumps((0, work()))
+    except OSError as error:
+        result = (error.errno or 5, error.strerror or str(error))
+    except MemoryError:
+        result = (errno.ENOMEM, "")
+    return marshal.dumps(result)
 
 
-def _save(source: str, target: str, parts: tuple[str, ...]) -> None:
+def _limit() -> None:
+    for kind, value in ((resource.RLIMIT_CPU, bounds.CPU_SECONDS), (resource.RLIMIT_DATA, bounds.MEMORY)):
+        hard = resource.getrlimit(kind)[1]
+        resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
+
+
+def _save(source: str, target: str, parts: tuple[str, ...], budget: Budget | None = None) -> None:
     for part in parts:
-        tree.copy_tree(f"{source}/{part}", f"{target}/{part}")
+        tree.copy_tree(f"{source}/{part}", f"{target}/{part}", budget)
 
 
 def _copy_mode(source: str, target: str) -> None:

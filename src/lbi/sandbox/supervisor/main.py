@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 from collections.abc import Callable
 
-from lbi.sandbox.supervisor import bubblewrap, cgroups, layers, mounts, protocol
+from lbi.sandbox.supervisor import bubblewrap, cgroups, layers, mounts, processes, protocol, seccomp
 from lbi.sandbox.supervisor.protocol import Message
 from lbi.sandbox.supervisor.shell import Bounds, Shell, ShellState
+from lbi.sandbox.supervisor.tree import Change
 
 IDLE = 0.5  # seconds between two checks of what was left running in the background
 Reply = tuple[Message, bytes]
@@ -20,6 +22,8 @@ def main(handle: int) -> None:
     supervisor = None
     try:
         wanted, _ = protocol.receive(handle)
+        if wanted.get("base"):
+            _guard(handle)
         try:
             supervisor = Supervisor(wanted, handle)
         except OSError as error:
@@ -32,6 +36,30 @@ def main(handle: int) -> None:
     finally:
         if supervisor is not None:
             supervisor.end()
+
+
+def _guard(handle: int) -> None:
+    """Without namespaces, go on in a child: this process ends what the child leaves behind, however that ends.
+
+    With them, everything ends with the first process of the sandbox's own, which ends with the supervisor.
+    """
+    mounts.adopt_orphans()
+    child = os.fork()
+    if child == 0:
+        # whoever asked is gone at once, or this process was killed: what runs is ended first
+        signal.signal(signal.SIGTERM, _end_all)
+        mounts.die_with_parent(signal.SIGTERM)
+        return
+    os.close(handle)
+    mounts.die_with_parent(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, _end_all)
+    os.waitpid(child, 0)
+    _end_all()
+
+
+def _end_all(*_: object) -> None:
+    processes.end_all()
+    os._exit(0)
 
 
 def serve(supervisor: Supervisor, handle: int) -> None:
@@ -49,7 +77,9 @@ class Supervisor:
     def __init__(self, wanted: Message, handle: int) -> None:
         limits, base = wanted["limits"], wanted.get("base", "")
         mounts.adopt_orphans()
-        mounts.die_with_parent()
+        if not base:  # else as _guard has it
+            mounts.die_with_parent()
+        seccomp.leave_keyring()
         self.cgroup = None
         if not base:
             cgroups.sweep()
@@ -81,13 +111,16 @@ class Supervisor:
             output=limits["output_bytes"],
             disk=limits["disk_bytes"],
         )
+        self._told: list[Change] | None = None
+        self._number = 0
         self._states: dict[str, ShellState] = {}  # of the shell, by the name of the snapshot
-        command, folder = [], self.layers.repository
+        command, folder, filter_program = [], self.layers.repository, b""
         if not base:
             bubblewrap.make_etc(f"{self.layers.base}/etc")
-            command = bubblewrap.arguments(wanted["bubblewrap"], self.layers, binds)
+            filter_program = seccomp.program()
+            command = bubblewrap.arguments(wanted["bubblewrap"], self.layers, binds, filtered=bool(filter_program))
             folder = self.layers.workdir
-        self.shell = Shell(command, wanted["env"], bounds, self.cgroup, handle, folder)
+        self.shell = Shell(command, wanted["env"], bounds, self.cgroup, handle, folder, filter_program)
         self.shell.start()
         self.described: Message = {
             "workdir": folder,
@@ -101,8 +134,8 @@ class Supervisor:
             "run": lambda: self._run(request["command"], request["wall"]),
             "read": lambda: ({}, self.layers.read(request["path"])),
             "write": lambda: self._write(request["path"], content),
-            "changes": lambda: ({"changes": [list(change) for change in self.layers.changes()]}, b""),
-            "content": lambda: self._content(request["path"], request["pristine"]),
+            "changes": lambda: self._list_changes(request["number"], request["anew"]),
+            "contents": lambda: ({"contents": self.layers.contents(request["wanted"])}, b""),
             "snapshot": self._snapshot,
             "restore": lambda: self._restore(request["snapshot"]),
             "reset": lambda: self._restart_over(self.layers.reset, ShellState()),
@@ -127,9 +160,15 @@ class Supervisor:
         self.layers.write(path, content)
         return {}, b""
 
-    def _content(self, path: str, pristine: bool) -> Reply:
-        mode, content = self.layers.content(path, pristine) or (0, b"")
-        return {"mode": mode}, content
+    def _list_changes(self, number: int, anew: bool) -> Reply:
+        """The changes, but where they are those that were told under this number."""
+        changes = self.layers.changes(self.shell.running, anew=anew)
+        if changes is not self._told:
+            self._told = changes
+            self._number += 1
+        if self._number == number:
+            return {"number": number}, b""
+        return {"number": self._number, "changes": changes}, b""
 
     def _snapshot(self) -> Reply:
         name = self.layers.snapshot()

@@ -20,9 +20,9 @@ def adopt_orphans() -> None:
     _checked(_libc.prctl(_SUBREAPER, 1, 0, 0, 0), "adopt orphans")
 
 
-def die_with_parent() -> None:
-    """Have this process killed when its parent ends."""
-    _checked(_libc.prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "die with parent")
+def die_with_parent(number: int = signal.SIGKILL) -> None:
+    """Have this process killed, or sent another signal, when its parent ends."""
+    _checked(_libc.prctl(_PDEATHSIG, number, 0, 0, 0), "die with parent")
 
 
 def own_namespace() -> str:

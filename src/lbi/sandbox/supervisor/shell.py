@@ -11,13 +11,15 @@ import time
 from collections import deque
 from typing import NamedTuple
 
-from lbi.sandbox.supervisor import processes
+from lbi.sandbox.supervisor import mounts, processes, seccomp
+from lbi.sandbox.supervisor.bounds import LONGEST_PATH
 from lbi.sandbox.supervisor.cgroups import Cgroup, Used
 
 TICK = 0.05  # seconds between two checks of the limits
 FLOOD = 256  # a command is stopped when it writes this many times the output that is kept
 CROWDED_SECONDS = 3.0  # all processes are ended when they have been at their limit for this long
 MOST_VARIABLES = 256 * 1024
+MOST_STATUS = 1 << 20  # bytes kept of what the shell says of its state; more is no state of a shell
 START_SECONDS = 30.0  # in which a shell must start
 EXIT_SECONDS = 2.0  # in which a shell whose pipe has closed must end
 #: Commands are read from handle 3, and their status goes to handle 4; a command itself sees neither. Its output is on
@@ -84,8 +86,25 @@ class Output:
         return bytes(self._head) + tail, self.total - len(self._head) - len(tail)
 
 
+class Status:
+    """What the shell says after a command: exit code, folder and variables, each with a zero byte after it."""
+
+    def __init__(self) -> None:
+        self.said = bytearray()
+        self._parts = 0
+
+    def add(self, chunk: bytes) -> bool:
+        """Whether all of it was said. Only so much is kept as a shell could have to say."""
+        self._parts += chunk.count(b"\0")
+        self.said += chunk[: MOST_STATUS - len(self.said)]
+        return self._parts >= 3
+
+
 class Shell:
-    """Bash in a sandbox. ``command`` is the program that confines it, ``requester`` the socket that sends commands."""
+    """Bash in a sandbox. ``command`` is the program that confines it, ``requester`` the socket that sends commands.
+
+    ``filter_program`` is what ``command`` reads from the handle bubblewrap.FILTER.
+    """
 
     def __init__(
         self,
@@ -95,15 +114,32 @@ class Shell:
         cgroup: Cgroup | None,
         requester: int,
         folder: str,
+        filter_program: bytes = b"",
     ) -> None:
         self.command, self.environment, self.folder = command, environment, folder
+        self.filter_program = filter_program
         self.bounds, self.cgroup, self.requester = bounds, cgroup, requester
         self.state = ShellState()  # of the last command that ended well
         self.pid = 0
+        self.running = 0  # processes there are while no command runs
         self._commands = self._status = self._output = -1
 
     def start(self) -> None:
-        """Start bash in the folder, and with the variables, of the last one. Raises OSError."""
+        """Start bash in the folder, and with the variables, of the last one. Raises OSError.
+
+        Variables that keep it from starting are the doing of a command, and forgotten.
+        """
+        try:
+            self._start()
+        except OSError:
+            if self.state == ShellState():
+                raise
+            self.stop()
+            self.state = ShellState()
+            self._start()
+        self.running = len(processes.descendants(os.getpid()))
+
+    def _start(self) -> None:
         (commands, self._commands), (self._status, status) = os.pipe(), os.pipe()
         self._output, output = os.pipe()
         self.pid = os.fork()
@@ -135,7 +171,8 @@ class Shell:
         began = time.monotonic()
         output = Output(self.bounds.output)
         killed_before = self.cgroup.killed_for_memory() if self.cgroup else 0
-        self._send(command.encode("utf-8", "surrogateescape").replace(b"\0", b""))
+        _available(self._status)  # what a command before this one may have left there speaks for no other
+        self._send(_encoded(command).replace(b"\0", b""))
         code, ended = self._wait_for_end(output, began + wall_seconds)
         if self.cgroup and self.cgroup.killed_for_memory() > killed_before:
             ended = "memory"
@@ -179,7 +216,7 @@ class Shell:
 
     def _wait_for_end(self, output: Output, deadline: float) -> tuple[int | None, str]:
         """Wait until the command ends or exceeds a limit: (exit code, how it ended). A lost shell sets ``pid`` to 0."""
-        status, watch = b"", _Watch(self, output, deadline)
+        status, watch = Status(), _Watch(self, output, deadline)
         poller = select.poll()
         for handle in (self._output, self._status, self.requester):
             poller.register(handle, select.POLLIN | select.POLLHUP)
@@ -193,9 +230,8 @@ class Shell:
                 chunk = _available(self._status)
                 if chunk == b"":
                     return self._shell_ended()
-                status += chunk or b""
-                if status.count(b"\0") >= 3:
-                    return self._take_state(status), self._ended_or_crowded()
+                if status.add(chunk or b""):
+                    return self._take_state(bytes(status.said)), self._ended_or_crowded()
             if limit := watch.exceeded():
                 return None, limit
 
@@ -238,8 +274,8 @@ class Shell:
 
     def _take_state(self, status: bytes) -> int:
         """The exit code of a status line; the shell's folder and variables in it are remembered."""
-        code, folder, variables, *_ = status.split(b"\0")
-        if len(variables) <= MOST_VARIABLES:
+        code, folder, variables, *_ = [*status.split(b"\0"), b"", b""]
+        if len(variables) <= MOST_VARIABLES and len(folder) <= LONGEST_PATH:
             self.state = ShellState(os.fsdecode(folder), variables)
         return int(code) if code.isdigit() else 1
 
@@ -267,20 +303,23 @@ class Shell:
     def _run_child(self, commands: int, status: int, output: int) -> None:
         try:
             os.setsid()
+            mounts.die_with_parent()  # bubblewrap does the same, a little later
             if self.cgroup:
                 self.cgroup.enter()  # before its handles make room
             null, _ = os.pipe()  # the host's own null device is nothing to hand in
             # above the ones to come, so that none is overwritten before it is moved
-            moved = [
-                os.dup2(handle, 20 + at) for at, handle in enumerate((null, output, output, commands, status, output))
-            ]
+            handles = [null, output, output, commands, status, output]
+            if self.filter_program:
+                handles.append(seccomp.handle_of(self.filter_program))
+            moved = [os.dup2(handle, 20 + at) for at, handle in enumerate(handles)]
             for at, handle in enumerate(moved):
                 os.dup2(handle, at)
-            os.closerange(6, 256)
+            os.closerange(len(handles), 256)
             _limit(resource.RLIMIT_CORE, 0)
             _limit(resource.RLIMIT_DATA, self.bounds.memory)
             _limit(resource.RLIMIT_FSIZE, self.bounds.disk)
-            for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and that would be passed on
+            # Python ignores some, and that would be passed on
+            for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)
             bash = ["bash", "--norc", "--noprofile", "-c", LOOP % self.bounds.processes, "bash"]
             arguments = [*self.command, *bash]
@@ -325,6 +364,14 @@ def _available(handle: int) -> bytes | None:
         return os.read(handle, 1 << 18)
     except BlockingIOError:
         return None
+
+
+def _encoded(text: str) -> bytes:
+    """The bytes of a command, or those that a name of a file stands for; halves of characters are no such bytes."""
+    try:
+        return os.fsencode(text)
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
 
 
 def _quoted(text: str) -> bytes:

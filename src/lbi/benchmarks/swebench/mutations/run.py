@@ -13,7 +13,7 @@ from typing import Literal
 
 from lbi.benchmarks.swebench.mutations.operators import Mutation, compiles, mutated, mutations
 from lbi.benchmarks.swebench.patches import is_source
-from lbi.benchmarks.swebench.test_results import ANY_SOURCE, REPRODUCIBLE, run_pytest
+from lbi.benchmarks.swebench.test_results import ANY_SOURCE, REPRODUCIBLE, contradicts, run_pytest
 from lbi.errors import UserError
 from lbi.records import Record, digest_of
 from lbi.sandbox.backends import open_sandbox
@@ -163,6 +163,11 @@ async def baseline(ground: Ground) -> Baseline:
                 raise UserError(
                     f"the tests of {ground.repository} were stopped ({done.ended}); choose some with --tests, "
                     "or give them more --seconds"
+                )
+            if contradicts(results, done.exit_code):
+                raise UserError(
+                    f"the tests of {ground.repository} end with exit code {done.exit_code} though none of them failed "
+                    "(a sub-test, or a plug-in), so no grade could be told from it; choose others with --tests"
                 )
             passed = now if passed is None else passed & now
             await sandbox.reset()

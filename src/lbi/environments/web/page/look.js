@@ -14,6 +14,7 @@
     'touchend', 'contextmenu', 'auxclick']);
   const OVER = new Set(['mouseenter', 'mouseover', 'pointerenter', 'pointerover']);
   const TYPED = new Set(['keydown', 'keyup', 'keypress', 'input', 'beforeinput']);
+  const KEYS = new Set(['keydown', 'keyup', 'keypress']);
   const DROP = new Set(['dragstart', 'drop', 'dragover']);
   const MANY = 12; // an element with listeners for more types than this passes on what happens in it (React's root)
   const heard = new WeakMap(); // element -> Map(type -> how many)
@@ -52,12 +53,15 @@
   };
   const handled = element => {
     if (element.onclick || element.onmousedown || element.onmouseup || element.ondblclick || element.onpointerdown
-        || element.onpointerup || element.ontouchstart) return true;
+        || element.onpointerup || element.ontouchstart || element.ontouchend || element.oncontextmenu || element.onauxclick) return true;
     if (listens(element, PRESS)) return true;
     const props = reactProps(element);
     return !!props && !!(props.onClick || props.onMouseDown || props.onPointerDown || props.onMouseUp
       || props.onPointerUp || props.onDoubleClick || props.onTouchStart);
   };
+  // keys come to what can have the focus, by a click at least
+  const keyed = element => element.hasAttribute('tabindex')
+    && !!(element.onkeydown || element.onkeyup || element.onkeypress || listens(element, KEYS));
   const hovered = element => {
     if (element.onmouseenter || element.onmouseover || listens(element, OVER)) return true;
     const props = reactProps(element);
@@ -152,8 +156,10 @@
   // named by what they hold
   const CONTENT = new Set(('button link checkbox radio switch tab menuitem menuitemcheckbox menuitemradio option ' +
     'treeitem heading tooltip').split(' '));
+  const ITEMS = new Set(['row', 'listitem', 'cell', 'gridcell', 'option', 'article', 'term']);
   const SKIP = new Set(['script', 'style', 'template', 'noscript', 'head', 'meta', 'link', 'title', 'base', 'param',
-    'source', 'track', 'datalist', 'colgroup', 'col', 'rp', 'noframes', 'noembed']);
+    'source', 'track', 'datalist', 'colgroup', 'col', 'rp', 'noframes', 'noembed', 'defs', 'symbol', 'clipPath', 'mask',
+    'pattern', 'linearGradient', 'radialGradient', 'marker', 'metadata', 'desc', 'filter']);
   const SECTIONING = 'article,aside,main,nav,section,[role=article],[role=complementary],[role=main],' +
     '[role=navigation],[role=region]';
 
@@ -220,8 +226,9 @@
   const valueText = element => {
     const tag = tagOf(element);
     if (tag === 'select') return [...element.selectedOptions].map(option => option.label).join(' ');
+    if ((tag === 'textarea' || tag === 'input') && secret(element)) return element.value && SECRET;
     if (tag === 'textarea') return element.value;
-    if (tag === 'input' && !['checkbox', 'radio', 'password', 'file', 'image'].includes(element.type)) return element.value;
+    if (tag === 'input' && !['checkbox', 'radio', 'file', 'image'].includes(element.type)) return element.value;
     return '';
   };
   const INLINE = /^(?:inline|contents|ruby)/;
@@ -242,8 +249,9 @@
     }
     return text;
   };
+  const SVG = 'http://www.w3.org/2000/svg';
   const svgTitle = element => {
-    if (tagOf(element) !== 'svg') return '';
+    if (element.namespaceURI !== SVG) return '';
     const title = element.querySelector(':scope > title');
     return title ? title.textContent : '';
   };
@@ -252,7 +260,13 @@
   const ICONS = /\b(?:material (?:icons|symbols)|[\w -]*icons?|font ?awesome|glyphicons|symbols)\b/i;
   const ICON_CLASS = /(?:^|\s)(?:material-(?:icons|symbols)\S*|icon-font|icofont|mdi|ligature-icon)(?:\s|$)/i;
   // text that its font draws as a picture, or would if the font had come
-  const drawnAsIcon = (element, style) => ICONS.test(style.fontFamily.split(',')[0]) || ICON_CLASS.test(attribute(element, 'class') || '');
+  const fonts = new Map(); // family -> whether it draws pictures
+  const drawnAsIcon = (element, style) => {
+    const family = style.fontFamily;
+    let draws = fonts.get(family);
+    if (draws === undefined) fonts.set(family, draws = ICONS.test(family.split(',')[0]));
+    return draws || ICON_CLASS.test(attribute(element, 'class') || '');
+  };
   const pictured = element => {
     for (const part of [element, ...element.querySelectorAll('*')].slice(0, 12)) {
       const text = part.childElementCount ? '' : fold(part.textContent);
@@ -279,7 +293,63 @@
       if (value && value.length < 40 && /^[a-z][a-z_-]*$/i.test(value)) return fold(value.replace(/[-_]+/g, ' ').replace(/([a-z])([A-Z])/g, '$1 $2'));
     }
     const label = /\b(?:btn|button|icon|action)[-_]{1,2}([a-z][a-z-]{2,20})\b|\b([a-z]{3,20})[-_](?:btn|button|icon)\b/i.exec(attribute(element, 'class') || '');
-    return label ? (label[1] || label[2]).replace(/[-_]+/g, ' ') : '';
+    if (!label) return '';
+    const way = /(?:^|[\s_-])(up|down|left|right|prev|previous|next|first|last|plus|minus|increase|decrease|add|remove|open|close)(?=$|[\s_-])/i.exec(attribute(element, 'class'));
+    const words = (label[1] || label[2]).replace(/[-_]+/g, ' ');
+    return way && !words.includes(way[1]) ? `${words} ${way[1]}` : words;
+  };
+  // how a person would point out what has no words at all: its picture, its colour, its shape. A hint, and no name.
+  const looksLike = element => {
+    const parts = [element, ...element.querySelectorAll('*')].slice(0, 12);
+    const drawn = parts.filter(part => tagOf(part) === 'img' || tagOf(part) === 'image').map(part => part.currentSrc || attribute(part, 'src') || attribute(part, 'href') || '');
+    const behind = () => parts.map(part => (/^url\("?([^"]*)"?\)/.exec(getComputedStyle(part).backgroundImage) || ['', ''])[1]);
+    return fileWords(drawn) || (element.namespaceURI === SVG ? shape(element) : coloured(element.style.backgroundColor)) || classWords(parts) || fileWords(behind());
+  };
+  // the file of a picture: images/star.png
+  const fileWords = sources => {
+    for (const source of sources) {
+      const file = /([^/?#]+)\.(?:png|svg|gif|jpe?g|webp|avif|ico)(?:[?#]|$)/i.exec(source);
+      const words = file && file[1].replace(/@\dx$|[-_.](?:icon|ico|\d+x\d+|[0-9a-f]{8,})$/gi, '').replace(/^(?:icon|ico)[-_]/i, '');
+      if (words && /^[a-z][a-z _-]{1,30}$/i.test(words) && !/sprite|icons?$|image|spacer|blank|pixel/i.test(words)) return fold(words.replace(/[-_]+/g, ' '));
+    }
+    return '';
+  };
+  // colours that an author gave to one element, as to a swatch; those of a style sheet change with the pointer
+  const COLOURS = {'#000000': 'black', '#ffffff': 'white', '#ff0000': 'red', '#00ff00': 'lime', '#008000': 'green', '#0000ff': 'blue',
+    '#ffff00': 'yellow', '#00ffff': 'cyan', '#ff00ff': 'magenta', '#808080': 'grey', '#c0c0c0': 'silver', '#800000': 'maroon', '#808000': 'olive',
+    '#800080': 'purple', '#008080': 'teal', '#000080': 'navy', '#ffa500': 'orange', '#ffc0cb': 'pink', '#a52a2a': 'brown'};
+  let brush = null;
+  const coloured = value => {
+    if (!value || /none|transparent|inherit|initial|currentcolor|var\(|url\(/i.test(value)) return '';
+    brush = brush || document.createElement('canvas').getContext('2d');
+    if (!brush) return '';
+    brush.fillStyle = '#010203';
+    brush.fillStyle = value;
+    const hex = String(brush.fillStyle);
+    return hex === '#010203' ? '' : COLOURS[hex] || hex;
+  };
+  const SHAPES = new Set(['circle', 'rect', 'ellipse', 'polygon', 'polyline', 'path', 'line', 'g', 'image', 'use', 'text']);
+  const shape = element => {
+    const tag = tagOf(element);
+    if (!SHAPES.has(tag)) return '';
+    const points = tag === 'polygon' ? (attribute(element, 'points') || '').trim().split(/[\s,]+/).length / 2 : 0;
+    const kind = {rect: 'rectangle', g: 'group', 3: 'triangle'}[points === 3 ? 3 : tag] || tag;
+    const fill = coloured(element.style.fill || attribute(element, 'fill')), line = coloured(element.style.stroke || attribute(element, 'stroke'));
+    return fold(`${fill || line} ${kind}`);
+  };
+  // what its author calls it, where it is small and shows no words
+  const CLASSES = /^(?:ui|js|is|has|col|row|box|item|items|cell|card|list|left|right|top|bottom|center|first|last|odd|even|main|inner|outer|wrap|wrapper|container|content|block|inline|flex|grid|relative|absolute|fixed|sticky|static|hidden|visible|clickable|pointer|button|btn|icon|icons|ico|link|svg|img|image|color|colour|swatch|default|corner|all|state|active|widget|primary|secondary|small|large|group|media|cursor|transition|rounded|shadow|border|bg|text|font|opacity|inset|shrink|grow|overflow|select|focus|hover|disabled|enabled|selected|checked)$/i;
+  const classWords = parts => {
+    for (const part of parts) {
+      const box = part.getBoundingClientRect();
+      if (box.width > 64 || box.height > 64) continue;
+      for (const name of (attribute(part, 'class') || '').split(/\s+/)) {
+        if (!/^[a-z]{2,}(?:[-_]{1,2}[a-z]{2,}){0,3}$|^[a-z]{2,}(?:[A-Z][a-z]+){1,2}$/.test(name) || name.length > 30) continue;
+        const words = name.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase().split(/[-_ ]+/).filter(word => !CLASSES.test(word));
+        if (words.length) return words.join(' ');
+      }
+    }
+    return '';
   };
   const pseudoText = element => {
     let text = '';
@@ -311,8 +381,12 @@
       if (!name && element.type !== 'file') name = fold(attribute(element, 'placeholder') || attribute(element, 'aria-placeholder') || '');
       return name || fold(element.title || '');
     }
+    if (tag === 'button' && element.labels && element.labels.length) {
+      name = fold([...element.labels].map(label => textOf(label, 0, element)).join(' '));
+      if (name) return name;
+    }
     if (tag === 'img' || tag === 'area') name = fold(element.alt || '');
-    if (tag === 'svg') name = fold(svgTitle(element));
+    if (element.namespaceURI === SVG) name = fold(svgTitle(element));
     if (tag === 'fieldset' || tag === 'table' || tag === 'figure') {
       const caption = element.querySelector(':scope > legend, :scope > caption, :scope > figcaption');
       if (caption) name = fold(textOf(caption));
@@ -410,19 +484,93 @@
     if (!inView(box)) return true;
     return !hitAt(element, (Math.max(0, box.left) + Math.min(innerWidth, box.right)) / 2, (Math.max(0, box.top) + Math.min(innerHeight, box.bottom)) / 2);
   };
+  // whether no pointer gets to it: it lets them through, is cut down to a point, or lies where no scrolling leads
+  const unreachable = (element, style) => {
+    if (style.pointerEvents === 'none') {
+      for (const part of element.children) if (getComputedStyle(part).pointerEvents !== 'none') return false;
+      return true;
+    }
+    const box = element.getBoundingClientRect();
+    if (style.position === 'absolute' && box.width <= 1 && box.height <= 1 && style.overflow !== 'visible') return true;
+    if (box.right > 0 && box.bottom > 0 && box.left < innerWidth && box.top < innerHeight) return false;
+    if (!box.width && !box.height) return false; // its parts may have places
+    let moves = false;
+    for (let at = element; at; at = parentOf(at)) {
+      const position = at === element ? style.position : getComputedStyle(at).position;
+      if (position === 'fixed') return !moves;
+      if (at !== element && at.scrollHeight > at.clientHeight + 4 && getComputedStyle(at).overflowY !== 'visible') moves = true;
+      if (at !== element && at.scrollWidth > at.clientWidth + 4 && getComputedStyle(at).overflowX !== 'visible') moves = true;
+    }
+    return !moves && (box.right + scrollX <= 0 || box.bottom + scrollY <= 0);
+  };
+  // points at the edges of a box, of which a strip may be left free
+  const edges = box => {
+    const x = (box.left + box.right) / 2, y = (box.top + box.bottom) / 2;
+    return [[box.left + 2, box.top + 2], [box.right - 2, box.bottom - 2], [box.left + 2, box.bottom - 2], [box.right - 2, box.top + 2],
+      [x, box.top + 2], [x, box.bottom - 2], [box.left + 2, y], [box.right - 2, y]];
+  };
+  // whether something lies over all of an element that scrolling does not move away: an open menu, a panel, a cover
+  const covered = (place, node) => {
+    const box = place.getBoundingClientRect();
+    if (box.top < 0 || box.left < 0 || box.bottom > innerHeight || box.right > innerWidth) return false;
+    let over = null;
+    for (const [left, top] of [[0.5, 0.5], [0.1, 0.2], [0.9, 0.8], [0.1, 0.8], [0.9, 0.2]].map(([x, y]) => [box.left + box.width * x, box.top + box.height * y]).concat(edges(box))) {
+      const hit = deepest(left, top);
+      if (!hit || within(hit, place) || within(place, hit)) return false;
+      const label = hit.closest('label');
+      if (label && label.control === node) return false;
+      over = hit;
+    }
+    let layer = '', sheet = null;
+    for (let at = over; at && !within(place, at); at = parentOf(at)) {
+      const position = getComputedStyle(at).position;
+      if (position === 'fixed' || position === 'sticky' || (position === 'absolute' && !layer)) { layer = position; sheet = at; }
+    }
+    if (!layer) return false; // it is cut off, and what is seen there lies beside it
+    for (let at = parentOf(place); at; at = parentOf(at)) {
+      const root = at === document.documentElement || at === document.body;
+      if (root || at.scrollHeight <= at.clientHeight + 4 || getComputedStyle(at).overflowY === 'visible') continue;
+      if (!within(over, at)) return false; // it may be scrolled out from under
+      break;
+    }
+    const page = document.scrollingElement || document.documentElement;
+    if (layer === 'absolute') return true;
+    const bar = sheet.getBoundingClientRect(), left = page.scrollHeight - page.clientHeight - page.scrollTop;
+    const down = page.scrollTop >= bar.bottom - box.top && bar.bottom + box.height <= innerHeight;
+    const up = left >= box.bottom - bar.top && bar.top - box.height >= 0;
+    return !down && !up;
+  };
 
   // -- states and values -----------------------------------------------------------------------------------------------
 
   const SECRET = '\u2022\u2022\u2022\u2022';
   const wasSecret = new WeakSet(); // fields that hid their text once: a button that shows it does not make it public
-  const secret = element => {
-    if (tagOf(element) !== 'input' && tagOf(element) !== 'textarea') return false;
-    if (element.type === 'password') wasSecret.add(element);
-    if (wasSecret.has(element)) return true;
-    const complete = (attribute(element, 'autocomplete') || '').toLowerCase();
-    if (/(?:current|new)-password|one-time-code|cc-(?:number|csc)/.test(complete)) return true;
+  const noticed = changes => {
+    for (const {target, oldValue} of changes) if ((oldValue || '').toLowerCase() === 'password') wasSecret.add(target);
+  };
+  const typeWatch = new MutationObserver(noticed);
+  const watchTypes = root => typeWatch.observe(root, {subtree: true, attributeFilter: ['type'], attributeOldValue: true});
+  watchTypes(document);
+  const attach = Element.prototype.attachShadow;
+  Element.prototype.attachShadow = function (options) {
+    const root = attach.call(this, options);
+    watchTypes(root);
+    return root;
+  };
+  const veiled = element => {
     const security = getComputedStyle(element).webkitTextSecurity;
     return !!security && security !== 'none';
+  };
+  // the same rule as in password_fields.py, which is for pictures
+  const secret = field => {
+    if (tagOf(field) !== 'input' && tagOf(field) !== 'textarea') return veiled(field);
+    const type = (field.type || '').toLowerCase();
+    if (type === 'password') wasSecret.add(field);
+    noticed(typeWatch.takeRecords());
+    const names = `${attribute(field, 'name') || ''} ${attribute(field, 'id') || ''}`;
+    const named = type === 'text' && /pass(word|wd|phrase|code)|(^|[^a-z])pwd([^a-z]|$)/i.test(names);
+    return wasSecret.has(field) || named || veiled(field)
+      || /(^|\s)((current|new)-password|one-time-code)(\s|$)/i.test(attribute(field, 'autocomplete') || '');
   };
   const editorText = element => {
     let text = element.innerText || '';
@@ -480,7 +628,7 @@
         out.v = tag === 'progress' && !element.hasAttribute('value') ? '' : String(element.value);
         out.g = [tag === 'meter' ? String(element.min) : '0', String(element.max)];
       } else if (element.isContentEditable) {
-        out.v = editorText(element);
+        out.v = veiled(element) && editorText(element) ? SECRET : editorText(element);
       } else {
         const now = attribute(element, 'aria-valuetext') || attribute(element, 'aria-valuenow');
         if (now !== null && now !== '') {
@@ -540,6 +688,7 @@
         const text = node.data;
         if (!text) return null;
         if (above.muted) return null;
+        if (above.veiled && /\S/.test(text)) return SECRET;
         return above.invisible ? null : text.replace(/\s+/g, ' ');
       }
       if (node.nodeType !== 1) return null;
@@ -547,7 +696,7 @@
       if (SKIP.has(tag)) return null;
       if (++seen > MOST || depth > DEEP) { cut++; return null; }
       const style = getComputedStyle(node);
-      if (style.display === 'none') return hiddenFile(node, tag);
+      if (style.display === 'none') return tag === 'area' ? region(node) : hiddenFile(node, tag);
       if (node.checkVisibility && style.contentVisibility === 'hidden') return null;
       if (tag === 'details' && !node.open) {
         const summary = node.querySelector(':scope > summary');
@@ -556,14 +705,55 @@
       return build(node, style, depth, above, null);
     };
 
+    // boxes side by side with controls of the same name (cards with a "Delete" each) are told apart as items of a list
+    const tellApart = children => {
+      const kinds = new Map();
+      for (const child of children) {
+        if (typeof child !== 'object' || child.r !== 'generic' || !child.b || child.i || !holds(child.c)) continue;
+        const node = madeOf.get(child);
+        const kind = node && `${tagOf(node)}.${(attribute(node, 'class') || '').split(' ')[0]}`;
+        if (!kind) continue;
+        if (!kinds.has(kind)) kinds.set(kind, []);
+        kinds.get(kind).push(child);
+      }
+      for (const boxes of kinds.values()) {
+        if (boxes.length < 2) continue;
+        const first = new Set(namesIn(boxes[0].c));
+        if (namesIn(boxes[1].c).some(name => first.has(name))) for (const box of boxes) box.r = 'listitem';
+      }
+    };
+    const namesIn = children => children.flatMap(child => typeof child !== 'object' ? []
+      : child.i ? [`${child.r} ${child.n || ''}`] : namesIn(child.c || []));
+
     // whether something in it, or right after it, is hidden and may come to light
     const conceals = node => {
       const parts = [...node.querySelectorAll('*')].slice(0, 60);
       if (node.nextElementSibling) parts.push(node.nextElementSibling);
       for (const part of parts) {
         if (SKIP.has(tagOf(part)) || tagOf(part) === 'svg' || tagOf(part) === 'path') continue;
+        if (/^#./.test(attribute(part, 'href') || '')) continue; // the address of a heading says nothing new
         const style = getComputedStyle(part);
         if ((style.display === 'none' || style.visibility === 'hidden' || style.opacity === '0') && (/\S/.test(part.textContent) || part.querySelector('button,a,input'))) return true;
+      }
+      return false;
+    };
+
+    // a region of a picture is pressed on the picture
+    const region = node => {
+      const picture = pictureOf(node);
+      if (!node.hasAttribute('href') || !picture || !shown(picture)) return null;
+      places.set(node, picture);
+      const out = {r: 'link', n: nameOf(node, 'link'), i: idOf(node), u: node.href};
+      return out;
+    };
+    // whether a drawing is more than a picture: it holds words, links or what is pressed
+    const livesIn = (drawing, above) => {
+      if (above.control || drawing.childElementCount === 0) return false;
+      const parts = drawing.querySelectorAll('*');
+      for (let i = 0; i < parts.length && i < 3000; i++) {
+        const part = parts[i], tag = tagOf(part);
+        if (tag === 'text' && /\S/.test(part.textContent) || tag === 'a' || tag === 'foreignObject' || part.hasAttribute('tabindex')
+            || handled(part) || jquery.has(part) || CONTROLS.has(attribute(part, 'role'))) return true;
       }
       return false;
     };
@@ -600,23 +790,27 @@
       const isControl = CONTROLS.has(role) && !(role === 'option' && tag === 'option');
       const handles = handled(node) || jquery.has(node);
       const editable = editingHost(node);
+      const sketch = tag === 'svg' && !livesIn(node, above);
       const composite = FIELDS.has(role) && (tag === 'input' || tag === 'select' || tag === 'textarea' || editable);
       const page = node === document.body || node === document.documentElement;
       const hoverable = !page && !invisible && !above.hover && (openersNow.has(node) || hovered(node)) && conceals(node);
       const tabs = focusable(node) && node.tabIndex >= 0 && !['main', 'region', 'document', 'application'].includes(role);
       const draggable = node.draggable === true && tag !== 'a' && tag !== 'img';
       const media = (tag === 'video' || tag === 'audio') && node.controls;
-      let wants = !page && !invisible && (isControl || handles || editable || media || tabs || draggable || hoverable
+      let wants = !page && !invisible && (isControl || handles || editable || media || tabs || keyed(node) || draggable || hoverable
         || (hand && !above.hand && !above.control) || (tag === 'canvas' && handles) || tag === 'label' && labelOnly(node));
       if (tag === 'label' && !isControl && node.control && !labelOnly(node)) wants = false; // its control is offered
-      if (above.control && !isControl && !handles && !editable && !tabs) wants = false;
+      if ((above.control || above.label) && !isControl && !handles && !editable && !tabs) wants = false;
+      if (wants && !TICKS.has(role) && !FIELDS.has(role) && unreachable(node, style)) wants = false;
       const below = {
-        hand: hand && (above.hand || wants || page || tag === 'label'), control: above.control || (isControl && !FIELDS.has(role)), muted, inert, invisible,
-        hover: above.hover || hoverable,
+        hand: hand && (above.hand || wants || page || tag === 'label'), control: above.control || (isControl && !FIELDS.has(role)),
+        muted: muted && !wants, inert, invisible,
+        veiled: style.webkitTextSecurity !== undefined && style.webkitTextSecurity !== 'none',
+        label: above.label || (tag === 'label' && !!node.control && !labelOnly(node)), hover: above.hover || hoverable,
       };
-      const out = {r: role === 'none' ? 'generic' : role};
+      const out = {r: role === 'none' ? 'generic' : tag === 'svg' && role === 'img' && !sketch ? 'group' : role};
       let children = [];
-      if (!composite && tag !== 'iframe' && tag !== 'frame' && tag !== 'svg' && tag !== 'video' && tag !== 'audio' && tag !== 'canvas' && tag !== 'object') {
+      if (!composite && tag !== 'iframe' && tag !== 'frame' && !sketch && tag !== 'video' && tag !== 'audio' && tag !== 'canvas' && tag !== 'object') {
         const list = only || childrenOf(node);
         for (let i = 0; i < list.length; i++) {
           const child = list[i];
@@ -627,19 +821,23 @@
       } else if (tag === 'iframe' || tag === 'frame') {
         if (!invisible && sized(node)) { out.frame = frames.length; frames.push(node); } else return null;
       }
+      if (tag === 'text' && node.namespaceURI === SVG) children = [' ', ...children, ' ']; // apart from its neighbours
       if (children.every(child => typeof child === 'string' && !/\S/.test(child))) children = children.length && INLINE.test(style.display) ? [' '] : [];
       const block = !INLINE.test(style.display);
       if (block) out.b = 1;
       out.c = children;
+      if (children.length > 1) tellApart(children);
       madeOf.set(out, node);
 
       if (wants && !isControl && !editable && !media) wants = worthy(node, out, {handles, hand, tabs, draggable, hoverable, jq: jquery.has(node)});
+      // the options of a list are what is chosen; a list that is drawn empty may still open by the keyboard
+      if (role === 'listbox' && tag !== 'select' && holds(children)) wants = false;
       let place = null;
       if (wants) {
         place = placeOf(node, role);
         if (place && muted && !reachable(place)) place = null;
         if (place) {
-          if (inert || behind(place, front)) { hiddenBehind++; out.h = 1; }
+          if (inert || behind(place, front) || covered(place, node)) { hiddenBehind++; out.h = 1; }
           else { out.i = idOf(node); if (place !== node) places.set(node, place); else places.delete(node); }
         }
       }
@@ -650,6 +848,14 @@
       if (named) out.n = named;
       if (offered || FIELDS.has(role) || role === 'progressbar' || role === 'meter' || role === 'separator') describe(node, role, out);
       if (offered && !out.n && !FIELDS.has(role) && !TICKS.has(role)) out.n = pseudoText(node) || pictured(node);
+      if (offered && out.n && !named && !flat(children).trim()) { // a swatch: what its author calls it, and its colour
+        const colour = coloured(node.style && node.style.backgroundColor);
+        if (colour) out.n += ` ${colour}`;
+      }
+      if (offered && !out.n && !isControl && !FIELDS.has(role) || offered && !out.n && role === 'button') {
+        const like = flat(children).trim() ? '' : looksLike(node);
+        if (like) out.hint = like;
+      }
       if (offered && out.n in NAMES) out.n = `${out.n} ${NAMES[out.n]}`;
       if (offered && !out.n && (FIELDS.has(role) || TICKS.has(role))) { const hint = fieldHint(node); if (hint) out.hint = hint; }
       if (offered && hoverable && !isControl && !handles && !hand && !tabs) (out.s = out.s || {}).hover = 1;
@@ -657,13 +863,14 @@
       if ((tag === 'a' || tag === 'area') && node.hasAttribute('href')) out.u = String(typeof node.href === 'string' ? node.href : node.href && node.href.baseVal || '');
       if (!offered && !isControl && children.length && drawn) return null; // its text draws a picture
       if (role === 'heading') out.l = Number(attribute(node, 'aria-level') || (/^h([1-6])$/.exec(tag) || [0, 0])[1]);
-      if (tag === 'svg' && !out.n && !offered) return null;
+      if (sketch && !out.n && !offered) return null;
       if (!offered && !out.n && !out.h && (children.length === 0 || children[0] === ' ' && children.length === 1) && !['textbox', 'iframe', 'dialog', 'alertdialog', 'cell', 'gridcell', 'columnheader', 'rowheader'].includes(role) && out.frame === undefined && out.v === undefined) {
         const text = page ? '' : pseudoText(node);
         if (!text || muted || invisible) return children.length ? ' ' : null;
         out.c = [text];
       }
       if (muted && !offered && !holds(children)) return null;
+      if (invisible && !offered && children.every(child => typeof child === 'string' && !/\S/.test(child))) return null;
       if (!block && !offered && !out.h && PLAIN.has(out.r) && !(out.n && out.r !== 'generic')) return out.c;
       return out;
     };
@@ -672,8 +879,7 @@
     const worthy = (node, out, why) => {
       const inner = holds(out.c);
       if (!inner) {
-        if (why.handles || why.jq) spread(node, out, why);
-        return true;
+        return !((why.handles || why.jq) && spread(node, out, why));
       }
       if (why.draggable) return true;
       if (why.handles && (why.hand || why.tabs)) return true;
@@ -682,6 +888,7 @@
       // a hand or a listener around elements: its own text may be what is pressed
       return (why.hand || why.handles) && ownText(out.c).length > 0 && !big(node);
     };
+    // whether parts of a drawing can be pressed
     const getRoleAttribute = node => !!attribute(node, 'role');
     const big = node => {
       const box = node.getBoundingClientRect();
@@ -689,19 +896,21 @@
     };
     // a listener on a list that asks which of its items was hit: each item is something to press
     const spread = (node, out, why) => {
-      if (why.hand) return;
+      if (why.hand) return false;
       let at = out.c;
       let list = node;
       while (at.length === 1 && typeof at[0] === 'object') { at = at[0].c || []; list = list && list.children[0]; }
       const items = at.filter(item => typeof item === 'object');
-      if (items.length < 2 || !list) return;
+      if (items.length < 3 || !list || ITEMS.has(out.r)) return false;
       const parts = [...childrenOf(list)].filter(part => part.nodeType === 1);
       const kinds = new Set(parts.map(part => tagOf(part) + '.' + (attribute(part, 'class') || '').split(' ')[0]));
-      if (kinds.size > Math.max(2, parts.length / 3)) return;
+      if (kinds.size > Math.max(1, parts.length / 3)) return false;
+      let given = 0;
       for (const part of parts) {
         const made = items.find(item => madeOf.get(item) === part);
-        if (made && !made.i && placeOf(part, 'generic')) { made.i = idOf(part); if (!made.n) made.n = fold(flat(made.c)); }
+        if (made && !made.i && placeOf(part, 'generic')) { made.i = idOf(part); given++; if (!made.n) made.n = fold(flat(made.c)); }
       }
+      return given > 1;
     };
     const reachable = place => {
       const box = place.getBoundingClientRect();
@@ -764,7 +973,7 @@
     const plain = name.replace(/\[\]$/, '').replace(/[\[\].:_-]+/g, ' ').replace(/([a-z])([A-Z])/g, '$1 $2').trim();
     if (plain && plain.length < 40 && /[a-z]{2}/i.test(plain) && !/\d{3}|^[0-9a-f-]{8,}$/i.test(plain)) return plain.toLowerCase();
     const type = tagOf(element) === 'input' ? element.type : '';
-    return ['text', ''].includes(type) ? '' : type;
+    return ['text', '', 'checkbox', 'radio'].includes(type) ? '' : type;
   };
 
   // -- for actions -----------------------------------------------------------------------------------------------------
@@ -779,11 +988,35 @@
   const aim = id => {
     const target = place(id);
     if (!target) return {gone: true};
-    let box = target.getBoundingClientRect();
-    if (box.top < 0 || box.left < 0 || box.bottom > innerHeight || box.right > innerWidth) {
+    if (tagOf(element(id)) === 'area') return inRegion(element(id), target);
+    const box = target.getBoundingClientRect();
+    const away = box.top < 0 || box.left < 0 || box.bottom > innerHeight || box.right > innerWidth;
+    let found = away ? null : pointOf(id, target, box);
+    if (!found || 'covered' in found) { // out of the window, or of a box within it that scrolls
       target.scrollIntoView({block: 'center', inline: 'nearest', behavior: 'instant'});
-      box = target.getBoundingClientRect();
+      found = pointOf(id, target, target.getBoundingClientRect());
     }
+    if (!('covered' in found)) return found;
+    const control = element(id);
+    for (const label of control.labels || []) { // its picture lies over it
+      const point = label !== target && shown(label) ? pointOf(id, label, label.getBoundingClientRect()) : found;
+      if (!('covered' in point)) { places.set(control, label); return point; }
+    }
+    return found;
+  };
+  const pictureOf = region => {
+    const map = region.closest('map');
+    return map && map.name ? document.querySelector(`img[usemap="#${CSS.escape(map.name)}"]`) : null;
+  };
+  // `force`: what is hit there is the region, and not the picture
+  const inRegion = (region, picture) => {
+    picture.scrollIntoView({block: 'nearest', inline: 'nearest', behavior: 'instant'});
+    const box = picture.getBoundingClientRect();
+    const [x, y] = areaPoint(region, box);
+    return deepest(box.left + x, box.top + y) === region ? {x, y, force: true} : {covered: ''};
+  };
+  const pointOf = (id, target, box) => {
+    const inside = element(id);
     const points = [], centre = rect => points.push([(rect.left + rect.right) / 2, (rect.top + rect.bottom) / 2]);
     const boxes = target.getClientRects();
     if (boxes.length === 1) centre(box);
@@ -796,9 +1029,17 @@
       for (const rect of [...range.getClientRects()].slice(0, 2)) centre(rect);
       i++;
     }
+    if (target.getTotalLength && target.getScreenCTM) { // of a drawn line or an empty shape, the line itself
+      try {
+        const all = target.getTotalLength(), screen = target.getScreenCTM();
+        for (let i = 1; i < 12; i++) {
+          const point = target.getPointAtLength(all * i / 12).matrixTransform(screen);
+          points.push([point.x, point.y]);
+        }
+      } catch (error) {}
+    }
     for (const x of [0.1, 0.5, 0.9]) for (const y of [0.1, 0.5, 0.9]) points.push([box.left + box.width * x, box.top + box.height * y]);
-    points.push([box.left + 3, box.top + 3], [box.right - 3, box.bottom - 3]);
-    const inside = element(id);
+    points.push(...edges(box));
     let second = null, cover = null;
     for (const [x, y] of points) {
       if (x < 0 || y < 0 || x >= innerWidth || y >= innerHeight) continue;
@@ -813,9 +1054,19 @@
     if (second) return at(target, box, second[0], second[1]);
     return {covered: cover ? shownAs(cover) : ''};
   };
+  const areaPoint = (area, box) => {
+    const given = area.coords.split(/[\s,]+/).map(Number), kind = (area.shape || 'rect').slice(0, 4);
+    if (kind === 'defa' || !given.length) return [box.width / 2, box.height / 2];
+    if (kind === 'circ') return [given[0], given[1]];
+    const xs = given.filter((_, i) => i % 2 === 0), ys = given.filter((_, i) => i % 2 === 1);
+    const middle = list => kind === 'rect' ? (list[0] + list[1]) / 2 : list.reduce((sum, one) => sum + one, 0) / list.length;
+    return [middle(xs), middle(ys)];
+  };
   const at = (target, box, x, y) => {
     const style = getComputedStyle(target);
-    return {x: x - box.left - (parseFloat(style.borderLeftWidth) || 0), y: y - box.top - (parseFloat(style.borderTopWidth) || 0)};
+    const spot = {x: x - box.left - (parseFloat(style.borderLeftWidth) || 0), y: y - box.top - (parseFloat(style.borderTopWidth) || 0)};
+    // a picture drawn by the style sheet may be another one under the pointer, and has no size until that has come
+    return style.content.includes('url(') ? {...spot, changes: true} : spot;
   };
   const KEYED = ['onKeyDown', 'onKeyUp', 'onKeyPress'];
   // what filling a field has to mind
@@ -837,7 +1088,7 @@
     }
     const inner = field.querySelector && !['input', 'textarea', 'select'].includes(tag) && !field.isContentEditable
       ? field.querySelector('input:not([type=hidden]),textarea,[contenteditable=""],[contenteditable=true]') : null;
-    return {tag, type, keys: !!keys, form, editable: field.isContentEditable === true, inner: inner ? idOf(inner) : 0,
+    return {tag, type, keys: !!keys, pressed: handled(field), form, editable: field.isContentEditable === true, inner: inner ? idOf(inner) : 0,
       multiple: !!field.multiple, value: tag === 'input' || tag === 'textarea' ? (secret(field) ? '' : field.value) : ''};
   };
   // the box that scrolls: the nearest around an element, else the page, else the largest box in view
@@ -861,10 +1112,12 @@
     return best || page;
   };
   // how far it moved, and what of it is left below, in pixels
-  const scroll = (id, sign) => {
+  const scroll = async (id, sign) => {
     const box = scroller(id);
     const before = box.scrollTop;
     box.scrollBy({top: sign * 0.9 * box.clientHeight, behavior: 'instant'});
+    // the page hears of it with its next frame
+    await new Promise(done => { requestAnimationFrame(() => setTimeout(done)); setTimeout(done, 200); });
     return {moved: box.scrollTop - before, left: box.scrollHeight - box.clientHeight - box.scrollTop};
   };
 

@@ -10,14 +10,20 @@ import json
 import re
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
+from lbi.environments.web.install import default_cache
 from lbi.errors import UserError
+from lbi.evaluation.benchmark import Benchmark, load_benchmark
+from lbi.records import digest_of
 from lbi.storage.toml import TomlError, parse_toml
 
 #: what the pages do not need: tasks, verifiers and what tests them
 LEFT_OUT = re.compile(r".*-tasks(?:\.json)?|sanity_check.*|results|Dockerfile|.*\.md|__pycache__|\..*")
 LINK = re.compile(r"\]\(([^)#\s:]+\.md)(?:#[^)\s]*)?\)")
 VERIFY = "verify.py"
+#: what the suite got wrong, by application and task
+FAULTS = {("xero-invoicing", "task_m20"): "scores 1 when nothing is done"}
 APPLICATION = """\
 # Of a checkout of WebArena-Infinity; written anew by every `lbi run`.
 name = {name}
@@ -64,6 +70,29 @@ name = {name}
 application = "application.toml"
 benchmark = "tasks.toml"
 """
+
+
+def load(selection: str = "", checkout: str = "") -> Benchmark:
+    """The tasks of the application ``selection`` of a checkout. Raises UserError."""
+    folder = _written(selection, checkout)
+    benchmark = load_benchmark(str(folder / "tasks.toml"))
+    tasks = [task.model_copy(update={"faulty": FAULTS.get((selection, task.name), "")}) for task in benchmark.task]
+    return benchmark.model_copy(update={"application": str(folder / "application.toml"), "task": tuple(tasks)})
+
+
+def config(selection: str, checkout: str) -> dict[str, Any]:
+    """The application alone; all else is as for any other."""
+    return {"application": str(_written(selection, checkout) / "application.toml")}
+
+
+def _written(name: str, checkout: str) -> Path:
+    """The folder with the files of one application, written anew."""
+    if not name or not checkout:
+        raise UserError("webarena-infinity:APPLICATION needs --checkout FOLDER, where the suite lies that you fetched")
+    if not Path(checkout).is_dir():
+        raise UserError(f"--checkout {checkout} is no folder")
+    folder = default_cache().with_name("benchmarks") / f"webarena-infinity-{name}-{digest_of(checkout)}"
+    return write(name, Path(checkout), folder).parent
 
 
 def members(checkout: Path) -> tuple[str, ...]:

@@ -1,0 +1,90 @@
+"""look: a page as an agent sees it, actions on it one after another, and what each of them changed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from lbi.cli.sites import open_site
+from lbi.environments.web.actions import UnreadableAction, parse_action
+from lbi.errors import UserError
+from lbi.monitoring.terminal import say
+from lbi.observations.diff import changes
+from lbi.records import Observation, Task
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One action, what it did, and how long it took until the page was seen again."""
+
+    action: str
+    error: str
+    changed: str  # as a difference to the page before; "" if nothing was
+    seconds: float
+
+
+def look(where: str, actions: list[str], whole: bool, picture: Path | None, as_json: bool) -> int:
+    """Print pages; 1 if an action could not be carried out, after which no more are tried."""
+    for action in actions:
+        try:
+            parse_action(action)
+        except UnreadableAction as error:
+            raise UserError(f"{action!r}: {error}") from None
+    if picture is not None and not picture.resolve().parent.is_dir():
+        raise UserError(f"no folder {picture.resolve().parent} for the picture")
+    if picture is not None and picture.is_dir():
+        raise UserError(f"{picture} is a folder; --picture takes the name of a PNG file")
+    return asyncio.run(_look(where, actions, whole, picture, as_json))
+
+
+async def _look(where: str, actions: list[str], whole: bool, picture: Path | None, as_json: bool) -> int:
+    environments, start = open_site(where)
+    steps: list[Shown] = []
+    try:
+        web = await environments.open()
+        started = time.monotonic()
+        first = page = await web.reset(Task(instruction="", environment=web.name, start_url=start))
+        if not as_json:
+            say(f"{page.text}\n\n[{time.monotonic() - started:.2f} s]")
+        for action in actions:
+            started = time.monotonic()
+            outcome = await web.step(action)
+            after = outcome.observation
+            changed = changes(page.text, after.text)
+            steps.append(Shown(outcome.action.text, after.error, changed, time.monotonic() - started))
+            if not as_json:
+                _print(steps[-1], after, whole)
+            page = after
+            if after.error or outcome.done:
+                break
+        if picture is not None:
+            await asyncio.to_thread(_write, picture, await web.picture())
+    finally:
+        await environments.close()
+    if as_json:
+        found = {"first": first.text, "steps": [vars(step) for step in steps], "last": page.text}
+        say(json.dumps(found, indent=2, ensure_ascii=False))
+    return 1 if page.error else 0
+
+
+def _print(step: Shown, after: Observation, whole: bool) -> None:
+    say(f"\n> {step.action}")
+    if step.error:
+        say(f"error: {step.error}")
+    if whole:
+        say(after.text)
+    elif step.changed:
+        say(step.changed)
+    elif not step.error:
+        say("nothing changed")
+    say(f"[{step.seconds:.2f} s]")
+
+
+def _write(file: Path, picture: bytes) -> None:
+    try:
+        file.write_bytes(picture)
+    except OSError as error:
+        raise UserError(f"cannot write {file}: {error.strerror}") from None

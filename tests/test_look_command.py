@@ -1,0 +1,122 @@
+"""lbi look and lbi check page: what a person is shown of a page, and one line for what cannot be shown."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from lbi.models.images import size_of
+from running import lbi_here
+
+pytestmark = pytest.mark.browser
+
+PAGE = """<!doctype html><title>Tasks</title><h1>Tasks</h1><ul id=l><li>Mow</li></ul>
+<label>New <input id=n></label><button onclick="l.innerHTML += '<li>' + n.value + '</li>'">Add</button>
+<a href="/more">More</a>"""
+GAP = """<!doctype html><title>More</title><a href="/">Back</a>
+<p id=p>Late</p><script>EventTarget.prototype.addEventListener.call(p, 'click', () => 1)</script>"""
+
+
+class Site(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        page = (PAGE if self.path == "/" else GAP).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, format: str, *args: object) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_look_shows_the_page_and_after_each_action_what_changed(site: str, tmp_path: Path) -> None:
+    picture = tmp_path / "page.png"
+    ran = lbi_here("look", site, 'fill(textbox "New", "Rake")', "click(e2)", "--picture", picture)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    first, filled, added = ran.stdout.split("\n> ")
+    assert first.startswith('URL: /\nTitle: Tasks\nheading "Tasks"\nitem: Mow\ntextbox "New" [e1]\nbutton "Add" [e2]')
+    assert filled.splitlines()[:5] == [
+        'fill(textbox "New", "Rake")',
+        "@5",
+        "  item: Mow",
+        '- textbox "New" [e1]',
+        '+ textbox "New" [e1]: Rake',
+    ]
+    assert added.splitlines()[:4] == ["click(e2)", "@5", "  item: Mow", "+ item: Rake"]
+    assert ran.stdout.count(" s]\n") == 3
+    assert size_of(picture.read_bytes(), "page") == (1280, 900)
+
+
+def test_look_shows_the_whole_page_where_it_is_told_to(site: str) -> None:
+    ran = lbi_here("look", site, "click(e3)", "--whole")
+    assert "\nURL: /more\nTitle: More\n" in ran.stdout.partition("> click(e3)")[2]
+    assert "\n- " not in ran.stdout
+    seen = json.loads(lbi_here("look", site, "click(e3)", "--json").stdout)
+    assert seen["last"].startswith("URL: /more")
+    assert seen["steps"][0]["error"] == ""
+
+
+def test_look_begins_at_the_page_of_the_address(site: str) -> None:
+    assert lbi_here("look", f"{site}/more?x=1").stdout.startswith("URL: /more?x=1\n")
+
+
+def test_look_ends_at_an_action_that_cannot_be_carried_out(site: str) -> None:
+    ran = lbi_here("look", site, "click(e99)", "click(e3)")
+    assert ran.returncode == 1
+    assert "> click(e99)\nerror: there is no element e99 on this page" in ran.stdout
+    assert "> click(e3)" not in ran.stdout
+
+
+def test_an_action_that_does_nothing_says_so(site: str) -> None:
+    assert "nothing changed\n" in lbi_here("look", site, 'press("Shift")').stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("look", "localhost:3000"), "http://localhost:3000"),
+        (("look", "ftp://x/"), "is no address of a site"),
+        (("look", "http://"), "is no address of a site"),
+        (("look", "http://x:99999/"), "is no address of a site"),
+        (("look", "no-such-application"), "no application 'no-such-application'"),
+        (("look", "http://127.0.0.1:1", "klick(e1)"), "no action found"),
+        (("look", "http://127.0.0.1:1", "fill(e1)"), "fill needs a value"),
+        (("look", "http://127.0.0.1:1", "--picture", "/no/folder/x.png"), "no folder /no/folder"),
+        (("look", "http://127.0.0.1:1", "--picture", "/"), "is a folder"),
+        (("look", "http://127.0.0.1:9/"), "could not be opened"),
+        (("check", "page"), "which page?"),
+        (("check", "page", "localhost:3000"), "http://localhost:3000"),
+        (("check", "page", "http://127.0.0.1:9/"), "could not be opened"),
+    ],
+)
+def test_what_cannot_be_looked_at_is_told_in_one_line(arguments: tuple[str, ...], said: str) -> None:
+    ran = lbi_here(*arguments)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    (line,) = ran.stderr.splitlines()
+    assert line.startswith("lbi: ")
+    assert said in line
+
+
+def test_check_page_prints_the_share_and_what_is_missing(site: str) -> None:
+    whole = lbi_here("check", "page", site)
+    assert whole.returncode == 0
+    assert "3 of 3 that can be acted on have a reference (100.00%)" in whole.stdout
+    both = lbi_here("check", "page", site, "--all", "5")
+    assert both.returncode == 0, both.stdout
+    assert "2 pages, the slowest measured in" in both.stdout
+    found = json.loads(lbi_here("check", "page", site, "--json").stdout)
+    assert [(page["path"], page["share"], page["missing"]) for page in found["pages"]] == [("/", 1.0, [])]
