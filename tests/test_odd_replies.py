@@ -85,7 +85,7 @@ def test_a_named_argument_is_its_value(text: str, call: Call) -> None:
         "fill(e3, colour=Ann)",
         'fill(e3, "Ann", text="Bob")',
         'fill(text="Ann")',
-        'click(e3, button="right")',
+        'hover(e3, button="right")',
         'finish(speech="42")',
         'back(steps="2")',
     ],

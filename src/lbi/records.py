@@ -141,22 +141,7 @@ class Observation(Record):
 
 #: kinds of actions that refer to an element of a page by a reference such as e12, which holds for one load of the page
 POINTING = frozenset(
-    [
-        "click",
-        "fill",
-        "type",
-        "select",
-        "press",
-        "hover",
-        "drag",
-        "upload",
-        "goto",
-        "back",
-        "scroll",
-        "find",
-        "wait",
-        "finish",
-    ]
+    "click fill type select press hover drag upload goto back forward tab scroll find wait finish".split()  # noqa: SIM905
 )
 
 
@@ -178,9 +163,9 @@ class Action(Record):
         """
         if self.kind and self.kind not in POINTING:
             return self.text
-        if self.kind in ("goto", "finish", "find") or (self.kind in ("press", "scroll") and not self.role):
+        if self.kind in ("goto", "finish", "find", "tab") or (self.kind in ("press", "scroll") and not self.role):
             return f"{self.kind}({json.dumps(self.value, ensure_ascii=False)})"
-        if self.kind in ("back", "wait") or not self.kind:
+        if self.kind in ("back", "forward", "wait") or not self.kind:
             return f"{self.kind}()" if self.kind else self.text
         target = f"{self.role} {json.dumps(self.name, ensure_ascii=False)}" + (f" #{self.nth}" if self.nth else "")
         arguments = [_in_quotes(target)]

@@ -1,4 +1,4 @@
-"""Renders an accessibility tree as the text that models read, a third of its size (format: docs/formats.md).
+"""Renders an accessibility tree as the text that models read, a third of its size (format: docs/web.md).
 
 Only elements that can be acted on have references. These are numbered in reading order, so that the same page reads the
 same on every visit. Wrappers without a name are left out, a row of a table is one line, and long lists lose their

@@ -16,6 +16,7 @@ from lbi.benchmarks.swebench.patches import PatchError, apply, headers, is_appli
 from lbi.errors import EnvironmentFailure
 from lbi.sandbox.backends import open_sandbox
 from lbi.sandbox.beneath import LINK, Beneath
+from lbi.sandbox.supervisor.bounds import TooLarge
 
 OPTIONS = "--unified --batch --forward --fuzz=5 --no-backup-if-mismatch --reject-file=- -p1"
 
@@ -40,7 +41,10 @@ async def as_git_takes_it(patch: str, tree: Path, refused: PatchError, *, backen
             done = await sandbox.run(f"patch {OPTIONS} -i {file}")
             if done.exit_code == 127:
                 raise EnvironmentFailure("patches that git refuses need GNU patch; install it (apt-get install patch)")
-            change = await sandbox.diff()
+            try:
+                change = await sandbox.diff()
+            except TooLarge:  # of what it made, which git refused for that
+                raise refused from None
         if done.exit_code == 0 or await asyncio.to_thread(_is_there, patch, change, folder):
             return change
     raise refused

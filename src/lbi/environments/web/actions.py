@@ -12,7 +12,7 @@ from lbi.environments._arguments import Argument, bound, read_arguments, unescap
 
 KINDS = (
     *("click", "fill", "type", "select", "press", "hover", "drag", "upload"),
-    *("goto", "back", "scroll", "find", "wait", "finish"),
+    *("goto", "back", "forward", "tab", "scroll", "find", "wait", "finish"),
 )
 #: other ways to click: with another button, twice, or with a key held
 HOW = ("double", "right", "Shift", "Control", "Alt", "Meta")
@@ -29,7 +29,8 @@ hover(e12)                point at an element without a click, as menus marked (
 drag(e12, e34)            drag one element onto another; drag(e12, "10,10 90,40") draws within one, point by point
 upload(e12, "name.csv")   give a file to an element that asks for one; its text may follow: upload(e12, "a.csv", "x,y")
 goto("/path?query")       open an address of this site
-back()                    go one page back
+back()                    go one page back, or close a tab that began here; forward() undoes it
+tab("2")                  bring another open tab to the front, by its number in the note
 scroll("down")            scroll by one screen, "up" or "down", where more is loaded then; scroll(e12, "down") in a box
 find("text")              show the lines of this page with a text, where the middle of a long page is left out
 wait()                    wait until the page changes by itself
@@ -48,6 +49,8 @@ NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "upload": {"element": _ELEMENT, "name": ("file", "path", "filename"), "text": ("content",)},
     "goto": {"url": ("address", "path", "href")},
     "back": {},
+    "forward": {},
+    "tab": {"number": ("index", "tab", "id")},
     "scroll": {"element": _ELEMENT, "direction": ("dir",)},
     "find": {"text": ("value", "query")},
     "wait": {},
@@ -55,7 +58,7 @@ NAMES: dict[str, dict[str, tuple[str, ...]]] = {
 }
 _POINT = re.compile(r"(\d{1,5})\s*,\s*(\d{1,5})")
 #: words of plain prose as well, which a bracket may follow after a blank
-_PROSE = ("type", "select", "press", "drag", "find", "wait")
+_PROSE = ("type", "select", "press", "drag", "find", "wait", "tab", "forward")
 _CALL = re.compile(rf"(?<![\w.])(?:({'|'.join(k for k in KINDS if k not in _PROSE)})\s*|({'|'.join(_PROSE)}))\(")
 _REF = re.compile(r"\[?((?:f\d+)?e\d+)\]?\Z")
 _GROUNDED = re.compile(r'(\w+)(?:\s+("(?:[^"\\]|\\.)*"))?(?:\s*#(\d+))?\Z', re.S)
@@ -92,7 +95,7 @@ def parse_action(text: str) -> Call:
     """
     call = _CALL.search(text)
     if call is None:
-        bare = re.fullmatch(r"(?:.*[:\s])?(back|finish|wait)[.`\s]*", text.strip(), re.S)
+        bare = re.fullmatch(r"(?:.*[:\s])?(back|forward|finish|wait)[.`\s]*", text.strip(), re.S)
         if bare:
             return Call(bare[1])
         raise UnreadableAction(f"no action found; write one of: {', '.join(KINDS)}, as in click(e12)")
@@ -119,7 +122,7 @@ def _build(kind: str, arguments: list[Argument]) -> Call:
     except ValueError as error:
         raise UnreadableAction(str(error)) from None
     texts = [argument.text for argument in arguments]
-    if kind in ("goto", "finish", "back", "find", "wait"):
+    if kind in ("goto", "finish", "back", "forward", "tab", "find", "wait"):
         return _without_element(kind, ", ".join(texts))
     if kind == "scroll":
         return _scroll(texts)
@@ -159,7 +162,9 @@ def _without_element(kind: str, value: str) -> Call:
         raise UnreadableAction('goto needs an address: goto("/path")')
     if kind == "find" and not value.strip():
         raise UnreadableAction('find needs a text: find("invoice 12")')
-    return Call(kind, value="" if kind in ("back", "wait") else value)
+    if kind == "tab" and not value.strip().isdecimal():
+        raise UnreadableAction('tab needs the number of an open tab: tab("2")')
+    return Call(kind, value="" if kind in ("back", "forward", "wait") else value.strip() if kind == "tab" else value)
 
 
 def _scroll(texts: list[str]) -> Call:

@@ -51,6 +51,10 @@ async def view_page(session: Session, origin: str, max_chars: int, wanted: str =
     if seen.cut:
         session.notes.append(f"the page is too large: {seen.cut} elements were not looked at")
     path, title = mask(_path(tab.url, origin)), mask(tab.title)
+    if len(session.tabs) > 1:
+        listed = sorted(session.tabs, key=lambda one: one.number)
+        names = (f'{one.number} "{one.title[:60]}"' + (" (shown)" if one is tab else "") for one in listed)
+        session.notes.append(f"open tabs: {', '.join(names)}")
     notes = [f"note: {' '.join(mask(note).split())}" for note in session.drain_notes()]
     lines = "\n".join([f"URL: {path}", f"Title: {' '.join(title.split())}", *notes, text])
     return PageView(lines, path, title, refs, seen)

@@ -108,6 +108,12 @@ async def _perform(session: Session, call: Call, element: Element | None, onto: 
         await open_address(session, call.value)
     elif call.kind == "back":
         await _back(session)
+    elif call.kind == "forward":
+        if not await page.evaluate("navigation.canGoForward"):
+            raise ActionRefused("there is no page to go forward to")
+        await page.go_forward(wait_until="commit")
+    elif call.kind == "tab":
+        _bring_forward(session, int(call.value))
     elif call.kind == "wait":
         if not await session.evaluate(WAIT):
             return f"nothing changed in {WAIT_SECONDS:.0f} s"
@@ -156,6 +162,12 @@ async def _reload(session: Session) -> None:
         await tab.page.reload(wait_until="commit")
     finally:
         session.opening_anew.discard(tab.id)
+
+
+def _bring_forward(session: Session, number: int) -> None:
+    if not session.bring_forward(number):
+        numbers = ", ".join(str(tab.number) for tab in sorted(session.tabs, key=lambda tab: tab.number))
+        raise ActionRefused(f"there is no tab {number}; open are: {numbers}")
 
 
 async def _back(session: Session) -> None:

@@ -63,6 +63,7 @@ class Tab:
     loading: set[str] = field(default_factory=set)  # ids of frames
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     settling: bool = False  # a call of settle waits for it
+    number: int = 1  # among the tabs of the episode, in the order in which they were opened
 
 
 @dataclass
@@ -128,6 +129,15 @@ class Session:
     @property
     def page(self) -> Page:
         return self.tab.page
+
+    def bring_forward(self, number: int) -> bool:
+        """Show a tab; False if there is none of this number."""
+        for tab in self.tabs:
+            if tab.number == number:
+                self.tabs.remove(tab)
+                self.tabs.append(tab)
+                return True
+        return False
 
     async def settle(self) -> None:
         """Wait until the page in front has arrived and is quiet; follows new tabs."""
@@ -222,7 +232,7 @@ class Session:
                 with contextlib.suppress(PlaywrightError):
                     await page.close()
         await self.context.set_offline(False)
-        self._tabs_known = 1
+        self._tabs_known = self.tab.number = 1
 
     async def clear(self) -> None:
         """Forget the last episode, once its pages are left; but keep the site's static files in the cache."""
@@ -370,6 +380,7 @@ class Session:
         await cdp.send("Page.enable")
         if page.is_closed() or tab.id in self._kept_shut:  # meanwhile
             return False
+        tab.number = max((other.number for other in self.tabs), default=0) + 1
         self.tabs.append(tab)
         self._event.set()
         return True

@@ -204,10 +204,11 @@ def _content(folder: int, path: str, size: int) -> bytes:
         if error.errno in _ANOTHER:
             return b""
         raise
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):  # another by now, a folder perhaps
+        os.close(handle)
+        return b""
     with os.fdopen(handle, "rb", buffering=0) as file:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            return b""
         if status.st_size > size:
             raise TooLarge(f"{path} grows while it is read")
         content: bytes = file.read(status.st_size)
