@@ -136,3 +136,69 @@ def test_a_file_that_is_no_text_is_named(tmp_path):
     (tmp_path / "tasks.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match=r"tasks\.toml"):
         load_benchmark(str(tmp_path / "tasks.toml"))
+
+
+# tasks in a JSON file
+
+
+ROWS = [
+    {"id": "one", "goal": "Add tea.", "how": "easy", "answers": ["tea", "a pot"], "page": "/teas"},
+    {"id": "two", "goal": "Add {coffee}.", "how": "odd", "answers": ["coffee"]},
+]
+FROM_JSON = """
+name = "cafe"
+application = "cafe.toml"
+
+[from_json]
+file = "tasks.json"
+rows = "data.tasks"
+instruction = "{goal}"
+category = "{how}"
+level = "{how}"
+levels = { easy = 1 }
+start_url = "{page}"
+gold = "gold.json"
+
+[from_json.check]
+answer = "{answers}"
+command = ["{python}", "{folder}/verify.py", "{id}.json", "{url}"]
+
+[[task]]
+name = "three"
+instruction = "Add milk."
+check = { answer = ["milk"] }
+"""
+
+
+def write_json(folder, toml=FROM_JSON, rows=ROWS):
+    (folder / "tasks.json").write_text(json.dumps({"data": {"tasks": rows}}))
+    (folder / "gold.json").write_text(json.dumps({"one": ['finish("tea, a pot")']}))
+    (folder / "cafe-tasks.toml").write_text(toml)
+    return load_benchmark(str(folder / "cafe-tasks.toml"))
+
+
+def test_tasks_are_read_from_a_json_file_by_a_template(tmp_path):
+    three, one, two = write_json(tmp_path).tasks("cafe")
+    assert (three.name, one.name, two.name) == ("three", "one", "two")
+    assert (one.instruction, two.instruction) == ("Add tea.", "Add {coffee}.")
+    assert (one.level, two.level, one.category, one.start_url, two.start_url) == (1, 0, "easy", "/teas", "")
+    assert one.check.answer == ("tea", "a pot")
+    assert one.check.command == ("{python}", "{folder}/verify.py", "one.json", "{url}")
+    assert (one.gold, two.gold) == (('finish("tea, a pot")',), ())
+
+
+@pytest.mark.parametrize(
+    ("change", "rows", "said"),
+    [
+        (("tasks.json", "nowhere.json"), ROWS, "cannot read .*nowhere.json"),
+        (("data.tasks", "data.rows"), ROWS, "no list of tasks at data.rows"),
+        (("{goal}", "{gaol}"), ROWS, "task 1 of tasks.json has no field 'gaol'"),
+        (("rows =", "row ="), ROWS, "unknown key 'row'|did you mean"),
+        (("", ""), ["x"], "task 1 of tasks.json is no object"),
+        (("", ""), [], "no list of tasks"),
+        (("", ""), [ROWS[0], ROWS[0]], "the name 'one' is used twice"),
+    ],
+)
+def test_what_is_wrong_with_tasks_in_a_json_file_is_said(tmp_path, change, rows, said):
+    with pytest.raises(UserError, match=said):
+        write_json(tmp_path, FROM_JSON.replace(*change) if change[0] else FROM_JSON, rows)

@@ -211,9 +211,12 @@ async def test_checks_are_answers_and_commands(shell: ShellEnvironment) -> None:
     assert "absent file" in reason
     assert (await shell.score(task(answer=("7",)), "there are 7"))[0] == 1.0
     assert (await shell.score(task(answer=("7",), answer_not=("8",)), "7 or 8"))[0] == 0.0
-    for check in (task(), task(sql="SELECT 1"), TASK):
+    # it may say that it cannot tell; but a program that the agent wrote and that crashes is the agent's failure
+    for check in (task(), task(sql="SELECT 1"), TASK, task(command=("sh", "-c", "exit 77"))):
         with pytest.raises(ScoreError):
             await shell.score(check, "")
+    assert (await shell.score(task(command=("sh", "-c", "kill -9 $$")), ""))[0] == 0.0
+    assert (await shell.score(task(command=("./absent",)), ""))[0] == 0.0
 
 
 @needs_bubblewrap

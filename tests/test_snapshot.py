@@ -195,6 +195,8 @@ def fields(draw: st.DrawFn) -> Node:
         node.options = [(name, at == chosen, "") for at, name in enumerate(names)]
     elif value := draw(VALUE):
         node.value = value
+    if node.role in ("spinbutton", "slider"):
+        node.range = draw(st.sampled_from(["", "from 0", "up to 5", "0 to 100", "-1.5 to 1.5"]))
     return node
 
 

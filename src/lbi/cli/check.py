@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
@@ -20,17 +21,25 @@ from lbi.cli.trials import Row, check_benchmark
 from lbi.config import Config, load_config
 from lbi.documents.corpus import read_corpus
 from lbi.environments import described, open_environments, own_documents
-from lbi.environments.web.application import shipped_applications
+from lbi.environments.web.application import Application, load_application, shipped_applications
 from lbi.errors import LbiError, UserError
 from lbi.evaluation.benchmark import is_plug_in, load_benchmark, load_benchmarks, shipped_benchmarks
 from lbi.monitoring.terminal import say
 from lbi.records import Task
 from lbi.report.words import sections
 
+if TYPE_CHECKING:
+    from lbi.environments.web.proof import Proof
+
+PUT_BACK = (
+    'What the server keeps in memory is put back by state.reset = "restart" or reset_request; what changes by itself '
+    "is left out by state.ignore_tables, ignore_columns or digest_ignore"
+)
+
 
 def check(what: str, name: str, checkout: str, task: str, pages: int, workers: int, as_json: bool, quiet: bool) -> int:
     """Print what was found; 1 if anything failed."""
-    if checkout and what != "benchmark":
+    if checkout and what not in ("benchmark", "application"):
         raise UserError(f"only a benchmark takes a checkout, so leave {checkout} away")
     if what == "page":
         return check_page(_named(what, name), pages, as_json)
@@ -60,7 +69,8 @@ async def _checked(what: str, name: str, checkout: str, task: str, workers: int,
     if what == "browser":
         return [await _row("browser", check_browser())]
     if what == "application":
-        return [await _row(f"application {_named(what, name)}", check_application(name))]
+        application = _of_benchmark(name, checkout) if is_plug_in(name) else name
+        return [await _row(f"application {_named(what, name)}", check_application(application))]
     if what == "config":
         return [await _row(f"config {_named(what, name)}", _config(name))]
     if what == "benchmark":
@@ -72,6 +82,13 @@ async def _checked(what: str, name: str, checkout: str, task: str, workers: int,
     for each in shipped_benchmarks():
         rows += await _benchmark(each, "", task, workers, quiet)
     return rows
+
+
+def _of_benchmark(name: str, checkout: str) -> str:
+    """The application that a benchmark's tasks are on. Raises UserError."""
+    if application := load_benchmark(name, checkout).application:
+        return application
+    raise UserError(f"the benchmark {name} is on no application of its own")
 
 
 async def _benchmark(name: str, checkout: str, task: str, workers: int, quiet: bool) -> list[Row]:
@@ -114,28 +131,59 @@ async def check_browser() -> str:
 
 
 async def check_application(name: str) -> str:
-    """Install, start, look at the start page, reset, read the documents."""
+    """Install, start, look at the start page, change everything and put it back, read the documents."""
+    from lbi.environments.web.environment import WebEnvironment
+    from lbi.environments.web.proof import prove
+
     config = Config(application=name)
     environments = open_environments(config, lambda png: "")
     try:
         environment = await environments.open()
-        task = Task(instruction="", environment=environments.name)
-        first = await environment.reset(task)
+        if not isinstance(environment, WebEnvironment):
+            raise UserError(f"{name} is no application of the kind web")
+        application = load_application(name)
+        proof = await prove(environment, application.start_url)
+        if proof.kept:
+            raise UserError(f"a reset does not put back: {'; '.join(proof.kept)}. {PUT_BACK}")
         started = time.monotonic()
-        second = await environment.reset(task)
+        await environment.reset(Task(instruction="", environment=environment.name))
         seconds = time.monotonic() - started
-        if first.digest != second.digest:
-            raise UserError("two resets give two different states; name what changes under state.ignore_columns")
         corpus = read_corpus(await own_documents(config, environments))
         skipped = f", {len(corpus.skipped)} skipped" if corpus.skipped else ""
         read = sections(len(corpus.documents), len({document.source for document in corpus.documents}))
-        found = f"{elements(second.text)} elements on {second.url}, reset in {seconds:.2f} s, {read}{skipped}"
-        blocked = ", ".join(sorted(getattr(environments, "blocked", ())))
-        return found + (
-            f"; its pages ask other sites in vain: {blocked} (policy.allow_urls allows them)" if blocked else ""
+        return ". ".join(
+            [
+                f"{elements(proof.first.text)} elements on {proof.first.url}, "
+                f"reset in {seconds:.2f} s, {read}{skipped}",
+                f"Changed and put back twice: {', '.join(proof.changed)}",
+                *_notes(application, proof, environment.exposed()),
+                *_blocked(environments),
+            ]
         )
     finally:
         await environments.close()
+
+
+def _blocked(environments: object) -> Iterator[str]:
+    if blocked := ", ".join(sorted(getattr(environments, "blocked", ()))):
+        yield f"Note: its pages ask other sites in vain: {blocked} (policy.allow_urls allows them)"
+
+
+def _notes(application: Application, proof: Proof, exposed: Sequence[str]) -> Iterator[str]:
+    if not application.restores:
+        yield "Note: nothing puts the site's server back; set state.reset_request, reset_command or database_url"
+    if not application.state.has_digest:
+        yield (
+            "Note: no state digest, so fewer than half of the examples survive the filters, which cannot see what an "
+            "action did; add one of state.database, database_url, digest_url, digest_files, digest_command"
+        )
+    elif not any(part.startswith("server's") for part in proof.changed):
+        yield "Note: nothing that was tried on its pages changed the server's state, so that part is not proven"
+    if exposed:
+        yield (
+            f"Note: the server listens on {', '.join(exposed)}, so other machines reach it; let it bind to {{host}}, "
+            "or start a Python server as {python} {loopback} PROGRAM"
+        )
 
 
 def elements(text: str) -> int:

@@ -66,7 +66,7 @@ tasks = 20              # held-out tasks; 0 = all
 
 # How lbi can start the application itself, so that every attempt begins with the same state: put the lines below into
 # a file application.toml without their comment signs, write application = "application.toml" at the top of this file
-# instead of the url, and try it with `lbi check application application.toml`. All keys are in docs/formats.md.
+# instead of the url, and try it with `lbi check application application.toml`. All keys are in docs/applications.md.
 #
 # name = "{name}"
 # requirements = ["my-application==1.0"]     # from PyPI, into a virtual environment of the application's own

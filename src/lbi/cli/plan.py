@@ -107,7 +107,7 @@ async def _documents(config: Config) -> Corpus:
     environments = open_environments(config, lambda png: "")
     try:
         if config.benchmark:
-            await look_up_names(load_benchmarks(config.benchmark), environments)
+            await look_up_names(load_benchmarks(config.benchmark, config.checkout), environments)
         return read_corpus((*await own_documents(config, environments), *config.documents))
     finally:
         await environments.close()

@@ -1,10 +1,16 @@
-"""Whether an answer meets a task's check: what it must contain, and what it must not."""
+"""Whether an answer meets a task's check, what it must contain and must not; and what the end of its command means."""
 
 from __future__ import annotations
 
 import re
 
+from lbi.errors import ScoreError
 from lbi.records import Check
+
+CANNOT_TELL = 77  # exit code of a check's command that could not find out; other test tools call it "skipped"
+#: exit codes of a shell: the command cannot be run, or is not there
+NOT_RUN = (126, 127)
+_CRASH = re.compile(r"^Traceback \(most recent call last\):$", re.MULTILINE)
 
 
 def wrong_answer(check: Check, answer: str) -> str:
@@ -31,3 +37,22 @@ def contains(text: str, wanted: str) -> bool:
 def _fold(text: str) -> str:
     text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
     return " ".join(text.casefold().split())
+
+
+def failed_command(status: int, output: str) -> str:
+    """Why a check's command fails the task; "" if it ended with 0. Raises ScoreError where it says it cannot tell."""
+    if status == CANNOT_TELL:
+        raise ScoreError(f"the check's command cannot tell (exit code {status}): {output[-300:]}")
+    return f"the command exited with {status}: {output[-300:]}" if status else ""
+
+
+def raise_for_crash(status: int, output: str) -> None:
+    """Raise ScoreError where a command was not run, ended by a signal, or by a Python error but a failed assertion.
+
+    For programs that no agent has written to: that they crash says nothing of the agent.
+    """
+    if status in NOT_RUN or status < 0 or status > 128:
+        raise ScoreError(f"the check's command did not run to its end (exit code {status}): {output[-300:]}")
+    last = output.strip().rpartition("\n")[2]
+    if _CRASH.search(output) and not last.startswith(("AssertionError", "SystemExit")):
+        raise ScoreError(f"the check's command crashed: {last[:300]}")

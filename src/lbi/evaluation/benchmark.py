@@ -18,6 +18,7 @@ from lbi.benchmarks.swebench.recipes import draft, parse_recipes
 from lbi.config import explain, several
 from lbi.errors import UserError
 from lbi.evaluation.task_mistakes import task_mistakes
+from lbi.evaluation.tasks_from_json import tasks_from_json
 from lbi.records import Check, Task
 from lbi.storage.toml import TomlError, parse_toml
 
@@ -93,6 +94,9 @@ def load_benchmark(name_or_path: str, checkout: str = "") -> Benchmark:
         if "instance" in raw:
             recipes = parse_recipes(text, f"benchmark {name_or_path}")
             return _from_instances([draft(recipe) for recipe in recipes.instance], name_or_path, recipes.name)
+        if "from_json" in raw:
+            raw = {**raw, "task": [*raw.get("task", []), *tasks_from_json(raw["from_json"], name_or_path)]}
+            del raw["from_json"]
         benchmark = Benchmark.model_validate(raw)
     except TomlError as error:
         raise UserError(f"benchmark {name_or_path}: {error}") from None

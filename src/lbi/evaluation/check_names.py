@@ -11,7 +11,7 @@ from lbi.protocols import Environments, ReadsChecks
 async def look_up_checks(context: RunContext) -> None:
     """Before anything of a run is paid for. Raises UserError."""
     if context.config.benchmark:
-        await look_up_names(load_benchmarks(context.config.benchmark), context.environments)
+        await look_up_names(load_benchmarks(context.config.benchmark, context.config.checkout), context.environments)
 
 
 async def look_up_names(benchmark: Benchmark, environments: Environments) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lbi.documents.corpus import DocumentSource
-from lbi.environments._answers import wrong_answer
+from lbi.environments._answers import failed_command, wrong_answer
 from lbi.environments.shell.actions import ACTIONS, Command, UnreadableCommand, parse_command
 from lbi.environments.shell.edits import EditRefused, create, insert, replace, view
 from lbi.errors import EnvironmentFailure, ScoreError
@@ -230,9 +230,8 @@ class ShellEnvironment:
             done = await self.sandbox.run(line)
         if done.ended != "exited":  # it ran what the agent made, which must not make its own score go away
             return 0.0, f"the check's command did not end by itself: {STOPPED[done.ended]}"
-        if done.exit_code:
-            return 0.0, f"the command exited with {done.exit_code}: {done.output[-300:]}"
-        return 1.0, "every condition holds"
+        failed = failed_command(0 if done.exit_code is None else done.exit_code, done.output)
+        return (0.0, failed) if failed else (1.0, "every condition holds")
 
 
 def _short(folder: str) -> str:

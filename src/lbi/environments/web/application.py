@@ -1,4 +1,4 @@
-"""An application as data, read from a TOML file by name or path (format: docs/formats.md)."""
+"""An application as data, read from a TOML file by name or path (format: docs/applications.md)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -20,6 +20,7 @@ from lbi.storage.secrets import from_environ, learn, learn_address
 from lbi.storage.toml import TomlError, parse_toml
 
 _SECRET = re.compile(r"\$\{(\w+)\}")
+_REQUEST = re.compile(r"[A-Z]+ /\S*")
 
 
 class Table(BaseModel):
@@ -31,25 +32,59 @@ class Table(BaseModel):
 class Prepare(Table):
     """How the pristine state is made. This happens once."""
 
-    script: str = ""  # Python, run by the application's interpreter in the empty state folder
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    copy_: tuple[str, ...] = Field(default=(), alias="copy")
+    """Files and folders, from where the application's file lies; each comes into the state folder by its last name."""
+    command: tuple[str, ...] = ()  # run in the state folder when all files are there
+    script: str = ""  # Python, run by the application's interpreter in the state folder
 
 
 class State(Table):
     """What is restored between episodes, and what counts as state."""
 
     files: str = ""  # folder beside the application's file; all in it is copied before the prepare script runs
+    reset: Literal["files", "restart"] = "files"  # "restart": the server starts anew at every reset
+    reset_request: str = ""  # "POST /api/reset": sent to the site at every reset
+    reset_command: tuple[str, ...] = ()  # run at every reset
+    digest_url: str = ""  # address on the site that shows its state as JSON or text
+    digest_files: tuple[str, ...] = ()  # files of the state folder that count, such as "data/*.json"
+    digest_command: tuple[str, ...] = ()  # what it prints is the state
+    digest_ignore: tuple[
+        str, ...
+    ] = ()  # paths in JSON that do not count: "user.last_seen", "items[*].id", "**.updated"
     database: str = ""  # SQLite file within the state folder
+    database_url: str = ""  # postgresql://... or mysql://...: a database of a server, put back from a snapshot
     ignore_tables: tuple[str, ...] = ()
     ignore_columns: tuple[str, ...] = ()  # "table.column" or "*.column"
     after_restore: tuple[str, ...] = ()  # SQL after each reset; {n} = number of the reset
     restart_on: tuple[str, ...] = ()  # a change of these files restarts the server at reset
 
     @model_validator(mode="after")
-    def _columns_are_dotted(self) -> Self:
+    def _can_be_read(self) -> Self:
         for column in self.ignore_columns:
             if "." not in column:
                 raise ValueError(f'ignore_columns: write "table.column" or "*.column", not {column!r}')
+        if self.reset_request and not _REQUEST.fullmatch(self.reset_request):
+            raise ValueError(f'reset_request: write a method and a path, "POST /api/reset", not {self.reset_request!r}')
+        if self.digest_url and not self.digest_url.startswith("/"):
+            raise ValueError(f"digest_url: write a path on the site, such as /api/state, not {self.digest_url!r}")
+        if self.database and self.database_url:
+            raise ValueError("give either database (an SQLite file) or database_url (a server's), not both")
+        if self.database_url and not self.database_url.startswith(("postgresql://", "mysql://", "${")):
+            raise ValueError(f"database_url: it begins with postgresql:// or mysql://, not as {self.database_url!r}")
         return self
+
+    @property
+    def resets_memory(self) -> bool:
+        """Whether a reset takes away what the server itself remembers, such as who is logged in."""
+        return self.reset == "restart" or bool(self.reset_request or self.reset_command)
+
+    @property
+    def has_digest(self) -> bool:
+        """Whether anything tells one state from another."""
+        sources = (self.database, self.database_url, self.digest_url, self.digest_files, self.digest_command)
+        return any(sources)
 
 
 class FormLogin(Table):
@@ -124,6 +159,11 @@ class Application(Table):
     def _runs_or_is_run(self) -> Self:
         if bool(self.start) == bool(self.base_url):
             raise ValueError("give either start (a command) or base_url (of a site that runs already)")
+        state, needs = self.state, "base_url: the site is run by somebody else, so there is no"
+        if self.base_url and (state.files or state.database or state.digest_files or state.reset == "restart"):
+            raise ValueError(f'{needs} state.files, state.database, state.digest_files, or state.reset = "restart"')
+        if self.base_url and self.prepare != Prepare():
+            raise ValueError(f"{needs} prepare")
         return self
 
     @model_validator(mode="after")
@@ -143,6 +183,11 @@ class Application(Table):
     @property
     def managed(self) -> bool:
         return bool(self.start)
+
+    @property
+    def restores(self) -> bool:
+        """Whether every episode begins with the same state: we run it, or its file says how it is put back."""
+        return self.managed or self.state.resets_memory or bool(self.state.database_url)
 
     @property
     def fingerprint(self) -> str:
@@ -261,4 +306,4 @@ def _keys_at(location: tuple[int | str, ...]) -> list[str]:
             annotation = model.model_fields[part].annotation
             inner = [annotation, *getattr(annotation, "__args__", ())]
             model = next(kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel))
-    return [key for key in model.model_fields if key != "folder"]
+    return [field.alias or key for key, field in model.model_fields.items() if key != "folder"]

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from lbi.environments.web import loopback
 from lbi.environments.web.application import Application
 from lbi.environments.web.database import UNREADABLE, Database
-from lbi.environments.web.install import Installed, application_environ, install
+from lbi.environments.web.digests import digest_of_files, hash_of
+from lbi.environments.web.install import Installed, application_environ, filled_in, install
+from lbi.environments.web.outside import Outside
 from lbi.environments.web.server import Server
-from lbi.environments.web.state_files import Stamps, copy_state, remove_empty, same_content, stamps_of
+from lbi.environments.web.state_files import (
+    Stamps,
+    copy_state,
+    database_files,
+    in_folders,
+    put_back,
+    remove_empty,
+    same_content,
+    stamps_of,
+)
 from lbi.errors import EnvironmentFailure, ScoreError
-from lbi.sandbox.host import run_on_host
 from lbi.storage.tempdirs import OwnFolder
 
-COMMAND_SECONDS = 60.0
 _COULD_NOT_RUN = (126, 127)  # exit codes of a shell that found no such program, or may not run it
 
 
@@ -32,8 +44,16 @@ class Backend(Protocol):
     async def reset(self) -> None: ...
     async def rebase(self) -> None: ...
     def digest(self) -> str: ...
+    def digests(self) -> dict[str, str]:
+        """The hash of each part of the state that counts: the database, files, what an address shows."""
+        ...
+
     def query(self, sql: str) -> list[tuple[object, ...]]: ...
     async def run_command(self, command: Sequence[str]) -> tuple[int, str]: ...
+    def exposed(self) -> tuple[str, ...]:
+        """Addresses of other machines' reach that the server listens on."""
+        ...
+
     async def snapshot(self) -> str: ...
     async def restore(self, token: str) -> None: ...
     def check(self) -> None: ...
@@ -43,9 +63,12 @@ class Backend(Protocol):
 class ManagedApplication:
     """An application that we install and run; starts one backend for each worker."""
 
-    def __init__(self, application: Application, cache: Path | None = None) -> None:
+    def __init__(
+        self, application: Application, cache: Path | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.application = application
         self._cache = cache
+        self._headers = headers or {}
         self._lock = asyncio.Lock()
         self._installed: Installed | None = None
 
@@ -59,7 +82,7 @@ class ManagedApplication:
     async def start(self) -> LocalBackend:
         """Install if need be (minutes, once), copy the state, start a server. Raises UserError."""
         installed = await self.installed()
-        backend = await asyncio.to_thread(LocalBackend, self.application, installed)
+        backend = await asyncio.to_thread(LocalBackend, self.application, installed, self._headers)
         async with contextlib.AsyncExitStack() as failed:
             failed.push_async_callback(backend.stop)
             await backend.start()
@@ -70,7 +93,9 @@ class ManagedApplication:
 class LocalBackend:
     """One server on one copy of the state, in a temporary folder of its own."""
 
-    def __init__(self, application: Application, installed: Installed) -> None:
+    def __init__(
+        self, application: Application, installed: Installed, headers: Mapping[str, str] | None = None
+    ) -> None:
         self._application = application
         self._installed = installed
         self._folder = OwnFolder(application.name)
@@ -83,12 +108,13 @@ class LocalBackend:
         self._restored_version = 0
         self._stamps: Stamps = {}
         copy_state(self._base, self.state, application.state.database)
+        self._outside = Outside(application, self._folder.path, self.state, self._filled_in, headers or {})
         self._server = Server(
             lambda port: [self._filled_in(part, port) for part in application.start],
             application.health,
             application.start_timeout,
             self.state,
-            application_environ(application),
+            lambda: {name: self._filled_in(value) for name, value in application_environ(application).items()},
         )
 
     @property
@@ -96,6 +122,7 @@ class LocalBackend:
         return self._server.url
 
     async def start(self) -> None:
+        await asyncio.to_thread(self._outside.open)
         await self._server.start()
         if self._application.state.database:
             self._database = Database(self.state / self._application.state.database, self._application.state)
@@ -104,53 +131,49 @@ class LocalBackend:
         self._stamps = self._stamp()
 
     async def reset(self) -> None:
-        """Back to the pristine state, and a restart where a file demands it. Raises EnvironmentFailure."""
+        """Back to the pristine state, and a restart where the file demands it. Raises EnvironmentFailure."""
         self._resets += 1
         await self._return_to(self._base)
+        await asyncio.to_thread(self._outside.put_back, self.url)
 
     async def rebase(self) -> None:
         """Make the present state the one that resets go back to (after a log-in that the application remembers)."""
         token = await self.snapshot()
         self._base = self._restored_from = Path(token)
+        await asyncio.to_thread(self._outside.keep)
         self._stamps = self._stamp()
         if self._database:
             self._restored_version = self._database.version()
 
     def digest(self) -> str:
-        return self._database.digest() if self._database else ""
+        return _one_of(self.digests())
+
+    def digests(self) -> dict[str, str]:
+        state = self._application.state
+        parts = {"database": self._database.digest()} if self._database else {}
+        if state.digest_files:
+            parts["files"] = digest_of_files(self.state, state.digest_files, database_files(state.database))
+        return parts | self._outside.digests(self.url)
 
     def query(self, sql: str) -> list[tuple[object, ...]]:
-        if self._database is None:
+        database = self._database or self._outside.database
+        if database is None:
             raise ScoreError(f"{self._application.name} names no state.database, so its tasks cannot be checked by SQL")
-        return self._database.query(sql)
+        return database.query(sql)
 
     async def run_command(self, command: Sequence[str]) -> tuple[int, str]:
         """Exit status and output of a command in the state folder. Raises ScoreError if it cannot run."""
-        filled_in = [self._filled_in(part, self._server.port) for part in command]
+        return await _ran(self._outside, command)
 
-        def run() -> tuple[int, str]:
-            try:
-                done = run_on_host(
-                    filled_in, cwd=self.state, env=application_environ(self._application), timeout=COMMAND_SECONDS
-                )
-            except OSError as error:
-                raise ScoreError(f"the command could not run: {error}") from error
-            return done.exit_code, (done.output + done.errors).decode("utf-8", "replace").strip()
-
-        status, output = await asyncio.to_thread(run)
-        if status < 0:
-            raise EnvironmentFailure(f"the command of a check was killed (signal {-status})", kind="check")
-        if status in _COULD_NOT_RUN:
-            raise ScoreError(f"the command could not run, as it ended with {status}: {output[-300:]}")
-        if status and (said := next((words for words in UNREADABLE if words in output), "")):
-            raise EnvironmentFailure(f"the command of a check could not look at the database ({said})", kind="check")
-        return status, output
+    def exposed(self) -> tuple[str, ...]:
+        return self._server.exposed()
 
     async def snapshot(self) -> str:
         """Copy the present state; the token is valid until ``stop``."""
         self._snapshots += 1
         target = self._folder.path / f"copy-{self._snapshots}"
         await asyncio.to_thread(copy_state, self.state, target, self._application.state.database)
+        await asyncio.to_thread(self._outside.save, _dump_beside(target))
         return str(target)
 
     async def restore(self, token: str) -> None:
@@ -165,6 +188,7 @@ class LocalBackend:
     async def stop(self) -> None:
         """Kill the server, delete the copy; harmless when done before."""
         await asyncio.to_thread(self._server.stop)
+        await asyncio.to_thread(self._outside.close)
         if self._database:
             self._database.close()
             self._database = None
@@ -172,6 +196,11 @@ class LocalBackend:
 
     async def _return_to(self, source: Path) -> None:
         every_file = source != self._restored_from  # else only those that changed since
+        anew = self._application.state.reset == "restart"
+        if anew:
+            await asyncio.to_thread(self._server.stop)
+        snapshot = _dump_beside(source)
+        await asyncio.to_thread(self._outside.put_back_database, snapshot if snapshot.is_file() else None)
         try:
             changed = self._restore_files(source, every_file)
         except OSError as error:
@@ -180,7 +209,7 @@ class LocalBackend:
             afterwards = [sql.replace("{n}", str(self._resets)) for sql in self._application.state.after_restore]
             self._database.restore(source / self._application.state.database, afterwards)
             self._restored_version = self._database.version()
-        if self._server.ended or changed & set(self._application.state.restart_on):
+        if anew or self._server.ended or changed & set(self._application.state.restart_on):
             await self._server.restart()
         self._restored_from, self._stamps = source, self._stamp()
 
@@ -192,58 +221,111 @@ class LocalBackend:
         if every_file:
             changed = now.keys() | set(stamps_of(source, self._application.state.database))
             changed = {path for path in changed if not same_content(self.state / path, source / path)}
-        for path in sorted(changed):
+        for path in sorted(changed):  # a folder comes before what is in it
             before, live = source / path, self.state / path
-            if before.is_file():
-                live.parent.mkdir(parents=True, exist_ok=True)
-                # into the file that is there: the server may hold it open
-                live.write_bytes(before.read_bytes())
+            if not in_folders(live, self.state):
+                continue  # what it lay in was no folder before, and is put back as what it was
+            if before.is_dir() and not before.is_symlink() if path.endswith("/") else os.path.lexists(before):
+                put_back(before, live)
             elif path not in self._stamps or every_file:
-                live.unlink(missing_ok=True)
-                remove_empty(live.parent, self.state, source)
+                if not path.endswith("/"):
+                    live.unlink(missing_ok=True)
+                remove_empty(live if path.endswith("/") else live.parent, self.state, source)
         return changed
 
     def _stamp(self) -> Stamps:
         return stamps_of(self.state, self._application.state.database)
 
-    def _filled_in(self, text: str, port: int) -> str:
+    def _filled_in(self, text: str, port: int = 0) -> str:
         values = {
             "{python}": self._installed.python,
             "{site_packages}": self._installed.site_packages,
             "{state}": str(self.state),
-            "{port}": str(port),
+            "{folder}": self._application.folder,
+            "{loopback}": str(Path(loopback.__file__)),
+            "{port}": str(port or self._server.port),
             "{host}": "127.0.0.1",
+            "{url}": self._server.url,
+            **self._outside.placeholders(),
         }
-        for placeholder, value in values.items():
-            text = text.replace(placeholder, value)
-        return text
+        return filled_in(text, values)
+
+
+def _one_of(digests: dict[str, str]) -> str:
+    """The digest of a state with these parts; of one part its own."""
+    return (
+        hash_of(*(f"{part}={digest}" for part, digest in sorted(digests.items())))
+        if len(digests) > 1
+        else (next(iter(digests.values()), ""))
+    )
+
+
+def _dump_beside(copy: Path) -> Path:
+    """Where the database of a server is kept that belongs to a copy of the state folder."""
+    return copy.with_name(f"{copy.name}.sql")
+
+
+async def _ran(outside: Outside, command: Sequence[str]) -> tuple[int, str]:
+    """Exit status and output of a command of a check. Raises ScoreError if it cannot run."""
+    try:
+        done = await asyncio.to_thread(outside.run, command)
+    except EnvironmentFailure as error:
+        raise ScoreError(str(error)) from error
+    status, output = done.exit_code, (done.output + done.errors).decode("utf-8", "replace").strip()
+    if status < 0:
+        raise EnvironmentFailure(f"the command of a check was killed (signal {-status})", kind="check")
+    if status in _COULD_NOT_RUN:
+        raise ScoreError(f"the command could not run, as it ended with {status}: {output[-300:]}")
+    if status and (said := next((words for words in UNREADABLE if words in output), "")):
+        raise EnvironmentFailure(f"the command of a check could not look at the database ({said})", kind="check")
+    return status, output
 
 
 class RemoteBackend:
-    """A site that somebody else runs: its state can be neither reset, nor hashed, nor queried."""
+    """A site that somebody else runs: put back as far as its file says how: by a request, a command, a database."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, headers: Mapping[str, str] | None = None) -> None:
+        self._application = application
         self._url = application.base_url.rstrip("/")
         self._name = application.name
+        self._folder = OwnFolder(application.name)
+        where = Path(application.folder) if application.folder else self._folder.path
+        self._outside = Outside(application, self._folder.path, where, self._filled_in, headers or {})
 
     @property
     def url(self) -> str:
         return self._url
 
+    async def start(self) -> None:
+        """Take the snapshot of its database, where its file names one. Raises UserError."""
+        await asyncio.to_thread(self._outside.open)
+
     async def reset(self) -> None:
-        """Nothing: the site is not ours."""
+        """What its file says; nothing where it says nothing, as the site is not ours."""
+        await asyncio.to_thread(self._outside.put_back_database)
+        await asyncio.to_thread(self._outside.put_back, self._url)
 
     async def rebase(self) -> None:
-        """Nothing: there is no state to go back to."""
+        await asyncio.to_thread(self._outside.keep)
 
     def digest(self) -> str:
-        return ""
+        return _one_of(self.digests())
+
+    def digests(self) -> dict[str, str]:
+        return self._outside.digests(self._url)
 
     def query(self, sql: str) -> list[tuple[object, ...]]:
-        raise ScoreError(f"{self._name} is not run by us, so its database cannot be asked")
+        if self._outside.database is None:
+            raise ScoreError(f"{self._name} is not run by us, so its database cannot be asked; set state.database_url")
+        return self._outside.database.query(sql)
 
     async def run_command(self, command: Sequence[str]) -> tuple[int, str]:
-        raise ScoreError(f"{self._name} is not run by us, so no command can look at its state")
+        if not self._application.folder:
+            raise ScoreError(f"{self._name} is not run by us, so no command can look at its state")
+        return await _ran(self._outside, command)
+
+    def exposed(self) -> tuple[str, ...]:
+        return ()
 
     async def snapshot(self) -> str:
         raise EnvironmentFailure(f"{self._name} is not run by us and cannot be snapshot")
@@ -255,4 +337,10 @@ class RemoteBackend:
         """Nothing: only a request can tell."""
 
     async def stop(self) -> None:
-        """Nothing: it goes on running."""
+        """It goes on running."""
+        await asyncio.to_thread(self._outside.close)
+        await asyncio.to_thread(self._folder.remove)
+
+    def _filled_in(self, text: str) -> str:
+        values = {"{python}": sys.executable, "{url}": self._url, "{folder}": self._application.folder}
+        return filled_in(text, values | self._outside.placeholders())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lbi.environments._answers import contains, wrong_answer
+from lbi.environments._answers import contains, failed_command, raise_for_crash, wrong_answer
 from lbi.environments.web.backend import Backend
 from lbi.errors import ScoreError
 from lbi.records import Check
@@ -45,7 +45,10 @@ def _wrong_rows(check: Check, backend: Backend) -> str:
 
 async def _failed_command(check: Check, backend: Backend) -> str:
     status, output = await backend.run_command(check.command)
-    return f"the command exited with {status}: {output[-300:]}" if status else ""
+    failed = failed_command(status, output)
+    if failed:
+        raise_for_crash(status, output)
+    return failed
 
 
 def _matches(pattern: str, url: str) -> bool:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin
 
 from playwright.async_api import BrowserContext, ElementHandle
@@ -31,7 +32,7 @@ from lbi.environments.web.checks import evaluate
 from lbi.environments.web.coverage import Coverage, measure
 from lbi.environments.web.hand import ActionRefused, Gone, TimedOut
 from lbi.environments.web.liveness import Outage, PageLost
-from lbi.environments.web.login import LogIn
+from lbi.environments.web.login import LeftByLogin, LogIn
 from lbi.environments.web.look import Look, handle_of
 from lbi.environments.web.marks import marked
 from lbi.environments.web.observe import ANSWER, CANCEL, OK, screenshot, view_page
@@ -72,7 +73,7 @@ class WebEnvironments:
             raise UserError("screenshots need somewhere to go: give save_image")
         self.application = _application(application, base_url)
         self.name = self.application.name
-        self.restores = self.application.managed
+        self.restores = self.application.restores
         self.timeouts = CallTimeouts()
         self.save_image = save_image if screenshots else None
         self.max_chars = max_chars
@@ -85,17 +86,28 @@ class WebEnvironments:
         )
         self.blocked: Counter[str] = Counter()  # other sites -> requests of pages that were refused
         self._blocked_told: set[str] = set()
-        self._managed = ManagedApplication(self.application, cache) if self.application.managed else None
+        managed = self.application.managed
+        self._managed = ManagedApplication(self.application, cache, self.login.headers) if managed else None
         self._open: list[WebEnvironment] = []
 
     async def open(self) -> WebEnvironment:
         """A new environment. Raises UserError if the application cannot be installed or started."""
         if not self._open:
             await asyncio.to_thread(remove_leftovers)
-        backend: Backend = await self._managed.start() if self._managed else RemoteBackend(self.application)
+        backend = await self._started()
         environment = WebEnvironment(self, backend)
         self._open.append(environment)
         return environment
+
+    async def _started(self) -> Backend:
+        if self._managed:
+            return await self._managed.start()
+        remote = RemoteBackend(self.application, self.login.headers)
+        async with contextlib.AsyncExitStack() as failed:
+            failed.push_async_callback(remote.stop)
+            await remote.start()
+            failed.pop_all()
+        return remote
 
     async def document_sources(self) -> tuple[DocumentSource, ...]:
         """The documentation that the application's file names, with real paths. Installs the application if need be."""
@@ -141,8 +153,7 @@ class WebEnvironment:
         self._rules = UrlRules(application.policy, backend.url, application.also)
         self._folder = OwnFolder("web")
         self._session: Session | None = None
-        self._cookies: list[object] = []
-        self._logged_in = False
+        self._left: LeftByLogin | None = None  # what the log-in left in the browser
         self._timed_out = False  # whether the last action was refused because it took too long
         self._last = Observation(text="")
         self._refs: dict[str, str] = {}
@@ -157,12 +168,13 @@ class WebEnvironment:
 
     async def reset(self, task: Task) -> Observation:
         """Put server and browser back to their pristine state, at the task's start page. Raises EnvironmentFailure."""
+        await self._leave()
         await self._backend.reset()
         with _browser_may_end():
             session = await self._fresh_session()
             shutil.rmtree(self._folder.path / "downloads", ignore_errors=True)
             await self._visit(session, task.start_url or self._environments.application.start_url)
-            await session.forget_history()
+            await session.begin()
             return await self._observe()
 
     async def step(self, action: str) -> Outcome:
@@ -247,7 +259,7 @@ class WebEnvironment:
         with _browser_may_end():
             await self._require_session().context.route(pattern, lambda route: route.abort())
 
-    async def evaluate(self, script: str) -> object:
+    async def evaluate(self, script: str) -> Any:
         """The value of a script in the page in front, for graders that ask the page; None if a dialog holds it up.
 
         Raises EnvironmentFailure.
@@ -273,6 +285,25 @@ class WebEnvironment:
         await self._backend.stop()
         self._folder.remove()
 
+    # -- what a reset has to put back ----------------------------------------------------------------------------
+
+    @property
+    def last(self) -> Observation:
+        """What was seen last."""
+        return self._last
+
+    def digests(self) -> dict[str, str]:
+        """The hash of each part of the server's state that counts."""
+        return self._backend.digests()
+
+    def exposed(self) -> tuple[str, ...]:
+        """Addresses within other machines' reach that the application's server listens on."""
+        return self._backend.exposed()
+
+    async def cookies(self) -> list[dict[str, Any]]:
+        with _browser_may_end():
+            return [dict(cookie) for cookie in await self._require_session().context.cookies()]
+
     # -- snapshots ---------------------------------------------------------------------------------------------------
 
     async def snapshot(self) -> tuple[str, str]:
@@ -288,25 +319,40 @@ class WebEnvironment:
 
     # -- episodes ----------------------------------------------------------------------------------------------------
 
+    async def _leave(self) -> None:
+        """Close the pages of the last episode, so that none writes to the state while it is put back."""
+        session = self._session
+        if session is None:
+            return
+        try:
+            if session.crashed:
+                raise EnvironmentFailure("the page crashed")
+            await session.leave()
+        except (PlaywrightError, EnvironmentFailure):
+            self._session = None
+            await self._close_session(session)
+
     async def _fresh_session(self) -> Session:
         """The browser context of the last episode, emptied; a new one where that broke or its log-in failed."""
+        if self._environments.application.state.resets_memory and self._environments.login.steps:
+            self._left = None  # the server knows nothing of an earlier log-in
         session = self._session
-        if session is not None and self._logged_in and not session.crashed:
+        if session is not None and self._left is None:
+            await self._close_session(session)
+            session = None
+        if session is not None:
             try:
                 await session.clear()
-                if self._cookies:
-                    await session.context.add_cookies(self._cookies)  # type: ignore[arg-type]
+                await session.restore(self._left)
                 return session
             except (PlaywrightError, EnvironmentFailure):
                 await self._close_session(session)
-        elif session is not None:
-            await self._close_session(session)
         self._session = session = await self._new_session()
-        if not self._logged_in:
-            await self._log_in(session)
-            self._logged_in = True
-        elif self._cookies:
-            await session.context.add_cookies(self._cookies)  # type: ignore[arg-type]
+        if self._left is None:
+            self._left = await self._log_in(session)
+            await session.leave()
+            await session.clear()
+        await session.restore(self._left)
         return session
 
     async def _close_session(self, session: Session) -> None:
@@ -321,7 +367,6 @@ class WebEnvironment:
             site=self._backend.url,
             reduced_motion="reduce",
             extra_http_headers=login.headers,
-            storage_state=login.state,
         )
         if self._environments.watch is not None:
             self._environments.watch(context)
@@ -334,23 +379,26 @@ class WebEnvironment:
             frozenset(name.lower() for name in login.headers),
         )
 
-    async def _log_in(self, session: Session) -> None:
+    async def _log_in(self, session: Session) -> LeftByLogin:
         """Log in, once per worker. What the application stores of it becomes part of the pristine state."""
         login = self._environments.login
-        if login.url:
-            await self._visit(session, login.url)
-            await self._observe()
-            for step in login.steps:
-                outcome = await self.step(step)
-                if lost := session.lost or liveness.error_status(session.tab.status):
-                    message = f"{self.name}: log-in failed at {self._masked(step)}: {lost.what}"
-                    raise EnvironmentFailure(message, kind=lost.kind)
-                if error := outcome.observation.error:
-                    message = f"{self.name}: log-in failed at {self._masked(step)}: {error}"
-                    # what took too long may go well the next time; what the page refuses is refused again
-                    raise EnvironmentFailure(message) if self._timed_out else UserError(message)
-            await self._backend.rebase()
-        self._cookies = list(await session.context.cookies())
+        await session.restore(login.left_at(self._backend.url))
+        if not login.url:
+            return login.left_at(self._backend.url)
+        await self._visit(session, login.url)
+        await self._observe()
+        for step in login.steps:
+            outcome = await self.step(step)
+            if lost := session.lost or liveness.error_status(session.tab.status):
+                message = f"{self.name}: log-in failed at {self._masked(step)}: {lost.what}"
+                raise EnvironmentFailure(message, kind=lost.kind)
+            if error := outcome.observation.error:
+                message = f"{self.name}: log-in failed at {self._masked(step)}: {error}"
+                # what took too long may go well the next time; what the page refuses is refused again
+                raise EnvironmentFailure(message) if self._timed_out else UserError(message)
+        left = await session.left_by_login()
+        await self._backend.rebase()
+        return left
 
     async def _visit(self, session: Session, address: str, *, strict: bool = True) -> None:
         """Open a page that an episode begins at, and again if it fails. ``strict``: an error page is a failure too."""

@@ -41,6 +41,13 @@ def application_environ(application: Application) -> dict[str, str]:
     return passed | {name: expand(value, application) for name, value in application.environ.items()}
 
 
+def filled_in(text: str, values: dict[str, str]) -> str:
+    """A part of a command with its placeholders filled in, such as ``{"{port}": "8000"}``."""
+    for placeholder, value in values.items():
+        text = text.replace(placeholder, value)
+    return text
+
+
 def install(application: Application, cache: Path | None = None) -> Installed:
     """Blocking, minutes the first time. Raises UserError with the last lines of what failed."""
     cache = cache or default_cache()
@@ -53,22 +60,42 @@ def install(application: Application, cache: Path | None = None) -> Installed:
 
 
 def _state_key(application: Application) -> str:
-    made_by = (application.requirements, application.prepare.script, application.environ, application.state.database)
+    prepare = application.prepare
+    made_by = (application.requirements, prepare.script, application.environ, application.state.database)
     files = shipped_files(application)
     contents = [sorted((path, sha256(file.read_bytes()).hexdigest()) for path, file in files.items())] if files else []
-    return digest_of([application.name, *made_by, *contents])
+    command = [prepare.command] if prepare.command else []
+    return digest_of([application.name, *made_by, *command, *contents])
 
 
 def shipped_files(application: Application) -> dict[str, Path]:
-    """What lies in the application's ``state.files``, by the path within it. Raises UserError."""
+    """What ``state.files`` and ``prepare.copy`` bring in, by the path within the state folder. Raises UserError."""
+    files = _files_beside(application)
+    for path in application.prepare.copy_:
+        source = Path(application.folder, Path(path).expanduser())
+        name = source.resolve().name
+        if source.is_file():
+            files[name] = source
+        elif found := _files_in(source):
+            files |= {f"{name}/{within}": file for within, file in found.items()}
+        else:
+            raise UserError(f"{application.name}: prepare.copy names {source}, which is no file, nor a folder with any")
+    return files
+
+
+def _files_beside(application: Application) -> dict[str, Path]:
     if not application.state.files:
         return {}
     if not application.folder:
         raise UserError(f"{application.name}: state.files is a folder beside the application's file, and it has none")
     folder = Path(application.folder, application.state.files)
+    if files := _files_in(folder):
+        return files
+    raise UserError(f"{application.name}: state.files names {folder}, which is no folder with files in it")
+
+
+def _files_in(folder: Path) -> dict[str, Path]:
     files = [file for file in sorted(folder.rglob("*")) if file.is_file() and "__pycache__" not in file.parts]
-    if not files:
-        raise UserError(f"{application.name}: state.files names {folder}, which is no folder with files in it")
     return {str(file.relative_to(folder)): file for file in files}
 
 
@@ -110,14 +137,18 @@ def _prepare(application: Application, python: str, folder: Path) -> None:
         shutil.copyfile(file, target)
         # an installed file may be read-only, and the application may want to write to its own
         target.chmod(0o755 if os.access(file, os.X_OK) else 0o644)
+    action = f"preparing the state of {application.name}"
+    if application.prepare.command:
+        values = {"{python}": python, "{state}": str(state), "{folder}": application.folder}
+        command = [filled_in(part, values) for part in application.prepare.command]
+        _run(command, action, cwd=state, env=application_environ(application))
     if application.prepare.script:
         script = folder / "prepare.py"
         script.write_text(application.prepare.script, "utf-8")
-        action = f"preparing the state of {application.name}"
         _run([python, str(script)], action, cwd=state, env=application_environ(application))
     database = application.state.database
     if database and not (state / database).is_file():
-        raise UserError(f"{application.name}: the prepare script made no {database} (state.database)")
+        raise UserError(f"{application.name}: its prepare made no {database} (state.database)")
 
 
 def _run(command: list[str], action: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:

@@ -6,8 +6,10 @@ import base64
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from lbi.environments.web.application import Application, expand, secrets_of
 from lbi.errors import UserError
@@ -15,6 +17,21 @@ from lbi.storage import secrets
 
 #: of what a log-in left in the browser, this proves who one is; the rest are settings
 _TOKEN = re.compile(r"(?=.*\d)\S{12,4096}")
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
+
+
+@dataclass(frozen=True)
+class LeftByLogin:
+    """What a log-in leaves in the browser; every episode begins with it."""
+
+    state: dict[str, Any] = field(default_factory=dict)  # cookies, local storage, IndexedDB: Playwright's storage state
+    session: dict[str, dict[str, str]] = field(default_factory=dict)  # session storage by origin
+
+    @property
+    def stored(self) -> bool:
+        """Whether there is more than cookies in ``state``."""
+        return bool(self.state.get("origins"))
 
 
 class LogIn:
@@ -36,9 +53,35 @@ class LogIn:
         if login.form:
             self.url = login.form.url
             self.steps = tuple(expand(step, application, _quoted) for step in login.form.steps)
+        self._managed = application.managed
         self.state: dict[str, Any] | None = None
         if login.storage_state:
             self.state = _read_state(Path(application.folder, expand(login.storage_state, application)))
+
+    def left_at(self, site: str) -> LeftByLogin:
+        """What the file of ``login.storage_state`` leaves at the address ``site``.
+
+        A server of our own has another port in every run, so what the file has of any port of this machine is its.
+        """
+        if self.state is None:
+            return LeftByLogin()
+        host = urlsplit(site).hostname or ""
+        moves = self._managed and host in LOOPBACK
+        origins = [
+            {**origin, "origin": site} if moves and urlsplit(origin["origin"]).hostname in LOOPBACK else origin
+            for origin in self.state.get("origins", [])
+        ]
+        cookies = [
+            {**cookie, "domain": host} if moves and cookie.get("domain") in LOOPBACK else cookie
+            for cookie in self.state["cookies"]
+        ]
+        session = {
+            origin["origin"]: {item["name"]: item["value"] for item in origin["sessionStorage"]}
+            for origin in origins
+            if origin.get("sessionStorage")
+        }
+        kept = [{key: value for key, value in origin.items() if key != "sessionStorage"} for origin in origins]
+        return LeftByLogin({"cookies": cookies, "origins": kept}, session)
 
 
 def _quoted(value: str) -> str:

@@ -9,6 +9,7 @@ import asyncio
 import atexit
 import contextlib
 import http.client
+import ipaddress
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ from pathlib import Path
 from lbi.errors import EnvironmentFailure, UserError
 from lbi.sandbox.host import Served, ends_within, serve_on_host
 
+LISTENS = "0A"  # the kernel's number of that state
 ATTEMPTS = 4  # to find a free port that no other process takes first
 # run between fork and the server, so that no Python code of ours runs in a forked copy of a threaded process
 _GUARD = """
@@ -47,7 +49,12 @@ class Server:
     """One server process and the port it answers on."""
 
     def __init__(
-        self, command: Callable[[int], Sequence[str]], health: str, timeout: float, cwd: Path, env: dict[str, str]
+        self,
+        command: Callable[[int], Sequence[str]],
+        health: str,
+        timeout: float,
+        cwd: Path,
+        env: Callable[[], dict[str, str]],
     ) -> None:
         self._command = command
         self._health = health
@@ -101,6 +108,10 @@ class Server:
         if self.ended:
             raise EnvironmentFailure(f"the server {self._shown()} is gone:\n{self.last_output()}", kind="server ended")
 
+    def exposed(self) -> tuple[str, ...]:
+        """Where the server's processes listen beyond this machine, such as "0.0.0.0:8000"; () where nobody can tell."""
+        return listening_beyond(self._process.pid) if self._process else ()
+
     def stop(self) -> None:
         """Kill the process group; harmless when done before."""
         process, self._process = self._process, None
@@ -123,7 +134,7 @@ class Server:
         command = [*self._command(port)]
         with open(self.log, "ab") as log:
             guarded = [sys.executable, "-I", "-S", "-c", _GUARD, str(os.getpid()), *command]
-            self._process = serve_on_host(guarded, cwd=self._cwd, env=self._env, log=log)
+            self._process = serve_on_host(guarded, cwd=self._cwd, env=self._env(), log=log)
         _running.add(self)
 
     async def _answers(self, port: int) -> bool:
@@ -158,6 +169,54 @@ class Server:
 
     def _shown(self) -> str:
         return " ".join(self._command(self.port))[:200]
+
+
+def listening_beyond(session: int) -> tuple[str, ...]:
+    """Addresses beyond loopback on which processes of a session listen, by what Linux says of them; () elsewhere."""
+    inodes = {inode for pid in _session(session) for inode in _sockets(pid)}
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(OSError):
+            for line in Path(table).read_text("ascii").splitlines()[1:]:
+                columns = line.split()
+                if columns[3] == LISTENS and columns[9] in inodes:
+                    host, _, port = columns[1].partition(":")
+                    address = _address(host)
+                    if not (address.ipv4_mapped or address if address.version == 6 else address).is_loopback:
+                        found.add(
+                            f"{address}:{int(port, 16)}" if address.version == 4 else f"[{address}]:{int(port, 16)}"
+                        )
+    return tuple(sorted(found))
+
+
+def _address(written: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The kernel writes an address as words of four bytes in the machine's own order."""
+    raw = bytes.fromhex(written)
+    words = [raw[at : at + 4] for at in range(0, len(raw), 4)]
+    return ipaddress.ip_address(b"".join(word[::-1] if sys.byteorder == "little" else word for word in words))
+
+
+def _session(leader: int) -> list[int]:
+    """Processes of the session that a server began."""
+    pids = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            after_name = (folder / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+            if int(after_name[3]) == leader:
+                pids.append(int(folder.name))
+    return pids
+
+
+def _sockets(pid: int) -> list[str]:
+    """Inodes of a process's sockets."""
+    found = []
+    with contextlib.suppress(OSError):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                target = os.readlink(link)
+                if target.startswith("socket:["):
+                    found.append(target[8:-1])
+    return found
 
 
 def _status(port: int, path: str) -> int:

@@ -20,6 +20,7 @@ from lbi.environments.web import samples
 from lbi.environments.web.browser import CLOSE_SECONDS
 from lbi.environments.web.guard import Guard
 from lbi.environments.web.liveness import Outage, PageLost, net_error
+from lbi.environments.web.login import LeftByLogin
 from lbi.environments.web.look import look_script
 from lbi.environments.web.settle import RELEASE, WATCH, settle_script
 from lbi.environments.web.url_rules import PORTS, UrlRules, origin_of, path_of, scheme_of
@@ -85,6 +86,7 @@ class Session:
     dialog: Dialog | None = None  # one that waits for an answer
     dialog_text: str = ""  # what stands in its box
     offered: Path | None = None  # the file for the next window that asks for one
+    _of_login: list[str] = field(default_factory=list)  # scripts that put back what the log-in left
     _held_up: set[asyncio.Task[Any]] = field(default_factory=set)  # calls that go on when the dialog is answered
     _asked: asyncio.Event = field(default_factory=asyncio.Event)
     _files_chosen: int = 0  # since the page announced a file chooser
@@ -215,23 +217,35 @@ class Session:
         asked.cancel()
         self._held_up |= {task for task in held if not task.done()}
 
-    async def clear(self) -> None:
-        """Forget the last episode, but keep the site's static files in the cache."""
+    async def leave(self) -> None:
+        """Close every page for a blank one. A page that is left can send nothing any more, however late its timers."""
         while self.dialog is not None:
             await self.answer(accept=False)
         self.offered = None
-        while len(self.tabs) > 1:
-            extra = self.tabs.pop()
+        self._of_login.clear()
+        await self.context.set_offline(True)
+        old, self.tabs = self.tabs, []
+        # a tab of its own has its own session storage, name and history, which nothing else could empty
+        self.context.remove_listener("page", self._on_page)
+        await self._add(await self.context.new_page())
+        self.context.on("page", self._on_page)
+        for tab in old:
             with contextlib.suppress(PlaywrightError):
-                await extra.page.close()
-        self.tab.number = 1
-        self._files_chosen = 0
+                await tab.page.close()
+        for page in self.context.pages:  # one that was still opening
+            if page is not self.page:
+                with contextlib.suppress(PlaywrightError):
+                    await page.close()
+        await self.context.set_offline(False)
+        self._tabs_known = self.tab.number = 1
+
+    async def clear(self) -> None:
+        """Forget the last episode, once its pages are left; but keep the site's static files in the cache."""
         self.notes.clear()
         self._told.clear()
+        self._files_chosen = 0
         self._let_in = {tab.id for tab in self.tabs}
         self.refused, self.lost = "", None
-        with contextlib.suppress(DocumentReplaced):
-            await self.evaluate("window.name = ''; try { sessionStorage.clear(); } catch (error) {}")
         await self.context.clear_cookies()
         for origin in self.rules.origins:
             await self._send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": _STORES})
@@ -258,7 +272,32 @@ class Session:
             await self.settle()
         raise EnvironmentFailure(f"the page does not come to rest: {path_of(self.tab.url)}")
 
-    async def forget_history(self) -> None:
+    async def left_by_login(self) -> LeftByLogin:
+        """What the pages so far have stored in the browser."""
+        state = await self.context.storage_state(indexed_db=True)
+        items = await self.evaluate("try { ({...sessionStorage}) } catch (error) { ({}) }")
+        return LeftByLogin(dict(state), {origin_of(self.page.url): items} if items else {})
+
+    async def restore(self, left: LeftByLogin | None) -> None:
+        """Put what a log-in left into an emptied browser; the first page of the site that is opened finds it there."""
+        if left is None:
+            return
+        if left.stored:
+            await self.context.set_storage_state(left.state)  # type: ignore[arg-type]
+        elif left.state.get("cookies"):
+            await self.context.add_cookies(left.state["cookies"])
+        for origin, items in left.session.items():
+            # only a fresh tab's is empty, so a second page of the same tab finds what the first made of it
+            script = f"""if (location.origin === {json.dumps(origin)} && !sessionStorage.length)
+                for (const [name, value] of Object.entries({json.dumps(items)})) sessionStorage.setItem(name, value);"""
+            added = await self.tab.cdp.send("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+            self._of_login.append(added["identifier"])
+
+    async def begin(self) -> None:
+        """The first page is there, and what the agent does begins: no way back, and what it logs out of stays so."""
+        for script in self._of_login:
+            await self._send("Page.removeScriptToEvaluateOnNewDocument", {"identifier": script})
+        self._of_login.clear()
         await self._send("Page.resetNavigationHistory")
 
     async def close(self) -> bool:

@@ -28,8 +28,18 @@ WATCH = (
     const id = ++watch.count;
     watch.requests.set(id, performance.now());
     watch.active = true;
-    return () => watch.requests.delete(id);
+    // what the page makes of an answer comes after it, as a change of the document does
+    return () => { watch.requests.delete(id); watch.changed = performance.now(); };
   };
+  for (const name of ['arrayBuffer', 'blob', 'formData', 'json', 'text']) {
+    const read = Response.prototype[name];
+    Response.prototype[name] = function () {
+      const end = begin();
+      const promise = read.call(this);
+      promise.then(end, end);
+      return promise;
+    };
+  }
   const setTimer = window.setTimeout, clearTimer = window.clearTimeout, timers = new Map();
   // how many timers and answers in a row still belong to the action, or to the loading, that runs at this moment
   let acting = 1, longest = LOADING_MS, turn = 0;
