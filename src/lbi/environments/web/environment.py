@@ -497,7 +497,7 @@ class WebEnvironment:
         before = session.page.url
         if session.refused:  # between the actions, so not this one's doing
             session.notes.append(f"a page went elsewhere by itself, which was refused: {session.refused}")
-        session.begin()
+        session.begin_action()
         error = ""
         try:
             error = await self._performed(session, call, element, onto)

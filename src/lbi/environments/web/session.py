@@ -130,8 +130,8 @@ class Session:
     def page(self) -> Page:
         return self.tab.page
 
-    def begin(self) -> None:
-        """An action begins: what follows is its doing."""
+    def begin_action(self) -> None:
+        """What follows is the doing of an action."""
         self._files_chosen = 0
         self.refused, self.lost = "", None
 
