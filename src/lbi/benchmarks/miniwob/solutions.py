@@ -223,7 +223,8 @@ def shades(task: str, page: Page) -> Acts:
 
 
 def odd_or_even(task: str, page: Page) -> Acts:
-    numbers = [int(text) for text in page.texts if re.fullmatch(r"-?\d+", text)]
+    lines = (text for text in page.texts if re.fullmatch(r"(?:Odd )?-?\d+(?: Even)?", text))
+    numbers = [int(re.findall(r"-?\d+", line)[0]) for line in lines]
     for row, number in enumerate(numbers):
         page = yield click(named(page, "Odd" if number % 2 else "Even", "button", row))
     yield submit(page)
@@ -502,11 +503,11 @@ def post_button(task: str, page: Page) -> Acts:
         lines = lines[1:] if (len(lines) and "For the user" in dict(page.by_line)[lines[0]]) or several else lines
         if number >= len(lines) or (several and several[0] != "all" and done >= int(several[0])):
             break
-        below = [e for e in page.elements if e.line > lines[number]]
+        below = [e for e in page.elements if e.line >= lines[number]]
         target = next((e for e in below[:5] if e.name.casefold() == button), None)
         if target is None:
             page = yield click(next(e for e in below if e.name == "more"))
-            target = next(e for e in page.elements if e.line > lines[number] and e.name.casefold().startswith(button))
+            target = next(e for e in page.elements if e.line >= lines[number] and e.name.casefold().startswith(button))
         page = yield click(target)
         number += 1
         done += 1

@@ -218,9 +218,10 @@ WAIT = """
   const watch = window[Symbol.for('lbi.watch')];
   const start = performance.now(), before = watch.changed;
   while (performance.now() - start < 3000) {
-    if (watch.changed !== before) return true;
+    // what moves has come to rest when nothing has changed for a while
+    if (watch.changed !== before && performance.now() - watch.changed > 150) return true;
     await new Promise(done => setTimeout(done, 20));
   }
-  return false;
+  return watch.changed !== before;
 })()
 """

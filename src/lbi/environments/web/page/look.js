@@ -370,12 +370,15 @@
     }
     return '';
   };
+  // what the style sheet writes before and after an element, or says of it: content: "\f00d" / "Remove"
   const pseudoText = element => {
     let text = '';
-    for (const which of ['::before', '::after']) {
-      const content = getComputedStyle(element, which).content;
-      const quoted = content && /^"((?:[^"\\]|\\.)*)"/.exec(content);
-      if (quoted) text += quoted[1].replace(/[\ue000-\uf8ff]/g, '');
+    for (const part of [element, ...[...element.querySelectorAll('*')].slice(0, 6)]) {
+      for (const which of ['::before', '::after']) {
+        const content = getComputedStyle(part, which).content;
+        const quoted = content && /^"((?:[^"\\]|\\.)*)"(?:\s*\/\s*"((?:[^"\\]|\\.)*)")?/.exec(content);
+        if (quoted) text += ` ${(quoted[2] ?? quoted[1]).replace(/[\ue000-\uf8ff]/g, '')} `;
+      }
     }
     return fold(text);
   };
@@ -907,7 +910,9 @@
       }
       if (muted && !offered && !holds(children)) return null;
       if (invisible && !offered && children.every(child => typeof child === 'string' && !/\S/.test(child))) return null;
-      if (!block && !offered && !out.h && PLAIN.has(out.r) && !(out.n && out.r !== 'generic')) return out.c;
+      if (!block && !offered && !out.h && PLAIN.has(out.r) && !(out.n && out.r !== 'generic')) {
+        return out.n && !/\S/.test(flat(out.c)) ? [out.n] : out.c; // a title may be all that a picture says
+      }
       return out;
     };
 
