@@ -24,10 +24,10 @@ WATCH = (
   const watch = {requests: new Map(), count: 0, going: 0, opened: 0, choosers: 0, active: false, changed: 0,
     now: () => performance.now()};
   Object.defineProperty(window, key, {value: watch});
-  const begin = (draws = true) => {
+  const begin = () => {
     const id = ++watch.count;
     watch.requests.set(id, performance.now());
-    watch.active = watch.active || draws;
+    watch.active = true;
     // what the page makes of an answer comes after it, as a change of the document does
     return () => { watch.requests.delete(id); watch.changed = performance.now(); };
   };
@@ -76,8 +76,7 @@ WATCH = (
     if (!acting || !(delay > 0 && delay <= longest) || typeof task !== 'function') {
       return setTimer.call(window, task, delay, ...args);
     }
-    // of a short timer while a page loads it is enough that it has run off
-    const end = begin(longest === DEBOUNCE_MS), depth = acting;
+    const end = begin(), depth = acting;
     const timer = setTimer.call(window, () => {
       goOn(depth - 1);
       try { task.apply(window, args); } finally { timers.delete(timer); end(); }
