@@ -299,13 +299,13 @@ def _is_element(node: Node) -> bool:
 def _own_parts(node: Node) -> list[str]:
     """The texts in an element, but for those of elements in it."""
     parts: list[str] = []
-    todo = list(reversed(node.children))
-    while todo:
-        inner = todo.pop()
+    pending = list(reversed(node.children))
+    while pending:
+        inner = pending.pop()
         if inner.ref:
             continue
         if inner.children:
-            todo.extend(reversed(inner.children))
+            pending.extend(reversed(inner.children))
         elif text := fold(inner.name):
             parts.append(text)
     return parts
@@ -314,16 +314,16 @@ def _own_parts(node: Node) -> list[str]:
 def _main_part(node: Node) -> str:
     """What an element with several texts in it is called: the first of some length, as initials may come before it."""
     texts: list[str] = []
-    todo = list(reversed(node.children))
-    while todo:
-        inner = todo.pop()
+    pending = list(reversed(node.children))
+    while pending:
+        inner = pending.pop()
         if inner.ref and inner.role not in ("link", "generic"):
             continue
         text = fold(inner.name)
         if text and (inner.ref or not inner.children):
             texts.append(text)
         elif not inner.ref:
-            todo.extend(reversed(inner.children))
+            pending.extend(reversed(inner.children))
     words = [text for text in texts if sum(map(str.isalpha, text)) > 1]
     return next((text for text in words if len(text) > 3), words[0] if words else "")
 
@@ -331,13 +331,13 @@ def _main_part(node: Node) -> str:
 def _outermost(node: Node) -> list[Node]:
     """The elements under a node that do not lie within one another."""
     found: list[Node] = []
-    todo = list(reversed(node.children))
-    while todo:
-        inner = todo.pop()
+    pending = list(reversed(node.children))
+    while pending:
+        inner = pending.pop()
         if inner.ref:
             found.append(inner)
         else:
-            todo.extend(reversed(inner.children))
+            pending.extend(reversed(inner.children))
     return found
 
 

@@ -35,11 +35,11 @@ class Node:
 
     def walk(self) -> Iterator[Node]:
         """Itself and all below it, in reading order, without recursion."""
-        todo = [self]
-        while todo:
-            node = todo.pop()
+        pending = [self]
+        while pending:
+            node = pending.pop()
             yield node
-            todo.extend(reversed(node.children))
+            pending.extend(reversed(node.children))
 
 
 def fold(text: str) -> str:

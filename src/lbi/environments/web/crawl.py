@@ -38,14 +38,14 @@ async def crawl(web: WebEnvironment, start: str, most: int, buttons: bool) -> As
     Buttons are pressed only where ``buttons`` says that the site is put back afterwards, and none whose name says that
     something would be deleted, sent or ended. Raises EnvironmentFailure.
     """
-    todo: deque[State] = deque([State(start)])
+    pending: deque[State] = deque([State(start)])
     later: deque[State] = deque()
     tried: set[tuple[str, ...]] = set()
     kinds: Counter[str] = Counter()
     seen: dict[str, list[set[tuple[str, str]]]] = {}  # by address, roles and names of the elements of each state
     found = failures = 0
-    while (todo or later) and found < most:
-        state = todo.popleft() if todo else later.popleft()
+    while (pending or later) and found < most:
+        state = pending.popleft() if pending else later.popleft()
         if not state.clicks and kinds[_kind(state.url)] >= ALIKE:
             continue
         try:
@@ -73,7 +73,7 @@ async def crawl(web: WebEnvironment, start: str, most: int, buttons: bool) -> As
         for url in dict.fromkeys(_page(e.url) for e in page.elements if e.url and "://" not in e.url):
             if url and ("", url) not in tried and urlsplit(url).scheme in ("", "http", "https"):
                 tried.add(("", url))
-                (later if kinds[_kind(url)] else todo).append(State(url))
+                (later if kinds[_kind(url)] else pending).append(State(url))
         reached = State(where) if where != state.url and "#" in where else state
         for target in _clickable(page, buttons):
             if (_kind(where).replace("/#/", "/"), target) not in tried and len(reached.clicks) < DEEP:

@@ -85,9 +85,9 @@ async def _frames(result: Look, parent: Frame, number: int, holders: dict[int, N
 def _nodes(items: list[Any], frame: int, holders: dict[int, Node]) -> list[Node]:
     """Nodes of what look.js wrote, without recursion, as pages nest deeply."""
     root: list[Node] = []
-    todo: list[tuple[list[Any], list[Node]]] = [(items, root)]
-    while todo:
-        written, nodes = todo.pop()
+    pending: list[tuple[list[Any], list[Node]]] = [(items, root)]
+    while pending:
+        written, nodes = pending.pop()
         for item in written:
             if isinstance(item, str):
                 if text := fold(item):
@@ -99,7 +99,7 @@ def _nodes(items: list[Any], frame: int, holders: dict[int, Node]) -> list[Node]
             if not item.keys() <= _PLAIN:  # most nodes have nothing else
                 _details(node, item, frame, holders)
             if children := item.get("c"):
-                todo.append((children, node.children))
+                pending.append((children, node.children))
     return root
 
 

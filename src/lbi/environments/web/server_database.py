@@ -11,6 +11,7 @@ import hashlib
 import io
 import os
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
@@ -72,7 +73,7 @@ def open_server_database(url: str, state: State, folder: Path, own: bool) -> Ser
         raise UserError(f"state.database_url: {error}") from None
 
 
-class ServerDatabase:
+class ServerDatabase(ABC):
     """One database; what differs between servers is in the classes below."""
 
     programs: tuple[tuple[str, ...], ...] = ()
@@ -121,27 +122,27 @@ class ServerDatabase:
         ignored = {f"*.{column}".casefold(), f"{table}.{column}".casefold()} & self._ignored_columns
         return not ignored and table.casefold() not in self._ignored_tables
 
+    @abstractmethod
     def query(self, sql: str) -> list[tuple[object, ...]]:
         """Rows of one statement that only reads, as text. Raises ScoreError for anything else, or after ten seconds."""
-        raise NotImplementedError
 
-    def run(self, sql: str, database: str = "") -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def run(self, sql: str, database: str = "") -> str: ...
 
-    def dump(self, target: Path) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def dump(self, target: Path) -> None: ...
 
-    def restore(self, snapshot: Path) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def restore(self, snapshot: Path) -> None: ...
 
-    def _rows(self) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def _rows(self) -> list[str]: ...
 
-    def _databases(self) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def _databases(self) -> list[str]: ...
 
-    def _drop(self, name: str) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _drop(self, name: str) -> None: ...
 
     def _call(self, command: Sequence[str], env: dict[str, str], stdin: bytes = b"", seconds: float = SECONDS) -> bytes:
         try:
