@@ -263,6 +263,7 @@ DOORS = {
     "sandbox/host.py": "the door",
     "sandbox/supervisor/main.py": "a fork of the supervisor, where there are no namespaces",
     "sandbox/supervisor/shell.py": "the shell of a sandbox",
+    "sandbox/within.py": "the command of a check, in whose sandbox it runs",
     "sandbox/supervisor/layers.py": "a fork of the supervisor with another root",
 }
 _STARTERS = {

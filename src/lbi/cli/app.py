@@ -175,7 +175,7 @@ Checkout = Annotated[
     Path | None, typer.Option("--checkout", help="What a benchmark does not bring: its repository, or a file of sites.")
 ]
 Repo = Annotated[Path | None, typer.Option("--repo", help="Folder of a repository to learn; needs no config file.")]
-Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run a repository's commands without a sandbox.")]
+Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run commands of agents and of checks without a sandbox.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
@@ -403,6 +403,7 @@ def check(
     workers: Annotated[
         int, typer.Option("--workers", "-w", min=1, max=64, help="How many environments work at a time.")
     ] = 3,
+    unsafe: Unsafe = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -413,7 +414,7 @@ def check(
     """
     from lbi.cli.check import check
 
-    return check(what, name, checkout, task, all_, workers, json, quiet)
+    return check(what, name, checkout, task, all_, workers, json, quiet, unsafe=unsafe)
 
 
 @_command

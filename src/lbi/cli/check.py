@@ -37,13 +37,24 @@ PUT_BACK = (
 )
 
 
-def check(what: str, name: str, checkout: str, task: str, pages: int, workers: int, as_json: bool, quiet: bool) -> int:
+def check(
+    what: str,
+    name: str,
+    checkout: str,
+    task: str,
+    pages: int,
+    workers: int,
+    as_json: bool,
+    quiet: bool,
+    *,
+    unsafe: bool = False,
+) -> int:
     """Print what was found; 1 if anything failed."""
     if checkout and what not in ("benchmark", "application"):
         raise UserError(f"only a benchmark takes a checkout, so leave {checkout} away")
     if what == "page":
         return check_page(_named(what, name), pages, as_json)
-    rows = asyncio.run(_checked(what, name, checkout, task, workers, quiet or as_json))
+    rows = asyncio.run(_checked(what, name, checkout, task, workers, quiet or as_json, unsafe))
     if as_json:
         say(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
@@ -65,7 +76,9 @@ def _counted(rows: list[Row]) -> str:
     return f"{rest - failed} of {rest} passed" + (f"; {told}" if told else "")
 
 
-async def _checked(what: str, name: str, checkout: str, task: str, workers: int, quiet: bool) -> list[Row]:
+async def _checked(
+    what: str, name: str, checkout: str, task: str, workers: int, quiet: bool, unsafe: bool
+) -> list[Row]:
     if what == "browser":
         return [await _row("browser", check_browser())]
     if what == "application":
@@ -74,13 +87,13 @@ async def _checked(what: str, name: str, checkout: str, task: str, workers: int,
     if what == "config":
         return [await _row(f"config {_named(what, name)}", _config(name))]
     if what == "benchmark":
-        return await _benchmark(_named(what, name), checkout, task, workers, quiet)
+        return await _benchmark(_named(what, name), checkout, task, workers, quiet, unsafe)
     if what != "all":
         raise UserError(f"cannot check {what!r}; choose browser, page, application, benchmark, config or all")
     rows = [await _row("browser", check_browser())]
     rows += [await _row(f"application {each}", check_application(each)) for each in shipped_applications()]
     for each in shipped_benchmarks():
-        rows += await _benchmark(each, "", task, workers, quiet)
+        rows += await _benchmark(each, "", task, workers, quiet, unsafe)
     return rows
 
 
@@ -91,10 +104,10 @@ def _of_benchmark(name: str, checkout: str) -> str:
     raise UserError(f"the benchmark {name} is on no application of its own")
 
 
-async def _benchmark(name: str, checkout: str, task: str, workers: int, quiet: bool) -> list[Row]:
+async def _benchmark(name: str, checkout: str, task: str, workers: int, quiet: bool, unsafe: bool) -> list[Row]:
     if not is_plug_in(name) and load_benchmark(name).environment == "repository":
         return await check_instances(name, task, workers, quiet)
-    return await check_benchmark(name, checkout, task, workers, quiet)
+    return await check_benchmark(name, checkout, task, workers, quiet, unsafe=unsafe)
 
 
 def _named(what: str, name: str) -> str:

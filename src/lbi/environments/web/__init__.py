@@ -20,6 +20,7 @@ def create(config: Config, save_image: Callable[[bytes], str]) -> WebEnvironment
     """Raises UserError where the config names neither an application nor a site."""
     if not config.application and not config.url:
         raise UserError('nothing to learn: set application = "..." or url = "http://..." in the config')
+    from lbi.environments.web.check_sandbox import CheckSandbox
     from lbi.environments.web.environment import WebEnvironments  # loads the browser's driver
 
     return WebEnvironments(
@@ -27,6 +28,7 @@ def create(config: Config, save_image: Callable[[bytes], str]) -> WebEnvironment
         base_url=config.url,
         screenshots=config.web.screenshots,
         save_image=save_image,
+        checks=CheckSandbox(config.shell.backend, unsafe=config.shell.unsafe),
     )
 
 

@@ -26,8 +26,9 @@ from lbi.environments.web import hand, liveness, pristine
 from lbi.environments.web.actions import ACTIONS, Call, UnreadableAction, parse_action
 from lbi.environments.web.activation import names_clicked, names_pressed
 from lbi.environments.web.application import Application, load_application, unmanaged
-from lbi.environments.web.backend import Backend, ManagedApplication, RemoteBackend
+from lbi.environments.web.backend import Backend, ManagedApplication
 from lbi.environments.web.browser import SharedBrowser, is_loopback
+from lbi.environments.web.check_sandbox import CheckSandbox
 from lbi.environments.web.checks import evaluate
 from lbi.environments.web.coverage import Coverage, measure
 from lbi.environments.web.hand import ActionRefused, Gone, TimedOut
@@ -37,6 +38,7 @@ from lbi.environments.web.look import Look, handle_of
 from lbi.environments.web.marks import marked
 from lbi.environments.web.observe import ANSWER, CANCEL, OK, screenshot, view_page
 from lbi.environments.web.perform import find, grounded_target, open_address, perform
+from lbi.environments.web.remote import RemoteBackend
 from lbi.environments.web.session import BLANK, DialogOpened, DocumentReplaced, Session
 from lbi.environments.web.url_rules import PORTS, UrlRules, scheme_of
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
@@ -68,6 +70,7 @@ class WebEnvironments:
         headless: bool = True,
         max_chars: int = MAX_CHARS,
         watch: Callable[[BrowserContext], None] | None = None,
+        checks: CheckSandbox | None = None,
     ) -> None:
         if screenshots and save_image is None:
             raise UserError("screenshots need somewhere to go: give save_image")
@@ -87,7 +90,10 @@ class WebEnvironments:
         self.blocked: Counter[str] = Counter()  # other sites -> requests of pages that were refused
         self._blocked_told: set[str] = set()
         managed = self.application.managed
-        self._managed = ManagedApplication(self.application, cache, self.login.headers) if managed else None
+        self._checks = checks or CheckSandbox()
+        self._managed = (
+            ManagedApplication(self.application, cache, self.login.headers, self._checks) if managed else None
+        )
         self._open: list[WebEnvironment] = []
 
     async def open(self) -> WebEnvironment:
@@ -102,7 +108,7 @@ class WebEnvironments:
     async def _started(self) -> Backend:
         if self._managed:
             return await self._managed.start()
-        remote = RemoteBackend(self.application, self.login.headers)
+        remote = RemoteBackend(self.application, self.login.headers, self._checks)
         async with contextlib.AsyncExitStack() as failed:
             failed.push_async_callback(remote.stop)
             await remote.start()
@@ -122,7 +128,7 @@ class WebEnvironments:
 
     async def mistakes(self, check: Check) -> list[str]:
         """What a check names and the application does not have. Installs the application if need be."""
-        return await pristine.mistakes(check, self.application, self._managed)
+        return await pristine.mistakes(check, self.application, self._managed, self._checks)
 
     def tell_blocked(self) -> None:
         """Say once of each other site that pages ask it for something and get no answer."""
