@@ -20,6 +20,24 @@ def store_folder() -> Path:
     return Path(base) / "lbi" / "models"
 
 
+def folder_of(name: str) -> Path:
+    """Where a model of the catalogue lies, or will."""
+    return store_folder() / name
+
+
+def bytes_of(name: str) -> int:
+    """What it takes of the disk, with what was made of it and what is there of an unfinished fetch."""
+    return sum(file.stat().st_size for file in folder_of(name).rglob("*") if file.is_file())
+
+
+def remove(name: str) -> Path:
+    """Delete a model's files, and return the folder that they lay in. Processes that run it keep what they opened."""
+    with locked(folder_of(name)) as folder:
+        shutil.rmtree(folder)
+    Path(f"{folder}.lock").unlink(missing_ok=True)
+    return folder
+
+
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[Path]:
     """The folder, made if it is not there; one process at a time works in it. Raises LocalFailure ("no room")."""

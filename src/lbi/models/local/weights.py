@@ -16,7 +16,7 @@ from lbi.models.local.failures import LocalFailure
 from lbi.models.local.gguf import header_of
 from lbi.models.local.requantise import requantise
 from lbi.models.local.server import Weights
-from lbi.models.local.store import check_room, disk_errors, locked, store_folder
+from lbi.models.local.store import check_room, disk_errors, folder_of, locked
 from lbi.storage.files import write_atomically
 
 Say = Callable[[str], None]
@@ -53,14 +53,9 @@ def check_installed(engine: EngineName) -> None:
         )
 
 
-def file_of(entry: Entry) -> Path:
-    """Where its weights lie, or will."""
-    return store_folder() / entry.name / entry.file
-
-
 def fetched(entry: Entry, say: Say, fetch: mirror.Fetch | None = None) -> Path:
     """The weights as published. What lies here already is checked, too: it may have been damaged or replaced."""
-    file = file_of(entry)
+    file = folder_of(entry.name) / entry.file
     with locked(file.parent) as folder:
         if file.exists():
             if file.stat().st_size == entry.size and hash_of(file) == entry.sha256:
@@ -103,7 +98,7 @@ def _from_hub_or_mirror(entry: Entry, part: Path, say: Say, fetch: mirror.Fetch 
 def _at_eight_bits(choice: Choice, file: Path, say: Say) -> Path:
     """The weights as OpenVINO reads them, made once for each file."""
     source = choice.entry.sha256 if choice.entry is not None else hash_of(file)
-    with locked(store_folder() / (choice.entry.name if choice.entry else f"file-{source[:16]}")) as folder:
+    with locked(folder_of(choice.entry.name if choice.entry else f"file-{source[:16]}")) as folder:
         made, note = folder / "q8_0.gguf", folder / _MADE
         if made.exists() and note.exists() and _is_made_of(note, made, source):
             return made
