@@ -47,6 +47,7 @@ Address = Annotated[str, AfterValidator(_addressed)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Steps = Annotated[StrictInt, Field(ge=1, le=MOST_STEPS)]
 Shown = Annotated[StrictInt, Field(ge=0, le=1_000)]
+Characters = Annotated[StrictInt, Field(ge=200, le=10_000_000)]
 Seed = Annotated[StrictInt, Field(ge=0, le=LAST_SEED)]
 
 
@@ -145,6 +146,24 @@ class Retrieval(ConfigTable):
     documents: Shown = 5
 
 
+class Prompts(ConfigTable):
+    """The most that prompts hold of each thing, in characters; four are about one token. Small models read slowly, and
+    make less of long prompts."""
+
+    knowledge: Characters = 24_000
+    """Examples and documents together; the lowest ranked go first."""
+    example: Characters = 8_000
+    """Of one example."""
+    history: Characters = 16_000
+    """Of earlier pages; the oldest are named only."""
+    observation: Characters = 24_000
+    """Of the current page; of a longer one the middle is left out."""
+    labelled: Characters = 6_000
+    """Of each page of a trajectory that is labelled or judged."""
+    document: Characters = 24_000
+    """Of a section that tasks are proposed from."""
+
+
 class Arm(ConfigTable):
     """One row of the results table: an agent, the data it may retrieve from, and its step limit."""
 
@@ -239,6 +258,7 @@ class Config(ConfigTable):
     synthesis: Synthesis = Synthesis()
     labelling: Labelling = Labelling()
     retrieval: Retrieval = Retrieval()
+    prompts: Prompts = Prompts()
     evaluation: Evaluation = Evaluation()
     web: Web = Web()
     shell: Shell = Shell()
@@ -257,6 +277,7 @@ class Config(ConfigTable):
             structured=self.models.structured,
             images=self.models.images,
             image_side=self.models.image_side,
+            **self.prompts.model_dump(),
         )
 
     def identity(self) -> dict[str, Any]:

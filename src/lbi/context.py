@@ -28,7 +28,7 @@ from lbi.models.registry import open_model
 from lbi.monitoring.progress import Progress, Stage
 from lbi.monitoring.telemetry import RUN, Nowhere, Telemetry, span, used
 from lbi.monitoring.utilisation import Share, Utilisation
-from lbi.protocols import Environments, Model
+from lbi.protocols import Environments, Model, Prepares
 from lbi.records import Result, UsedModel
 from lbi.report import write_report
 from lbi.report.counts import OUTAGES
@@ -55,6 +55,7 @@ class RunContext:
     _closed: bool = False
     _began: float = field(default_factory=time.monotonic)
     _models: dict[str, Model] = field(default_factory=dict)
+    _preparing: list[Prepares] = field(default_factory=list)
     _throttles: dict[str, Throttle] = field(default_factory=dict)
 
     @property
@@ -98,6 +99,8 @@ class RunContext:
                 load_image=self.folder.load_image,
                 priced=self.prices.overrides,
             )
+            if isinstance(inner, Prepares):
+                self._preparing.append(inner)
             store = self.folder.store
             self._models[spec] = wrapped(
                 inner,
@@ -142,10 +145,12 @@ class RunContext:
     def _note_price(self, model: Model) -> None:
         """Store the price by which the run's costs are counted: one row for each day and price."""
         today = datetime.now(UTC).date().isoformat()
-        price = None if model.info.free else self.prices.of(model.name, today, model.info.endpoint)
+        if model.info.free or model.info.unpaid:
+            return
+        price = self.prices.of(model.name, today, model.info.endpoint)
         if price is not None:
             self.folder.store.put("price", f"{model.name} {price.id}", price)
-        elif not model.info.free:
+        else:
             self.progress.say(
                 f"the price of {model.name} is unknown: its tokens are counted, and its money is not; give it under "
                 f'[models.prices] as "{model.name}" = [input, output] in US dollars per million tokens'
@@ -179,6 +184,11 @@ class RunContext:
         for role in ("propose", "act", "query", "abstract"):
             self.role(role)
         _ = self.judges
+
+    async def prepare_models(self) -> None:
+        """Fetch and start what runs on this machine, before anything waits for it. Raises ModelUnavailable."""
+        for model in self._preparing:
+            await model.prepare(self.progress.say)
 
     def write_report(self) -> Path:
         """Store how long the stages of this process took and how busy its resources were; then write report.html."""
@@ -259,6 +269,7 @@ async def open_context(
                 shown.say(line)
             with contextlib.ExitStack() as cut_short:
                 cut_short.callback(_report_what_there_is, context)
+                await context.prepare_models()
                 with used(telemetry or Nowhere()), span("run", {RUN: config.name}):
                     yield context
                 cut_short.pop_all()

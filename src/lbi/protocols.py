@@ -250,6 +250,7 @@ class ModelInfo:
     """What is known of a model before it is asked anything."""
 
     free: bool = False  # needs no key and costs no money: its calls are not cached and count against no budget
+    unpaid: bool = False  # costs no money either, but its calls are kept, tried again and counted like any other's
     endpoint: str = ""  # address of its server; empty = the provider's own
     limits: PromptLimits = field(default_factory=PromptLimits)  # how its prompts are rendered
     image_tokens: Callable[[str], int] = usual_image_tokens  # an image's hash -> about how many tokens are billed
@@ -267,6 +268,15 @@ class Model(Protocol):
     async def complete(self, request: Request) -> Reply: ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A model that has much to do before it can be asked, which no call should have to wait for."""
+
+    async def prepare(self, say: Callable[[str], None]) -> None:
+        """Harmless when done before. ``say`` is told what takes long. Raises ModelUnavailable."""
+        ...
 
 
 class Decision(Record):

@@ -24,7 +24,7 @@ GROUPS = {
     "Learn": ("init", "run", "synthesize", "evaluate"),
     "Look": ("report", "calls", "look"),
     "Use": ("export", "grade"),
-    "Tools": ("list", "check", "tasks"),
+    "Tools": ("list", "check", "models", "tasks"),
 }
 
 
@@ -134,7 +134,9 @@ Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", sho
 Model = Annotated[
     str,
     typer.Option(
-        "--model", "-m", help="offline, anthropic:NAME, google:NAME or openai:NAME. Keys are read from the environment."
+        "--model",
+        "-m",
+        help="offline, local:NAME, anthropic:NAME, google:NAME or openai:NAME. Keys are read from the environment.",
     ),
 ]
 BaseUrl = Annotated[
@@ -415,6 +417,21 @@ def check(
     from lbi.cli.check import check
 
     return check(what, name, checkout, task, all_, workers, json, quiet, unsafe=unsafe)
+
+
+@_command
+def models(
+    action: Annotated[str, typer.Argument(help="list, fetch, try or remove.", metavar="ACTION")] = "list",
+    name: Annotated[str, typer.Argument(help="Name of the catalogue; to try one, also a GGUF file.")] = "",
+    json: Json = False,
+) -> int:
+    """List, fetch, try and remove language models that run on this machine.
+
+    To try one says how many tokens per second it reads and writes here. A run fetches what it needs by itself.
+    """
+    from lbi.cli.models import models
+
+    return models(action, name, json)
 
 
 @_command
