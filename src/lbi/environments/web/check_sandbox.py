@@ -93,11 +93,12 @@ class CheckSandbox:
         await self.try_out()
         own = OwnFolder("check")
         try:
+            database = await asyncio.to_thread(_database_of, wanted, own.path)
             async with OneAddress(wanted.url, own.path) as site:
-                binds = (*prefixes(Path(wanted.python)), *wanted.shown, *site.binds)
+                binds = (*prefixes(Path(wanted.python)), *wanted.shown, *site.binds, *database)
                 env = {**wanted.env, "PATH": path_of(wanted.python)}
                 async with open_sandbox(wanted.folder, backend=self._backend, binds=binds, env=env) as sandbox:
-                    return await _run_inside(sandbox, wanted, site, own.path)
+                    return await _run_inside(sandbox, wanted, site, database)
         except (UserError, OSError) as error:
             raise EnvironmentFailure(f"no sandbox for a check's command: {error}", kind="sandbox") from error
         finally:
@@ -123,22 +124,26 @@ def _judged(status: int, output: str) -> tuple[int, str]:
     return status, output
 
 
-async def _run_inside(sandbox: Sandbox, wanted: CheckCommand, site: OneAddress, own: Path) -> Completed:
+async def _run_inside(sandbox: Sandbox, wanted: CheckCommand, site: OneAddress, database: Sequence[Path]) -> Completed:
     # programs may have written the folder's own name into their files; a container knows it by another one
     inside = str(wanted.folder.resolve()) if sandbox.backend == "bubblewrap" else sandbox.workdir
-    if wanted.database:
-        await _give_database(sandbox, wanted, own)
-    command = [part.replace("{state}", inside) for part in wanted.command]
-    return await sandbox.run(shlex.join(site.command(wanted.python, inside, command)), wall_seconds=COMMAND_SECONDS)
+    command = shlex.join(
+        site.command(wanted.python, inside, [part.replace("{state}", inside) for part in wanted.command])
+    )
+    if database:
+        file = f"{inside}/{wanted.database}"
+        stale = shlex.join(f"{file}{ending}" for ending in ("-wal", "-shm", "-journal"))
+        copying = f"rm -f -- {stale} && cp -f -- {shlex.join([str(database[0]), file])}"
+        command = f"{{ {copying}; }} || exit {NOT_RUN[0]}; {command}"
+    return await sandbox.run(command, wall_seconds=COMMAND_SECONDS)
 
 
-async def _give_database(sandbox: Sandbox, wanted: CheckCommand, own: Path) -> None:
-    """As it is at one moment: locks that a server holds on the file are not seen in the sandbox."""
-    copy = own / "database"
-    copy_database(wanted.folder / wanted.database, copy)
-    beside = " ".join(shlex.quote(f"{wanted.database}{ending}") for ending in ("-wal", "-shm", "-journal"))
-    await sandbox.run(f"rm -f -- {beside}")
-    await sandbox.upload(wanted.database, copy.read_bytes())
+def _database_of(wanted: CheckCommand, folder: Path) -> tuple[Path, ...]:
+    """A copy of the database as it is at one moment: locks that a server holds on it are not seen in the sandbox."""
+    if not wanted.database:
+        return ()
+    copy_database(wanted.folder / wanted.database, folder / "database")
+    return (folder / "database",)
 
 
 def path_of(python: str) -> str:
