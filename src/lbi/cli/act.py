@@ -17,7 +17,6 @@ from lbi.cli.ask import Terminal
 from lbi.cli.retrieve import print_preview
 from lbi.errors import UserError
 from lbi.monitoring import terminal
-from lbi.monitoring.progress import Progress
 from lbi.monitoring.terminal import say
 from lbi.rollouts.act import ActOptions
 from lbi.rollouts.act import act as carry_out
@@ -50,9 +49,8 @@ def act(run: Path, instruction: str, options: ActOptions, output: ActOutput) -> 
     hold = asker.wait if options.use.live and options.use.live.headed and sys.stdin.isatty() else _at_once
     narrator = Narrator(console, quiet=output.quiet, hold=hold)
     confirm = asker.confirm if output.confirm else None
-    progress = Progress(terminal.open_console(stderr=True), style="lines")
     try:
-        done = asyncio.run(carry_out(run, instruction, options, watcher=narrator, confirm=confirm, progress=progress))
+        done = asyncio.run(carry_out(run, instruction, options, watcher=narrator, confirm=confirm))
     except KeyboardInterrupt:
         narrator.was_interrupted()
         raise

@@ -30,8 +30,7 @@ def print_part(console: Console, label: str, text: str, style: str = "") -> None
     start = " " * (INDENT + LABEL + 1)
     width = max(console.width, NARROWEST) - len(start)
     lines = [line for part in escaped(text).splitlines() or [""] for line in textwrap.wrap(part, width) or [""]]
-    shown = Text(" " * INDENT + label.ljust(LABEL + 1), style="dim")
-    shown.append(f"\n{start}".join(lines), style=style or "not dim")
+    shown = Text.assemble((" " * INDENT + label.ljust(LABEL + 1), "dim"), (f"\n{start}".join(lines), style))
     console.print(shown, soft_wrap=True, markup=False, highlight=False)
 
 
@@ -115,11 +114,11 @@ class Narrator(ActWatcher):
 
 
 def _outcome(act: Act) -> str:
-    """Finished after 4 steps, the agent says: it is written."""
+    """What came of it, in a line; the answer in one of its own."""
     after = f"after {plural(len(act.trajectory.steps), 'step')}"
     if act.status == "finished":
-        answer = f'; its answer: "{act.answer}"' if act.answer else ""
-        return f"Finished {after}, as the agent says (nobody has checked it){answer}."
+        answer = f"\nAnswer: {act.answer}" if act.answer else ""
+        return f"Finished {after}, as the agent says; nobody has checked it.{answer}"
     if act.status == "step limit":
         return f"Not finished: the steps were used up ({len(act.trajectory.steps)}); more with --steps."
     if act.status == "stopped":

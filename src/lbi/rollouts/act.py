@@ -16,7 +16,6 @@ from lbi.config import MOST_STEPS
 from lbi.environments._timeouts import WithTimeouts
 from lbi.errors import BudgetExceeded, EnvironmentFailure, LbiError, UserError
 from lbi.evaluation.arm_agents import agent_of_arm
-from lbi.monitoring.progress import Progress
 from lbi.protocols import Decision
 from lbi.records import Observation, Step, StopReason, Task, Trajectory
 from lbi.rollouts.kept import Act, Keeper, new_folder
@@ -76,7 +75,6 @@ async def act(
     *,
     watcher: ActWatcher | None = None,
     confirm: Confirm | None = None,
-    progress: Progress | None = None,
 ) -> Act:
     """Carry out one instruction, and keep what happened after each step.
 
@@ -91,7 +89,7 @@ async def act(
         raise UserError(f"an episode has 1 to {MOST_STEPS} steps, not {steps}")
     folder = new_folder(run, options.out)
     with _removed_unless_begun(folder):
-        async with open_learnt(run, read, options.use, folder, progress) as learnt:
+        async with open_learnt(run, read, options.use, folder) as learnt:
             episode = _Episode(learnt, instruction, steps, watcher or NobodyWatches(), confirm)
             return await episode.run()
 

@@ -135,9 +135,7 @@ def folder_for_now() -> Iterator[Path]:
 
 
 @asynccontextmanager
-async def open_learnt(
-    run: Path, read: _Read, use: Use, folder: Path, progress: Progress | None = None
-) -> AsyncIterator[Learnt]:
+async def open_learnt(run: Path, read: _Read, use: Use, folder: Path) -> AsyncIterator[Learnt]:
     """Use what was read from ``run``; model calls, images and the index go to ``folder``. Raises UserError."""
     with RunFolder(folder, read.config.identity()) as kept:
         environments, place = (
@@ -146,7 +144,7 @@ async def open_learnt(
             else (_NoEnvironments(described(read.config)), "")
         )
         _borrow(run, folder, read)
-        context = context_of(kept, read.config, progress or Progress(), environments)
+        context = context_of(kept, read.config, Progress(), environments)
         indexes = ArmIndexes(context, read.seed, read.examples, read.documents)
         pairs = examples_for(read.arm.data, read.examples, read.seed)
         try:
