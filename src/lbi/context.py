@@ -253,16 +253,7 @@ async def open_context(
         leases = Leases(folder.store)
         await leases.enter(alone=folder.alone)
         folder.let_in(joined=join)
-        context = RunContext(
-            folder=folder,
-            config=config,
-            progress=shown,
-            leases=leases,
-            environments=open_environments(config, folder.save_image),
-            prices=Prices(config.models.prices),
-            budget=Budget(config.models.budget, money_spent(folder)) if config.models.budget is not None else None,
-            embedder=_embedder(config, folder),
-        )
+        context = context_of(folder, config, shown, open_environments(config, folder.save_image), leases)
         try:
             context.check_models()
             for line in secrets.warnings():
@@ -275,6 +266,22 @@ async def open_context(
                 cut_short.pop_all()
         finally:
             await context.close()
+
+
+def context_of(
+    folder: RunFolder, config: Config, progress: Progress, environments: Environments, leases: Leases | None = None
+) -> RunContext:
+    """The context of an open folder. Whoever calls this closes the context, and the folder after it."""
+    return RunContext(
+        folder=folder,
+        config=config,
+        progress=progress,
+        leases=leases,
+        environments=environments,
+        prices=Prices(config.models.prices),
+        budget=Budget(config.models.budget, money_spent(folder)) if config.models.budget is not None else None,
+        embedder=_embedder(config, folder),
+    )
 
 
 def _report_what_there_is(context: RunContext) -> None:

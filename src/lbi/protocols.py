@@ -48,7 +48,7 @@ class Environment(Protocol):
 
     ``reset`` puts the *backend* back to its pristine state, not only the client. ``step`` never raises for a nonsense
     action: that is an observation with ``error`` set. It raises EnvironmentFailure when the infrastructure broke.
-    ``close`` twice is harmless. An environment may also have what ``Submits`` or ``ReportsLoss`` describe.
+    ``close`` twice is harmless. An environment may also have what ``Submits``, ``Foresees`` or ``ReportsLoss`` tell of.
     """
 
     name: str
@@ -71,6 +71,25 @@ class Submits(Protocol):
 
     async def submission(self) -> str:
         """What the episode hands in, such as a patch; "" where there is nothing to hand in."""
+        ...
+
+
+class Foreseen(Record):
+    """An action before it is carried out: in grounded form, and why it may change something; "" = it only looks."""
+
+    action: Action
+    changes: str = ""
+
+
+@runtime_checkable
+class Foresees(Protocol):
+    """An environment that tells of an action, before it is carried out, whether it may change something.
+
+    Of an environment without this, everything but ``finish`` may.
+    """
+
+    async def foresee(self, action: str) -> Foreseen:
+        """Carries nothing out. What cannot be read, or cannot be done on this page, changes nothing."""
         ...
 
 

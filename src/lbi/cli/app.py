@@ -1,6 +1,7 @@
 """The command line ``lbi``: arguments -> a function of lbi.cli, and its errors -> one line and an exit code.
 
-0 done, 1 a check failed or the program is wrong, 2 bad input, 3 the budget is used up, 130 interrupted.
+0 done, 1 a check failed or the program is wrong, 2 bad input, 3 the budget is used up, 4 the steps of ``lbi act`` are
+used up, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ P = ParamSpec("P")
 GROUPS = {
     "Learn": ("init", "run", "synthesize", "evaluate"),
     "Look": ("report", "calls", "look"),
-    "Use": ("export", "grade"),
+    "Use": ("act", "retrieve", "export", "grade"),
     "Tools": ("list", "check", "models", "tasks"),
 }
 
@@ -178,6 +179,16 @@ Checkout = Annotated[
 ]
 Repo = Annotated[Path | None, typer.Option("--repo", help="Folder of a repository to learn; needs no config file.")]
 Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run commands of agents and of checks without a sandbox.")]
+RunToUse = Annotated[Path, typer.Argument(help="Run folder; it is only read.", metavar="RUN", show_default=False)]
+Instruction = Annotated[
+    str, typer.Argument(help="What is to be done, in words.", metavar="INSTRUCTION", show_default=False)
+]
+ArmToUse = Annotated[str, typer.Option("--arm", help="Arm of the run, which says which examples there are.")]
+AgentToUse = Annotated[str, typer.Option("--agent", help="Another agent than the arm's.", show_default="the arm's")]
+ModelToUse = Annotated[
+    str, typer.Option("--model", "-m", help="The acting model, as PROVIDER:NAME.", show_default="the run's")
+]
+SeedToUse = Annotated[int | None, typer.Option("--seed", help="Whose examples.", show_default="the run's first")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
@@ -285,6 +296,86 @@ def report(
     from lbi.cli.report import report
 
     return report(run, tables, open_, json, salvage)
+
+
+@_command
+def act(
+    run: RunToUse,
+    instruction: Instruction,
+    base_url: Annotated[
+        str,
+        typer.Option(
+            "--base-url", help="Act on the same application at this address, as it is.", show_default="the run's own"
+        ),
+    ] = "",
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Reset a site that somebody else runs first, as its file says.")
+    ] = False,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Ask before every action that may change something.")
+    ] = False,
+    headed: Annotated[bool, typer.Option("--headed", help="Show the browser.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be retrieved for the first page, and do nothing.")
+    ] = False,
+    model: ModelToUse = "",
+    arm: ArmToUse = "backward",
+    agent: AgentToUse = "",
+    seed: SeedToUse = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="At most.", show_default="the run's")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for what is kept of it.", show_default="RUN/acts/TIME"),
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Carry out one instruction with what was learnt.
+
+    On a copy of the application, or at --base-url on the one that people use. Exits with 0 if the agent says that it
+    has finished, 1 if it failed, 4 if the steps were used up.
+    """
+    from lbi.cli.act import ActOutput, act
+    from lbi.environments import Live
+    from lbi.rollouts.act import ActOptions
+    from lbi.rollouts.learnt import Use
+
+    use = Use(arm, agent, model, seed, Live(base_url, reset, headed))
+    return act(run, instruction, ActOptions(use, steps, out), ActOutput(confirm, dry_run, json, quiet))
+
+
+@_command
+def retrieve(
+    run: RunToUse,
+    instruction: Instruction,
+    page: Annotated[
+        str,
+        typer.Option(
+            "--page",
+            "-p",
+            metavar="FILE|URL",
+            help="The page: a file of what `lbi look` prints, - for stdin, or a URL.",
+        ),
+    ] = "",
+    prompt: Annotated[bool, typer.Option("--prompt", help="Print the prompt as it would be sent.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="List those too for which the prompt has no room.")] = False,
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Let the model write the query, as in an episode; else no model is asked.")
+    ] = False,
+    model: ModelToUse = "",
+    arm: ArmToUse = "backward",
+    agent: AgentToUse = "",
+    seed: SeedToUse = None,
+    json: Json = False,
+) -> int:
+    """Show what an agent would be shown for an instruction, and why.
+
+    Examples by the page and by the query, best first, with their tokens. Nothing is done and nothing is written.
+    """
+    from lbi.cli.retrieve import RetrieveOutput, retrieve
+    from lbi.rollouts.learnt import Use
+
+    return retrieve(run, instruction, page, Use(arm, agent, model, seed), ask, RetrieveOutput(prompt, all_, json))
 
 
 @_command

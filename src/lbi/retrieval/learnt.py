@@ -14,8 +14,10 @@ from lbi.evaluation.arms import examples_for
 from lbi.models.registry import open_model
 from lbi.protocols import Decision, Model, Shown
 from lbi.records import Example, Observation, Step, Task, Trajectory
+from lbi.retrieval.borrow import borrow_index
 from lbi.retrieval.index import ExampleIndex
 from lbi.storage.run_folder import RunFolder
+from lbi.storage.tempdirs import OwnFolder
 from lbi.synthesis.examples import read_examples
 
 
@@ -36,7 +38,8 @@ class LearntRun:
             raise UserError(f"{path} has no examples of seed {self.seed}; `lbi run` or `lbi synthesize` makes them")
         self.examples: tuple[tuple[Example, Trajectory], ...] = tuple(pairs)
         trajectories = {trajectory.id: trajectory for _, trajectory in pairs}
-        index_folder = self._folder.path / "index" / f"{data}-{self.seed}-1"
+        self._own = OwnFolder("learnt")  # the run folder is only read, as a run may be at work in it
+        index_folder = borrow_index(self._folder.path, f"{data}-{self.seed}-1", self._own.path)
         self.index = ExampleIndex.build(index_folder, [example for example, _ in pairs], trajectories)
 
     def retrieve(
@@ -66,6 +69,7 @@ class LearntRun:
 
     def close(self) -> None:
         self.index.close()
+        self._own.remove()
         self._folder.close()
 
     def __enter__(self) -> LearntRun:

@@ -30,6 +30,7 @@ from lbi.environments.web.backend import Backend, ManagedApplication
 from lbi.environments.web.browser import SharedBrowser, is_loopback
 from lbi.environments.web.check_sandbox import CheckSandbox
 from lbi.environments.web.checks import evaluate
+from lbi.environments.web.consequences import why_it_may_change
 from lbi.environments.web.coverage import Coverage, measure
 from lbi.environments.web.hand import ActionRefused, Gone, TimedOut
 from lbi.environments.web.liveness import Outage, PageLost
@@ -44,7 +45,7 @@ from lbi.environments.web.url_rules import PORTS, UrlRules, scheme_of
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.observations.parse import Element, Page, parse_observation
 from lbi.observations.tree import Node
-from lbi.protocols import CallTimeouts, Outcome
+from lbi.protocols import CallTimeouts, Foreseen, Outcome
 from lbi.records import Action, Check, Observation, Task, sound
 from lbi.storage.secrets import mask
 from lbi.storage.tempdirs import OwnFolder, remove_leftovers
@@ -209,6 +210,24 @@ class WebEnvironment:
             if refusal := await self._forbidden(call, element, onto):
                 return self._refuse(taken, self._masked(refusal))
             return Outcome(action=taken, observation=await self._act(call, element, onto))
+
+    async def foresee(self, action: str) -> Foreseen:
+        """What an action would be done to on the page as it was last seen, and why it may change something."""
+        try:
+            call = parse_action(action)
+        except UnreadableAction:
+            return Foreseen(action=Action(text=self._masked(action)))
+        page = parse_observation(self._last.text)
+        element, onto, covered = None, None, ""
+        try:
+            element = find(page, call.target) if call.target else None
+            onto = find(page, call.onto) if call.onto else None
+        except TimedOut as error:  # it may be found when it comes to it
+            covered = str(error)
+        except ActionRefused:
+            return Foreseen(action=self._action(action, call, None, None))
+        changes = covered or why_it_may_change(call, element)
+        return Foreseen(action=self._action(action, call, element, onto), changes=self._masked(changes))
 
     async def _found(self, call: Call) -> tuple[Element | None, Element | None]:
         """The elements that an action is for. What lies over the page, as it loads, may go by itself."""
