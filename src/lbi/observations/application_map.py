@@ -99,7 +99,7 @@ def _kinds(pages: Iterable[Observation], frame: Frame) -> list[_Kind]:
         by_address.setdefault(path, kind)
         by_controls.setdefault(key, kind)
         kind.take(address, controls, _things(own, parsed))
-        if not parsed.elements and not kind.text:
+        if not kind.text and not parse_observation(page.text).elements:
             kind.text = page.text[:MAX_PLAIN].strip()
     return kinds
 
