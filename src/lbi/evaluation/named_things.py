@@ -39,7 +39,7 @@ _SAYING = _words(
     "saying says say reading reads stating comment text message note description summary subject reply reason content "
     "body heading explaining mentioning sentence paragraph line password"
 )
-_FILLER = _words("the a an of is be as it its with and to that should must field value set")
+_FILLER = _words("the a an is be as it its with and to that should must field value set")
 _CLAUSE = re.compile(r"[.;!?]\s|\n")
 _RENAMES = re.compile(r"\bre-?(?:name|title)\w*\b[^.;]*\bto\W*$", re.IGNORECASE)
 _OF_THE = re.compile(
