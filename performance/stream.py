@@ -32,7 +32,7 @@ from lbi.environments import open_environments
 from lbi.models.pricing import Prices
 from lbi.monitoring.progress import Progress
 from lbi.records import Example, Task, Trajectory
-from lbi.rollouts.schedule import attempt_tasks, roll_out
+from lbi.rollouts.schedule import at_once, attempt_tasks, roll_out
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.examples import PARALLEL_CALLS, store_trimmed
 from lbi.synthesis.filter import filter_examples
@@ -44,7 +44,7 @@ from small_application import write_application
 
 async def apart(context: RunContext, tasks: list[Task]) -> None:
     """One stage after the other, each as parallel as it is in the stream."""
-    rollouts = await attempt_tasks(context, tasks, 0)
+    rollouts = await attempt_tasks(context, at_once(tasks), 0)
     trajectories = [await store_trimmed(context, rollout, 0) for rollout in rollouts]
     trajectories = [trajectory for trajectory in trajectories if trajectory.steps]
     with label(context, 0, filter_examples(context)).opened as label_one:
@@ -62,7 +62,11 @@ async def apart(context: RunContext, tasks: list[Task]) -> None:
 
 async def stream(context: RunContext, tasks: list[Task]) -> None:
     await run_stages(
-        context, 0, roll_out(context, tasks, 0), label(context, 0, filter_examples(context)), verify(context, 0)
+        context,
+        0,
+        roll_out(context, at_once(tasks), 0),
+        label(context, 0, filter_examples(context)),
+        verify(context, 0),
     )
 
 

@@ -20,7 +20,9 @@ PAGE = ROOT / "docs" / "how-it-works.md"
 BEGIN, END = "<!-- picture: scripts/picture.py -->\n", "<!-- end of the picture -->"
 #: functions of pipeline.py that hold stages, and what a reader calls them
 PARTS = {"learn_by_interact": "once", "synthesize": "for each seed: learn", "measure": "for each seed: measure"}
-LAST = "for each seed: sum up"  # what learn_by_interact calls after the other two
+LAST = "for each seed: sum up"
+#: where belongs what learn_by_interact calls after one of the other two
+AFTER = {"synthesize": PARTS["measure"], "measure": LAST}
 #: what no stage is: it joins stages, or looks into the folder
 NO_STAGES = {"run_stages", "stored_documents", "stored_tasks", "Task", "list"}
 
@@ -45,7 +47,7 @@ def stages_of(source: str) -> dict[str, list[Stage]]:
     for part, title in PARTS.items():
         for line, name in sorted(_calls(functions[part])):
             if name in PARTS:
-                title = LAST
+                title = AFTER[name]
             elif name not in NO_STAGES and modules.get(name, "").startswith("lbi."):
                 groups[title].append(Stage(name, modules[name], lines[line - 1].partition("  # ")[2]))
     return groups

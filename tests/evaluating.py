@@ -9,9 +9,10 @@ from lbi.context import RunContext
 from lbi.evaluation.indexes import ArmIndexes
 from lbi.evaluation.runner import evaluate
 from lbi.records import Document, Example, Result, Task, Trajectory
-from lbi.rollouts.schedule import roll_out
+from lbi.rollouts.schedule import at_once, roll_out
 from lbi.synthesis.filter import filter_examples
 from lbi.synthesis.label import label
+from lbi.synthesis.propose import Proposals
 from lbi.synthesis.stream import run_stages
 from lbi.synthesis.verify import verify
 
@@ -42,7 +43,15 @@ async def learn(context: RunContext, tasks: Sequence[Task], seed: int) -> list[T
     return await run_stages(
         context,
         seed,
-        roll_out(context, tasks, seed),
+        roll_out(context, at_once(tasks), seed),
         label(context, seed, filter_examples(context)),
         verify(context, seed),
     )
+
+
+async def proposed_at_once(context: RunContext, documents: Sequence[Document], actions: str, wanted: int) -> list[Task]:
+    """All rounds of proposals, one after the other, with no roll-outs between them."""
+    proposals = Proposals(context, documents, actions, wanted)
+    async for _ in proposals:
+        pass
+    return proposals.tasks

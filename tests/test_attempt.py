@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from evaluating import proposed_at_once
 from fake_environment import LampEnvironments
 from lbi.cli.estimate import counts, plan
 from lbi.config import Config, resolve
@@ -26,10 +27,10 @@ from lbi.monitoring.progress import Progress
 from lbi.protocols import Request
 from lbi.records import Document, Task
 from lbi.rollouts.explorer import agent_for_rollouts
-from lbi.rollouts.schedule import attempt_tasks
+from lbi.rollouts.schedule import at_once, attempt_tasks
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.examples import store_trimmed
-from lbi.synthesis.propose import propose_from_sections, spread_over_sources
+from lbi.synthesis.propose import spread_over_sources
 
 DOCUMENTS = [Document(text=f"Section {at}", source=f"page {at % 5}") for at in range(40)]
 BENCHMARK = "lamps.toml"  # only whether there is one matters here
@@ -75,7 +76,7 @@ def asked(context: RunContext) -> list[str]:
 
 async def test_no_more_sections_are_asked_than_the_roll_outs_need(folder):
     context = shop_of(folder, config_of(10), three_tasks)
-    tasks = await propose_from_sections(context, DOCUMENTS, "", 10)
+    tasks = await proposed_at_once(context, DOCUMENTS, "", 10)
     assert len(asked(context)) == len(set(asked(context))) == 4
     assert len(tasks) == len({task.id for task in tasks}) == 12
     assert len({task.document for task in tasks[:4]}) == 4, "the first tasks of all sections come first"
@@ -91,14 +92,14 @@ async def test_what_sections_fall_short_of_comes_from_further_ones(folder):
         return tasks_of(request, 1 if number == 2 else 3)
 
     context = shop_of(folder, config_of(10), reply)
-    assert len(await propose_from_sections(context, DOCUMENTS, "", 10)) == 10
+    assert len(await proposed_at_once(context, DOCUMENTS, "", 10)) == 10
     assert sorted(asked(context), key=order.index) == order[:5]
     assert [row["key"] for row in folder.store.failures("task")] == [order[1]]
 
 
 async def test_where_there_are_too_few_sections_all_of_them_are_asked_once(folder):
     context = shop_of(folder, config_of(10), lambda request: tasks_of(request, 1))
-    assert len(await propose_from_sections(context, DOCUMENTS[:3], "", 10)) == 3
+    assert len(await proposed_at_once(context, DOCUMENTS[:3], "", 10)) == 3
     assert len(asked(context)) == 3
 
 
@@ -109,13 +110,13 @@ async def test_a_run_that_was_stopped_asks_for_what_is_missing_and_ends_as_any_o
 
     with RunFolder(tmp_path / "undisturbed") as undisturbed:
         context = shop_of(undisturbed, config_of(12), reply)
-        whole = await propose_from_sections(context, DOCUMENTS, "", 12)
+        whole = await proposed_at_once(context, DOCUMENTS, "", 12)
         rows = undisturbed.store.all("task", Task)
     finished = random.Random(stop).sample(asked(context), stop)  # the others were on their way
     with RunFolder(tmp_path / "stopped") as stopped:
         stopped.store.put_many("task", [(key, task) for key, task in rows if task.document in finished])
         context = shop_of(stopped, config_of(12), reply)
-        assert await propose_from_sections(context, DOCUMENTS, "", 12) == whole
+        assert await proposed_at_once(context, DOCUMENTS, "", 12) == whole
         assert not set(finished) & set(asked(context))
         assert stopped.store.all("task", Task) == rows
 
@@ -146,7 +147,7 @@ def test_another_seed_asks_other_sections():
 async def test_the_plan_says_what_is_asked(folder, documents, benchmark, held_out):
     config = config_of(10, benchmark=benchmark, tasks=held_out)
     context = shop_of(folder, config, three_tasks)
-    await propose_from_sections(context, DOCUMENTS[:documents], "", tasks_wanted(config))
+    await proposed_at_once(context, DOCUMENTS[:documents], "", tasks_wanted(config))
     rows = plan(config, DOCUMENTS[:documents], 20 if benchmark else 0, "")
     assert next(row.calls for row in rows if row.stage == "propose") == len(asked(context))
     work = counts(config, documents, 20 if benchmark else 0)
@@ -191,7 +192,7 @@ TASKS = [Task(instruction=f"Look at lamp {at}", environment="lamps") for at in r
 
 async def test_where_tasks_are_few_they_are_attempted_again_and_otherwise(folder):
     context = shop_of(folder, config_of(11))
-    found = await attempt_tasks(context, TASKS, 0)
+    found = await attempt_tasks(context, at_once(TASKS), 0)
     assert [trajectory.attempt for trajectory in found] == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3]
     assert folder.store.keys("trajectory") == {f"0/{t.task.id}/{t.attempt}" for t in found}
     walks = {(t.task.id, tuple(action.grounded for action in t.actions)) for t in found}
@@ -201,13 +202,13 @@ async def test_where_tasks_are_few_they_are_attempted_again_and_otherwise(folder
 
 
 async def test_attempts_that_are_stored_are_not_run_again(folder, tmp_path):
-    whole = await attempt_tasks(shop_of(folder, config_of(8)), TASKS, 0)
+    whole = await attempt_tasks(shop_of(folder, config_of(8)), at_once(TASKS), 0)
     with RunFolder(tmp_path / "stopped") as stopped:
         stopped.store.put_many("trajectory", [(f"0/{t.task.id}/{t.attempt}", t) for t in whole[:5]])
         context = shop_of(stopped, config_of(8))
-        assert await attempt_tasks(context, TASKS, 0) == whole
+        assert await attempt_tasks(context, at_once(TASKS), 0) == whole
     again = shop_of(folder, config_of(8))
-    assert await attempt_tasks(again, TASKS, 0) == whole
+    assert await attempt_tasks(again, at_once(TASKS), 0) == whole
     assert again.environments.opened == []
 
 
@@ -215,7 +216,7 @@ async def test_a_model_is_asked_for_another_sample_at_each_attempt(folder):
     config = config_of(5, models={"default": "offline"})
     config = config.model_copy(update={"synthesis": config.synthesis.model_copy(update={"agent": "react"})})
     context = shop_of(folder, config, lambda _: 'REASON: done\nACTION: finish("")')
-    await attempt_tasks(context, TASKS[:2], 4)
+    await attempt_tasks(context, at_once(TASKS[:2]), 4)
     model = context._models["offline"]
     assert isinstance(model, Scripted)
     samples = [(request.sample, request.temperature > 0) for request in model.requests]
@@ -226,5 +227,5 @@ async def test_a_model_is_asked_for_another_sample_at_each_attempt(folder):
 
 
 async def test_no_more_is_attempted_than_asked_for_and_nothing_where_there_is_no_task(folder):
-    assert len(await attempt_tasks(shop_of(folder, config_of(2)), TASKS, 0)) == 2
-    assert await attempt_tasks(shop_of(folder, config_of(2)), [], 1) == []
+    assert len(await attempt_tasks(shop_of(folder, config_of(2)), at_once(TASKS), 0)) == 2
+    assert await attempt_tasks(shop_of(folder, config_of(2)), at_once([]), 1) == []

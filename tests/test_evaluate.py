@@ -18,7 +18,7 @@ from lbi.config import Arm, resolve
 from lbi.context import RunContext
 from lbi.errors import BudgetExceeded, ModelError
 from lbi.evaluation.arms import KINDS, examples_for, stratified
-from lbi.evaluation.holdout import split_held_out
+from lbi.evaluation.holdout import split_held_out, to_learn_from
 from lbi.evaluation.runner import Attempt
 from lbi.evaluation.statistics import compare, summarise
 from lbi.models.pricing import Prices
@@ -253,11 +253,13 @@ def test_that_all_tasks_are_held_out_and_none_is_left_to_learn_from_is_said(fold
     context = shop_of(folder)
     context.progress = Progress(said := Console(file=StringIO(), width=500), style="lines")
     only = [Task(instruction=f"Look at lamp {at}", environment="lamps", document="a", quote="lamp") for at in range(3)]
-    assert split_held_out(context, only)[1] == []
+    assert len(split_held_out(context, only)) == 3
+    assert to_learn_from(context, only) == []
     assert "nothing is left to learn from" in said.file.getvalue()
     both = [*only, Task(instruction="Look at a room", environment="lamps", document="b", quote="room")]
     context.progress = Progress(said := Console(file=StringIO(), width=500), style="lines")
-    assert split_held_out(context, both)[1]
+    assert split_held_out(context, both)
+    assert to_learn_from(context, both)
     assert "learn" not in said.file.getvalue()
 
 

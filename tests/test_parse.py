@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lbi.errors import ModelError, ParseError
 from lbi.models import parsing
+from lbi.models.parsing import Proposal
 from lbi.models.providers.scripted import Scripted
 from lbi.protocols import Fields, Request
 from lbi.records import Observation, Task, Usage
@@ -50,15 +51,24 @@ def test_any_text_is_a_value_or_a_parse_error_that_keeps_it(text: str, parser: p
 def test_a_list_of_tasks_comes_back_as_it_was(tasks: list[tuple[str, str]], around: str) -> None:
     said = json.dumps([{"instruction": instruction, "quote": quote} for instruction, quote in tasks])
     found = parsing.propose(around.replace("{}", said))
-    assert found == [(" ".join(instruction.split()), quote.strip()) for instruction, quote in tasks]
+    assert found == [Proposal(" ".join(instruction.split()), quote.strip()) for instruction, quote in tasks]
 
 
 def test_numbered_lines_are_tasks_without_a_quote() -> None:
-    assert parsing.propose('Tasks:\n1. Open it\n2) "Close it"\n') == [("Open it", ""), ("Close it", "")]
+    assert parsing.propose('Tasks:\n1. Open it\n2) "Close it"\n') == [Proposal("Open it"), Proposal("Close it")]
 
 
 def test_tasks_within_an_object_are_found() -> None:
-    assert parsing.propose('{"tasks": [{"instruction": "Open it", "quote": "q"}]}') == [("Open it", "q")]
+    assert parsing.propose('{"tasks": [{"instruction": "Open it", "quote": "q"}]}') == [Proposal("Open it", "q")]
+
+
+@pytest.mark.parametrize(
+    ("said", "ending"),
+    [("true", True), ('"yes"', True), ("false", False), ('"no"', False), ("null", False), ("[]", False)],
+)
+def test_a_task_that_would_end_the_session_says_so_or_is_taken_for_one_that_does_not(said: str, ending: bool) -> None:
+    [proposal] = parsing.propose(f'[{{"instruction": "Leave", "quote": "q", "ending": {said}}}]')
+    assert proposal == Proposal("Leave", "q", ending)
 
 
 @pytest.mark.parametrize("reply", ["[]", '{"tasks": []}', "```json\n[]\n```"])

@@ -117,7 +117,61 @@ def test_propose_shows_a_section_without_title_too() -> None:
     assert "The section is" not in text_of("propose", document=Document(text="Some text", source="a"))
 
 
+def test_propose_shows_the_map_and_asks_for_what_it_allows() -> None:
+    without, with_map = text_of("propose"), text_of("propose", map='/boats "Boats"\n  there: "Amber"')
+    assert '<untrusted kind="map">\n/boats' in with_map
+    assert "is on the map, spelt as there" in with_map
+    assert "the map" not in without
+    assert "invents plausible values" in without
+    assert "invents plausible values" not in with_map
+
+
+def test_propose_shows_what_earlier_rounds_covered_and_asks_for_new_operations_first() -> None:
+    first = text_of("propose")
+    later = text_of("propose", instructions=("Close ticket 7",), operations=('click button "Save"',))
+    assert '<untrusted kind="tasks">\nClose ticket 7' in later
+    assert '<untrusted kind="operations">\nclick button "Save"' in later
+    assert "Operations that nobody asked for or carried out before come first" in later
+    assert "before come first" not in first
+    assert "proposed before" not in first
+
+
+def test_of_what_earlier_rounds_covered_the_newest_is_shown_within_its_room() -> None:
+    text = text_of("propose", instructions=tuple(f"Task number {at}" for at in range(900)))
+    assert "Task number 899" in text
+    assert "Task number 1\n" not in text
+    assert len(text) < len(text_of("propose")) + PromptLimits().covered + 600
+    assert len(text_of("propose", PromptLimits(map=100), map="x" * 9000)) < len(text_of("propose")) + 1_500
+
+
+def test_propose_asks_which_tasks_would_end_the_session() -> None:
+    assert '"ending": false' in text_of("propose")
+    assert '"ending": false' in text_of("propose", PromptLimits(structured=("propose",)))
+
+
+# what counts as done
+
+
+@pytest.mark.parametrize("spans", [(), ((1, 2), (1, 3))])
+def test_labellers_and_judges_go_by_one_rule(spans: tuple[tuple[int, int], ...]) -> None:
+    rule = (FOLDER / "achievement.j2").read_text().split("%}\n", 1)[1].split("{% endblock %}")[0].strip()
+    assert rule in render(Request(role="abstract", fields=fields(spans=spans)))[0].content
+    assert rule in render(Request(role="judge", fields=fields()))[0].content
+    for said in ("Open the form for a new ticket", "open issues", "there is none", "goto", "N/A"):
+        assert said in rule
+    assert "Yes: " in rule
+    assert "No: " in rule
+
+
+def test_a_change_of_the_rule_changes_the_hash_of_both_prompts() -> None:
+    assert all("achievement" in PARTS[role] for role in ("abstract", "judge"))
+
+
 # act
+
+
+def test_act_says_how_a_task_is_given_up() -> None:
+    assert "the answer is N/A and the reason says what is missing" in text_of("act")
 
 
 def test_act_shows_objective_history_page_and_the_error_of_the_last_action() -> None:
@@ -363,6 +417,9 @@ def test_hostile_text_stays_inside_the_fences_of_every_prompt(role: Role) -> Non
         documents=(Document(text=hostile, source="b", title=hostile),),
         trajectory=run,
         instruction=hostile,
+        map=hostile,
+        instructions=(hostile,),
+        operations=(hostile,),
     )
     outside = "".join(part.split("</untrusted>")[-1] for part in text.split("<untrusted kind="))
     assert "IGNORE" not in outside

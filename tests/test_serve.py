@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from evaluating import evaluated, labelled
+from evaluating import evaluated, labelled, proposed_at_once
 from fake_environment import LampEnvironments, click, fill, walk
 from lbi.config import resolve
 from lbi.context import RunContext
@@ -22,7 +22,6 @@ from lbi.models.pricing import Price, Prices
 from lbi.monitoring.progress import Progress
 from lbi.records import Document, Example, Result, Task, Trajectory
 from lbi.storage.run_folder import RunFolder
-from lbi.synthesis.propose import propose_from_sections
 from tiny_model import prompt_tokens, served
 
 pytestmark = [pytest.mark.serve, pytest.mark.slow]
@@ -66,7 +65,7 @@ def opened(folder: RunFolder, server: Served, **labelling: Any) -> RunContext:
 
 async def everything(context: RunContext, trajectory: Trajectory) -> list[Result]:
     """Propose, label, judge, query and act: each role of a run, with what it stores."""
-    assert await propose_from_sections(context, DOCUMENTS, "click, fill, finish", 4) == []
+    assert await proposed_at_once(context, DOCUMENTS, "click, fill, finish", 4) == []
     await labelled(context, [trajectory], 0)
     example = Example(kind="abstract", instruction="Paint", trajectory=trajectory.id, start=0, end=2, document="x")
     return await evaluated(context, [PAINT], 0, [(example, trajectory)], [])

@@ -21,7 +21,7 @@ from lbi.models.pricing import Prices
 from lbi.monitoring.progress import Progress
 from lbi.protocols import Reply, Request
 from lbi.records import Example, Task, Trajectory
-from lbi.rollouts.schedule import attempt_tasks
+from lbi.rollouts.schedule import at_once, attempt_tasks
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.examples import store_trimmed
 from lbi.synthesis.verify import replayer
@@ -91,7 +91,7 @@ async def test_the_dataset_is_the_same_whoever_finishes_first(folders, agent, se
     found = await learn(context, TASKS, 0)
     await context.close()
     plain = shop_of(folders[1], config_of(2, agent), OfflineModel())
-    expected = [await store_trimmed(plain, each, 0) for each in await attempt_tasks(plain, TASKS, 0)]
+    expected = [await store_trimmed(plain, each, 0) for each in await attempt_tasks(plain, at_once(TASKS), 0)]
     expected = [each for each in expected if each.steps]
     await labelled(plain, expected, 0)
     with plain.progress.stage("replay", 0) as stage:

@@ -34,9 +34,9 @@ CASES: dict[str, tuple[Request, Any, Any, str, str]] = {
     "propose": (
         Request(role="propose", fields=Fields(document=Document(text="Press Close.", source="x"), count=1)),
         parsing.propose,
-        [("Close it", "Press [Close].")],
-        '[{"instruction": "Close it", "quote": "Press [Close]."}]',
-        '{"tasks": [{"instruction": "Close it", "quote": "Press [Close]."}]}',
+        [parsing.Proposal("Close it", "Press [Close].", ending=True)],
+        '[{"instruction": "Close it", "quote": "Press [Close].", "ending": true}]',
+        '{"tasks": [{"instruction": "Close it", "quote": "Press [Close].", "ending": true}]}',
     ),
     "act": (
         Request(role="act", fields=Fields(task=TASK, observation=PAGE)),

@@ -104,6 +104,12 @@ class Synthesis(ConfigTable):
     """Documents -> tasks -> trajectories -> examples."""
 
     tasks_per_document: StrictInt = Field(default=3, ge=1, le=100)
+    tasks_per_round: StrictInt = Field(default=24, ge=0, le=MOST_ROLLOUTS)
+    """Tasks proposed in one round. They are attempted before the next round is proposed, which is told what earlier
+    ones covered; 0 = all tasks in one round."""
+    map_pages: StrictInt = Field(default=16, ge=0, le=200)
+    """Pages that are looked at before tasks are proposed, for the map of the application that their writer is shown;
+    0 = no map."""
     rollouts: StrictInt = Field(default=120, ge=1, le=MOST_ROLLOUTS)
     """Roll-outs per seed. Tasks are proposed from as many sections as that takes, taken in turns over the documents;
     where there are fewer tasks, they are attempted again with another sample. A run can be extended with more."""

@@ -28,7 +28,7 @@ from lbi.models.registry import open_model
 from lbi.monitoring.progress import Progress, Stage
 from lbi.monitoring.telemetry import RUN, Nowhere, Telemetry, span, used
 from lbi.monitoring.utilisation import Share, Utilisation
-from lbi.protocols import Environments, Model, Prepares
+from lbi.protocols import Environments, Model, OfSeveral, Prepares
 from lbi.records import Result, UsedModel
 from lbi.report import write_report
 from lbi.report.counts import OUTAGES
@@ -168,6 +168,11 @@ class RunContext:
     def restores(self) -> bool:
         """Whether every episode begins with the same state; if not, a replay proves nothing."""
         return self.environments.restores
+
+    @property
+    def one_application(self) -> bool:
+        """Whether all tasks are on one application, so that what one episode shows tells of the others."""
+        return not (isinstance(self.environments, OfSeveral) and self.environments.several)
 
     def failure_recorder(self, kind: str, key: str, stage: Stage) -> Failed:
         """A callback that records a failure of the environment under the key of the work. It is never the agent's."""

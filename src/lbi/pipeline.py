@@ -20,13 +20,14 @@ from lbi.evaluation.summary import summarise
 from lbi.monitoring.progress import Progress
 from lbi.monitoring.telemetry import Telemetry
 from lbi.records import Document, Result, Task
+from lbi.rollouts.look_around import look_around
 from lbi.rollouts.schedule import roll_out
 from lbi.rollouts.set_up import set_up
 from lbi.synthesis.compose import compose
 from lbi.synthesis.examples import read_documents, stored_documents, stored_tasks
 from lbi.synthesis.filter import filter_examples
 from lbi.synthesis.label import label
-from lbi.synthesis.propose import propose_tasks
+from lbi.synthesis.propose import Proposals, propose_tasks
 from lbi.synthesis.stream import run_stages
 from lbi.synthesis.verify import verify
 
@@ -55,24 +56,26 @@ async def run(
 
 async def learn_by_interact(context: RunContext, only: Only = "") -> list[Result]:
     """Synthesis (paper, Algorithm 1), then agents that retrieve from it (Algorithm 2), measured on held-out tasks."""
+    tasks: Proposals | None = None
     if only == "evaluation":
-        documents, proposed = stored_documents(context), stored_tasks(context)
+        documents = stored_documents(context)
     else:
         actions, sources = await set_up(context)
         documents = read_documents(context, sources)
-        proposed = await propose_tasks(context, documents, actions)  # self-instruct (sec. 2.2)
-    held_out, tasks = split_held_out(context, proposed)
-    results: list[Result] = []
+        await look_around(context)  # pages for a map of the application (not in the paper)
+        tasks = propose_tasks(context, documents, actions)  # self-instruct (sec. 2.2), round by round
+    held_out, results = list[Task](), list[Result]()
     for seed in context.config.seeds:
-        if only != "evaluation":
+        if tasks is not None:
             await synthesize(context, tasks, seed)
+        held_out = held_out or split_held_out(context, stored_tasks(context))  # the tasks to measure with
         if only != "synthesis":
             results += await measure(context, held_out, documents, seed)
             summarise(context, held_out, results)
     return results
 
 
-async def synthesize(context: RunContext, tasks: Sequence[Task], seed: int) -> None:
+async def synthesize(context: RunContext, tasks: Proposals, seed: int) -> None:
     """Tasks -> examples in the run folder. Stages overlap: one trajectory is labelled while others are rolled out."""
     trajectories = await run_stages(
         context,

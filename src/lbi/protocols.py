@@ -134,6 +134,14 @@ class Environments(Protocol):
 
 
 @runtime_checkable
+class OfSeveral(Protocol):
+    """Environments of several applications or repositories, one for each task."""
+
+    several: bool
+    """Whether what is seen in the episode of one task says nothing about that of another."""
+
+
+@runtime_checkable
 class ReadsChecks(Protocol):
     """Environments that know before any episode what a check names and is not there."""
 
@@ -154,9 +162,10 @@ class Shown(Record):
 class Fields(Record):
     """The typed content of a request. Language models read the messages rendered from it, the offline model reads this.
 
-    Used per role: propose = document, count, actions. act = task, history, observation, actions, examples, documents.
-    query = task, history, observation. abstract, summarise = trajectory, start, end, and spans where several within
-    these are labelled at once. judge = trajectory, start, end, instruction.
+    Used per role: propose = document, count, actions, and map, instructions and operations where something is known
+    of the application. act = task, history, observation, actions, examples, documents. query = task, history,
+    observation. abstract, summarise = trajectory, start, end, and spans where several within these are labelled at
+    once. judge = trajectory, start, end, instruction.
     """
 
     task: Task | None = None
@@ -172,6 +181,9 @@ class Fields(Record):
     end: int = 0
     spans: tuple[tuple[int, int], ...] = ()
     instruction: str = ""
+    map: str = ""  # of the application: its pages, and what is on them
+    instructions: tuple[str, ...] = ()  # of tasks that earlier rounds proposed
+    operations: tuple[str, ...] = ()  # that roll-outs of earlier rounds carried out
 
     @property
     def span_names(self) -> tuple[str, ...]:
@@ -254,6 +266,8 @@ class PromptLimits(Record):
     labelled: int = 6_000  # each page of a trajectory that is labelled or judged
     differences: bool = True  # of such a page that resembles an earlier one, only what changed
     document: int = 24_000  # the section that tasks are proposed from
+    map: int = 6_000  # the map of the application that is shown beside it
+    covered: int = 3_000  # what earlier rounds proposed, and what was carried out; each
     images: tuple[Part, ...] = PARTS_OF_A_RUN  # which parts are shown the screenshots that observations have
     image_side: int = 1280  # pixels of a screenshot's longer side, as it is sent
     structured: tuple[Part, ...] | None = ()  # which parts reply by lbi.models.schemas; None = the provider decides

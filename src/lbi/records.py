@@ -117,15 +117,38 @@ class Task(Record):
     start_url: str = ""  # where the episode begins; empty = the environment's own start page
     date: str = ""  # ISO date of the task: nothing later may be shown to the agent; empty = no limit
     seen: bool = False  # somebody looked at how agents fail at it while the method was being developed
+    ending: bool = False  # carried out, it would end the session or destroy the account or its data; attempted last
 
     @model_serializer(mode="wrap")
     def _without_the_usual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Left out if not set: ids of such tasks are the same as before these fields."""
         fields: dict[str, Any] = handler(self)
-        for field in ("date", "seen"):
+        for field in ("date", "seen", "ending"):
             if not fields.get(field):
                 fields.pop(field, None)
         return fields
+
+
+class ProposalRound(Record):
+    """What the tasks of one round were proposed from, so that an interrupted round goes on with the same prompts."""
+
+    sections: tuple[str, ...]  # ids of the documents that were asked about
+    map: str = ""  # of the application
+    instructions: tuple[str, ...] = ()  # of tasks of earlier rounds
+    operations: tuple[str, ...] = ()  # that roll-outs of earlier rounds found
+
+
+class KeptApart(Record):
+    """A document whose tasks are held out to measure with, where there is no benchmark."""
+
+    document: str  # id
+
+
+class Impossible(Record):
+    """A proposed task that an agent said cannot be carried out, by the answer N/A."""
+
+    task: str  # id
+    reason: str = ""  # in the agent's words
 
 
 class Observation(Record):

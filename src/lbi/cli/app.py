@@ -484,9 +484,10 @@ def list_(
 
 @_command
 def check(
-    what: Annotated[str, typer.Argument(help="browser, page, application, benchmark, config or all.")] = "all",
+    what: Annotated[str, typer.Argument(help="browser, page, application, benchmark, config, tasks or all.")] = "all",
     name: Annotated[
-        str, typer.Argument(help="Name or file of the application, benchmark or config; of a page also its address.")
+        str,
+        typer.Argument(help="Name or file of the application, benchmark or config; a page's address; a run."),
     ] = "",
     checkout: Annotated[str, typer.Argument(help="What the benchmark does not bring: its repository or sites.")] = "",
     task: Annotated[str, typer.Option(help="Only this task of the benchmark.")] = "",
@@ -500,10 +501,11 @@ def check(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Try out the browser, a page, an application, a config or a benchmark.
+    """Try out the browser, a page, an application, a config or a benchmark; or a run's proposed tasks.
 
     The browser shows a page; of a page, 99% of what can be acted on has a reference; an application starts, and resets
-    to the same state; every gold solution of a benchmark scores 1 and doing nothing 0. Exits with 1 if anything fails.
+    to the same state; every gold solution of a benchmark scores 1 and doing nothing 0. Of the tasks that a run
+    proposed, those are counted that name things which exist. Exits with 1 if anything fails.
     """
     from lbi.cli.check import check
 

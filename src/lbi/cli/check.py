@@ -16,6 +16,7 @@ from lbi.cli import open_console
 from lbi.cli.coverage import check_page
 from lbi.cli.instances import WAYS, check_instances
 from lbi.cli.preflight import check_config
+from lbi.cli.proposed import check_tasks
 from lbi.cli.shipped import find_config
 from lbi.cli.trials import Row, check_benchmark
 from lbi.config import Config, load_config
@@ -54,6 +55,8 @@ def check(
         raise UserError(f"only a benchmark takes a checkout, so leave {checkout} away")
     if what == "page":
         return check_page(_named(what, name), pages, as_json)
+    if what == "tasks":
+        return check_tasks(name, as_json)
     rows = asyncio.run(_checked(what, name, checkout, task, workers, quiet or as_json, unsafe))
     if as_json:
         say(json.dumps(rows, indent=2, ensure_ascii=False))
@@ -89,7 +92,7 @@ async def _checked(
     if what == "benchmark":
         return await _benchmark(_named(what, name), checkout, task, workers, quiet, unsafe)
     if what != "all":
-        raise UserError(f"cannot check {what!r}; choose browser, page, application, benchmark, config or all")
+        raise UserError(f"cannot check {what!r}; choose browser, page, application, benchmark, config, tasks or all")
     rows = [await _row("browser", check_browser())]
     rows += [await _row(f"application {each}", check_application(each)) for each in shipped_applications()]
     for each in shipped_benchmarks():

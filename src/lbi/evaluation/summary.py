@@ -1,4 +1,7 @@
-"""Writes summary.json: success rate by number of examples, contamination, and notes on how to read the results."""
+"""Writes summary.json: success rate by number of examples, contamination, and notes on how to read the results.
+
+And how many of the proposed tasks were given up as impossible.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from lbi.context import RunContext
 from lbi.evaluation.arms import examples_for
 from lbi.evaluation.contamination import nearest
 from lbi.evaluation.statistics import success
-from lbi.records import Example, Result, Task, Trajectory
+from lbi.records import Example, Impossible, Result, Task, Trajectory
 from lbi.storage.files import write_atomically
 from lbi.synthesis.examples import examples_of_seed
 
@@ -22,6 +25,7 @@ def summarise(context: RunContext, held_out: Sequence[Task], results: Sequence[R
     summary: dict[str, Any] = {
         "growth": _growth(context, results),
         "contamination": [item.model_dump(mode="json") for item in nearest_instructions],
+        "impossible": len({record.task for _, record in context.folder.store.all("impossible", Impossible)}),
         "notes": _notes(context),
     }
     write_atomically(context.folder.path / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())

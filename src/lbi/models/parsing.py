@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from lbi.errors import ModelError, ParseError
 from lbi.prompts import render_again
@@ -103,15 +103,23 @@ async def ask_parts(model: Model, request: Request, parser: Parser[Parts]) -> tu
 _NO_TASKS = re.compile(r"(?:```\w*\s*)?(?:\[\s*\]|\{\s*\"tasks\"\s*:\s*\[\s*\]\s*\})(?:\s*```)?")
 
 
-def propose(reply: str) -> list[tuple[str, str]]:
-    """(instruction, quote) of each proposed task: from a JSON list, or from numbered lines, which have no quote."""
+class Proposal(NamedTuple):
+    """A proposed task, before it is a record."""
+
+    instruction: str
+    quote: str = ""
+    ending: bool = False  # it would end the session, or destroy the account or its data
+
+
+def propose(reply: str) -> list[Proposal]:
+    """Each proposed task: from a JSON list, or from numbered lines, which hold instructions only."""
     if _NO_TASKS.fullmatch(_answer(reply)):
         return []
     items = _json(reply, "[")
-    pairs = _pairs(items, reply) if items is not None else [(line, "") for line in _listed(reply)]
-    if not pairs:
-        raise ParseError('expected a JSON list of {"instruction", "quote"} objects and found none', reply)
-    return pairs
+    proposals = _proposals(items, reply) if items is not None else [Proposal(line) for line in _listed(reply)]
+    if not proposals:
+        raise ParseError('expected a JSON list of {"instruction", "quote", "ending"} objects and found none', reply)
+    return proposals
 
 
 def act(reply: str) -> tuple[str, str]:
@@ -250,16 +258,17 @@ def _object(text: str) -> dict[str, Any]:
         return {}
 
 
-def _pairs(items: Any, reply: str) -> list[tuple[str, str]]:
+def _proposals(items: Any, reply: str) -> list[Proposal]:
     """Tasks without an instruction make the whole list unreadable: a shorter list would hide that."""
-    pairs = []
+    proposals = []
     for item in items if isinstance(items, list) else []:
         fields = item if isinstance(item, dict) else {"instruction": item}
         text, quote = fields.get("instruction", fields.get("task")), fields.get("quote") or ""
         if not isinstance(text, str) or not text.strip() or not isinstance(quote, str):
             raise ParseError('every item of the list needs an "instruction" and a "quote", both texts', reply)
-        pairs.append((" ".join(text.split()), quote.strip()))
-    return pairs
+        ending = str(fields.get("ending", "")).strip().lower() in _YES
+        proposals.append(Proposal(" ".join(text.split()), quote.strip(), ending))
+    return proposals
 
 
 def _listed(reply: str) -> list[str]:

@@ -27,7 +27,7 @@ def _list(items: Json) -> Json:
 
 
 _SCHEMAS: dict[str, Json] = {
-    "propose": _object(tasks=_list(_object(instruction=_TEXT, quote=_TEXT))),
+    "propose": _object(tasks=_list(_object(instruction=_TEXT, quote=_TEXT, ending=_YES_OR_NO))),
     "act": _object(reason=_TEXT, action=_TEXT),
     "query": _object(query=_TEXT),
     "abstract": _object(instruction=_TEXT),

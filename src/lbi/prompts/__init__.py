@@ -11,7 +11,7 @@ from typing import Any, Literal
 from lbi.observations.diff import without_references
 from lbi.prompts.known import answer_of, knowledge
 from lbi.prompts.seen import as_changes, history, page_text, unless_same
-from lbi.prompts.template import FOLDER, block, cut
+from lbi.prompts.template import FOLDER, block, cut, one_line
 from lbi.protocols import Fields, Message, Part, PromptLimits, Request, Role
 from lbi.records import Document, Observation, Trajectory, digest_of
 from lbi.storage.secrets import mask
@@ -21,9 +21,9 @@ PARTS: dict[str, tuple[str, ...]] = {
     "propose": ("rule",),
     "act": ("rule", "knowledge", "example"),
     "query": ("rule",),
-    "abstract": ("abstract_spans", "rule", "step", "changes"),
+    "abstract": ("abstract_spans", "achievement", "rule", "step", "changes"),
     "summarise": ("summarise_spans", "rule", "step", "changes"),
-    "judge": ("rule", "step", "changes"),
+    "judge": ("achievement", "rule", "step", "changes"),
 }
 
 
@@ -111,8 +111,29 @@ def _propose(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
         text=cut(document.text, limits.document),
         count=fields.count or 1,
         structured=is_structured("propose", limits),
+        instructions=fields.instructions,
+        operations=fields.operations,
     )
-    return _system("propose", actions=fields.actions), question
+    # the same for all sections of a round, so that a provider's cache knows it
+    system = _system(
+        "propose",
+        actions=fields.actions,
+        map=cut(fields.map, limits.map),
+        instructions=_newest(fields.instructions, limits.covered),
+        operations=_newest(fields.operations, limits.covered),
+    )
+    return system, question
+
+
+def _newest(lines: tuple[str, ...], room: int) -> list[str]:
+    """As many of the last lines as there is room for, in their order."""
+    kept: list[str] = []
+    for line in map(one_line, reversed(lines)):
+        room -= len(line) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    return kept[::-1]
 
 
 def _act(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
@@ -137,7 +158,8 @@ def _summarise(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
 def _label(role: LabelRole, fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
     """One span, which is all that is shown, or several of what is shown."""
     name = f"{role}_spans" if fields.spans else role
-    system = _system(name, is_structured(role, limits))
+    rules = {"achievement_rule": _achievement_rule()} if role == "abstract" else {}
+    system = _system(name, is_structured(role, limits), **rules)
     return system, *_span(role, fields, limits), _user(name, spans=fields.span_names)
 
 
@@ -145,7 +167,12 @@ def _judge(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
     trajectory: Trajectory = _need(fields.trajectory, "judge", "trajectory")
     answer = answer_of(trajectory, fields.instruction, fields.end)
     question = _user("judge", instruction=fields.instruction, answer=answer)
-    return _system("judge"), *_span("judge", fields, limits), question
+    return _system("judge", achievement_rule=_achievement_rule()), *_span("judge", fields, limits), question
+
+
+def _achievement_rule() -> str:
+    """What labellers and judges both go by."""
+    return block("achievement", "user")
 
 
 _PROMPTS = {

@@ -168,11 +168,17 @@ def _documents(run: Gathered) -> Band:
 
 
 def _tasks(run: Gathered, tried: set[str]) -> Band:
-    attempted = len(tried & {task.id for task in run.tasks})
-    idle = len(run.tasks) - attempted
-    return Band(
-        "tasks proposed", len(run.tasks), "", (Part("attempted", attempted, "s1"), Part("not attempted", idle, "rest"))
+    proposed = {task.id for task in run.tasks}
+    impossible = len(run.impossible & tried & proposed)
+    attempted = len(tried & proposed) - impossible
+    parts = (
+        Part("attempted", attempted, "s1"),
+        Part("given up as impossible", impossible, "s5"),
+        Part("not attempted", len(run.tasks) - attempted - impossible, "rest"),
     )
+    ending = sum(task.ending for task in run.tasks)
+    note = f"{ending} of them would end the session, and came last" if ending else ""
+    return Band("tasks proposed", len(run.tasks), note, parts)
 
 
 def outages(meters: dict[str, dict[str, float]]) -> dict[str, int]:

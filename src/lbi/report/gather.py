@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lbi.models.used import Played, is_language_model, without_language_model
-from lbi.records import Document, Example, Result, Task, Trajectory, UsedModel, digest_of
+from lbi.records import Document, Example, Impossible, Result, Task, Trajectory, UsedModel, digest_of
 from lbi.storage.database import address
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.filters.replay import Replayed
@@ -119,6 +119,7 @@ class Gathered:
     failures: list[dict[str, Any]]
     meters: dict[str, dict[str, float]]
     candidates: int  # compositions that were tried
+    impossible: set[str]  # ids of tasks that an agent gave up as impossible
     replays: dict[str, Replayed]  # by the trajectory's id
     models: list[tuple[str, str, int]]  # role, model, calls
     used_models: dict[str, UsedModel]  # by the name that the config gives it
@@ -195,6 +196,7 @@ def gather(run: RunFolder) -> Gathered:
         failures=store.failures(),
         meters=store.meters(),
         candidates=store.count("candidate"),
+        impossible={record.task for _, record in store.all("impossible", Impossible)},
         replays={replayed.trajectory: replayed for _, replayed in store.all("replay", Replayed)},
         models=models,
         used_models=used,

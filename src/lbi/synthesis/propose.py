@@ -1,44 +1,80 @@
-"""Sections of the documentation -> tasks that a model proposes from them: self-instruct (paper, sec. 2.2)."""
+"""Sections of the documentation -> tasks that a model proposes from them: self-instruct (paper, sec. 2.2).
+
+Tasks are proposed in rounds, and those of a round are attempted before the next one begins. So each round but the first
+is told what was asked for before, and what the roll-outs found; that is stored with the round.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import random
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar
 
 from lbi.context import RunContext
 from lbi.errors import ModelError, ParseError
-from lbi.evaluation.holdout import tasks_wanted
+from lbi.evaluation.holdout import tasks_wanted, to_learn_from
 from lbi.models import parsing
+from lbi.monitoring.progress import Stage
 from lbi.protocols import Fields, Model, Request
-from lbi.records import Document, Task, Usage
+from lbi.records import Document, ProposalRound, Task, Usage
 from lbi.storage.leases import WorkKey
+from lbi.synthesis.covered import map_so_far, operations_so_far
 from lbi.synthesis.examples import PARALLEL_CALLS, boundary_of, gather
 
 T = TypeVar("T")
+NOTHING_BEFORE = ProposalRound(sections=())
+#: what a task asks for that leaves nothing to the tasks after it, where the model does not say so itself
+_ENDING = re.compile(
+    r"\b(?:(?:log|sign) ?(?:me |you |yourself |him |her )?(?:out|off)\b"
+    r"|(?:delete|remove|close|deactivate|erase) (?:my|your|the|this) (?:own |user |whole )?"
+    r"(?:account|profile|database|workspace)\b"
+    r"|(?:change|reset) (?:my|your|the) (?:own )?password\b)",
+    re.IGNORECASE,
+)
 
 
 async def propose_from_section(
-    model: Model, document: Document, count: int, *, environment: str, actions: str, stage: str = "propose"
+    model: Model,
+    document: Document,
+    count: int,
+    *,
+    environment: str,
+    actions: str,
+    stage: str = "propose",
+    before: ProposalRound = NOTHING_BEFORE,
 ) -> tuple[list[Task], Usage]:
     """Ask a model for tasks that one section helps with; at most ``count``, each with a quote from the section.
 
-    Raises ModelError or ParseError.
+    ``before`` holds the map of the application, and what earlier rounds covered. Raises ModelError or ParseError.
     """
-    fields = Fields(document=document, count=count, actions=actions)
+    fields = Fields(
+        document=document,
+        count=count,
+        actions=actions,
+        map=before.map,
+        instructions=before.instructions,
+        operations=before.operations,
+    )
     proposals, usage = await parsing.ask(model, Request(role="propose", fields=fields, stage=stage), parsing.propose)
     tasks = [
         Task(
-            instruction=instruction,
+            instruction=proposal.instruction,
             environment=environment,
             document=document.id,
-            quote=verbatim_quote(quote, document.text),
+            quote=verbatim_quote(proposal.quote, document.text),
+            ending=proposal.ending or would_end(proposal.instruction),
         )
-        for instruction, quote in proposals[:count]
+        for proposal in proposals[:count]
     ]
     return tasks, usage
+
+
+def would_end(instruction: str) -> bool:
+    """Whether the words of a task say that it ends the session, or takes the account away."""
+    return _ENDING.search(instruction) is not None
 
 
 def verbatim_quote(quote: str, text: str) -> str:
@@ -66,61 +102,108 @@ def spread_over_sources(sections: Sequence[Document], seed: int) -> list[Documen
     return round_robin(sources)
 
 
-async def propose_tasks(context: RunContext, documents: Sequence[Document], actions: str) -> list[Task]:
-    """The tasks that the config asks for. When several processes share the run, only one of them asks the model."""
-    # a section may bring other tasks when it is asked about again, so no two processes may ask about it
-    async with context.lease(WorkKey("stage", "propose")) as mine:
-        return await propose_from_sections(context, documents, actions, tasks_wanted(context.config) if mine else 0)
+def propose_tasks(context: RunContext, documents: Sequence[Document], actions: str) -> Proposals:
+    """The tasks that the config asks for, round by round, without those that are held out."""
+    return Proposals(context, documents, actions, tasks_wanted(context.config))
 
 
-async def propose_from_sections(
-    context: RunContext, documents: Sequence[Document], actions: str, wanted: int
-) -> list[Task]:
-    """Ask the model about as many sections as it takes to get ``wanted`` tasks, or about all of them.
+class Proposals:
+    """Iterates over the tasks to learn from, one round at a time; each round is proposed when it is asked for.
 
-    If a section brings too few tasks, the next ones make up for it. Which sections are asked about depends on the
-    replies alone, and not on when the run was interrupted. Returns the first task of every section, then the second
-    of every section, and so on.
+    As many sections are asked as it takes to get ``wanted`` tasks, or all of them: if a section brings too few, the
+    next ones make up for it. Which ones these are depends on the replies alone, and not on when the run was
+    interrupted. When several processes share the run, only one of them asks.
     """
-    store, per_section = context.folder.store, max(1, context.config.synthesis.tasks_per_document)
-    order = spread_over_sources(documents, context.config.seeds[0])
-    tasks = _stored_tasks(context)
-    asked: set[str] = set()
-    with context.progress.stage("propose", wanted) as stage:
 
-        def show() -> None:
-            stage.advance(min(_count(tasks), wanted) - stage.done)
+    def __init__(self, context: RunContext, documents: Sequence[Document], actions: str, wanted: int) -> None:
+        self._context, self._actions, self._wanted = context, actions, wanted
+        self._order = spread_over_sources(documents, context.config.seeds[0])
+        self._each = max(1, context.config.synthesis.tasks_per_document)
+        self._rounds: list[list[Task]] = []  # finished ones
+        self._asked: set[str] = set()  # sections of finished rounds
 
-        async def ask_section(document: Document, semaphore: asyncio.Semaphore) -> None:
-            async with semaphore:
-                try:
-                    with stage.working("propose"):
-                        proposed, _ = await propose_from_section(
-                            context.role("propose"),
-                            document,
-                            per_section,
-                            environment=context.environments.name,
-                            actions=actions,
-                        )
-                except (ModelError, ParseError) as error:
-                    store.fail("task", document.id, boundary_of(error), str(error))
-                    stage.fail(boundary_of(error))
-                    return
-                await store.put_many("task", [(f"{document.id}/{index}", task) for index, task in enumerate(proposed)])
-                tasks[document.id] = proposed
-                show()
+    @property
+    def tasks(self) -> list[Task]:
+        """All that were proposed so far, each once: in each round the first of every section, then the second."""
+        return self._of_rounds(len(self._rounds))
 
-        show()
-        while _count(tasks) < wanted:
-            semaphore = asyncio.Semaphore(PARALLEL_CALLS)
-            missing = math.ceil((wanted - _count(tasks)) / per_section)
-            batch = [section for section in order if section.id not in tasks and section.id not in asked][:missing]
-            if not batch:
-                break
-            asked.update(section.id for section in batch)
-            await gather(ask_section(section, semaphore) for section in batch)
-    ordered = round_robin([tasks.get(section.id, []) for section in order])
-    return list({task.id: task for task in ordered}.values())
+    def _of_rounds(self, number: int) -> list[Task]:
+        return list({task.id: task for tasks in self._rounds[:number] for task in tasks}.values())
+
+    async def __aiter__(self) -> AsyncIterator[list[Task]]:
+        given: dict[str, Task] = {}
+        number = 0
+        while number < len(self._rounds) or await self._propose_round():
+            number += 1
+            learnt = {task.document for task in given.values()}
+            new = {task.id: task for task in to_learn_from(self._context, self._of_rounds(number), learnt)}
+            fresh = [task for task in new.values() if task.id not in given]
+            given |= new
+            if fresh:
+                yield fresh
+
+    async def _propose_round(self) -> bool:
+        """Add a round; False where there are tasks enough, or no sections left."""
+        missing = self._wanted - len(self.tasks)
+        size = min(missing, self._context.config.synthesis.tasks_per_round or missing)
+        left = [section for section in self._order if section.id not in self._asked]
+        sections = left[: math.ceil(size / self._each)] if size > 0 else []
+        if not sections:
+            return False
+        # a section may bring other tasks when it is asked about again, so no two processes may ask about it
+        async with self._context.lease(WorkKey("stage", f"propose/{len(self._rounds)}")) as mine:
+            if mine:
+                await self._ask(sections, await self._before(sections))
+        self._asked.update(section.id for section in sections)
+        by_section = _stored_tasks(self._context)
+        self._rounds.append(round_robin([by_section.get(section.id, []) for section in sections]))
+        return True
+
+    async def _before(self, sections: Sequence[Document]) -> ProposalRound:
+        """What this round is told of what came before; stored when it begins."""
+        store, key = self._context.folder.store, f"{len(self._rounds):03d}"
+        known = store.get("round", key, ProposalRound)
+        if known is not None:
+            return known
+        before = ProposalRound(
+            sections=tuple(section.id for section in sections),
+            map=map_so_far(self._context),
+            instructions=tuple(task.instruction for task in self.tasks),
+            operations=operations_so_far(self._context) if self._rounds else (),
+        )
+        await store.put("round", key, before)
+        return before
+
+    async def _ask(self, sections: Sequence[Document], before: ProposalRound) -> None:
+        stored = _stored_tasks(self._context)
+        semaphore = asyncio.Semaphore(PARALLEL_CALLS)
+        with self._context.progress.stage("propose", self._wanted) as stage:
+            stage.have(min(len(self.tasks) + sum(len(stored.get(each.id, [])) for each in sections), self._wanted))
+            await gather(
+                self._ask_section(section, before, stage, semaphore) for section in sections if section.id not in stored
+            )
+
+    async def _ask_section(
+        self, document: Document, before: ProposalRound, stage: Stage, semaphore: asyncio.Semaphore
+    ) -> None:
+        store = self._context.folder.store
+        async with semaphore:
+            try:
+                with stage.working("propose"):
+                    proposed, _ = await propose_from_section(
+                        self._context.role("propose"),
+                        document,
+                        self._each,
+                        environment=self._context.environments.name,
+                        actions=self._actions,
+                        before=before,
+                    )
+            except (ModelError, ParseError) as error:
+                store.fail("task", document.id, boundary_of(error), str(error))
+                stage.fail(boundary_of(error))
+                return
+            await store.put_many("task", [(f"{document.id}/{index}", task) for index, task in enumerate(proposed)])
+            stage.advance(min(len(proposed), max(self._wanted - stage.done, 0)))
 
 
 def _stored_tasks(context: RunContext) -> dict[str, list[Task]]:
@@ -128,7 +211,3 @@ def _stored_tasks(context: RunContext) -> dict[str, list[Task]]:
     for _, task in context.folder.store.all("task", Task):
         by_section.setdefault(task.document, []).append(task)
     return by_section
-
-
-def _count(tasks: Mapping[str, Sequence[Task]]) -> int:
-    return len({task.id for of_section in tasks.values() for task in of_section})

@@ -31,6 +31,7 @@ class MiniwobEnvironments:
 
     name = "miniwob"
     restores = True
+    several = True
     timeouts = CallTimeouts()
 
     def __init__(self, checkout: str, screenshots: bool, save_image: Callable[[bytes], str]) -> None:

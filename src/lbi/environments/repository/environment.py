@@ -27,6 +27,7 @@ class RepositoryEnvironments:
     """Opens environments that work on the instances of a catalog."""
 
     restores = True
+    several = True
 
     def __init__(
         self,
