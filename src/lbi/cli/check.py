@@ -16,6 +16,7 @@ from lbi.cli import open_console
 from lbi.cli.coverage import check_page
 from lbi.cli.instances import WAYS, check_instances
 from lbi.cli.preflight import check_config
+from lbi.cli.retrieval import check_retrieval
 from lbi.cli.shipped import find_config
 from lbi.cli.trials import Row, check_benchmark
 from lbi.config import Config, load_config
@@ -43,6 +44,8 @@ def check(what: str, name: str, checkout: str, task: str, pages: int, workers: i
         raise UserError(f"only a benchmark takes a checkout, so leave {checkout} away")
     if what == "page":
         return check_page(_named(what, name), pages, as_json)
+    if what == "retrieval":
+        return check_retrieval(name, as_json)
     rows = asyncio.run(_checked(what, name, checkout, task, workers, quiet or as_json))
     if as_json:
         say(json.dumps(rows, indent=2, ensure_ascii=False))
@@ -76,7 +79,7 @@ async def _checked(what: str, name: str, checkout: str, task: str, workers: int,
     if what == "benchmark":
         return await _benchmark(_named(what, name), checkout, task, workers, quiet)
     if what != "all":
-        raise UserError(f"cannot check {what!r}; choose browser, page, application, benchmark, config or all")
+        raise UserError(f"cannot check {what!r}; choose browser, page, application, benchmark, config, retrieval or all")
     rows = [await _row("browser", check_browser())]
     rows += [await _row(f"application {each}", check_application(each)) for each in shipped_applications()]
     for each in shipped_benchmarks():
