@@ -484,7 +484,9 @@ def list_(
 
 @_command
 def check(
-    what: Annotated[str, typer.Argument(help="browser, page, application, benchmark, config, tasks or all.")] = "all",
+    what: Annotated[
+        str, typer.Argument(help="browser, page, application, benchmark, config, tasks, retrieval or all.")
+    ] = "all",
     name: Annotated[
         str,
         typer.Argument(help="Name or file of the application, benchmark or config; a page's address; a run."),

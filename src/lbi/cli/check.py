@@ -17,6 +17,7 @@ from lbi.cli.coverage import check_page
 from lbi.cli.instances import WAYS, check_instances
 from lbi.cli.preflight import check_config
 from lbi.cli.proposed import check_tasks
+from lbi.cli.retrieval import check_retrieval
 from lbi.cli.shipped import find_config
 from lbi.cli.trials import Row, check_benchmark
 from lbi.config import Config, load_config
@@ -32,6 +33,7 @@ from lbi.report.words import sections
 if TYPE_CHECKING:
     from lbi.environments.web.proof import Proof
 
+KINDS = ("browser", "page", "application", "benchmark", "config", "tasks", "retrieval", "all")
 PUT_BACK = (
     'What the server keeps in memory is put back by state.reset = "restart" or reset_request; what changes by itself '
     "is left out by state.ignore_tables, ignore_columns or digest_ignore"
@@ -57,6 +59,8 @@ def check(
         return check_page(_named(what, name), pages, as_json)
     if what == "tasks":
         return check_tasks(name, as_json)
+    if what == "retrieval":
+        return check_retrieval(name, as_json)
     rows = asyncio.run(_checked(what, name, checkout, task, workers, quiet or as_json, unsafe))
     if as_json:
         say(json.dumps(rows, indent=2, ensure_ascii=False))
@@ -92,7 +96,7 @@ async def _checked(
     if what == "benchmark":
         return await _benchmark(_named(what, name), checkout, task, workers, quiet, unsafe)
     if what != "all":
-        raise UserError(f"cannot check {what!r}; choose browser, page, application, benchmark, config, tasks or all")
+        raise UserError(f"cannot check {what!r}; choose {', '.join(KINDS[:-1])} or {KINDS[-1]}")
     rows = [await _row("browser", check_browser())]
     rows += [await _row(f"application {each}", check_application(each)) for each in shipped_applications()]
     for each in shipped_benchmarks():
