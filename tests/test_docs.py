@@ -17,7 +17,6 @@ from evaluating import evaluated
 from lbi.agents import AgentParts
 from lbi.config import resolve
 from lbi.context import RunContext
-from lbi.export.turns import Turn
 from lbi.models.pricing import Prices
 from lbi.models.registry import Settings
 from lbi.monitoring.progress import Progress
@@ -25,6 +24,7 @@ from lbi.protocols import Environment, Environments, Fields, Message, Model, Req
 from lbi.records import Example, Observation, Step, Task, Trajectory
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis import filters
+from lbi.training.export.turns import Turn
 
 ROOT = Path(__file__).parents[1]
 SNIPPETS = ROOT / "docs" / "snippets"

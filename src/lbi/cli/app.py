@@ -24,7 +24,7 @@ P = ParamSpec("P")
 GROUPS = {
     "Learn": ("init", "run", "synthesize", "evaluate"),
     "Look": ("report", "calls", "look"),
-    "Use": ("act", "retrieve", "export", "grade"),
+    "Use": ("act", "retrieve", "export", "train", "grade"),
     "Tools": ("list", "check", "models", "tasks"),
 }
 
@@ -298,6 +298,33 @@ def report(
     return report(run, tables, open_, json, salvage)
 
 
+Tier = Annotated[
+    str, typer.Option(help="Only examples of this tier or a higher one: unverified, committee, replayed, checked.")
+]
+Kinds = Annotated[str, typer.Option(help="Kinds of examples, separated by commas: also forward.")]
+OfSeeds = Annotated[
+    str, typer.Option("--seeds", help="Only of these seeds of the run, such as 0,1.", show_default="all")
+]
+Validation = Annotated[float, typer.Option(help="Share of the documents whose examples are held back for validation.")]
+AllowOffline = Annotated[
+    bool, typer.Option("--allow-offline", help="Take what the offline model made, which is no language model.")
+]
+Size = Annotated[int, typer.Option("--size", min=0, help="Rows for training, at most.", show_default="all")]
+MaxTokens = Annotated[
+    int, typer.Option("--max-tokens", min=0, help="Tokens of the rows for training, about.", show_default="any")
+]
+Mix = Annotated[
+    str,
+    typer.Option(
+        "--mix",
+        help="Shares of steps by the length of their example, such as short=1,medium=1,long=1.",
+        show_default="as they are",
+    ),
+]
+Diverse = Annotated[bool, typer.Option("--diverse", help="Take every way to act once before any a second time.")]
+Shuffled = Annotated[bool, typer.Option("--shuffled", help="Let instructions change places, as a control.")]
+
+
 @_command
 def act(
     run: RunToUse,
@@ -382,22 +409,32 @@ def retrieve(
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     format: Annotated[
-        str, typer.Option("--format", "-f", help="trl, openai, sharegpt, jsonl, parquet or predictions.")
+        str,
+        typer.Option(
+            "--format",
+            "-f",
+            help="trl, trl_masked, dpo, openai, sharegpt, axolotl, verl, adp, atif, datasets, jsonl, parquet, "
+            "predictions.",
+        ),
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder.", show_default="RUN/export-FORMAT")] = None,
-    tier: Annotated[
-        str, typer.Option(help="Only examples of this tier or a higher one: unverified, committee, replayed, checked.")
-    ] = "unverified",
-    kinds: Annotated[str, typer.Option(help="Kinds of examples, separated by commas.")] = "abstract,summary,composed",
-    seeds: Annotated[
-        str, typer.Option("--seeds", help="Only of these seeds of the run, such as 0,1.", show_default="all")
+    rows: Annotated[
+        str, typer.Option("--rows", help="What a row is: step or trajectory.", show_default="the format's")
     ] = "",
-    validation: Annotated[
-        float, typer.Option(help="Share of the documents whose examples are held back for validation.")
-    ] = 0.1,
-    allow_offline: Annotated[
-        bool, typer.Option("--allow-offline", help="Export what the offline model made, which is no language model.")
-    ] = False,
+    tier: Tier = "unverified",
+    kinds: Kinds = "abstract,summary,composed",
+    seeds: OfSeeds = "",
+    validation: Validation = 0.1,
+    size: Size = 0,
+    max_tokens: MaxTokens = 0,
+    mix: Mix = "",
+    diverse: Diverse = False,
+    shuffled: Shuffled = False,
+    seed: Annotated[int, typer.Option("--seed", help="Of what is chosen.")] = 0,
+    max_chars: Annotated[
+        int, typer.Option("--max-chars", min=1, help="Characters of a row; older steps go first.")
+    ] = 32_000,
+    allow_offline: AllowOffline = False,
     tokenizer: Annotated[
         str,
         typer.Option(
@@ -405,17 +442,97 @@ def export(
             show_default="an estimate",
         ),
     ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be in it, and write nothing.")] = False,
     json: Json = False,
 ) -> int:
     """Write the examples of a run as a training set.
 
-    Says how long the longest row is, and how many rows the format's trainers would cut or drop by default.
+    Says how long the longest row is, and how many rows the format's trainers would cut or drop by default; a config
+    that cuts none lies beside the rows.
 
     With predictions: the patches that each arm handed in for a benchmark of repositories, in SWE-bench's format.
     """
-    from lbi.cli.export import ExampleChoice, export
+    from lbi.cli.export import ExampleChoice, ExportOptions, export
+    from lbi.training.export.choose import Selection, parse_mix
 
-    return export(run, format, out, ExampleChoice(tier, kinds, seeds), validation, allow_offline, tokenizer, json)
+    options = ExportOptions(format, out, rows, validation, tokenizer, max_chars, allow_offline, dry_run)
+    selection = Selection(size, max_tokens, parse_mix(mix), diverse, shuffled, seed)
+    return export(run, options, ExampleChoice(tier, kinds, seeds), selection, json)
+
+
+@_command
+def train(
+    source: Annotated[Path, typer.Argument(help="Run folder, or an export of the format trl.", metavar="RUN")],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Folder of a model, a GGUF file, or OWNER/NAME of a hub.")
+    ],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder.", show_default="RUN/adapter")] = None,
+    method: Annotated[str, typer.Option("--method", help="lora, qlora (GPU only) or full.")] = "lora",
+    backend: Annotated[
+        str, typer.Option("--backend", help="loop (for CPUs) or trl (for GPUs).", show_default="by the machine")
+    ] = "auto",
+    epochs: Annotated[float, typer.Option("--epochs", help="How often every row is seen.")] = 3.0,
+    batch: Annotated[int, typer.Option("--batch", help="Rows of a step, gathered one by one.")] = 128,
+    per_device: Annotated[int, typer.Option("--per-device", help="Rows at once on a GPU.")] = 1,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Its highest value.")] = 2e-5,
+    warmup: Annotated[float, typer.Option("--warmup", help="Share of the steps in which the rate rises.")] = 0.03,
+    rank: Annotated[int, typer.Option("--rank", help="Of the adapter.")] = 16,
+    alpha: Annotated[int, typer.Option("--alpha", help="Of the adapter; it counts alpha / rank.")] = 32,
+    max_length: Annotated[int, typer.Option("--max-length", help="Tokens of a row; a longer one is refused.")] = 8192,
+    max_chars: Annotated[
+        int, typer.Option("--max-chars", min=1, help="Characters of a row; older steps go first.")
+    ] = 32_000,
+    precision: Annotated[str, typer.Option("--precision", help="bf16 or fp32.", show_default="by method")] = "auto",
+    packing: Annotated[bool, typer.Option("--packing", help="Several rows in one sequence (trl only).")] = False,
+    checkpointing: Annotated[
+        bool, typer.Option("--checkpointing", help="Less memory, slower: compute inner values twice.")
+    ] = False,
+    save_every: Annotated[int, typer.Option("--save-every", help="Steps between two checkpoints.")] = 20,
+    max_steps: Annotated[int, typer.Option("--max-steps", help="Stop after so many.", show_default="no")] = 0,
+    tier: Tier = "unverified",
+    kinds: Kinds = "abstract,summary,composed",
+    seeds: OfSeeds = "",
+    validation: Validation = 0.1,
+    size: Size = 0,
+    max_tokens: MaxTokens = 0,
+    mix: Mix = "",
+    diverse: Diverse = False,
+    shuffled: Shuffled = False,
+    seed: Annotated[int, typer.Option("--seed", help="Of the adapter, the order of rows, and what is chosen.")] = 0,
+    allow_offline: AllowOffline = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Train a model on the examples of a run.
+
+    The result is a model like any other: --model local:RUN/adapter. The defaults are the paper's recipe. Stopped or
+    killed, the same command continues from its last checkpoint.
+    """
+    from lbi.cli.export import ExampleChoice
+    from lbi.cli.train import TrainOptions, train_model
+    from lbi.training.export.choose import Selection, parse_mix
+
+    settings = {
+        "method": method,
+        "backend": backend,
+        "epochs": epochs,
+        "batch": batch,
+        "per_device": per_device,
+        "learning_rate": learning_rate,
+        "warmup": warmup,
+        "rank": rank,
+        "alpha": alpha,
+        "max_length": max_length,
+        "precision": precision,
+        "packing": packing,
+        "checkpointing": checkpointing,
+        "save_every": save_every,
+        "max_steps": max_steps,
+        "seed": seed,
+    }
+    options = TrainOptions(source, model, out, max_chars, validation, allow_offline, quiet)
+    selection = Selection(size, max_tokens, parse_mix(mix), diverse, shuffled, seed)
+    return train_model(options, ExampleChoice(tier, kinds, seeds), selection, settings, json)
 
 
 @_command

@@ -6,6 +6,7 @@ A row that is cut loses what it was to teach, and trainers say nothing of it: TR
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +31,7 @@ class Consumer:
     name: str  # with the version whose source was read, where it has one
     setting: str  # "" where the limit is no setting
     limit: int  # tokens
-    does: Literal["cuts the end", "cuts the prompt", "drops"]
+    does: Literal["cuts the end", "cuts the prompt", "drops", "refuses", "keeps"]
     says: str
     """What becomes of such rows, for a sentence that begins with their number."""
 
@@ -52,6 +53,13 @@ LLAMA_FACTORY = Consumer(
     "of the prompt, the end with the current page goes",
 )
 AXOLOTL = Consumer("Axolotl 0.19", "sequence_len", 512, "drops", "a longer row is dropped (excess_length_strategy)")
+VERL = Consumer(
+    "verl 0.9", "data.max_length", 1024, "refuses", "training stops at the first of them (data.truncation = error)"
+)
+TRL_DPO = Consumer("TRL 1.16", "max_length", 1024, "cuts the end", "the end goes, which is what is to be compared")
+#: formats for exchange, whose readers cut nothing
+HARBOR = Consumer("Harbor 0.26", "", 0, "keeps", "")
+ADP = Consumer("Agent Data Protocol 1.2.0", "", 0, "keeps", "")
 OPENAI = Consumer(
     "OpenAI's fine-tuning", "", 65_536, "cuts the end", "a longer example is cut at its end, where the reply is"
 )
@@ -91,10 +99,13 @@ class Measure:
     def __post_init__(self) -> None:
         self._count = open_tokenizer(self.tokenizer) if self.tokenizer else estimate
 
-    def add(self, prompt: Sequence[Message], reply: str) -> None:
+    def add(self, prompt: Sequence[Message], reply: str) -> int:
+        """The tokens of the whole row."""
         before = sum(self._count(message.content) + OF_TEMPLATE for message in prompt)
-        self._rows.append((before, before + self._count(reply) + OF_TEMPLATE))
+        whole = before + self._count(reply) + OF_TEMPLATE
+        self._rows.append((before, whole))
         self._characters = max(self._characters, sum(len(message.content) for message in prompt) + len(reply))
+        return whole
 
     def lengths(self) -> Lengths:
         longest = max((whole for _, whole in self._rows), default=0)
@@ -108,7 +119,8 @@ class Measure:
         )
 
     def _fit(self, consumer: Consumer) -> Fit:
-        cut = [(prompt, whole) for prompt, whole in self._rows if whole > consumer.limit]
+        limit = consumer.limit or math.inf
+        cut = [(prompt, whole) for prompt, whole in self._rows if whole > limit]
         return Fit(
             consumer=consumer.name,
             setting=consumer.setting,
@@ -168,6 +180,9 @@ def sentences(lengths: Lengths, rows: int) -> list[str]:
         f"{lengths.longest_characters:,} characters); train with a maximum length of {lengths.max_length:,} or more."
     ]
     for fit in lengths.fits:
+        if not fit.limit:
+            said.append(f"{fit.consumer} cuts no row.")
+            continue
         if not fit.rows_cut:
             said.append(f"{fit.consumer}: its {_limit(fit)} cuts no row.")
             continue

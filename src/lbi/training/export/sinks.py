@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from lbi.errors import UserError
 from lbi.protocols import Json
 
 
@@ -76,3 +77,36 @@ def _filled(value: Any, path: str) -> Iterator[str]:
         for inner in value:
             yield path
             yield from _filled(inner, f"{path}[]")
+
+
+class ParquetSink:
+    """Writes Parquet, compressed by zstd at level 3, in row groups of 1,000. Raises UserError without pyarrow."""
+
+    GROUP = 1_000
+
+    def __init__(self, file: Path, schema: Callable[[], Any], fmt: str) -> None:
+        try:
+            import pyarrow.parquet
+        except ImportError:
+            raise UserError(
+                f'the export format {fmt} needs pyarrow; install it with: pip install "learn-by-interact[parquet]"'
+            ) from None
+        self._schema = schema()
+        self._file = pyarrow.parquet.ParquetWriter(file, self._schema, compression="zstd", compression_level=3)
+        self._rows: list[Json] = []
+
+    def put(self, row: Json) -> None:
+        self._rows.append(row)
+        if len(self._rows) == self.GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow
+
+        if self._rows:
+            self._file.write_table(pyarrow.Table.from_pylist(self._rows, schema=self._schema))
+            self._rows = []
+
+    def close(self) -> None:
+        self._flush()
+        self._file.close()

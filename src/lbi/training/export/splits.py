@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from lbi.export.turns import Side, TrainingExample
 from lbi.records import digest_of
+from lbi.training.export.turns import Side, TrainingExample
 
 _UNKNOWN = ""  # root of an example whose parents are not among the examples
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lbi.export.lengths import TRL
-from lbi.export.sinks import FullestFirst
-from lbi.export.turns import Turn, messages_of
 from lbi.protocols import Json
+from lbi.training.export.lengths import TRL
+from lbi.training.export.sinks import FullestFirst
+from lbi.training.export.turns import Turn, messages_of
 
 __all__ = ["CONSUMERS", "ENDING", "open_sink", "row"]
 

@@ -16,7 +16,7 @@ from lbi.models import parsing
 from lbi.prompts import DEFAULT_LIMITS, render
 from lbi.prompts.template import cut
 from lbi.protocols import Fields, Json, Message, PromptLimits, Request
-from lbi.records import Document, Example, Task, Trajectory, digest_of
+from lbi.records import Document, Example, Step, Task, Trajectory, digest_of
 
 Side = Literal["train", "validation"]
 SIDES: tuple[Side, ...] = ("train", "validation")
@@ -54,7 +54,22 @@ class Turn:
     @property
     def key(self) -> str:
         """A hash of prompt and reply, by which duplicates are found."""
-        return digest_of([[(message.role, message.content) for message in self.prompt], self.reply])
+        return digest_of([self.asked, self.reply])
+
+    @property
+    def asked(self) -> str:
+        """A hash of the prompt alone."""
+        return digest_of([(message.role, message.content) for message in self.prompt])
+
+    @property
+    def learnt(self) -> tuple[int, ...]:
+        """The steps of the trajectory that are learned from."""
+        return (self.at,)
+
+    @property
+    def measured(self) -> tuple[tuple[Message, ...], str]:
+        """What stands before the last reply, and that reply."""
+        return self.prompt, self.reply
 
 
 def turns_of(
@@ -62,8 +77,8 @@ def turns_of(
 ) -> Iterator[Turn]:
     """The steps of an example's span as they happened. ``left_out`` counts, by reason, the steps that are left out."""
     for at in range(lesson.example.start, lesson.example.end):
-        problem = _problem(lesson.trajectory, at)
-        reply = "" if problem else _reply(lesson.trajectory, at)
+        problem = problem_of(lesson, at)
+        reply = "" if problem else reply_of(lesson.trajectory, at)
         prompt = _prompt(lesson, at, actions, max_chars - len(reply)) if reply else None
         if reply and prompt:
             yield Turn(lesson, at, prompt, reply, side)
@@ -71,9 +86,9 @@ def turns_of(
             left_out[problem or ("longer than max_chars" if reply else "action that cannot be read")] += 1
 
 
-def _problem(trajectory: Trajectory, at: int) -> str:
-    """Why a step is not to be learned from; "" if it can be."""
-    step = trajectory.steps[at]
+def problem_of(lesson: TrainingExample, at: int) -> str:
+    """Why a step of an example is not to be learned from; "" if it can be."""
+    trajectory, step = lesson.trajectory, lesson.trajectory.steps[at]
     if not step.action.kind:
         return "action that cannot be read"
     if trajectory.observations[at + 1].error:
@@ -82,10 +97,19 @@ def _problem(trajectory: Trajectory, at: int) -> str:
     shown = cut(step.observation.text, DEFAULT_LIMITS.observation)
     if target and not re.search(rf"\[(?:ref=)?{target[1]}\]", shown):
         return "action on an element that is not on the page"
+    if any(_again(earlier, step) for earlier in trajectory.steps[lesson.example.start : at]):
+        return "action that was tried on the same page before"
     return ""
 
 
-def _reply(trajectory: Trajectory, at: int) -> str:
+def _again(earlier: Step, step: Step) -> bool:
+    """Whether a step does once more what changed nothing, or led back to the same page, before."""
+    pages = earlier.observation, step.observation
+    same = pages[0].text == pages[1].text and pages[0].url == pages[1].url
+    return same and earlier.action.grounded == step.action.grounded
+
+
+def reply_of(trajectory: Trajectory, at: int) -> str:
     """The reply that the model is to give; "" if an agent could not read the action back from it."""
     step = trajectory.steps[at]
     action, reason = step.action.text.strip(), " ".join(step.reason.split())
@@ -104,13 +128,14 @@ def _prompt(lesson: TrainingExample, at: int, actions: str, room: int) -> tuple[
     first = lesson.example.start
     attempts = [(first, pages) for pages in _HISTORY_CHARS] + [(start, 0) for start in range(first + 1, at + 1)]
     for start, pages in attempts:
-        prompt = _rendered(lesson, start, at, actions, PromptLimits(history=pages, images=()))
+        prompt = rendered(lesson, start, at, actions, PromptLimits(history=pages, images=()))
         if sum(len(message.content) for message in prompt) <= room:
             return prompt
     return None
 
 
-def _rendered(lesson: TrainingExample, start: int, at: int, actions: str, limits: PromptLimits) -> tuple[Message, ...]:
+def rendered(lesson: TrainingExample, start: int, at: int, actions: str, limits: PromptLimits) -> tuple[Message, ...]:
+    """The act prompt before step ``at``, with the steps from ``start`` on as its history."""
     trajectory = lesson.trajectory
     fields = Fields(
         task=Task(instruction=lesson.example.instruction, environment=trajectory.task.environment),
