@@ -164,7 +164,9 @@ async def preview(learnt: Learnt, instruction: str, page: Observation, *, ask: b
         indexed=len(learnt.pairs),
         examples=await asyncio.to_thread(_examples, request, limits),
         passages=tuple(
-            RetrievedPassage(rank, " > ".join(filter(None, (one.title, *one.headings))), estimate_tokens(one.text))
+            RetrievedPassage(
+                rank, " > ".join(dict.fromkeys(filter(None, (one.title, *one.headings)))), estimate_tokens(one.text)
+            )
             for rank, one in enumerate(fields.documents, 1)
         ),
         prompt=prompt,
