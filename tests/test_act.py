@@ -11,6 +11,7 @@ import select
 import signal
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +22,8 @@ from pathlib import Path
 import pytest
 
 import lbi
-from lbi.records import Trajectory
+from lbi.config import resolve
+from lbi.records import Document, Trajectory
 from lbi.storage.run_folder import RunFolder
 from learnt_run import ActingModel, make_run
 from running import answer, command, environ, lbi_here
@@ -516,3 +518,46 @@ def test_the_same_in_python(run: Path, model: ActingModel, site: tuple[str, Path
     assert items(site[1]) == ["Honey bottom", "Rice top"]
     with pytest.raises(lbi.UserError, match="no act in"):
         lbi.load_act(run)
+
+
+def test_the_snippet_of_the_page_on_using_works(run: Path, model: ActingModel, site: tuple[str, Path]) -> None:
+    model.takes(*WAY, STORES, DONE)
+    snippet = Path(__file__).parents[1] / "docs" / "snippets" / "use.py"
+    ran = subprocess.run(
+        [sys.executable, str(snippet), str(run), TASK, site[0]], env=environ(), capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    lines = ran.stdout.splitlines()
+    assert re.fullmatch(r'1\. Store an item with the name "Salt" .*\(by the query, \d+ tokens\)', lines[0])
+    assert lines[2].strip() == """/: click('link "New item"')"""
+    assert lines[-2] == "finished after 5 steps: It is stored."
+    assert items(site[1]) == ["Flour bottom", "Honey bottom", "Rice top"]
+
+
+# a repository
+
+
+def test_of_a_repository_the_patch_is_kept_and_only_what_writes_is_asked_about(
+    model: ActingModel, tmp_path: Path
+) -> None:
+    repository = tmp_path / "plants"
+    repository.mkdir()
+    (repository / "README.md").write_text("# Plants\n")
+    run = tmp_path / "run"
+    models = {"default": "openai:acting", "base_url": model.url}
+    config = resolve({"environment": "shell", "shell": {"repository": str(repository)}, "models": models}, "test")
+    with RunFolder(run, config.identity()) as folder:
+        folder.store.put("document", "00000", Document(text="Plants", source="README.md"))
+    model.takes('run("cat README.md | head -3")', 'create("moss.txt", "green")', 'finish("")')
+    with Typist("act", run, "Add moss", "--arm", "baseline", "--confirm") as typist:
+        typist.sees("(it writes moss.txt)")
+        typist.sees("[q]uit: ")
+        typist.types("y")
+        assert typist.ends() == 0, typist.text
+    assert "On a copy of plants, made for this; what is changed ends with it." in typist.text
+    act = lbi.load_act(kept_in(typist.text))
+    assert "+green" in act.submission
+    assert (act.folder / "submission.patch").read_text() == act.submission
+    assert not (repository / "moss.txt").exists()
+    refused = lbi_here("act", run, "x", "--arm", "baseline", "--base-url", "http://127.0.0.1:9")
+    assert (refused.returncode, "has no address to open" in refused.stderr) == (2, True)

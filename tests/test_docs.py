@@ -72,10 +72,11 @@ def test_links_between_documents_lead_somewhere() -> None:
             assert "://" in target or (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-def test_the_page_on_adding_something_shows_every_snippet_as_it_is() -> None:
-    page = snippets.PAGE.read_text("utf-8")
-    assert snippets.with_snippets(page) == page, "run scripts/snippets.py"
-    assert set(snippets.MARK.findall(page)) == {file.name for file in SNIPPETS.iterdir() if file.is_file()}
+def test_the_pages_show_every_snippet_as_it_is() -> None:
+    pages = [page.read_text("utf-8") for page in snippets.PAGES]
+    assert [snippets.with_snippets(page) for page in pages] == pages, "run scripts/snippets.py"
+    named = {name for page in pages for name in snippets.MARK.findall(page)}
+    assert named == {file.name for file in SNIPPETS.iterdir() if file.is_file()}
 
 
 @pytest.fixture

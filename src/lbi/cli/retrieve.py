@@ -68,7 +68,8 @@ def print_preview(
 
     if place:
         tell(f"It would act on {place}.")
-    tell(f"Page: {page_name(found.page)}" if found.page.text else _NO_PAGE)
+    without = _NO_PAGE if found.indexed else "Page: none"
+    tell(f"Page: {page_name(found.page)}" if found.page.text else without)
     if found.query:
         by = f"(written by {found.asked})" if found.asked else "(the instruction; --ask lets the model write one)"
         tell(f"Query: {found.query}  {by}")

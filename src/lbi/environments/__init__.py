@@ -63,8 +63,9 @@ def open_live(config: Config, save_image: Callable[[bytes], str], live: Live) ->
     if live.headed:
         raise UserError(f"the environment {config.environment!r} has no browser to be seen; leave --headed out")
     environments = plug_in.create(config, save_image)
-    fate = "what is changed ends with it" if environments.restores else "what is changed stays changed"
-    return environments, f"{described(config)} as a run opens it; {fate}"
+    if environments.restores:
+        return environments, f"a copy of {described(config)}, made for this; what is changed ends with it"
+    return environments, f"{described(config)} as it is; what is changed stays changed"
 
 
 def open_environments(config: Config, save_image: Callable[[bytes], str]) -> Environments:

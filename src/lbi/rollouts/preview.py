@@ -163,10 +163,7 @@ async def preview(learnt: Learnt, instruction: str, page: Observation, *, ask: b
         agent=learnt.arm.agent,
         indexed=len(learnt.pairs),
         examples=await asyncio.to_thread(_examples, request, limits),
-        passages=tuple(
-            RetrievedPassage(rank, " > ".join(filter(None, (one.title, *one.headings))), estimate_tokens(one.text))
-            for rank, one in enumerate(fields.documents, 1)
-        ),
+        passages=_passages(fields),
         prompt=prompt,
         tokens=_tokens(prompt),
         note=note,
@@ -201,6 +198,14 @@ def _examples(request: Request, limits: PromptLimits) -> tuple[RetrievedExample,
         same = fields.observation is not None and observation_key(at) == observation_key(fields.observation)
         found.append(RetrievedExample(rank, shown.why, at, same, max(size - before, 0), shown))
         before = size
+    return tuple(found)
+
+
+def _passages(fields: Fields) -> tuple[RetrievedPassage, ...]:
+    found = []
+    for rank, document in enumerate(fields.documents, 1):
+        headings = dict.fromkeys(filter(None, (document.title, *document.headings)))
+        found.append(RetrievedPassage(rank, " > ".join(headings), estimate_tokens(document.text)))
     return tuple(found)
 
 

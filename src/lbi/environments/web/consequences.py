@@ -38,7 +38,7 @@ def why_it_may_change(call: Call, element: Element | None) -> str:
         return "" if MOVING.fullmatch(call.value) else "a key may send or change something"
     if call.kind == "select":
         return "a choice may be sent as it is made"
-    if call.kind == "click" and element is not None:
+    if call.kind == "click" and element is not None and not call.value:  # no other button, no key held
         return _of_click(element)
     return {"drag": "what is moved may stay there", "upload": "a file may be sent as it is given"}.get(
         call.kind, "a click may send or change something"
