@@ -24,7 +24,7 @@ from lbi.evaluation.holdout import tasks_wanted
 from lbi.models.pricing import Prices
 from lbi.models.providers.scripted import Scripted
 from lbi.monitoring.progress import Progress
-from lbi.protocols import Request
+from lbi.protocols import PromptLimits, Request
 from lbi.records import Document, Task
 from lbi.rollouts.explorer import agent_for_rollouts
 from lbi.rollouts.schedule import at_once, attempt_tasks
@@ -152,6 +152,18 @@ async def test_the_plan_says_what_is_asked(folder, documents, benchmark, held_ou
     assert next(row.calls for row in rows if row.stage == "propose") == len(asked(context))
     work = counts(config, documents, 20 if benchmark else 0)
     assert (work.sections, work.proposed, work.rollouts) == (len(asked(context)), folder.store.count("task"), 10)
+
+
+def test_the_plan_counts_the_map_and_what_later_rounds_are_told():
+    def tokens(**synthesis):
+        config = config_of(30)
+        config = config.model_copy(update={"synthesis": config.synthesis.model_copy(update=synthesis)})
+        return next(row.input_tokens for row in plan(config, DOCUMENTS, 20, "") if row.stage == "propose")
+
+    without = tokens(map_pages=0, tasks_per_round=0)
+    sections, map_, covered = 10, PromptLimits().map / 4, 2 * PromptLimits().covered / 4
+    assert tokens(tasks_per_round=0) - without == pytest.approx(sections * map_, rel=0.2)
+    assert tokens(map_pages=0, tasks_per_round=24) - without == pytest.approx((sections - 8) * covered, rel=0.2)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 from lbi.config import Arm, Config
 from lbi.evaluation.holdout import held_out_sections, tasks_wanted
@@ -176,10 +177,22 @@ def basis(config: Config, lengths: Lengths) -> str:
 def _propose(config: Config, documents: Sequence[Document], actions: str) -> Planned:
     count = config.synthesis.tasks_per_document
     model = config.models.of("propose")
-    requests = [Fields(document=each, count=count, actions=actions) for each in documents]
+    requests = [
+        Fields(document=each, count=count, actions=actions, **_told(config, at)) for at, each in enumerate(documents)
+    ]
     reply_tokens = REPLY["propose"] * count * len(documents)
     tokens = sum(_tokens(config, model, "propose", each) for each in requests)
     return _row("propose", "propose", model, len(documents), tokens, reply_tokens)
+
+
+def _told(config: Config, section: int) -> dict[str, Any]:
+    """What the writer of tasks is told beside a section, at its longest: the map, and what earlier rounds covered."""
+    limits, synthesis = config.limits, config.synthesis
+    told: dict[str, Any] = {"map": "x" * limits.map} if synthesis.map_pages else {}
+    if 0 < synthesis.tasks_per_round <= section * synthesis.tasks_per_document:
+        lines = (_TASK.instruction,) * (limits.covered // len(_TASK.instruction))
+        told |= {"instructions": lines, "operations": lines}
+    return told
 
 
 def _attempt(config: Config, work: Counts, actions: str) -> list[Planned]:

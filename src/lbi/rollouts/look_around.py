@@ -34,8 +34,9 @@ async def look_around(context: RunContext) -> None:
     most = context.config.synthesis.map_pages
     if not most or not context.one_application:
         return
+    store = context.folder.store
     async with context.lease(WorkKey("stage", "look around")) as mine:
-        if mine and not context.folder.store.count("page"):
+        if mine and not store.count("page") and not store.count("task"):  # a run that has tasks began without a map
             await _look_and_store(context, most)
 
 

@@ -152,7 +152,8 @@ class Proposals:
             return False
         # a section may bring other tasks when it is asked about again, so no two processes may ask about it
         async with self._context.lease(WorkKey("stage", f"propose/{len(self._rounds)}")) as mine:
-            if mine:
+            stored = _stored_tasks(self._context)
+            if mine and any(section.id not in stored for section in sections):
                 await self._ask(sections, await self._before(sections))
         self._asked.update(section.id for section in sections)
         by_section = _stored_tasks(self._context)
