@@ -391,29 +391,36 @@ def list_(
 
 @_command
 def check(
-    what: Annotated[str, typer.Argument(help="browser, page, application, benchmark, config or all.")] = "all",
+    what: Annotated[
+        str, typer.Argument(help="browser, page, application, benchmark, config, retrieval or all.")
+    ] = "all",
     name: Annotated[
-        str, typer.Argument(help="Name or file of the application, benchmark or config; of a page also its address.")
+        str,
+        typer.Argument(
+            help="Name or file of the application, benchmark or config; of a page also its address; of retrieval a run."
+        ),
     ] = "",
     checkout: Annotated[str, typer.Argument(help="What the benchmark does not bring: its repository or sites.")] = "",
     task: Annotated[str, typer.Option(help="Only this task of the benchmark.")] = "",
     all_: Annotated[
         int, typer.Option("--all", metavar="N", min=0, help="Of a page: also what links and clicks lead to, N pages.")
     ] = 0,
+    sweep: Annotated[bool, typer.Option("--sweep", help="Of retrieval: with other numbers of examples.")] = False,
     workers: Annotated[
         int, typer.Option("--workers", "-w", min=1, max=64, help="How many environments work at a time.")
     ] = 3,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Try out the browser, a page, an application, a config or a benchmark.
+    """Try out the browser, a page, an application, a config, a benchmark or the retrieval of a run.
 
     The browser shows a page; of a page, 99% of what can be acted on has a reference; an application starts, and resets
-    to the same state; every gold solution of a benchmark scores 1 and doing nothing 0. Exits with 1 if anything fails.
+    to the same state; every gold solution of a benchmark scores 1 and doing nothing 0; of a run's held-out tasks, how
+    many are shown an example of what they ask for. Exits with 1 if anything fails.
     """
     from lbi.cli.check import check
 
-    return check(what, name, checkout, task, all_, workers, json, quiet)
+    return check(what, name, checkout, task, all_, sweep, workers, json, quiet)
 
 
 @_command

@@ -38,14 +38,24 @@ PUT_BACK = (
 )
 
 
-def check(what: str, name: str, checkout: str, task: str, pages: int, workers: int, as_json: bool, quiet: bool) -> int:
+def check(
+    what: str,
+    name: str,
+    checkout: str,
+    task: str,
+    pages: int,
+    sweep: bool,
+    workers: int,
+    as_json: bool,
+    quiet: bool,
+) -> int:
     """Print what was found; 1 if anything failed."""
     if checkout and what not in ("benchmark", "application"):
         raise UserError(f"only a benchmark takes a checkout, so leave {checkout} away")
     if what == "page":
         return check_page(_named(what, name), pages, as_json)
     if what == "retrieval":
-        return check_retrieval(name, as_json)
+        return check_retrieval(name, sweep, as_json)
     rows = asyncio.run(_checked(what, name, checkout, task, workers, quiet or as_json))
     if as_json:
         say(json.dumps(rows, indent=2, ensure_ascii=False))
@@ -79,7 +89,9 @@ async def _checked(what: str, name: str, checkout: str, task: str, workers: int,
     if what == "benchmark":
         return await _benchmark(_named(what, name), checkout, task, workers, quiet)
     if what != "all":
-        raise UserError(f"cannot check {what!r}; choose browser, page, application, benchmark, config, retrieval or all")
+        raise UserError(
+            f"cannot check {what!r}; choose browser, page, application, benchmark, config, retrieval or all"
+        )
     rows = [await _row("browser", check_browser())]
     rows += [await _row(f"application {each}", check_application(each)) for each in shipped_applications()]
     for each in shipped_benchmarks():
