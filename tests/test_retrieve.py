@@ -16,7 +16,8 @@ from lbi.observations.normalise import observation_key
 from lbi.protocols import Shown
 from lbi.records import Example, Observation, Task, Trajectory
 from lbi.retrieval.bm25 import Entry, TextIndex
-from lbi.retrieval.index import ExampleIndex, fuse
+from lbi.retrieval.index import ExampleIndex
+from lbi.retrieval.ranking import fused
 
 TASK = Task(instruction="make a note about eggs", environment="desk")
 NOTES_INDEX = TextIndex.build([Entry(0, 'a "quoted" note AND more', [1], ["mine"])])
@@ -294,7 +295,7 @@ def test_an_index_of_nothing_finds_nothing(tmp_path, eggs):
 
 
 def test_fusion_prefers_what_both_rankings_have():
-    assert fuse([1, 2, 3], [3, 4]) == [3, 1, 2, 4]
+    assert [row for row, _ in fused([[1, 2, 3], [3, 4]])] == [3, 1, 2, 4]
 
 
 def test_vectors_find_what_shares_no_word(tmp_path, eggs, milk, examples):

@@ -10,6 +10,7 @@ from lbi.protocols import Decision, Fields
 from lbi.records import Observation, Step, Task, Usage
 from lbi.retrieval.index import ExampleIndex
 from lbi.retrieval.leakage import tags_later_than
+from lbi.retrieval.texts import embedded_requests
 
 
 def create(parts: AgentParts) -> Icl:
@@ -31,10 +32,18 @@ class Icl:
         parts = self._parts
         query, usage = await self._query(task, history, observation)
         try:
-            vector = (await parts.embedder.embed([query]))[0] if parts.embedder and query else None
+            vector, task_vector = await embedded_requests(parts.embedder, query, task.instruction)
             excluded = tags_later_than(parts.dates, task.date)
             examples = self._index.search(
-                task, observation, query, m1=parts.m1, m2=parts.m2, m3=parts.m3, exclude=excluded, vector=vector
+                task,
+                observation,
+                query,
+                m1=parts.m1,
+                m2=parts.m2,
+                m3=parts.m3,
+                exclude=excluded,
+                vector=vector,
+                task_vector=task_vector,
             )
             fields = Fields(task=task, history=history, observation=observation, actions=actions, examples=examples)
             decision = await decide(parts, fields)

@@ -613,6 +613,7 @@ def check(
     all_: Annotated[
         int, typer.Option("--all", metavar="N", min=0, help="Of a page: also what links and clicks lead to, N pages.")
     ] = 0,
+    sweep: Annotated[bool, typer.Option("--sweep", help="Of retrieval: with other numbers of examples.")] = False,
     workers: Annotated[
         int, typer.Option("--workers", "-w", min=1, max=64, help="How many environments work at a time.")
     ] = 3,
@@ -620,15 +621,16 @@ def check(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Try out the browser, a page, an application, a config or a benchmark; or a run's proposed tasks.
+    """Try out the browser, a page, an application, a config or a benchmark; or what a run proposed or retrieves.
 
     The browser shows a page; of a page, 99% of what can be acted on has a reference; an application starts, and resets
     to the same state; every gold solution of a benchmark scores 1 and doing nothing 0. Of the tasks that a run
-    proposed, those are counted that name things which exist. Exits with 1 if anything fails.
+    proposed, those are counted that name things which exist; of its held-out tasks, those that are shown an example of
+    what they ask for. Exits with 1 if anything fails.
     """
     from lbi.cli.check import check
 
-    return check(what, name, checkout, task, all_, workers, json, quiet, unsafe=unsafe)
+    return check(what, name, checkout, task, all_, workers, json, quiet, sweep=sweep, unsafe=unsafe)
 
 
 @_command

@@ -50,6 +50,7 @@ def check(
     as_json: bool,
     quiet: bool,
     *,
+    sweep: bool = False,
     unsafe: bool = False,
 ) -> int:
     """Print what was found; 1 if anything failed."""
@@ -60,7 +61,7 @@ def check(
     if what == "tasks":
         return check_tasks(name, as_json)
     if what == "retrieval":
-        return check_retrieval(name, as_json)
+        return check_retrieval(name, sweep, as_json)
     rows = asyncio.run(_checked(what, name, checkout, task, workers, quiet or as_json, unsafe))
     if as_json:
         say(json.dumps(rows, indent=2, ensure_ascii=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import statistics
 import tempfile
@@ -16,19 +17,26 @@ from lbi.cli import open_console
 from lbi.config import resolve
 from lbi.errors import UserError
 from lbi.evaluation.arms import examples_for
+from lbi.evaluation.indexes import embedded
 from lbi.evaluation.relevance import Relevance, Search, StoredOperations, TaskFound, measure
+from lbi.models.static_embeddings import StaticEmbedder, open_static
 from lbi.monitoring.terminal import say
 from lbi.records import Example, Observation, Task, Trajectory
 from lbi.retrieval.index import ExampleIndex
+from lbi.retrieval.texts import without_values
 from lbi.storage.run_folder import RunFolder
 
 TOP = (1, 3, 5)
 #: (m1, m2) of the look-ups that are measured
 _WAYS = {"as an agent is shown them": (5, 5), "by the instruction alone": (0, 5)}
+_SWEPT = {f"m1 = {m1}, m2 = {m2}": (m1, m2) for m1 in (0, 1, 3, 5, 10) for m2 in (0, 1, 3, 5, 10) if m1 + m2}
 
 
-def check_retrieval(run: str, as_json: bool) -> int:
-    """Print what was found for the held-out tasks of a run, and of those that found nothing why."""
+def check_retrieval(run: str, sweep: bool, as_json: bool) -> int:
+    """Print what was found for the held-out tasks of a run, and of those that found nothing why.
+
+    ``sweep``: instead, what other numbers of examples would find.
+    """
     if not run:
         raise UserError("which run? Write `lbi check retrieval RUN`, with the folder of a run that has examples")
     with RunFolder(Path(run), writing=False) as folder:
@@ -36,41 +44,53 @@ def check_retrieval(run: str, as_json: bool) -> int:
         stored = StoredOperations(folder)
         if not stored.tasks:
             raise UserError(f"{run} has no held-out tasks to look up; `lbi run` stores them when it comes to measure")
-        ways = {name: _measured(stored, config.seeds, *counts) for name, counts in _WAYS.items()}
+        embedder = open_static() if not config.models.embeddings else None
+        ways = _measured(stored, config.seeds, embedder, _SWEPT if sweep else _WAYS)
+    if not any(relevance.found for relevance in ways.values()):
+        raise UserError(
+            f"nothing tells what the held-out tasks of {run} ask for: no gold, and no episode that solved one"
+        )
     if as_json:
         say(json.dumps({name: _as_json(found) for name, found in ways.items()}, indent=2, ensure_ascii=False))
     else:
-        _print(ways)
+        _print(ways, "by words and meaning" if embedder else "by words alone")
     return 0
 
 
-def _measured(stored: StoredOperations, seeds: Sequence[int], m1: int, m2: int) -> Relevance:
-    together = Relevance()
+def _measured(
+    stored: StoredOperations, seeds: Sequence[int], embedder: StaticEmbedder | None, ways: dict[str, tuple[int, int]]
+) -> dict[str, Relevance]:
+    together = {name: Relevance() for name in ways}
     for seed in seeds:
         with tempfile.TemporaryDirectory() as place:
-            index = _index(Path(place), stored, seed)
-            found = measure(stored, seed, _search(index, m1, m2), m1 + m2)
+            index = _index(Path(place), stored, seed, embedder)
+            for name, (m1, m2) in ways.items():
+                found = measure(stored, seed, _search(index, embedder, m1, m2), m1 + m2)
+                together[name].found += found.found
+                together[name].without_operation = found.without_operation
             index.close()
-        together.found += found.found
-        together.without_operation = found.without_operation
     return together
 
 
-def _index(place: Path, stored: StoredOperations, seed: int) -> ExampleIndex:
+def _index(place: Path, stored: StoredOperations, seed: int, embedder: StaticEmbedder | None) -> ExampleIndex:
     """An index as the arm "backward" has it, in a folder of its own: the run is only read."""
     pairs = examples_for("backward", stored.examples(seed), seed)
-    return ExampleIndex.build(place, [example for example, _ in pairs], {walk.id: walk for _, walk in pairs})
+    examples, trajectories = [example for example, _ in pairs], {walk.id: walk for _, walk in pairs}
+    vectors = asyncio.run(embedded(embedder, examples, trajectories))
+    return ExampleIndex.build(place, examples, trajectories, vectors)
 
 
-def _search(index: ExampleIndex, m1: int, m2: int) -> Search:
+def _search(index: ExampleIndex, embedder: StaticEmbedder | None, m1: int, m2: int) -> Search:
     def search(task: Task, page: Observation, shown: int) -> Sequence[tuple[Example, Trajectory]]:
-        found = index.search(task, page, task.instruction, m1=m1, m2=max(m2, shown - m1))
+        vector = None if embedder is None else embedder.encode([without_values(task.instruction)])[0]
+        most = max(m2, shown - m1)
+        found = index.search(task, page, task.instruction, m1=m1, m2=most, vector=vector, task_vector=vector)
         return [(each.example, each.trajectory) for each in found]
 
     return search
 
 
-def _print(ways: dict[str, Relevance]) -> None:
+def _print(ways: dict[str, Relevance], how: str) -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("", *(f"recall@{k}" for k in TOP), *(f"@{k}, same field" for k in TOP), "shown", "ms"):
         table.add_column(name, justify="right" if name else "left")
@@ -82,7 +102,7 @@ def _print(ways: dict[str, Relevance]) -> None:
     console = open_console()
     first = next(iter(ways.values()))
     tasks = len({each.task.id for each in first.found})
-    console.print(f"{len(first.found)} look-ups: {tasks} held-out tasks, each with the examples of every seed")
+    console.print(f"{len(first.found)} look-ups: {tasks} held-out tasks, each with the examples of every seed, {how}")
     console.print(table)
     for line in _lines(first):
         console.print(escape(line))

@@ -11,11 +11,15 @@ from lbi.config import Config, Data, resolve
 from lbi.environments import actions_of
 from lbi.errors import UserError
 from lbi.evaluation.arms import examples_for
+from lbi.models.embeddings import Vectors
 from lbi.models.registry import open_model
+from lbi.models.static_embeddings import open_static
 from lbi.protocols import Decision, Model, Shown
 from lbi.records import Example, Observation, Step, Task, Trajectory
 from lbi.retrieval.borrow import borrow_index
+from lbi.retrieval.build import ExampleVectors
 from lbi.retrieval.index import ExampleIndex
+from lbi.retrieval.texts import texts_of, without_values
 from lbi.storage.run_folder import RunFolder
 from lbi.storage.tempdirs import OwnFolder
 from lbi.synthesis.examples import read_examples
@@ -40,7 +44,9 @@ class LearntRun:
         trajectories = {trajectory.id: trajectory for _, trajectory in pairs}
         self._own = OwnFolder("learnt")  # the run folder is only read, as a run may be at work in it
         index_folder = borrow_index(self._folder.path, f"{data}-{self.seed}-1", self._own.path)
-        self.index = ExampleIndex.build(index_folder, [example for example, _ in pairs], trajectories)
+        self._embedder = open_static() if not self.config.models.embeddings else None
+        examples = [example for example, _ in pairs]
+        self.index = ExampleIndex.build(index_folder, examples, trajectories, self._vectors(examples, trajectories))
 
     def retrieve(
         self, instruction: str, observation: Observation, *, query: str = "", by_page: int = 5, by_query: int = 5
@@ -51,7 +57,10 @@ class LearntRun:
         instruction fits the query. Without a query the instruction is the query.
         """
         task = Task(instruction=instruction, environment=self.config.environment)
-        return self.index.search(task, observation, query or instruction, m1=by_page, m2=by_query)
+        vector, task_vector = (self._vector(request) for request in (query or instruction, instruction))
+        return self.index.search(
+            task, observation, query or instruction, m1=by_page, m2=by_query, vector=vector, task_vector=task_vector
+        )
 
     def agent(self, model: Model | str = "", **options: Any) -> LearntAgent:
         """An agent that retrieves at every step. ``model`` is for example "openai:gpt-5"; "" = the run's own model.
@@ -60,7 +69,16 @@ class LearntRun:
         """
         spec = model or self.config.models.of("act")
         opened_model = self._open(spec) if isinstance(spec, str) else spec
-        return LearntAgent(opened_model, self.index, actions_of(self.config), **options)
+        return LearntAgent(opened_model, self.index, actions_of(self.config), **{"embedder": self._embedder, **options})
+
+    def _vectors(self, examples: list[Example], trajectories: dict[str, Trajectory]) -> ExampleVectors | None:
+        if self._embedder is None:
+            return None
+        texts = texts_of(examples, trajectories)
+        return ExampleVectors(self._embedder.encode(texts.said), self._embedder.encode(texts.done))
+
+    def _vector(self, request: str) -> Vectors | None:
+        return None if self._embedder is None else self._embedder.encode([without_values(request)])[0]
 
     def _open(self, spec: str) -> Model:
         models = self.config.models

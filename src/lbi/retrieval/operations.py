@@ -55,7 +55,7 @@ class Operations:
     def __init__(self, observations: Iterable[Observation] = ()) -> None:
         pages = {seen.text for seen in observations}
         links = [{(e.name, e.url) for e in parse_observation(text).elements if _is_link(e)} for text in pages]
-        on_pages = Counter(name for page in links for name in {name for name, _ in page})
+        on_pages = Counter(name for page in links for name in {_without_values(name) for name, _ in page})
         named: dict[str, set[str]] = {}
         for name, url in set().union(*links):
             named.setdefault(_without_name(url, name), set()).add(name)
@@ -95,7 +95,7 @@ class Operations:
 
     def _kind_of_target(self, url: str, name: str) -> str:
         """What a link is for: where it leads, or its name if it is on many pages or leads nowhere else."""
-        if name in self._everywhere or not _path(url):
+        if _without_values(name) in self._everywhere or not _path(url):
             return _without_values(name)
         kind = _without_name(url, name)
         return f"to {kind if kind in self._of_things else _path(url)}"
