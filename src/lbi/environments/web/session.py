@@ -227,17 +227,16 @@ class Session:
         old, self.tabs = self.tabs, []
         # a tab of its own has its own session storage, name and history, which nothing else could empty
         self.context.remove_listener("page", self._on_page)
-        await self._add(await self.context.new_page())
+        await asyncio.gather(self._open_blank(), *(_close(tab.page) for tab in old))
         self.context.on("page", self._on_page)
-        for tab in old:
-            with contextlib.suppress(PlaywrightError):
-                await tab.page.close()
         for page in self.context.pages:  # one that was still opening
             if page is not self.page:
-                with contextlib.suppress(PlaywrightError):
-                    await page.close()
+                await _close(page)
         await self.context.set_offline(False)
         self._tabs_known = self.tab.number = 1
+
+    async def _open_blank(self) -> None:
+        await self._add(await self.context.new_page())
 
     async def clear(self) -> None:
         """Forget the last episode, once its pages are left; but keep the site's static files in the cache."""
@@ -579,6 +578,11 @@ class Session:
         if note not in self._told:
             self._told.add(note)
             self.notes.append(note)
+
+
+async def _close(page: Page) -> None:
+    with contextlib.suppress(PlaywrightError):  # it is closed already
+        await page.close()
 
 
 def _forget(task: asyncio.Task[Any]) -> None:
