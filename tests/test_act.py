@@ -495,6 +495,11 @@ def test_an_act_is_not_written_over_another(run: Path, model: ActingModel, tmp_p
     assert ran.returncode == 2
     assert "holds an act already; choose another --out" in ran.stderr
     assert lbi.load_act(tmp_path / "one").status == "finished"
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.json").write_text("mine")
+    ran = lbi_here("act", run, TASK, "--out", tmp_path / "mine")
+    assert (ran.returncode, "holds something already" in ran.stderr) == (2, True)
+    assert [file.read_text() for file in (tmp_path / "mine").iterdir()] == ["mine"]
 
 
 # in Python

@@ -179,7 +179,9 @@ Checkout = Annotated[
 ]
 Repo = Annotated[Path | None, typer.Option("--repo", help="Folder of a repository to learn; needs no config file.")]
 Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run commands of agents and of checks without a sandbox.")]
-RunToUse = Annotated[Path, typer.Argument(help="Run folder; it is only read.", metavar="RUN", show_default=False)]
+RunToUse = Annotated[
+    Path, typer.Argument(help="Run folder; what is in it is only read.", metavar="RUN", show_default=False)
+]
 Instruction = Annotated[
     str, typer.Argument(help="What is to be done, in words.", metavar="INSTRUCTION", show_default=False)
 ]
@@ -352,7 +354,7 @@ def act(
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="At most.", show_default="the run's")] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder for what is kept of it.", show_default="RUN/acts/TIME"),
+        typer.Option("--out", "-o", help="New folder for what is kept of it.", show_default="RUN/acts/TIME"),
     ] = None,
     json: Json = False,
     quiet: Quiet = False,

@@ -35,8 +35,7 @@ STATUS: Mapping[StopReason, Status] = {
     "environment_failure": "failed",
 }
 FILE, PATCH, KEY = "act.json", "submission.patch", "act"
-#: what this module and the context write into an act's folder before there is an act
-_OWN = ("run.db", "run.db-wal", "run.db-shm", "config.json", "lock", "lock.joined", "embeddings.db")
+ACTS = "acts"  # the folder of a run in which its acts lie
 
 
 @dataclass(frozen=True)
@@ -76,16 +75,16 @@ def load_act(folder: str | Path) -> Act:
 
 
 def new_folder(run: Path, out: Path | None) -> Path:
-    """Where an act is kept: ``out``, or RUN/acts and the time. Raises UserError where something else lies."""
+    """A new folder for an act: ``out``, or RUN/acts and the time. Raises UserError where something lies already."""
     try:
         if out is None:
-            return _numbered(run / "acts" / time.strftime("%Y%m%d-%H%M%S"))
-        if (out / FILE).exists() or ((out / "run.db").exists() and not _is_empty(out)):
-            what = "an act" if (out / FILE).exists() else "a run"
+            return _numbered(run / ACTS / time.strftime("%Y%m%d-%H%M%S"))
+        if out.is_dir() and any(out.iterdir()):
+            what = "an act" if (out / FILE).exists() else "a run" if (out / "run.db").exists() else "something"
             raise UserError(f"{out} holds {what} already; choose another --out")
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        place = out or run / "acts"
+        place = out or run / ACTS
         raise UserError(
             f"cannot write to {place}: {error.strerror}; choose a folder that can be written with --out"
         ) from None
@@ -105,11 +104,6 @@ def _numbered(folder: Path) -> Path:
     raise AssertionError
 
 
-def _is_empty(folder: Path) -> bool:
-    with RunFolder(folder, writing=False) as opened:
-        return opened.store.empty
-
-
 class Keeper:
     """Writes one act's folder."""
 
@@ -124,13 +118,10 @@ class Keeper:
 
     @staticmethod
     def remove(folder: Path) -> None:
-        """Remove what was made for an act that did not begin; whatever else lies in the folder stays."""
-        for name in _OWN:
-            (folder / name).unlink(missing_ok=True)
-        shutil.rmtree(folder / "index", ignore_errors=True)
-        for empty in (folder, folder.parent):
-            if empty.name and empty.is_dir() and not any(empty.iterdir()) and (empty == folder or empty.name == "acts"):
-                empty.rmdir()
+        """Remove the folder of an act that did not begin."""
+        shutil.rmtree(folder, ignore_errors=True)
+        if folder.parent.name == ACTS and folder.parent.is_dir() and not any(folder.parent.iterdir()):
+            folder.parent.rmdir()
 
     def keep(self, trajectory: Trajectory, seconds: float) -> None:
         """What was done so far."""
