@@ -121,6 +121,7 @@ def test_propose_shows_the_map_and_asks_for_what_it_allows() -> None:
     without, with_map = text_of("propose"), text_of("propose", map='/boats "Boats"\n  there: "Amber"')
     assert '<untrusted kind="map">\n/boats' in with_map
     assert "is on the map, spelt as there" in with_map
+    assert "in double quotes and spelt as there" in with_map.split("The section is")[1], "near where it is asked"
     assert "the map" not in without
     assert "invents plausible values" in without
     assert "invents plausible values" not in with_map
@@ -146,6 +147,7 @@ def test_of_what_earlier_rounds_covered_the_newest_is_shown_within_its_room() ->
 
 def test_propose_asks_which_tasks_would_end_the_session() -> None:
     assert '"ending": false' in text_of("propose")
+    assert "one entry for each task" in text_of("propose")
     assert '"ending": false' in text_of("propose", PromptLimits(structured=("propose",)))
 
 

@@ -111,6 +111,7 @@ def _propose(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
         text=cut(document.text, limits.document),
         count=fields.count or 1,
         structured=is_structured("propose", limits),
+        map=fields.map,
         instructions=fields.instructions,
         operations=fields.operations,
     )
