@@ -1,4 +1,4 @@
-"""A model to train in tests: two layers with random weights, one token per byte, a chat template with end marks.
+"""A model to train in tests: two layers of random weights, one token per byte (and one for "pa"), a chat template.
 
 A Llama, or a Qwen2 whose head is its table of embeddings, as in the small models that people train on CPUs. It can
 also be written as a GGUF file, as llama.cpp reads it.
@@ -36,7 +36,8 @@ def write_tokenizer(folder: Path, template: str = TEMPLATE) -> int:
 
     folder.mkdir(parents=True, exist_ok=True)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={char: at for at, char in enumerate(alphabet)}, merges=[]))
+    vocabulary = {token: at for at, token in enumerate([*alphabet, "pa"])}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[("p", "a")]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     marks = ["<eos>", *(f"<|{role}|>" for role in ("system", "user", "assistant"))]
@@ -96,7 +97,7 @@ def write_gguf(folder: Path, file: Path) -> Path:
     writer.add_token_list(listed)
     control = {each["content"] for each in vocabulary["added_tokens"]}
     writer.add_token_types([3 if token in control else 1 for token in listed])
-    writer.add_token_merges([f"{listed[0]} {listed[0]}"])
+    writer.add_token_merges(["p a"])
     writer.add_eos_token_id(config["eos_token_id"])
     writer.add_chat_template(TEMPLATE)
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.QWEN2, config["num_hidden_layers"])

@@ -58,7 +58,7 @@ def train_model(
         )
         write_training_set(options.source, data, export, choice, selection)
         FOLDER.set(options.source)
-    record = train(data, options.model, recipe, folder, quiet=options.quiet)
+    record = train(data, options.model, recipe, folder, show=None if options.quiet else _show)
     _renew_report(options.source)
     say(json.dumps(record, indent=2, ensure_ascii=False) if as_json else _told(record, folder))
     return 0
@@ -85,6 +85,10 @@ def _renew_report(source: Path) -> None:
         say(f"lbi: the report was not renewed: {error}", file=sys.stderr)
 
 
+def _show(step: int, steps: int, loss: float, left: float) -> None:
+    say(f"step {step} of {steps}, loss {loss:.4f}, {duration(left)} left", file=sys.stderr)
+
+
 def _told(record: dict[str, Any], folder: Path) -> str:
     rows, measured = record["rows"]["train"], record.get("validation_loss")
     lines = [
@@ -94,6 +98,8 @@ def _told(record: dict[str, Any], folder: Path) -> str:
         f"Written to {folder}: {', '.join(['adapter_model.safetensors', *record['files'], 'training.json'])}"
         if record["recipe"]["method"] != "full"
         else f"Written to {folder}",
-        f"Measure it: lbi evaluate {folder.parent} --model local:{folder} --out {folder.parent}-trained",
+        f"Measure it: lbi evaluate {folder.parent} --model {record['serve']} --out {folder.parent}-trained"
+        if record["serve"]
+        else "Serve it with transformers or vLLM: docs/training.md",
     ]
     return "\n".join(lines)

@@ -19,6 +19,7 @@ from lbi.report import charts, counts, evaluation, words
 from lbi.report.gather import NO_LANGUAGE_MODEL, Gathered, gather
 from lbi.report.halves import halves
 from lbi.report.pages import Pages, Writer
+from lbi.report.training import trainings
 from lbi.report.words import count, duration, money
 from lbi.storage.files import write_atomically
 from lbi.storage.run_folder import RunFolder
@@ -37,6 +38,7 @@ SECTIONS = (
     ("filters", "Filters"),
     ("spent", "What it took"),
     ("contamination", "Contamination"),
+    ("training", "Training"),
     ("failures", "Failures"),
     ("tasks", "Held-out tasks"),
     ("trajectories", "Trajectories"),
@@ -134,6 +136,7 @@ def _context(run: Gathered, pages: Pages) -> dict[str, Any]:
         "stages": _stages(run.meters),
         "models": [(role, _model(run, model), calls) for role, model, calls in run.models],
         "contamination": _contamination(run),
+        "training": trainings(run.path),
         "failures": _failures(run, pages.anchors),
         "matrix": evaluation.matrix(run, pages.anchors),
         "pages": pages,

@@ -1,4 +1,4 @@
-"""The loss by step, as it goes: a line of ``losses.jsonl`` for each step, and one on the terminal now and then.
+"""The loss by step, as it goes: a line of ``losses.jsonl`` for each step, and a word on progress now and then.
 
 {"step": 20, "loss": 1.2345, "rate": 1.9e-05, "rows": 2560, "tokens": 81234, "seconds": 812.5}
 """
@@ -6,19 +6,17 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lbi.monitoring.terminal import say
 from lbi.protocols import Json
-from lbi.report.words import duration
 from lbi.storage.files import write_atomically
 
 FILE = "losses.jsonl"
-EVERY = 10.0  # seconds between two lines on the terminal
+EVERY = 10.0  # seconds between two times that progress is shown
+Show = Callable[[int, int, float, float], None]  # step, of how many, loss, seconds left
 
 
 @dataclass
@@ -27,7 +25,7 @@ class Curve:
 
     folder: Path
     steps: int
-    quiet: bool = False
+    show: Show | None = None
     clock: Callable[[], float] = time.monotonic
     _began: float = 0.0
     _before: float = 0.0  # seconds that earlier starts took
@@ -48,10 +46,9 @@ class Curve:
         entry = {"step": step, "loss": round(loss, 6), "rate": rate, "rows": rows, "tokens": tokens, **more}
         with (self.folder / FILE).open("a", encoding="utf-8") as file:
             file.write(json.dumps({**entry, "seconds": round(spent, 3)}) + "\n")
-        if not self.quiet and (now - self._shown >= EVERY or step == self.steps):
+        if self.show and (now - self._shown >= EVERY or step == self.steps):
             self._shown = now
-            left = (now - self._began) / max(step - self._first, 1) * (self.steps - step)
-            say(f"step {step} of {self.steps}, loss {loss:.4f}, {duration(left)} left", file=sys.stderr)
+            self.show(step, self.steps, loss, (now - self._began) / max(step - self._first, 1) * (self.steps - step))
 
 
 def read(folder: Path) -> list[Json]:

@@ -22,7 +22,7 @@ from lbi.protocols import Json
 from lbi.storage.files import write_atomically
 from lbi.training import checkpoint, curve, gguf_files
 from lbi.training.backends import Job, backend, choose_backend
-from lbi.training.curve import Curve
+from lbi.training.curve import Curve, Show
 from lbi.training.lora import WEIGHTS
 from lbi.training.recipe import Recipe
 from lbi.training.rows import TrainingSet, load_rows
@@ -35,7 +35,7 @@ NEEDED = ("torch", "transformers", "safetensors", "gguf")
 FREE = {"backend", "save_every", "checkpointing", "per_device"}
 
 
-def train(data: Path, model: str, recipe: Recipe, out: Path, *, quiet: bool = False) -> Json:
+def train(data: Path, model: str, recipe: Recipe, out: Path, *, show: Show | None = None) -> Json:
     """Train on the export in ``data`` and return the content of training.json.
 
     A training that was stopped goes on from its last checkpoint; one that is finished is not repeated. Raises UserError
@@ -55,9 +55,10 @@ def train(data: Path, model: str, recipe: Recipe, out: Path, *, quiet: bool = Fa
     out.mkdir(parents=True, exist_ok=True)
     record = _record(weights, rows, recipe, chosen, identity)
     _write(out, record)
-    job = Job(weights, tokenizer, rows, recipe, out, Curve(out, recipe.steps_of(len(rows.train)), quiet))
+    job = Job(weights, tokenizer, rows, recipe, out, Curve(out, recipe.steps_of(len(rows.train)), show))
     backend(chosen)(job)
-    record |= {"status": "finished", **outcome(out), "files": _write_gguf(out, weights, recipe)}
+    files = _write_gguf(out, weights, recipe)
+    record |= {"status": "finished", **outcome(out), "files": files, "serve": _served_by(out, weights, files)}
     _write(out, record)
     _remove_checkpoints(out)
     return record
@@ -156,6 +157,13 @@ def _write_gguf(folder: Path, weights: Weights, recipe: Recipe) -> list[str]:
         return [gguf_files.ADAPTER]
     gguf_files.write_merged(weights.gguf, pairs, recipe.alpha / recipe.rank, folder / gguf_files.MERGED)
     return [gguf_files.ADAPTER, gguf_files.MERGED]
+
+
+def _served_by(folder: Path, weights: Weights, files: list[str]) -> str:
+    """How the model is named where it is used; "" where only transformers or vLLM can serve it."""
+    if gguf_files.MERGED in files:
+        return f"local:{folder / gguf_files.MERGED}"
+    return ""
 
 
 def _config(weights: Weights) -> dict[str, Any]:

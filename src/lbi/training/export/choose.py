@@ -112,7 +112,7 @@ def _mixed(lessons: Sequence[TrainingExample], mix: Mapping[Length, float]) -> l
         if (length := length_of(lesson)) in waiting:
             waiting[length].append(lesson)
     taken: dict[Length, int] = dict.fromkeys(waiting, 0)
-    chosen = []
+    chosen: list[TrainingExample] = []
     while True:
         behind = min(waiting, key=lambda length: taken[length] / mix[length])
         if not waiting[behind]:
