@@ -12,7 +12,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import zstandard
 
@@ -22,7 +22,7 @@ from lbi.protocols import Shown
 from lbi.records import Example, Observation, Task, Trajectory
 from lbi.retrieval.bm25 import TextIndex
 from lbi.retrieval.build import ExampleVectors, current_build, searchable_text, write_index
-from lbi.retrieval.ranking import Ranker, Scored
+from lbi.retrieval.ranking import RRF_K, Ranker, Scored
 from lbi.retrieval.texts import without_values
 from lbi.retrieval.threshold import LeftOut, Thresholds, calibrated
 
@@ -37,6 +37,15 @@ MAX_PER_ENDING = 1  # examples per search that end with the same action on the s
 CACHED_TRAJECTORIES = 512
 CACHED_EXAMPLES = 4096
 CACHED_MARKS = 50_000
+
+
+class Hit(NamedTuple):
+    """An example that is shown: its row, the index of the observation that it is shown for, and how well it fits."""
+
+    row: int
+    at: int
+    score: float
+    why: Why
 
 
 class ExampleIndex:
@@ -108,23 +117,20 @@ class ExampleIndex:
         without = {task.id, task.document, *exclude} - {""}
         shown_marks: set[str] = set()
         fit = self._fit(task.instruction, without, task_vector)
-        on_pages = self._by_observation(fit, observation, m1, without, shown_marks)
-        places: list[tuple[int, int, Why]] = [(row, at, "observation") for row, at in on_pages]
+        hits = self._by_observation(fit, observation, m1, without, shown_marks)
         fit_query = fit if query == task.instruction else self._fit(query, without, vector)
         rows = self._distinct(lambda limit: fit_query.rows[:limit], m2, shown_marks)
-        places += [(row, at, "query") for row, at in zip(rows, self._nearest(rows, observation), strict=True)]
-        scores = {"observation": fit.scores, "query": fit_query.scores}
-        places.sort(key=lambda found: -scores[found[2]].get(found[0], 0.0))
-        by_content = self._by_content(task.instruction, m3, without, shown_marks)
-        places += [(row, at, "content") for row, at in by_content]
-        return tuple(self._shown(*place) for place in places)
+        at = self._nearest(rows, observation)
+        hits += [Hit(row, at, fit_query.scores[row], "query") for row, at in zip(rows, at, strict=True)]
+        hits.sort(key=lambda hit: -hit.score)
+        hits += [Hit(*hit, 0.0, "content") for hit in self._by_content(task.instruction, m3, without, shown_marks)]
+        return tuple(self._shown(hit) for hit in hits)
 
     def _fit(self, request: str, without: set[str], vector: Vectors | None) -> _Fit:
-        """The examples that fit a request well enough."""
+        """How well the examples fit a request, and how well they must."""
         dense = vector is not None and self._ranker.dense
         least = self.thresholds.hybrid if dense else self.thresholds.lexical
-        ranked = self._ranker.ranked(request, without, vector)
-        return _Fit([hit for hit in ranked if hit[1] >= least], selective=least > 0)
+        return _Fit(self._ranker.ranked(request, without, vector), least, 4 if dense else 2)
 
     def _left_out(self) -> list[LeftOut]:
         """Every example as the request that it would be, by row."""
@@ -135,23 +141,25 @@ class ExampleIndex:
 
     def _by_observation(
         self, fit: _Fit, observation: Observation, count: int, without: set[str], shown_marks: set[str]
-    ) -> list[tuple[int, int]]:
-        """(row, index of the observation) of examples with this observation, then with less and less similar ones.
+    ) -> list[Hit]:
+        """Examples with this observation, then with less and less similar ones.
 
-        Examples with the same observation are ordered by how well they fit the task's instruction.
+        Those with the same observation are ordered by how well they fit the task's instruction. That they have the page
+        counts as much as one of the rankings that the fit is made of.
         """
-        places: list[tuple[int, int]] = []
-        for key in self._pages(observation):
-            if len(places) >= count:
+        hits: list[Hit] = []
+        for rank, key in enumerate(self._pages(observation), 1):
+            if len(hits) >= count:
                 break
+            scores = fit.with_page(rank)
 
-            def on_page(limit: int, key: int = key) -> list[int]:
-                rows = self._having(key, fit.rows)[:limit]
-                return rows if fit.selective else self._filled_up(rows, key, limit, without)
+            def on_page(limit: int, key: int = key, scores: dict[int, float] = scores) -> list[int]:
+                rows = self._having(key, list(scores))[:limit]
+                return rows if fit.least else self._filled_up(rows, key, limit, without)
 
-            rows = self._distinct(on_page, count - len(places), shown_marks)
-            places += [(row, self._at(row, key)) for row in rows]
-        return places
+            rows = self._distinct(on_page, count - len(hits), shown_marks)
+            hits += [Hit(row, self._at(row, key), scores.get(row, 0.0), "observation") for row in rows]
+        return hits
 
     def _filled_up(self, rows: list[int], key: int, limit: int, without: set[str]) -> list[int]:
         """Those rows, and then others with the observation, which have nothing to do with the instruction."""
@@ -252,12 +260,13 @@ class ExampleIndex:
             self._marked[row] = (frozenset((instruction_mark, actions_mark)), request, ending)
         return [self._marked[row] for row in rows]
 
-    def _shown(self, row: int, at: int, why: Why) -> Shown:
+    def _shown(self, hit: Hit) -> Shown:
+        row = hit.row
         if row not in self._examples:
             _make_room(self._examples, CACHED_EXAMPLES)
             self._examples[row] = Example.model_validate_json(self._one("SELECT body FROM example WHERE row = ?", row))
         example = self._examples[row]
-        return Shown(example=example, trajectory=self._trajectory(example.trajectory), at=at, why=why)
+        return Shown(example=example, trajectory=self._trajectory(example.trajectory), at=hit.at, why=hit.why)
 
     def _trajectory(self, id_: str) -> Trajectory:
         trajectory = self._trajectories.get(id_)
@@ -274,12 +283,20 @@ class ExampleIndex:
 
 
 class _Fit:
-    """The examples that fit a request, best first. ``selective``: those that are not in it fit too little."""
+    """How well examples fit a request by several rankings together, and the least with which one is shown."""
 
-    def __init__(self, ranked: Sequence[Scored], *, selective: bool) -> None:
-        self.selective = selective
-        self.rows = [row for row, _ in ranked]
+    def __init__(self, ranked: Sequence[Scored], least: float, rankings: int) -> None:
+        self.least = least
         self.scores = dict(ranked)
+        self.rows = [row for row, score in ranked if score >= least]
+        self._rankings = rankings
+
+    def with_page(self, rank: int) -> dict[int, float]:
+        """The scores, best first, of those that are shown if they have the page that is the ``rank``-th most similar:
+        it is one more ranking."""
+        share = (RRF_K + 1) / (RRF_K + rank)
+        scores = {row: (self._rankings * score + share) / (self._rankings + 1) for row, score in self.scores.items()}
+        return {row: score for row, score in scores.items() if score >= self.least}
 
 
 def _make_room(cache: dict[Any, Any], limit: int) -> None:

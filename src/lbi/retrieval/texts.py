@@ -77,18 +77,27 @@ class Deeds:
         """The text of an example; spans that end with the same step differ only in what was entered before it."""
         at = example.end - 1
         if (trajectory.id, at) not in self._known:
-            self._known[trajectory.id, at] = mask(self._step(trajectory.steps[at].observation, trajectory.actions[at]))
-        entered = _entered(trajectory.actions[example.start : at])
-        return ". ".join(dict.fromkeys(filter(None, (self._known[trajectory.id, at], *map(mask, entered)))))
+            before, after = trajectory.observations[at : at + 2]
+            self._known[trajectory.id, at] = mask(_joined(self._step(before, trajectory.actions[at], after)))
+        return _joined([self._known[trajectory.id, at], *map(mask, _entered(trajectory.actions[example.start : at]))])
 
-    def _step(self, page: Observation, action: Action) -> str:
-        if not action.role:
-            return ". ".join(filter(None, (_plain(action.text.replace("(", " ")), _address(page.url))))
-        region = touched(page.text, action, self._frame)
-        names = _names(region.text.split("\n")) if region else []
-        headings = parse_observation(self._frame.own(page.text)).headings[:1]
-        parts = [f"{action.kind} {action.name}", *names, *headings, _address(page.url)]
-        return ". ".join(dict.fromkeys(filter(None, map(_plain, parts))))
+    def _step(self, before: Observation, action: Action, after: Observation) -> Iterable[str]:
+        yield f"{action.kind} {action.name}" if action.role else _words(action.grounded)
+        if not action.role or (action.role == "link" and before.digest == after.digest and before.url != after.url):
+            yield from self._place(after)  # of a step that leads somewhere it matters where
+            return
+        region = touched(before.text, action, self._frame)
+        yield from _names(region.text.split("\n")) if region else ()
+        yield from self._place(before)
+
+    def _place(self, page: Observation) -> Iterable[str]:
+        """The heading of a page, and the words of its address."""
+        yield from parse_observation(self._frame.own(page.text)).headings[:1]
+        yield _address(page.url)
+
+
+def _joined(parts: Iterable[str]) -> str:
+    return ". ".join(dict.fromkeys(filter(None, map(_plain, parts))))
 
 
 def _distinct(trajectories: Iterable[Trajectory]) -> Sequence[str]:
@@ -102,7 +111,7 @@ def _entered(actions: Sequence[Action]) -> Iterable[str]:
     for action in reversed(actions):
         if action.kind not in _ENTERING and action.role not in TICKS:
             return
-        yield _plain(action.name)
+        yield action.name
 
 
 def _names(lines: Iterable[str]) -> list[str]:
@@ -116,4 +125,8 @@ def _plain(text: str) -> str:
 
 def _address(url: str) -> str:
     """The words of an address, without the names of things in it."""
-    return " ".join(re.findall(r"[A-Za-z]{2,}", _NAMES_IN_ADDRESS.sub("/", url.split("?")[0].split("#")[0])))
+    return _words(_NAMES_IN_ADDRESS.sub("/", url.split("?")[0].split("#")[0]))
+
+
+def _words(text: str) -> str:
+    return " ".join(re.findall(r"[^\W\d_]{2,}", text))
