@@ -159,13 +159,20 @@ class Shown(Record):
     why: Literal["observation", "query", "content"]
 
 
+class LookUp(Record):
+    """Where in an episode examples were looked up, and the best of those that were found."""
+
+    step: int  # number of steps that had been taken
+    found: tuple[Shown, ...]
+
+
 class Fields(Record):
     """The typed content of a request. Language models read the messages rendered from it, the offline model reads this.
 
     Used per role: propose = document, count, actions, and map, instructions and operations where something is known
-    of the application. act = task, history, observation, actions, examples, documents. query = task, history,
-    observation. abstract, summarise = trajectory, start, end, and spans where several within these are labelled at
-    once. judge = trajectory, start, end, instruction.
+    of the application. act = task, history, observation, actions, examples, look_ups, documents. query = task,
+    history, observation. abstract, summarise = trajectory, start, end, and spans where several within these are
+    labelled at once. judge = trajectory, start, end, instruction.
     """
 
     task: Task | None = None
@@ -175,6 +182,9 @@ class Fields(Record):
     history: tuple[Step, ...] = ()
     observation: Observation | None = None
     examples: tuple[Shown, ...] = ()
+    look_ups: tuple[
+        LookUp, ...
+    ] = ()  # of the episode so far, as the prompt shows them; none = one that found ``examples``
     documents: tuple[Document, ...] = ()
     trajectory: Trajectory | None = None
     start: int = 0
@@ -260,8 +270,9 @@ class PromptLimits(Record):
     """What a prompt may hold. Lengths are in characters; four are about one token."""
 
     knowledge: int = 24_000  # examples and documents together; the lowest ranked go first
-    example: int = 8_000  # one example
-    history: int = 16_000  # text of earlier pages; the oldest are named only
+    examples: int = 800  # the examples of one look-up; those of the last three are shown
+    example: int = 700  # one example
+    history: int = 16_000  # outputs of earlier commands; the oldest are named only. Of pages, only changes are told
     observation: int = 24_000  # the current page
     labelled: int = 6_000  # each page of a trajectory that is labelled or judged
     differences: bool = True  # of such a page that resembles an earlier one, only what changed
