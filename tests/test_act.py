@@ -23,6 +23,8 @@ import pytest
 
 import lbi
 from lbi.config import resolve
+from lbi.environments.web.browser import find_chromium
+from lbi.environments.web.live import require_display
 from lbi.records import Document, Trajectory
 from lbi.storage.run_folder import RunFolder
 from learnt_run import ActingModel, make_run
@@ -566,3 +568,23 @@ def test_of_a_repository_the_patch_is_kept_and_only_what_writes_is_asked_about(
     assert not (repository / "moss.txt").exists()
     refused = lbi_here("act", run, "x", "--arm", "baseline", "--base-url", "http://127.0.0.1:9")
     assert (refused.returncode, "has no address to open" in refused.stderr) == (2, True)
+
+
+# a browser that can be seen
+
+
+def test_a_window_needs_a_display_and_a_browser_that_has_windows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    require_display({"DISPLAY": ":0"}, "linux")
+    require_display({"WAYLAND_DISPLAY": "wayland-0"}, "linux")
+    require_display({}, "darwin")
+    with pytest.raises(lbi.UserError, match="there is no display"):
+        require_display({"DISPLAY": ""}, "linux")
+    shell = tmp_path / "chromium-headless-shell"
+    shell.write_text("")
+    shell.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_chromium() == str(shell)
+    with pytest.raises(lbi.UserError, match="no Chromium with windows found"):
+        find_chromium(headless=False)
