@@ -149,6 +149,14 @@ def test_the_steps_are_used_up_and_the_exit_code_says_so(run: Path, model: Actin
     assert lbi.load_act(kept_in(ran.stdout)).status == "step limit"
 
 
+def test_what_cannot_be_done_is_not_called_finished(run: Path, model: ActingModel) -> None:
+    model.takes("finish('N/A: nobody sells flour')")
+    ran = lbi_here("act", run, TASK)
+    assert ran.returncode == 1
+    assert "\nNot done: the agent says, after 1 step, that it cannot be: N/A: nobody sells flour\n" in ran.stdout
+    assert lbi.load_act(kept_in(ran.stdout)).status == "impossible"
+
+
 def test_an_error_of_an_action_is_told_and_costs_a_step(run: Path, model: ActingModel) -> None:
     model.takes("click(e99)", DONE)
     ran = lbi_here("act", run, TASK)

@@ -1,6 +1,7 @@
 """act: one instruction -> carried out on the application, told step by step, and kept.
 
-Exit codes: 0 the agent says that it has finished, 1 it failed, 4 the steps were used up, 130 stopped by a person.
+Exit codes: 0 the agent says that it has finished, 1 it failed or says that it cannot be done, 4 the steps were
+used up, 130 stopped by a person.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from lbi.rollouts.kept import Act, Status
 from lbi.rollouts.learnt import first_page, folder_for_now, open_learnt, read_run
 from lbi.rollouts.preview import preview
 
-EXIT_CODES: dict[Status, int] = {"finished": 0, "failed": 1, "step limit": 4, "stopped": 130}
+EXIT_CODES: dict[Status, int] = {"finished": 0, "failed": 1, "impossible": 1, "step limit": 4, "stopped": 130}
 
 
 @dataclass(frozen=True)

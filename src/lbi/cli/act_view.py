@@ -119,6 +119,8 @@ def _outcome(act: Act) -> str:
     if act.status == "finished":
         answer = f"\nAnswer: {act.answer}" if act.answer else ""
         return f"Finished {after}, as the agent says; nobody has checked it.{answer}"
+    if act.status == "impossible":
+        return f"Not done: the agent says, {after}, that it cannot be: {act.answer}"
     if act.status == "step limit":
         return f"Not finished: the steps were used up ({len(act.trajectory.steps)}); more with --steps."
     if act.status == "stopped":

@@ -362,7 +362,7 @@ def act(
     """Carry out one instruction with what was learnt.
 
     On a copy of the application, or at --base-url on the one that people use. Exits with 0 if the agent says that it
-    has finished, 1 if it failed, 4 if the steps were used up.
+    has finished, 1 if it failed or cannot be done, 4 if the steps were used up.
     """
     from lbi.cli.act import ActOutput, act
     from lbi.environments import Live

@@ -19,13 +19,14 @@ from typing import Any, Literal, get_args
 
 from lbi.errors import UserError
 from lbi.records import Observation, Step, StopReason, Task, Trajectory
+from lbi.rollouts.impossible import said_impossible
 from lbi.rollouts.learnt import Learnt
 from lbi.storage.damage import DamagedRun
 from lbi.storage.files import write_atomically
 from lbi.storage.run_folder import RunFolder
 from lbi.storage.secrets import mask
 
-Status = Literal["running", "finished", "step limit", "stopped", "failed"]
+Status = Literal["running", "finished", "impossible", "step limit", "stopped", "failed"]
 STATUS: Mapping[StopReason, Status] = {
     "done": "finished",
     "step_limit": "step limit",
@@ -42,7 +43,8 @@ ACTS = "acts"  # the folder of a run in which its acts lie
 class Act:
     """One instruction that was carried out, as far as it was.
 
-    ``finished`` is what the agent says: nobody has checked it. ``running`` is also what a killed act was last.
+    ``finished`` and ``impossible`` are what the agent says: nobody has checked it. ``running`` is also what a killed
+    act was last.
     """
 
     instruction: str
@@ -53,6 +55,11 @@ class Act:
     folder: Path
     submission: str = ""  # what was handed in beside the answer, such as a patch
     seconds: float = 0.0
+
+
+def status_of(trajectory: Trajectory) -> Status:
+    """How an act ended: ``impossible`` where the agent says that it cannot be done."""
+    return "impossible" if said_impossible(trajectory) else STATUS[trajectory.stop]
 
 
 def load_act(folder: str | Path) -> Act:
@@ -129,7 +136,7 @@ class Keeper:
         self._write(trajectory, "running", "", seconds)
 
     def end(self, trajectory: Trajectory, submission: str, seconds: float) -> Act:
-        submission, status = mask(submission), STATUS[trajectory.stop]
+        submission, status = mask(submission), status_of(trajectory)
         self._folder.store.put("episode", KEY, trajectory)
         self._folder.store.flush()
         if submission:
