@@ -81,6 +81,18 @@ def test_a_terminal_shows_a_bar():
     assert "$0.25" in said.getvalue()
 
 
+def test_a_stage_that_comes_in_rounds_has_one_bar_beside_that_of_the_stage_around_it():
+    shown, said = seen(terminal=True)
+    with shown.stage("attempt", 6) as attempt:
+        for _ in range(3):
+            with shown.stage("propose", 6) as stage:
+                stage.advance(2)
+            attempt.advance(2)
+    frames = said.getvalue().split("\x1b[1A")  # each goes up and over the one before
+    assert [frame.count("propose") for frame in frames[-2:]] == [1, 1]
+    assert frames[-1].count("attempt") == 1
+
+
 def test_the_time_of_a_stage_adds_up_and_counts_one_that_failed_too():
     shown, _ = seen(quiet=True)
     with shown.stage("attempt", 1):

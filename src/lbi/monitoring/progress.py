@@ -105,6 +105,7 @@ class Progress:
         self._money, self._unpriced, self._looked = 0.0, 0, float("-inf")
         self._bars: Bars | None = None
         self._tasks: dict[str, TaskID] = {}
+        self._ended: dict[str, TaskID] = {}  # of the same display
 
     def watch(self, *, money: Callable[[], float], unpriced: Callable[[], int]) -> None:
         """From now on show what a run has cost, and how many of its calls nobody knows the price of."""
@@ -145,6 +146,8 @@ class Progress:
             self._bars = Bars(*_columns(), console=self.console)
             self._bars.start()
         bars = self._bars
+        if name in self._ended:  # a stage of several rounds has one bar
+            bars.remove_task(self._ended.pop(name))
         task = self._tasks[name] = bars.add_task(name, total=total, status="")
 
         def report(stage: Stage) -> None:
@@ -155,10 +158,11 @@ class Progress:
             yield stage
         finally:
             report(stage)
-            del self._tasks[name]
+            self._ended[name] = self._tasks.pop(name)
             if not self._tasks:
                 bars.stop()
                 self._bars = None
+                self._ended.clear()
 
     @contextlib.contextmanager
     def _lines(self, name: str, total: int) -> Iterator[Stage]:
