@@ -13,21 +13,23 @@ from lbi.protocols import Json, Request
 _TEXT = 400  # characters of a text; an instruction, a label or a reason has fewer
 _REASON = 240
 _LIST = 20
-#: how actions are explained: a line for each, which begins with how it is called
-_ACTION = re.compile(r"^([a-z_]+)\(", re.MULTILINE)
+#: how actions are explained: as calls, such as click(e12), most at the beginning of a line
+_ACTION = re.compile(r"(?<![\w.])([a-z_]+)\(")
 
 
 def bounded(schema: Json, request: Request) -> Json:
     """The schema for one request. What the model may say is as free as before, but for its length and its names."""
     held: Json = _bounded(schema)
-    if request.role == "act" and (action := _action_pattern(request.fields.actions)):
-        held["properties"]["action"] = {"type": "string", "pattern": action}
+    if request.role == "act" and (names := list(dict.fromkeys(_ACTION.findall(request.fields.actions)))):
+        # its text may be a whole file, so it may have a character for each token of the reply
+        pattern = rf"^({'|'.join(names)})\([^\n]{{0,{request.max_tokens}}}\)$"
+        held["properties"]["action"] = {"type": "string", "pattern": pattern}
     if request.role == "propose":
-        held["properties"]["tasks"]["maxItems"] = max(1, request.fields.count or 1)
+        held["properties"]["tasks"].update(minItems=1, maxItems=max(1, request.fields.count or 1))
     if names := request.fields.span_names:
         labels = held["properties"].get("labels")
         if labels is not None:
-            labels["maxItems"] = len(names)
+            labels.update(minItems=1, maxItems=len(names))
             labels["items"]["properties"]["span"] = {"type": "string", "enum": list(names)}
     return held
 
@@ -41,9 +43,3 @@ def _bounded(schema: Json, name: str = "") -> Json:
     if "properties" in held:
         held["properties"] = {key: _bounded(value, key) for key, value in held["properties"].items()}
     return held
-
-
-def _action_pattern(actions: str) -> str:
-    """A call of one of the actions that are explained; empty where actions are written otherwise."""
-    names = dict.fromkeys(_ACTION.findall(actions))
-    return rf"^({'|'.join(names)})\([^\n]{{0,{_TEXT}}}\)$" if names else ""

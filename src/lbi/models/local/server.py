@@ -85,7 +85,7 @@ class LocalServer:
         process, self._process, self._address = self._process, None, None
         if process is not None and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                process.kill()  # it holds nothing that could be lost
+                os.killpg(process.pid, signal.SIGKILL)  # it holds nothing that could be lost
             await process.wait()
         if process is not None and process.stdin is not None:
             process.stdin.close()

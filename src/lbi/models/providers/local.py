@@ -57,10 +57,10 @@ class Local:
     async def prepare(self, say: Callable[[str], None]) -> None:
         """Fetch the weights if they are not here, and start the server. Raises ModelUnavailable."""
         self._say = say
-        await self._server()
+        await self.server()
 
     async def complete(self, request: Request) -> Reply:
-        server = await self._server()
+        server = await self.server()
         address, wire = await self._connected(server)
         try:
             answer = await wire.post("/v1/chat/completions", self._body(request))
@@ -70,7 +70,7 @@ class Local:
             raise
         return self._reply(answer)
 
-    async def _server(self) -> LocalServer:
+    async def server(self) -> LocalServer:
         """The server, made by whoever comes first; it goes on if that call is given up, as others wait for it too."""
         if self._beginning is None or (self._beginning.done() and self._beginning.cancelled()):
             self._beginning = asyncio.create_task(self._begun())

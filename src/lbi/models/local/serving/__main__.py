@@ -23,6 +23,7 @@ _PR_SET_PDEATHSIG = 1
 def main() -> int:
     said = _keep_standard_output()
     _end_with_parent()
+    threading.excepthook = _end_with_thread
     line = sys.stdin.readline()
     if not line:
         return 0
@@ -48,6 +49,8 @@ def main() -> int:
 def open_engine(order: Order) -> Engine:
     """Load the weights; seconds to a minute."""
     if order["engine"] == "openvino":
+        # it would report to its makers that it was loaded, from a fork of this process that outlives it
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
         from lbi.models.local.serving.openvino import OpenVino
 
         return OpenVino(order)
@@ -66,6 +69,13 @@ def _keep_standard_output() -> Any:
 def _end_with_parent() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _end_with_thread(failed: threading.ExceptHookArgs) -> None:
+    """An engine without its thread would leave everybody waiting; another process can be started."""
+    sys.excepthook(failed.exc_type, failed.exc_value or RuntimeError(), failed.exc_traceback)
+    sys.stderr.flush()
+    os._exit(70)
 
 
 def _end_with_input() -> None:

@@ -13,6 +13,7 @@ import xllamacpp
 
 from lbi.models.local.serving.protocol import Answer, Ask, Order, TooLong, Unusable
 
+_COMPACT = {"x-guidance": {"whitespace_flexible": False}}  # blanks between the parts of a reply are tokens, too
 _WAITING = 64  # requests that may wait for a slot
 
 
@@ -28,6 +29,7 @@ class Llama:
             threads.n_threads = order["threads"]
         params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
         params.warmup = False
+        params.force_pure_content_parser = True  # a reply that was cut off is one, too, and no error of the server
         # it opens a port of its own, which nobody is told the key of
         params.hostnames, params.port, params.api_keys = ["127.0.0.1"], 0, [secrets.token_hex(32)]
         params.ui = False
@@ -45,7 +47,10 @@ class Llama:
     async def answer(self, ask: Ask) -> Answer:
         self._moved = time.monotonic()
         loop = asyncio.get_running_loop()
-        reply = await loop.run_in_executor(self._threads, self._server.handle_chat_completions, _body(ask))
+        try:
+            reply = await loop.run_in_executor(self._threads, self._server.handle_chat_completions, _body(ask))
+        except RuntimeError as error:
+            raise Unusable(" ".join(str(error).split())[:300]) from error
         self._moved = time.monotonic()
         return _answer(json.loads(reply) if isinstance(reply, str | bytes) else reply)
 
@@ -59,8 +64,8 @@ def _body(ask: Ask) -> dict[str, Any]:
         "cache_prompt": True,
     }
     if ask.schema is not None:
-        schema = {"name": "reply", "strict": True, "schema": ask.schema}
-        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        # as a grammar: with a schema the library also parses the reply, and fails at one that was cut off
+        body["grammar"] = xllamacpp.json_schema_to_grammar({**ask.schema, **_COMPACT})
     return body
 
 

@@ -6,18 +6,28 @@ One thread steps all requests together; what begins like an earlier prompt is re
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import queue
+import re
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy
+import openvino
 import openvino_genai
 
+from lbi.models.local.serving.grammar import grammar_of
 from lbi.models.local.serving.prefixes import Prefixes
 from lbi.models.local.serving.protocol import Answer, Ask, Order, TooLong, Unusable
+
+#: tokens that its tokenizer for GGUF files makes of a text at most; what is beyond is dropped without a word
+_MOST_AT_ONCE = 8_192
+_PART = 4_000  # characters
+#: where a text can be cut so that its tokens are the same: after a line break, before what is no blank
+_CUT = re.compile(r"(?<=\n)(?=\S)")
 
 
 @dataclass
@@ -58,14 +68,14 @@ class OpenVino:
     async def answer(self, ask: Ask) -> Answer:
         loop = asyncio.get_running_loop()
         prompt = self._tokenizer.apply_chat_template(ask.messages, True, self._template)
-        tokens = self._tokenizer.encode(prompt, add_special_tokens=False).input_ids
-        ids = [int(token) for token in tokens.data.flatten()]
+        ids = [token for part in _parts(prompt) for token in self._tokens(part)]
         if len(ids) + ask.max_tokens > self._context:
             raise TooLong(
                 f"{len(ids)} tokens of the prompt and {ask.max_tokens} of the reply exceed the context of "
                 f"{self._context} tokens"
             )
-        work = _Work(ask, ids, tokens, loop, loop.create_future())
+        tensor = openvino.Tensor(numpy.array([ids], dtype=numpy.int64))
+        work = _Work(ask, ids, tensor, loop, loop.create_future())
         if not self._working:
             self._moved = time.monotonic()
         self._queue.put(work)
@@ -73,6 +83,12 @@ class OpenVino:
             return await work.done
         finally:
             work.given_up.set()  # whoever asked is gone, or has the answer
+
+    def _tokens(self, text: str) -> list[int]:
+        ids = [int(token) for token in self._tokenizer.encode(text, add_special_tokens=False).input_ids.data.flatten()]
+        if len(ids) >= _MOST_AT_ONCE:
+            raise TooLong(f"one line of the prompt has {_MOST_AT_ONCE} tokens or more, which OpenVINO cuts off unsaid")
+        return ids
 
     def _run(self) -> None:
         while True:
@@ -89,7 +105,7 @@ class OpenVino:
                 continue
             try:
                 work.handle = self._pipeline.add_request(self._count, work.input, _settings(work.ask))
-            except RuntimeError as error:
+            except (RuntimeError, Unusable) as error:
                 _tell(work, Unusable(" ".join(str(error).split())[:300]))
                 continue
             self._count += 1
@@ -120,6 +136,17 @@ class OpenVino:
         return True
 
 
+def _parts(text: str) -> Iterator[str]:
+    """The text in parts of a few thousand characters, each of whole lines."""
+    part = ""
+    for line in _CUT.split(text):
+        if part and len(part) + len(line) > _PART:
+            yield part
+            part = ""
+        part += line
+    yield part
+
+
 def _settings(ask: Ask) -> Any:
     settings = openvino_genai.GenerationConfig()
     settings.max_new_tokens = ask.max_tokens
@@ -129,7 +156,7 @@ def _settings(ask: Ask) -> Any:
         settings.temperature, settings.rng_seed = ask.temperature, ask.seed
     if ask.schema is not None:
         held = openvino_genai.StructuredOutputConfig()
-        held.json_schema = json.dumps(ask.schema)
+        held.grammar = grammar_of(ask.schema)
         settings.structured_output_config = held
     return settings
 
