@@ -1,6 +1,6 @@
 """Rows per second of our training loop beside TRL's defaults: one model, the same rows, precision and threads.
 
-python performance/training.py                      a small model with random weights, a vocabulary as large as real ones
+python performance/training.py                      a small random model with a vocabulary of real size
 python performance/training.py --model FOLDER       a model of yours: a folder, a GGUF file, OWNER/NAME of a hub
 python performance/training.py --data EXPORT        rows of an export of the format trl
 

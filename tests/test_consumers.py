@@ -34,39 +34,7 @@ OLDER = (
 )
 NEEDED_WHOLE = ("httpx",)  # with what they need
 HARBOR = "harbor==0.26.0"
-ABSENT = """
-import importlib.machinery, sys, types, warnings
-
-warnings.simplefilter("ignore")
-
-
-class Absent(types.ModuleType):
-    __path__ = []
-
-    def __getattr__(self, name):
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return type(name, (), {"__init__": lambda self, *args, **named: None, "__class_getitem__": classmethod(lambda cls, key: cls)})
-
-
-class Finder:
-    def __init__(self, names):
-        self.names = names
-
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in self.names:
-            return importlib.machinery.ModuleSpec(name, self)
-
-    def create_module(self, spec):
-        return Absent(spec.name)
-
-    def exec_module(self, module):
-        pass
-
-
-def stand_in_for(*names):
-    sys.meta_path.append(Finder(set(names)))
-"""
+PROGRAMS = Path(__file__).parent / "consumers"  # each asks one consumer
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +50,7 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (site,) = folder.glob("lib/python*/site-packages")
     paths = [sysconfig.get_path("purelib"), *(path for path in sys.path if path.endswith("site-packages"))]
     (site / "below.pth").write_text("\n".join(dict.fromkeys(paths)) + "\n")  # ours come after its own
-    (site / "absent.py").write_text(ABSENT)
+    shutil.copy(PROGRAMS / "absent.py", site)
     install = [uv, "pip", "install", "-q", "--python", str(python)]
     for packages in (["--no-deps", *OLDER], [*NEEDED_WHOLE]):
         ran = subprocess.run([*install, *packages], capture_output=True, text=True, timeout=900)
@@ -91,9 +59,9 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
-def asked(python: Path, program: str, *arguments: str | Path) -> Any:
+def asked(python: Path, program: Path, *arguments: str | Path) -> Any:
     """What a program prints last, as JSON."""
-    command = [str(python), "-W", "ignore", "-c", program, *map(str, arguments)]
+    command = [str(python), "-W", "ignore", str(program), *map(str, arguments)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=900, env=environ(PYTHONWARNINGS="ignore"))
     assert ran.returncode == 0, ran.stderr[-3000:]
     return json.loads(ran.stdout.strip().splitlines()[-1])
@@ -104,75 +72,20 @@ def exported(out: Path, fmt: str, **options: Any) -> Any:
     return export(lessons, out, fmt, split=0.4, **options)
 
 
-LLAMA_FACTORY = """
-import sys, json
-import peft, transformers
-from transformers import PreTrainedModel, ProcessorMixin, Trainer
-from absent import stand_in_for
-stand_in_for("torchaudio", "av", "librosa", "gradio", "matplotlib", "modelscope")
-from types import SimpleNamespace
-import datasets, yaml
-from llamafactory.data.converter import get_dataset_converter
-from llamafactory.data.parser import get_dataset_list
-from llamafactory.hparams import get_train_args
-folder = sys.argv[1]
-settings = yaml.safe_load(open(f"{folder}/llamafactory.yaml"))
-settings |= {"template": "qwen", "model_name_or_path": sys.argv[2], "bf16": False, "dataset_dir": folder, "output_dir": sys.argv[3]}
-model, data, training, tuning, _ = get_train_args(settings)
-rows = 0
-for attributes in get_dataset_list(["lbi_train", "lbi_validation"], folder):
-    read = datasets.load_dataset("json", data_files=f"{folder}/{attributes.dataset_name}", split="train")
-    converter = get_dataset_converter(attributes.formatting, attributes, data)
-    for row in read:
-        made = converter(row)
-        assert made["_prompt"] and made["_response"][0]["content"].startswith("REASON"), made
-        assert made["_system"]
-        rows += 1
-print(json.dumps({"rows": rows, "cutoff": data.cutoff_len, "rank": tuning.lora_rank, "rate": training.learning_rate,
-                  "batch": training.gradient_accumulation_steps, "epochs": training.num_train_epochs}))
-"""
-
-
 def test_llama_factory_reads_the_rows_and_parses_its_config(older: Path, tmp_path: Path) -> None:
     report = exported(tmp_path / "out", "sharegpt")
     write_model(tmp_path / "model")
-    said = asked(older, LLAMA_FACTORY, tmp_path / "out", tmp_path / "model", tmp_path / "run")
+    said = asked(older, PROGRAMS / "read_llama_factory.py", tmp_path / "out", tmp_path / "model", tmp_path / "run")
     assert said["rows"] == sum(report.rows.values())
     assert said["cutoff"] == report.lengths.max_length
     assert (said["rank"], said["rate"], said["batch"], said["epochs"]) == (16, 2e-5, 128, 3)
-
-
-AXOLOTL = """
-import sys, json
-import transformers, peft
-from transformers import PreTrainedModel, ProcessorMixin, Trainer
-from absent import stand_in_for
-stand_in_for("wandb", "comet_ml", "optimum", "xformers", "s3fs", "trackio", "scipy", "numba", "evaluate", "mlflow", "gradio", "modal")
-import yaml
-from axolotl.prompt_strategies.chat_template import load
-from axolotl.utils.dict import DictDefault
-from axolotl.utils.schemas.config import AxolotlInputConfig
-folder, model = sys.argv[1:]
-settings = yaml.safe_load(open(f"{folder}/axolotl.yaml"))
-settings |= {"base_model": model}
-checked = AxolotlInputConfig(**settings).model_dump(exclude_none=True)
-assert set(settings) <= set(checked), set(settings) - set(checked)
-data = dict(settings["datasets"][0])
-tokenizer = transformers.AutoTokenizer.from_pretrained(model)
-strategy = load(tokenizer, DictDefault({**checked, "train_on_inputs": False}), DictDefault(data))
-said = []
-for line in open(f"{folder}/train.jsonl"):
-    made = strategy.tokenize_prompt(json.loads(line))
-    said.append(tokenizer.decode([token for token in made["labels"] if token != -100]))
-print(json.dumps({"said": said, "length": checked["sequence_len"], "rank": checked["lora_r"]}))
-"""
 
 
 def test_axolotl_parses_its_config_and_learns_the_replies_that_are_marked(older: Path, tmp_path: Path) -> None:
     write_tokenizer(tmp_path / "model")
     (tmp_path / "model" / "config.json").write_text('{"model_type": "llama"}')
     report = export([with_mistakes()], tmp_path / "out", "axolotl", rows_are="trajectory")
-    said = asked(older, AXOLOTL, tmp_path / "out", tmp_path / "model")
+    said = asked(older, PROGRAMS / "read_axolotl.py", tmp_path / "out", tmp_path / "model")
     (learned,) = said["said"]
     assert [part.split("\n")[0] for part in learned.split("REASON: ")[1:]] == [
         f"page {n} has a next" for n in (0, 2, 3, 5)
@@ -180,33 +93,13 @@ def test_axolotl_parses_its_config_and_learns_the_replies_that_are_marked(older:
     assert (said["length"], said["rank"]) == (report.lengths.max_length, 16)
 
 
-VERL = """
-import sys, json
-import transformers
-from absent import stand_in_for
-stand_in_for("ray", "torchdata")
-from omegaconf import OmegaConf
-from verl.utils.dataset.multiturn_sft_dataset import MultiTurnSFTDataset
-folder, model = sys.argv[1:]
-tokenizer = transformers.AutoTokenizer.from_pretrained(model)
-given = dict(line.strip().split("=", 1) for line in open(f"{folder}/verl.args"))
-config = OmegaConf.create({"max_length": 1 << 14, "truncation": given["data.truncation"], "messages_key": given["data.messages_key"],
-                           "ignore_input_ids_mismatch": True})
-data = MultiTurnSFTDataset([f"{folder}/{given['data.train_files']}"], tokenizer, config)
-said = []
-for row in data:
-    kept = row["input_ids"][row["loss_mask"].bool()]
-    said.append(tokenizer.decode(kept, skip_special_tokens=True).strip())
-print(json.dumps(said))
-"""
-
-
 def test_verl_reads_the_rows_and_learns_the_reply_alone(older: Path, tmp_path: Path) -> None:
     write_model(tmp_path / "model")
     report = exported(tmp_path / "out", "verl")
-    said = asked(older, VERL, tmp_path / "out", tmp_path / "model")
-    assert len(said) == report.rows["train"]
-    assert all(each.startswith("REASON: page") and each.endswith(")") for each in said)
+    said = asked(older, PROGRAMS / "read_verl.py", tmp_path / "out", tmp_path / "model")
+    assert len(said["said"]) == report.rows["train"]
+    assert all(each.startswith("REASON: page") and each.endswith(")") for each in said["said"])
+    assert (said["length"], said["rank"]) == (report.lengths.max_length, 16)
 
 
 def test_harbor_takes_every_row_as_a_trajectory(tmp_path: Path) -> None:
@@ -218,13 +111,8 @@ def test_harbor_takes_every_row_as_a_trajectory(tmp_path: Path) -> None:
     if ran.returncode:
         pytest.skip(f"{HARBOR} cannot be had here: {ran.stderr.strip().splitlines()[-1]}")
     (file,) = tmp_path.glob("*.whl")
-    program = (
-        "import sys, json; sys.path.insert(0, sys.argv[1])\n"
-        "from harbor.models.trajectories import Trajectory\n"
-        "rows = [Trajectory(**json.loads(line)) for name in sys.argv[2:] for line in open(name)]\n"
-        "print(json.dumps([len(row.steps) for row in rows]))"
-    )
-    lengths = asked(Path(sys.executable), program, file, *(tmp_path / "out" / name for name in report.files))
+    files = [tmp_path / "out" / name for name in report.files]
+    lengths = asked(Path(sys.executable), PROGRAMS / "read_harbor.py", file, *files)
     assert len(lengths) == sum(report.rows.values())
     assert sum(length - 2 for length in lengths) == 6 + 20 * 4
 

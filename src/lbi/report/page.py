@@ -67,7 +67,7 @@ def write_report(run: RunFolder) -> Path:
     gathered = gather(run)
     pages = Writer(run, gathered).write()
     file = run.path / "report.html"
-    html = _environment().get_template("report.html").render(**_context(gathered, pages))
+    html = _environment().get_template("report.html").render(**_context(gathered, pages), training=trainings(run.path))
     write_atomically(file, html.encode("utf-8", "replace"))
     return file
 
@@ -136,7 +136,6 @@ def _context(run: Gathered, pages: Pages) -> dict[str, Any]:
         "stages": _stages(run.meters),
         "models": [(role, _model(run, model), calls) for role, model, calls in run.models],
         "contamination": _contamination(run),
-        "training": trainings(run.path),
         "failures": _failures(run, pages.anchors),
         "matrix": evaluation.matrix(run, pages.anchors),
         "pages": pages,
