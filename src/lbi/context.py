@@ -17,7 +17,7 @@ from lbi.config import Config, with_defaults
 from lbi.environments import open_environments
 from lbi.environments._pool import Failed, Pool
 from lbi.errors import EnvironmentFailure, UserError
-from lbi.models.embeddings import NO_EMBEDDINGS, Embedder, open_embedder
+from lbi.models.embeddings import NO_EMBEDDINGS, Cached, Embedder, open_embedder
 from lbi.models.middleware.batch_queue import BatchQueue, BatchTiming
 from lbi.models.middleware.budget import Budget
 from lbi.models.middleware.retry import Retry
@@ -25,7 +25,7 @@ from lbi.models.middleware.stack import wrapped
 from lbi.models.middleware.throttle import Throttle
 from lbi.models.pricing import Prices
 from lbi.models.registry import open_model
-from lbi.models.static_embeddings import MISSING, open_static
+from lbi.models.sentence_encoder import MISSING, open_encoder
 from lbi.monitoring.progress import Progress, Stage
 from lbi.monitoring.telemetry import RUN, Nowhere, Telemetry, span, used
 from lbi.monitoring.utilisation import Share, Utilisation
@@ -300,10 +300,10 @@ def _embedder(config: Config, folder: RunFolder, progress: Progress) -> Embedder
     if config.models.embeddings == NO_EMBEDDINGS:
         return None
     if not config.models.embeddings:
-        static = open_static()
-        if static is None and any(arm.data != "none" for arm in config.evaluation.arms):
+        encoder = open_encoder()
+        if encoder is None and any(arm.data != "none" for arm in config.evaluation.arms):
             progress.say(MISSING)
-        return static
+        return None if encoder is None else Cached(encoder, folder.path / "embeddings.db")
     return open_embedder(
         config.models.embeddings, base_url=config.models.embeddings_url, cache=folder.path / "embeddings.db"
     )

@@ -19,7 +19,7 @@ from lbi.errors import UserError
 from lbi.evaluation.arms import examples_for
 from lbi.evaluation.indexes import embedded
 from lbi.evaluation.relevance import Relevance, Search, StoredOperations, TaskFound, measure
-from lbi.models.static_embeddings import StaticEmbedder, open_static
+from lbi.models.sentence_encoder import SentenceEncoder, open_encoder
 from lbi.monitoring.terminal import say
 from lbi.records import Example, Observation, Task, Trajectory
 from lbi.retrieval.index import ExampleIndex
@@ -44,7 +44,7 @@ def check_retrieval(run: str, sweep: bool, as_json: bool) -> int:
         stored = StoredOperations(folder)
         if not stored.tasks:
             raise UserError(f"{run} has no held-out tasks to look up; `lbi run` stores them when it comes to measure")
-        embedder = open_static() if not config.models.embeddings else None
+        embedder = open_encoder() if not config.models.embeddings else None
         ways = _measured(stored, config.seeds, embedder, _SWEPT if sweep else _WAYS)
     if not any(relevance.found for relevance in ways.values()):
         raise UserError(
@@ -58,7 +58,7 @@ def check_retrieval(run: str, sweep: bool, as_json: bool) -> int:
 
 
 def _measured(
-    stored: StoredOperations, seeds: Sequence[int], embedder: StaticEmbedder | None, ways: dict[str, tuple[int, int]]
+    stored: StoredOperations, seeds: Sequence[int], embedder: SentenceEncoder | None, ways: dict[str, tuple[int, int]]
 ) -> dict[str, Relevance]:
     together = {name: Relevance() for name in ways}
     for seed in seeds:
@@ -72,7 +72,7 @@ def _measured(
     return together
 
 
-def _index(place: Path, stored: StoredOperations, seed: int, embedder: StaticEmbedder | None) -> ExampleIndex:
+def _index(place: Path, stored: StoredOperations, seed: int, embedder: SentenceEncoder | None) -> ExampleIndex:
     """An index as the arm "backward" has it, in a folder of its own: the run is only read."""
     pairs = examples_for("backward", stored.examples(seed), seed)
     examples, trajectories = [example for example, _ in pairs], {walk.id: walk for _, walk in pairs}
@@ -80,7 +80,7 @@ def _index(place: Path, stored: StoredOperations, seed: int, embedder: StaticEmb
     return ExampleIndex.build(place, examples, trajectories, vectors)
 
 
-def _search(index: ExampleIndex, embedder: StaticEmbedder | None, m1: int, m2: int) -> Search:
+def _search(index: ExampleIndex, embedder: SentenceEncoder | None, m1: int, m2: int) -> Search:
     def search(task: Task, page: Observation, shown: int) -> Sequence[tuple[Example, Trajectory]]:
         vector = None if embedder is None else embedder.encode([without_values(task.instruction)])[0]
         most = max(m2, shown - m1)

@@ -11,7 +11,7 @@ from lbi.context import RunContext
 from lbi.evaluation.arms import dates_of_examples, examples_for
 from lbi.models.embeddings import Embedder
 from lbi.records import Document, Example, Trajectory
-from lbi.retrieval.build import ExampleVectors
+from lbi.retrieval.build import ExampleVectors, is_current
 from lbi.retrieval.index import ExampleIndex
 from lbi.retrieval.texts import texts_of
 from lbi.synthesis.examples import examples_with_trajectories
@@ -54,8 +54,11 @@ class ArmIndexes:
     ) -> ExampleIndex:
         examples = [example for example, _ in chosen]
         trajectories = {trajectory.id: trajectory for _, trajectory in chosen}
-        vectors = await embedded(self._context.embedder, examples, trajectories)
-        return ExampleIndex.build(self._context.index_folder / name, examples, trajectories, vectors, dates)
+        folder, embedder = self._context.index_folder / name, self._context.embedder
+        if is_current(folder, examples, embedder.name if embedder and examples else "", dates):
+            return ExampleIndex.open(folder)
+        vectors = await embedded(embedder, examples, trajectories)
+        return ExampleIndex.build(folder, examples, trajectories, vectors, dates)
 
     def close(self) -> None:
         for index in self._built.values():
@@ -69,7 +72,7 @@ async def embedded(
     if embedder is None or not examples:
         return None
     texts = texts_of(examples, trajectories)
-    return ExampleVectors(await embedder.embed(texts.said), await embedder.embed(texts.done))
+    return ExampleVectors(await embedder.embed(texts.said), await embedder.embed(texts.done), embedder.name)
 
 
 @asynccontextmanager

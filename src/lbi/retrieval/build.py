@@ -13,7 +13,6 @@ An index is a folder of its own, and nothing else is needed to read it:
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -56,6 +55,7 @@ class ExampleVectors(NamedTuple):
 
     said: Vectors
     done: Vectors
+    by: str  # name of the embedder
 
 
 def write_index(
@@ -71,16 +71,30 @@ def write_index(
     ``vectors``: those of ``texts_of``, in the order of ``examples``, for dense retrieval.
     ``dates``: {example id: date}; a search can exclude dates by ``lbi.retrieval.leakage.date_tag``.
     """
-    row_of = {example.id: row for row, example in enumerate(examples)}
-    # ties are ordered by row: of examples that fit equally well, one with fewer steps does less that was not asked for
-    order = sorted(row_of.values(), key=lambda row: (examples[row].end - examples[row].start, examples[row].id))
+    order = _order(examples)
     ordered = [examples[row] for row in order]
-    ordered_vectors = None if vectors is None else ExampleVectors(vectors.said[order], vectors.done[order])
-    dated = {example.id: (dates or {}).get(example.id, "") for example in ordered}
-    name = _name(ordered, ordered_vectors, dated)
+    ordered_vectors = None if vectors is None else vectors._replace(said=vectors.said[order], done=vectors.done[order])
+    dated = _dated(ordered, dates)
+    name = _name(ordered, vectors.by if vectors else "", dated)
     if current_build(path) != name:
         _write(path, name, ordered, trajectories, ordered_vectors, dated)
     return name
+
+
+def is_current(path: Path, examples: Sequence[Example], dense: str, dates: Mapping[str, str] | None = None) -> bool:
+    """Whether the current build holds just these examples, with vectors of the embedder ``dense`` ("" = without)."""
+    ordered = [examples[row] for row in _order(examples)]
+    return current_build(path) == _name(ordered, dense, _dated(ordered, dates))
+
+
+def _order(examples: Sequence[Example]) -> list[int]:
+    row_of = {example.id: row for row, example in enumerate(examples)}
+    # ties are ordered by row: of examples that fit equally well, one with fewer steps does less that was not asked for
+    return sorted(row_of.values(), key=lambda row: (examples[row].end - examples[row].start, examples[row].id))
+
+
+def _dated(examples: Sequence[Example], dates: Mapping[str, str] | None) -> dict[str, str]:
+    return {example.id: (dates or {}).get(example.id, "") for example in examples}
 
 
 def current_build(path: Path) -> str:
@@ -94,10 +108,9 @@ def searchable_text(observation: Observation) -> str:
     return _MARKS.sub(" ", mask(normalise(observation)))
 
 
-def _name(examples: Sequence[Example], vectors: ExampleVectors | None, dates: Mapping[str, str]) -> str:
+def _name(examples: Sequence[Example], dense: str, dates: Mapping[str, str]) -> str:
     """The name of a build: a hash of its content."""
     bodies = [[example.id, example.tier, example.model_dump(mode="json")["verdicts"]] for example in examples]
-    dense = None if vectors is None else [hashlib.blake2b(each.tobytes()).hexdigest() for each in vectors]
     return digest_of([FORMAT, bodies, dense, dates])
 
 
@@ -124,8 +137,8 @@ def _write(
     if vectors is not None:
         import numpy
 
-        for file, rows in vectors._asdict().items():
-            numpy.save(part / f"{file}.npy", rows)
+        numpy.save(part / "said.npy", vectors.said)
+        numpy.save(part / "done.npy", vectors.done)
     shutil.rmtree(path / name, ignore_errors=True)
     part.rename(path / name)
     write_atomically(path / "current", name.encode())

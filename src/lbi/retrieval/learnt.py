@@ -13,11 +13,11 @@ from lbi.errors import UserError
 from lbi.evaluation.arms import examples_for
 from lbi.models.embeddings import Vectors
 from lbi.models.registry import open_model
-from lbi.models.static_embeddings import open_static
+from lbi.models.sentence_encoder import open_encoder
 from lbi.protocols import Decision, Model, Shown
 from lbi.records import Example, Observation, Step, Task, Trajectory
 from lbi.retrieval.borrow import borrow_index
-from lbi.retrieval.build import ExampleVectors
+from lbi.retrieval.build import ExampleVectors, is_current
 from lbi.retrieval.index import ExampleIndex
 from lbi.retrieval.texts import texts_of, without_values
 from lbi.storage.run_folder import RunFolder
@@ -44,9 +44,12 @@ class LearntRun:
         trajectories = {trajectory.id: trajectory for _, trajectory in pairs}
         self._own = OwnFolder("learnt")  # the run folder is only read, as a run may be at work in it
         index_folder = borrow_index(self._folder.path, f"{data}-{self.seed}-1", self._own.path)
-        self._embedder = open_static() if not self.config.models.embeddings else None
+        self._encoder = open_encoder() if not self.config.models.embeddings else None
         examples = [example for example, _ in pairs]
-        self.index = ExampleIndex.build(index_folder, examples, trajectories, self._vectors(examples, trajectories))
+        if is_current(index_folder, examples, self._encoder.name if self._encoder else ""):
+            self.index = ExampleIndex.open(index_folder)
+        else:
+            self.index = ExampleIndex.build(index_folder, examples, trajectories, self._vectors(examples, trajectories))
 
     def retrieve(
         self, instruction: str, observation: Observation, *, query: str = "", by_page: int = 5, by_query: int = 5
@@ -69,16 +72,16 @@ class LearntRun:
         """
         spec = model or self.config.models.of("act")
         opened_model = self._open(spec) if isinstance(spec, str) else spec
-        return LearntAgent(opened_model, self.index, actions_of(self.config), **{"embedder": self._embedder, **options})
+        return LearntAgent(opened_model, self.index, actions_of(self.config), **{"embedder": self._encoder, **options})
 
     def _vectors(self, examples: list[Example], trajectories: dict[str, Trajectory]) -> ExampleVectors | None:
-        if self._embedder is None:
+        if self._encoder is None:
             return None
         texts = texts_of(examples, trajectories)
-        return ExampleVectors(self._embedder.encode(texts.said), self._embedder.encode(texts.done))
+        return ExampleVectors(self._encoder.encode(texts.said), self._encoder.encode(texts.done), self._encoder.name)
 
     def _vector(self, request: str) -> Vectors | None:
-        return None if self._embedder is None else self._embedder.encode([without_values(request)])[0]
+        return None if self._encoder is None else self._encoder.encode([without_values(request)])[0]
 
     def _open(self, spec: str) -> Model:
         models = self.config.models

@@ -17,7 +17,7 @@ from lbi.retrieval.ranking import Ranker, Scored
 from lbi.retrieval.texts import without_values
 from lbi.storage.files import write_atomically
 
-KEPT = 0.98  # of the right ones that are found among the first
+KEPT = 0.95  # of the right ones that are found among the first
 AMONG = 5  # first examples, each of another operation
 LOOKED_UP = 200  # examples whose instructions are looked up
 LEAST = 20  # right ones from which on a threshold means something
