@@ -5,11 +5,14 @@
 
 Renders every request for an action that the episodes of these run folders made: by this version and by that of an
 earlier commit, in a process of its own. For an arm with examples, those are retrieved anew: five by the page and five
-by the instruction, and both versions are given the same. No model is asked. Tokens are counted with Tekken, the
+by the instruction, and both versions are given the same. "--arms roll-outs 'with examples'" takes the roll-outs of a
+run instead, for runs whose held-out episodes are short. No model is asked. Tokens are counted with Tekken, the
 vocabulary of Mistral's models, which mistral-common brings along.
 
-Prints, for each run and arm, tokens per step of each part of the prompt, the ratio, tokens per episode, the share of
-each prompt that begins like the one of the step before, and calls per step.
+    python performance/prompts.py RUN --show backward/0/NAME --step 3
+
+prints one prompt. The first form prints, for each run and arm, tokens per step of each part of the prompt, the ratio,
+tokens per episode, the share of each prompt that begins like the one of the step before, and calls per step.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+#: instead of arms: the roll-outs that a run learnt from, as they were and as if examples had been looked up
+ROLLOUTS, WITH_EXAMPLES = "roll-outs", "with examples"
 PARTS = ("rules", "knowledge", "history", "page")
 Count = Callable[[str], int]
 Json = dict[str, Any]
@@ -73,21 +78,23 @@ def requests_of(run: Path, arms: Sequence[str], most: int) -> Json:
     trajectories: Json = {}
     requests: list[Json] = []
     with LearntRun(run) as learnt:
-        agents = {arm.name: arm.agent for arm in learnt.config.evaluation.arms}
+        agents = {arm.name: arm.agent for arm in learnt.config.evaluation.arms} | {WITH_EXAMPLES: "icl"}
         for arm in arms:
-            for key, episode in learnt._folder.store.under("episode", f"{arm}/{learnt.seed}/", Trajectory)[:most]:
+            with_examples = agents.get(arm) == "icl"
+            prefix = f"{learnt.seed}/" if arm in (ROLLOUTS, WITH_EXAMPLES) else f"{arm}/{learnt.seed}/"
+            kind = "trajectory" if arm in (ROLLOUTS, WITH_EXAMPLES) else "episode"
+            for key, episode in learnt._folder.store.under(kind, prefix, Trajectory)[:most]:
                 trajectories[key] = episode.model_dump(mode="json")
                 first, last = len(requests), None
                 for at, step in enumerate(episode.steps):
-                    with_examples = agents[arm] == "icl"
-                    shown = learnt.retrieve(episode.task.instruction, step.observation) if with_examples else ()
-                    trajectories |= {
-                        one.trajectory.id: one.trajectory.model_dump(mode="json")
-                        for one in shown
-                        if one.trajectory.id not in trajectories
-                    }
+                    found = ()
+                    if with_examples:  # none of the episode's own task
+                        found = learnt.index.search(episode.task, step.observation, episode.task.instruction)
+                    for one in found:
+                        if one.trajectory.id not in trajectories:
+                            trajectories[one.trajectory.id] = one.trajectory.model_dump(mode="json")
                     look_ups = look_up_steps(episode.steps[:at], step.observation) if with_examples else []
-                    by_page = [one for one in shown if one.why == "observation"]
+                    by_page = [one for one in found if one.why == "observation"]
                     asked = at in look_ups and asks(at, last, by_page, step.observation)
                     last = at if asked else last
                     requests.append(
@@ -97,7 +104,7 @@ def requests_of(run: Path, arms: Sequence[str], most: int) -> Json:
                             "step": at,
                             "calls": 1 + asked,
                             "look_ups": [first + one for one in look_ups],
-                            "examples": [_example(one) for one in shown],
+                            "examples": [_example(one) for one in found],
                         }
                     )
         return {"actions": actions_of(learnt.config), "trajectories": trajectories, "requests": requests}
@@ -130,7 +137,7 @@ def parts_of(messages: Sequence[tuple[str, str]]) -> dict[str, str]:
             parts["rules"] += content
         elif content.startswith(("ADDITIONAL INFORMATION", "MORE EXAMPLES")):
             parts["knowledge"] += content
-        elif content.startswith("CURRENT PAGE"):
+        elif content.startswith("CURRENT "):
             parts["page"] += content
         else:
             before, mark, page = content.partition("\nCURRENT PAGE:")
@@ -208,13 +215,37 @@ def table(now: dict[str, Json], before: dict[str, Json], name: str) -> Iterator[
             yield f"{kind}, {arm} / {arms[0]}".ljust(30) + "".join(f"{ratio:>10.2f}" for ratio in ratios)
 
 
+def show(stored: Json, episode: str, step: int) -> None:
+    """Print the prompt of one step as it is sent."""
+    wanted = [
+        at for at, asked in enumerate(stored["requests"]) if (asked["episode"], asked["step"]) == (episode, step - 1)
+    ]
+    if not wanted:
+        raise SystemExit(f"there is no step {step} of {episode}; there are: {', '.join(_episodes(stored))}")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "requests.json"
+        file.write_text(json.dumps(stored))
+        for role, content in rendered(HERE.parent / "src", file)[wanted[0]]:
+            print(f"[{role}]\n{content}\n")
+
+
+def _episodes(stored: Json) -> Iterator[str]:
+    return iter(dict.fromkeys(asked["episode"] for asked in stored["requests"]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--before", default="926ffe4", help="a commit of this repository")
     parser.add_argument("--arms", nargs="+", default=["baseline", "backward"])
     parser.add_argument("--most", type=int, default=40, help="episodes of each arm")
+    parser.add_argument("--show", metavar="EPISODE", help="print one episode's prompt instead, such as backward/0/NAME")
+    parser.add_argument("--step", type=int, default=1, help="with --show: which step, from 1")
     options = parser.parse_args()
+    if options.show:
+        arm = options.show.partition("/")[0]
+        show(requests_of(options.runs[0], [arm], 10**9), options.show, options.step)
+        return
     with tempfile.TemporaryDirectory() as folder:
         earlier = Path(folder) / "earlier"
         earlier.mkdir()

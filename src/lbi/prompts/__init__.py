@@ -13,7 +13,7 @@ from lbi.observations.diff import without_references
 from lbi.prompts.example import answer_of
 from lbi.prompts.history import history
 from lbi.prompts.known import NOTHING_KNOWN, Knowledge, knowledge
-from lbi.prompts.page import folded, shown_since
+from lbi.prompts.page import folded, is_page, shown_since
 from lbi.prompts.seen import as_changes, page_text, unless_same
 from lbi.prompts.template import FOLDER, block, cut, one_line
 from lbi.protocols import Fields, Message, Part, PromptLimits, Request, Role
@@ -215,11 +215,9 @@ def _situation(
         if text:
             yield Message(role="user", content=text)
     page = fields.history[since].observation if since < len(steps) else observation
-    page = page.model_copy(update={"text": folded(page, fields.history[:since])})
-    yield Message(
-        role="user",
-        content=block("situation", "page", page=page_text(page, limits.observation), marks=known.marks),
-    )
+    text = page_text(page.model_copy(update={"text": folded(page, fields.history[:since])}), limits.observation)
+    content = block("situation", "page", page=text, marks=known.marks, is_page=is_page(page))
+    yield Message(role="user", content=content)
     if steps[since:]:
         yield _steps(steps[since:], "since")
     yield _user(role, images=_images(role, observation, limits), structured=is_structured(role, limits))

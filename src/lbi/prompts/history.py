@@ -147,7 +147,7 @@ def relevant_lines(instruction: str, page: Observation, step: Step, frame: Frame
     A word that many lines have tells little; a field and what the step acted on are told elsewhere.
     """
     own = frame.own(without_references(page.text)).split("\n")
-    lines = [line for line in dict.fromkeys(line.strip() for line in own) if _informs(line, step)]
+    lines = [line for line in dict.fromkeys(line.strip() for line in own) if _informs(line, page, step)]
     weights = _weights(instruction)
     words = [set(_WORD.findall(line.casefold())) & weights.keys() for line in lines]
     common = Counter(word for each in words for word in each)
@@ -164,8 +164,10 @@ def _weights(instruction: str) -> dict[str, float]:
     return {word: 1.0 if word in names else ORDINARY for word in every}
 
 
-def _informs(line: str, step: Step) -> bool:
+def _informs(line: str, page: Observation, step: Step) -> bool:
     action = step.action
+    if line.startswith("heading ") and line[9:-1] in page.title:
+        return False
     named = f'{action.role} "{action.name}"' if action.name else "\n"
     return bool(line) and not _NO_NEWS.match(line) and not line.startswith(named)
 

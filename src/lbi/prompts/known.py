@@ -14,7 +14,7 @@ from itertools import islice
 from lbi.observations.diff import without_references
 from lbi.observations.frame import Frame
 from lbi.prompts.example import example_text
-from lbi.prompts.page import same_place, shown_since
+from lbi.prompts.page import is_page, kind_of_address, same_place, shown_since
 from lbi.prompts.template import block, cut
 from lbi.protocols import Fields, LookUp, PromptLimits, Shown
 from lbi.records import Document, Observation, Trajectory
@@ -46,7 +46,8 @@ def knowledge(fields: Fields, limits: PromptLimits) -> Knowledge:
         passages = documents if look_up is look_ups[0] else []
         if group or passages:
             texts = "\n".join(f"EXAMPLE {at}\n{text}" for at, (_, text) in enumerate(group, start=number))
-            message = block("knowledge", "user", examples=texts, documents=passages, more=bool(messages))
+            pages = fields.observation is None or is_page(fields.observation)
+            message = block("knowledge", "user", examples=texts, documents=passages, more=bool(messages), pages=pages)
             messages.append((look_up.step, message))
         number += len(group)
     return Knowledge(tuple(messages), tuple(_marks([shown for group in chosen for shown, _ in group], fields)))
@@ -88,7 +89,7 @@ def _fitting(
 def _told(
     candidates: Sequence[Shown], room: int, one: int, frame: Frame, before: Sequence[Shown], *, shortest: bool
 ) -> list[tuple[Shown, str]]:
-    """The same pages and actions under another instruction would show nothing new."""
+    """The same actions with other values, or under another instruction, would show nothing new."""
     fitting: list[tuple[Shown, str]] = []
     routes = {_route(shown) for shown in before}
     for shown in candidates:
@@ -111,11 +112,11 @@ def _in_turns(ranked: Sequence[Shown]) -> Iterator[Shown]:
 
 
 def _route(shown: Shown) -> tuple[str, ...]:
-    """The pages of an example and the actions between them."""
-    span = slice(shown.example.start, shown.example.end + 1)
-    urls = [observation.url or observation.text for observation in shown.trajectory.observations[span]]
-    actions = [action.grounded for action in shown.trajectory.actions[span][:-1]]
-    return (*urls, "", *actions)
+    """Where an example begins and what is done to which elements, without the values of its instruction."""
+    span = slice(shown.example.start, shown.example.end)
+    actions = shown.trajectory.actions[span]
+    named = [f"{each.kind} {each.role} {each.name}" if each.role else each.grounded for each in actions]
+    return (kind_of_address(shown.trajectory.observations[shown.example.start]), *named)
 
 
 @lru_cache(maxsize=16)
