@@ -31,7 +31,9 @@ class Look:
 @cache
 def look_script() -> str:
     """What runs in every document before its own scripts."""
-    return files("lbi.environments.web").joinpath("page/look.js").read_text("utf-8")
+    folder = files("lbi.environments.web").joinpath("page")
+    script = folder.joinpath("look.js").read_text("utf-8")
+    return script.replace("  // include password.js\n", folder.joinpath("password.js").read_text("utf-8"))
 
 
 class NothingSeen(Exception):

@@ -604,6 +604,7 @@
 
   // -- states and values -----------------------------------------------------------------------------------------------
 
+  // include password.js
   const SECRET = '\u2022\u2022\u2022\u2022';
   const wasSecret = new WeakSet(); // fields that hid their text once: a button that shows it does not make it public
   const noticed = changes => {
@@ -632,9 +633,7 @@
     if (type === 'password') wasSecret.add(field);
     noticed(typeWatch.takeRecords());
     const names = `${attribute(field, 'name') || ''} ${attribute(field, 'id') || ''}`;
-    const named = type === 'text' && /pass(word|wd|phrase|code)|(^|[^a-z])pwd([^a-z]|$)/i.test(names);
-    return wasSecret.has(field) || named || veiled(field)
-      || /(^|\s)((current|new)-password|one-time-code)(\s|$)/i.test(attribute(field, 'autocomplete') || '');
+    return wasSecret.has(field) || veiled(field) || forPasswords(type, names, attribute(field, 'autocomplete') || '');
   };
   const editorText = element => {
     let text = element.innerText || '';
