@@ -6,7 +6,8 @@ Each version runs in a process of its own, from its sources at that commit, with
 They take turns at every single call, in another order each round, so that what else the machine does falls on all of
 them alike; so the ratios are to be believed, and the seconds only as far as the load allows. Measured are
 
-- Trac: a reset to a page, loads of pages (goto), a click on a link, filling a box;
+- Trac: a reset to a page, loads of pages (goto), a click on a link, filling a box; and how long this version takes to
+  compare a page's controls with what is offered (`lbi check page`), which earlier ones could not;
 - four pages of 20,000 elements (a table, a list, many short lists, cards that listen for clicks), served by this
   program: a reset to the page, a click and a fill on it;
 - with --apps (the folder ``apps`` of a checkout of WebArena-Infinity): steps on single-page applications. What is used
@@ -128,6 +129,7 @@ def trac(packages: dict[str, Path], rounds: int) -> None:
             for page in PAGES:
                 for version in turn.sample(versions, len(versions)):
                     version.call("load", "step", f'goto("{page}")')
+                versions[0].call("coverage", "coverage", "")
             for link in ("Wiki", "Roadmap", "View Tickets", "Timeline"):
                 for version in turn.sample(versions, len(versions)):
                     if error := version.call("click", "step", f'click(link "{link}")'):
@@ -242,6 +244,7 @@ def apps(packages: dict[str, Path], rounds: int, folder: Path, scratch: Path) ->
                 for _ in range(STEPS):
                     for version in versions:
                         walk(version, chances[version.name])
+                versions[0].call("coverage", "coverage", "")
                 if number == 0:
                     forget(versions)
             table(name, versions)
