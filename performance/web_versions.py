@@ -1,6 +1,7 @@
 """Seconds of each call of the web environment, of this version and of earlier ones side by side, in one run.
 
     python performance/web_versions.py [--before 926ffe4,7842d62] [--rounds 5] [--apps FOLDER] [--only trac,large,apps]
+                                       [--large table,list,sections,cards]
 
 Each version runs in a process of its own, from its sources at that commit, with the same Python, packages and browser.
 They take turns at every single call, in another order each round, so that what else the machine does falls on all of
@@ -202,13 +203,13 @@ class Pages(BaseHTTPRequestHandler):
         pass
 
 
-def large(packages: dict[str, Path], rounds: int) -> None:
+def large(packages: dict[str, Path], rounds: int, kinds: list[str]) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with started(packages, f"http://127.0.0.1:{server.server_port}") as versions:
         for version in versions:
             version.call("warm", "reset", "/")
-        for kind in LARGE:
+        for kind in kinds:
             forget(versions)
             for number in range(rounds):
                 turn = random.Random(number)
@@ -277,6 +278,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--apps", type=Path)
     parser.add_argument("--only", default="trac,large,apps")
+    parser.add_argument("--large", default=",".join(LARGE), help="which of the pages of 20,000 elements")
     options = parser.parse_args()
     only = options.only.split(",")
     before = [commit for commit in options.before.split(",") if commit]
@@ -291,7 +293,7 @@ def main() -> None:
         if "trac" in only:
             trac(packages, options.rounds)
         if "large" in only:
-            large(packages, max(1, options.rounds // 2))
+            large(packages, max(1, options.rounds // 2), options.large.split(","))
         if "apps" in only and options.apps:
             apps(packages, options.rounds, options.apps.resolve(), scratch / "applications")
     print(f"load at the end {os.getloadavg()[0]:.1f}")

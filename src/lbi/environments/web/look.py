@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -46,13 +48,26 @@ async def look(page: Page, evaluate: Callable[[str], Awaitable[Any]]) -> Look:
         text = await evaluate(f"{_CALL}.snapshot()")
     if not isinstance(text, str):
         raise NothingSeen
-    seen = json.loads(text)
-    result = Look(Node("document"), [page.main_frame], seen["behind"], seen["cut"])
     holders: dict[int, Node] = {}
-    result.tree.children = _nodes(seen["c"], 0, holders)
+    with _kept():
+        seen = json.loads(text)
+        result = Look(Node("document"), [page.main_frame], seen["behind"], seen["cut"])
+        result.tree.children = _nodes(seen["c"], 0, holders)
     if holders:
         await _frames(result, page.main_frame, 0, holders)
     return result
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    """All that is made meanwhile is kept, so that to look for garbage among it would take as long again."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 async def _frames(result: Look, parent: Frame, number: int, holders: dict[int, Node]) -> None:
