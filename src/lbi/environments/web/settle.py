@@ -16,7 +16,7 @@ LOADING = 300
 #: timers and answers that follow each other from one action: what a page repeats for ever is not waited for
 CHAIN = 3
 #: questions to the browser's own stores (IndexedDB, caches, files) that are waited for, of one action or one loading
-ASKED = 200
+ASKED = 500
 
 WATCH = (
     """
