@@ -89,7 +89,7 @@ def test_history_begins_where_the_span_begins_and_the_future_is_not_in_the_promp
     export([lesson_of(trajectory_of("a"), 1, 4)], tmp_path)
     prompt = rows_of(tmp_path)[1]["prompt"][1]["content"]
     assert "/page/1" in prompt
-    assert "/page/2" in prompt
+    assert "Page 2" in prompt
     assert "/page/0" not in prompt
     assert "/page/3" not in prompt
 
