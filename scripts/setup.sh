@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes .venv and finds or installs a browser and a sandbox: `scripts/setup.sh` to use lbi, `scripts/setup.sh dev` to test it too.
+# Makes .venv and finds or installs a browser and a sandbox: `scripts/setup.sh` to use lbi, `scripts/setup.sh train` to train
+# models too, `scripts/setup.sh dev` to test it.
 # Quick when nothing has changed since the last time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -56,7 +57,7 @@ install_package() {
     fi
 }
 
-# For tests that ask a real model server. Plain `torch` is a build for CUDA on most systems, several GB with what it
+# For training, and for tests that ask a real model server. Plain `torch` is a build for CUDA on most systems, several GB with what it
 # needs: which build would come is asked first, and only one for the CPU is taken. Without it those tests are skipped.
 torch=torch==2.13.0
 get_torch() {
@@ -74,12 +75,12 @@ get_torch() {
     "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-input --no-compile "$torch"
 }
 
-install_model_server() {
+install_torch_users() {
     if ! get_torch; then
-        say "tests marked serve will be skipped"
+        say "tests marked serve or train will be skipped"
         return
     fi
-    extras="dev,serve" install_package
+    extras="dev,serve,train" install_package
 }
 
 # Playwright brings its own Node.js, which needs a library that the smallest systems are without
@@ -144,8 +145,9 @@ if [ -x "$venv/bin/lbi" ] && { [ "$known" = "$wanted dev" ] || [ "$known" = "$wa
     exit 0
 fi
 make_venv "$(find_python)"
+if [ "$extras" = train ] && ! command -v nvidia-smi >/dev/null; then get_torch || say "taking the torch that comes"; fi
 install_package
-if [ "$extras" = dev ]; then install_model_server; get_databases; fi
+if [ "$extras" = dev ]; then install_torch_users; get_databases; fi
 get_driver
 get_browser
 get_sandbox

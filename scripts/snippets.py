@@ -1,4 +1,4 @@
-"""Files of docs/snippets -> the code blocks of docs/extending.md, so that a page shows what a test runs.
+"""Files of docs/snippets -> the code blocks of the pages that name them, so that a page shows what a test runs.
 
 python scripts/snippets.py           # puts each file after its mark: <!-- snippet: agent.py -->
 """
@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "extending.md"
+PAGES = (ROOT / "docs" / "extending.md", ROOT / "docs" / "using.md")
 MARK = re.compile(r"<!-- snippet: (\S+) -->\n(?:```\w+\n.*?\n```\n)?", re.DOTALL)
 
 
@@ -25,4 +25,5 @@ def with_snippets(page: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(with_snippets(PAGE.read_text("utf-8")), "utf-8")
+    for page in PAGES:
+        page.write_text(with_snippets(page.read_text("utf-8")), "utf-8")

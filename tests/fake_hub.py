@@ -36,7 +36,7 @@ class _Answer(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.requests.append(f"{self.command} {self.path.partition('?')[0]}")
-        place = self.path.partition("?")[0].removeprefix("/api").removeprefix("/datasets/")
+        place = self.path.partition("?")[0].removeprefix("/api").removeprefix("/datasets").removeprefix("/")
         owner, name, what, revision, *path = [*place.split("/"), "", "", ""]
         path = path[:-3]
         files = self.server.files.get(f"{owner}/{name}")

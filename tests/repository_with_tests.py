@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from lbi.benchmarks.swebench.interpreters import prefixes
 from lbi.benchmarks.swebench.mutations.run import Ground
+from lbi.sandbox.interpreter import prefixes
 
 TILL = '''"""A till."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lbi.documents.corpus import DocumentSource, read_corpus
-from lbi.export.sinks import FullestFirst
+from lbi.training.export.sinks import FullestFirst
 
 KILN = "```\nkiln:\n  heat: 900\n  hours: 6\n  fan: off\n```"
 LINES = ["kiln:", "  heat: 900", "  hours: 6", "  fan: off"]

@@ -25,6 +25,7 @@ from lbi.config import Config, load_config
 from lbi.environments.web.application import load_application
 from lbi.errors import BudgetExceeded, EnvironmentFailure, ModelUnavailable, UserError
 from lbi.models.pricing import Price
+from lbi.prompts import prompt_hash
 from lbi.records import Action, Document, Example, Observation, Result, Step, Task, Trajectory
 from lbi.storage.run_folder import RunFolder
 from lbi.storage.writer import Writer
@@ -451,9 +452,17 @@ def test_an_export_says_who_made_it_and_takes_the_place_of_an_earlier_one(
         "judges": ["offline"],
         "tiers": {"replayed": 1},
         "offline": True,
+        "prompts": {role: prompt_hash(role) for role in ("propose", "act", "abstract", "summarise", "judge")},
+        "contamination": None,
     }
     names = {file.name for file in out.iterdir()}
-    assert names == {"train.jsonl", "export.json", *(["mine.txt"] if earlier else [])}
+    written = {"train.jsonl", "trl.yaml", "unsloth_train.py", "export.json"}
+    assert names == {*written, *(["mine.txt"] if earlier else [])}
+    before = {file: file.read_bytes() for file in out.iterdir()}
+    dry = lbi_here("export", started, "--format", "openai", "--allow-offline", "--out", out, "--dry-run")
+    assert "Examples: 1 abstract; 1 short; 1 replayed." in " ".join(dry.stdout.split())
+    assert "Nothing is written (--dry-run)" in dry.stdout
+    assert {file: file.read_bytes() for file in out.iterdir()} == before
     assert not list(tmp_path.glob(".*"))
 
 

@@ -17,7 +17,6 @@ from evaluating import evaluated
 from lbi.agents import AgentParts
 from lbi.config import resolve
 from lbi.context import RunContext
-from lbi.export.turns import Turn
 from lbi.models.pricing import Prices
 from lbi.models.registry import Settings
 from lbi.monitoring.progress import Progress
@@ -25,6 +24,7 @@ from lbi.protocols import Environment, Environments, Fields, Message, Model, Req
 from lbi.records import Example, Observation, Step, Task, Trajectory
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis import filters
+from lbi.training.export.turns import Turn
 
 ROOT = Path(__file__).parents[1]
 SNIPPETS = ROOT / "docs" / "snippets"
@@ -72,10 +72,11 @@ def test_links_between_documents_lead_somewhere() -> None:
             assert "://" in target or (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-def test_the_page_on_adding_something_shows_every_snippet_as_it_is() -> None:
-    page = snippets.PAGE.read_text("utf-8")
-    assert snippets.with_snippets(page) == page, "run scripts/snippets.py"
-    assert set(snippets.MARK.findall(page)) == {file.name for file in SNIPPETS.iterdir() if file.is_file()}
+def test_the_pages_show_every_snippet_as_it_is() -> None:
+    pages = [page.read_text("utf-8") for page in snippets.PAGES]
+    assert [snippets.with_snippets(page) for page in pages] == pages, "run scripts/snippets.py"
+    named = {name for page in pages for name in snippets.MARK.findall(page)}
+    assert named == {file.name for file in SNIPPETS.iterdir() if file.is_file()}
 
 
 @pytest.fixture

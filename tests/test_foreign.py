@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from lbi.benchmarks.swebench.instance import Instance, Mutated
-from lbi.benchmarks.swebench.interpreters import interpreter, prefixes
+from lbi.benchmarks.swebench.interpreters import interpreter
 from lbi.benchmarks.swebench.predictions import Prediction, write_predictions
 from lbi.benchmarks.swebench.recipes import parse_recipes
 from lbi.documents.git_dates import file_dates
@@ -24,6 +24,7 @@ from lbi.errors import UserError
 from lbi.sandbox.git import git_of
 from lbi.sandbox.host import plain, program, run_on_host
 from lbi.sandbox.ignore import not_ignored
+from lbi.sandbox.interpreter import prefixes
 from lbi.sandbox.patch import Change, Side
 from repository_with_tests import PASSING, write_repository
 from running import lbi_here

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lbi.observations.region import touched
 
 from lbi.observations.frame import Frame
+from lbi.observations.region import touched
 from lbi.records import Action
 
 NAVIGATION = [

@@ -184,29 +184,17 @@ def test_act_shows_objective_history_page_and_the_error_of_the_last_action() -> 
     assert "ERROR of the action before: there is no e99" in text
 
 
-def test_the_oldest_pages_of_a_history_are_only_named() -> None:
-    history = tuple(step(i, text=f"URL: /p{i}\nsecret {i} " + "x" * 400) for i in range(4))
+def test_the_oldest_outputs_of_a_history_are_only_named() -> None:
+    def output(n: int) -> Step:
+        action = Action(text=f'run("make {n}")', kind="run")
+        return Step(observation=Observation(text=f"secret {n}\n" + "x" * 400), action=action)
+
+    history = tuple(output(n) for n in range(4))
     text = text_of("act", PromptLimits(history=1000), history=history)
-    assert "secret 0" not in text
-    assert '/p0 "Page 0"' in text
-    assert "ACTION: click('button \"Go 0\"')" in text
-    assert "secret 3" in text
-
-
-def test_earlier_pages_are_told_by_what_they_changed_and_have_no_references() -> None:
-    form = "\n".join(f'textbox "Field {n}" [e{n}]' for n in range(40))
-    first, second = step(0, form), step(0, form.replace('"Field 7" [e7]', '"Field 7" [e7]: "new"'))
-    text = text_of("act", history=(first, second))
-    assert text.count('textbox "Field 20"') == 1
-    assert "(page of step 1 with these changes" in text
-    assert '+textbox "Field 7": "new"' in text.replace("+ ", "+")
-    assert "[e20]" not in text
-
-
-def test_an_earlier_page_that_is_the_same_again_is_only_said_to_be() -> None:
-    text = text_of("act", history=(step(0, "text: a page of its own"), step(0, "text: a page of its own")))
-    assert text.count("a page of its own") == 1
-    assert "(the same as page of step 1)" in text
+    assert text.count("x" * 400) == 2
+    assert "secret 0 xxx" in text
+    assert 'ACTION: run("make 0")' in text
+    assert "secret 3\n" + "x" * 400 in text
 
 
 def test_a_page_that_is_too_long_is_cut_and_says_so() -> None:
@@ -215,35 +203,34 @@ def test_a_page_that_is_too_long_is_cut_and_says_so() -> None:
     assert "[150 more characters left out]" in text
 
 
-def test_without_knowledge_no_message_stands_between_system_and_situation() -> None:
-    assert len(render(Request(role="act", fields=fields()))) == 2
+def test_without_knowledge_there_is_no_message_about_it() -> None:
+    assert "ADDITIONAL INFORMATION" not in text_of("act")
 
 
-def test_knowledge_stands_right_after_the_system_message() -> None:
+def test_knowledge_stands_between_the_objective_and_what_happened() -> None:
     document = Document(text="Close is at the top.", source="a", title="Help")
     messages = render(Request(role="act", fields=fields(examples=(shown(),), documents=(document,))))
-    assert [message.role for message in messages] == ["system", "user", "user"]
-    assert "INSTRUCTION: Go on" in messages[1].content
-    assert "Close is at the top." in messages[1].content
+    firsts = [message.content.split("\n")[0].split(" ")[0] for message in messages[1:]]
+    assert firsts == ["OBJECTIVE:", "ADDITIONAL", "WHAT", "CURRENT", "What"]
+    assert "INSTRUCTION: Go on" in messages[2].content
+    assert "Close is at the top." in messages[2].content
 
 
-def test_the_matched_page_is_marked_and_so_is_the_action_after_it() -> None:
-    text = text_of("act", examples=(shown(at=1),))
-    assert text.count(">>> PAGE") == 1
-    assert ">>> PAGE 1: URL: /p1" in text
-    assert ">>> ACTION: click('button \"Go 1\"')" in text
+def test_the_page_that_is_like_the_current_one_is_named_by_example_and_step() -> None:
+    text = text_of("act", examples=(shown(at=1),), observation=page(1))
+    assert "CURRENT PAGE (>>> it is like the page of step 2 in example 1):" in text
 
 
-def test_no_page_is_marked_where_none_resembles_the_current_one() -> None:
+def test_no_page_is_named_where_none_is_like_the_current_one() -> None:
     elsewhere = Observation(text='URL: /admin\nheading "Users"', url="/admin")
     text = text_of("act", examples=(shown(at=1),), observation=elsewhere)
-    assert "PAGE 1: URL: /p1" in text
-    assert ">>> PAGE" not in text
+    assert 'Step 2, on /p1 "Page 1"' in text
+    assert ">>>" not in text
 
 
 def test_the_pages_of_examples_have_no_references() -> None:
-    example = text_of("act", examples=(shown(at=1),)).split('<untrusted kind="example">')[1].split("</untrusted>")[0]
-    assert 'button "Go"' in example
+    example = text_of("act", examples=(shown(at=1),)).split('<untrusted kind="examples">')[1].split("</untrusted>")[0]
+    assert 'button "Go 1"' in example
     assert "[e" not in example
 
 
@@ -275,15 +262,9 @@ def test_the_judge_sees_the_answer_of_a_span_that_ends_the_episode() -> None:
     assert "42 boats" not in text_of("judge", **{**meant, "instruction": "Written afterwards"}, end=4)
 
 
-def test_an_example_that_matched_on_its_last_page_has_no_next_action() -> None:
-    text = text_of("act", examples=(shown(at=4),))
-    assert ">>> LAST PAGE 4" in text
-    assert ">>> ACTION" not in text
-
-
-def test_the_pages_of_an_example_are_counted_from_its_own_start() -> None:
+def test_the_steps_of_an_example_are_counted_from_its_own_start() -> None:
     text = text_of("act", examples=(shown(at=2, start=2, end=4),))
-    assert ">>> PAGE 0: URL: /p2" in text
+    assert 'Step 1, on /p2 "Page 2"' in text
     assert "/p1" not in text.split("INSTRUCTION:")[1].split("</untrusted>")[0]
 
 
@@ -299,20 +280,20 @@ def test_no_limit_cuts_off_the_action_after_the_match(at: int, start: int, lengt
     end = min(12, start + length)
     at = max(start, min(at, end))
     example = shown(at=at, start=start, end=end, text="z" * size) if end > start else shown()
-    messages = render(Request(role="act", fields=fields(history=(), examples=(example,))), PromptLimits(knowledge=room))
-    if len(messages) == 2:
+    limits = PromptLimits(knowledge=room, examples=room, example=room)
+    text = render(Request(role="act", fields=fields(history=(), examples=(example,))), limits)[2].content
+    if "INSTRUCTION: " not in text:
         return  # the example did not fit at all
-    assert f'<untrusted kind="example">\nINSTRUCTION: {example.example.instruction}' in messages[1].content
+    inside = text.split('<untrusted kind="examples">\nEXAMPLE 1\n')[1].split("\n</untrusted>")[0]
+    assert inside.startswith(f"INSTRUCTION: {example.example.instruction}")
     if example.at < example.example.end:
-        action = example.trajectory.actions[example.at].grounded
-        assert f">>> ACTION: {action}\n" in messages[1].content
-    inside = messages[1].content.split('<untrusted kind="example">\n')[1].split("\n</untrusted>")[0]
+        assert f"ACTION: {example.trajectory.actions[example.at].grounded}" in inside
     assert len(inside) <= room
 
 
 def test_the_lowest_ranked_examples_are_dropped_first() -> None:
-    examples = tuple(shown(instruction=f"Number {n}", text="w" * 500) for n in range(5))
-    text = text_of("act", PromptLimits(knowledge=4_000), examples=examples)
+    examples = tuple(shown(instruction=f"Number {n}", start=n, end=n + 4, at=n) for n in range(5))
+    text = text_of("act", PromptLimits(examples=900), examples=examples)
     kept = [n for n in range(5) if f"Number {n}" in text]
     assert kept == list(range(len(kept)))
     assert 1 <= len(kept) < 5
@@ -327,15 +308,8 @@ def test_a_document_longer_than_the_room_is_cut_and_later_ones_are_dropped() -> 
 
 
 def test_no_documents_are_shown_without_room() -> None:
-    assert (
-        len(
-            render(
-                Request(role="act", fields=fields(documents=(Document(text="a", source="a"),))),
-                PromptLimits(knowledge=0),
-            )
-        )
-        == 2
-    )
+    text = text_of("act", PromptLimits(knowledge=0), documents=(Document(text="a", source="a"),))
+    assert "ADDITIONAL INFORMATION" not in text
 
 
 def test_screenshots_are_attached_unless_the_model_is_shown_none() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lbi.export.sinks import JsonLines
-from lbi.export.turns import Turn
 from lbi.protocols import Json
+from lbi.training.export.sinks import JsonLines
+from lbi.training.export.turns import Turn
 
 ENDING = "jsonl"
 open_sink = JsonLines

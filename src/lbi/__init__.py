@@ -3,6 +3,7 @@
     outcome = lbi.run("lbi.toml", out="runs/mine")           # learn, and measure on held-out tasks
     with lbi.load_run("runs/mine") as learnt:                # use what was learnt in a program of one's own
         examples = learnt.retrieve("Close the ticket", lbi.Observation(text="...", url="/ticket/7"))
+    act = lbi.act("runs/mine", "Close ticket 7")             # or let it be done, as `lbi act` does
 
 Importing this loads nothing else; ``lbi.pipeline.run`` is the same as ``run`` for a program with an event loop.
 """
@@ -13,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from lbi.config import Config, load_config
@@ -21,32 +22,44 @@ if TYPE_CHECKING:
     from lbi.errors import LbiError, UserError
     from lbi.monitoring.progress import Progress
     from lbi.pipeline import Only
-    from lbi.records import Observation, Task
+    from lbi.records import Observation, Step, Task
     from lbi.retrieval.learnt import LearntAgent, LearntRun
+    from lbi.rollouts.kept import Act, load_act
+    from lbi.rollouts.preview import Preview
 
 __version__ = "0.1.0"
 __all__ = [
+    "Act",
     "Config",
     "LbiError",
     "LearntAgent",
     "LearntRun",
     "Observation",
+    "Preview",
     "RunOutcome",
+    "Step",
     "Task",
     "UserError",
+    "act",
+    "load_act",
     "load_config",
     "load_run",
+    "retrieve",
     "run",
 ]
 _PLACES = {
+    "Act": "lbi.rollouts.kept",
     "Config": "lbi.config",
     "LbiError": "lbi.errors",
     "LearntAgent": "lbi.retrieval.learnt",
     "LearntRun": "lbi.retrieval.learnt",
     "Observation": "lbi.records",
+    "Preview": "lbi.rollouts.preview",
     "RunOutcome": "lbi.context",
+    "Step": "lbi.records",
     "Task": "lbi.records",
     "UserError": "lbi.errors",
+    "load_act": "lbi.rollouts.kept",
     "load_config": "lbi.config",
 }
 
@@ -80,6 +93,70 @@ def load_run(path: str | Path, *, seed: int | None = None) -> LearntRun:
     from lbi.retrieval.learnt import LearntRun
 
     return LearntRun(path, seed=seed)
+
+
+def act(
+    run: str | Path,
+    instruction: str,
+    *,
+    base_url: str = "",
+    reset: bool = False,
+    headed: bool = False,
+    confirm: Callable[[str, str], bool] | None = None,
+    on_step: Callable[[Step, Observation], None] | None = None,
+    arm: str = "backward",
+    agent: str = "",
+    model: str = "",
+    seed: int | None = None,
+    steps: int | None = None,
+    out: str | Path | None = None,
+) -> Act:
+    """Carry out one instruction with what was learnt in a run, as ``lbi act`` does, and return what came of it.
+
+    On a copy of the run's application, or on the one at ``base_url`` as it is. ``confirm(action, why)`` is asked before
+    everything that may change something; ``on_step(step, page after it)`` is told of each step. Raises UserError for
+    what is asked wrongly and EnvironmentFailure for an application that cannot be opened; what fails later is the act's
+    ``error``. ``lbi.rollouts.act.act`` is the same for a program with an event loop.
+    """
+    import asyncio
+    from pathlib import Path
+
+    from lbi.environments import Live
+    from lbi.rollouts.act import ActOptions, told_by
+    from lbi.rollouts.act import act as carry_out
+    from lbi.rollouts.learnt import Use
+    from lbi.rollouts.watching import asking
+
+    use = Use(arm, agent, model, seed, Live(base_url, reset, headed))
+    options = ActOptions(use, steps, None if out is None else Path(out))
+    ask = None if confirm is None else asking(confirm)
+    return asyncio.run(carry_out(Path(run), instruction, options, watcher=told_by(on_step), confirm=ask))
+
+
+def retrieve(
+    run: str | Path,
+    instruction: str,
+    page: Observation | str | Path = "",
+    *,
+    ask: bool = False,
+    arm: str = "backward",
+    agent: str = "",
+    model: str = "",
+    seed: int | None = None,
+) -> Preview:
+    """What an agent would be shown for an instruction on a page, and why, as ``lbi retrieve`` prints it.
+
+    ``page`` is an observation, the path of a file that ``lbi look`` printed, the URL of a page, or "" for none. With
+    ``ask`` the model writes the query, as in an episode, and is paid for it; else none is asked. Nothing is written.
+    Raises UserError. ``lbi.rollouts.preview.retrieve`` is the same for a program with an event loop.
+    """
+    import asyncio
+    from pathlib import Path
+
+    from lbi.rollouts.learnt import Use
+    from lbi.rollouts.preview import retrieve as look_up
+
+    return asyncio.run(look_up(Path(run), instruction, page, Use(arm, agent, model, seed), ask=ask))
 
 
 def __getattr__(name: str) -> Any:

@@ -47,6 +47,7 @@ Address = Annotated[str, AfterValidator(_addressed)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Steps = Annotated[StrictInt, Field(ge=1, le=MOST_STEPS)]
 Shown = Annotated[StrictInt, Field(ge=0, le=1_000)]
+Characters = Annotated[StrictInt, Field(ge=200, le=10_000_000)]
 Seed = Annotated[StrictInt, Field(ge=0, le=LAST_SEED)]
 
 
@@ -76,7 +77,8 @@ class Models(ConfigTable):
     image_side: int = Field(default=1280, ge=64, le=2000)
     """Pixels of the longer side of a screenshot, as it is sent; larger ones are made smaller."""
     embeddings: str = ""
-    """Model of an OpenAI-compatible /v1/embeddings endpoint for the query; empty = BM25."""
+    """Look-up by meaning beside BM25: empty = on this machine, where the weights are (lbi.models.sentence_encoder);
+    "none" = by words alone; otherwise a model of an OpenAI-compatible /v1/embeddings endpoint."""
     embeddings_url: Address = ""
     batch: tuple[Literal["label", "judge"], ...] = ()
     """Whose calls wait for the provider's batch interface, which is half the price and may take a day. Of the judges',
@@ -149,6 +151,24 @@ class Retrieval(ConfigTable):
     m3: Shown = 0
     """By the content of the pages that they were carried out on; not in the paper."""
     documents: Shown = 5
+
+
+class Prompts(ConfigTable):
+    """The most that prompts hold of each thing, in characters; four are about one token. Small models read slowly, and
+    make less of long prompts."""
+
+    knowledge: Characters = 24_000
+    """Examples and documents together; the lowest ranked go first."""
+    example: Characters = 8_000
+    """Of one example."""
+    history: Characters = 16_000
+    """Of earlier pages; the oldest are named only."""
+    observation: Characters = 24_000
+    """Of the current page; of a longer one the middle is left out."""
+    labelled: Characters = 6_000
+    """Of each page of a trajectory that is labelled or judged."""
+    document: Characters = 24_000
+    """Of a section that tasks are proposed from."""
 
 
 class Arm(ConfigTable):
@@ -245,6 +265,7 @@ class Config(ConfigTable):
     synthesis: Synthesis = Synthesis()
     labelling: Labelling = Labelling()
     retrieval: Retrieval = Retrieval()
+    prompts: Prompts = Prompts()
     evaluation: Evaluation = Evaluation()
     web: Web = Web()
     shell: Shell = Shell()
@@ -263,6 +284,7 @@ class Config(ConfigTable):
             structured=self.models.structured,
             images=self.models.images,
             image_side=self.models.image_side,
+            **self.prompts.model_dump(),
         )
 
     def identity(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from lbi.config import Config, with_defaults
 from lbi.environments import open_environments
 from lbi.environments._pool import Failed, Pool
 from lbi.errors import EnvironmentFailure, UserError
-from lbi.models.embeddings import Embedder, open_embedder
+from lbi.models.embeddings import NO_EMBEDDINGS, Cached, Embedder, open_embedder
 from lbi.models.middleware.batch_queue import BatchQueue, BatchTiming
 from lbi.models.middleware.budget import Budget
 from lbi.models.middleware.retry import Retry
@@ -25,10 +25,11 @@ from lbi.models.middleware.stack import wrapped
 from lbi.models.middleware.throttle import Throttle
 from lbi.models.pricing import Prices
 from lbi.models.registry import open_model
+from lbi.models.sentence_encoder import MISSING, open_encoder
 from lbi.monitoring.progress import Progress, Stage
 from lbi.monitoring.telemetry import RUN, Nowhere, Telemetry, span, used
 from lbi.monitoring.utilisation import Share, Utilisation
-from lbi.protocols import Environments, Model, OfSeveral
+from lbi.protocols import Environments, Model, OfSeveral, Prepares
 from lbi.records import Result, UsedModel
 from lbi.report import write_report
 from lbi.report.counts import OUTAGES
@@ -55,6 +56,7 @@ class RunContext:
     _closed: bool = False
     _began: float = field(default_factory=time.monotonic)
     _models: dict[str, Model] = field(default_factory=dict)
+    _preparing: list[Prepares] = field(default_factory=list)
     _throttles: dict[str, Throttle] = field(default_factory=dict)
 
     @property
@@ -98,6 +100,8 @@ class RunContext:
                 load_image=self.folder.load_image,
                 priced=self.prices.overrides,
             )
+            if isinstance(inner, Prepares):
+                self._preparing.append(inner)
             store = self.folder.store
             self._models[spec] = wrapped(
                 inner,
@@ -142,10 +146,12 @@ class RunContext:
     def _note_price(self, model: Model) -> None:
         """Store the price by which the run's costs are counted: one row for each day and price."""
         today = datetime.now(UTC).date().isoformat()
-        price = None if model.info.free else self.prices.of(model.name, today, model.info.endpoint)
+        if model.info.free or model.info.unpaid:
+            return
+        price = self.prices.of(model.name, today, model.info.endpoint)
         if price is not None:
             self.folder.store.put("price", f"{model.name} {price.id}", price)
-        elif not model.info.free:
+        else:
             self.progress.say(
                 f"the price of {model.name} is unknown: its tokens are counted, and its money is not; give it under "
                 f'[models.prices] as "{model.name}" = [input, output] in US dollars per million tokens'
@@ -184,6 +190,11 @@ class RunContext:
         for role in ("propose", "act", "query", "abstract"):
             self.role(role)
         _ = self.judges
+
+    async def prepare_models(self) -> None:
+        """Fetch and start what runs on this machine, before anything waits for it. Raises ModelUnavailable."""
+        for model in self._preparing:
+            await model.prepare(self.progress.say)
 
     def write_report(self) -> Path:
         """Store how long the stages of this process took and how busy its resources were; then write report.html."""
@@ -248,27 +259,35 @@ async def open_context(
         leases = Leases(folder.store)
         await leases.enter(alone=folder.alone)
         folder.let_in(joined=join)
-        context = RunContext(
-            folder=folder,
-            config=config,
-            progress=shown,
-            leases=leases,
-            environments=open_environments(config, folder.save_image),
-            prices=Prices(config.models.prices),
-            budget=Budget(config.models.budget, money_spent(folder)) if config.models.budget is not None else None,
-            embedder=_embedder(config, folder),
-        )
+        context = context_of(folder, config, shown, open_environments(config, folder.save_image), leases)
         try:
             context.check_models()
             for line in secrets.warnings():
                 shown.say(line)
             with contextlib.ExitStack() as cut_short:
                 cut_short.callback(_report_what_there_is, context)
+                await context.prepare_models()
                 with used(telemetry or Nowhere()), span("run", {RUN: config.name}):
                     yield context
                 cut_short.pop_all()
         finally:
             await context.close()
+
+
+def context_of(
+    folder: RunFolder, config: Config, progress: Progress, environments: Environments, leases: Leases | None = None
+) -> RunContext:
+    """The context of an open folder. Whoever calls this closes the context, and the folder after it."""
+    return RunContext(
+        folder=folder,
+        config=config,
+        progress=progress,
+        leases=leases,
+        environments=environments,
+        prices=Prices(config.models.prices),
+        budget=Budget(config.models.budget, money_spent(folder)) if config.models.budget is not None else None,
+        embedder=_embedder(config, folder, progress),
+    )
 
 
 def _report_what_there_is(context: RunContext) -> None:
@@ -277,9 +296,14 @@ def _report_what_there_is(context: RunContext) -> None:
         context.write_report()
 
 
-def _embedder(config: Config, folder: RunFolder) -> Embedder | None:
-    if not config.models.embeddings:
+def _embedder(config: Config, folder: RunFolder, progress: Progress) -> Embedder | None:
+    if config.models.embeddings == NO_EMBEDDINGS:
         return None
+    if not config.models.embeddings:
+        encoder = open_encoder()
+        if encoder is None and any(arm.data != "none" for arm in config.evaluation.arms):
+            progress.say(MISSING)
+        return None if encoder is None else Cached(encoder, folder.path / "embeddings.db")
     return open_embedder(
         config.models.embeddings, base_url=config.models.embeddings_url, cache=folder.path / "embeddings.db"
     )

@@ -27,7 +27,7 @@ FOLDERS = {
     "environments": "lbi.environments",
     "filters": "lbi.synthesis.filters",
     "readers": "lbi.documents.readers",
-    "exporters": "lbi.export.exporters",
+    "exporters": "lbi.training.export.exporters",
     "benchmarks": "lbi.benchmarks",  # besides the TOML files there (lbi.evaluation.benchmark)
 }
 #: a function that tells a plug-in from other packages of its folder

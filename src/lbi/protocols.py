@@ -48,7 +48,7 @@ class Environment(Protocol):
 
     ``reset`` puts the *backend* back to its pristine state, not only the client. ``step`` never raises for a nonsense
     action: that is an observation with ``error`` set. It raises EnvironmentFailure when the infrastructure broke.
-    ``close`` twice is harmless. An environment may also have what ``Submits`` or ``ReportsLoss`` describe.
+    ``close`` twice is harmless. An environment may also have what ``Submits``, ``Foresees`` or ``ReportsLoss`` tell of.
     """
 
     name: str
@@ -71,6 +71,25 @@ class Submits(Protocol):
 
     async def submission(self) -> str:
         """What the episode hands in, such as a patch; "" where there is nothing to hand in."""
+        ...
+
+
+class Foreseen(Record):
+    """An action before it is carried out: in grounded form, and why it may change something; "" = it only looks."""
+
+    action: Action
+    changes: str = ""
+
+
+@runtime_checkable
+class Foresees(Protocol):
+    """An environment that tells of an action, before it is carried out, whether it may change something.
+
+    Of an environment without this, everything but ``finish`` may.
+    """
+
+    async def foresee(self, action: str) -> Foreseen:
+        """Carries nothing out. What cannot be read, or cannot be done on this page, changes nothing."""
         ...
 
 
@@ -140,13 +159,20 @@ class Shown(Record):
     why: Literal["observation", "query", "content"]
 
 
+class LookUp(Record):
+    """Where in an episode examples were looked up, and the best of those that were found."""
+
+    step: int  # number of steps that had been taken
+    found: tuple[Shown, ...]
+
+
 class Fields(Record):
     """The typed content of a request. Language models read the messages rendered from it, the offline model reads this.
 
     Used per role: propose = document, count, actions, and map, instructions and operations where something is known
-    of the application. act = task, history, observation, actions, examples, documents. query = task, history,
-    observation. abstract, summarise = trajectory, start, end, and spans where several within these are labelled at
-    once. judge = trajectory, start, end, instruction.
+    of the application. act = task, history, observation, actions, examples, look_ups, documents. query = task,
+    history, observation. abstract, summarise = trajectory, start, end, and spans where several within these are
+    labelled at once. judge = trajectory, start, end, instruction.
     """
 
     task: Task | None = None
@@ -156,6 +182,9 @@ class Fields(Record):
     history: tuple[Step, ...] = ()
     observation: Observation | None = None
     examples: tuple[Shown, ...] = ()
+    look_ups: tuple[
+        LookUp, ...
+    ] = ()  # of the episode so far, as the prompt shows them; none = one that found ``examples``
     documents: tuple[Document, ...] = ()
     trajectory: Trajectory | None = None
     start: int = 0
@@ -241,8 +270,9 @@ class PromptLimits(Record):
     """What a prompt may hold. Lengths are in characters; four are about one token."""
 
     knowledge: int = 24_000  # examples and documents together; the lowest ranked go first
-    example: int = 8_000  # one example
-    history: int = 16_000  # text of earlier pages; the oldest are named only
+    examples: int = 800  # the examples of one look-up; those of the last three are shown
+    example: int = 700  # one example
+    history: int = 16_000  # outputs of earlier commands; the oldest are named only. Of pages, only changes are told
     observation: int = 24_000  # the current page
     labelled: int = 6_000  # each page of a trajectory that is labelled or judged
     differences: bool = True  # of such a page that resembles an earlier one, only what changed
@@ -264,6 +294,7 @@ class ModelInfo:
     """What is known of a model before it is asked anything."""
 
     free: bool = False  # needs no key and costs no money: its calls are not cached and count against no budget
+    unpaid: bool = False  # costs no money either, but its calls are kept, tried again and counted like any other's
     endpoint: str = ""  # address of its server; empty = the provider's own
     limits: PromptLimits = field(default_factory=PromptLimits)  # how its prompts are rendered
     image_tokens: Callable[[str], int] = usual_image_tokens  # an image's hash -> about how many tokens are billed
@@ -281,6 +312,15 @@ class Model(Protocol):
     async def complete(self, request: Request) -> Reply: ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A model that has much to do before it can be asked, which no call should have to wait for."""
+
+    async def prepare(self, say: Callable[[str], None]) -> None:
+        """Harmless when done before. ``say`` is told what takes long. Raises ModelUnavailable."""
+        ...
 
 
 class Decision(Record):

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
-StopReason = Literal["done", "step_limit", "budget", "model_failure", "environment_failure"]
+StopReason = Literal["done", "step_limit", "budget", "stopped", "model_failure", "environment_failure"]
 Kind = Literal["abstract", "summary", "forward", "composed"]
 Tier = Literal["unverified", "committee", "replayed", "checked"]
 Fault = Literal["", "model", "environment", "harness"]

@@ -1,6 +1,7 @@
 """The command line ``lbi``: arguments -> a function of lbi.cli, and its errors -> one line and an exit code.
 
-0 done, 1 a check failed or the program is wrong, 2 bad input, 3 the budget is used up, 130 interrupted.
+0 done, 1 a check failed or the program is wrong, 2 bad input, 3 the budget is used up, 4 the steps of ``lbi act`` are
+used up, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ P = ParamSpec("P")
 GROUPS = {
     "Learn": ("init", "run", "synthesize", "evaluate"),
     "Look": ("report", "calls", "look"),
-    "Use": ("export", "grade"),
-    "Tools": ("list", "check", "tasks"),
+    "Use": ("act", "retrieve", "export", "train", "grade"),
+    "Tools": ("list", "check", "models", "tasks"),
 }
 
 
@@ -134,7 +135,9 @@ Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", sho
 Model = Annotated[
     str,
     typer.Option(
-        "--model", "-m", help="offline, anthropic:NAME, google:NAME or openai:NAME. Keys are read from the environment."
+        "--model",
+        "-m",
+        help="offline, local:NAME, anthropic:NAME, google:NAME or openai:NAME. Keys are read from the environment.",
     ),
 ]
 BaseUrl = Annotated[
@@ -175,7 +178,19 @@ Checkout = Annotated[
     Path | None, typer.Option("--checkout", help="What a benchmark does not bring: its repository, or a file of sites.")
 ]
 Repo = Annotated[Path | None, typer.Option("--repo", help="Folder of a repository to learn; needs no config file.")]
-Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run a repository's commands without a sandbox.")]
+Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run commands of agents and of checks without a sandbox.")]
+RunToUse = Annotated[
+    Path, typer.Argument(help="Run folder; what is in it is only read.", metavar="RUN", show_default=False)
+]
+Instruction = Annotated[
+    str, typer.Argument(help="What is to be done, in words.", metavar="INSTRUCTION", show_default=False)
+]
+ArmToUse = Annotated[str, typer.Option("--arm", help="Arm of the run, which says which examples there are.")]
+AgentToUse = Annotated[str, typer.Option("--agent", help="Another agent than the arm's.", show_default="the arm's")]
+ModelToUse = Annotated[
+    str, typer.Option("--model", "-m", help="The acting model, as PROVIDER:NAME.", show_default="the run's")
+]
+SeedToUse = Annotated[int | None, typer.Option("--seed", help="Whose examples.", show_default="the run's first")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
@@ -285,26 +300,143 @@ def report(
     return report(run, tables, open_, json, salvage)
 
 
+Tier = Annotated[
+    str, typer.Option(help="Only examples of this tier or a higher one: unverified, committee, replayed, checked.")
+]
+Kinds = Annotated[str, typer.Option(help="Kinds of examples, separated by commas: also forward.")]
+OfSeeds = Annotated[
+    str, typer.Option("--seeds", help="Only of these seeds of the run, such as 0,1.", show_default="all")
+]
+Validation = Annotated[float, typer.Option(help="Share of the documents whose examples are held back for validation.")]
+AllowOffline = Annotated[
+    bool, typer.Option("--allow-offline", help="Take what the offline model made, which is no language model.")
+]
+Size = Annotated[int, typer.Option("--size", min=0, help="Rows for training, at most.", show_default="all")]
+MaxTokens = Annotated[
+    int, typer.Option("--max-tokens", min=0, help="Tokens of the rows for training, about.", show_default="any")
+]
+Mix = Annotated[
+    str,
+    typer.Option(
+        "--mix",
+        help="Shares of steps by the length of their example, such as short=1,medium=1,long=1.",
+        show_default="as they are",
+    ),
+]
+Diverse = Annotated[bool, typer.Option("--diverse", help="Take every way to act once before any a second time.")]
+Shuffled = Annotated[bool, typer.Option("--shuffled", help="Let instructions change places, as a control.")]
+
+
+@_command
+def act(
+    run: RunToUse,
+    instruction: Instruction,
+    base_url: Annotated[
+        str,
+        typer.Option(
+            "--base-url", help="Act on the same application at this address, as it is.", show_default="the run's own"
+        ),
+    ] = "",
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Reset a site that somebody else runs first, as its file says.")
+    ] = False,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Ask before every action that may change something.")
+    ] = False,
+    headed: Annotated[bool, typer.Option("--headed", help="Show the browser.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be retrieved for the first page, and do nothing.")
+    ] = False,
+    model: ModelToUse = "",
+    arm: ArmToUse = "backward",
+    agent: AgentToUse = "",
+    seed: SeedToUse = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="At most.", show_default="the run's")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="New folder for what is kept of it.", show_default="RUN/acts/TIME"),
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Carry out one instruction with what was learnt.
+
+    On a copy of the application, or at --base-url on the one that people use. Exits with 0 if the agent says that it
+    has finished, 1 if it failed or cannot be done, 4 if the steps were used up.
+    """
+    from lbi.cli.act import ActOutput, act
+    from lbi.environments import Live
+    from lbi.rollouts.act import ActOptions
+    from lbi.rollouts.learnt import Use
+
+    use = Use(arm, agent, model, seed, Live(base_url, reset, headed))
+    return act(run, instruction, ActOptions(use, steps, out), ActOutput(confirm, dry_run, json, quiet))
+
+
+@_command
+def retrieve(
+    run: RunToUse,
+    instruction: Instruction,
+    page: Annotated[
+        str,
+        typer.Option(
+            "--page",
+            "-p",
+            metavar="FILE|URL",
+            help="The page: a file of what `lbi look` prints, - for stdin, or a URL.",
+        ),
+    ] = "",
+    prompt: Annotated[bool, typer.Option("--prompt", help="Print the prompt as it would be sent.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="List those too for which the prompt has no room.")] = False,
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Let the model write the query, as in an episode; else no model is asked.")
+    ] = False,
+    model: ModelToUse = "",
+    arm: ArmToUse = "backward",
+    agent: AgentToUse = "",
+    seed: SeedToUse = None,
+    json: Json = False,
+) -> int:
+    """Show what an agent would be shown for an instruction, and why.
+
+    Examples by the page and by the query, best first, with their tokens. Nothing is done and nothing is written.
+    """
+    from lbi.cli.retrieve import RetrieveOutput, retrieve
+    from lbi.rollouts.learnt import Use
+
+    return retrieve(run, instruction, page, Use(arm, agent, model, seed), ask, RetrieveOutput(prompt, all_, json))
+
+
 @_command
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     format: Annotated[
-        str, typer.Option("--format", "-f", help="trl, openai, sharegpt, jsonl, parquet or predictions.")
+        str,
+        typer.Option(
+            "--format",
+            "-f",
+            help="trl, trl_masked, dpo, openai, sharegpt, axolotl, verl, adp, atif, datasets, jsonl, parquet, "
+            "predictions.",
+        ),
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder.", show_default="RUN/export-FORMAT")] = None,
-    tier: Annotated[
-        str, typer.Option(help="Only examples of this tier or a higher one: unverified, committee, replayed, checked.")
-    ] = "unverified",
-    kinds: Annotated[str, typer.Option(help="Kinds of examples, separated by commas.")] = "abstract,summary,composed",
-    seeds: Annotated[
-        str, typer.Option("--seeds", help="Only of these seeds of the run, such as 0,1.", show_default="all")
+    rows: Annotated[
+        str, typer.Option("--rows", help="What a row is: step or trajectory.", show_default="the format's")
     ] = "",
-    validation: Annotated[
-        float, typer.Option(help="Share of the documents whose examples are held back for validation.")
-    ] = 0.1,
-    allow_offline: Annotated[
-        bool, typer.Option("--allow-offline", help="Export what the offline model made, which is no language model.")
-    ] = False,
+    tier: Tier = "unverified",
+    kinds: Kinds = "abstract,summary,composed",
+    seeds: OfSeeds = "",
+    validation: Validation = 0.1,
+    size: Size = 0,
+    max_tokens: MaxTokens = 0,
+    mix: Mix = "",
+    diverse: Diverse = False,
+    shuffled: Shuffled = False,
+    seed: Annotated[int, typer.Option("--seed", help="Of what is chosen.")] = 0,
+    max_chars: Annotated[
+        int, typer.Option("--max-chars", min=1, help="Characters of a row; older steps go first.")
+    ] = 32_000,
+    allow_offline: AllowOffline = False,
     tokenizer: Annotated[
         str,
         typer.Option(
@@ -312,17 +444,97 @@ def export(
             show_default="an estimate",
         ),
     ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be in it, and write nothing.")] = False,
     json: Json = False,
 ) -> int:
     """Write the examples of a run as a training set.
 
-    Says how long the longest row is, and how many rows the format's trainers would cut or drop by default.
+    Says how long the longest row is, and how many rows the format's trainers would cut or drop by default; a config
+    that cuts none lies beside the rows.
 
     With predictions: the patches that each arm handed in for a benchmark of repositories, in SWE-bench's format.
     """
-    from lbi.cli.export import ExampleChoice, export
+    from lbi.cli.export import ExampleChoice, ExportOptions, export
+    from lbi.training.export.choose import Selection, parse_mix
 
-    return export(run, format, out, ExampleChoice(tier, kinds, seeds), validation, allow_offline, tokenizer, json)
+    options = ExportOptions(format, out, rows, validation, tokenizer, max_chars, allow_offline, dry_run)
+    selection = Selection(size, max_tokens, parse_mix(mix), diverse, shuffled, seed)
+    return export(run, options, ExampleChoice(tier, kinds, seeds), selection, json)
+
+
+@_command
+def train(
+    source: Annotated[Path, typer.Argument(help="Run folder, or an export of the format trl.", metavar="RUN")],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Folder of a model, a GGUF file, or OWNER/NAME of a hub.")
+    ],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder.", show_default="RUN/adapter")] = None,
+    method: Annotated[str, typer.Option("--method", help="lora, qlora (GPU only) or full.")] = "lora",
+    backend: Annotated[
+        str, typer.Option("--backend", help="loop (for CPUs) or trl (for GPUs).", show_default="by the machine")
+    ] = "auto",
+    epochs: Annotated[float, typer.Option("--epochs", help="How often every row is seen.")] = 3.0,
+    batch: Annotated[int, typer.Option("--batch", help="Rows of a step, gathered one by one.")] = 128,
+    per_device: Annotated[int, typer.Option("--per-device", help="Rows at once on a GPU.")] = 1,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Its highest value.")] = 2e-5,
+    warmup: Annotated[float, typer.Option("--warmup", help="Share of the steps in which the rate rises.")] = 0.03,
+    rank: Annotated[int, typer.Option("--rank", help="Of the adapter.")] = 16,
+    alpha: Annotated[int, typer.Option("--alpha", help="Of the adapter; it counts alpha / rank.")] = 32,
+    max_length: Annotated[int, typer.Option("--max-length", help="Tokens of a row; a longer one is refused.")] = 8192,
+    max_chars: Annotated[
+        int, typer.Option("--max-chars", min=1, help="Characters of a row; older steps go first.")
+    ] = 32_000,
+    precision: Annotated[str, typer.Option("--precision", help="bf16 or fp32.", show_default="by method")] = "auto",
+    packing: Annotated[bool, typer.Option("--packing", help="Several rows in one sequence (trl only).")] = False,
+    checkpointing: Annotated[
+        bool, typer.Option("--checkpointing", help="Less memory, slower: compute inner values twice.")
+    ] = False,
+    save_every: Annotated[int, typer.Option("--save-every", help="Steps between two checkpoints.")] = 20,
+    max_steps: Annotated[int, typer.Option("--max-steps", help="Stop after so many.", show_default="no")] = 0,
+    tier: Tier = "unverified",
+    kinds: Kinds = "abstract,summary,composed",
+    seeds: OfSeeds = "",
+    validation: Validation = 0.1,
+    size: Size = 0,
+    max_tokens: MaxTokens = 0,
+    mix: Mix = "",
+    diverse: Diverse = False,
+    shuffled: Shuffled = False,
+    seed: Annotated[int, typer.Option("--seed", help="Of the adapter, the order of rows, and what is chosen.")] = 0,
+    allow_offline: AllowOffline = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Train a model on the examples of a run.
+
+    The result is a model like any other: --model local:RUN/adapter. The defaults are the paper's recipe. Stopped or
+    killed, the same command continues from its last checkpoint.
+    """
+    from lbi.cli.export import ExampleChoice
+    from lbi.cli.train import TrainOptions, train_model
+    from lbi.training.export.choose import Selection, parse_mix
+
+    settings = {
+        "method": method,
+        "backend": backend,
+        "epochs": epochs,
+        "batch": batch,
+        "per_device": per_device,
+        "learning_rate": learning_rate,
+        "warmup": warmup,
+        "rank": rank,
+        "alpha": alpha,
+        "max_length": max_length,
+        "precision": precision,
+        "packing": packing,
+        "checkpointing": checkpointing,
+        "save_every": save_every,
+        "max_steps": max_steps,
+        "seed": seed,
+    }
+    options = TrainOptions(source, model, out, max_chars, validation, allow_offline, quiet)
+    selection = Selection(size, max_tokens, parse_mix(mix), diverse, shuffled, seed)
+    return train_model(options, ExampleChoice(tier, kinds, seeds), selection, settings, json)
 
 
 @_command
@@ -391,7 +603,9 @@ def list_(
 
 @_command
 def check(
-    what: Annotated[str, typer.Argument(help="browser, page, application, benchmark, config, tasks or all.")] = "all",
+    what: Annotated[
+        str, typer.Argument(help="browser, page, application, benchmark, config, tasks, retrieval or all.")
+    ] = "all",
     name: Annotated[
         str,
         typer.Argument(help="Name or file of the application, benchmark or config; a page's address; a run."),
@@ -401,21 +615,39 @@ def check(
     all_: Annotated[
         int, typer.Option("--all", metavar="N", min=0, help="Of a page: also what links and clicks lead to, N pages.")
     ] = 0,
+    sweep: Annotated[bool, typer.Option("--sweep", help="Of retrieval: with other numbers of examples.")] = False,
     workers: Annotated[
         int, typer.Option("--workers", "-w", min=1, max=64, help="How many environments work at a time.")
     ] = 3,
+    unsafe: Unsafe = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Try out the browser, a page, an application, a config or a benchmark; or a run's proposed tasks.
+    """Try out the browser, a page, an application, a config or a benchmark; or what a run proposed or retrieves.
 
     The browser shows a page; of a page, 99% of what can be acted on has a reference; an application starts, and resets
     to the same state; every gold solution of a benchmark scores 1 and doing nothing 0. Of the tasks that a run
-    proposed, those are counted that name things which exist. Exits with 1 if anything fails.
+    proposed, those are counted that name things which exist; of its held-out tasks, those that are shown an example of
+    what they ask for. Exits with 1 if anything fails.
     """
     from lbi.cli.check import check
 
-    return check(what, name, checkout, task, all_, workers, json, quiet)
+    return check(what, name, checkout, task, all_, workers, json, quiet, sweep=sweep, unsafe=unsafe)
+
+
+@_command
+def models(
+    action: Annotated[str, typer.Argument(help="list, fetch, try or remove.", metavar="ACTION")] = "list",
+    name: Annotated[str, typer.Argument(help="Name of the catalogue; to try one, also a GGUF file.")] = "",
+    json: Json = False,
+) -> int:
+    """List, fetch, try and remove language models that run on this machine.
+
+    To try one says how many tokens per second it reads and writes here. A run fetches what it needs by itself.
+    """
+    from lbi.cli.models import models
+
+    return models(action, name, json)
 
 
 @_command

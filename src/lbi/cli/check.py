@@ -17,6 +17,7 @@ from lbi.cli.coverage import check_page
 from lbi.cli.instances import WAYS, check_instances
 from lbi.cli.preflight import check_config
 from lbi.cli.proposed import check_tasks
+from lbi.cli.retrieval import check_retrieval
 from lbi.cli.shipped import find_config
 from lbi.cli.trials import Row, check_benchmark
 from lbi.config import Config, load_config
@@ -32,13 +33,26 @@ from lbi.report.words import sections
 if TYPE_CHECKING:
     from lbi.environments.web.proof import Proof
 
+KINDS = ("browser", "page", "application", "benchmark", "config", "tasks", "retrieval", "all")
 PUT_BACK = (
     'What the server keeps in memory is put back by state.reset = "restart" or reset_request; what changes by itself '
     "is left out by state.ignore_tables, ignore_columns or digest_ignore"
 )
 
 
-def check(what: str, name: str, checkout: str, task: str, pages: int, workers: int, as_json: bool, quiet: bool) -> int:
+def check(
+    what: str,
+    name: str,
+    checkout: str,
+    task: str,
+    pages: int,
+    workers: int,
+    as_json: bool,
+    quiet: bool,
+    *,
+    sweep: bool = False,
+    unsafe: bool = False,
+) -> int:
     """Print what was found; 1 if anything failed."""
     if checkout and what not in ("benchmark", "application"):
         raise UserError(f"only a benchmark takes a checkout, so leave {checkout} away")
@@ -46,7 +60,9 @@ def check(what: str, name: str, checkout: str, task: str, pages: int, workers: i
         return check_page(_named(what, name), pages, as_json)
     if what == "tasks":
         return check_tasks(name, as_json)
-    rows = asyncio.run(_checked(what, name, checkout, task, workers, quiet or as_json))
+    if what == "retrieval":
+        return check_retrieval(name, sweep, as_json)
+    rows = asyncio.run(_checked(what, name, checkout, task, workers, quiet or as_json, unsafe))
     if as_json:
         say(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
@@ -68,7 +84,9 @@ def _counted(rows: list[Row]) -> str:
     return f"{rest - failed} of {rest} passed" + (f"; {told}" if told else "")
 
 
-async def _checked(what: str, name: str, checkout: str, task: str, workers: int, quiet: bool) -> list[Row]:
+async def _checked(
+    what: str, name: str, checkout: str, task: str, workers: int, quiet: bool, unsafe: bool
+) -> list[Row]:
     if what == "browser":
         return [await _row("browser", check_browser())]
     if what == "application":
@@ -77,13 +95,13 @@ async def _checked(what: str, name: str, checkout: str, task: str, workers: int,
     if what == "config":
         return [await _row(f"config {_named(what, name)}", _config(name))]
     if what == "benchmark":
-        return await _benchmark(_named(what, name), checkout, task, workers, quiet)
+        return await _benchmark(_named(what, name), checkout, task, workers, quiet, unsafe)
     if what != "all":
-        raise UserError(f"cannot check {what!r}; choose browser, page, application, benchmark, config, tasks or all")
+        raise UserError(f"cannot check {what!r}; choose {', '.join(KINDS[:-1])} or {KINDS[-1]}")
     rows = [await _row("browser", check_browser())]
     rows += [await _row(f"application {each}", check_application(each)) for each in shipped_applications()]
     for each in shipped_benchmarks():
-        rows += await _benchmark(each, "", task, workers, quiet)
+        rows += await _benchmark(each, "", task, workers, quiet, unsafe)
     return rows
 
 
@@ -94,10 +112,10 @@ def _of_benchmark(name: str, checkout: str) -> str:
     raise UserError(f"the benchmark {name} is on no application of its own")
 
 
-async def _benchmark(name: str, checkout: str, task: str, workers: int, quiet: bool) -> list[Row]:
+async def _benchmark(name: str, checkout: str, task: str, workers: int, quiet: bool, unsafe: bool) -> list[Row]:
     if not is_plug_in(name) and load_benchmark(name).environment == "repository":
         return await check_instances(name, task, workers, quiet)
-    return await check_benchmark(name, checkout, task, workers, quiet)
+    return await check_benchmark(name, checkout, task, workers, quiet, unsafe=unsafe)
 
 
 def _named(what: str, name: str) -> str:

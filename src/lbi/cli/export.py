@@ -1,4 +1,4 @@
-"""export: the examples of a run -> a training set (lbi.export.dataset), and what made them, in export.json."""
+"""export: the examples of a run -> a training set (lbi.training.export.dataset), and what made them, in export.json."""
 
 from __future__ import annotations
 
@@ -19,18 +19,22 @@ from lbi.cli.options import numbers
 from lbi.config import resolve
 from lbi.environments import actions_of
 from lbi.errors import UserError
-from lbi.export.dataset import ExportReport, write_export
-from lbi.export.exporters import open_exporter
-from lbi.export.lengths import sentences
-from lbi.export.turns import SIDES, TrainingExample
+from lbi.evaluation.contamination import nearest
 from lbi.models.used import without_language_model
 from lbi.monitoring.terminal import say
-from lbi.records import TIERS, Document, Example, Kind, Result, Tier, Trajectory, UsedModel, Verdict
+from lbi.prompts import prompt_hash
+from lbi.protocols import Role
+from lbi.records import TIERS, Document, Example, Kind, Result, Task, Tier, Trajectory, UsedModel
 from lbi.report.words import plural
-from lbi.storage.files import write_atomically
 from lbi.storage.run_folder import RunFolder
+from lbi.training.export.choose import Selection
+from lbi.training.export.dataset import MAX_CHARS, NOT_ASKED_FOR, ExportReport, remove_earlier, write_export
+from lbi.training.export.exporters import open_exporter
+from lbi.training.export.lengths import sentences
+from lbi.training.export.turns import TrainingExample
 
-NOT_ASKED_FOR = Verdict(filter="export", keep=False, reason="of another kind, tier or seed than asked for")
+#: the prompts that stand behind an example
+PROMPTS: tuple[Role, ...] = ("propose", "act", "abstract", "summarise", "judge")
 OFFLINE = "the offline model, which is no language model"
 
 
@@ -43,45 +47,72 @@ class ExampleChoice:
     seeds: str = ""
 
 
-def export(
-    run: Path,
-    fmt: str,
-    out: Path | None,
-    choice: ExampleChoice,
-    validation: float,
-    allow_offline: bool,
-    tokenizer: str,
-    as_json: bool,
-) -> int:
-    """Write train.*, validation.* and export.json; of predictions, a file per arm and seed."""
-    folder = out or run / f"export-{fmt}"
-    seeds = set(numbers(choice.seeds)) if choice.seeds else None
-    if fmt == "predictions":
+@dataclass(frozen=True)
+class ExportOptions:
+    """How an export is written, as the command line says it."""
+
+    fmt: str
+    out: Path | None = None
+    rows: str = ""
+    validation: float = 0.1
+    tokenizer: str = ""
+    max_chars: int = MAX_CHARS
+    allow_offline: bool = False
+    dry_run: bool = False
+
+
+def export(run: Path, options: ExportOptions, choice: ExampleChoice, selection: Selection, as_json: bool) -> int:
+    """Write train.*, validation.*, configs and export.json; of predictions, a file per arm and seed.
+
+    A dry run writes them beside the target, and keeps none.
+    """
+    folder = options.out or run / f"export-{options.fmt}"
+    if options.fmt == "predictions":
+        seeds = set(numbers(choice.seeds)) if choice.seeds else None
         return _predictions(run, folder, seeds, as_json)
-    with RunFolder(run, writing=False) as opened:
-        open_exporter(fmt)  # an unknown format is told before anything is read
-        lessons = _lessons(opened, _tier(choice.tier), _kinds(choice.kinds), seeds)
-        origin = _origin(opened, lessons)
-        if origin["offline"] and not allow_offline:
-            raise UserError(f"{run} was made by {OFFLINE}; add --allow-offline to export what it made all the same")
-        with _all_or_nothing(folder) as part:
-            report = write_export(lessons, fmt, part, actions=_actions(opened), split=validation, tokenizer=tokenizer)
-            contents = {**json.loads(report.model_dump_json()), "made_by": origin}
-            write_atomically(part / "export.json", (json.dumps(contents, indent=2, ensure_ascii=False) + "\n").encode())
+    report = write_training_set(run, folder, options, choice, selection)
     if as_json:
-        say(json.dumps(contents, indent=2, ensure_ascii=False))
+        say(json.dumps(report.model_dump(mode="json"), indent=2, ensure_ascii=False))
     else:
-        _print(report, origin, folder)
+        _print(report, folder, options.dry_run)
     return 0
 
 
-def _print(report: ExportReport, origin: dict[str, Any], folder: Path) -> None:
-    console = open_console()
+def write_training_set(
+    run: Path, folder: Path, options: ExportOptions, choice: ExampleChoice, selection: Selection
+) -> ExportReport:
+    """Export the examples of a run into a folder, all of it or nothing."""
+    with RunFolder(run, writing=False) as opened:
+        open_exporter(options.fmt)  # an unknown format is told before anything is read
+        seeds = set(numbers(choice.seeds)) if choice.seeds else None
+        lessons = _lessons(opened, _tier(choice.tier), _kinds(choice.kinds), seeds)
+        origin = _origin(opened, lessons)
+        if origin["offline"] and not options.allow_offline:
+            raise UserError(f"{run} was made by {OFFLINE}; add --allow-offline to export what it made all the same")
+        with _all_or_nothing(folder, dry_run=options.dry_run) as part:
+            return write_export(
+                lessons,
+                options.fmt,
+                part,
+                actions=_actions(opened),
+                split=options.validation,
+                tokenizer=options.tokenizer,
+                max_chars=options.max_chars,
+                rows_are=options.rows,
+                selection=selection,
+                made_by=origin,
+            )
+
+
+def _print(report: ExportReport, folder: Path, dry_run: bool) -> None:
+    console, origin = open_console(), report.made_by
     for side, rows in report.rows.items():
         examples, documents = plural(report.examples[side], "example"), plural(report.lineages[side], "document")
         console.print(f"{side}: {plural(rows, 'row')} of {examples} from {documents}", highlight=False)
     if report.split and not report.rows["validation"]:
         console.print("No document falls to the validation side; --validation 0.3 holds more back.", highlight=False)
+    about = "about " if report.lengths.estimated else ""
+    console.print(f"Tokens: {about}{sum(report.tokens.values()):,}. {_composition(report)}", highlight=False)
     for reason, count in report.left_out.items():
         console.print(f"left out: {count} ({reason})", highlight=False)
     for line in sentences(report.lengths, sum(report.rows.values())):
@@ -91,7 +122,19 @@ def _print(report: ExportReport, origin: dict[str, Any], folder: Path) -> None:
     console.print(f"Made by {origin['act']} (labels: {origin['label']}; judges: {judges}); {tiers}.", highlight=False)
     if origin["offline"]:
         console.print(f"That is {OFFLINE}: a model trained on it learns the habits of a program.", highlight=False)
-    console.print(f"Written to {folder}: {', '.join(report.files)}, export.json", soft_wrap=True, highlight=False)
+    names = ", ".join([*report.files, *report.configs, "export.json"])
+    told = "Nothing is written (--dry-run); it would be" if dry_run else f"Written to {folder}:"
+    console.print(f"{told} {names}", soft_wrap=True, highlight=False)
+
+
+def _composition(report: ExportReport) -> str:
+    """Such as "Examples: 12 abstract, 3 summary; 9 short, 6 medium; 15 replayed."."""
+    parts = [", ".join(f"{count} {name}" for name, count in counts.items()) for counts in _counted(report)]
+    return f"Examples: {'; '.join(parts)}."
+
+
+def _counted(report: ExportReport) -> tuple[dict[str, int], ...]:
+    return report.kinds, report.spans, report.tiers
 
 
 def _origin(run: RunFolder, lessons: Sequence[TrainingExample]) -> dict[str, Any]:
@@ -105,11 +148,27 @@ def _origin(run: RunFolder, lessons: Sequence[TrainingExample]) -> dict[str, Any
         "judges": list(config.models.judges or (config.models.default,)),
         "tiers": {tier: tiers[tier] for tier in TIERS if tiers[tier]},
         "offline": any(without_language_model(run.config, used, role) for role in ("act", "label")),
+        "prompts": {role: prompt_hash(role) for role in PROMPTS},
+        "contamination": _contamination(run, lessons),
+    }
+
+
+def _contamination(run: RunFolder, lessons: Sequence[TrainingExample]) -> dict[str, Any] | None:
+    """How near the instructions come to the run's held-out tasks; None where it has none."""
+    tasks = [task for _, task in run.store.all("heldout", Task)]
+    kept = [(lesson.example.id, lesson.example.instruction) for lesson in lessons if lesson.example.kept]
+    if not tasks or not kept:
+        return None
+    compared = nearest(tasks, kept)
+    return {
+        "tasks": len(tasks),
+        "duplicates": sum(each.flag for each in compared),
+        "nearest": round(max((each.similarity for each in compared if not each.flag), default=0.0), 4),
     }
 
 
 @contextlib.contextmanager
-def _all_or_nothing(folder: Path) -> Iterator[Path]:
+def _all_or_nothing(folder: Path, *, dry_run: bool = False) -> Iterator[Path]:
     """A folder beside the target to write into, which takes the target's place at the end; a failure leaves nothing."""
     part = folder.parent / f".{folder.name}.{os.getpid()}.part"
     made = [parent for parent in folder.parents if not parent.exists()]
@@ -120,8 +179,9 @@ def _all_or_nothing(folder: Path) -> Iterator[Path]:
         except OSError as error:
             raise UserError(f"cannot write to {folder}: {error.strerror or error}; choose another --out") from None
         yield part
-        _take_place(part, folder)
-        cut_short.pop_all()
+        if not dry_run:
+            _take_place(part, folder)
+            cut_short.pop_all()
 
 
 def _remove(part: Path, made: Sequence[Path]) -> None:
@@ -136,9 +196,7 @@ def _take_place(part: Path, folder: Path) -> None:
     """Files of an earlier export go, whatever its format was, and what else lies in the folder stays. export.json goes
     first and comes back last: files without it are half an export."""
     if folder.exists():
-        (folder / "export.json").unlink(missing_ok=True)
-        for stale in [file for side in SIDES for file in folder.glob(f"{side}.*")]:
-            stale.unlink()
+        remove_earlier(folder)
         for file in sorted(part.iterdir(), key=lambda file: file.name == "export.json"):
             file.replace(folder / file.name)
         part.rmdir()

@@ -7,13 +7,14 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from lbi.benchmarks.swebench.interpreters import interpreter, prefixes
+from lbi.benchmarks.swebench.interpreters import interpreter
 from lbi.benchmarks.swebench.mutations.run import Ground, Tried, baseline, candidates, fingerprint, opened, tried
 from lbi.benchmarks.swebench.mutations.tasks import Tries, same_effect, write_tasks
 from lbi.errors import EnvironmentFailure, UserError
 from lbi.monitoring import terminal
 from lbi.monitoring.progress import Progress
 from lbi.monitoring.terminal import say
+from lbi.sandbox.interpreter import prefixes
 
 ATTEMPTS = 3  # of a mutation whose sandbox broke
 

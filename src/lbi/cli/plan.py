@@ -130,7 +130,8 @@ async def _priced(config: Config, row: Planned) -> Planned:
     except UserError:
         pass  # no key, perhaps: the price is known all the same
     else:
-        name, endpoint, free, batches = model.name, model.info.endpoint, model.info.free, model.info.batches
+        name, endpoint, batches = model.name, model.info.endpoint, model.info.batches
+        free = model.info.free or model.info.unpaid
         if batches is not None and WAITING.get(row.stage) in config.models.batch:
             share = batches.share
         await model.close()

@@ -9,7 +9,7 @@ from lbi.config import Config
 from lbi.environments import open_environments
 from lbi.errors import UserError, UserErrors
 from lbi.evaluation.benchmark import load_benchmarks
-from lbi.models.embeddings import open_embedder
+from lbi.models.embeddings import NO_EMBEDDINGS, open_embedder
 from lbi.models.middleware.base import MemoryCalls
 from lbi.models.middleware.budget import Budget
 from lbi.models.middleware.stack import wrapped
@@ -75,7 +75,7 @@ async def _check_models(config: Config) -> None:
         except MissingKey as error:
             missing.append(error)
     try:
-        if config.models.embeddings:
+        if config.models.embeddings not in ("", NO_EMBEDDINGS):
             await open_embedder(config.models.embeddings, base_url=config.models.embeddings_url).close()
     except MissingKey as error:
         missing.append(error)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lbi import plugins
-from lbi.config import Config
+from lbi.config import Config, Shell
 from lbi.environments import open_environments
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.evaluation.benchmark import Benchmark, HeldOut, is_plug_in, load_benchmark
@@ -25,7 +25,9 @@ SOLUTION_STEPS = 60  # of a solution that looks at the page
 Trial = tuple[Task, str]  # "gold" or "nothing"
 
 
-async def check_benchmark(name: str, checkout: str, only: str, workers: int, quiet: bool) -> list[Row]:
+async def check_benchmark(
+    name: str, checkout: str, only: str, workers: int, quiet: bool, *, unsafe: bool = False
+) -> list[Row]:
     """Try every task both ways, each from the pristine state; a benchmark that checks itself does so."""
     benchmark = load_benchmark(name, checkout)
     plug_in = plugins.load("benchmarks", name.partition(":")[0]) if is_plug_in(name) else None
@@ -39,7 +41,7 @@ async def check_benchmark(name: str, checkout: str, only: str, workers: int, qui
     if isinstance(plug_in, ChecksItself):
         checked = await plug_in.check(tasks, checkout)
     elif tasks:
-        environments = open_environments(_config(benchmark, name, checkout), lambda png: "")
+        environments = open_environments(_config(benchmark, name, checkout, unsafe), lambda png: "")
         checked = await _try_all(environments, tasks, plug_in, f"check {benchmark.name}", workers, quiet)
     found = {task.task: task for task in checked}
     return [_row(benchmark.name, _with_what_is_known(task, found.get(task.name))) for task in chosen]
@@ -76,12 +78,12 @@ async def _try_all(
     return [_checked(task, solvers[task.name], outcomes) for task in tasks]
 
 
-def _config(benchmark: Benchmark, name: str, checkout: str) -> Config:
+def _config(benchmark: Benchmark, name: str, checkout: str, unsafe: bool) -> Config:
     if is_plug_in(name) and benchmark.environment in plugins.available("benchmarks"):
         return Config(
             environment=benchmark.environment, application=benchmark.application, benchmark=name, checkout=checkout
         )
-    return Config(application=_application(benchmark, name))
+    return Config(application=_application(benchmark, name), shell=Shell(unsafe=unsafe))
 
 
 def _application(benchmark: Benchmark, name: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from lbi import plugins
 from lbi.config import Config
@@ -26,6 +27,45 @@ class EnvironmentPlugIn(Protocol):
     async def documents(self, environments: Any) -> tuple[DocumentSource, ...]:
         """The documentation that comes with what ``create`` returned."""
         ...
+
+
+@dataclass(frozen=True)
+class Live:
+    """Where somebody wants one instruction carried out, beside what the config says."""
+
+    base_url: str = ""
+    """Address at which the same application runs; empty = the config's own."""
+    reset: bool = False
+    """Put the state of a site that somebody else runs back first, as its file says; else it is taken as it is."""
+    headed: bool = False
+    """In a window that can be looked at."""
+
+
+@runtime_checkable
+class ActsLive(Protocol):
+    """A plug-in whose environments may be the application that people really use."""
+
+    def create_live(self, config: Config, save_image: Callable[[bytes], str], live: Live) -> tuple[Environments, str]:
+        """Also says in a sentence what is acted on, and what becomes of changes. Raises UserError."""
+        ...
+
+
+def open_live(config: Config, save_image: Callable[[bytes], str], live: Live) -> tuple[Environments, str]:
+    """The environments for one instruction, and in a sentence what is acted on and what becomes of changes.
+
+    Raises UserError for what the environment does not have, such as an address.
+    """
+    plug_in = _plug_in(config)
+    if isinstance(plug_in, ActsLive):
+        return plug_in.create_live(config, save_image, live)
+    if live.base_url:
+        raise UserError(f"the environment {config.environment!r} has no address to open; leave --base-url out")
+    if live.headed:
+        raise UserError(f"the environment {config.environment!r} has no browser to be seen; leave --headed out")
+    environments = plug_in.create(config, save_image)
+    if environments.restores:
+        return environments, f"a copy of {described(config)}, made for this; what is changed ends with it"
+    return environments, f"{described(config)} as it is; what is changed stays changed"
 
 
 def open_environments(config: Config, save_image: Callable[[bytes], str]) -> Environments:

@@ -12,13 +12,14 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from lbi.errors import EnvironmentFailure
-from lbi.protocols import CallTimeouts, Environment, Environments, Outcome, ReportsLoss, Submits
-from lbi.records import Observation, Task
+from lbi.protocols import CallTimeouts, Environment, Environments, Foreseen, Foresees, Outcome, ReportsLoss, Submits
+from lbi.records import Action, Observation, Task, sound
+from lbi.storage.secrets import mask
 
 T = TypeVar("T")
 
 
-async def open_with_timeouts(environments: Environments) -> Environment:
+async def open_with_timeouts(environments: Environments) -> WithTimeouts:
     """Open an environment whose calls end within ``environments.timeouts``. Raises EnvironmentFailure otherwise."""
     timeouts = environments.timeouts
     return WithTimeouts(await _within(environments.open(), timeouts.open, "open"), timeouts)
@@ -47,6 +48,14 @@ class WithTimeouts:
         if not isinstance(self._environment, Submits):
             return ""
         return await _within(self._environment.submission(), self._timeouts.score, "hand in")
+
+    async def foresee(self, action: str) -> Foreseen:
+        """Whether an action may change something; an environment that cannot tell is taken to change something."""
+        if isinstance(self._environment, Foresees):
+            return await self._call(self._environment.foresee(action), self._timeouts.step, "foresee")
+        written = Action(text=mask(sound(action)))
+        ends = action.strip().startswith("finish(")
+        return Foreseen(action=written, changes="" if ends else "nothing is known of what it does")
 
     async def close(self) -> None:
         with contextlib.suppress(EnvironmentFailure):  # it is given up either way

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from lbi.config import Data
 from lbi.context import RunContext
 from lbi.evaluation.arms import dates_of_examples, examples_for
+from lbi.models.embeddings import Embedder
 from lbi.records import Document, Example, Trajectory
+from lbi.retrieval.build import ExampleVectors, is_current
 from lbi.retrieval.index import ExampleIndex
+from lbi.retrieval.texts import texts_of
 from lbi.synthesis.examples import examples_with_trajectories
 
 
@@ -49,16 +52,27 @@ class ArmIndexes:
     async def _build(
         self, name: str, chosen: Sequence[tuple[Example, Trajectory]], dates: dict[str, str]
     ) -> ExampleIndex:
-        embedder, vectors = self._context.embedder, None
-        if embedder is not None and chosen:
-            vectors = await embedder.embed([example.instruction for example, _ in chosen])
+        examples = [example for example, _ in chosen]
         trajectories = {trajectory.id: trajectory for _, trajectory in chosen}
-        folder = self._context.index_folder / name
-        return ExampleIndex.build(folder, [example for example, _ in chosen], trajectories, vectors, dates)
+        folder, embedder = self._context.index_folder / name, self._context.embedder
+        if is_current(folder, examples, embedder.name if embedder and examples else "", dates):
+            return ExampleIndex.open(folder)
+        vectors = await embedded(embedder, examples, trajectories)
+        return ExampleIndex.build(folder, examples, trajectories, vectors, dates)
 
     def close(self) -> None:
         for index in self._built.values():
             index.close()
+
+
+async def embedded(
+    embedder: Embedder | None, examples: Sequence[Example], trajectories: Mapping[str, Trajectory]
+) -> ExampleVectors | None:
+    """The vectors of examples for an index; None without an embedder or examples."""
+    if embedder is None or not examples:
+        return None
+    texts = texts_of(examples, trajectories)
+    return ExampleVectors(await embedder.embed(texts.said), await embedder.embed(texts.done), embedder.name)
 
 
 @asynccontextmanager

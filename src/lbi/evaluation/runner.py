@@ -10,10 +10,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lbi.agents import AgentParts, open_agent
 from lbi.config import Arm
 from lbi.context import RunContext
 from lbi.errors import EnvironmentFailure, ModelError, ParseError, ScoreError
+from lbi.evaluation.arm_agents import agent_of_arm
 from lbi.evaluation.indexes import ArmIndexes
 from lbi.models import parsing
 from lbi.monitoring.progress import Stage
@@ -84,24 +84,8 @@ async def _episode(context: RunContext, attempt: Attempt, agent: Agent, stage: S
 
 
 async def _agent(context: RunContext, attempt: Attempt, indexes: ArmIndexes) -> Agent:
-    """An arm's agent with the arm's index."""
-    arm, config = attempt.arm, context.config
-    arm_index = await indexes.of(arm.data, attempt.share)
-    parts = AgentParts(
-        model=context.role("act"),
-        query_model=context.role("query"),
-        index=arm_index.index,
-        embedder=context.embedder,
-        documents=indexes.documents,
-        dates=arm_index.dates,
-        m1=config.retrieval.m1,
-        m2=config.retrieval.m2,
-        m3=config.retrieval.m3,
-        top_documents=config.retrieval.documents,
-        sample=attempt.seed,
-        stage=f"evaluate: {attempt.arm_name}",
-    )
-    return open_agent(arm.agent, parts)
+    stage = f"evaluate: {attempt.arm_name}"
+    return await agent_of_arm(context, attempt.arm, indexes, share=attempt.share, sample=attempt.seed, stage=stage)
 
 
 async def _score(context: RunContext, environment: Environment, attempt: Attempt, trajectory: Trajectory) -> Result:

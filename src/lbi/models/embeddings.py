@@ -1,4 +1,4 @@
-"""Texts -> unit vectors, by any OpenAI-compatible /v1/embeddings endpoint. Off unless configured."""
+"""Texts -> unit vectors, by any OpenAI-compatible /v1/embeddings endpoint, if a config names one."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from lbi.storage.secrets import learn_address, mask
 
 Vectors = NDArray[numpy.float32]
 
+NO_EMBEDDINGS = "none"  # in a config: examples are looked up by their words alone
 BATCH = 128  # texts per request
 _URL = "https://api.openai.com/v1"
 

@@ -146,8 +146,9 @@ def act(reply: str) -> tuple[str, str]:
 
 
 def query(reply: str) -> str:
-    """A search query on one line."""
-    return " ".join(_plain(reply, ("query", "search query")).split())
+    """A search query on one line; empty where the reply says that nothing is left to do."""
+    text = " ".join(_plain(reply, ("query", "search query")).split())
+    return "" if text.strip(" .*\"'`").upper() == "NOTHING" else text
 
 
 def instruction(reply: str) -> str:

@@ -13,22 +13,23 @@ MAX_SENTENCE = 40  # of one that ends with a full stop: longer ones explain, and
 _BEFORE = FIELDS | {"option"}
 
 
-def label_fields(node: Node, inherited: str = "") -> None:
-    """Name, in place, every unnamed field under ``node``."""
+def label_fields(node: Node, before: Node | None = None) -> None:
+    """Name, in place, every unnamed field under ``node``; ``before`` stands before the first of its children."""
     for at, child in enumerate(node.children):
-        before = _label(node.children[at - 1]) if at else inherited
-        if child.role in TICKS and not child.name:
-            after = _label(node.children[at + 1]) if at + 1 < len(node.children) else ""
-            child.name = after or child.hint
-        elif child.role in FIELDS and not child.name:
-            child.name = before or child.hint
-        if child.role not in FIELDS:
+        if not child.name:
+            if child.role in TICKS:
+                after = node.children[at + 1] if at + 1 < len(node.children) else None
+                child.name = _label(after) or child.hint
+            elif child.role in FIELDS:
+                child.name = _label(before) or child.hint
+        if child.children and child.role not in FIELDS:
             label_fields(child, before)
+        before = child
 
 
-def _label(node: Node) -> str:
+def _label(node: Node | None) -> str:
     """The text of a neighbour, if it contains nothing else and is short enough to be a label."""
-    if _holds_field(node):
+    if node is None or _holds_field(node):
         return ""
     text = fold(node.text())
     if len(text) > MAX_LABEL or (len(text) > MAX_SENTENCE and text.endswith((".", "!"))):

@@ -102,6 +102,10 @@ class Frame:
     def own(self, text: str) -> str:
         return self.split(text).own
 
+    def own_keys(self, text: str) -> frozenset[str]:
+        """The page's own lines as they are compared: without references, addresses, states, times and numbers."""
+        return frozenset(key for _, key in _keyed(self.own(text)))
+
     def split(self, text: str) -> Split:
         """The page's own lines, and the frame. Both together are the page."""
         lines = text.split("\n")
@@ -177,7 +181,7 @@ def _by_section(texts: Iterable[str]) -> dict[str, dict[str, set[str]]]:
 
 
 def _place(text: str) -> tuple[str, ...]:
-    """The parts of a page's address without numbers and query; of a page without an address, its title."""
+    """The parts of a page's address without numbers and query, and its title."""
     url = title = ""
     for line in text.split("\n", 2)[:2]:
         if line.startswith("URL: "):
@@ -190,4 +194,5 @@ def _place(text: str) -> tuple[str, ...]:
     path = kind_of_place(normalise_url(address).partition("?")[0])
     path = re.sub(r"(/0)/[^/]*-[^/]*", r"\1", path)  # words after a number only repeat what it stands for
     route = kind_of_place(mask(fragment)) if "/" in fragment else ""
-    return tuple(f"{path}/{route}".strip("/").split("/"))
+    view = re.sub(r"\d+", "0", mask(title))  # one address may have several views, each with a title
+    return (*f"{path}/{route}".strip("/").split("/"), view)

@@ -20,7 +20,8 @@ _MONTH = (
 _WEEKDAY = r"(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\b\.?"
 _CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:\s?[ap]\.?m\b\.?)?(?:\s?(?:utc\b|gmt\b|z\b|[+-]\d{2}:?\d{2}\b))?"
 _UNIT = r"(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?)"
-_COUNT = r"(?:\d+|an?|one|two|three|a few|few|several|less than an?|about an?)"
+_ABOUT = r"(?:(?:about|almost|nearly|over|around|less than|more than)\s)?"
+_COUNT = _ABOUT + r"(?:\d+(?:/\d+)?|[½¼¾]|half an?|(?:a )?quarter of an|an?|one|two|three|a few|few|several)"
 _YEAR = r"(?:,? (?:\d{4}|['’]\d{2})\b)"
 _TIMES = (
     rf"\d{{4}}-\d{{2}}-\d{{2}}(?:[t ]{_CLOCK})?",
@@ -32,11 +33,13 @@ _TIMES = (
     _CLOCK,
     rf"{_COUNT}\s{_UNIT}(?:,?\s(?:and\s)?{_COUNT}\s{_UNIT})*\s(?:ago|late|left|overdue|old|from now)\b",
     rf"in\s{_COUNT}\s{_UNIT}\b",
+    r"\d{1,3}\s?(?:s|m|h|d|w|mo|y)\s+ago\b",
     r"(?:just now|moments ago|yesterday)\b",
+    r"(?<=: )now(?=$| \|)",
 )
 _TIME = re.compile(rf"(?<![\w/.\-])(?:{'|'.join(_TIMES)})(?![\w/])", re.IGNORECASE)
 _TIMES_IN_A_ROW = re.compile(r"<time>(?:(?:,? (?:at )?|,)<time>)+")
-_MAYBE_TIME = re.compile(rf"\d|\s{_UNIT}\b|now\b|ago\b|yesterday", re.IGNORECASE)
+_MAYBE_TIME = re.compile(rf"[\d½¼¾]|\s{_UNIT}\b|now\b|ago\b|yesterday", re.IGNORECASE)
 _REFERENCE = re.compile(r"\s?\[(?:f\d+)?e\d+\]")
 _UUID = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![0-9a-f])", re.IGNORECASE)
 # at least one digit and sixteen places: words, and short commit hashes, which are content, are no tokens

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 
 
-@dataclass
+@dataclass(slots=True)
 class Block:
     """One line of the observation and the lines indented under it. Neighbours of one ``kind`` form a list."""
 
@@ -14,6 +15,22 @@ class Block:
     kind: str
     children: list[Block] = field(default_factory=list)
     wanted: bool = False  # it, or a line under it, was asked for
+    size: int = 0  # characters of it and of what is under it, once it is measured
+    lines: int = 0
+
+
+@dataclass(slots=True)
+class _List:
+    """Neighbours of one kind, which are cut together."""
+
+    blocks: list[Block]
+    siblings: list[Block]  # they and those of other kinds beside them
+    holder: Block | None  # the line that they stand under
+    around: _List | None  # the list that this line is in
+    order: int = 0  # in which they are read
+    size: int = 0  # characters
+    changed: bool = False
+    gone: bool = False  # cut out, with what they stand under
 
 
 MAX_FOUND = 40  # lines with the text that was asked for
@@ -26,15 +43,95 @@ def shorten(blocks: list[Block], limit: int, wanted: str = "") -> None:
     """
     if wanted:
         _mark(blocks, " ".join(wanted.casefold().split()), MAX_FOUND)
-    while (excess := _size(blocks, 0) - limit) > 0:
-        size, siblings, start, end = max(_lists(blocks), default=(0, blocks, 0, 0), key=lambda run: run[0])
-        if end - start < 8 or size < 400:
-            break
-        if not _cut(siblings, start, end, excess, head=4, tail=2):
-            break
-    while (excess := _size(blocks, 0) - limit) > 0 and len(blocks) > 3:
+    for block in blocks:
+        _measure(block)
+    if (excess := _size(blocks) - limit) > 0:
+        _shorten_lists(_lists(blocks), excess)
+    while (excess := _size(blocks) - limit) > 0 and len(blocks) > 3:
         if not _cut(blocks, 0, len(blocks), excess, head=max(1, len(blocks) // 3), tail=1):
             break
+
+
+def _shorten_lists(lists: list[_List], excess: int) -> None:
+    """Cut the longest list, then the one that is the longest now, and so on. Sizes are kept, as pages may be long."""
+    under: dict[int, list[_List]] = {}
+    for one in lists:
+        under.setdefault(id(one.holder), []).append(one)
+    queue = [(-one.size, one.order) for one in lists]
+    heapify(queue)
+    while queue and excess > 0:
+        size, order = heappop(queue)
+        longest = lists[order]
+        if longest.gone or longest.size != -size:
+            continue  # it is another one since
+        before = list(longest.blocks)
+        if len(before) < 8 or longest.size < 400 or not _cut(longest.blocks, 0, len(before), excess, head=4, tail=2):
+            break
+        longest.changed = True
+        kept = set(map(id, longest.blocks))
+        _forget([block for block in before if id(block) not in kept], under)
+        fewer = sum(block.lines for block in before) - sum(block.lines for block in longest.blocks)
+        less = longest.size - _size(longest.blocks)
+        changed: _List | None = longest
+        while changed is not None:
+            changed.size -= less
+            heappush(queue, (-changed.size, changed.order))
+            if changed.holder is not None:
+                less += 2 * fewer  # as what stands under a line is indented
+                changed.holder.size -= less
+                changed.holder.lines -= fewer
+            changed = changed.around
+        excess -= less
+    for one in lists:
+        if one.changed and not one.gone:
+            one.siblings[:] = [block for part in under[id(one.holder)] for block in part.blocks]
+
+
+def _lists(blocks: list[Block]) -> list[_List]:
+    """All lists of a page, in the order in which they are read."""
+    found: list[_List] = []
+    pending: list[tuple[list[Block], Block | None, _List | None]] = [(blocks, None, None)]
+    while pending:
+        siblings, holder, around = pending.pop()
+        inner: list[tuple[list[Block], Block | None, _List | None]] = []
+        start = 0
+        for at in range(1, len(siblings) + 1):
+            if at == len(siblings) or siblings[at].kind not in (siblings[start].kind, "cut"):
+                run = siblings[start:at]
+                found.append(_List(run, siblings, holder, around, len(found), _size(run)))
+                inner += [(block.children, block, found[-1]) for block in run if block.children]
+                start = at
+        pending.extend(reversed(inner))
+    return found
+
+
+def _forget(blocks: list[Block], under: dict[int, list[_List]]) -> None:
+    """What stands under lines that were cut out is gone with them."""
+    pending = blocks
+    while pending:
+        block = pending.pop()
+        if block.children:
+            for one in under[id(block)]:
+                one.gone = True
+            pending.extend(block.children)
+
+
+def _measure(block: Block) -> None:
+    for child in block.children:
+        _measure(child)
+    _add_up(block)
+
+
+def _add_up(block: Block) -> None:
+    """Its size, from the sizes of what is under it; each line has a line break, and two blanks for each level."""
+    block.size, block.lines = len(block.line) + 1, 1
+    for child in block.children:
+        block.size += child.size + 2 * child.lines
+        block.lines += child.lines
+
+
+def _size(blocks: list[Block]) -> int:
+    return sum(block.size for block in blocks)
 
 
 def _mark(blocks: list[Block], text: str, left: int) -> int:
@@ -66,7 +163,7 @@ def _cut(siblings: list[Block], start: int, end: int, excess: int, head: int, ta
             block = siblings[low]
         if not block.wanted and block.kind != "cut":
             taken += 1
-            excess -= _size([block], 0)
+            excess -= block.size
     left: list[Block] = []
     for block in siblings[low:high]:
         if block.wanted:
@@ -80,30 +177,14 @@ def _cut(siblings: list[Block], start: int, end: int, excess: int, head: int, ta
 
 
 def _cut_out(lines: int) -> Block:
-    return Block(f"… {lines} more left out here", "cut")
+    block = Block(f"… {lines} more left out here", "cut")
+    _add_up(block)
+    return block
 
 
 def _left_out(block: Block) -> int:
     cut = re.match(r"… (\d+) more", block.line)
     return int(cut[1]) if cut else 1
-
-
-def _lists(blocks: list[Block]) -> list[tuple[int, list[Block], int, int]]:
-    """Every run of neighbours of one kind: (characters, siblings, start, end)."""
-    runs = []
-    start = 0
-    for at in range(1, len(blocks) + 1):
-        if at == len(blocks) or blocks[at].kind not in (blocks[start].kind, "cut"):
-            runs.append((_size(blocks[start:at], 0), blocks, start, at))
-            start = at
-    for block in blocks:
-        if block.children:
-            runs.extend(_lists(block.children))
-    return runs
-
-
-def _size(blocks: list[Block], depth: int) -> int:
-    return sum(len(block.line) + 2 * depth + 1 + _size(block.children, depth + 1) for block in blocks)
 
 
 def lines_of(blocks: list[Block], depth: int = 0) -> list[str]:

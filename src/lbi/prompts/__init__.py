@@ -5,12 +5,16 @@ A file's blocks are messages. What was copied from a page, a document or an earl
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache, lru_cache
 from typing import Any, Literal
 
 from lbi.observations.diff import without_references
-from lbi.prompts.known import answer_of, knowledge
-from lbi.prompts.seen import as_changes, history, page_text, unless_same
+from lbi.prompts.example import answer_of
+from lbi.prompts.history import history
+from lbi.prompts.known import NOTHING_KNOWN, Knowledge, knowledge
+from lbi.prompts.page import folded, is_page, shown_since
+from lbi.prompts.seen import as_changes, page_text, unless_same
 from lbi.prompts.template import FOLDER, block, cut, one_line
 from lbi.protocols import Fields, Message, Part, PromptLimits, Request, Role
 from lbi.records import Document, Observation, Trajectory, digest_of
@@ -19,8 +23,8 @@ from lbi.storage.secrets import mask
 #: files that other prompts put into theirs; a change in one of them changes the hash of those prompts
 PARTS: dict[str, tuple[str, ...]] = {
     "propose": ("rule",),
-    "act": ("rule", "knowledge", "example"),
-    "query": ("rule",),
+    "act": ("rule", "situation", "knowledge", "example"),
+    "query": ("rule", "situation"),
     "abstract": ("abstract_spans", "achievement", "rule", "step", "changes"),
     "summarise": ("summarise_spans", "rule", "step", "changes"),
     "judge": ("achievement", "rule", "step", "changes"),
@@ -139,13 +143,11 @@ def _newest(lines: tuple[str, ...], room: int) -> list[str]:
 
 def _act(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
     system = _system("act", is_structured("act", limits), actions=fields.actions)
-    known = knowledge(fields, limits)
-    shown = (Message(role="user", content=known),) if known else ()
-    return (system, *shown, _situation("act", fields, limits))
+    return (system, *_situation("act", fields, limits, knowledge(fields, limits)))
 
 
 def _query(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
-    return _system("query", is_structured("query", limits)), _situation("query", fields, limits)
+    return (_system("query", is_structured("query", limits)), *_situation("query", fields, limits))
 
 
 def _abstract(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
@@ -193,17 +195,36 @@ def _images(role: Role, observation: Observation, limits: PromptLimits) -> tuple
     return (observation.image,) if observation.image and part_of(role) in limits.images else ()
 
 
-def _situation(role: Literal["act", "query"], fields: Fields, limits: PromptLimits) -> Message:
+def _situation(
+    role: Literal["act", "query"], fields: Fields, limits: PromptLimits, known: Knowledge = NOTHING_KNOWN
+) -> Iterator[Message]:
+    """The objective; what is known and what was done, in the order in which it came up; and the current page.
+
+    All but the page stays as it is at the next step, so that a provider need not read it anew.
+    """
     task = _need(fields.task, role, "task")
     observation: Observation = _need(fields.observation, role, "observation")
-    return _user(
-        role,
-        images=_images(role, observation, limits),
-        structured=is_structured(role, limits),
-        objective=task.instruction.strip(),
-        history=history(fields.history, limits.history),
-        page=page_text(observation, limits.observation),
-    )
+    yield Message(role="user", content=block("situation", "objective", objective=task.instruction.strip()))
+    steps = history(task, fields.history, observation, limits.history)
+    since = shown_since(fields.history, observation)
+    told = 0
+    for after, text in (*known.messages, (since, "")):
+        if steps[told:after]:
+            yield _steps(steps[told:after], "then" if told else "so far")
+        told = after
+        if text:
+            yield Message(role="user", content=text)
+    page = fields.history[since].observation if since < len(steps) else observation
+    text = page_text(page.model_copy(update={"text": folded(page, fields.history[:since])}), limits.observation)
+    content = block("situation", "page", page=text, marks=known.marks, is_page=is_page(page))
+    yield Message(role="user", content=content)
+    if steps[since:]:
+        yield _steps(steps[since:], "since")
+    yield _user(role, images=_images(role, observation, limits), structured=is_structured(role, limits))
+
+
+def _steps(steps: list[str], when: Literal["so far", "then", "since"]) -> Message:
+    return Message(role="user", content=block("situation", "history", history="\n".join(steps), when=when))
 
 
 def _span(role: Role, fields: Fields, limits: PromptLimits) -> list[Message]:

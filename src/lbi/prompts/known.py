@@ -1,51 +1,128 @@
-"""Examples and documents as an agent is shown them: best first, within the room there is."""
+"""Examples and documents as an agent is shown them: best first, within the room there is.
+
+What was shown at an earlier step of the episode stays where it is, and what is new comes after it, so that the prompts
+of an episode begin alike and providers need not read them anew.
+"""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
 
 from lbi.observations.diff import without_references
-from lbi.prompts.seen import page_text
-from lbi.prompts.template import block, cut, on_one_line
-from lbi.protocols import Fields, PromptLimits, Shown
+from lbi.observations.frame import Frame
+from lbi.prompts.example import example_text
+from lbi.prompts.page import is_page, kind_of_address, same_place, shown_since
+from lbi.prompts.template import block, cut
+from lbi.protocols import Fields, LookUp, PromptLimits, Shown
 from lbi.records import Document, Observation, Trajectory
 
-
-def knowledge(fields: Fields, limits: PromptLimits) -> str:
-    """What the message says; nothing where nothing fits."""
-    examples, room = _fitting(fields.examples, fields.observation, limits)
-    documents = _passages(fields.documents, room)
-    if not examples and not documents:
-        return ""
-    return block("knowledge", "user", examples=examples, documents=documents)
+MOST_LOOK_UPS = 3  # of which examples are shown; when there are more, all but the last two go, so that this is rare
+MOST_TRIED = 6  # examples of a look-up of which as many are shown as fit
+MOST_MARKS = 3  # pages of examples that are said to be like the current one
 
 
-def _fitting(ranked: tuple[Shown, ...], now: Observation | None, limits: PromptLimits) -> tuple[list[str], int]:
-    """The best examples that fit, and the room that is left; one that does not fit ends the list.
+@dataclass(frozen=True)
+class Knowledge:
+    """Messages with examples and documents, and which pages of the examples are like the current one."""
 
-    The same pages and actions under another instruction would show nothing new.
-    """
-    fitting: list[str] = []
-    room, shown_before = limits.knowledge, set[tuple[str, ...]]()
-    for shown in ranked:
+    messages: tuple[tuple[int, str], ...] = ()  # (number of steps before it, text)
+    marks: tuple[tuple[int, int], ...] = ()  # (number of the example, number of the step), both from 1
+
+
+NOTHING_KNOWN = Knowledge()
+
+
+def knowledge(fields: Fields, limits: PromptLimits) -> Knowledge:
+    """What is known; without messages where nothing fits."""
+    look_ups = fields.look_ups or (LookUp(step=0, found=fields.examples),)
+    chosen = examples_shown(look_ups, min(limits.knowledge, limits.examples), limits.example)
+    documents = _passages(fields.documents, limits.knowledge - sum(len(text) for group in chosen for _, text in group))
+    messages: list[tuple[int, str]] = []
+    number = 1
+    for look_up, group in zip(look_ups, chosen, strict=True):
+        passages = documents if look_up is look_ups[0] else []
+        if group or passages:
+            texts = "\n".join(f"EXAMPLE {at}\n{text}" for at, (_, text) in enumerate(group, start=number))
+            pages = fields.observation is None or is_page(fields.observation)
+            message = block("knowledge", "user", examples=texts, documents=passages, more=bool(messages), pages=pages)
+            messages.append((look_up.step, message))
+        number += len(group)
+    return Knowledge(tuple(messages), tuple(_marks([shown for group in chosen for shown, _ in group], fields)))
+
+
+def examples_shown(look_ups: Sequence[LookUp], room: int, one: int) -> list[list[tuple[Shown, str]]]:
+    """For each look-up the examples that it adds, each with its text: at most ``room`` characters, ``one`` for each."""
+    left_out = _left_out(len(look_ups))
+    chosen: list[list[tuple[Shown, str]]] = []
+    seen: dict[str, Trajectory] = {}
+    for at, look_up in enumerate(look_ups):
+        seen |= {one.trajectory.id: one.trajectory for one in look_up.found}
+        frame = _frame(tuple(seen.values()))  # not of what was found later, so that no text changes afterwards
+        before = [shown for group in chosen for shown, _ in group]
+        chosen.append(_fitting(look_up.found, room, one, frame, before) if at >= left_out else [])
+    return chosen
+
+
+def _left_out(look_ups: int) -> int:
+    """How many of the oldest look-ups are not shown any more."""
+    left_out = 0
+    for count in range(look_ups + 1):
+        if count - left_out > MOST_LOOK_UPS:
+            left_out = count - MOST_LOOK_UPS + 1
+    return left_out
+
+
+def _fitting(
+    ranked: Sequence[Shown], room: int, one: int, frame: Frame, before: Sequence[Shown]
+) -> list[tuple[Shown, str]]:
+    """The best examples that fit. One that could only be told without most of its steps gives way to others."""
+    candidates = list(islice(_in_turns(ranked), MOST_TRIED))
+    for shortest in (False, True):
+        if fitting := _told(candidates, room, one, frame, before, shortest=shortest):
+            return fitting
+    return []
+
+
+def _told(
+    candidates: Sequence[Shown], room: int, one: int, frame: Frame, before: Sequence[Shown], *, shortest: bool
+) -> list[tuple[Shown, str]]:
+    """The same actions with other values, or under another instruction, would show nothing new."""
+    fitting: list[tuple[Shown, str]] = []
+    routes = {_route(shown) for shown in before}
+    for shown in candidates:
         route = _route(shown)
-        if route in shown_before:
-            continue
-        text = _example(shown, now, min(room, limits.example))
-        if text is None:
-            break
-        fitting.append(text)
-        shown_before.add(route)
-        room -= len(text)
-    return fitting, room
+        text = None if route in routes else example_text(shown, min(room, one), frame, shortest=shortest)
+        if text is not None:
+            fitting.append((shown, text))
+            routes.add(route)
+            room -= len(text)
+    return fitting
+
+
+def _in_turns(ranked: Sequence[Shown]) -> Iterator[Shown]:
+    """The best by the page, the best by the query, the second best by the page, ..."""
+    groups: dict[str, list[Shown]] = {}
+    for shown in ranked:
+        groups.setdefault(shown.why, []).append(shown)
+    for at in range(max(map(len, groups.values()), default=0)):
+        yield from (group[at] for group in groups.values() if at < len(group))
 
 
 def _route(shown: Shown) -> tuple[str, ...]:
-    """The pages of an example and the actions between them."""
-    span = slice(shown.example.start, shown.example.end + 1)
-    urls = [observation.url or observation.text for observation in shown.trajectory.observations[span]]
-    actions = [action.grounded for action in shown.trajectory.actions[span][:-1]]
-    return (*urls, "", *actions)
+    """Where an example begins and what is done to which elements, without the values of its instruction."""
+    span = slice(shown.example.start, shown.example.end)
+    actions = shown.trajectory.actions[span]
+    named = [f"{each.kind} {each.role} {each.name}" if each.role else each.grounded for each in actions]
+    return (kind_of_address(shown.trajectory.observations[shown.example.start]), *named)
+
+
+@lru_cache(maxsize=16)
+def _frame(trajectories: tuple[Trajectory, ...]) -> Frame:
+    """What the pages of the examples at hand have in common."""
+    return Frame.of(observation.text for trajectory in trajectories for observation in trajectory.observations)
 
 
 def _passages(ranked: tuple[Document, ...], room: int) -> list[str]:
@@ -61,67 +138,36 @@ def _passages(ranked: tuple[Document, ...], room: int) -> list[str]:
     return passages
 
 
-ALIKE = 0.8  # pages of one kind have at least this share of their lines in common
-#: how an example is shown, fullest first: characters of a page, pages around the match with text, steps around it
-_DETAILS = ((2_000, 1, 99), (1_200, 1, 99), (1_200, 0, 99), (400, 0, 99), (0, 0, 99), (0, 0, 2), (0, 0, 0))
+# which pages of the examples are like the current one
+
+ALIKE = 0.7  # pages at different addresses are alike if at least this share of their own lines is the same
+ALIKE_AT_ONE_ADDRESS = 0.4  # pages at one kind of address, of the one with fewer lines
 
 
-def _example(shown: Shown, now: Observation | None, room: int) -> str | None:
-    """The fullest form of an example that fits; the matched page and the action after it are part of every form."""
-    for text_limit, near, reach in _DETAILS:
-        text = _example_at(shown, now, text_limit, near, reach)
-        if len(text) <= room:
-            return text
-    return None
+def _marks(chosen: Sequence[Shown], fields: Fields) -> Iterator[tuple[int, int]]:
+    """The matched page of an example, or else its first one that is like the current page."""
+    if fields.observation is None:
+        return
+    since = shown_since(fields.history, fields.observation)
+    pages = [*(step.observation for step in fields.history), fields.observation][: since + 1]
+    of_examples = (page.text for shown in chosen for page in shown.trajectory.observations)
+    frame = Frame.of([*(page.text for page in pages), *of_examples])
+    left = MOST_MARKS
+    for number, shown in enumerate(chosen, start=1):
+        first, last = shown.example.start, shown.example.end
+        for at in sorted(range(first, last), key=lambda at: (at != shown.at, at)):
+            if left and resembles(shown.trajectory.observations[at], pages[-1], frame):
+                left -= 1
+                yield number, at - first + 1
+                break
 
 
-def _example_at(shown: Shown, now: Observation | None, text_limit: int, near: int, reach: int) -> str:
-    example, trajectory = shown.example, shown.trajectory
-    first, last = max(example.start, shown.at - reach), min(example.end, shown.at + reach)
-    steps = []
-    for at in range(first, last + 1):
-        observation = trajectory.observations[at]
-        plain = observation.model_copy(update={"text": without_references(observation.text)})
-        steps.append(
-            {
-                "number": at - example.start,
-                "page": page_text(plain, text_limit if abs(at - shown.at) <= near else 0, error=at > example.start),
-                "action": on_one_line(trajectory.actions[at].grounded) if at < example.end else "",
-                "matched": at == shown.at and (now is None or resembles(observation, now)),
-                "last": at == example.end,
-            }
-        )
-    return block(
-        "example",
-        "user",
-        instruction=example.instruction,
-        steps=steps,
-        answer=answer_of(trajectory, example.instruction, example.end) if last == example.end else "",
-        before=first - example.start,
-        after=example.end - last,
-    )
-
-
-def resembles(page: Observation, other: Observation) -> bool:
-    """Whether two pages are of one kind: their addresses differ in numbers only, or most of their lines are alike."""
-    if page.url and kind_of_address(page.url) == kind_of_address(other.url):
+def resembles(page: Observation, other: Observation, frame: Frame) -> bool:
+    """Whether two pages are of one kind beyond the frame: what they have of their own is mostly the same."""
+    if without_references(page.text) == without_references(other.text):
         return True
-    lines, other_lines = (set(without_references(seen.text).split("\n")) for seen in (page, other))
-    return len(lines & other_lines) >= ALIKE * len(lines | other_lines)
-
-
-def kind_of_address(url: str) -> str:
-    """The path, with numbers masked."""
-    return re.sub(r"\d+", "0", url.split("?")[0].split("#")[0])
-
-
-def answer_of(trajectory: Trajectory, instruction: str, end: int) -> str:
-    """What was answered on the last page of a span, if that ended the episode.
-
-    It answers the episode's own task, and no instruction that was written afterwards.
-    """
-    last = len(trajectory.steps)
-    if last and trajectory.steps[-1].action.kind == "finish":
-        last -= 1
-    own_task = instruction.strip() == trajectory.task.instruction.strip()
-    return trajectory.answer.strip() if own_task and end == last else ""
+    own, other_own = frame.own_keys(page.text), frame.own_keys(other.text)
+    common = len(own & other_own)
+    if page.url and other.url and same_place(page, other):
+        return common > 0 and common >= ALIKE_AT_ONE_ADDRESS * min(len(own), len(other_own))
+    return common > 0 and common >= ALIKE * len(own | other_own)

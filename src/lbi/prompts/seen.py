@@ -1,12 +1,10 @@
-"""Pages and histories as prompts show them: whole, by name, or by what changed since an earlier one."""
+"""Pages of a trajectory as those see them who label or judge it: whole, or by what changed since an earlier one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from lbi.observations.diff import shortest, without_references
+from lbi.observations.diff import shortest
 from lbi.prompts.template import block, cut, one_line
-from lbi.records import Observation, Step
+from lbi.records import Observation
 
 
 def page_text(observation: Observation, limit: int, error: bool = True) -> str:
@@ -19,37 +17,6 @@ def page_text(observation: Observation, limit: int, error: bool = True) -> str:
 def _place(observation: Observation) -> str:
     named = [part for part in (observation.url, f'"{observation.title}"' if observation.title else "") if part]
     return one_line(" ".join(named) or observation.text[:80])
-
-
-def history(steps: tuple[Step, ...], room: int) -> list[dict[str, str]]:
-    """Earlier steps in order, with as many of the newest pages as there is room for; older ones are named only.
-
-    Of a page that resembles one shown before, only what changed is shown. References of earlier pages mean nothing any
-    more, so there are none, and actions are grounded.
-    """
-    texts = [without_references(step.observation.text) for step in steps]
-    first, pages = len(steps), list[str]()
-    while first > 0:
-        more = _shortened(steps[first - 1 :], texts[first - 1 :], first)
-        if sum(map(len, more)) > room:
-            break
-        first, pages = first - 1, more
-    shown = []
-    for number, step in enumerate(steps):
-        text = pages[number - first] if number >= first else ""
-        page = page_text(step.observation.model_copy(update={"text": text or step.observation.text}), len(text))
-        shown.append({"page": page, "reason": step.reason, "action": step.action.grounded})
-    return shown
-
-
-def _shortened(steps: Sequence[Step], texts: Sequence[str], number: int) -> list[str]:
-    """Each page whole, or as what changed since an earlier one of them; ``number`` is that of the first step."""
-    earlier: list[tuple[Observation, str]] = []
-    pages = []
-    for step, text in zip(steps, texts, strict=True):
-        pages.append(as_changes(step.observation, text, earlier, "page of step", number))
-        earlier.append((step.observation, text))
-    return pages
 
 
 def unless_same(text: str, earlier: list[tuple[Observation, str]], noun: str = "page", first: int = 0) -> str:

@@ -36,6 +36,12 @@ def on_one_line(text: str) -> str:
     return " ".join(text.splitlines())
 
 
+def shorter(text: str, most: int = 140) -> str:
+    """A text on one line, cut where it is longer than ``most`` characters."""
+    line = one_line(text)
+    return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
+
+
 @cache
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined

@@ -284,3 +284,32 @@ def _band(svg: ET.Element, data: Sequence[Point], place: Place) -> None:
         return
     edge = [place(x, high) for x, _, high in known] + [place(x, low) for x, low, _ in reversed(known)]
     ET.SubElement(svg, "polygon", {"points": " ".join(f"{x:.1f},{y:.1f}" for x, y in edge), "class": "band"})
+
+
+def curves(name: str, title: str, across: str, data: Sequence[tuple[str, Sequence[Point]]]) -> Markup:
+    """Quantities over a count, a line each: ("training", [Point(1, 2.5), ...]); from 0 up, so falls are to scale."""
+    left, right, top, bottom = 60, WIDTH - 30, 40, 270
+    everything = [point for _, points_of in data for point in points_of]
+    xs = ticks(0.0, max(point.x for point in everything) or 1.0, 8)
+    ys = ticks(0.0, max(point.y for point in everything) * 1.05 or 1.0, 5)
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return left + x / xs[-1] * (right - left), bottom - y / ys[-1] * (bottom - top)
+
+    ends = "; ".join(f"{label} {of[0].y:.3f} to {of[-1].y:.3f}" for label, of in data)
+    svg = _canvas(name, title, ends, bottom + 50)
+    for mark in ys:
+        _line(svg, left, place(0, mark)[1], right, place(0, mark)[1], "axis" if mark == 0 else "grid")
+        _text(svg, left - 9, place(0, mark)[1] + 4, f"{mark:g}", "tick", "end")
+    for mark in xs:
+        _text(svg, place(mark, 0)[0], bottom + 20, f"{mark:,.0f}", "tick", "middle")
+    _text(svg, (left + right) / 2, bottom + 43, across, "small", "middle")
+    for number, (label, of) in enumerate(data):
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(point.x, point.y) for point in of))
+        ET.SubElement(svg, "polyline", {"points": path, "class": f"curve stroke{number}"})
+        x, y = place(of[-1].x, of[-1].y)
+        ET.SubElement(svg, "circle", {"cx": f"{x:.1f}", "cy": f"{y:.1f}", "r": "4.5", "class": f"s{number + 1}"})
+        _text(
+            svg, left + 8 + number * 220, top - 14, f"{'●' if number == 0 else '○'} {label}: {of[-1].y:.3f} at the end"
+        )
+    return _markup(svg)

@@ -5,6 +5,7 @@ Query words are analysed here and looked up as terms, so an untrusted text canno
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -13,9 +14,17 @@ from typing import Any, NamedTuple
 import tantivy
 
 _ANALYSER = "lbi"
+_WORD = re.compile(r"\w+")
 _MAX_TERMS = 48
 _COMMON = 0.1  # a word in more than this share of the entries says little and costs most of the time
 _MANY = 1000  # number of entries from which on common words are left out of queries
+#: words that say nothing of what is asked for; BM25 alone takes them for telling where labels have few of them
+_STOP_WORDS = frozenset(
+    """a about also an and any are as at be been being both but by can could did do does each for from had has have he
+    her his how i if in into is it its just may me might must my no not of on only or our out please shall she should
+    so some than that the their them then there these they this those to too up us very was we were what when where
+    which who whom whose why will with would you your""".split()  # noqa: SIM905
+)
 _HEAP = 64_000_000  # bytes of the writer's buffer
 
 
@@ -86,7 +95,9 @@ class TextIndex:
     def _words(self, text: str) -> tuple[str, ...]:
         """The words of a query to look up: those in the index, rarest first, without the most common ones."""
         count = len(self)
-        known = [(frequency, word) for word in set(self._analyse(text)) if (frequency := self._frequency(word))]
+        telling = " ".join(word for word in _WORD.findall(text) if word.casefold() not in _STOP_WORDS)
+        words = set(self._analyse(telling)) or set(self._analyse(text))
+        known = [(frequency, word) for word in words if (frequency := self._frequency(word))]
         known.sort()
         if count >= _MANY:
             known = [pair for pair in known if pair[0] <= _COMMON * count] or known[:8]

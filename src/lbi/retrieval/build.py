@@ -4,14 +4,15 @@ An index is a folder of its own, and nothing else is needed to read it:
 
     current                 the name of the current build
     4be1.../examples.db     examples, their trajectories, and where each observation occurs
-    4be1.../instructions/   BM25 over the instructions
+    4be1.../said/           BM25 over what was asked for: the instructions without their values
+    4be1.../done/           BM25 over what was done: the last action and the part of the page that it touches
     4be1.../observations/   BM25 over the distinct observations
-    4be1.../vectors.npy     with dense retrieval: one row of length 1 per example
+    4be1.../said.npy        with dense retrieval: one row of length 1 per example, and the same for done.npy
+    4be1.../threshold.json  what an example must score to be shown (lbi.retrieval.threshold)
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -20,7 +21,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import zstandard
 
@@ -28,18 +29,20 @@ from lbi.observations.normalise import normalise, observation_key
 from lbi.records import Example, Observation, Record, Trajectory, digest_of
 from lbi.retrieval.bm25 import Entry, TextIndex
 from lbi.retrieval.leakage import date_tag
+from lbi.retrieval.operations import Operations
+from lbi.retrieval.texts import texts_of
 from lbi.storage.files import write_atomically
 from lbi.storage.secrets import mask, masked
 
 if TYPE_CHECKING:
     from lbi.models.embeddings import Vectors
 
-FORMAT = 6
+FORMAT = 7
 _MARKS = re.compile(r"^(?:URL|Title):|<time>|<id>|<temporary>", re.MULTILINE)
 
 SCHEMA = """
 CREATE TABLE example(
-    row INTEGER PRIMARY KEY, trajectory TEXT, said TEXT, done TEXT, asked TEXT, ends TEXT, body TEXT
+    row INTEGER PRIMARY KEY, trajectory TEXT, said TEXT, done TEXT, asked TEXT, ends TEXT, operation TEXT, body TEXT
 );
 CREATE TABLE trajectory(id TEXT PRIMARY KEY, body BLOB) WITHOUT ROWID;
 CREATE TABLE place(row INTEGER, at INTEGER, key INTEGER, PRIMARY KEY(row, at)) WITHOUT ROWID;
@@ -47,29 +50,51 @@ CREATE INDEX place_key ON place(key, row, at);
 """
 
 
+class ExampleVectors(NamedTuple):
+    """The embedded texts of examples (lbi.retrieval.texts): one row of length 1 per example in each."""
+
+    said: Vectors
+    done: Vectors
+    by: str  # name of the embedder
+
+
 def write_index(
     path: Path,
     examples: Sequence[Example],
     trajectories: Mapping[str, Trajectory],
-    vectors: Vectors | None = None,
+    vectors: ExampleVectors | None = None,
     dates: Mapping[str, str] | None = None,
 ) -> str:
     """Index the examples in the folder ``path``. Returns the name of the build, a folder in it.
 
     Readers see the previous build until this one is complete. If the current build has the same content, it is kept.
-    ``vectors``: one row of length 1 per example, in the order of ``examples``, for dense retrieval.
+    ``vectors``: those of ``texts_of``, in the order of ``examples``, for dense retrieval.
     ``dates``: {example id: date}; a search can exclude dates by ``lbi.retrieval.leakage.date_tag``.
     """
-    row_of = {example.id: row for row, example in enumerate(examples)}
-    # ties are ordered by row: of examples that fit equally well, one with fewer steps does less that was not asked for
-    order = sorted(row_of.values(), key=lambda row: (examples[row].end - examples[row].start, examples[row].id))
+    order = _order(examples)
     ordered = [examples[row] for row in order]
-    ordered_vectors = None if vectors is None else vectors[order]
-    dated = {example.id: (dates or {}).get(example.id, "") for example in ordered}
-    name = _name(ordered, ordered_vectors, dated)
+    ordered_vectors = None if vectors is None else vectors._replace(said=vectors.said[order], done=vectors.done[order])
+    dated = _dated(ordered, dates)
+    name = _name(ordered, vectors.by if vectors else "", dated)
     if current_build(path) != name:
         _write(path, name, ordered, trajectories, ordered_vectors, dated)
     return name
+
+
+def is_current(path: Path, examples: Sequence[Example], dense: str, dates: Mapping[str, str] | None = None) -> bool:
+    """Whether the current build holds just these examples, with vectors of the embedder ``dense`` ("" = without)."""
+    ordered = [examples[row] for row in _order(examples)]
+    return current_build(path) == _name(ordered, dense, _dated(ordered, dates))
+
+
+def _order(examples: Sequence[Example]) -> list[int]:
+    row_of = {example.id: row for row, example in enumerate(examples)}
+    # ties are ordered by row: of examples that fit equally well, one with fewer steps does less that was not asked for
+    return sorted(row_of.values(), key=lambda row: (examples[row].end - examples[row].start, examples[row].id))
+
+
+def _dated(examples: Sequence[Example], dates: Mapping[str, str] | None) -> dict[str, str]:
+    return {example.id: (dates or {}).get(example.id, "") for example in examples}
 
 
 def current_build(path: Path) -> str:
@@ -83,10 +108,9 @@ def searchable_text(observation: Observation) -> str:
     return _MARKS.sub(" ", mask(normalise(observation)))
 
 
-def _name(examples: Sequence[Example], vectors: Vectors | None, dates: Mapping[str, str]) -> str:
+def _name(examples: Sequence[Example], dense: str, dates: Mapping[str, str]) -> str:
     """The name of a build: a hash of its content."""
     bodies = [[example.id, example.tier, example.model_dump(mode="json")["verdicts"]] for example in examples]
-    dense = None if vectors is None else hashlib.blake2b(vectors.tobytes()).hexdigest()
     return digest_of([FORMAT, bodies, dense, dates])
 
 
@@ -95,21 +119,26 @@ def _write(
     name: str,
     examples: Sequence[Example],
     trajectories: Mapping[str, Trajectory],
-    vectors: Vectors | None,
+    vectors: ExampleVectors | None,
     dates: Mapping[str, str],
 ) -> None:
     """Write a build beside the current one, make it the current one, and remove the others."""
     part = path / f".{os.getpid()}.part"
     shutil.rmtree(part, ignore_errors=True)
-    for folder in ("instructions", "observations"):
+    for folder in ("said", "done", "observations"):
         (part / folder).mkdir(parents=True)
     texts = _write_database(part / "examples.db", examples, trajectories)
-    TextIndex.build(_instructions(examples, trajectories, dates), part / "instructions")
+    searched = texts_of(examples, trajectories)
+    entries = list(_entries(examples, trajectories, dates))
+    for folder, of_examples in searched._asdict().items():
+        filled = (entry._replace(text=text) for entry, text in zip(entries, of_examples, strict=True))
+        TextIndex.build(filled, part / folder)
     TextIndex.build((Entry(key % (1 << 64), text, keys=[key]) for key, text in texts), part / "observations")
     if vectors is not None:
         import numpy
 
-        numpy.save(part / "vectors.npy", vectors)
+        numpy.save(part / "said.npy", vectors.said)
+        numpy.save(part / "done.npy", vectors.done)
     shutil.rmtree(path / name, ignore_errors=True)
     part.rename(path / name)
     write_atomically(path / "current", name.encode())
@@ -118,14 +147,14 @@ def _write(
             shutil.rmtree(other, ignore_errors=True)
 
 
-def _instructions(
+def _entries(
     examples: Sequence[Example], trajectories: Mapping[str, Trajectory], dates: Mapping[str, str]
 ) -> Iterator[Entry]:
     for row, example in enumerate(examples):
         trajectory = trajectories[example.trajectory]
         keys = {observation_key(observation) for observation in trajectory.observations[example.start : example.end]}
         tags = _lineage(example, trajectory) | {date_tag(dates[example.id])}
-        yield Entry(row, mask(example.instruction), keys, tags)
+        yield Entry(row, "", keys, tags)
 
 
 def _lineage(example: Example, trajectory: Trajectory) -> set[str]:
@@ -140,14 +169,18 @@ def _write_database(
     """Write examples.db. Returns (key, text) of each distinct observation that is followed by an action."""
     pack = zstandard.ZstdCompressor(level=3)
     texts: dict[int, Observation] = {}
+    walks = list({example.trajectory: trajectories[example.trajectory] for example in examples}.values())
+    operations = Operations(seen for walk in walks for seen in walk.observations)
     with closing(sqlite3.connect(file)) as db:
         db.executescript(SCHEMA)
         for row, example in enumerate(examples):
             trajectory = trajectories[example.trajectory]
             instruction_mark, actions_mark = _marks(example, trajectory)
             groups = (_request_hash(example.instruction), _ending_hash(example, trajectory))
-            values = (row, trajectory.id, instruction_mark, actions_mark, *groups, _as_json(example))
-            db.execute("INSERT INTO example VALUES(?, ?, ?, ?, ?, ?, ?)", values)
+            operation = operations.of_span(trajectory, example.start, example.end)
+            alike = digest_of(operation.alike) if operation else ""
+            values = (row, trajectory.id, instruction_mark, actions_mark, *groups, alike, _as_json(example))
+            db.execute("INSERT INTO example VALUES(?, ?, ?, ?, ?, ?, ?, ?)", values)
             for at in range(example.start, example.end):
                 observation = trajectory.observations[at]
                 key = observation_key(observation)

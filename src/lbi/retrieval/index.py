@@ -1,7 +1,8 @@
 """Agentic retrieval: task, observation and query -> the examples to show at this step (paper, sec. 2.4, Algorithm 2).
 
-First examples in which the current observation occurs (the same one, then similar ones by BM25), then examples whose
-instruction fits the query. ``lbi.retrieval.build`` writes what is searched here.
+Examples in which the current observation occurs (the same one, or similar ones by BM25), and examples that fit the
+query. Both are ranked by lbi.retrieval.ranking, and none is shown whose score is below the threshold of the index
+(lbi.retrieval.threshold). ``lbi.retrieval.build`` writes what is searched here.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import zstandard
 
@@ -20,20 +21,31 @@ from lbi.observations.normalise import observation_key
 from lbi.protocols import Shown
 from lbi.records import Example, Observation, Task, Trajectory
 from lbi.retrieval.bm25 import TextIndex
-from lbi.retrieval.build import current_build, searchable_text, write_index
+from lbi.retrieval.build import ExampleVectors, current_build, searchable_text, write_index
+from lbi.retrieval.ranking import RRF_K, Ranker, Scored
+from lbi.retrieval.texts import without_values
+from lbi.retrieval.threshold import LeftOut, Thresholds, calibrated
 
 if TYPE_CHECKING:
     from lbi.models.embeddings import Vectors
 
+Why = Literal["observation", "query", "content"]
 MAX_PAGES = 16  # similar observations to look at
-RRF_K = 60  # the constant of reciprocal rank fusion
 MAX_PER_PAGE = 3  # examples by the content of one page
 MAX_PER_REQUEST = 2  # examples per search whose instructions differ in their values alone
 MAX_PER_ENDING = 1  # examples per search that end with the same action on the same kind of page
 CACHED_TRAJECTORIES = 512
 CACHED_EXAMPLES = 4096
-CACHED_RANKINGS = 64  # an agent often has the same query at several steps
 CACHED_MARKS = 50_000
+
+
+class Hit(NamedTuple):
+    """An example that is shown: its row, the index of the observation that it is shown for, and how well it fits."""
+
+    row: int
+    at: int
+    score: float
+    why: Why
 
 
 class ExampleIndex:
@@ -43,14 +55,14 @@ class ExampleIndex:
         # a build is never changed, so it can be opened as immutable: without locks a look-up takes a third of the time
         file = (folder / "examples.db").absolute().as_uri()
         self._db = sqlite3.connect(f"{file}?mode=ro&immutable=1", uri=True, check_same_thread=False)
-        self._instructions = TextIndex.open(folder / "instructions")
+        self._ranker = Ranker(folder)
+        self._instructions = self._ranker.said
         self._observations = TextIndex.open(folder / "observations")
-        self._vectors = _load_vectors(folder / "vectors.npy")
         self._unpack = zstandard.ZstdDecompressor()
         self._trajectories: dict[str, Trajectory] = {}
         self._examples: dict[int, Example] = {}
-        self._rankings: dict[tuple[str, int, frozenset[str]], list[int]] = {}
         self._marked: dict[int, tuple[frozenset[str], str, str]] = {}
+        self.thresholds: Thresholds = calibrated(folder, self._ranker, self._left_out)
 
     @classmethod
     def build(
@@ -58,7 +70,7 @@ class ExampleIndex:
         path: Path,
         examples: Sequence[Example],
         trajectories: Mapping[str, Trajectory],
-        vectors: Vectors | None = None,
+        vectors: ExampleVectors | None = None,
         dates: Mapping[str, str] | None = None,
     ) -> ExampleIndex:
         """Index the examples in the folder ``path``, as ``lbi.retrieval.build.write_index`` does, and open it."""
@@ -90,45 +102,75 @@ class ExampleIndex:
         m3: int = 0,
         exclude: Collection[str] = (),
         vector: Vectors | None = None,
+        task_vector: Vectors | None = None,
     ) -> tuple[Shown, ...]:
         """At most ``m1`` examples by the observation, ``m2`` others by the query and ``m3`` others by content.
 
-        Best first in each group. By content: examples from the pages whose text fits the instruction best, whatever
-        their own instructions are. ``vector``: the embedded query, for dense retrieval.
+        Those that fit best come first, and none comes that fits too little; those by content are the last, and are
+        from the pages whose text fits the instruction best, whatever their own instructions are. ``vector`` and
+        ``task_vector``: the embedded query and the embedded instruction of the task, both without their values
+        (lbi.retrieval.texts), for dense retrieval.
 
         Examples of the task itself or of its document are never returned, nor those that ``exclude`` names by the id
         of a document, task, trajectory or example that they come from, or by the tag of a date.
         """
         without = {task.id, task.document, *exclude} - {""}
         shown_marks: set[str] = set()
-        by_page = self._by_observation(task.instruction, observation, m1, without, shown_marks)
-        rows = self._by_query(query, m2, without, shown_marks, vector)
-        by_query = zip(rows, self._nearest(rows, observation), strict=True)
-        by_content = self._by_content(task.instruction, m3, without, shown_marks)
-        shown = [self._shown(row, at, "observation") for row, at in by_page]
-        shown += [self._shown(row, at, "query") for row, at in by_query]
-        return (*shown, *(self._shown(row, at, "content") for row, at in by_content))
+        fit = self._fit(task.instruction, without, task_vector)
+        hits = self._by_observation(fit, observation, m1, without, shown_marks)
+        fit_query = fit if query == task.instruction else self._fit(query, without, vector)
+        rows = self._distinct(lambda limit: fit_query.rows[:limit], m2, shown_marks)
+        at = self._nearest(rows, observation)
+        hits += [Hit(row, at, fit_query.scores[row], "query") for row, at in zip(rows, at, strict=True)]
+        hits.sort(key=lambda hit: -hit.score)
+        hits += [Hit(*hit, 0.0, "content") for hit in self._by_content(task.instruction, m3, without, shown_marks)]
+        return tuple(self._shown(hit) for hit in hits)
+
+    def _fit(self, request: str, without: set[str], vector: Vectors | None) -> _Fit:
+        """How well the examples fit a request, and how well they must."""
+        dense = vector is not None and self._ranker.dense
+        least = self.thresholds.hybrid if dense else self.thresholds.lexical
+        return _Fit(self._ranker.ranked(request, without, vector), least, 4 if dense else 2)
+
+    def _left_out(self) -> list[LeftOut]:
+        """Every example as the request that it would be, by row."""
+        sql = "SELECT row, json_extract(body, '$.instruction'), trajectory, operation FROM example ORDER BY row"
+        return [LeftOut(*values) for values in self._db.execute(sql)]
 
     # by observation
 
     def _by_observation(
-        self, instruction: str, observation: Observation, count: int, without: set[str], shown_marks: set[str]
-    ) -> list[tuple[int, int]]:
-        """(row, index of the observation) of examples with this observation, then with less and less similar ones.
+        self, fit: _Fit, observation: Observation, count: int, without: set[str], shown_marks: set[str]
+    ) -> list[Hit]:
+        """Examples with this observation, then with less and less similar ones.
 
-        Examples with the same observation are ordered by how well their instruction fits the task's.
+        Those with the same observation are ordered by how well they fit the task's instruction. That they have the page
+        counts as much as one of the rankings that the fit is made of.
         """
-        places: list[tuple[int, int]] = []
-        for key in self._pages(observation):
-            if len(places) >= count:
+        hits: list[Hit] = []
+        for rank, key in enumerate(self._pages(observation), 1):
+            if len(hits) >= count:
                 break
+            scores = fit.with_page(rank)
 
-            def ranked(limit: int, key: int = key) -> list[int]:
-                return [row for row, _ in self._instructions.best(instruction, limit, keys=[key], without=without)]
+            def on_page(limit: int, key: int = key, scores: dict[int, float] = scores) -> list[int]:
+                rows = self._having(key, list(scores))[:limit]
+                return rows if fit.least else self._filled_up(rows, key, limit, without)
 
-            rows = self._distinct(ranked, count - len(places), shown_marks)
-            places += [(row, self._at(row, key)) for row in rows]
-        return places
+            rows = self._distinct(on_page, count - len(hits), shown_marks)
+            hits += [Hit(row, self._at(row, key), scores.get(row, 0.0), "observation") for row in rows]
+        return hits
+
+    def _filled_up(self, rows: list[int], key: int, limit: int, without: set[str]) -> list[int]:
+        """Those rows, and then others with the observation, which have nothing to do with the instruction."""
+        others = (row for row, _ in self._instructions.best("", limit + len(rows), keys=[key], without=without))
+        return [*rows, *(row for row in others if row not in set(rows))][:limit]
+
+    def _having(self, key: int, rows: list[int]) -> list[int]:
+        """Those of the rows that have an observation with this key, in their order."""
+        sql = "SELECT DISTINCT row FROM place WHERE key = ? AND row IN (SELECT value FROM json_each(?))"
+        having = {row for (row,) in self._db.execute(sql, (key, json.dumps(rows)))}
+        return [row for row in rows if row in having]
 
     def _pages(self, observation: Observation) -> Iterator[int]:
         """The key of the observation, then the keys of similar ones, which are searched for only if they are needed."""
@@ -143,29 +185,6 @@ class ExampleIndex:
         return int(self._one("SELECT max(at) FROM place WHERE row = ? AND key = ?", row, key))
 
     # by query
-
-    def _by_query(
-        self, query: str, count: int, without: set[str], shown_marks: set[str], vector: Vectors | None
-    ) -> list[int]:
-        if vector is None or self._vectors is None:
-            return self._distinct(lambda limit: self._lexical(query, limit, without), count, shown_marks)
-        dense = self._dense(vector, without)
-        return self._distinct(
-            lambda limit: fuse(self._lexical(query, limit, without), dense[:limit])[:limit], count, shown_marks
-        )
-
-    def _lexical(self, query: str, limit: int, without: set[str]) -> list[int]:
-        key = (query, limit, frozenset(without))
-        if key not in self._rankings:
-            _make_room(self._rankings, CACHED_RANKINGS)
-            self._rankings[key] = [row for row, _ in self._instructions.best(query, limit, without=without)]
-        return self._rankings[key]
-
-    def _dense(self, vector: Vectors, without: set[str]) -> list[int]:
-        assert self._vectors is not None
-        forbidden = self._instructions.tagged(without)
-        order = (-(self._vectors @ vector)).argsort(kind="stable")
-        return [row for row in order.tolist() if row not in forbidden]
 
     def _nearest(self, rows: list[int], observation: Observation) -> list[int]:
         """For each example the index of its observation that is the current one, or is most similar to it."""
@@ -189,12 +208,13 @@ class ExampleIndex:
         tell which of them is meant.
         """
         places: list[tuple[int, int]] = []
+        words = without_values(instruction)
         for key in [_signed(row) for row, _ in self._observations.best(instruction, MAX_PAGES)] if count > 0 else []:
             if len(places) >= count:
                 break
 
             def ranked(limit: int, key: int = key) -> list[int]:
-                rows = [row for row, _ in self._instructions.best(instruction, limit, keys=[key], without=without)]
+                rows = [row for row, _ in self._instructions.best(words, limit, keys=[key], without=without)]
                 return sorted(rows, key=lambda row: self._at(row, key) != self._end(row))
 
             rows = self._distinct(ranked, min(MAX_PER_PAGE, count - len(places)), shown_marks)
@@ -240,12 +260,13 @@ class ExampleIndex:
             self._marked[row] = (frozenset((instruction_mark, actions_mark)), request, ending)
         return [self._marked[row] for row in rows]
 
-    def _shown(self, row: int, at: int, why: Literal["observation", "query", "content"]) -> Shown:
+    def _shown(self, hit: Hit) -> Shown:
+        row = hit.row
         if row not in self._examples:
             _make_room(self._examples, CACHED_EXAMPLES)
             self._examples[row] = Example.model_validate_json(self._one("SELECT body FROM example WHERE row = ?", row))
         example = self._examples[row]
-        return Shown(example=example, trajectory=self._trajectory(example.trajectory), at=at, why=why)
+        return Shown(example=example, trajectory=self._trajectory(example.trajectory), at=hit.at, why=hit.why)
 
     def _trajectory(self, id_: str) -> Trajectory:
         trajectory = self._trajectories.get(id_)
@@ -261,18 +282,26 @@ class ExampleIndex:
         return value
 
 
+class _Fit:
+    """How well examples fit a request by several rankings together, and the least with which one is shown."""
+
+    def __init__(self, ranked: Sequence[Scored], least: float, rankings: int) -> None:
+        self.least = least
+        self.scores = dict(ranked)
+        self.rows = [row for row, score in ranked if score >= least]
+        self._rankings = rankings
+
+    def with_page(self, rank: int) -> dict[int, float]:
+        """The scores, best first, of those that are shown if they have the page that is the ``rank``-th most similar:
+        it is one more ranking."""
+        share = (RRF_K + 1) / (RRF_K + rank)
+        scores = {row: (self._rankings * score + share) / (self._rankings + 1) for row, score in self.scores.items()}
+        return {row: score for row, score in scores.items() if score >= self.least}
+
+
 def _make_room(cache: dict[Any, Any], limit: int) -> None:
     if len(cache) >= limit:
         del cache[next(iter(cache))]
-
-
-def fuse(*rankings: Sequence[int]) -> list[int]:
-    """Several rankings of rows as one, by reciprocal rank fusion; ties are ordered by row."""
-    scores: dict[int, float] = {}
-    for ranking in rankings:
-        for rank, row in enumerate(ranking, start=1):
-            scores[row] = scores.get(row, 0.0) + 1.0 / (RRF_K + rank)
-    return sorted(scores, key=lambda row: (-scores[row], row))
 
 
 def _best_place(pairs: Sequence[tuple[int, int]], scores: Mapping[int, float]) -> int:
@@ -284,12 +313,3 @@ def _best_place(pairs: Sequence[tuple[int, int]], scores: Mapping[int, float]) -
 def _signed(row: int) -> int:
     """The key of an observation from its row, which is the key as an unsigned number."""
     return row - (1 << 64) if row >= 1 << 63 else row
-
-
-def _load_vectors(file: Path) -> Vectors | None:
-    if not file.is_file():
-        return None
-    import numpy
-
-    vectors: Vectors = numpy.load(file)
-    return vectors

@@ -11,11 +11,17 @@ from lbi.config import Config, Data, resolve
 from lbi.environments import actions_of
 from lbi.errors import UserError
 from lbi.evaluation.arms import examples_for
+from lbi.models.embeddings import Vectors
 from lbi.models.registry import open_model
+from lbi.models.sentence_encoder import open_encoder
 from lbi.protocols import Decision, Model, Shown
 from lbi.records import Example, Observation, Step, Task, Trajectory
+from lbi.retrieval.borrow import borrow_index
+from lbi.retrieval.build import ExampleVectors, is_current
 from lbi.retrieval.index import ExampleIndex
+from lbi.retrieval.texts import texts_of, without_values
 from lbi.storage.run_folder import RunFolder
+from lbi.storage.tempdirs import OwnFolder
 from lbi.synthesis.examples import read_examples
 
 
@@ -36,8 +42,14 @@ class LearntRun:
             raise UserError(f"{path} has no examples of seed {self.seed}; `lbi run` or `lbi synthesize` makes them")
         self.examples: tuple[tuple[Example, Trajectory], ...] = tuple(pairs)
         trajectories = {trajectory.id: trajectory for _, trajectory in pairs}
-        index_folder = self._folder.path / "index" / f"{data}-{self.seed}-1"
-        self.index = ExampleIndex.build(index_folder, [example for example, _ in pairs], trajectories)
+        self._own = OwnFolder("learnt")  # the run folder is only read, as a run may be at work in it
+        index_folder = borrow_index(self._folder.path, f"{data}-{self.seed}-1", self._own.path)
+        self._encoder = open_encoder() if not self.config.models.embeddings else None
+        examples = [example for example, _ in pairs]
+        if is_current(index_folder, examples, self._encoder.name if self._encoder else ""):
+            self.index = ExampleIndex.open(index_folder)
+        else:
+            self.index = ExampleIndex.build(index_folder, examples, trajectories, self._vectors(examples, trajectories))
 
     def retrieve(
         self, instruction: str, observation: Observation, *, query: str = "", by_page: int = 5, by_query: int = 5
@@ -48,7 +60,10 @@ class LearntRun:
         instruction fits the query. Without a query the instruction is the query.
         """
         task = Task(instruction=instruction, environment=self.config.environment)
-        return self.index.search(task, observation, query or instruction, m1=by_page, m2=by_query)
+        vector, task_vector = (self._vector(request) for request in (query or instruction, instruction))
+        return self.index.search(
+            task, observation, query or instruction, m1=by_page, m2=by_query, vector=vector, task_vector=task_vector
+        )
 
     def agent(self, model: Model | str = "", **options: Any) -> LearntAgent:
         """An agent that retrieves at every step. ``model`` is for example "openai:gpt-5"; "" = the run's own model.
@@ -57,7 +72,16 @@ class LearntRun:
         """
         spec = model or self.config.models.of("act")
         opened_model = self._open(spec) if isinstance(spec, str) else spec
-        return LearntAgent(opened_model, self.index, actions_of(self.config), **options)
+        return LearntAgent(opened_model, self.index, actions_of(self.config), **{"embedder": self._encoder, **options})
+
+    def _vectors(self, examples: list[Example], trajectories: dict[str, Trajectory]) -> ExampleVectors | None:
+        if self._encoder is None:
+            return None
+        texts = texts_of(examples, trajectories)
+        return ExampleVectors(self._encoder.encode(texts.said), self._encoder.encode(texts.done), self._encoder.name)
+
+    def _vector(self, request: str) -> Vectors | None:
+        return None if self._encoder is None else self._encoder.encode([without_values(request)])[0]
 
     def _open(self, spec: str) -> Model:
         models = self.config.models
@@ -66,6 +90,7 @@ class LearntRun:
 
     def close(self) -> None:
         self.index.close()
+        self._own.remove()
         self._folder.close()
 
     def __enter__(self) -> LearntRun:

@@ -14,9 +14,17 @@ from lbi.records import Observation, Step, StopReason, Task, Trajectory
 
 __all__ = ["ATTEMPTS", "in_parallel", "rollout"]
 T = TypeVar("T")
+#: is told of each step as it ends, and of what is seen after it
+Took = Callable[[Step, Observation], None]
 
 
-async def rollout(environment: Environment, agent: Agent, task: Task, step_limit: int, attempt: int = 0) -> Trajectory:
+def unwatched(step: Step, after: Observation) -> None:
+    """For roll-outs that nobody watches."""
+
+
+async def rollout(
+    environment: Environment, agent: Agent, task: Task, step_limit: int, attempt: int = 0, took: Took = unwatched
+) -> Trajectory:
     """Let the agent attempt the task, from the state that the environment has after a reset.
 
     If the model fails for good, the roll-out ends, and its trajectory says so. Raises EnvironmentFailure if the
@@ -62,6 +70,7 @@ async def rollout(environment: Environment, agent: Agent, task: Task, step_limit
             )
         )
         observation = outcome.observation
+        took(steps[-1], observation)
         if outcome.done:
             return ended("done", observation, outcome.answer)
     return ended("step_limit", observation)

@@ -121,9 +121,12 @@ def plain() -> dict[str, str]:
     return {name: os.environ[name] for name in PLAIN if name in os.environ}
 
 
-def program(name: str) -> str | None:
-    """The path of a program; never one in a folder that a relative entry of PATH leads to, such as a repository."""
-    entries = os.environ.get("PATH", os.defpath).split(os.pathsep)
+def program(name: str, path: str | None = None) -> str | None:
+    """The path of a program; never one in a folder that a relative entry of PATH leads to, such as a repository.
+
+    ``path``: where to look instead of in PATH.
+    """
+    entries = (os.environ.get("PATH", os.defpath) if path is None else path).split(os.pathsep)
     return shutil.which(name, path=os.pathsep.join(entry for entry in entries if os.path.isabs(entry)) or os.defpath)
 
 

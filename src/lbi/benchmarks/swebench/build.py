@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lbi.benchmarks.swebench.instance import Instance
-from lbi.benchmarks.swebench.interpreters import binds, interpreter, prefixes
+from lbi.benchmarks.swebench.interpreters import binds, interpreter
 from lbi.benchmarks.swebench.patches import PatchError, apply, changed, difference, is_source, is_test
 from lbi.benchmarks.swebench.recipes import Recipe, draft
 from lbi.benchmarks.swebench.sdists import unpacked
@@ -17,6 +17,7 @@ from lbi.benchmarks.swebench.test_results import ANY_SOURCE
 from lbi.errors import EnvironmentFailure, UserError
 from lbi.sandbox import beneath
 from lbi.sandbox.beneath import Beneath, Refused
+from lbi.sandbox.interpreter import prefixes
 
 #: not copied with a repository: its history, which would show what was changed, and what tools leave behind
 LEFT_OUT = (".git", ".venv", "__pycache__", ".pytest_cache")

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from lbi.benchmarks.swebench.sdists import cache_folder, uv
-from lbi.errors import UserError
 from lbi.records import digest_of
-from lbi.sandbox.beneath import Beneath
 from lbi.sandbox.host import plain, run_on_host
 from lbi.storage.build_once import build_once
 
@@ -34,36 +31,6 @@ def interpreter(requirements: Sequence[str], cache: Path | None = None) -> Path:
 def binds(folder: Path) -> tuple[Path, ...]:
     """The folders that a sandbox must show for such an environment to run: its own, and that of its Python."""
     return folder, Path(sys.base_prefix)
-
-
-def prefixes(python: Path) -> tuple[Path, ...]:
-    """The same folders for any interpreter, which is not run. Raises UserError where it is none."""
-    folder = python.absolute().parent.parent
-    try:
-        with Beneath(folder) as tree:
-            lines = tree.read("pyvenv.cfg").decode("utf-8", "replace").splitlines()
-    except OSError:
-        lines = []
-    said = {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
-    is_virtual = os.path.isabs(said.get("home", ""))
-    if not is_virtual:
-        found = tuple(dict.fromkeys(place for place in (folder, _installation(python)) if _is_python(place)))
-    else:
-        home = Path(said["home"])
-        places = (home.parent, _installation(home / "python3"), _installation(python))
-        found = (folder, *dict.fromkeys(place for place in places if _is_python(place)))
-    if not python.is_file() or len(found) < (2 if is_virtual else 1):
-        raise UserError(f"{python} is not the interpreter of a Python: its standard library is not where it should be")
-    return found
-
-
-def _installation(python: Path) -> Path:
-    return Path(os.path.realpath(python)).parent.parent
-
-
-def _is_python(folder: Path) -> bool:
-    """An installation of Python, and not just any folder that a repository or a data set names."""
-    return folder != Path("/") and any(folder.glob("lib*/py*3*/os.py"))
 
 
 def _compile(folder: Path) -> None:

@@ -16,11 +16,12 @@ from typing import Any
 
 from lbi.benchmarks.swebench.grade import LIMITS, Grade
 from lbi.benchmarks.swebench.instance import Instance, write_instances
-from lbi.benchmarks.swebench.interpreters import interpreter, prefixes
+from lbi.benchmarks.swebench.interpreters import interpreter
 from lbi.benchmarks.swebench.predictions import Prediction, write_predictions
 from lbi.errors import UserError
 from lbi.sandbox.backends import open_sandbox
 from lbi.sandbox.host import inherited, run_on_host
+from lbi.sandbox.interpreter import prefixes
 
 PACKAGE = "swebench==5.0.2"
 START, END = ">>>>> Start Test Output", ">>>>> End Test Output"

@@ -43,6 +43,10 @@ digest_url = "/api/state"
 [policy]
 # of all documents only the application's page: no state, no task, no verifier; its scripts ask for what they want
 allow_urls = ['^/(index\\.html)?($|[?#])']
+
+[checks]
+# verifiers run in a sandbox, and see these beside the state
+show = {show}
 """
 DOCUMENT = """
 [[documents]]
@@ -113,6 +117,7 @@ def write(name: str, checkout: Path, folder: Path) -> Path:
         "description": _toml(_described(place)),
         "requirements": _toml(["requests"] if _asks_by_requests(place) else []),
         "copy": _toml(pages),
+        "show": _toml([_verify(), str(place)]),
     }
     manual = "".join(DOCUMENT.format(path=_toml(str(path))) for path in manual_of(name, checkout))
     folder.mkdir(parents=True, exist_ok=True)
@@ -123,13 +128,17 @@ def write(name: str, checkout: Path, folder: Path) -> Path:
         name=_toml(name),
         file=_toml(str(place / "real-tasks.json")),
         gold=_toml(str(gold.resolve())),
-        verify=_toml(str(Path(str(resources.files(__package__) / VERIFY)))),
+        verify=_toml(_verify()),
         checkout=_toml(str(place)),
     )
     (folder / "tasks.toml").write_text(tasks, "utf-8")
     config = folder / "lbi.toml"
     config.write_text(CONFIG.format(name=_toml(f"webarena-infinity-{name}")), "utf-8")
     return config
+
+
+def _verify() -> str:
+    return str(Path(str(resources.files(__package__) / VERIFY)))
 
 
 def gold_of(name: str) -> dict[str, list[str]]:

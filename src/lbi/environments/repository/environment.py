@@ -7,7 +7,6 @@ installed or wrote outside of the repository does not count.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping
 
 from lbi.benchmarks.swebench.build import Built
@@ -17,7 +16,7 @@ from lbi.documents.corpus import DocumentSource, read_corpus
 from lbi.environments.shell.actions import ACTIONS
 from lbi.environments.shell.environment import ShellEnvironment, ShellEnvironments, ShellSettings
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
-from lbi.protocols import CallTimeouts, Outcome
+from lbi.protocols import CallTimeouts, Foreseen, Outcome
 from lbi.records import Observation, Task
 from lbi.sandbox.supervisor.bounds import LOOKING, TooLarge
 
@@ -109,11 +108,13 @@ class RepositoryEnvironment:
     async def step(self, action: str) -> Outcome:
         return await self._require_shell().step(action)
 
+    async def foresee(self, action: str) -> Foreseen:
+        """Why an action may change something."""
+        return await self._require_shell().foresee(action)
+
     async def submission(self) -> str:
         """What the episode changed, as a patch; "" where that is too large to be one."""
-        with contextlib.suppress(TooLarge):
-            return await self._require_shell().sandbox.diff()
-        return ""
+        return await self._require_shell().submission()
 
     async def score(self, task: Task, answer: str) -> tuple[float, str]:
         """1 if the patch makes the tests pass that failed, and none fail that passed.

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import posixpath
 import re
 from collections.abc import Sequence
@@ -17,9 +18,10 @@ from pathlib import Path
 from lbi.documents.corpus import DocumentSource
 from lbi.environments._answers import failed_command, wrong_answer
 from lbi.environments.shell.actions import ACTIONS, Command, UnreadableCommand, parse_command
+from lbi.environments.shell.consequences import why_it_may_change
 from lbi.environments.shell.edits import EditRefused, create, insert, replace, view
 from lbi.errors import EnvironmentFailure, ScoreError
-from lbi.protocols import CallTimeouts, Outcome
+from lbi.protocols import CallTimeouts, Foreseen, Outcome
 from lbi.records import Action, Check, Observation, Task, digest_of, sound
 from lbi.sandbox.backends import open_sandbox
 from lbi.sandbox.protocol import Completed, Sandbox, SandboxLimits
@@ -137,6 +139,21 @@ class ShellEnvironment:
             return Outcome(action=taken, observation=await self._observe(await self._edit(command)))
         except EditRefused as refused:
             return self._refuse(taken, sound(str(refused)))
+
+    async def foresee(self, action: str) -> Foreseen:
+        """Why an action may change something; a command is known to read, or it may."""
+        try:
+            command = parse_command(action)
+        except UnreadableCommand:
+            return Foreseen(action=Action(text=mask(sound(action))))
+        written = Action(text=mask(sound(command.text)), kind=command.kind, name=mask(sound(command.path)))
+        return Foreseen(action=written, changes=mask(sound(why_it_may_change(command))))
+
+    async def submission(self) -> str:
+        """What the episode changed, as a patch; "" where that is too large to be one."""
+        with contextlib.suppress(TooLarge):
+            return await self.sandbox.diff()
+        return ""
 
     async def score(self, task: Task, answer: str) -> tuple[float, str]:
         """Evaluate the task's check now: what the answer contains, and a command that must exit with 0."""

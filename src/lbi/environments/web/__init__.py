@@ -11,15 +11,17 @@ from lbi.environments.web.actions import ACTIONS
 from lbi.errors import UserError
 
 if TYPE_CHECKING:
+    from lbi.environments import Live
     from lbi.environments.web.environment import WebEnvironments
 
-__all__ = ["ACTIONS", "create", "documents"]
+__all__ = ["ACTIONS", "create", "create_live", "documents"]
 
 
 def create(config: Config, save_image: Callable[[bytes], str]) -> WebEnvironments:
     """Raises UserError where the config names neither an application nor a site."""
     if not config.application and not config.url:
         raise UserError('nothing to learn: set application = "..." or url = "http://..." in the config')
+    from lbi.environments.web.check_sandbox import CheckSandbox
     from lbi.environments.web.environment import WebEnvironments  # loads the browser's driver
 
     return WebEnvironments(
@@ -27,7 +29,22 @@ def create(config: Config, save_image: Callable[[bytes], str]) -> WebEnvironment
         base_url=config.url,
         screenshots=config.web.screenshots,
         save_image=save_image,
+        checks=CheckSandbox(config.shell.backend, unsafe=config.shell.unsafe),
     )
+
+
+def create_live(config: Config, save_image: Callable[[bytes], str], live: Live) -> tuple[WebEnvironments, str]:
+    """As ``create``, for one instruction: a copy of an application that we run, or a site as it is."""
+    from lbi.environments.web.environment import WebEnvironments
+    from lbi.environments.web.live import application_for, require_display
+
+    if live.headed:
+        require_display()
+    application, sentence = application_for(config, live)
+    environments = WebEnvironments(
+        application, screenshots=config.web.screenshots, save_image=save_image, headless=not live.headed
+    )
+    return environments, sentence
 
 
 async def documents(environments: WebEnvironments) -> tuple[DocumentSource, ...]:

@@ -17,8 +17,10 @@ KINDS = (
 #: other ways to click: with another button, twice, or with a key held
 HOW = ("double", "right", "Shift", "Control", "Alt", "Meta")
 ACTIONS = """\
-At each step you see the page as text: one line per element, with a reference such as [e12] behind those you can act on.
-References of earlier pages are no longer valid.
+At each step you see the page as text: a line for each element, with a reference such as [e12] where you can act on it.
+"(as before: ...)" folds what earlier pages had too; its elements can be used like any others. References of earlier
+pages are no longer valid: in what happened and in examples, elements are told by role and name, with #1 for the second
+of equal ones from the top, #2 for the third. You may name an element that way too: click(button "Edit" #1).
 
 click(e12)                click an element, check boxes too; click(e12, "double"), "right", "Shift"; at a point: "30,40"
 fill(e12, "text")         replace the text of a text box; write \\n for a line break and \\" for a quotation mark
@@ -32,7 +34,7 @@ goto("/path?query")       open an address of this site
 back()                    go one page back, or close a tab that began here; forward() undoes it
 tab("2")                  bring another open tab to the front, by its number in the note
 scroll("down")            scroll by one screen, "up" or "down", where more is loaded then; scroll(e12, "down") in a box
-find("text")              show the lines of this page with a text, where the middle of a long page is left out
+find("text")              show the lines of this page with a text or a reference that are folded, cut or left out
 wait()                    wait until the page changes by itself
 finish("answer")          end the task; the answer may be empty"""
 

@@ -11,7 +11,8 @@ import json
 from playwright.async_api import ElementHandle
 from playwright.async_api import Error as PlaywrightError
 
-from lbi.environments.web.session import DocumentReplaced, Session
+from lbi.environments.web.session import Session
+from lbi.environments.web.tabs import DocumentReplaced
 
 PROBE = """
 (start, key) => {

@@ -19,7 +19,7 @@ from lbi.storage.names import LONGEST, address_problem, page_problem, without_pa
 from lbi.storage.secrets import from_environ, learn, learn_address
 from lbi.storage.toml import TomlError, parse_toml
 
-_SECRET = re.compile(r"\$\{(\w+)\}")
+SECRET = re.compile(r"\$\{(\w+)\}")
 _REQUEST = re.compile(r"[A-Z]+ /\S*")
 
 
@@ -118,6 +118,12 @@ class Login(Table):
         return self
 
 
+class Checks(Table):
+    """What the commands of tasks' checks see beside the state: they run in a sandbox."""
+
+    show: tuple[str, ...] = ()  # files and folders, read-only; relative paths start at the application's file
+
+
 class Policy(Table):
     """Regular expressions on path and query (urls) and on elements' names; deny is tested first and wins."""
 
@@ -152,6 +158,7 @@ class Application(Table):
     state: State = State()
     login: Login = Login()
     policy: Policy = Policy()
+    checks: Checks = Checks()
     documents: tuple[DocumentSource, ...] = ()
     folder: str = Field(default="", exclude=True)
 
@@ -236,13 +243,13 @@ def expand(text: str, application: Application, written: Callable[[str], str] = 
 
     def value_of(match: re.Match[str]) -> str:
         value = application.environ.get(match[1], "")
-        if not value or _SECRET.search(value):  # NAME = "${NAME}" passes one of ours on
-            value = from_environ(_SECRET.sub(r"\1", value) or match[1])
+        if not value or SECRET.search(value):  # NAME = "${NAME}" passes one of ours on
+            value = from_environ(SECRET.sub(r"\1", value) or match[1])
         if not value:
             raise UserError(f"{application.name}: ${{{match[1]}}} is used but not set; set the variable {match[1]}")
         return written(value)
 
-    return _SECRET.sub(value_of, text)
+    return SECRET.sub(value_of, text)
 
 
 def secrets_of(application: Application) -> tuple[str, ...]:
@@ -251,7 +258,7 @@ def secrets_of(application: Application) -> tuple[str, ...]:
     Learns those too that stand in the application's own file; the others are learnt as they are read.
     """
     login = application.login.model_dump_json()
-    values = {name: expand(f"${{{name}}}", application) for name in _SECRET.findall(login)}
+    values = {name: expand(f"${{{name}}}", application) for name in SECRET.findall(login)}
     for name in values.keys() & application.environ.keys():
         learn(values[name], name)
     return tuple(sorted(filter(None, set(values.values())), key=len, reverse=True))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from lbi.environments.web import loopback
 from lbi.environments.web.application import Application
-from lbi.environments.web.database import UNREADABLE, Database
+from lbi.environments.web.check_sandbox import CheckCommand, CheckSandbox, environ_of, shown_to
+from lbi.environments.web.database import Database
 from lbi.environments.web.digests import digest_of_files, hash_of
 from lbi.environments.web.install import Installed, application_environ, filled_in, install
 from lbi.environments.web.outside import Outside
@@ -29,8 +29,6 @@ from lbi.environments.web.state_files import (
 )
 from lbi.errors import EnvironmentFailure, ScoreError
 from lbi.storage.tempdirs import OwnFolder
-
-_COULD_NOT_RUN = (126, 127)  # exit codes of a shell that found no such program, or may not run it
 
 
 class Backend(Protocol):
@@ -49,7 +47,10 @@ class Backend(Protocol):
         ...
 
     def query(self, sql: str) -> list[tuple[object, ...]]: ...
-    async def run_command(self, command: Sequence[str]) -> tuple[int, str]: ...
+    async def run_command(self, command: Sequence[str]) -> tuple[int, str]:
+        """Exit status and output of a check's command, in a sandbox. Raises ScoreError if it cannot run."""
+        ...
+
     def exposed(self) -> tuple[str, ...]:
         """Addresses of other machines' reach that the server listens on."""
         ...
@@ -64,9 +65,14 @@ class ManagedApplication:
     """An application that we install and run; starts one backend for each worker."""
 
     def __init__(
-        self, application: Application, cache: Path | None = None, headers: Mapping[str, str] | None = None
+        self,
+        application: Application,
+        cache: Path | None = None,
+        headers: Mapping[str, str] | None = None,
+        checks: CheckSandbox | None = None,
     ) -> None:
         self.application = application
+        self.checks = checks or CheckSandbox()
         self._cache = cache
         self._headers = headers or {}
         self._lock = asyncio.Lock()
@@ -82,7 +88,7 @@ class ManagedApplication:
     async def start(self) -> LocalBackend:
         """Install if need be (minutes, once), copy the state, start a server. Raises UserError."""
         installed = await self.installed()
-        backend = await asyncio.to_thread(LocalBackend, self.application, installed, self._headers)
+        backend = await asyncio.to_thread(LocalBackend, self.application, installed, self._headers, self.checks)
         async with contextlib.AsyncExitStack() as failed:
             failed.push_async_callback(backend.stop)
             await backend.start()
@@ -94,10 +100,15 @@ class LocalBackend:
     """One server on one copy of the state, in a temporary folder of its own."""
 
     def __init__(
-        self, application: Application, installed: Installed, headers: Mapping[str, str] | None = None
+        self,
+        application: Application,
+        installed: Installed,
+        headers: Mapping[str, str] | None = None,
+        checks: CheckSandbox | None = None,
     ) -> None:
         self._application = application
         self._installed = installed
+        self._checks = checks or CheckSandbox()
         self._folder = OwnFolder(application.name)
         self.state = self._folder.path / "state"
         self._base = installed.pristine  # what a reset goes back to
@@ -146,7 +157,7 @@ class LocalBackend:
             self._restored_version = self._database.version()
 
     def digest(self) -> str:
-        return _one_of(self.digests())
+        return one_of(self.digests())
 
     def digests(self) -> dict[str, str]:
         state = self._application.state
@@ -162,8 +173,19 @@ class LocalBackend:
         return database.query(sql)
 
     async def run_command(self, command: Sequence[str]) -> tuple[int, str]:
-        """Exit status and output of a command in the state folder. Raises ScoreError if it cannot run."""
-        return await _ran(self._outside, command)
+        """In a view of the state folder: what it changes there is not seen by the application."""
+        return await self._checks.ended(self._application, command, self._for_check, self._outside.run)
+
+    def _for_check(self, command: Sequence[str]) -> CheckCommand:
+        return CheckCommand(
+            command=[self._filled_in(part, of_check=True) for part in command],
+            folder=self.state,
+            url=self.url,
+            python=self._installed.python,
+            shown=shown_to(command, self._application),
+            env={name: self._filled_in(value, of_check=True) for name, value in environ_of(self._application).items()},
+            database=self._application.state.database,
+        )
 
     def exposed(self) -> tuple[str, ...]:
         return self._server.exposed()
@@ -236,11 +258,12 @@ class LocalBackend:
     def _stamp(self) -> Stamps:
         return stamps_of(self.state, self._application.state.database)
 
-    def _filled_in(self, text: str, port: int = 0) -> str:
+    def _filled_in(self, text: str, port: int = 0, *, of_check: bool = False) -> str:
+        """``of_check``: the state is filled in where it is known under what name the sandbox shows it."""
         values = {
             "{python}": self._installed.python,
             "{site_packages}": self._installed.site_packages,
-            "{state}": str(self.state),
+            "{state}": "{state}" if of_check else str(self.state),
             "{folder}": self._application.folder,
             "{loopback}": str(Path(loopback.__file__)),
             "{port}": str(port or self._server.port),
@@ -251,7 +274,7 @@ class LocalBackend:
         return filled_in(text, values)
 
 
-def _one_of(digests: dict[str, str]) -> str:
+def one_of(digests: dict[str, str]) -> str:
     """The digest of a state with these parts; of one part its own."""
     return (
         hash_of(*(f"{part}={digest}" for part, digest in sorted(digests.items())))
@@ -263,84 +286,3 @@ def _one_of(digests: dict[str, str]) -> str:
 def _dump_beside(copy: Path) -> Path:
     """Where the database of a server is kept that belongs to a copy of the state folder."""
     return copy.with_name(f"{copy.name}.sql")
-
-
-async def _ran(outside: Outside, command: Sequence[str]) -> tuple[int, str]:
-    """Exit status and output of a command of a check. Raises ScoreError if it cannot run."""
-    try:
-        done = await asyncio.to_thread(outside.run, command)
-    except EnvironmentFailure as error:
-        raise ScoreError(str(error)) from error
-    status, output = done.exit_code, (done.output + done.errors).decode("utf-8", "replace").strip()
-    if status < 0:
-        raise EnvironmentFailure(f"the command of a check was killed (signal {-status})", kind="check")
-    if status in _COULD_NOT_RUN:
-        raise ScoreError(f"the command could not run, as it ended with {status}: {output[-300:]}")
-    if status and (said := next((words for words in UNREADABLE if words in output), "")):
-        raise EnvironmentFailure(f"the command of a check could not look at the database ({said})", kind="check")
-    return status, output
-
-
-class RemoteBackend:
-    """A site that somebody else runs: put back as far as its file says how: by a request, a command, a database."""
-
-    def __init__(self, application: Application, headers: Mapping[str, str] | None = None) -> None:
-        self._application = application
-        self._url = application.base_url.rstrip("/")
-        self._name = application.name
-        self._folder = OwnFolder(application.name)
-        where = Path(application.folder) if application.folder else self._folder.path
-        self._outside = Outside(application, self._folder.path, where, self._filled_in, headers or {})
-
-    @property
-    def url(self) -> str:
-        return self._url
-
-    async def start(self) -> None:
-        """Take the snapshot of its database, where its file names one. Raises UserError."""
-        await asyncio.to_thread(self._outside.open)
-
-    async def reset(self) -> None:
-        """What its file says; nothing where it says nothing, as the site is not ours."""
-        await asyncio.to_thread(self._outside.put_back_database)
-        await asyncio.to_thread(self._outside.put_back, self._url)
-
-    async def rebase(self) -> None:
-        await asyncio.to_thread(self._outside.keep)
-
-    def digest(self) -> str:
-        return _one_of(self.digests())
-
-    def digests(self) -> dict[str, str]:
-        return self._outside.digests(self._url)
-
-    def query(self, sql: str) -> list[tuple[object, ...]]:
-        if self._outside.database is None:
-            raise ScoreError(f"{self._name} is not run by us, so its database cannot be asked; set state.database_url")
-        return self._outside.database.query(sql)
-
-    async def run_command(self, command: Sequence[str]) -> tuple[int, str]:
-        if not self._application.folder:
-            raise ScoreError(f"{self._name} is not run by us, so no command can look at its state")
-        return await _ran(self._outside, command)
-
-    def exposed(self) -> tuple[str, ...]:
-        return ()
-
-    async def snapshot(self) -> str:
-        raise EnvironmentFailure(f"{self._name} is not run by us and cannot be snapshot")
-
-    async def restore(self, token: str) -> None:
-        raise EnvironmentFailure(f"{self._name} is not run by us and cannot be restored")
-
-    def check(self) -> None:
-        """Nothing: only a request can tell."""
-
-    async def stop(self) -> None:
-        """It goes on running."""
-        await asyncio.to_thread(self._outside.close)
-        await asyncio.to_thread(self._folder.remove)
-
-    def _filled_in(self, text: str) -> str:
-        values = {"{python}": sys.executable, "{url}": self._url, "{folder}": self._application.folder}
-        return filled_in(text, values | self._outside.placeholders())

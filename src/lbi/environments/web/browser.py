@@ -48,6 +48,11 @@ def find_chromium(own: str = "", headless: bool = True) -> str:
     for name in (*SHELLS_ON_PATH, *ON_PATH) if headless else ON_PATH:
         if path := shutil.which(name):
             return path
+    if not headless:
+        raise UserError(
+            "no Chromium with windows found. Get one with `playwright install chromium` (or `apt install chromium`); "
+            f"looked for Playwright's own and for {', '.join(ON_PATH)} on PATH, and headless shells have no windows"
+        )
     raise UserError(
         "no Chromium found. Get one with `playwright install chromium` (or `apt install chromium-headless-shell`); "
         f"looked for Playwright's own and for {', '.join((*SHELLS_ON_PATH, *ON_PATH))} on PATH"

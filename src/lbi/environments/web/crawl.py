@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from lbi.environments.web.consequences import LASTING
 from lbi.environments.web.environment import WebEnvironment
 from lbi.environments.web.perform import grounded_target
 from lbi.errors import EnvironmentFailure
@@ -19,9 +20,6 @@ FAILURES = 5  # addresses in a row that cannot be opened
 DEEP = 2  # clicks after an address
 SAME = 0.85  # two states of an address are one if they share so much of their elements
 CLICKED = ("link", "tab", "menuitem", "treeitem", "row", "generic", "listitem", "option", "button")
-_LASTING = re.compile(
-    r"\b(?:delete|remove|log ?out|sign ?out|log ?off|reset|clear|submit|save|send|post|confirm|pay|approve)\b", re.I
-)
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def _clickable(page: Page, buttons: bool) -> list[str]:
     chosen: list[Element] = []
     kinds: Counter[tuple[str, str, str]] = Counter()
     for element in page.elements:
-        if element.role not in CLICKED or element.url or "disabled" in element.states or _LASTING.search(element.name):
+        if element.role not in CLICKED or element.url or "disabled" in element.states or LASTING.search(element.name):
             continue
         if element.role == "button" and not buttons and not {"expanded", "collapsed"} & set(element.states):
             continue

@@ -26,10 +26,13 @@ from lbi.environments.web import hand, liveness, pristine
 from lbi.environments.web.actions import ACTIONS, Call, UnreadableAction, parse_action
 from lbi.environments.web.activation import names_clicked, names_pressed
 from lbi.environments.web.application import Application, load_application, unmanaged
-from lbi.environments.web.backend import Backend, ManagedApplication, RemoteBackend
+from lbi.environments.web.backend import Backend, ManagedApplication
 from lbi.environments.web.browser import SharedBrowser, is_loopback
+from lbi.environments.web.check_sandbox import CheckSandbox
 from lbi.environments.web.checks import evaluate
+from lbi.environments.web.consequences import why_it_may_change
 from lbi.environments.web.coverage import Coverage, measure
+from lbi.environments.web.dialogs import DialogOpened
 from lbi.environments.web.hand import ActionRefused, Gone, TimedOut
 from lbi.environments.web.liveness import Outage, PageLost
 from lbi.environments.web.login import LeftByLogin, LogIn
@@ -37,12 +40,14 @@ from lbi.environments.web.look import Look, handle_of
 from lbi.environments.web.marks import marked
 from lbi.environments.web.observe import ANSWER, CANCEL, OK, screenshot, view_page
 from lbi.environments.web.perform import find, grounded_target, open_address, perform
-from lbi.environments.web.session import BLANK, DialogOpened, DocumentReplaced, Session
+from lbi.environments.web.remote import RemoteBackend
+from lbi.environments.web.session import Session
+from lbi.environments.web.tabs import BLANK, DocumentReplaced
 from lbi.environments.web.url_rules import PORTS, UrlRules, scheme_of
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.observations.parse import Element, Page, parse_observation
 from lbi.observations.tree import Node
-from lbi.protocols import CallTimeouts, Outcome
+from lbi.protocols import CallTimeouts, Foreseen, Outcome
 from lbi.records import Action, Check, Observation, Task, sound
 from lbi.storage.secrets import mask
 from lbi.storage.tempdirs import OwnFolder, remove_leftovers
@@ -68,6 +73,7 @@ class WebEnvironments:
         headless: bool = True,
         max_chars: int = MAX_CHARS,
         watch: Callable[[BrowserContext], None] | None = None,
+        checks: CheckSandbox | None = None,
     ) -> None:
         if screenshots and save_image is None:
             raise UserError("screenshots need somewhere to go: give save_image")
@@ -87,7 +93,10 @@ class WebEnvironments:
         self.blocked: Counter[str] = Counter()  # other sites -> requests of pages that were refused
         self._blocked_told: set[str] = set()
         managed = self.application.managed
-        self._managed = ManagedApplication(self.application, cache, self.login.headers) if managed else None
+        self._checks = checks or CheckSandbox()
+        self._managed = (
+            ManagedApplication(self.application, cache, self.login.headers, self._checks) if managed else None
+        )
         self._open: list[WebEnvironment] = []
 
     async def open(self) -> WebEnvironment:
@@ -102,7 +111,7 @@ class WebEnvironments:
     async def _started(self) -> Backend:
         if self._managed:
             return await self._managed.start()
-        remote = RemoteBackend(self.application, self.login.headers)
+        remote = RemoteBackend(self.application, self.login.headers, self._checks)
         async with contextlib.AsyncExitStack() as failed:
             failed.push_async_callback(remote.stop)
             await remote.start()
@@ -122,7 +131,7 @@ class WebEnvironments:
 
     async def mistakes(self, check: Check) -> list[str]:
         """What a check names and the application does not have. Installs the application if need be."""
-        return await pristine.mistakes(check, self.application, self._managed)
+        return await pristine.mistakes(check, self.application, self._managed, self._checks)
 
     def tell_blocked(self) -> None:
         """Say once of each other site that pages ask it for something and get no answer."""
@@ -196,13 +205,31 @@ class WebEnvironment:
         with _browser_may_end():
             if call.kind == "find":
                 return Outcome(action=taken, observation=await self._observe(wanted=call.value))
-            if self._require_session().dialog is not None:
+            if self._require_session().dialogs.waiting is not None:
                 return await self._answer_dialog(taken, call, element)
             if call.kind == "goto":
                 call = replace(call, value=await self._goes_to(call.value))
             if refusal := await self._forbidden(call, element, onto):
                 return self._refuse(taken, self._masked(refusal))
             return Outcome(action=taken, observation=await self._act(call, element, onto))
+
+    async def foresee(self, action: str) -> Foreseen:
+        """What an action would be done to on the page as it was last seen, and why it may change something."""
+        try:
+            call = parse_action(action)
+        except UnreadableAction:
+            return Foreseen(action=Action(text=self._masked(action)))
+        page = parse_observation(self._last.text)
+        element, onto, covered = None, None, ""
+        try:
+            element = find(page, call.target) if call.target else None
+            onto = find(page, call.onto) if call.onto else None
+        except TimedOut as error:  # it may be found when it comes to it
+            covered = str(error)
+        except ActionRefused:
+            return Foreseen(action=self._action(action, call, None, None))
+        changes = covered or why_it_may_change(call, element)
+        return Foreseen(action=self._action(action, call, element, onto), changes=self._masked(changes))
 
     async def _found(self, call: Call) -> tuple[Element | None, Element | None]:
         """The elements that an action is for. What lies over the page, as it loads, may go by itself."""
@@ -230,7 +257,7 @@ class WebEnvironment:
     async def coverage(self, blind: bool = False) -> Coverage:
         """How much of what can be acted on in the open page its last observation offers. Raises EnvironmentFailure."""
         session = self._require_session()
-        if session.dialog is not None:
+        if session.dialogs.waiting is not None:
             raise EnvironmentFailure("a dialog holds the page up, so it cannot be measured")
         with _browser_may_end():
             return await measure(session, self._look, self._refs, self._last.url, blind)
@@ -238,7 +265,7 @@ class WebEnvironment:
     async def picture(self) -> bytes:
         """A PNG of the open page in view, with its references marked. Raises EnvironmentFailure."""
         session = self._require_session()
-        if session.dialog is not None:
+        if session.dialogs.waiting is not None:
             raise EnvironmentFailure("a dialog holds the page up, so there is no picture of it")
         with _browser_may_end():
             return await marked(session.page, self._look, self._refs)
@@ -325,7 +352,7 @@ class WebEnvironment:
         if session is None:
             return
         try:
-            if session.crashed:
+            if session.tabs.crashed:
                 raise EnvironmentFailure("the page crashed")
             await session.leave()
         except (PlaywrightError, EnvironmentFailure):
@@ -389,7 +416,7 @@ class WebEnvironment:
         await self._observe()
         for step in login.steps:
             outcome = await self.step(step)
-            if lost := session.lost or liveness.error_status(session.tab.status):
+            if lost := session.requests.lost or liveness.error_status(session.tab.status):
                 message = f"{self.name}: log-in failed at {self._masked(step)}: {lost.what}"
                 raise EnvironmentFailure(message, kind=lost.kind)
             if error := outcome.observation.error:
@@ -402,7 +429,7 @@ class WebEnvironment:
 
     async def _visit(self, session: Session, address: str, *, strict: bool = True) -> None:
         """Open a page that an episode begins at, and again if it fails. ``strict``: an error page is a failure too."""
-        session.refused = ""
+        session.requests.refused = ""
         url = await session.address(address, self._backend.url + "/")
         if refusal := self._rules.refuses_url(url) if url else "it is no address":
             raise EnvironmentFailure(f"{self._masked(address)} could not be opened: {self._masked(refusal)}")
@@ -416,17 +443,17 @@ class WebEnvironment:
             raise EnvironmentFailure(message, kind=lost.kind)
 
     async def _lost_on_visit(self, session: Session, url: str, strict: bool) -> Outage | None:
-        before, session.lost = session.tab.born, None
+        before, session.requests.lost = session.tab.born, None
         try:
             await open_address(session, url)
             await session.settle()
         except PageLost as error:
             return Outage(error.kind, str(error).removeprefix(f"{url} could not be opened: "))
         failed = session.page.url.startswith("chrome-error:")
-        if refusal := session.refused or ("" if failed else self._rules.refuses_url(session.page.url)):
+        if refusal := session.requests.refused or ("" if failed else self._rules.refuses_url(session.page.url)):
             raise EnvironmentFailure(f"{self._masked(url)} could not be opened: {self._masked(refusal)}")
-        if session.lost or failed:
-            return session.lost or Outage("failed", "the browser shows an error")
+        if session.requests.lost or failed:
+            return session.requests.lost or Outage("failed", "the browser shows an error")
         if session.page.url.startswith("about:") or (session.tab.born == before and "#" not in url):
             return Outage("server error", "the answer is no page")
         return liveness.error_status(session.tab.status) if strict else None
@@ -484,9 +511,9 @@ class WebEnvironment:
         if call.kind == "press" and call.value in ("Enter", "Escape"):
             button = OK if call.value == "Enter" else CANCEL
         if button == ANSWER and call.kind in ("fill", "type"):
-            session.dialog_text = call.value if call.kind == "fill" else session.dialog_text + call.value
+            session.dialogs.text = call.value if call.kind == "fill" else session.dialogs.text + call.value
         elif button in (OK, CANCEL) and call.kind in ("click", "press"):
-            await session.answer(button == OK, session.dialog_text)
+            await session.dialogs.answer(button == OK, session.dialogs.text)
             await session.settle()
         else:
             return self._refuse(taken, "a dialog waits for an answer: click one of its buttons first")
@@ -495,22 +522,22 @@ class WebEnvironment:
     async def _act(self, call: Call, element: Element | None, onto: Element | None) -> Observation:
         session = self._require_session()
         before = session.page.url
-        if session.refused:  # between the actions, so not this one's doing
-            session.notes.append(f"a page went elsewhere by itself, which was refused: {session.refused}")
+        if session.requests.refused:  # between the actions, so not this one's doing
+            session.notes.append(f"a page went elsewhere by itself, which was refused: {session.requests.refused}")
         session.begin_action()
         error = ""
         try:
             error = await self._performed(session, call, element, onto)
             await session.settle()
         except PageLost as lost:
-            session.lost, error = Outage(lost.kind, str(lost)), self._masked(str(lost))
+            session.requests.lost, error = Outage(lost.kind, str(lost)), self._masked(str(lost))
             await self._raise_if_dead(session)
             await session.stop_loading()
             await session.settle()
         except EnvironmentFailure:
             await self._raise_if_server_died()
             raise
-        if session.dialog is not None:
+        if session.dialogs.waiting is not None:
             return await self._observe(error)
         await self._raise_if_dead(session)
         if session.tab.status >= 500:
@@ -532,7 +559,7 @@ class WebEnvironment:
 
     async def _raise_if_dead(self, session: Session) -> None:
         """A page that failed is what the agent sees, unless the site's start page fails as well."""
-        lost = session.lost or liveness.error_status(session.tab.status)
+        lost = session.requests.lost or liveness.error_status(session.tab.status)
         if lost is None and not session.page.url.startswith("chrome-error:"):
             self._backend.check()
             return
@@ -551,7 +578,7 @@ class WebEnvironment:
             except Gone as gone:
                 notes = list(session.notes)
                 view = await view_page(session, self._rules.origin, self._environments.max_chars)
-                session.notes = notes
+                session.notes[:] = notes
                 page = parse_observation(view.text)
                 target, other = (page.find(one.role, one.name, one.nth) if one else None for one in (element, onto))
                 if attempt == AGAIN or (element and not target) or (onto and not other):
@@ -567,14 +594,14 @@ class WebEnvironment:
 
     async def _undo_forbidden_navigation(self, session: Session, before: str) -> str:
         """Leave a page that may not be opened. Returns why it may not, or "" for one that may."""
-        refusal = session.refused
-        inside = session.refused_in == session.tab.id
+        refusal = session.requests.refused
+        inside = session.requests.refused_in == session.tab.id
         if refusal and inside and len(session.tabs) > 1 and session.page.url in BLANK:
             await session.page.close()  # it was opened for what was refused
             await session.settle()
         now = session.page.url
         if now.startswith("chrome-error:"):
-            why = f" ({self._masked(session.lost.what)})" if session.lost else ""
+            why = f" ({self._masked(session.requests.lost.what)})" if session.requests.lost else ""
             refusal = refusal or f"the page could not be opened{why}"
         else:
             wrong = self._rules.refuses_url(now)
@@ -602,7 +629,7 @@ class WebEnvironment:
             title=self._masked(view.title),
             digest=await asyncio.to_thread(self._backend.digest),
             error=self._masked(error),
-            image="" if session.dialog else await screenshot(session, self._environments.save_image),
+            image="" if session.dialogs.waiting else await screenshot(session, self._environments.save_image),
         )
         return self._last
 

@@ -225,12 +225,12 @@ class Hand:
         accept = element.expects
         if not samples.fits(name, accept):
             raise ActionRefused(f'{_named(element)} takes only {accept}, not "{name}"')
-        file = samples.write(session.folder / "uploads", name, text)
+        file = samples.write(session.files.folder / "uploads", name, text)
         handle = await self._handle(element, "element")
         if await handle.evaluate("one => one.localName === 'input' && one.type === 'file'"):
             await handle.set_input_files(file, timeout=ELEMENT_MS, no_wait_after=True)
             return
-        session.offered = file
+        session.files.offered = file
         await self.click(element)
 
     async def scroll(self, element: Element | None, sign: int) -> str:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from playwright.async_api import Error as PlaywrightError
 
 from lbi.environments.web.cover import Changed, covered
+from lbi.environments.web.dialogs import DialogOpened
 from lbi.environments.web.look import Look, NothingSeen, look
-from lbi.environments.web.session import DialogOpened, DocumentReplaced, Session
+from lbi.environments.web.session import Session
+from lbi.environments.web.tabs import DocumentReplaced
 from lbi.environments.web.url_rules import path_of
 from lbi.errors import EnvironmentFailure
 from lbi.observations.render import render
@@ -55,7 +57,7 @@ async def view_page(session: Session, origin: str, max_chars: int, wanted: str =
         listed = sorted(session.tabs, key=lambda one: one.number)
         names = (f'{one.number} "{one.title[:60]}"' + (" (shown)" if one is tab else "") for one in listed)
         session.notes.append(f"open tabs: {', '.join(names)}")
-    notes = [f"note: {' '.join(mask(note).split())}" for note in session.drain_notes()]
+    notes = [f"note: {' '.join(mask(note).split())}" for note in session.notes.drain()]
     lines = "\n".join([f"URL: {path}", f"Title: {' '.join(title.split())}", *notes, text])
     return PageView(lines, path, title, refs, seen)
 
@@ -100,19 +102,19 @@ async def _look(session: Session) -> Look:
 
 def _dialog_view(session: Session, origin: str) -> PageView:
     """A dialog that asks something, as buttons; the page behind it cannot be read or used until it is answered."""
-    dialog = session.dialog
+    dialog = session.dialogs.waiting
     assert dialog is not None
     tree = Node("document")
     box = Node("dialog", fold(dialog.message) or dialog.type)
     tree.children = [box]
     if dialog.type == "prompt":
-        box.children.append(Node("textbox", "Answer", ANSWER, value=session.dialog_text))
+        box.children.append(Node("textbox", "Answer", ANSWER, value=session.dialogs.text))
     box.children += [Node("button", "OK", OK), Node("button", "Cancel", CANCEL)]
     _mask_all(tree)
     text, refs = render(tree, origin)
     tab = session.tab
     path, title = mask(_path(tab.url, origin)), mask(tab.title)
-    notes = [f"note: {' '.join(mask(note).split())}" for note in session.drain_notes()]
+    notes = [f"note: {' '.join(mask(note).split())}" for note in session.notes.drain()]
     notes.append("note: a dialog waits for an answer; the page goes on after it")
     lines = "\n".join([f"URL: {path}", f"Title: {' '.join(title.split())}", *notes, text])
     return PageView(lines, path, title, refs, Look(tree))

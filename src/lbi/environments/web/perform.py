@@ -157,15 +157,15 @@ async def open_address(session: Session, url: str) -> None:
 
 async def _reload(session: Session) -> None:
     tab = session.tab
-    session.opening_anew.add(tab.id)
+    session.requests.opening_anew.add(tab.id)
     try:
         await tab.page.reload(wait_until="commit")
     finally:
-        session.opening_anew.discard(tab.id)
+        session.requests.opening_anew.discard(tab.id)
 
 
 def _bring_forward(session: Session, number: int) -> None:
-    if not session.bring_forward(number):
+    if not session.tabs.bring_forward(number):
         numbers = ", ".join(str(tab.number) for tab in sorted(session.tabs, key=lambda tab: tab.number))
         raise ActionRefused(f"there is no tab {number}; open are: {numbers}")
 

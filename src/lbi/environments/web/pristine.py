@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lbi.environments.web.application import Application
 from lbi.environments.web.backend import ManagedApplication
+from lbi.environments.web.check_sandbox import CheckSandbox, path_of, problem_of
 from lbi.environments.web.database import copy_database
 from lbi.errors import ScoreError
 from lbi.records import Check
@@ -24,20 +25,33 @@ from lbi.sandbox.host import program
 _INTERPRETERS = ("{python}", "python", "python3", "sh", "bash", "dash", "node", "perl", "ruby", "php")
 
 
-async def mistakes(check: Check, application: Application, managed: ManagedApplication | None) -> list[str]:
-    """One line for each; installs the application where there is something to look up. Raises UserError."""
+async def mistakes(
+    check: Check, application: Application, managed: ManagedApplication | None, sandbox: CheckSandbox
+) -> list[str]:
+    """One line for each; installs the application where there is something to look up.
+
+    Raises UserError, also where a command of a check would find no sandbox on this machine.
+    """
+    if check.command and (managed or application.folder):
+        if not sandbox.unsafe and (problem := problem_of(check.command, application)):
+            return [f"check.command {check.command!r}: {problem}"]
+        await sandbox.try_out()
     if managed is None:
-        named = [name for name in ("sql", "command") if getattr(check, name)]
+        known = {"sql": application.state.database_url, "command": application.folder}
+        named = [name for name, where in known.items() if getattr(check, name) and not where]
         return [
             f"check.{name}: {application.name} is not run by us, so its state cannot be looked at" for name in named
         ]
-    if check.sql and not application.state.database:
+    if check.sql and not application.state.database and not application.state.database_url:
         return [f"check.sql: {application.name} names no state.database that could be asked"]
     if not check.sql and not check.command:
         return []
-    pristine = (await managed.installed()).pristine
-    found = [f"check.command {check.command!r}: {each}" for each in _of_command(check.command, pristine)]
-    if check.sql and (problem := await asyncio.to_thread(_of_query, check.sql, pristine / application.state.database)):
+    installed = await managed.installed()
+    path = None if sandbox.unsafe else path_of(installed.python)
+    told = _of_command(check.command, installed.pristine, path)
+    found = [f"check.command {check.command!r}: {each}" for each in told]
+    database = installed.pristine / application.state.database
+    if check.sql and database.is_file() and (problem := await asyncio.to_thread(_of_query, check.sql, database)):
         # some applications make their tables when they start
         problem = await _of_running(check.sql, managed)
         found += [f"check.sql {check.sql!r}: {problem}"] if problem else []
@@ -68,11 +82,12 @@ async def _of_running(sql: str, managed: ManagedApplication) -> str:
     return ""
 
 
-def _of_command(command: Sequence[str], state: Path) -> Iterator[str]:
+def _of_command(command: Sequence[str], state: Path, path: str | None) -> Iterator[str]:
+    """``path``: the folders of programs in the sandbox; None = those of this machine."""
     if not command:
         return
     name, arguments = command[0], command[1:]
-    if "{" not in name and not _is_program(name, state):
+    if "{" not in name and not _is_program(name, path):
         yield f"there is no program {name}"
     if os.path.basename(name) not in _INTERPRETERS or not arguments:
         return
@@ -86,7 +101,7 @@ def _of_command(command: Sequence[str], state: Path) -> Iterator[str]:
         yield f"there is no file {arguments[0]} in the application's state"
 
 
-def _is_program(name: str, state: Path) -> bool:
+def _is_program(name: str, path: str | None) -> bool:
     if os.sep not in name:
-        return program(name) is not None
+        return program(name, path) is not None
     return os.path.isabs(name) and os.access(name, os.X_OK)

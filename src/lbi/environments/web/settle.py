@@ -15,6 +15,8 @@ DEBOUNCE = 1000
 LOADING = 300
 #: timers and answers that follow each other from one action: what a page repeats for ever is not waited for
 CHAIN = 3
+#: questions to the browser's own stores (IndexedDB, caches, files) that are waited for, of one action or one loading
+ASKED = 200
 
 WATCH = (
     """
@@ -24,10 +26,10 @@ WATCH = (
   const watch = {requests: new Map(), count: 0, going: 0, opened: 0, choosers: 0, active: false, changed: 0,
     now: () => performance.now()};
   Object.defineProperty(window, key, {value: watch});
-  const begin = () => {
+  const begin = (draws = true) => {
     const id = ++watch.count;
     watch.requests.set(id, performance.now());
-    watch.active = true;
+    watch.active = watch.active || draws;
     // what the page makes of an answer comes after it, as a change of the document does
     return () => { watch.requests.delete(id); watch.changed = performance.now(); };
   };
@@ -42,7 +44,10 @@ WATCH = (
   }
   const setTimer = window.setTimeout, clearTimer = window.clearTimeout, timers = new Map();
   // how many timers and answers in a row still belong to the action, or to the loading, that runs at this moment
-  let acting = 1, longest = LOADING_MS, turn = 0;
+  let acting = 1, longest = LOADING_MS, turn = 0, asks = MOST_ASKED;
+  // of a timer of a loading page it is enough that it has run, unless it changes something, or starts what may
+  let idle = 0;
+  const stir = () => { if (idle) watch.active = true; };
   const goOn = depth => {
     acting = Math.max(0, depth);
     const mine = ++turn;
@@ -64,21 +69,67 @@ WATCH = (
     this.addEventListener('loadend', end);
     try { return send.apply(this, args); } catch (error) { end(); throw error; }
   };
+  // what the browser keeps for a page is asked for and answered as a request is
+  const asked = (kind, names, answered) => {
+    for (const name of names) {
+      const ask = kind && kind.prototype[name];
+      if (ask) kind.prototype[name] = function (...args) {
+        const answer = ask.apply(this, args);
+        if (!acting || asks-- <= 0) return answer;
+        const end = begin(), depth = acting;
+        answered(answer, () => { goOn(depth); end(); }, this);
+        return answer;
+      };
+    }
+  };
+  const once = {once: true};
+  const promised = (promise, done) => { promise.then(done, done); };
+  const fired = (request, done) => {
+    for (const kind of ['success', 'error']) request.addEventListener(kind, done, once);
+  };
+  const READ = ['get', 'getAll', 'getKey', 'getAllKeys', 'count', 'openCursor', 'openKeyCursor'];
+  asked(window.IDBFactory, ['databases'], promised);
+  asked(window.IDBFactory, ['open', 'deleteDatabase'], fired);
+  asked(window.IDBObjectStore, [...READ, 'put', 'add', 'delete', 'clear'], fired);
+  asked(window.IDBIndex, READ, fired);
+  const NEXT = ['continue', 'continuePrimaryKey', 'advance'];
+  asked(window.IDBCursor, NEXT, (_, done, cursor) => fired(cursor.request, done));
+  asked(window.CacheStorage, ['open', 'keys', 'match', 'has', 'delete'], promised);
+  asked(window.Cache, ['keys', 'match', 'matchAll', 'put', 'delete'], promised);
+  asked(window.ServiceWorkerContainer, ['register', 'getRegistration', 'getRegistrations'], promised);
+  asked(window.SubtleCrypto, ['digest', 'sign', 'verify', 'encrypt', 'decrypt', 'importKey', 'deriveKey'], promised);
+  asked(window.Blob, ['text', 'arrayBuffer'], promised);
+  asked(window.FileReader, ['readAsText', 'readAsDataURL', 'readAsArrayBuffer', 'readAsBinaryString'],
+    (_, done, reader) => reader.addEventListener('loadend', done, once));
+  for (const kind of [window.MessagePort, window.Worker]) {
+    const post = kind && kind.prototype.postMessage;
+    if (post) kind.prototype.postMessage = function (...args) { stir(); return post.apply(this, args); };
+  }
+  for (const name of ['requestAnimationFrame', 'requestIdleCallback']) {
+    const ask = window[name];
+    if (ask) window[name] = function (...args) { stir(); return ask.apply(window, args); };
+  }
   const by = ['pointerdown', 'pointerup', 'click', 'dblclick', 'keydown', 'keyup', 'input', 'change', 'submit', 'drop'];
   for (const kind of by) {
     addEventListener(kind, event => {
       longest = DEBOUNCE_MS;
+      asks = MOST_ASKED;
       if (event.isTrusted || !acting) goOn(CHAIN_LENGTH);
     }, true);
   }
   addEventListener('load', () => goOn(0));
   window.setTimeout = function (task, delay, ...args) {
     if (!acting || !(delay > 0 && delay <= longest) || typeof task !== 'function') {
+      if (!(delay > LOADING_MS)) stir();
       return setTimer.call(window, task, delay, ...args);
     }
-    const end = begin(), depth = acting;
+    const draws = longest > LOADING_MS, end = begin(draws), depth = acting;
     const timer = setTimer.call(window, () => {
       goOn(depth - 1);
+      if (!draws) {
+        idle++;
+        setTimer.call(window, () => { idle--; });
+      }
       try { task.apply(window, args); } finally { timers.delete(timer); end(); }
     }, delay);
     timers.set(timer, end);
@@ -127,12 +178,14 @@ WATCH = (
   const ahead = node => node.tagName === 'SCRIPT' && node.type.toLowerCase() === 'speculationrules';
   new MutationObserver(changes => {
     watch.changed = performance.now();
+    stir();
     for (const change of changes) for (const node of change.addedNodes) if (ahead(node)) node.remove();
   }).observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
 })();
 """.replace("DEBOUNCE_MS", str(DEBOUNCE))
     .replace("LOADING_MS", str(LOADING))
     .replace("CHAIN_LENGTH", str(CHAIN))
+    .replace("MOST_ASKED", str(ASKED))
 )
 
 SETTLE = """

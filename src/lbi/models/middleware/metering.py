@@ -42,7 +42,7 @@ def _counted(model: Model, request: Request, reply: Reply) -> Usage:
 
 
 def _priced(model: Model, usage: Usage, prices: Prices, share: float) -> Usage:
-    if model.info.free or not usage.calls:
+    if model.info.free or model.info.unpaid or not usage.calls:
         cost: float | None = 0.0
     else:
         cost = prices.cost(model.name, usage, model.info.endpoint)

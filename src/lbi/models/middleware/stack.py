@@ -48,6 +48,6 @@ def wrapped(
     if batch_queue is not None and batch_parts:
         in_batches = metered(masking(queued(provider, batch_queue)), meters, prices, share=batch_queue.share)
         inner = batched(inner, in_batches, batch_queue, batch_parts)
-    if budget is not None:
+    if budget is not None and not model.info.unpaid:
         inner = budgeted(inner, budget, prices)
     return cached(inner, calls, meters)

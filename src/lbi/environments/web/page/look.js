@@ -251,6 +251,7 @@
     return '';
   };
   const INLINE = /^(?:inline|contents|ruby)/;
+  const UNCONTAINED = /^(?:inline|contents|ruby|table-.*)$/; // whose content no style sheet can leave out as a whole
   // an element's text as a person reads it; `except` is the control that it labels, which is no part of its own name
   const textOf = (element, depth = 0, except = null) => {
     if (depth > 200) return '';
@@ -442,8 +443,16 @@
     for (let at = node; at; at = parentOf(at)) if (at === ancestor) return true;
     return false;
   };
+  // nothing moves while a page is looked at, so each box is asked for once
+  let boxes = null;
+  const boxOf = element => {
+    if (!boxes) return element.getBoundingClientRect();
+    let box = boxes.get(element);
+    if (!box) boxes.set(element, box = element.getBoundingClientRect());
+    return box;
+  };
   const sized = element => {
-    const box = element.getBoundingClientRect();
+    const box = boxOf(element);
     return box.width >= 1 && box.height >= 1;
   };
   const shown = element => {
@@ -457,7 +466,7 @@
   };
   // where a pointer has to go for an element: itself, or what stands for it (the slider that is a check box's picture)
   const placeOf = (element, role) => {
-    const tiny = element.getBoundingClientRect();
+    const tiny = boxOf(element);
     const own = tiny.width >= 1 && tiny.height >= 1 && getComputedStyle(element).visibility === 'visible';
     const toggle = TICKS.has(role) || (tagOf(element) === 'input' && element.type === 'file');
     if (own && !(toggle && (tiny.width < 4 || tiny.height < 4 || !clear(element)))) return element;
@@ -502,7 +511,7 @@
   const behind = (element, front) => {
     if (!front.length) return false;
     for (const layer of front) if (within(element, layer)) return false;
-    const box = element.getBoundingClientRect();
+    const box = boxOf(element);
     if (!inView(box)) return true;
     return !hitAt(element, (Math.max(0, box.left) + Math.min(innerWidth, box.right)) / 2, (Math.max(0, box.top) + Math.min(innerHeight, box.bottom)) / 2);
   };
@@ -512,27 +521,41 @@
       for (const part of element.children) if (getComputedStyle(part).pointerEvents !== 'none') return false;
       return true;
     }
-    const box = element.getBoundingClientRect();
-    if (style.position === 'absolute' && box.width <= 1 && box.height <= 1 && style.overflow !== 'visible') return true;
-    if (box.right > 0 && box.bottom > 0 && box.left < innerWidth && box.top < innerHeight) return false;
+    const box = boxOf(element);
+    if (box.width <= 1 && box.height <= 1 && style.position === 'absolute' && style.overflow !== 'visible') return true;
+    if (inView(box)) return false;
     if (!box.width && !box.height) return false; // its parts may have places
-    let moves = false;
-    for (let at = element; at; at = parentOf(at)) {
-      const position = at === element ? style.position : getComputedStyle(at).position;
-      if (position === 'fixed') return !moves;
-      if (at !== element && at.scrollHeight > at.clientHeight + 4 && getComputedStyle(at).overflowY !== 'visible') moves = true;
-      if (at !== element && at.scrollWidth > at.clientWidth + 4 && getComputedStyle(at).overflowX !== 'visible') moves = true;
+    const {moves, fixed} = style.position === 'fixed' ? {moves: false, fixed: true} : around(parentOf(element));
+    return !moves && (fixed || box.right + scrollX <= 0 || box.bottom + scrollY <= 0);
+  };
+  // whether boxes around an element scroll, and whether they stand still in the window; asked of each box once in a look
+  let known = new Map();
+  const NOWHERE = {moves: false, fixed: false}, STILL = {moves: false, fixed: true};
+  const around = box => {
+    if (!box) return NOWHERE;
+    let found = known.get(box);
+    if (found) return found;
+    const style = getComputedStyle(box);
+    if (style.position === 'fixed') found = STILL;
+    else {
+      const outer = around(parentOf(box));
+      const moves = outer.moves || style.overflowY !== 'visible' && box.scrollHeight > box.clientHeight + 4
+        || style.overflowX !== 'visible' && box.scrollWidth > box.clientWidth + 4;
+      found = moves === outer.moves ? outer : {moves, fixed: outer.fixed};
     }
-    return !moves && (box.right + scrollX <= 0 || box.bottom + scrollY <= 0);
+    known.set(box, found);
+    return found;
   };
   // whether it lies outside of a box that shows only its inside, where that cannot be scrolled to
   const cutOff = (element, style, clip) => {
-    if (!clip || style.position === 'fixed') return false;
-    let box = element.getBoundingClientRect();
+    if (!clip) return false;
+    const position = style.position;
+    if (position === 'fixed') return false;
+    let box = boxOf(element);
     for (let at = clip; at; at = at.up) {
       if (at.node === document.body || at.node === document.documentElement) break;
-      if (style.position === 'absolute' && !at.fixed) continue; // it belongs to another box
-      const outer = at.node.getBoundingClientRect();
+      if (position === 'absolute' && !at.fixed) continue; // it belongs to another box
+      const outer = boxOf(at.node);
       if (outer.width < 2 || outer.height < 2) return true;
       const left = outer.left - at.node.scrollLeft, top = outer.top - at.node.scrollTop;
       if (box.right <= left || box.bottom <= top) return true;
@@ -549,7 +572,7 @@
   };
   // whether something lies over all of an element that scrolling does not move away: an open menu, a panel, a cover
   const covered = (place, node) => {
-    const box = place.getBoundingClientRect();
+    const box = boxOf(place);
     if (box.top < 0 || box.left < 0 || box.bottom > innerHeight || box.right > innerWidth) return false;
     let over = null;
     for (const [left, top] of [[0.5, 0.5], [0.1, 0.2], [0.9, 0.8], [0.1, 0.8], [0.9, 0.2]].map(([x, y]) => [box.left + box.width * x, box.top + box.height * y]).concat(edges(box))) {
@@ -595,9 +618,12 @@
     watchTypes(root);
     return root;
   };
-  const veiled = element => {
-    const security = getComputedStyle(element).webkitTextSecurity;
+  const veiling = style => {
+    const security = style.webkitTextSecurity;
     return !!security && security !== 'none';
+  };
+  const veiled = element => {
+    return veiling(getComputedStyle(element));
   };
   // the same rule as in password_fields.py, which is for pictures
   const secret = field => {
@@ -705,6 +731,10 @@
 
   const DEEP = 400, MOST = 60000; // levels and nodes of one document that are looked at
   const snapshot = () => {
+    boxes = new Map();
+    try { return pass(); } finally { boxes = null; known = new Map(); } // the page goes on
+  };
+  const pass = () => {
     elements.clear();
     const root = document.body || document.documentElement;
     if (!root) return {c: [], frames: 0};
@@ -726,21 +756,27 @@
         const text = node.data;
         if (!text) return null;
         if (above.muted) return null;
-        if (above.veiled && /\S/.test(text)) return SECRET;
+        if (/\S/.test(text) && hides(above)) return SECRET;
         return above.invisible ? null : text.replace(/\s+/g, ' ');
       }
       if (node.nodeType !== 1) return null;
       const tag = tagOf(node);
       if (SKIP.has(tag)) return null;
       if (++seen > MOST || depth > DEEP) { cut++; return null; }
-      const style = getComputedStyle(node);
-      if (style.display === 'none') return tag === 'area' ? region(node) : hiddenFile(node, tag);
-      if (node.checkVisibility && style.contentVisibility === 'hidden') return null;
+      // each value of a style that is read costs time, so none is read twice, and none that nothing depends on
+      const style = getComputedStyle(node), display = style.display;
+      if (display === 'none') return tag === 'area' ? region(node) : hiddenFile(node, tag);
+      if (node.checkVisibility && !UNCONTAINED.test(display) && style.contentVisibility === 'hidden') return null;
       if (tag === 'details' && !node.open) {
         const summary = node.querySelector(':scope > summary');
-        return summary ? build(node, style, depth, above, [summary]) : null;
+        return summary ? build(node, style, display, depth, above, [summary]) : null;
       }
-      return build(node, style, depth, above, null);
+      return build(node, style, display, depth, above, null);
+    };
+    // whether the text of an element is drawn as dots
+    const hides = around => {
+      if (around.veiled === undefined) around.veiled = !!around.style && veiling(around.style);
+      return around.veiled;
     };
 
     // boxes side by side with controls of the same name (cards with a "Delete" each) are told apart as items of a list
@@ -818,7 +854,7 @@
       else children.push(made);
     };
 
-    const build = (node, style, depth, above, only) => {
+    const build = (node, style, display, depth, above, only) => {
       const tag = tagOf(node);
       const role = roleOf(node);
       const inert = above.inert || node.inert === true;
@@ -842,11 +878,13 @@
       if (wants && !TICKS.has(role) && !FIELDS.has(role) && (unreachable(node, style) || cutOff(node, style, above.clip))) wants = false;
       const below = {
         hand: hand && (above.hand || wants || page || tag === 'label'), control: above.control || (isControl && !FIELDS.has(role)),
-        muted: muted && !wants, inert, invisible,
-        veiled: style.webkitTextSecurity !== undefined && style.webkitTextSecurity !== 'none',
+        muted: muted && !wants, inert, invisible, style, veiled: undefined,
         label: above.label || (tag === 'label' && !!node.control && !labelOnly(node)), hover: above.hover || hoverable,
-        clip: style.overflowX === 'visible' && style.overflowY === 'visible' ? above.clip : {node, up: above.clip, fixed: style.position !== 'static'},
+        clip: above.clip,
       };
+      if ((node.firstElementChild || node.shadowRoot || tag === 'slot' || owned.size) && (style.overflowX !== 'visible' || style.overflowY !== 'visible')) {
+        below.clip = {node, up: above.clip, fixed: style.position !== 'static'};
+      }
       const out = {r: role === 'none' ? 'generic' : tag === 'svg' && role === 'img' && !sketch ? 'group' : role};
       let children = [];
       if (!composite && tag !== 'iframe' && tag !== 'frame' && !sketch && tag !== 'video' && tag !== 'audio' && tag !== 'canvas' && tag !== 'object') {
@@ -861,8 +899,8 @@
         if (!invisible && sized(node)) { out.frame = frames.length; frames.push(node); } else return null;
       }
       if (tag === 'text' && node.namespaceURI === SVG) children = [' ', ...children, ' ']; // apart from its neighbours
-      if (children.every(child => typeof child === 'string' && !/\S/.test(child))) children = children.length && INLINE.test(style.display) ? [' '] : [];
-      const block = !INLINE.test(style.display) && (node.namespaceURI !== SVG || tag === 'svg');
+      if (children.every(child => typeof child === 'string' && !/\S/.test(child))) children = children.length && INLINE.test(display) ? [' '] : [];
+      const block = !INLINE.test(display) && (node.namespaceURI !== SVG || tag === 'svg');
       if (block) out.b = 1;
       out.c = children;
       if (children.length > 1) tellApart(children);
@@ -881,7 +919,7 @@
         }
       }
       const offered = !!place;
-      const drawn = !node.childElementCount && drawnAsIcon(node, style);
+      const drawn = !node.childElementCount && children.length > 0 && drawnAsIcon(node, style);
       const content = (offered && !FIELDS.has(role) && role !== 'row' || CONTENT.has(role)) && !drawn;
       const named = nameOf(node, role, content ? flat(children) : undefined);
       if (named) out.n = named;
@@ -932,7 +970,7 @@
     // whether parts of a drawing can be pressed
     const getRoleAttribute = node => !!attribute(node, 'role');
     const big = node => {
-      const box = node.getBoundingClientRect();
+      const box = boxOf(node);
       return box.width * box.height > 0.5 * innerWidth * innerHeight;
     };
     // a listener on a list that asks which of its items was hit: each item is something to press
@@ -954,7 +992,7 @@
       return given > 1;
     };
     const reachable = place => {
-      const box = place.getBoundingClientRect();
+      const box = boxOf(place);
       return inView(box) && hitAt(place, (box.left + box.right) / 2, (box.top + box.bottom) / 2);
     };
 

@@ -1,0 +1,143 @@
+"""check retrieval: for how many held-out tasks of a run is an example of the operation among those that are shown?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from lbi.cli import open_console
+from lbi.config import resolve
+from lbi.errors import UserError
+from lbi.evaluation.arms import examples_for
+from lbi.evaluation.indexes import embedded
+from lbi.evaluation.relevance import Relevance, Search, StoredOperations, TaskFound, measure
+from lbi.models.sentence_encoder import SentenceEncoder, open_encoder
+from lbi.monitoring.terminal import say
+from lbi.records import Example, Observation, Task, Trajectory
+from lbi.retrieval.index import ExampleIndex
+from lbi.retrieval.texts import without_values
+from lbi.storage.run_folder import RunFolder
+
+TOP = (1, 3, 5)
+#: (m1, m2) of the look-ups that are measured
+_WAYS = {"as an agent is shown them": (5, 5), "by the instruction alone": (0, 5)}
+_SWEPT = {f"m1 = {m1}, m2 = {m2}": (m1, m2) for m1 in (0, 1, 3, 5, 10) for m2 in (0, 1, 3, 5, 10) if m1 + m2}
+
+
+def check_retrieval(run: str, sweep: bool, as_json: bool) -> int:
+    """Print what was found for the held-out tasks of a run, and of those that found nothing why.
+
+    ``sweep``: instead, what other numbers of examples would find.
+    """
+    if not run:
+        raise UserError("which run? Write `lbi check retrieval RUN`, with the folder of a run that has examples")
+    with RunFolder(Path(run), writing=False) as folder:
+        config = resolve(folder.config, run)
+        stored = StoredOperations(folder)
+        if not stored.tasks:
+            raise UserError(f"{run} has no held-out tasks to look up; `lbi run` stores them when it comes to measure")
+        embedder = open_encoder() if not config.models.embeddings else None
+        ways = _measured(stored, config.seeds, embedder, _SWEPT if sweep else _WAYS)
+    if not any(relevance.found for relevance in ways.values()):
+        raise UserError(
+            f"nothing tells what the held-out tasks of {run} ask for: no gold, and no episode that solved one"
+        )
+    if as_json:
+        say(json.dumps({name: _as_json(found) for name, found in ways.items()}, indent=2, ensure_ascii=False))
+    else:
+        _print(ways, "by words and meaning" if embedder else "by words alone")
+    return 0
+
+
+def _measured(
+    stored: StoredOperations, seeds: Sequence[int], embedder: SentenceEncoder | None, ways: dict[str, tuple[int, int]]
+) -> dict[str, Relevance]:
+    together = {name: Relevance() for name in ways}
+    for seed in seeds:
+        with tempfile.TemporaryDirectory() as place:
+            index = _index(Path(place), stored, seed, embedder)
+            for name, (m1, m2) in ways.items():
+                found = measure(stored, seed, _search(index, embedder, m1, m2), m1 + m2)
+                together[name].found += found.found
+                together[name].without_operation = found.without_operation
+            index.close()
+    return together
+
+
+def _index(place: Path, stored: StoredOperations, seed: int, embedder: SentenceEncoder | None) -> ExampleIndex:
+    """An index as the arm "backward" has it, in a folder of its own: the run is only read."""
+    pairs = examples_for("backward", stored.examples(seed), seed)
+    examples, trajectories = [example for example, _ in pairs], {walk.id: walk for _, walk in pairs}
+    vectors = asyncio.run(embedded(embedder, examples, trajectories))
+    return ExampleIndex.build(place, examples, trajectories, vectors)
+
+
+def _search(index: ExampleIndex, embedder: SentenceEncoder | None, m1: int, m2: int) -> Search:
+    def search(task: Task, page: Observation, shown: int) -> Sequence[tuple[Example, Trajectory]]:
+        vector = None if embedder is None else embedder.encode([without_values(task.instruction)])[0]
+        most = max(m2, shown - m1)
+        found = index.search(task, page, task.instruction, m1=m1, m2=most, vector=vector, task_vector=vector)
+        return [(each.example, each.trajectory) for each in found]
+
+    return search
+
+
+def _print(ways: dict[str, Relevance], how: str) -> None:
+    table = Table(box=None, pad_edge=False)
+    for name in ("", *(f"recall@{k}" for k in TOP), *(f"@{k}, same field" for k in TOP), "shown", "ms"):
+        table.add_column(name, justify="right" if name else "left")
+    for name, relevance in ways.items():
+        recalls = [f"{relevance.recall(k, fields=fields):.1%}" for fields in (False, True) for k in TOP]
+        shown = statistics.mean(each.shown for each in relevance.found) if relevance.found else 0.0
+        took = statistics.median(each.milliseconds for each in relevance.found) if relevance.found else 0.0
+        table.add_row(name, *recalls, f"{shown:.1f}", f"{took:.1f}")
+    console = open_console()
+    first = next(iter(ways.values()))
+    tasks = len({each.task.id for each in first.found})
+    console.print(f"{len(first.found)} look-ups: {tasks} held-out tasks, each with the examples of every seed, {how}")
+    console.print(table)
+    for line in _lines(first):
+        console.print(escape(line))
+
+
+def _lines(found: Relevance) -> Iterator[str]:
+    there, with_field = found.share(lambda each: each.exists), found.share(lambda each: each.exists_with_fields)
+    yield f"An example of the operation is in the index for {there:.1%}, with the same field for {with_field:.1%}"
+    nothing = found.share(lambda each: not each.rank)
+    yield f"Nothing fitted: {nothing:.1%}; no example was shown at all: {found.share(lambda each: not each.shown):.1%}"
+    for reason, count in found.reasons.most_common():
+        yield f"{count:5}  {reason}"
+    if found.without_operation:
+        yield f"Left out, as neither gold nor an episode tells their operation: {', '.join(found.without_operation)}"
+
+
+def _as_json(found: Relevance) -> dict[str, Any]:
+    return {
+        "recall": {str(k): found.recall(k) for k in TOP},
+        "recall_same_field": {str(k): found.recall(k, fields=True) for k in TOP},
+        "in_the_index": found.share(lambda each: each.exists),
+        "nothing_fitted": found.share(lambda each: not each.rank),
+        "without_operation": found.without_operation,
+        "tasks": [_row(each) for each in found.found],
+    }
+
+
+def _row(found: TaskFound) -> dict[str, Any]:
+    return {
+        "task": found.task.name or found.task.id,
+        "seed": found.seed,
+        "operation": str(found.operation),
+        "rank": found.rank,
+        "rank_same_field": found.rank_of_fields,
+        "shown": found.shown,
+        "why": found.why,
+        "detail": found.detail,
+    }

@@ -1,0 +1,105 @@
+"""train: a run or an export, and a model -> RUN/adapter (lbi.training.run)."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from lbi.cli import FOLDER
+from lbi.cli.export import ExampleChoice, ExportOptions, write_training_set
+from lbi.errors import UserError
+from lbi.monitoring.terminal import say
+from lbi.report import write_report
+from lbi.report.words import duration
+from lbi.storage.run_folder import RunFolder
+from lbi.training.export.choose import Selection
+from lbi.training.recipe import Recipe
+from lbi.training.rows import is_export
+from lbi.training.run import require_libraries, train
+from lbi.training.weights import find_weights
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What is trained on what, and where it goes."""
+
+    source: Path
+    model: str
+    out: Path | None = None
+    max_chars: int = 32_000
+    validation: float = 0.1
+    allow_offline: bool = False
+    quiet: bool = False
+
+
+def train_model(
+    options: TrainOptions, choice: ExampleChoice, selection: Selection, settings: dict[str, Any], as_json: bool
+) -> int:
+    """Export the run's examples, unless the source is an export, and train on them."""
+    recipe = _recipe(settings)
+    require_libraries()
+    weights = find_weights(options.model)  # a model that is not there is told before anything is written
+    folder = options.out or (options.source.parent if is_export(options.source) else options.source) / "adapter"
+    data = options.source
+    if not is_export(data):
+        data = folder / "data"
+        export = ExportOptions(
+            "trl",
+            data,
+            validation=options.validation,
+            tokenizer=weights.source,
+            max_chars=options.max_chars,
+            allow_offline=options.allow_offline,
+        )
+        write_training_set(options.source, data, export, choice, selection)
+        FOLDER.set(options.source)
+    record = train(data, options.model, recipe, folder, show=None if options.quiet else _show)
+    _renew_report(options.source)
+    say(json.dumps(record, indent=2, ensure_ascii=False) if as_json else _told(record, folder))
+    return 0
+
+
+def _recipe(settings: dict[str, Any]) -> Recipe:
+    """Raises UserError that names the option at fault."""
+    try:
+        return Recipe(**settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = "--" + str(first["loc"][0]).replace("_", "-")
+        raise UserError(f"{option} = {first['input']}: {first['msg']}") from None
+
+
+def _renew_report(source: Path) -> None:
+    """The report of the run, with the curve; one that cannot be read says why and stops nothing here."""
+    if not (source / "run.db").is_file():
+        return
+    try:
+        with RunFolder(source, writing=False) as folder:
+            write_report(folder)
+    except UserError as error:
+        say(f"lbi: the report was not renewed: {error}", file=sys.stderr)
+
+
+def _show(step: int, steps: int, loss: float, left: float) -> None:
+    say(f"step {step} of {steps}, loss {loss:.4f}, {duration(left)} left", file=sys.stderr)
+
+
+def _told(record: dict[str, Any], folder: Path) -> str:
+    rows, measured = record["rows"]["train"], record.get("validation_loss")
+    lines = [
+        f"{record['model']}: {record['steps']} steps on {rows:,} rows in {duration(record['seconds'])}, "
+        f"loss {record['first_loss']:.4f} -> {record['last_loss']:.4f}"
+        + (f", on validation rows {measured:.4f}" if measured is not None else ""),
+        f"Written to {folder}: {', '.join(['adapter_model.safetensors', *record['files'], 'training.json'])}"
+        if record["recipe"]["method"] != "full"
+        else f"Written to {folder}",
+        f"Measure it: lbi evaluate {folder.parent} --model {record['serve']} --out {folder.parent}-trained"
+        if record["serve"]
+        else "Serve it with transformers or vLLM: docs/training.md",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,44 @@
+"""An arm -> its agent, made as the evaluation makes it: with the arm's index, the run's models, m1 and m2."""
+
+from __future__ import annotations
+
+from lbi.agents import AgentParts, open_agent
+from lbi.config import Arm
+from lbi.context import RunContext
+from lbi.evaluation.indexes import ArmIndexes
+from lbi.protocols import Agent, Model
+
+
+async def agent_of_arm(
+    context: RunContext,
+    arm: Arm,
+    indexes: ArmIndexes,
+    *,
+    share: float = 1.0,
+    sample: int = 0,
+    stage: str = "",
+    model: Model | None = None,
+    query_model: Model | None = None,
+    ask_query: bool = True,
+) -> Agent:
+    """The agent of an arm. ``share`` < 1: it may retrieve from a part of the data only.
+
+    ``model`` and ``query_model`` take the place of the run's own, which are then not opened.
+    """
+    arm_index = await indexes.of(arm.data, share)
+    parts = AgentParts(
+        model=model or context.role("act"),
+        query_model=query_model or (None if model else context.role("query")),
+        index=arm_index.index,
+        embedder=context.embedder,
+        documents=indexes.documents,
+        dates=arm_index.dates,
+        m1=context.config.retrieval.m1,
+        m2=context.config.retrieval.m2,
+        m3=context.config.retrieval.m3,
+        ask_query=ask_query,
+        top_documents=context.config.retrieval.documents,
+        sample=sample,
+        stage=stage,
+    )
+    return open_agent(arm.agent, parts)

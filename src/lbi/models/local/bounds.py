@@ -1,0 +1,45 @@
+"""The schema of a reply -> the same with bounds: a small model that is held to a form may still write without end.
+
+{"type": "string"} -> {"type": "string", "maxLength": 400}; the names of spans and of actions are those that there are.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from lbi.protocols import Json, Request
+
+_TEXT = 400  # characters of a text; an instruction, a label or a reason has fewer
+_REASON = 240
+_LIST = 20
+#: how actions are explained: as calls, such as click(e12), most at the beginning of a line
+_ACTION = re.compile(r"(?<![\w.])([a-z_]+)\(")
+
+
+def bounded(schema: Json, request: Request) -> Json:
+    """The schema for one request. What the model may say is as free as before, but for its length and its names."""
+    held: Json = _bounded(schema)
+    if request.role == "act" and (names := list(dict.fromkeys(_ACTION.findall(request.fields.actions)))):
+        # its text may be a whole file, so it may have a character for each token of the reply
+        pattern = rf"^({'|'.join(names)})\([^\n]{{0,{request.max_tokens}}}\)$"
+        held["properties"]["action"] = {"type": "string", "pattern": pattern}
+    if request.role == "propose":
+        held["properties"]["tasks"].update(minItems=1, maxItems=max(1, request.fields.count or 1))
+    if names := request.fields.span_names:
+        labels = held["properties"].get("labels")
+        if labels is not None:
+            labels.update(minItems=1, maxItems=len(names))
+            labels["items"]["properties"]["span"] = {"type": "string", "enum": list(names)}
+    return held
+
+
+def _bounded(schema: Json, name: str = "") -> Json:
+    held: dict[str, Any] = dict(schema)
+    if held.get("type") == "string":
+        held["maxLength"] = _REASON if name == "reason" else _TEXT
+    if "items" in held:
+        held["items"], held["maxItems"] = _bounded(held["items"]), _LIST
+    if "properties" in held:
+        held["properties"] = {key: _bounded(value, key) for key, value in held["properties"].items()}
+    return held

@@ -1,0 +1,146 @@
+"""Actions -> the operation that they carry out, without its values: two examples of one operation teach the same.
+
+fill(textbox "Cc:", "ines"), click(button "Submit changes")  ->  click button "submit changes", with field "cc"
+click(link "#12") that leads to /ticket/12                   ->  click link to /ticket/0
+run("git log -3 -- docs")                                    ->  run "git log"
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from lbi.observations.parse import FIELDS, TICKS, Element, parse_observation
+from lbi.records import Observation, Trajectory
+
+_CALL = re.compile(r"(\w+)\((.*)\)\s*\Z", re.DOTALL)
+_ELEMENT = re.compile(r"""['"]?\s*([a-z]+) (\\?"(?:[^"\\]|\\.)*")""", re.DOTALL)
+_FIRST = re.compile(r"""\s*(['"])(.*?)(?<!\\)\1""", re.DOTALL)
+_ENDS = "finish"
+_EVERYWHERE = 0.2  # share of the pages from which on a link belongs to what pages have in common
+_THINGS = 4  # links to addresses of one kind that are called like what is there; fewer are called like what they do
+_ENTERS = frozenset({"fill", "type", "select", "upload"})
+
+
+class Operation(NamedTuple):
+    """What an action does, whatever its values: a verb, the role of the element it is done to, and its name."""
+
+    verb: str
+    role: str
+    name: str
+    fields: frozenset[str] = frozenset()  # what was entered for it before, on the same form
+
+    @property
+    def alike(self) -> tuple[str, str, str]:
+        """What two operations must have in common to be of one kind."""
+        return self.verb, self.role, self.name
+
+    def same_fields(self, other: Operation) -> bool:
+        """Whether both enter something into the same field, or both enter nothing."""
+        return self.fields == other.fields or bool(self.fields & other.fields)
+
+    def __str__(self) -> str:
+        shown = " ".join(filter(None, (self.verb, self.role, f'"{self.name}"' if self.name else "")))
+        return shown + (f" with {', '.join(sorted(self.fields))}" if self.fields else "")
+
+
+class Operations:
+    """Reads operations. Links are told apart by where they lead, as their names are often those of things.
+
+    ``observations``: the pages that are known; a link of a task's solution is looked up on them by its name.
+    """
+
+    def __init__(self, observations: Iterable[Observation] = ()) -> None:
+        pages = {seen.text for seen in observations}
+        links = [{(e.name, e.url) for e in parse_observation(text).elements if _is_link(e)} for text in pages]
+        on_pages = Counter(name for page in links for name in {_without_values(name) for name, _ in page})
+        named: dict[str, set[str]] = {}
+        for name, url in set().union(*links):
+            named.setdefault(_without_name(url, name), set()).add(name)
+        #: kind of address -> whether many links that lead to one are each called like what they lead to
+        self._of_things = {kind for kind, names in named.items() if len(names) >= _THINGS}
+        self._everywhere = {name for name, count in on_pages.items() if count >= _EVERYWHERE * len(pages)}
+        self._addresses: dict[str, Counter[str]] = {}
+        for name, url in sorted(set().union(*links)):
+            self._addresses.setdefault(name, Counter())[self._kind_of_target(url, name)] += 1
+
+    def of_actions(self, grounded: Sequence[str]) -> Operation | None:
+        """The operation that actions in grounded form end with; None if they do nothing but finish."""
+        actions = [read for action in grounded if (read := self._read(action)) and read.verb != _ENDS]
+        if not actions:
+            return None
+        return actions[-1]._replace(fields=frozenset(_entered(actions)))
+
+    def of_span(self, trajectory: Trajectory, start: int, end: int) -> Operation | None:
+        """The operation that steps ``start`` to ``end`` of a trajectory end with."""
+        return self.of_actions([action.grounded for action in trajectory.actions[start:end]])
+
+    def _read(self, grounded: str) -> Operation | None:
+        call = _CALL.match(grounded.strip())
+        if call is None:
+            return None
+        verb, arguments = call.groups()
+        if element := _ELEMENT.match(arguments):
+            name = element[2].replace('\\"', '"').strip('"').replace('\\"', '"')
+            return Operation(verb, element[1], self._name(element[1], name))
+        first = _FIRST.match(arguments)
+        return Operation(verb, "", _kind_of_argument(first[2] if first else ""))
+
+    def _name(self, role: str, name: str) -> str:
+        if role == "link" and (places := self._addresses.get(name)):
+            return min(places, key=lambda place: (-places[place], place))
+        return "" if role == "radio" else _without_values(name)  # what a radio button is called is a value
+
+    def _kind_of_target(self, url: str, name: str) -> str:
+        """What a link is for: where it leads, or its name if it is on many pages or leads nowhere else."""
+        if _without_values(name) in self._everywhere or not _path(url):
+            return _without_values(name)
+        kind = _without_name(url, name)
+        return f"to {kind if kind in self._of_things else _path(url)}"
+
+
+def _entered(actions: Sequence[Operation]) -> Iterable[str]:
+    """The names of the fields that were filled just before the last action, or by it."""
+    last = actions[-1]
+    for action in [*([last] if _enters(last) else []), *reversed(actions[:-1])]:
+        if not _enters(action):
+            return
+        yield action.name
+
+
+def _enters(action: Operation) -> bool:
+    return action.verb in _ENTERS or (action.role in FIELDS | TICKS and action.verb == "click")
+
+
+def _without_values(name: str) -> str:
+    return re.sub(r"\d+", "0", " ".join(name.casefold().split())).strip(" :*…")
+
+
+def _is_link(element: Element) -> bool:
+    return element.role == "link" and bool(element.url)
+
+
+def _path(url: str) -> str:
+    return re.sub(r"\d+", "0", url.split("?")[0].split("#")[0])
+
+
+def _without_name(url: str, name: str) -> str:
+    """An address without what names the thing there: /topic/7/fig-tree and a link "Fig tree" -> /topic/0/*."""
+    words = _slug(re.sub(r"\d+", "0", name))
+    return "/".join("*" if words and _slug(part) == words else part for part in _path(url).split("/"))
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text.casefold())
+
+
+def _kind_of_argument(argument: str) -> str:
+    """Of a command its program and what that is told to do; of a path its ending; of an address its kind."""
+    first, _, rest = argument.strip().partition(" ")
+    if "/" in first or "." in first:
+        ending = re.search(r"\.\w+\Z", first)
+        return ending[0] if ending and not rest else re.sub(r"\d+", "0", first.split("?")[0])
+    told = re.match(r"[a-z][a-z-]*(?=\s|\Z)", rest)
+    return f"{first} {told[0]}" if told else first

@@ -1,0 +1,183 @@
+"""A run folder -> what an agent needs to use what was learnt in it: context, arm, indexes, in a folder of its own.
+
+The run folder is read only, so another process may be at work in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from lbi import plugins
+from lbi.config import ARMS, Arm, Config, resolve
+from lbi.context import RunContext, context_of
+from lbi.environments import Live, described, open_live
+from lbi.environments._timeouts import WithTimeouts, open_with_timeouts
+from lbi.errors import UserError
+from lbi.evaluation.arms import KINDS, examples_for
+from lbi.evaluation.indexes import ArmIndexes
+from lbi.monitoring.progress import Progress
+from lbi.protocols import CallTimeouts, Environment
+from lbi.records import Document, Example, Observation, Task, Trajectory
+from lbi.retrieval.borrow import borrow_index
+from lbi.storage.database import address
+from lbi.storage.run_folder import RunFolder
+from lbi.storage.tempdirs import OwnFolder
+from lbi.synthesis.examples import read_examples
+
+
+@dataclass(frozen=True)
+class Use:
+    """Which of what a run learnt is used, by whom, and on what."""
+
+    arm: str = "backward"
+    """Arm of the run's config, or one of the usual ones; it says which examples there are."""
+    agent: str = ""
+    """Another agent than the arm's."""
+    model: str = ""
+    """Acts, and writes queries; empty = the run's own."""
+    seed: int | None = None
+    """Whose examples; None = the run's first seed."""
+    live: Live | None = None
+    """The application to open; None = none."""
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What was read from a run, and the context in a folder of its own in which it is used."""
+
+    run: Path
+    context: RunContext
+    indexes: ArmIndexes
+    arm: Arm
+    seed: int
+    place: str  # what is acted on and what becomes of changes; "" = nothing is
+    pairs: Sequence[tuple[Example, Trajectory]]  # of the arm
+
+    @cached_property
+    def examples(self) -> Mapping[str, Example]:
+        """The arm's examples by their ids."""
+        return {example.id: example for example, _ in self.pairs}
+
+
+class _NoEnvironments:
+    """Of a context in which nothing is opened."""
+
+    restores = False
+    timeouts = CallTimeouts()
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def open(self) -> Environment:
+        raise UserError(f"{self.name} is not opened for this")
+
+    async def close(self) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What is read from a run folder, which is closed again afterwards."""
+
+    config: Config
+    seed: int
+    arm: Arm
+    examples: Sequence[tuple[Example, Trajectory]]
+    documents: Sequence[Document]
+
+
+def read_run(run: Path, use: Use) -> _Read:
+    """Raises UserError for what is no run, for an arm or agent that there is not, and where nothing was learnt."""
+    with RunFolder(run, writing=False) as folder:
+        config = resolve(folder.config, str(run / "config.json"))
+        seed = config.seeds[0] if use.seed is None else use.seed
+        arm = _arm(config, use)
+        examples = read_examples(folder, seed)
+        documents = [document for _, document in folder.store.all("document", Document)]
+    if KINDS[arm.data] and not examples_for(arm.data, examples, seed):
+        raise UserError(
+            f'{run} has no examples of seed {seed} for the arm "{arm.name}"; `lbi run` or `lbi synthesize` makes them'
+        )
+    if use.model:
+        models = config.models.model_copy(update={"default": use.model, "act": "", "query": ""})
+        config = config.model_copy(update={"models": models})
+    return _Read(config, seed, arm, examples, documents)
+
+
+def _arm(config: Config, use: Use) -> Arm:
+    arms = {arm.name: arm for arm in (*ARMS, *config.evaluation.arms)}
+    if use.arm not in arms:
+        near = difflib.get_close_matches(use.arm, arms, 1)
+        hint = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(arms)}"
+        raise UserError(f'no arm "{use.arm}"; {hint}')
+    arm = arms[use.arm]
+    agent = use.agent or arm.agent
+    plugins.load("agents", agent)  # or it would be found out after the application has been started
+    return arm.model_copy(update={"agent": agent})
+
+
+@contextmanager
+def folder_for_now() -> Iterator[Path]:
+    """A folder for ``open_learnt`` of which nothing is kept."""
+    own = OwnFolder("use")
+    try:
+        yield own.path / "use"
+    finally:
+        own.remove()
+
+
+@asynccontextmanager
+async def open_learnt(run: Path, read: _Read, use: Use, folder: Path) -> AsyncIterator[Learnt]:
+    """Use what was read from ``run``; model calls, images and the index go to ``folder``. Raises UserError."""
+    with RunFolder(folder, read.config.identity()) as kept:
+        environments, place = (
+            open_live(read.config, kept.save_image, use.live)
+            if use.live
+            else (_NoEnvironments(described(read.config)), "")
+        )
+        _borrow(run, folder, read)
+        context = context_of(kept, read.config, Progress(), environments)
+        indexes = ArmIndexes(context, read.seed, read.examples, read.documents)
+        pairs = examples_for(read.arm.data, read.examples, read.seed)
+        try:
+            yield Learnt(run, context, indexes, read.arm, read.seed, place, pairs)
+        finally:
+            indexes.close()
+            await context.close()
+            shutil.rmtree(context.index_folder, ignore_errors=True)
+
+
+async def first_page(learnt: Learnt, start_url: str = "") -> Observation:
+    """What an agent would see first, where nothing is done. Raises EnvironmentFailure."""
+    async with opened(learnt) as environment:
+        return await environment.reset(Task(instruction="", environment=environment.name, start_url=start_url))
+
+
+@contextlib.asynccontextmanager
+async def opened(learnt: Learnt) -> AsyncIterator[WithTimeouts]:
+    environment = await open_with_timeouts(learnt.context.environments)
+    try:
+        yield environment
+    finally:
+        await environment.close()
+
+
+def _borrow(run: Path, folder: Path, read: _Read) -> None:
+    """Copy what need not be computed anew: an index that fits is taken as it is, embeddings are not paid for twice."""
+    borrow_index(run, f"{read.arm.data}-{read.seed}-1", folder)
+    vectors = run / "embeddings.db"
+    if vectors.is_file():
+        with (
+            contextlib.suppress(sqlite3.Error),
+            contextlib.closing(sqlite3.connect(address(vectors), uri=True)) as source,
+            contextlib.closing(sqlite3.connect(folder / vectors.name)) as copy,
+        ):
+            source.backup(copy)

@@ -1,0 +1,66 @@
+"""ATIF, Harbor's format of trajectories (v1.8): one JSON object for each example, with its instruction and verdicts.
+
+A user's step with the instruction and the first page, then a step of the agent for each action with what it led to.
+"""
+
+from __future__ import annotations
+
+from lbi.protocols import Json
+from lbi.training.export.conversations import Conversation, Exchange
+from lbi.training.export.lengths import HARBOR
+from lbi.training.export.sinks import JsonLines
+
+__all__ = ["CONSUMERS", "ENDING", "open_sink", "row_of_conversation"]
+
+ENDING = "jsonl"
+CONSUMERS = (HARBOR,)
+VERSION = "ATIF-v1.8"
+open_sink = JsonLines
+
+
+def row_of_conversation(conversation: Conversation) -> Json:
+    example, trajectory = conversation.lesson.example, conversation.lesson.trajectory
+    first = conversation.exchanges[0]
+    steps: list[Json] = [
+        {"step_id": 1, "source": "system", "message": conversation.system},
+        {"step_id": 2, "source": "user", "message": first.shown},
+    ]
+    steps += [_step(conversation, each, number) for number, each in enumerate(conversation.exchanges, 3)]
+    return {
+        "schema_version": VERSION,
+        "session_id": trajectory.id,
+        "trajectory_id": example.id,
+        "agent": {"name": trajectory.agent, "version": "lbi"},
+        "steps": steps,
+        "final_metrics": {"total_steps": len(steps)},
+        "extra": {
+            "instruction": example.instruction,
+            "kind": example.kind,
+            "tier": example.tier,
+            "span": [first.at, example.end],
+            "environment": trajectory.task.environment,
+            "document": example.document or trajectory.task.document,
+            "split": conversation.side,
+        },
+    }
+
+
+def _step(conversation: Conversation, each: Exchange, number: int) -> Json:
+    trajectory = conversation.lesson.trajectory
+    step, led_to = trajectory.steps[each.at], trajectory.observations[each.at + 1]
+    call = f"call-{each.at}"
+    seen = f"{led_to.error}\n\n{led_to.text}" if led_to.error else led_to.text
+    return {
+        "step_id": number,
+        "source": "agent",
+        "message": each.reply,
+        "tool_calls": [
+            {
+                "tool_call_id": call,
+                "function_name": step.action.kind or "unknown",
+                "arguments": {"action": step.action.text},
+            }
+        ],
+        "observation": {"results": [{"source_call_id": call, "content": seen}]},
+        "extra": {"learn": each.learn, "grounded": step.action.grounded, "url": step.observation.url},
+    }

@@ -1,0 +1,151 @@
+"""Example -> one training turn per step (paper, App. C): Turn(prompt=(...), reply="REASON: ...\\nACTION: click(e12)").
+
+Turns are what really happened: no step is added or re-ordered, and the reply contains nothing that the model was told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from lbi.errors import ParseError
+from lbi.models import parsing
+from lbi.prompts import DEFAULT_LIMITS, render
+from lbi.prompts.template import cut
+from lbi.protocols import Fields, Json, Message, PromptLimits, Request
+from lbi.records import Document, Example, Step, Task, Trajectory, digest_of
+
+Side = Literal["train", "validation"]
+SIDES: tuple[Side, ...] = ("train", "validation")
+
+_HISTORY_CHARS = (DEFAULT_LIMITS.history, 8_000, 4_000, 0)  # characters of earlier pages to try, until a prompt fits
+_TARGET = re.compile(r"\s*\w+\(\s*((?:f\d+)?e\d+)\s*[,)]")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingExample:
+    """An example with its trajectory and the document that its task came from, if there is one."""
+
+    example: Example
+    trajectory: Trajectory
+    document: Document | None = None
+
+    def __post_init__(self) -> None:
+        example, steps = self.example, len(self.trajectory.steps)
+        if example.trajectory != self.trajectory.id:
+            raise ValueError(f"example {example.id} is of trajectory {example.trajectory}, not {self.trajectory.id}")
+        if not 0 <= example.start < example.end <= steps:
+            raise ValueError(f"example {example.id} spans {example.start}..{example.end} of {steps} steps")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One step to learn from: the prompt before it, and the reply that the model is to give."""
+
+    lesson: TrainingExample
+    at: int  # index of the step in the trajectory
+    prompt: tuple[Message, ...]
+    reply: str
+    side: Side
+
+    @property
+    def key(self) -> str:
+        """A hash of prompt and reply, by which duplicates are found."""
+        return digest_of([self.asked, self.reply])
+
+    @property
+    def asked(self) -> str:
+        """A hash of the prompt alone."""
+        return digest_of([(message.role, message.content) for message in self.prompt])
+
+    @property
+    def learnt(self) -> tuple[int, ...]:
+        """The steps of the trajectory that are learned from."""
+        return (self.at,)
+
+    @property
+    def measured(self) -> tuple[tuple[Message, ...], str]:
+        """What stands before the last reply, and that reply."""
+        return self.prompt, self.reply
+
+
+def turns_of(
+    lesson: TrainingExample, side: Side, actions: str, max_chars: int, left_out: Counter[str]
+) -> Iterator[Turn]:
+    """The steps of an example's span as they happened. ``left_out`` counts, by reason, the steps that are left out."""
+    for at in range(lesson.example.start, lesson.example.end):
+        problem = problem_of(lesson, at)
+        reply = "" if problem else reply_of(lesson.trajectory, at)
+        prompt = _prompt(lesson, at, actions, max_chars - len(reply)) if reply else None
+        if reply and prompt:
+            yield Turn(lesson, at, prompt, reply, side)
+        else:
+            left_out[problem or ("longer than max_chars" if reply else "action that cannot be read")] += 1
+
+
+def problem_of(lesson: TrainingExample, at: int) -> str:
+    """Why a step of an example is not to be learned from; "" if it can be."""
+    trajectory, step = lesson.trajectory, lesson.trajectory.steps[at]
+    if not step.action.kind:
+        return "action that cannot be read"
+    if trajectory.observations[at + 1].error:
+        return "action that failed"
+    target = _TARGET.match(step.action.text)
+    shown = cut(step.observation.text, DEFAULT_LIMITS.observation)
+    if target and not re.search(rf"\[(?:ref=)?{target[1]}\]", shown):
+        return "action on an element that is not on the page"
+    if any(_again(earlier, step) for earlier in trajectory.steps[lesson.example.start : at]):
+        return "action that was tried on the same page before"
+    return ""
+
+
+def _again(earlier: Step, step: Step) -> bool:
+    """Whether a step does once more what changed nothing, or led back to the same page, before."""
+    pages = earlier.observation, step.observation
+    same = pages[0].text == pages[1].text and pages[0].url == pages[1].url
+    return same and earlier.action.grounded == step.action.grounded
+
+
+def reply_of(trajectory: Trajectory, at: int) -> str:
+    """The reply that the model is to give; "" if an agent could not read the action back from it."""
+    step = trajectory.steps[at]
+    action, reason = step.action.text.strip(), " ".join(step.reason.split())
+    reply = f"REASON: {reason}\nACTION: {action}" if reason else f"ACTION: {action}"
+    try:
+        return reply if parsing.act(reply)[1] == action else ""
+    except ParseError:
+        return ""
+
+
+def _prompt(lesson: TrainingExample, at: int, actions: str, room: int) -> tuple[Message, ...] | None:
+    """The prompt before a step; None if it is longer than ``room`` characters in every form.
+
+    The oldest parts are left out first: the texts of pages, then whole steps.
+    """
+    first = lesson.example.start
+    attempts = [(first, pages) for pages in _HISTORY_CHARS] + [(start, 0) for start in range(first + 1, at + 1)]
+    for start, pages in attempts:
+        prompt = rendered(lesson, start, at, actions, PromptLimits(history=pages, images=()))
+        if sum(len(message.content) for message in prompt) <= room:
+            return prompt
+    return None
+
+
+def rendered(lesson: TrainingExample, start: int, at: int, actions: str, limits: PromptLimits) -> tuple[Message, ...]:
+    """The act prompt before step ``at``, with the steps from ``start`` on as its history."""
+    trajectory = lesson.trajectory
+    fields = Fields(
+        task=Task(instruction=lesson.example.instruction, environment=trajectory.task.environment),
+        history=trajectory.steps[start:at],
+        observation=trajectory.steps[at].observation,
+        actions=actions,
+    )
+    return render(Request(role="act", fields=fields), limits)
+
+
+def messages_of(turn: Turn) -> list[Json]:
+    """The prompt as a list of chat messages, as all formats have it."""
+    return [{"role": message.role, "content": message.content} for message in turn.prompt]
