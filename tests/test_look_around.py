@@ -10,8 +10,11 @@ import pytest
 from rich.console import Console
 
 from fake_environment import LampEnvironment, LampEnvironments, observed
+from lbi.benchmarks.miniwob.environment import MiniwobEnvironments
 from lbi.config import Config, resolve
 from lbi.context import RunContext
+from lbi.environments.repository.environment import RepositoryEnvironments
+from lbi.environments.shell.environment import ShellEnvironments
 from lbi.errors import EnvironmentFailure
 from lbi.models.pricing import Prices
 from lbi.monitoring.progress import Progress
@@ -141,6 +144,12 @@ async def test_there_is_no_map_where_none_is_wanted_or_every_task_has_its_own_ap
     context = context_of(folder, resolve({"synthesis": {"map_pages": pages}}, "test"), environments)
     await look_around(context)
     assert stored_pages(context) == []
+
+
+def test_environments_of_which_each_task_has_its_own_say_so() -> None:
+    assert RepositoryEnvironments.several
+    assert MiniwobEnvironments.several
+    assert not hasattr(ShellEnvironments, "several")
 
 
 async def test_a_site_that_cannot_be_looked_at_is_recorded_and_ends_no_run(folder: RunFolder) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from lbi.records import Example, Record, Result, Task, Trajectory
+from lbi.records import Example, Observation, ProposalRound, Record, Result, Task, Trajectory
 from lbi.storage.run_folder import RunFolder
 from running import answer, command, environ, lbi
 from small_application import running_application, write_application
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ARMS = ["baseline", "rag", "forward", "backward", "backward + composed", "labels shuffled"]
 #: work that is one row each; an episode counts as done with its result, which is written after it
-DONE = ("document", "task", "trajectory", "replay", "candidate", "example", "result", "heldout")
+DONE = ("document", "page", "round", "task", "trajectory", "replay", "candidate", "example", "result", "heldout")
 KILLS = 4
 Rows = dict[tuple[str, str], tuple[str, float]]
 
@@ -80,6 +80,8 @@ def rows_of(out: Path, kinds: tuple[str, ...] = DONE) -> Rows:
 def content_of(out: Path) -> dict[str, dict[str, Any]]:
     """Everything a run came to, without the times at which it did."""
     types: dict[str, type[Record]] = {
+        "page": Observation,
+        "round": ProposalRound,
         "task": Task,
         "trajectory": Trajectory,
         "example": Example,
@@ -92,6 +94,16 @@ def content_of(out: Path) -> dict[str, dict[str, Any]]:
             kind: {key: record.model_dump(mode="json") for key, record in folder.store.all(kind, type_)}
             for kind, type_ in types.items()
         }
+
+
+def test_before_tasks_are_proposed_the_application_is_looked_at(undisturbed: tuple[Path, Any]) -> None:
+    with RunFolder(undisturbed[0], writing=False) as folder:
+        pages = [page for _, page in folder.store.all("page", Observation)]
+        [(_, first)] = folder.store.all("round", ProposalRound)
+    assert [page.url for page in pages] == ["/", "/new", "/count"]
+    assert len({page.digest for page in pages}) == 1
+    for shown in ('link "New item"', 'textbox "Name"', 'combobox "Shelf" (top | bottom)', 'button "Store item"'):
+        assert shown in first.map
 
 
 def test_a_run_leads_from_documents_to_results_of_every_arm_and_a_report(undisturbed: tuple[Path, Any]) -> None:

@@ -15,10 +15,12 @@ from lbi.environments.shell.actions import ACTIONS, EXAMPLES, KINDS, Command, Un
 from lbi.environments.shell.environment import ShellEnvironment, ShellEnvironments, ShellSettings
 from lbi.errors import EnvironmentFailure, ScoreError
 from lbi.models.parsing import act
+from lbi.observations.application_map import application_map
 from lbi.observations.normalise import normalise, observation_key
 from lbi.prompts import render
 from lbi.protocols import Fields, Request
 from lbi.records import Check, Example, Observation, Step, Task, Trajectory
+from lbi.rollouts.look_around import pages_of
 from lbi.sandbox.protocol import SandboxLimits
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.filters.replay import replay
@@ -53,6 +55,18 @@ async def done(shell: ShellEnvironment, *actions: str) -> Observation:
         outcome = await shell.step(action)
         assert not outcome.observation.error, outcome.observation.error
     return outcome.observation
+
+
+# what it tells before any task
+
+
+@needs_bubblewrap
+async def test_the_map_of_a_repository_is_its_list_of_files(environments: ShellEnvironments) -> None:
+    pages = await pages_of(await environments.open(), 16, clicks=True)
+    assert len(pages) == 1
+    text = application_map(pages, 2_000)
+    assert "A repository of " in text
+    assert "README.md" in text
 
 
 # reading actions

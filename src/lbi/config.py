@@ -169,6 +169,10 @@ class Prompts(ConfigTable):
     """Of each page of a trajectory that is labelled or judged."""
     document: Characters = 24_000
     """Of a section that tasks are proposed from."""
+    map: Characters = 6_000
+    """Of the map of the application that is shown beside it."""
+    covered: Characters = 3_000
+    """Of what earlier rounds proposed, and of what was carried out; each."""
 
 
 class Arm(ConfigTable):
