@@ -23,7 +23,7 @@ from lbi.models.pricing import Prices
 from lbi.monitoring.progress import Progress
 from lbi.records import Document, Example, Result, Task, Trajectory
 from lbi.storage.run_folder import RunFolder
-from lbi.synthesis.propose import propose_from_sections
+from lbi.synthesis.propose import propose_from_section
 from tiny_gguf import need
 
 pytestmark = [pytest.mark.serve, pytest.mark.slow]
@@ -69,10 +69,11 @@ def opened(folder: RunFolder, model: str) -> RunContext:
 
 async def everything(context: RunContext, trajectory: Trajectory) -> tuple[list[Task], list[Result]]:
     """Propose, label, judge, query and act: each role of a run."""
-    tasks = await propose_from_sections(context, DOCUMENTS, ACTIONS, 2)
+    model = context.role("propose")
+    tasks, _ = await propose_from_section(model, DOCUMENTS[0], 2, environment="lamps", actions=ACTIONS)
     await labelled(context, [trajectory], 0)
     example = Example(kind="abstract", instruction="Paint", trajectory=trajectory.id, start=0, end=2, document="x")
-    return list(tasks), await evaluated(context, [PAINT], 0, [(example, trajectory)], [])
+    return tasks, await evaluated(context, [PAINT], 0, [(example, trajectory)], [])
 
 
 def calls_in(folder: RunFolder) -> list[tuple[str, str, dict[str, Any]]]:
