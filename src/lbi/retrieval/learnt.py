@@ -75,7 +75,8 @@ class LearntRun:
         if self._encoder is None:
             return None
         texts = texts_of(examples, trajectories)
-        return ExampleVectors(self._encoder.encode(texts.said), self._encoder.encode(texts.done), self._encoder.name)
+        said, done, asked = map(self._encoder.encode, texts)
+        return ExampleVectors(said, done, asked, self._encoder.name)
 
     def _vector(self, request: str) -> Vectors | None:
         return None if self._encoder is None else self._encoder.encode([without_values(request)])[0]
