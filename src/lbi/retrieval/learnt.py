@@ -11,9 +11,9 @@ from lbi.config import Config, Data, resolve
 from lbi.environments import actions_of
 from lbi.errors import UserError
 from lbi.evaluation.arms import examples_for
-from lbi.models.embeddings import Vectors
+from lbi.models.embeddings import LOCAL, Vectors
 from lbi.models.registry import open_model
-from lbi.models.sentence_encoder import open_encoder
+from lbi.models.sentence_encoder import required_encoder
 from lbi.protocols import Decision, Model, Shown
 from lbi.records import Example, Observation, Step, Task, Trajectory
 from lbi.retrieval.build import ExampleVectors, is_current
@@ -41,7 +41,7 @@ class LearntRun:
         self.examples: tuple[tuple[Example, Trajectory], ...] = tuple(pairs)
         trajectories = {trajectory.id: trajectory for _, trajectory in pairs}
         index_folder = self._folder.path / "index" / f"{data}-{self.seed}-1"
-        self._encoder = open_encoder() if not self.config.models.embeddings else None
+        self._encoder = required_encoder() if self.config.models.embeddings == LOCAL else None
         examples = [example for example, _ in pairs]
         if is_current(index_folder, examples, self._encoder.name if self._encoder else ""):
             self.index = ExampleIndex.open(index_folder)
