@@ -179,6 +179,6 @@ async def test_a_sentence_before_a_field_is_no_label_of_it() -> None:
     assert 'textbox "City:"' in text
 
 
-async def test_a_picture_that_has_no_size_yet_is_waited_for(environment: WebEnvironment) -> None:
-    page = await opened(environment, "/cover")
+async def test_a_picture_that_has_no_size_yet_is_waited_for(web: WebEnvironment) -> None:
+    page = await opened(web, "/cover")
     assert [(element.role, element.name) for element in page.elements] == [("link", ""), ("link", "Keys")]
