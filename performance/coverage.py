@@ -81,7 +81,7 @@ async def opened(where: str, pages: int) -> AsyncIterator[Site]:
     try:
         web = await environments.open()
         reached = [state async for state, _ in crawl(web, start, pages, buttons=environments.restores)]
-        cookies = [dict(cookie) for cookie in await web._require_session().context.cookies()]
+        cookies = [dict(cookie) for cookie in await web.session.context.cookies()]
         site = Site(environments.name, web, reached, cookies, [])
         for state in reached:
             site.selectors.append([])
@@ -92,7 +92,7 @@ async def opened(where: str, pages: int) -> AsyncIterator[Site]:
 
 
 async def selector_of(web: WebEnvironment, ref: str) -> str:
-    handle = await handle_of(web._look.frames, web._refs[ref])
+    handle = await handle_of(web.viewing.look.frames, web.viewing.refs[ref])
     return str(await handle.evaluate(SELECTOR)) if handle else ""
 
 
@@ -114,7 +114,7 @@ async def ours(site: Site) -> list[Row]:
         seconds = []
         for _ in range(ROUNDS):
             start = time.perf_counter()
-            observation = await site.web._observe()
+            observation = await site.web.viewing.observe(site.web.session)
             seconds.append(time.perf_counter() - start)
         found = await site.web.coverage(blind=True)
         rows.append(

@@ -239,12 +239,16 @@ def main() -> None:
     parser.add_argument("--before", default="926ffe4", help="a commit of this repository")
     parser.add_argument("--arms", nargs="+", default=["baseline", "backward"])
     parser.add_argument("--most", type=int, default=40, help="episodes of each arm")
-    parser.add_argument("--show", metavar="EPISODE", help="print one episode's prompt instead, such as backward/0/NAME")
+    parser.add_argument(
+        "--show", metavar="EPISODE", help="print a prompt of it: backward/0/NAME, or 0/TASK/0 of the roll-outs"
+    )
     parser.add_argument("--step", type=int, default=1, help="with --show: which step, from 1")
     options = parser.parse_args()
     if options.show:
         arm = options.show.partition("/")[0]
-        show(requests_of(options.runs[0], [arm], 10**9), options.show, options.step)
+        show(
+            requests_of(options.runs[0], [WITH_EXAMPLES if arm.isdecimal() else arm], 10**9), options.show, options.step
+        )
         return
     with tempfile.TemporaryDirectory() as folder:
         earlier = Path(folder) / "earlier"

@@ -2,8 +2,9 @@
 
     python performance/web_steps.py APPLICATION|URL
 
-Each line of the input is ["reset", start address] or ["step", action]; each line of the output is [seconds, text of the
-page, error]. The package that it finds may be any version since commit 926ffe4.
+Each line of the input is ["reset", start address], ["step", action] or ["coverage", ""], which compares the open page's
+controls with what is offered; each line of the output is [seconds, text of the page, error]. The package that it finds
+may be any version since commit 926ffe4.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ async def serve(named: str) -> None:
         while line := await asyncio.to_thread(sys.stdin.readline):
             what, value = json.loads(line)
             start = time.perf_counter()
-            if what == "reset":
+            if what == "coverage":
+                await web.coverage()
+            elif what == "reset":
                 observation = await web.reset(Task(instruction="measure", environment=web.name, start_url=value))
             else:
                 observation = (await web.step(value)).observation

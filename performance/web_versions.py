@@ -1,12 +1,14 @@
 """Seconds of each call of the web environment, of this version and of earlier ones side by side, in one run.
 
     python performance/web_versions.py [--before 926ffe4,7842d62] [--rounds 5] [--apps FOLDER] [--only trac,large,apps]
+                                       [--large table,list,sections,cards]
 
 Each version runs in a process of its own, from its sources at that commit, with the same Python, packages and browser.
 They take turns at every single call, in another order each round, so that what else the machine does falls on all of
 them alike; so the ratios are to be believed, and the seconds only as far as the load allows. Measured are
 
-- Trac: a reset to a page, loads of pages (goto), a click on a link, filling a box;
+- Trac: a reset to a page, loads of pages (goto), a click on a link, filling a box; and how long this version takes to
+  compare a page's controls with what is offered (`lbi check page`), which earlier ones could not;
 - four pages of 20,000 elements (a table, a list, many short lists, cards that listen for clicks), served by this
   program: a reset to the page, a click and a fill on it;
 - with --apps (the folder ``apps`` of a checkout of WebArena-Infinity): steps on single-page applications. What is used
@@ -128,6 +130,7 @@ def trac(packages: dict[str, Path], rounds: int) -> None:
             for page in PAGES:
                 for version in turn.sample(versions, len(versions)):
                     version.call("load", "step", f'goto("{page}")')
+                versions[0].call("coverage", "coverage", "")
             for link in ("Wiki", "Roadmap", "View Tickets", "Timeline"):
                 for version in turn.sample(versions, len(versions)):
                     if error := version.call("click", "step", f'click(link "{link}")'):
@@ -200,13 +203,13 @@ class Pages(BaseHTTPRequestHandler):
         pass
 
 
-def large(packages: dict[str, Path], rounds: int) -> None:
+def large(packages: dict[str, Path], rounds: int, kinds: list[str]) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with started(packages, f"http://127.0.0.1:{server.server_port}") as versions:
         for version in versions:
             version.call("warm", "reset", "/")
-        for kind in LARGE:
+        for kind in kinds:
             forget(versions)
             for number in range(rounds):
                 turn = random.Random(number)
@@ -242,6 +245,7 @@ def apps(packages: dict[str, Path], rounds: int, folder: Path, scratch: Path) ->
                 for _ in range(STEPS):
                     for version in versions:
                         walk(version, chances[version.name])
+                versions[0].call("coverage", "coverage", "")
                 if number == 0:
                     forget(versions)
             table(name, versions)
@@ -274,6 +278,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--apps", type=Path)
     parser.add_argument("--only", default="trac,large,apps")
+    parser.add_argument("--large", default=",".join(LARGE), help="which of the pages of 20,000 elements")
     options = parser.parse_args()
     only = options.only.split(",")
     before = [commit for commit in options.before.split(",") if commit]
@@ -288,7 +293,7 @@ def main() -> None:
         if "trac" in only:
             trac(packages, options.rounds)
         if "large" in only:
-            large(packages, max(1, options.rounds // 2))
+            large(packages, max(1, options.rounds // 2), options.large.split(","))
         if "apps" in only and options.apps:
             apps(packages, options.rounds, options.apps.resolve(), scratch / "applications")
     print(f"load at the end {os.getloadavg()[0]:.1f}")

@@ -191,3 +191,61 @@ async def test_icl_embeds_the_query_where_there_is_an_embedder(index):
     await open_agent("icl", AgentParts(model=model, index=index, embedder=Fixed(), m1=0, m2=1)).act(TASK, (), PAGE, "")
     [shown] = model.requests[-1].fields.examples
     assert shown.example.instruction == "Fill in the form"
+
+
+# when a query is asked
+
+
+def on(url: str, *lines: str) -> Observation:
+    return Observation(text="\n".join([f"URL: {url}", *lines]), url=url, title=url)
+
+
+FORM = on("/new", 'heading "New note"', 'textbox "Title" [e1]', 'button "Save" [e2]', "text: a", "text: b")
+OTHER = on("/bin", 'heading "Bin"', 'link "Undo" [e1]', "text: c", "text: d", "text: e")
+
+
+def taken(*pages: Observation) -> tuple[Step, ...]:
+    return tuple(
+        Step(observation=page, action=Action(text=f"click(e{at})", kind="click", role="link", name="x"))
+        for at, page in enumerate(pages)
+    )
+
+
+async def carried(agent: Agent, pages: list[Observation]) -> None:
+    for at, page in enumerate(pages):
+        await agent.act(TASK, taken(*pages[:at]), page, "")
+
+
+async def test_icl_asks_for_no_query_while_the_kind_of_page_stays(index):
+    model = Scripted(reply)
+    filled = on("/new", *FORM.text.split("\n")[1:2], 'textbox "Title" [e1]: Beans', *FORM.text.split("\n")[3:])
+    await carried(open_agent("icl", AgentParts(model=model, index=index)), [FORM, filled, filled])
+    assert [request.role for request in model.requests] == ["query", "act", "act", "act"]
+    shown = [request.fields.look_ups for request in model.requests if request.role == "act"]
+    assert shown[0] == shown[1] == shown[2], "the prompts keep their examples"
+    assert [look_up.step for look_up in shown[0]] == [0]
+
+
+async def test_icl_asks_again_on_a_new_kind_of_page_of_which_no_example_knows(index):
+    model = Scripted(reply)
+    await carried(open_agent("icl", AgentParts(model=model, index=index)), [PAGE, PAGE, PAGE, OTHER])
+    assert [request.role for request in model.requests][-2:] == ["query", "act"]
+    assert [look_up.step for look_up in model.requests[-1].fields.look_ups] == [0, 3]
+    soon = Scripted(reply)
+    await carried(open_agent("icl", AgentParts(model=soon, index=index)), [PAGE, OTHER])
+    assert [request.role for request in soon.requests] == ["query", "act", "act"], "the last query was made just before"
+
+
+async def test_an_agent_that_has_forgotten_an_episode_looks_up_again_without_a_call(index):
+    model = Scripted(reply)
+    await open_agent("icl", AgentParts(model=model, index=index)).act(TASK, taken(PAGE), PAGE, "")
+    assert [request.role for request in model.requests] == ["act"]
+    assert model.requests[0].fields.look_ups[0].found
+
+
+@pytest.mark.parametrize("answer", ["NOTHING", '{"query": "nothing"}', "Query: NOTHING."])
+async def test_where_nothing_is_left_to_do_no_examples_are_shown(answer, index):
+    model = Scripted(lambda request: answer if request.role == "query" else ACT)
+    decision = await open_agent("icl", AgentParts(model=model, index=index)).act(TASK, (), PAGE, "")
+    assert decision.examples == ()
+    assert model.requests[-1].fields.examples == ()

@@ -344,15 +344,15 @@ async def test_everything_that_can_be_acted_on_has_a_reference_that_works(web: W
 async def test_what_can_be_acted_on_does_not_depend_on_what_is_offered(web: WebEnvironment, kind: str) -> None:
     await shown(web, kind)
     offered = await web.coverage()
-    nothing = await measure(web._require_session(), web._look, {})
+    nothing = await measure(web.session, web.viewing.look, {})
     assert (nothing.total, nothing.covered, nothing.references) == (offered.total, 0, 0)
     assert len(nothing.missing) > 0 or offered.total == 0
 
 
 async def test_what_is_missing_says_what_it_is_and_why(web: WebEnvironment) -> None:
     await shown(web, "rows")
-    refs = {ref: key for ref, key in web._refs.items() if ref != "e1"}
-    found = await measure(web._require_session(), web._look, refs)
+    refs = {ref: key for ref, key in web.viewing.refs.items() if ref != "e1"}
+    found = await measure(web.session, web.viewing.look, refs)
     (missing,) = found.missing
     assert (missing.role, missing.name, missing.selector) == ("tr", "INV-1 Acme", "table > tbody > tr")
     assert missing.why == "listens to the pointer, pointer cursor"
@@ -364,7 +364,7 @@ async def test_a_reference_that_was_covered_or_removed_meanwhile_cannot_be_acted
     web: WebEnvironment, blind: bool
 ) -> None:
     await shown(web, "two of a kind")
-    session = web._require_session()
+    session = web.session
     await session.evaluate("document.querySelector('div').remove()")
     await session.evaluate(
         "document.body.insertAdjacentHTML('beforeend', '<b style=\"position:fixed;inset:0;background:red\"></b>')"
@@ -374,7 +374,7 @@ async def test_a_reference_that_was_covered_or_removed_meanwhile_cannot_be_acted
 
 async def test_a_reference_that_does_nothing_is_told_apart(web: WebEnvironment) -> None:
     await shown(web, "two of a kind")
-    session = web._require_session()
+    session = web.session
     await session.evaluate("for (const one of document.querySelectorAll('div')) one.onclick = null")
     found = await web.coverage()
     assert (found.total, found.idle) == (0, ["e1", "e2"])
@@ -382,7 +382,7 @@ async def test_a_reference_that_does_nothing_is_told_apart(web: WebEnvironment) 
 
 async def test_the_measure_leaves_nothing_in_the_page(web: WebEnvironment) -> None:
     await shown(web, "a page that scrolls")
-    session = web._require_session()
+    session = web.session
     count = "Object.getOwnPropertySymbols(window).length + Object.keys(window).length"
     await session.evaluate(
         "window.seen = 0; new MutationObserver(all => seen += all.length).observe(document,"
@@ -420,12 +420,12 @@ async def test_a_crawl_presses_no_button_of_a_site_that_is_not_put_back(web: Web
 
 async def test_the_picture_has_a_box_at_each_reference_and_the_page_notices_nothing(web: WebEnvironment) -> None:
     await shown(web, "a frame")
-    session = web._require_session()
+    session = web.session
     await session.evaluate(
         "window.seen = 0; new MutationObserver(all => seen += all.length).observe(document,"
         "{subtree: true, childList: true, attributes: true})"
     )
-    boxes = await boxes_of(web._look, web._refs)
+    boxes = await boxes_of(web.viewing.look, web.viewing.refs)
     inner = await session.page.frames[1].locator("button").bounding_box()
     assert inner is not None
     assert [round(side) for side in boxes[0][1:]] == [round(inner[side]) for side in ("x", "y", "width", "height")]

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -20,6 +21,7 @@ from lbi.records import Task
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 SAY = "document.querySelector('#said').textContent"
+COVER = b'<svg xmlns="http://www.w3.org/2000/svg" width="80" height="40"/>'
 DOT = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 PAGES = {
     "/chart": f"""<title>Chart</title><p id="said">nothing</p><svg width="300" height="120" role="img">
@@ -58,6 +60,8 @@ PAGES = {
       .more:hover {{ content: url(/slow.gif); width: auto; min-width: 0; }}</style>
       <div onclick="{SAY} = 'beside it'">
         <span class="more" onclick="{SAY} = 'hit'; event.stopPropagation()"></span></div>""",
+    "/cover": """<title>Cover</title><a href="/box"><img src="/late.svg"></a>
+      <a href="/keys"><img src="/never.svg" style="display: none">Keys</a>""",
     "/keys": """<title>Keys</title><label>Amount <input id="amount" value="7"></label>
       <label>Code <input id="code"></label>
       <script>amount.addEventListener('keydown', event => event.preventDefault());
@@ -68,12 +72,14 @@ PAGES = {
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         page = PAGES.get(self.path, "")
-        picture = self.path.startswith("/slow.gif")
-        if self.path == "/slow.gif":
-            time.sleep(0.3)  # the picture under the pointer is on its way
-        body = DOT if picture else page.encode()
+        if self.path in ("/slow.gif", "/late.svg"):
+            time.sleep(0.3)  # the picture under the pointer, or in a link, is on its way
+        if self.path == "/never.svg":
+            time.sleep(3)
+        pictures = {".gif": ("image/gif", DOT), ".svg": ("image/svg+xml", COVER)}
+        kind, body = pictures.get(Path(self.path.partition("?")[0]).suffix, ("text/html", page.encode()))
         self.send_response(200 if body else 404)
-        self.send_header("Content-Type", "image/gif" if picture else "text/html")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -182,3 +188,8 @@ async def test_a_sentence_before_a_field_is_no_label_of_it() -> None:
     assert 'textbox "answer"' in text
     assert "text: Type the text below" in text
     assert 'textbox "City:"' in text
+
+
+async def test_a_picture_that_has_no_size_yet_is_waited_for(environment: WebEnvironment) -> None:
+    page = await opened(environment, "/cover")
+    assert [(element.role, element.name) for element in page.elements] == [("link", ""), ("link", "Keys")]

@@ -88,10 +88,10 @@ def test_each_step_of_the_span_is_one_pair_of_the_act_prompt_and_the_reply(tmp_p
 def test_history_begins_where_the_span_begins_and_the_future_is_not_in_the_prompt(tmp_path: Path) -> None:
     export([lesson_of(trajectory_of("a"), 1, 4)], tmp_path)
     prompt = rows_of(tmp_path)[1]["prompt"][1]["content"]
-    assert "Page 1" in prompt
+    assert "/page/1" in prompt
     assert "Page 2" in prompt
-    assert "Page 0" not in prompt
-    assert "Page 3" not in prompt
+    assert "/page/0" not in prompt
+    assert "/page/3" not in prompt
 
 
 def test_every_reply_can_be_read_back_and_its_target_is_on_the_page_of_its_prompt(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_an_action_that_failed_is_no_completion_but_stays_in_the_history(tmp_pat
     assert not any("click(e1)" in said(row) for row in rows_of(tmp_path))
     history = rows_of(tmp_path)[-1]["prompt"][1]["content"]
     assert history.count("ACTION: click(") == 3  # with the failed one; earlier actions are grounded
-    assert "ERROR of the action before: e1 is covered by a dialog" in history
+    assert "FAILED: e1 is covered by a dialog" in history
 
 
 def test_an_action_on_an_element_that_the_page_does_not_have_is_left_out(tmp_path: Path) -> None:

@@ -252,6 +252,7 @@ async def test_a_call_in_flight_fails_as_the_provider_and_is_made_again(tiny: Pa
         with pytest.raises(ModelBusy) as failure:
             await direct
         assert failure.value.kind == "connection"
+        await reply_to(inner, asking())
 
         model = wrapped(inner, calls=calls, meters=calls, prices=Prices(), retry=Retry(first=0.01))
         os.kill(pid := await process_of(inner), signal.SIGSTOP)

@@ -287,3 +287,20 @@ def test_a_list_keeps_what_is_chosen_and_says_how_many_are_left_out() -> None:
     assert short == 'combobox "Year:" [e3]: "2025" of "2025" | "1990" | "1991" | "1992" | … 27 more'
     [field] = parse_observation(short).elements
     assert field.value == "2025"
+
+
+def test_the_output_of_a_command_stands_after_it_and_the_last_one_is_the_current_one() -> None:
+    outputs = [Observation(text=text) for text in ("a.py b.py", "one of a", "two of b")]
+    runs = [Action(text=f'view("{name}.py")', kind="view") for name in "ab"]
+    told = prompt(outputs[2], steps(*zip(outputs[:2], runs, strict=True)))
+    order = [
+        told.index(text) for text in ("a.py b.py", 'view("a.py")', "OUTPUT:\none of a", 'view("b.py")', "two of b")
+    ]
+    assert order == sorted(order)
+    assert told.count("two of b") == 1
+    assert "CURRENT OUTPUT:" in told
+
+
+def test_the_name_of_a_group_is_told_once() -> None:
+    now = prompt(page("/a", 'group "Due"', "  text: Due", '  textbox "Day" [e4]'))
+    assert 'group "Due"\n  textbox "Day" [e4]' in now

@@ -17,6 +17,7 @@ from PIL import Image, ImageChops
 
 from lbi.environments.web.application import Application
 from lbi.environments.web.environment import WebEnvironment, WebEnvironments
+from lbi.environments.web.session import Session
 from lbi.records import Observation, Task
 from lbi.storage import secrets
 
@@ -155,7 +156,7 @@ async def test_password_fields_read_as_a_mask_whatever_they_hold(web: WebEnviron
     typed = (await web.step('fill(\'textbox "Empty"\', "my own words")')).observation
     assert "my own words" not in typed.text
     assert any('"Empty"' in line and "••••" in line for line in typed.text.splitlines())
-    assert await web._require_session().evaluate("document.querySelectorAll('input')[2].value") == "my own words"
+    assert await web.session.evaluate("document.querySelectorAll('input')[2].value") == "my own words"
 
 
 @pytest.mark.parametrize("echo", ECHOES)
@@ -201,7 +202,7 @@ async def test_a_page_does_not_notice_that_it_is_covered(web: WebEnvironment) ->
     assert dark(picture) > 1000
     assert observation.title == "calm"
     again = (await web.step('scroll("down")')).observation
-    session = web._require_session()
+    session = web.session
     assert await session.evaluate("document.title") == "calm"
     assert await session.evaluate("document.adoptedStyleSheets.length + CSS.highlights.size") == 0
     assert again.title == "calm"
@@ -220,13 +221,13 @@ async def test_a_log_in_types_what_its_records_do_not_hold(site: str, monkeypatc
     try:
         web = await environments.open()
         visited: list[str] = []
-        observe = web._observe
+        observe = web.viewing.observe
 
-        async def noted(error: str = "") -> Observation:
-            visited.append((await observe(error)).model_dump_json())
-            return web._last
+        async def noted(session: Session, error: str = "") -> Observation:
+            visited.append((await observe(session, error)).model_dump_json())
+            return web.viewing.last
 
-        monkeypatch.setattr(web, "_observe", noted)
+        monkeypatch.setattr(web.viewing, "observe", noted)
         await web.reset(Task(instruction="look", environment="site", start_url="/text?q=nothing"))
         assert any('"title":"Welcome"' in each for each in visited), visited
         assert not any(secrets.holds_secret(each) for each in visited)

@@ -333,3 +333,47 @@ def test_queries_and_keys_of_a_llama_are_in_the_order_of_gguf(model: Path, tmp_p
     ]
     assert np.array_equal(ours[:, 0::2], theirs[:, :8])
     assert np.array_equal(ours[:, 1::2], theirs[:, 8:])
+
+
+# TRL
+
+
+def test_trl_comes_to_the_same_losses_and_goes_on_where_it_was_stopped(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All rows are in every batch, so that their order decides nothing; stopped in the middle, as by Ctrl-C."""
+    need_libraries("trl", "peft", "datasets")
+    from lbi.training.run import train
+
+    data = write_export(tmp_path / "data", 8)
+    recipe = QUICK.model_copy(
+        update={"method": "full", "batch": 8, "epochs": 6.0, "learning_rate": 1e-3, "save_every": 2}
+    )
+    trained(data, model, tmp_path / "loop", recipe)
+    monkeypatch.setattr(curve, "EVERY", 0.0)
+
+    def stop(step: int, *_: float) -> None:
+        if step == 3:
+            raise KeyboardInterrupt
+
+    by_trl = recipe.model_copy(update={"backend": "trl"})
+    with pytest.raises(KeyboardInterrupt):
+        train(data, str(model), by_trl, tmp_path / "trl", show=stop)
+    assert len(losses(tmp_path / "trl")) == 3
+    record = trained(data, model, tmp_path / "trl", by_trl)
+    assert record["backend"] == "trl"
+    assert losses(tmp_path / "trl") == pytest.approx(losses(tmp_path / "loop"), abs=2e-3)
+    assert losses(tmp_path / "trl")[-1] < losses(tmp_path / "trl")[0] - 0.1
+
+
+def test_trl_writes_an_adapter_as_our_loop_does(model: Path, tmp_path: Path) -> None:
+    need_libraries("trl", "peft", "datasets")
+    from safetensors.numpy import load_file
+
+    data = write_export(tmp_path / "data", 4)
+    recipe = QUICK.model_copy(update={"max_steps": 2, "packing": True, "checkpointing": True})
+    trained(data, model, tmp_path / "loop", recipe.model_copy(update={"packing": False}))
+    record = trained(data, model, tmp_path / "trl", recipe.model_copy(update={"backend": "trl"}))
+    assert record["files"] == ["adapter.gguf"]
+    ours, theirs = (load_file(str(tmp_path / name / "adapter_model.safetensors")) for name in ("loop", "trl"))
+    assert {name: values.shape for name, values in ours.items()} == {n: v.shape for n, v in theirs.items()}

@@ -235,7 +235,7 @@ async def test_another_origin_on_loopback_is_refused_without_any_rule(site: Serv
         for target in FOREIGN:
             error = await refused(web, f"click('{target}')")
             assert f"{elsewhere.url} is another site" in error, target
-            assert len(web._session.tabs) == 1, target  # type: ignore[union-attr]
+            assert len(web.session.tabs) == 1, target
         for address in (
             f"{elsewhere.url}/x",
             f"//{elsewhere.host}/x",
@@ -415,7 +415,7 @@ async def test_at_most_eight_tabs(site: Server, elsewhere: Server) -> None:
         assert "there are 8 already" in outcome.observation.text
         await asyncio.sleep(1)
         await does(web, 'press("Tab")')
-        assert len(web._session.context.pages) == 8  # type: ignore[union-attr]
+        assert len(web.session.context.pages) == 8
         assert len([asked for asked in site.asked if "/other" in asked]) == 7
         for _ in range(7):
             seen = await does(web, "back()")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from lbi.environments.web import database
 from lbi.environments.web.application import Application, load_application
 from lbi.environments.web.backend import LocalBackend, ManagedApplication
 from lbi.environments.web.environment import WebEnvironments
@@ -185,6 +187,21 @@ async def test_commands_run_in_the_state_folder(backend: LocalBackend) -> None:
     assert await backend.run_command(["{python}", "-c", code, "{port}"]) == (4, f"True {backend.url.split(':')[-1]}")
     with pytest.raises(ScoreError):
         await backend.run_command(["./no-such-program"])
+
+
+@pytest.mark.parametrize("locked", ["source", "target"])
+def test_a_locked_database_is_waited_for_and_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locked: str
+) -> None:
+    monkeypatch.setattr(database, "BUSY", 0.2)
+    for name in ("source", "target"):
+        with contextlib.closing(sqlite3.connect(tmp_path / name)) as base:
+            base.execute("CREATE TABLE item (name TEXT)")
+    with contextlib.closing(sqlite3.connect(tmp_path / locked, isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(EnvironmentFailure, match="locked"):
+            database.copy_database(tmp_path / "source", tmp_path / "target")
+    database.copy_database(tmp_path / "source", tmp_path / "target")
 
 
 async def test_two_workers_share_nothing_but_the_preparation(tmp_path: Path) -> None:

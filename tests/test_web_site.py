@@ -234,7 +234,7 @@ async def test_a_covered_button_is_an_error_and_no_wait_for_ever(web: WebEnviron
 
 async def test_what_covers_a_button_for_a_moment_is_waited_for(web: WebEnvironment) -> None:
     await web.reset(task("/folded"))
-    await web._require_session().evaluate("setTimeout(() => lid.remove(), 700)")
+    await web.session.evaluate("setTimeout(() => lid.remove(), 700)")
     outcome = await web.step("click('button \"Below\"')")
     assert outcome.observation.error == ""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ NEEDED = ("torch", "transformers", "safetensors", "gguf")
 
 
 def need_libraries(*more: str) -> None:
-    """Skip where the extra ``train`` is not installed."""
+    """Skip where the extra ``train`` is not installed. What is imported after this looks for nothing on a hub."""
+    for variable in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):
+        os.environ.setdefault(variable, "1")
     missing = [name for name in (*NEEDED, *more) if importlib.util.find_spec(name) is None]
     if missing:
         pytest.skip(

@@ -168,9 +168,11 @@ def _key(line: str) -> str:
 
 def _by_section(texts: Iterable[str]) -> dict[str, dict[str, set[str]]]:
     """{section: {place: keys of its lines}}; a section is the first part of the addresses in which they differ."""
+    seen = {text: _place(text) for text in texts}
+    by_title = len({address for address, _ in seen.values()}) < LEAST_PLACES  # one address with several views
     by_place: dict[tuple[str, ...], set[str]] = defaultdict(set)
-    for text in set(texts):
-        if place := _place(text):
+    for text, (address, title) in seen.items():
+        if place := (*address, title) if by_title or not address else address:
             by_place[place].update(key for _, key in _keyed(text))
     longer = [place for place in by_place if len(place) > 1]
     shared = next((at for at, parts in enumerate(zip(*longer, strict=False)) if len(set(parts)) > 1), 0)
@@ -180,19 +182,19 @@ def _by_section(texts: Iterable[str]) -> dict[str, dict[str, set[str]]]:
     return sections
 
 
-def _place(text: str) -> tuple[str, ...]:
-    """The parts of a page's address without numbers and query, and its title."""
+def _place(text: str) -> tuple[tuple[str, ...], str]:
+    """The parts of a page's address without numbers and query, and its title without numbers."""
     url = title = ""
     for line in text.split("\n", 2)[:2]:
         if line.startswith("URL: "):
             url = line[5:]
         elif line.startswith("Title: "):
             title = line[7:]
+    title = re.sub(r"\d+", "0", mask(title))
     if not url:
-        return (mask(title),) if title else ()
+        return (), title
     address, _, fragment = url.partition("#")
     path = kind_of_place(normalise_url(address).partition("?")[0])
     path = re.sub(r"(/0)/[^/]*-[^/]*", r"\1", path)  # words after a number only repeat what it stands for
     route = kind_of_place(mask(fragment)) if "/" in fragment else ""
-    view = re.sub(r"\d+", "0", mask(title))  # one address may have several views, each with a title
-    return (*f"{path}/{route}".strip("/").split("/"), view)
+    return tuple(f"{path}/{route}".strip("/").split("/")), title

@@ -29,6 +29,7 @@ _PHRASES = frozenset(
 )
 _WRAPPERS = _PHRASES | {"generic", "paragraph", "img", "list", "listitem", "rowgroup", "none", "presentation"}
 _CELLS = frozenset({"cell", "gridcell", "rowheader", "columnheader"})
+_IN_ROW, _IN_LINE = _WRAPPERS | _CELLS | {"definition"}, _PHRASES | {"img"}
 _SHOWN_UNNAMED = frozenset({"dialog", "alertdialog", "alert", "iframe", "menu", "listbox"})
 
 
@@ -42,14 +43,16 @@ class Renderer:
     def blocks(self, nodes: list[Node]) -> list[Block]:
         blocks: list[Block] = []
         run: list[Node] = []
-        for node in [*nodes, None]:
-            if node is not None and _is_phrase(node) and self._inlines(node, in_row=False):
+        for node in nodes:
+            if _is_phrase(node) and self._inlines(node, in_row=False):
                 run.append(node)
                 continue
+            if run:
+                blocks.extend(self._run(run))
+                run = []
+            blocks.extend(self._block(node))
+        if run:
             blocks.extend(self._run(run))
-            run = []
-            if node is not None:
-                blocks.extend(self._block(node))
         return blocks
 
     def _run(self, run: list[Node]) -> list[Block]:
@@ -203,7 +206,7 @@ class Renderer:
         if _is_element(node):
             fits = node.role not in FIELDS and len(node.text()) <= MAX_NAME if in_row else _is_link(node)
             return fits and not any(_holds_element(child) for child in node.children)
-        if node.role not in (_WRAPPERS | _CELLS | {"definition"} if in_row else _PHRASES | {"img"}):
+        if node.role not in (_IN_ROW if in_row else _IN_LINE):
             return False
         if in_row and sum(child.role in ("paragraph", "listitem") for child in node.children) > 3:
             return False

@@ -12,7 +12,7 @@ from lbi.observations.frame import Frame
 from lbi.observations.parse import FIELDS
 from lbi.observations.region import touched
 from lbi.prompts.history import output_in_short, place
-from lbi.prompts.page import is_page, same_page
+from lbi.prompts.page import is_page, repeats_group, same_page
 from lbi.prompts.template import block, on_one_line, shorter
 from lbi.protocols import Shown
 from lbi.records import Action, Observation, Trajectory
@@ -97,9 +97,10 @@ def _region(page: Observation, action: Action, detail: Detail, frame: Frame, tol
     if region is None:
         return
     own = without_references(region.line)
+    before = ""
     for line in without_references(region.text).split("\n"):
-        head = _head(line.strip())
-        if head in told or head == "…" or (line.strip() == own and _says_no_more(own, action)):
+        head, repeated, before = _head(line.strip()), repeats_group(before, line), line
+        if repeated or head in told or head == "…" or (line.strip() == own and _says_no_more(own, action)):
             continue
         told.add(head)
         yield shorter_line(line, action.value)

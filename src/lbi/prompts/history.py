@@ -85,12 +85,14 @@ def history(task: Task, steps: Sequence[Step], now: Observation, room: int) -> l
     told = []
     for at, step in enumerate(steps):
         lines = [f"Step {at + 1}{_where(observations, at)}"]
-        if not is_page(step.observation):
-            lines += [_output(step.observation, at >= whole)]
+        if at == 0 and not is_page(step.observation):
+            lines.append(_output(step.observation, whole == 0))
         if step.reason:
             lines.append(f"REASON: {one_line(step.reason)}")
         lines.append(f"ACTION: {on_one_line(step.action.grounded)}")
         lines += _result(task, observations, at, step)
+        if at + 1 < len(steps) and not is_page(observations[at + 1]):  # that of the last step is shown below
+            lines += ["OUTPUT:", _output(observations[at + 1], at + 1 >= whole)]
         told.append("\n".join(lines))
     return told
 

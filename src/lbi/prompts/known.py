@@ -146,7 +146,7 @@ ALIKE_AT_ONE_ADDRESS = 0.4  # pages at one kind of address, of the one with fewe
 
 def _marks(chosen: Sequence[Shown], fields: Fields) -> Iterator[tuple[int, int]]:
     """The matched page of an example, or else its first one that is like the current page."""
-    if fields.observation is None:
+    if fields.observation is None or not is_page(fields.observation):
         return
     since = shown_since(fields.history, fields.observation)
     pages = [*(step.observation for step in fields.history), fields.observation][: since + 1]

@@ -188,9 +188,13 @@ def _joined(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _headed(lines: Iterable[str]) -> Iterator[str]:
-    """A heading that is a link is one line: heading: link "Boats" [e7] -> /boats"""
-    heading = ""
+    """A heading that is a link is one line: heading: link "Boats" [e7] -> /boats; a group's name is told once."""
+    heading = group = ""
     for line in lines:
+        repeated = repeats_group(group, line)
+        group = line.strip()
+        if repeated:
+            continue
         if heading:
             name = heading.strip().removeprefix("heading ")
             link = line.strip()
@@ -204,6 +208,11 @@ def _headed(lines: Iterable[str]) -> Iterator[str]:
             yield line
     if heading:
         yield heading
+
+
+def repeats_group(before: str, line: str) -> bool:
+    """Whether a line is the legend of the group that the line before it names."""
+    return before.strip() == f'group "{line.strip().removeprefix("text: ")}"' and line.lstrip().startswith("text: ")
 
 
 def _without_repeated_lists(lines: Sequence[str], wanted: str) -> Iterator[str]:

@@ -129,6 +129,11 @@ def forget() -> None:
     _keep_out_of_ids(None)
 
 
+def any_known() -> bool:
+    """Whether there is anything to mask, for those who would ask for every word of a long page."""
+    return bool(_values)
+
+
 def mask(text: str) -> str:
     """The text without any secret in any of its forms. What is masked stays as it is when it is masked again."""
     if not _values:

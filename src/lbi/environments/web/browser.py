@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -83,6 +83,15 @@ def flags(only_loopback: bool) -> list[str]:
         options.extend(ONE_SITE)
         options.append("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost")
     return options
+
+
+@contextlib.contextmanager
+def browser_may_end() -> Iterator[None]:
+    """The browser may be killed at any moment: then any call to it fails, which is the infrastructure's failure."""
+    try:
+        yield
+    except PlaywrightError as error:
+        raise EnvironmentFailure(f"the browser failed: {str(error).splitlines()[0]}", kind="browser") from error
 
 
 class SharedBrowser:

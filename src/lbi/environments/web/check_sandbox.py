@@ -142,7 +142,10 @@ def _database_of(wanted: CheckCommand, folder: Path) -> tuple[Path, ...]:
     """A copy of the database as it is at one moment: locks that a server holds on it are not seen in the sandbox."""
     if not wanted.database:
         return ()
-    copy_database(wanted.folder / wanted.database, folder / "database")
+    try:
+        copy_database(wanted.folder / wanted.database, folder / "database")
+    except EnvironmentFailure as error:
+        raise EnvironmentFailure(f"a check could not look at the database: {error}", kind="check") from error
     return (folder / "database",)
 
 

@@ -11,23 +11,21 @@ import bisect
 import contextlib
 import json
 from collections.abc import AsyncIterator, Sequence
+from functools import cache
 from itertools import accumulate
 from typing import Any
 
 from playwright.async_api import CDPSession, Page
 from playwright.async_api import Error as PlaywrightError
 
-from lbi.environments.web.password_fields import FIELDS
+from lbi.environments.web.password_fields import fields_script
 from lbi.storage.secrets import holds_secret, spans
 
 _WORLD = "lbi_cover"
 #: texts: of the nodes in their order; fields: what each of them shows, null where that is nobody's business
-_INSTALL = (
-    """(() => {
+_INSTALL = """(() => {
   if (self.lbi) return;
-"""
-    + FIELDS
-    + """
+  // fields
   let nodes = [], fields = [], sheets = [], mark = '';
   const unseen = new Set(['SCRIPT', 'STYLE', 'NOSCRIPT', 'TEMPLATE', 'OPTION', 'TEXTAREA']);
   const chosen = field => [...field.selectedOptions || []].map(option => option.label);
@@ -85,7 +83,11 @@ _INSTALL = (
     return parts.join(' > ');
   };
 })();"""
-)
+
+
+@cache
+def _install() -> str:
+    return _INSTALL.replace("  // fields\n", fields_script())
 
 
 class Changed(Exception):
@@ -140,7 +142,7 @@ class _CoveredFrame:
 
     async def _found(self) -> tuple[list[int], list[int], list[str]] | None:
         """Numbers of the text nodes and of the fields to cover, and the texts."""
-        read = await self.evaluate(_INSTALL + "lbi.read()")
+        read = await self.evaluate(_install() + "lbi.read()")
         if not isinstance(read, dict):
             return None
         texts, fields = read["texts"], read["fields"]

@@ -195,10 +195,16 @@ def _beginnings(minute: int) -> frozenset[str]:
 def copy_database(source: Path, target: Path) -> None:
     """Copy through the backup API, waiting for writers to finish. Raises EnvironmentFailure."""
     deadline = time.monotonic() + BUSY
+
+    def in_time(status: int, remaining: int, total: int) -> None:
+        """SQLite's own loop waits for ever where a file is locked."""
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > deadline:
+            raise sqlite3.OperationalError("database is locked")
+
     while True:
         try:
             with closing(_open(source, read_only=True)) as before, closing(_open(target)) as after:
-                before.backup(after, pages=-1, sleep=0.01)
+                before.backup(after, pages=-1, progress=in_time, sleep=0.01)
                 return
         except sqlite3.OperationalError as error:
             busy = "locked" in str(error) or "busy" in str(error)

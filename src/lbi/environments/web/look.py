@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -31,7 +33,9 @@ class Look:
 @cache
 def look_script() -> str:
     """What runs in every document before its own scripts."""
-    return files("lbi.environments.web").joinpath("page/look.js").read_text("utf-8")
+    folder = files("lbi.environments.web").joinpath("page")
+    script = folder.joinpath("look.js").read_text("utf-8")
+    return script.replace("  // include password.js\n", folder.joinpath("password.js").read_text("utf-8"))
 
 
 class NothingSeen(Exception):
@@ -46,13 +50,26 @@ async def look(page: Page, evaluate: Callable[[str], Awaitable[Any]]) -> Look:
         text = await evaluate(f"{_CALL}.snapshot()")
     if not isinstance(text, str):
         raise NothingSeen
-    seen = json.loads(text)
-    result = Look(Node("document"), [page.main_frame], seen["behind"], seen["cut"])
     holders: dict[int, Node] = {}
-    result.tree.children = _nodes(seen["c"], 0, holders)
+    with _kept():
+        seen = json.loads(text)
+        result = Look(Node("document"), [page.main_frame], seen["behind"], seen["cut"])
+        result.tree.children = _nodes(seen["c"], 0, holders)
     if holders:
         await _frames(result, page.main_frame, 0, holders)
     return result
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    """All that is made meanwhile is kept, so that to look for garbage among it would take as long again."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 async def _frames(result: Look, parent: Frame, number: int, holders: dict[int, Node]) -> None:
@@ -107,21 +124,32 @@ _PLAIN = frozenset({"r", "n", "b", "c"})
 
 
 def _details(node: Node, item: dict[str, Any], frame: int, holders: dict[int, Node]) -> None:
+    # pages have tens of thousands of nodes, and most have few of these
     if "i" in item:
         node.ref = f"{frame}:{item['i']}"
-    node.url = item.get("u", "")
-    node.value = item.get("v")
-    node.options = [(name, bool(chosen), group) for name, chosen, group, _ in item.get("o", ())]
-    node.states = tuple(item.get("s", ()))
-    node.level = item.get("l", 0)
-    node.expects = item.get("t", "")
-    node.hint = item.get("hint", "")
+    if "u" in item:
+        node.url = item["u"]
+    if "v" in item:
+        node.value = item["v"]
+    if "o" in item:
+        node.options = [(name, bool(chosen), group) for name, chosen, group, _ in item["o"]]
+    if "s" in item:
+        node.states = tuple(item["s"])
+    if "l" in item:
+        node.level = item["l"]
+    if "t" in item:
+        node.expects = item["t"]
+    if "hint" in item:
+        node.hint = item["hint"]
     if "g" in item:
         low, high = item["g"]
         node.range = f"{low} to {high}" if low and high else f"from {low}" if low else f"up to {high}"
-    node.files = item.get("f", "")
-    node.accepts = item.get("k", "")
-    node.behind = "h" in item
+    if "f" in item:
+        node.files = item["f"]
+    if "k" in item:
+        node.accepts = item["k"]
+    if "h" in item:
+        node.behind = True
     if "frame" in item:
         holders[item["frame"]] = node
 

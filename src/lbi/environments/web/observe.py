@@ -16,7 +16,7 @@ from lbi.environments.web.url_rules import path_of
 from lbi.errors import EnvironmentFailure
 from lbi.observations.render import render
 from lbi.observations.tree import Node, fold
-from lbi.storage.secrets import mask
+from lbi.storage.secrets import any_known, mask
 
 ATTEMPTS = 5  # to read a page that is replaced again and again
 #: what the buttons and the box of a dialog are called in the references of its view
@@ -64,6 +64,8 @@ async def view_page(session: Session, origin: str, max_chars: int, wanted: str =
 
 def _mask_all(tree: Node) -> None:
     """Mask secrets in place, before any text in the tree is cut."""
+    if not any_known():
+        return
     for node in tree.walk():
         node.name, node.url, node.hint = mask(node.name), mask(node.url), mask(node.hint)
         node.value = mask(node.value) if node.value is not None else None

@@ -1,10 +1,13 @@
-"""Password fields in pictures: which fields hold what is nobody's business (page/look.js has the rule for texts)."""
+"""Password fields in pictures: which fields hold what is nobody's business, by the rule that texts have, too."""
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.resources import files
+
 #: JavaScript: all roots of a document, and ``secret(field)`` for whether its value is nobody's business. A field that
 #: was one for passwords stays one when a button shows its text.
-FIELDS = """
+_FIELDS = """
 const was = new WeakSet(), watched = new WeakSet();
 const hides = element => {
   const security = getComputedStyle(element).webkitTextSecurity;
@@ -13,11 +16,8 @@ const hides = element => {
 const secret = field => {
   if (was.has(field)) return true;
   const type = (field.type || '').toLowerCase();
-  const names = `${field.name} ${field.id}`, completed = field.getAttribute('autocomplete') || '';
-  const named = type === 'text' && /pass(word|wd|phrase|code)|(^|[^a-z])pwd([^a-z]|$)/i.test(names);
   if (type === 'password') was.add(field);
-  return type === 'password' || named || hides(field) ||
-    /(^|\\s)((current|new)-password|one-time-code)(\\s|$)/i.test(completed);
+  return hides(field) || forPasswords(type, `${field.name} ${field.id}`, field.getAttribute('autocomplete') || '');
 };
 const noticed = changes => {
   for (const {target, oldValue} of changes) if ((oldValue || '').toLowerCase() === 'password') was.add(target);
@@ -39,3 +39,9 @@ const roots = () => {
   return found;
 };
 """
+
+
+@cache
+def fields_script() -> str:
+    """``roots`` and ``secret``, with the rule that page/password.js holds for texts and pictures."""
+    return files("lbi.environments.web").joinpath("page/password.js").read_text("utf-8") + _FIELDS

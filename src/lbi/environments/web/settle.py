@@ -16,7 +16,7 @@ LOADING = 300
 #: timers and answers that follow each other from one action: what a page repeats for ever is not waited for
 CHAIN = 3
 #: questions to the browser's own stores (IndexedDB, caches, files) that are waited for, of one action or one loading
-ASKED = 200
+ASKED = 500
 
 WATCH = (
     """
@@ -206,6 +206,10 @@ SETTLE = """
     [...watch.requests.values()].some(began => watch.now() - began < STALE_MS));
   const restless = () => watches().some(watch => watch.active && watch.now() - watch.changed < 40);
   const loading = () => windows().some(one => one !== window && one.document.readyState === 'loading');
+  // a picture that is on its way and has no size yet: what it fills, such as a link, cannot be seen before it is there
+  const sizeless = picture => !picture.complete && picture.loading !== 'lazy' && picture.getClientRects().length > 0
+    && !(picture.offsetWidth && picture.offsetHeight);
+  const pictures = () => !after(STALE_MS) && windows().some(one => [...one.document.images].some(sizeless));
   let released = false;
   if (document.readyState === 'loading') {
     // of a document whose connection broke off, this event never comes; a page that goes elsewhere while it is read,
@@ -221,7 +225,7 @@ SETTLE = """
   await pause(0);
   await pause(0);
   while (going() && !after(GOING_MS)) await pause(5);
-  while ((waiting() || restless() || loading()) && !after(QUIET_MS)) {
+  while ((waiting() || restless() || loading() || pictures()) && !after(QUIET_MS)) {
     await pause(5);
     while (going() && !after(GOING_MS)) await pause(5);
   }

@@ -20,9 +20,9 @@ _ACTION = re.compile(r"(?<![\w.])([a-z_]+)\(")
 def bounded(schema: Json, request: Request) -> Json:
     """The schema for one request. What the model may say is as free as before, but for its length and its names."""
     held: Json = _bounded(schema)
-    if request.role == "act" and (names := list(dict.fromkeys(_ACTION.findall(request.fields.actions)))):
+    if request.role == "act" and (calls := tuple(dict.fromkeys(_ACTION.findall(request.fields.actions)))):
         # its text may be a whole file, so it may have a character for each token of the reply
-        pattern = rf"^({'|'.join(names)})\([^\n]{{0,{request.max_tokens}}}\)$"
+        pattern = rf"^({'|'.join(calls)})\([^\n]{{0,{request.max_tokens}}}\)$"
         held["properties"]["action"] = {"type": "string", "pattern": pattern}
     if request.role == "propose":
         held["properties"]["tasks"].update(minItems=1, maxItems=max(1, request.fields.count or 1))

@@ -93,6 +93,7 @@ def _from_hub_or_mirror(entry: Entry, part: Path, say: Say, fetch: mirror.Fetch 
     if reason:
         say(f"{reason.partition(': ')[2]}; using the mirror")
     mirror.join(entry.pieces, part, say, fetch)
+    shutil.rmtree(part.parent / "hub", ignore_errors=True)
 
 
 def _at_eight_bits(choice: Choice, file: Path, say: Say) -> Path:

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
 
 from lbi.errors import ParseError
@@ -21,7 +22,7 @@ from lbi.records import Document, Example, Step, Task, Trajectory, digest_of
 Side = Literal["train", "validation"]
 SIDES: tuple[Side, ...] = ("train", "validation")
 
-_HISTORY_CHARS = (DEFAULT_LIMITS.history, 8_000, 4_000, 0)  # characters of earlier pages to try, until a prompt fits
+_HISTORY_CHARS = (DEFAULT_LIMITS.history, 8_000, 4_000, 0)  # characters of earlier outputs to try, until a prompt fits
 _TARGET = re.compile(r"\s*\w+\(\s*((?:f\d+)?e\d+)\s*[,)]")
 
 
@@ -143,7 +144,13 @@ def rendered(lesson: TrainingExample, start: int, at: int, actions: str, limits:
         observation=trajectory.steps[at].observation,
         actions=actions,
     )
-    return render(Request(role="act", fields=fields), limits)
+    return tuple(_joined(render(Request(role="act", fields=fields), limits)))
+
+
+def _joined(messages: tuple[Message, ...]) -> Iterator[Message]:
+    """Neighbours of one role as one turn, as servers are sent them."""
+    for role, parts in groupby(messages, key=lambda message: message.role):
+        yield Message(role=role, content="\n\n".join(part.content for part in parts))
 
 
 def messages_of(turn: Turn) -> list[Json]:

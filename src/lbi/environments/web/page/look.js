@@ -385,6 +385,25 @@
   };
   const NAMES = {'\u00d7': 'close', '\u2715': 'close', '\u2716': 'close', '\u2717': 'close', '\u22ee': 'more', '\u2026': 'more', '\u2630': 'menu', '\u22ef': 'more'};
 
+  // the browser looks through the whole document for the labels of one control, so all are looked up at once
+  let labelled = null; // document or shadow root -> Map(control -> its labels), while a page is looked at
+  const labelsOf = element => {
+    const live = element.labels;
+    if (!live) return [];
+    if (!labelled) return [...live];
+    const root = element.getRootNode();
+    let found = labelled.get(root);
+    if (!found) {
+      labelled.set(root, found = new Map());
+      for (const label of root.querySelectorAll('label')) {
+        const control = label.control;
+        if (!control) continue;
+        if (found.has(control)) found.get(control).push(label); else found.set(control, [label]);
+      }
+    }
+    return found.get(element) || [];
+  };
+
   // the name by labels and attributes; by content only where `content` is given
   const nameOf = (element, role, content) => {
     const tag = tagOf(element);
@@ -398,14 +417,12 @@
         if (name) return name;
       }
       if (tag === 'input' && element.type === 'image') name = fold(element.alt || element.value || 'Submit');
-      if (!name && element.labels) {
-        name = fold([...element.labels].map(label => attribute(label, 'aria-label') || textOf(label, 0, element)).join(' '));
-      }
+      if (!name) name = fold(labelsOf(element).map(label => attribute(label, 'aria-label') || textOf(label, 0, element)).join(' '));
       if (!name && element.type !== 'file') name = fold(attribute(element, 'placeholder') || attribute(element, 'aria-placeholder') || '');
       return name || fold(element.title || '');
     }
-    if (tag === 'button' && element.labels && element.labels.length) {
-      name = fold([...element.labels].map(label => textOf(label, 0, element)).join(' '));
+    if (tag === 'button') {
+      name = fold(labelsOf(element).map(label => textOf(label, 0, element)).join(' '));
       if (name) return name;
     }
     if (tag === 'img' || tag === 'area') name = fold(element.alt || '');
@@ -471,7 +488,7 @@
     const toggle = TICKS.has(role) || (tagOf(element) === 'input' && element.type === 'file');
     if (own && !(toggle && (tiny.width < 4 || tiny.height < 4 || !clear(element)))) return element;
     if (toggle || tagOf(element) === 'input') {
-      for (const label of element.labels || []) if (label && shown(label)) return label;
+      for (const label of labelsOf(element)) if (shown(label)) return label;
       const beside = [element.nextElementSibling, element.previousElementSibling, element.parentElement];
       for (const other of beside) if (other && shown(other)) return other;
     }
@@ -604,6 +621,7 @@
 
   // -- states and values -----------------------------------------------------------------------------------------------
 
+  // include password.js
   const SECRET = '\u2022\u2022\u2022\u2022';
   const wasSecret = new WeakSet(); // fields that hid their text once: a button that shows it does not make it public
   const noticed = changes => {
@@ -632,9 +650,7 @@
     if (type === 'password') wasSecret.add(field);
     noticed(typeWatch.takeRecords());
     const names = `${attribute(field, 'name') || ''} ${attribute(field, 'id') || ''}`;
-    const named = type === 'text' && /pass(word|wd|phrase|code)|(^|[^a-z])pwd([^a-z]|$)/i.test(names);
-    return wasSecret.has(field) || named || veiled(field)
-      || /(^|\s)((current|new)-password|one-time-code)(\s|$)/i.test(attribute(field, 'autocomplete') || '');
+    return wasSecret.has(field) || veiled(field) || forPasswords(type, names, attribute(field, 'autocomplete') || '');
   };
   const editorText = element => {
     let text = element.innerText || '';
@@ -732,7 +748,8 @@
   const DEEP = 400, MOST = 60000; // levels and nodes of one document that are looked at
   const snapshot = () => {
     boxes = new Map();
-    try { return pass(); } finally { boxes = null; known = new Map(); } // the page goes on
+    labelled = new Map();
+    try { return pass(); } finally { boxes = labelled = null; known = new Map(); } // the page goes on
   };
   const pass = () => {
     elements.clear();
@@ -835,7 +852,7 @@
     // an upload's field that is not drawn at all is pressed by its label
     const hiddenFile = (node, tag) => {
       if (tag !== 'input' || !['file', 'checkbox', 'radio'].includes(node.type) || node.matches(':disabled')) return null;
-      for (const label of node.labels || []) {
+      for (const label of labelsOf(node)) {
         if (!shown(label)) continue;
         const role = roleOf(node), out = {r: role, n: nameOf(node, role), i: idOf(node)};
         describe(node, role, out);
