@@ -1,0 +1,103 @@
+"""Tasks that a language model proposes for an application, with the map of it and without: which of them are possible?
+
+    python performance/proposals.py RUN --model local:qwen2.5-coder-1.5b --sections 12 --out proposals.json
+
+Takes the documents and the pages that a run (one that looked around) has stored, and asks the model about the same
+sections twice, three tasks each. Prints every task, and how many name something that has to be there, in how many of
+them all of it was seen in the run (the rule of `lbi check tasks`; read them, too). ``--about`` and ``--not-about`` are
+expressions that a section must hold and must not hold, for manuals that are mostly about installing. With ``--out``
+a stopped measurement goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from lbi.config import Config, resolve
+from lbi.environments import actions_of
+from lbi.errors import ModelError, ParseError
+from lbi.evaluation.named_things import checked, things_in
+from lbi.models.registry import open_model
+from lbi.observations.application_map import application_map
+from lbi.protocols import Model
+from lbi.records import Document, Observation, ProposalRound, Task, Trajectory
+from lbi.report.words import percent
+from lbi.storage.run_folder import RunFolder
+from lbi.synthesis.propose import propose_from_section, spread_over_sources
+
+ARMS = ("without", "with")
+COUNT = 3  # tasks of a section
+Json = dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--sections", type=int, default=12)
+    parser.add_argument("--about", default="")
+    parser.add_argument("--not-about", default="")
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    with RunFolder(arguments.run, writing=False) as run:
+        config = resolve({**run.config, "models": {"default": arguments.model, "timeout": 3600.0}}, "the run")
+        documents = [document for _, document in run.store.all("document", Document)]
+        pages = [page for _, page in run.store.all("page", Observation)]
+        rollouts = [trajectory for _, trajectory in run.store.all("trajectory", Trajectory)]
+    sections = [
+        section
+        for section in spread_over_sources(documents, config.seeds[0])
+        if re.search(arguments.about, section.text, re.IGNORECASE)
+        and not (arguments.not_about and re.search(arguments.not_about, section.text, re.IGNORECASE))
+    ]
+    rows = json.loads(arguments.out.read_text()) if arguments.out and arguments.out.exists() else []
+    map_ = application_map(pages, config.limits.map)
+    asyncio.run(ask(config, sections[: arguments.sections], map_, rows, arguments.out))
+    seen = things_in(pages, rollouts)
+    for arm in ARMS:
+        tasks = [Task.model_validate(task) for row in rows if row["arm"] == arm for task in row["tasks"]]
+        named = [row for row in checked(tasks, seen) if row.needs]
+        possible = sum(row.possible for row in named)
+        share = f" ({percent(possible / len(named))})" if named else ""
+        print(f"{arm} the map: {len(tasks)} tasks, {len(named)} name things, in {possible}{share} all were seen")
+
+
+async def ask(config: Config, sections: list[Document], map_: str, rows: list[Json], out: Path | None) -> None:
+    """Add to ``rows`` what is missing, and print it."""
+    done = {(row["arm"], row["section"]) for row in rows}
+    models = config.models
+    model = open_model(models.default, base_url=models.base_url, timeout=models.timeout, limits=config.limits)
+    try:
+        for section in sections:
+            for arm in ARMS:
+                if (arm, section.id) not in done:
+                    rows.append(await proposed(model, config, section, arm, map_ if arm == "with" else ""))
+                    if out:
+                        out.write_text(json.dumps(rows, indent=1, ensure_ascii=False))
+    finally:
+        await model.close()
+
+
+async def proposed(model: Model, config: Config, section: Document, arm: str, map_: str) -> Json:
+    row: Json = {"arm": arm, "section": section.id, "tasks": []}
+    before = ProposalRound(sections=(), map=map_)
+    try:
+        tasks, usage = await propose_from_section(
+            model, section, COUNT, environment=config.environment, actions=actions_of(config), before=before
+        )
+        row |= {"tasks": [task.model_dump(mode="json") for task in tasks], "input_tokens": usage.input_tokens}
+    except (ModelError, ParseError) as error:
+        row["error"] = str(error)
+    print(arm, " > ".join((section.title, *section.headings)), row.get("error", ""), flush=True)
+    for task in row["tasks"]:
+        print(f"    {task['instruction']}{'  (ending)' if task.get('ending') else ''}", flush=True)
+    return row
+
+
+if __name__ == "__main__":
+    main()
