@@ -48,11 +48,14 @@ HEAVY = {
     "docutils",
     "faiss",
     "genai_prices",
+    "gguf",
     "huggingface_hub",
     "markdown_it",
     "mcp",
     "openai",
     "opentelemetry",
+    "openvino",
+    "openvino_genai",
     "playwright",
     "pyarrow",
     "ray",
@@ -60,6 +63,7 @@ HEAVY = {
     "torch",
     "transformers",
     "trl",
+    "xllamacpp",
 }
 
 
