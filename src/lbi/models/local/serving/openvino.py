@@ -56,7 +56,7 @@ class OpenVino:
         self._pipeline = openvino_genai.ContinuousBatchingPipeline(order["file"], scheduler, "CPU", properties)
         self._tokenizer = self._pipeline.get_tokenizer()
         self._context, self._template = order["context"], order["chat_template"]
-        self._prefixes = Prefixes(order["context"])
+        self._prefixes = Prefixes(int(scheduler.cache_size * 1e9 / max(1, order["cache_bytes"]) * order["context"]))
         self._queue: queue.SimpleQueue[_Work] = queue.SimpleQueue()
         self._working: list[_Work] = []
         self._slots, self._count, self._moved = order["slots"], 0, time.monotonic()
