@@ -230,9 +230,9 @@ async def test_icl_asks_for_no_query_while_the_kind_of_page_stays(index):
 
 async def test_icl_asks_again_on_a_new_kind_of_page_of_which_no_example_knows(index):
     model = Scripted(reply)
-    await carried(open_agent("icl", AgentParts(model=model, index=index)), [PAGE, PAGE, PAGE, OTHER])
+    await carried(open_agent("icl", AgentParts(model=model, index=index)), [PAGE, PAGE, PAGE, PAGE, OTHER])
     assert [request.role for request in model.requests][-2:] == ["query", "act"]
-    assert [look_up.step for look_up in model.requests[-1].fields.look_ups] == [0, 3]
+    assert [look_up.step for look_up in model.requests[-1].fields.look_ups] == [0, 4]
     soon = Scripted(reply)
     await carried(open_agent("icl", AgentParts(model=soon, index=index)), [PAGE, OTHER])
     assert [request.role for request in soon.requests] == ["query", "act", "act"], "the last query was made just before"

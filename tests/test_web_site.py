@@ -205,6 +205,14 @@ async def test_what_cannot_be_done_is_an_observation(web: WebEnvironment, action
     assert not (await web.step('press("Tab")')).observation.error
 
 
+async def test_what_a_prompt_folds_is_found_by_its_reference_and_used_by_what_it_is_called(web: WebEnvironment) -> None:
+    before = await web.reset(task("/form"))
+    assert (await does(web, 'find("[e3]")')).text == before.text
+    assert 'nothing on this page contains "[e99]"' in (await web.step('find("[e99]")')).observation.error
+    seen = await does(web, 'select(combobox "Kind", "defect")')
+    assert parse_observation(seen.text).find("combobox", "Kind").value == "defect"
+
+
 async def test_a_text_of_several_lines_is_seen_and_left_with_its_lines(web: WebEnvironment) -> None:
     plan, note = parse_observation((await web.reset(task("/text"))).text).elements
     assert (plan.value, note.value) == ("one\n  * two", "three")

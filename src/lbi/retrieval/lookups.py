@@ -13,7 +13,7 @@ from lbi.observations.normalise import kind_of_place, place
 from lbi.protocols import Shown
 from lbi.records import Observation, Step
 
-PATIENCE = 3  # steps for which a query holds at least
+PATIENCE = 4  # steps for which a query holds at least
 ALIKE = 0.4  # share of lines that two pages of one kind have in common
 _WHOLE = Frame()
 _ELEMENT = re.compile(r"\[e\d+\]|\AURL: ")
