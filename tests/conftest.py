@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import pytest_asyncio
 from hypothesis import settings
 
 from lbi.models.registry import FORBID_VARIABLE, paid_requests_forbidden
 from lbi.storage import secrets
+
+if TYPE_CHECKING:
+    from lbi.environments.web.environment import WebEnvironment
 
 # how long an example takes says something of the machine's load, nothing of the code
 settings.register_profile("lbi", deadline=None)
@@ -36,6 +40,17 @@ def no_secrets() -> Iterator[None]:
     """What one test keeps secret is an ordinary word in the next."""
     yield
     secrets.forget()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def web(site: str) -> AsyncIterator[WebEnvironment]:
+    """An environment on the ``site`` that a module of tests serves, in one browser for all of them."""
+    from lbi.environments.web.environment import WebEnvironments
+
+    environments = WebEnvironments(base_url=site)
+    yield await environments.open()
+    await environments.close()
+    await environments.close()  # harmless
 
 
 def _keep_sockets_local(patch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from lbi.errors import ModelError, ParseError, UserError
 from lbi.models.providers.scripted import Scripted
 from lbi.protocols import Agent, Request
 from lbi.records import Action, Document, Example, Observation, Step, Task
+from lbi.retrieval.build import ExampleVectors
 from lbi.retrieval.index import ExampleIndex
 from lbi.rollouts.loop import rollout
 
@@ -35,7 +36,8 @@ async def index(tmp_path: Path):
         for start, text in enumerate(["Make a note with the title Eggs", "Fill in the form", "Save a note of eggs"])
     ]
     vectors = numpy.eye(3, dtype=numpy.float32)
-    opened = ExampleIndex.build(tmp_path / "index", examples, {eggs.id: eggs}, vectors)
+    both = ExampleVectors(vectors, vectors, vectors, "made up")
+    opened = ExampleIndex.build(tmp_path / "index", examples, {eggs.id: eggs}, both)
     yield opened
     opened.close()
 
@@ -124,7 +126,7 @@ async def test_icl_writes_a_query_and_shows_what_it_finds(index):
     agent = open_agent("icl", AgentParts(model=model, query_model=writer, index=index, m1=1, m2=2))
     decision = await agent.act(TASK, (), PAGE, "")
     shown = model.requests[0].fields.examples
-    assert [each.why for each in shown] == ["observation", "query"]
+    assert sorted(each.why for each in shown) == ["observation", "query"]
     assert decision.examples == tuple(each.example.id for each in shown)
     assert (writer.requests[0].role, writer.calls, model.calls) == ("query", 1, 1)
     assert decision.usage.calls == 2

@@ -55,6 +55,8 @@ HEAVY = {
     "mcp",
     "openai",
     "opentelemetry",
+    "openvino",
+    "openvino_genai",
     "peft",
     "playwright",
     "pyarrow",
@@ -64,6 +66,7 @@ HEAVY = {
     "torch",
     "transformers",
     "trl",
+    "xllamacpp",
 }
 
 

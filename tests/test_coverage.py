@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import AsyncIterator, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 
 import pytest
-import pytest_asyncio
 
 from lbi.environments.web.coverage import measure
 from lbi.environments.web.crawl import crawl
-from lbi.environments.web.environment import WebEnvironment, WebEnvironments
+from lbi.environments.web.environment import WebEnvironment
 from lbi.environments.web.marks import boxes_of
 from lbi.models.images import size_of
 from lbi.records import Observation, Task
+from serving import served
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -310,18 +309,8 @@ const show = name => { m.innerHTML = `<h1>${name}</h1>` + [1, 2, 3, 4, 5].map(n 
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def web(site: str) -> AsyncIterator[WebEnvironment]:
-    environments = WebEnvironments(base_url=site)
-    yield await environments.open()
-    await environments.close()
+    with served(Site) as address:
+        yield address
 
 
 async def shown(web: WebEnvironment, kind: str) -> Observation:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import base64
-import threading
 import time
-from collections.abc import AsyncIterator, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
-from lbi.environments.web.environment import WebEnvironment, WebEnvironments
+from lbi.environments.web.environment import WebEnvironment
 from lbi.observations.parse import Page, parse_observation
 from lbi.observations.render import render
 from lbi.observations.tree import Node
 from lbi.records import Task
+from serving import served
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -89,33 +88,23 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with served(Handler) as address:
+        yield address
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def environment(site: str) -> AsyncIterator[WebEnvironment]:
-    environments = WebEnvironments(base_url=site)
-    yield await environments.open()
-    await environments.close()
-
-
-async def opened(environment: WebEnvironment, path: str) -> Page:
-    observation = await environment.reset(Task(instruction="", environment="web", start_url=path))
+async def opened(web: WebEnvironment, path: str) -> Page:
+    observation = await web.reset(Task(instruction="", environment="web", start_url=path))
     return parse_observation(observation.text)
 
 
-async def said_after(environment: WebEnvironment, action: str) -> str:
-    outcome = await environment.step(action)
+async def said_after(web: WebEnvironment, action: str) -> str:
+    outcome = await web.step(action)
     assert not outcome.observation.error, outcome.observation.error
     return parse_observation(outcome.observation.text).texts[0]
 
 
-async def test_the_words_of_a_drawing_are_read_and_its_shapes_can_be_pressed(environment: WebEnvironment) -> None:
-    page = await opened(environment, "/chart")
+async def test_the_words_of_a_drawing_are_read_and_its_shapes_can_be_pressed(web: WebEnvironment) -> None:
+    page = await opened(web, "/chart")
     assert any("Mon Tue" in text for text in page.texts)
     assert "not shown" not in " ".join(page.texts)
     assert [(e.role, e.name) for e in page.elements] == [
@@ -125,54 +114,54 @@ async def test_the_words_of_a_drawing_are_read_and_its_shapes_can_be_pressed(env
         ("link", "More"),
         ("generic", "curve"),
     ]
-    assert await said_after(environment, 'click(generic "red rectangle")') == "Monday"
-    assert await said_after(environment, 'click(generic "Tuesday: 5")') == "Tuesday"
+    assert await said_after(web, 'click(generic "red rectangle")') == "Monday"
+    assert await said_after(web, 'click(generic "Tuesday: 5")') == "Tuesday"
 
 
-async def test_a_ring_and_a_curve_are_pressed_on_their_line(environment: WebEnvironment) -> None:
-    await opened(environment, "/chart")
-    assert await said_after(environment, 'click(generic "blue circle")') == "ring"
-    assert await said_after(environment, 'click(generic "curve")') == "curve"
+async def test_a_ring_and_a_curve_are_pressed_on_their_line(web: WebEnvironment) -> None:
+    await opened(web, "/chart")
+    assert await said_after(web, 'click(generic "blue circle")') == "ring"
+    assert await said_after(web, 'click(generic "curve")') == "curve"
 
 
-async def test_a_picture_in_a_button_or_in_text_adds_nothing(environment: WebEnvironment) -> None:
-    page = await opened(environment, "/icon")
+async def test_a_picture_in_a_button_or_in_text_adds_nothing(web: WebEnvironment) -> None:
+    page = await opened(web, "/icon")
     assert [(e.role, e.name) for e in page.elements] == [("button", "Save")]
     assert page.texts == ("Text",)
 
 
-async def test_a_swatch_is_named_by_its_colour(environment: WebEnvironment) -> None:
-    page = await opened(environment, "/swatches")
+async def test_a_swatch_is_named_by_its_colour(web: WebEnvironment) -> None:
+    page = await opened(web, "/swatches")
     assert [e.name for e in page.elements] == ["red", "#123456", "wall white"]
-    assert await said_after(environment, 'click(generic "#123456")') == "two"
+    assert await said_after(web, 'click(generic "#123456")') == "two"
 
 
-async def test_a_small_picture_is_named_by_what_its_author_called_it(environment: WebEnvironment) -> None:
-    page = await opened(environment, "/pictures")
+async def test_a_small_picture_is_named_by_what_its_author_called_it(web: WebEnvironment) -> None:
+    page = await opened(web, "/pictures")
     names = [element.name for element in page.elements]
     assert names == ["trash", "retweet", "attach file", "star", "Number", "spinner up", "spinner down", ""]
-    assert await said_after(environment, 'click(generic "star")') == "starred"
+    assert await said_after(web, 'click(generic "star")') == "starred"
 
 
 async def test_what_lies_beyond_the_edge_of_a_box_that_scrolls_is_brought_in_and_pressed(
-    environment: WebEnvironment,
+    web: WebEnvironment,
 ) -> None:
-    await opened(environment, "/box")
-    assert await said_after(environment, 'click(button "Below")') == "far below"
+    await opened(web, "/box")
+    assert await said_after(web, 'click(button "Below")') == "far below"
 
 
-async def test_a_picture_that_changes_under_the_pointer_is_still_hit(environment: WebEnvironment) -> None:
-    page = await opened(environment, "/changing")
+async def test_a_picture_that_changes_under_the_pointer_is_still_hit(web: WebEnvironment) -> None:
+    page = await opened(web, "/changing")
     target = next(element for element in page.elements if element.name == "more")
-    assert await said_after(environment, f"click({target.ref})") == "hit"
+    assert await said_after(web, f"click({target.ref})") == "hit"
 
 
-async def test_a_field_that_lets_no_key_through_says_so_and_keeps_its_value(environment: WebEnvironment) -> None:
-    await opened(environment, "/keys")
-    outcome = await environment.step('fill(textbox "Amount", "12")')
+async def test_a_field_that_lets_no_key_through_says_so_and_keeps_its_value(web: WebEnvironment) -> None:
+    await opened(web, "/keys")
+    outcome = await web.step('fill(textbox "Amount", "12")')
     assert outcome.observation.error == 'textbox "Amount" lets no key through; its value is as before: "7"'
     assert parse_observation(outcome.observation.text).find("textbox", "Amount").value == "7"  # type: ignore[union-attr]
-    taken = await environment.step('fill(textbox "Code", "ab")')
+    taken = await web.step('fill(textbox "Code", "ab")')
     assert (taken.observation.error, parse_observation(taken.observation.text).elements[1].value) == ("", "AB")
 
 
@@ -190,6 +179,6 @@ async def test_a_sentence_before_a_field_is_no_label_of_it() -> None:
     assert 'textbox "City:"' in text
 
 
-async def test_a_picture_that_has_no_size_yet_is_waited_for(environment: WebEnvironment) -> None:
-    page = await opened(environment, "/cover")
+async def test_a_picture_that_has_no_size_yet_is_waited_for(web: WebEnvironment) -> None:
+    page = await opened(web, "/cover")
     assert [(element.role, element.name) for element in page.elements] == [("link", ""), ("link", "Keys")]

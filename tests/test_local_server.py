@@ -51,9 +51,11 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @asynccontextmanager
-async def opened(spec: str, limits: PromptLimits = STRUCTURED) -> AsyncIterator[tuple[Local, list[str]]]:
+async def opened(
+    spec: str, limits: PromptLimits = STRUCTURED, **options: int
+) -> AsyncIterator[tuple[Local, list[str]]]:
     """A model that is ready, and the lines that it said."""
-    model, lines = open_model(spec, limits=limits), []
+    model, lines = open_model(spec, limits=limits, options=options), []
     assert isinstance(model, Local)
     try:
         await model.prepare(lines.append)
@@ -136,7 +138,8 @@ async def test_several_requests_are_in_work_at_once_and_each_gets_its_own_reply(
 
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_samples_differ_and_each_is_the_same_again(tiny: Path, engine: str) -> None:
-    async with opened(f"local:{tiny}@{engine}") as (model, _):
+    # of noise, a character takes up to four tokens
+    async with opened(f"local:{tiny}@{engine}", max_tokens=2_500) as (model, _):
         said = [await reply_to(model, asking(sample=sample, temperature=1.0)) for sample in (0, 1, 0)]
     assert said[0] == said[2] != said[1]
 
@@ -178,14 +181,18 @@ async def test_its_calls_cost_nothing_are_kept_and_fit_any_budget(tiny: Path) ->
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_an_action_is_one_of_those_that_there_are_and_may_hold_quotation_marks(tiny: Path, engine: str) -> None:
     fields = asking().fields.model_copy(update={"actions": 'fill(e12, "text")   replace a text\nback()   go back'})
-    async with opened(f"local:{tiny}@{engine}") as (model, _):
+    # of noise, a character takes up to four tokens
+    async with opened(f"local:{tiny}@{engine}", max_tokens=2_500) as (model, _):
         said = [
             json.loads(
-                await reply_to(model, Request(role="act", fields=fields, sample=n, temperature=1.5, max_tokens=1500))
+                await reply_to(model, Request(role="act", fields=fields, sample=n, temperature=1.5, max_tokens=200))
             )
             for n in range(4)
         ]
-    assert all(list(each) == ["reason", "action"] and len(each["reason"]) <= 240 for each in said)
+    assert [list(each) for each in said] == 4 * [["reason", "action"]]
+    assert (
+        max(len(each["reason"]) for each in said) <= 2 * 240
+    )  # of noise, bytes that are no character count as several
     assert all(re.match(r"(fill|back)\(", each["action"]) and each["action"].endswith(")") for each in said)
 
 

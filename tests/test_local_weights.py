@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from fake_hub import hub
+from lbi.cli.models import models
+from lbi.config import resolve
 from lbi.errors import UserError
 from lbi.models.local import fit, mirror, store, weights
 from lbi.models.local.bounds import bounded
 from lbi.models.local.catalog import CATALOG, Entry, Piece, catalog, entry_of
 from lbi.models.local.choice import chosen, hash_of
-from lbi.models.local.failures import LocalFailure
+from lbi.models.local.failures import LocalFailure, Name
 from lbi.models.local.gguf import Header, header_of
 from lbi.models.local.serving.prefixes import BLOCK, Prefixes
 from lbi.models.registry import open_model
@@ -342,7 +346,7 @@ def test_context_and_threads_fit_the_machine() -> None:
     assert fit.fitted(HEADER, GB // 2, "openvino", memory=16 * GB, cores=4, load=9.0).threads == 4
 
 
-@pytest.mark.parametrize(("engine", "enough", "too_little"), [("llama.cpp", GB, GB // 2), ("openvino", 2 * GB, GB)])
+@pytest.mark.parametrize(("engine", "enough", "too_little"), [("llama.cpp", GB, GB // 2), ("openvino", 3 * GB, 2 * GB)])
 def test_too_little_memory_is_told_with_both_numbers(engine, enough, too_little) -> None:
     assert fit.fitted(HEADER, GB // 2, engine, memory=enough, cores=2).context >= 4_096
     with pytest.raises(LocalFailure, match=r"needs about \d\.\d GB and \d\.\d GB are free") as failure:
@@ -367,18 +371,19 @@ def test_a_missing_extra_is_told_with_how_to_install_it(tmp_path: Path, monkeypa
 # eight bits
 
 
-def test_weights_are_converted_once_for_openvino(tmp_path: Path) -> None:
+@pytest.mark.parametrize("tied", [True, False])
+def test_weights_are_converted_once_for_openvino(tmp_path: Path, tied: bool) -> None:
     need("gguf", "openvino_genai", "openvino_tokenizers")
     import gguf
     import numpy as np
 
-    source, lines = write_model(tmp_path / "tiny.gguf", precision="Q5_0"), []
+    source, lines = write_model(tmp_path / "tiny.gguf", precision="Q5_0", tied=tied), []
     made = weights.obtain(chosen(f"{source}@openvino"), lines.append).file
     before, after = ({t.name: t for t in gguf.GGUFReader(file).tensors} for file in (source, made))
     assert {t.tensor_type.name for t in after.values()} == {"F32", "Q8_0"}
-    assert after.keys() == before.keys() - {"output.weight"}
+    assert after.keys() == before.keys() - ({"output.weight"} if tied else set())
     for name, tensor in after.items():
-        was = before["output.weight" if name == "token_embd.weight" else name]
+        was = before["output.weight" if tied and name == "token_embd.weight" else name]
         old, new = (gguf.quants.dequantize(t.data, t.tensor_type) for t in (was, tensor))
         assert np.abs(old - new).max() <= np.abs(old).max() / 127
     assert header_of(made) == header_of(source)
@@ -415,6 +420,55 @@ def test_lists_and_texts_have_an_end_and_spans_are_named_as_they_are() -> None:
     labels = schema_for(Request(role="abstract", fields=Fields(spans=((0, 1), (0, 2)))))["properties"]["labels"]
     assert labels["maxItems"] == 2
     assert labels["items"]["properties"]["span"]["enum"] == list(Fields(spans=((0, 1), (0, 2))).span_names)
+
+
+# the command, the config, the page
+
+
+def test_the_command_lists_what_there_is_and_what_is_here(capsys: pytest.CaptureFixture[str]) -> None:
+    part = store.folder_of("qwen2.5-coder-0.5b") / "weights.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"x" * 1000)
+    assert models("list", "", True) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows.keys() == catalog().keys()
+    assert (rows["qwen2.5-coder-0.5b"]["here"], rows["qwen2.5-coder-0.5b"]["fetched"]) == (1000, False)
+    assert models("list", "", False) == 0
+    assert "part of it" in capsys.readouterr().out
+    assert models("remove", "local:qwen2.5-coder-0.5b", False) == 0
+    assert not part.parent.exists()
+    with pytest.raises(UserError, match="is not on this disk"):
+        models("remove", "qwen2.5-coder-0.5b", False)
+
+
+@pytest.mark.parametrize(
+    ("action", "name", "line"),
+    [
+        ("fetsch", "", "did you mean fetch"),
+        ("fetch", "", "which model"),
+        ("try", "qwen9", "unknown model"),
+        ("list", "qwen9", "unknown model"),
+        ("remove", "qwen9", "unknown model"),
+    ],
+)
+def test_a_wrong_word_to_the_command_is_one_line(action: str, name: str, line: str) -> None:
+    with pytest.raises(UserError, match=line) as failure:
+        models(action, name, False)
+    assert "\n" not in str(failure.value)
+
+
+def test_a_config_bounds_what_prompts_hold() -> None:
+    limits = resolve({"prompts": {"knowledge": 4_000, "observation": 5_000}}, "test").limits
+    assert (limits.knowledge, limits.observation, limits.history) == (4_000, 5_000, PromptLimits().history)
+    assert resolve({}, "test").limits.model_copy(update={"structured": ()}) == PromptLimits()
+    with pytest.raises(UserError, match=r"prompts\.history"):
+        resolve({"prompts": {"history": 3}}, "test")
+
+
+def test_the_page_explains_every_failure_and_names_every_model_with_its_licence() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "local.md").read_text()
+    assert all(f"| `{name}` |" in page for name in get_args(Name))
+    assert all(f"`{entry.name}`" in page and entry.licence in page for entry in catalog().values())
 
 
 # what is read from a cache

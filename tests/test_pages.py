@@ -6,17 +6,16 @@ carried out, `fails ACTION => TEXT` is refused with a message.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import AsyncIterator, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import pytest_asyncio
 
-from lbi.environments.web.environment import WebEnvironment, WebEnvironments
+from lbi.environments.web.environment import WebEnvironment
 from lbi.records import Task
+from serving import served
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -41,20 +40,8 @@ class Pages(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def web(site: str) -> AsyncIterator[WebEnvironment]:
-    environments = WebEnvironments(base_url=site)
-    yield await environments.open()
-    await environments.close()
+    with served(Pages) as address:
+        yield address
 
 
 def script_of(name: str) -> list[tuple[str, str]]:

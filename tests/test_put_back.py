@@ -450,7 +450,7 @@ async def test_a_page_that_is_left_sends_nothing_after_the_reset(site: tuple[str
     async with browsing(Application(name="site", base_url=site[0])) as environment:
         await environment.reset(episode("/memory"))
         await environment.evaluate("setInterval(() => fetch('/leave', {method: 'POST', keepalive: true}), 20); 1")
-        await environment._leave()
+        await environment._episodes.leave()
         await asyncio.sleep(0.2)  # for what was on its way
         sent = len(site[1])
         await asyncio.sleep(0.3)

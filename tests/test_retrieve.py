@@ -301,7 +301,7 @@ def test_fusion_prefers_what_both_rankings_have():
 
 def test_vectors_find_what_shares_no_word(tmp_path, eggs, milk, examples):
     vectors = numpy.eye(4, dtype=numpy.float32)
-    both = ExampleVectors(vectors, vectors, "made up")
+    both = ExampleVectors(vectors, vectors, vectors, "made up")
     dense = ExampleIndex.build(tmp_path / "i", examples, {eggs.id: eggs, milk.id: milk}, both)
     for at, wanted in enumerate(examples):
         found = dense.search(TASK, NOWHERE, "qqq", m1=0, m2=1, vector=vectors[at])

@@ -5,10 +5,9 @@ from __future__ import annotations
 import html
 import io
 import json
-import threading
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
@@ -20,6 +19,7 @@ from lbi.environments.web.environment import WebEnvironment, WebEnvironments
 from lbi.environments.web.session import Session
 from lbi.records import Observation, Task
 from lbi.storage import secrets
+from serving import served
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -115,13 +115,8 @@ class Site(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with served(Site) as address:
+        yield address
 
 
 PICTURES: list[bytes] = []

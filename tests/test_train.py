@@ -289,7 +289,7 @@ def test_a_gguf_file_is_dequantised_once_trained_on_and_written_back_merged(
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    monkeypatch.setenv("LBI_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = write_model(tmp_path / "qwen2", "qwen2")
     file = write_gguf(folder, tmp_path / "tiny.gguf")
     out = tmp_path / "adapter"
@@ -297,10 +297,10 @@ def test_a_gguf_file_is_dequantised_once_trained_on_and_written_back_merged(
     record = trained(write_export(tmp_path / "data", 8), file, out, recipe)
     assert record["files"] == ["adapter.gguf", "merged-q8_0.gguf"]
     assert record["last_loss"] < record["first_loss"]
-    (kept,) = (tmp_path / "cache" / "weights").iterdir()
+    (kept,) = (tmp_path / "cache" / "lbi" / "weights").iterdir()
     when = kept.stat().st_mtime_ns
     trained(tmp_path / "data", file, tmp_path / "again", recipe)
-    assert [each.stat().st_mtime_ns for each in (tmp_path / "cache" / "weights").iterdir()] == [when]
+    assert [each.stat().st_mtime_ns for each in (tmp_path / "cache" / "lbi" / "weights").iterdir()] == [when]
 
     merged = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(kept), str(out)).merge_and_unload()
     theirs = {name: values.float().numpy() for name, values in merged.state_dict().items()}

@@ -9,15 +9,13 @@ import json
 import os
 import re
 import signal
-import threading
 import time
-from collections.abc import AsyncIterator, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import BrowserContext
 
 from lbi.environments.web import hand
@@ -32,6 +30,7 @@ from lbi.observations.parse import parse_observation
 from lbi.protocols import Environment, Fields, Outcome, PromptLimits, Request
 from lbi.records import Check, Observation, Task
 from lbi.storage.run_folder import RunFolder
+from serving import served
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -134,21 +133,8 @@ class Site(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def web(site: str) -> AsyncIterator[WebEnvironment]:
-    environments = WebEnvironments(base_url=site)
-    yield await environments.open()
-    await environments.close()
-    await environments.close()
+    with served(Site) as address:
+        yield address
 
 
 def task(path: str, check: Check | None = None) -> Task:

@@ -33,8 +33,8 @@ def alphabet() -> list[str]:
     return [shown[byte] for byte in range(256)]
 
 
-def write_model(file: Path, *, precision: str = "F16", seed: int = 0) -> Path:
-    """``precision``: F16, or one of the block formats such as Q8_0."""
+def write_model(file: Path, *, precision: str = "F16", tied: bool = False) -> Path:
+    """``precision``: F16, or a block format such as Q8_0. ``tied``: the output is the embedding, at 8 bits."""
     import gguf
     import numpy as np
 
@@ -63,12 +63,18 @@ def write_model(file: Path, *, precision: str = "F16", seed: int = 0) -> Path:
     writer.add_add_bos_token(False)
     writer.add_chat_template(TEMPLATE)
     kind = gguf.GGMLQuantizationType[precision]
-    chance = np.random.default_rng(seed)
+    chance = np.random.default_rng(0)
+    embedding = None
     for name, shape in _shapes(len(tokens)).items():
         values = chance.normal(0, 0.3, shape).astype(np.float32)
         if name.endswith("norm.weight"):
             values = np.ones(shape, dtype=np.float32)
-        if len(shape) == 1:
+        if name == "token_embd.weight":
+            embedding = values
+        if name == "output.weight" and tied and embedding is not None:
+            quantised = gguf.quants.quantize(embedding, gguf.GGMLQuantizationType.Q8_0)
+            writer.add_tensor(name, quantised, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+        elif len(shape) == 1:
             writer.add_tensor(name, values)
         else:
             writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)

@@ -77,8 +77,8 @@ class Models(ConfigTable):
     image_side: int = Field(default=1280, ge=64, le=2000)
     """Pixels of the longer side of a screenshot, as it is sent; larger ones are made smaller."""
     embeddings: str = ""
-    """Look-up by meaning beside BM25: empty = on this machine, where the weights are (lbi.models.sentence_encoder);
-    "none" = by words alone; otherwise a model of an OpenAI-compatible /v1/embeddings endpoint."""
+    """Look-up by meaning beside BM25: "local" = the encoder of this machine (lbi.models.sentence_encoder), otherwise a
+    model of an OpenAI-compatible /v1/embeddings endpoint; empty = by words alone, which found more (decision 0034)."""
     embeddings_url: Address = ""
     batch: tuple[Literal["label", "judge"], ...] = ()
     """Whose calls wait for the provider's batch interface, which is half the price and may take a day. Of the judges',

@@ -17,7 +17,7 @@ from lbi.config import Config, with_defaults
 from lbi.environments import open_environments
 from lbi.environments._pool import Failed, Pool
 from lbi.errors import EnvironmentFailure, UserError
-from lbi.models.embeddings import NO_EMBEDDINGS, Cached, Embedder, open_embedder
+from lbi.models.embeddings import LOCAL, Cached, Embedder, open_embedder
 from lbi.models.middleware.batch_queue import BatchQueue, BatchTiming
 from lbi.models.middleware.budget import Budget
 from lbi.models.middleware.retry import Retry
@@ -25,7 +25,7 @@ from lbi.models.middleware.stack import wrapped
 from lbi.models.middleware.throttle import Throttle
 from lbi.models.pricing import Prices
 from lbi.models.registry import open_model
-from lbi.models.sentence_encoder import MISSING, open_encoder
+from lbi.models.sentence_encoder import required_encoder
 from lbi.monitoring.progress import Progress, Stage
 from lbi.monitoring.telemetry import RUN, Nowhere, Telemetry, span, used
 from lbi.monitoring.utilisation import Share, Utilisation
@@ -286,7 +286,7 @@ def context_of(
         environments=environments,
         prices=Prices(config.models.prices),
         budget=Budget(config.models.budget, money_spent(folder)) if config.models.budget is not None else None,
-        embedder=_embedder(config, folder, progress),
+        embedder=_embedder(config, folder),
     )
 
 
@@ -296,14 +296,11 @@ def _report_what_there_is(context: RunContext) -> None:
         context.write_report()
 
 
-def _embedder(config: Config, folder: RunFolder, progress: Progress) -> Embedder | None:
-    if config.models.embeddings == NO_EMBEDDINGS:
-        return None
+def _embedder(config: Config, folder: RunFolder) -> Embedder | None:
     if not config.models.embeddings:
-        encoder = open_encoder()
-        if encoder is None and any(arm.data != "none" for arm in config.evaluation.arms):
-            progress.say(MISSING)
-        return None if encoder is None else Cached(encoder, folder.path / "embeddings.db")
+        return None
+    if config.models.embeddings == LOCAL:
+        return Cached(required_encoder(), folder.path / "embeddings.db")
     return open_embedder(
         config.models.embeddings, base_url=config.models.embeddings_url, cache=folder.path / "embeddings.db"
     )

@@ -9,12 +9,13 @@ from lbi.config import Config
 from lbi.environments import open_environments
 from lbi.errors import UserError, UserErrors
 from lbi.evaluation.benchmark import load_benchmarks
-from lbi.models.embeddings import NO_EMBEDDINGS, open_embedder
+from lbi.models.embeddings import LOCAL, open_embedder
 from lbi.models.middleware.base import MemoryCalls
 from lbi.models.middleware.budget import Budget
 from lbi.models.middleware.stack import wrapped
 from lbi.models.pricing import Prices
 from lbi.models.registry import MissingKey, open_model, raise_missing_keys
+from lbi.models.sentence_encoder import required_encoder
 from lbi.protocols import Model
 
 
@@ -75,7 +76,9 @@ async def _check_models(config: Config) -> None:
         except MissingKey as error:
             missing.append(error)
     try:
-        if config.models.embeddings not in ("", NO_EMBEDDINGS):
+        if config.models.embeddings == LOCAL:
+            required_encoder()
+        elif config.models.embeddings:
             await open_embedder(config.models.embeddings, base_url=config.models.embeddings_url).close()
     except MissingKey as error:
         missing.append(error)

@@ -44,8 +44,10 @@ def check_retrieval(run: str, sweep: bool, as_json: bool) -> int:
         stored = StoredOperations(folder)
         if not stored.tasks:
             raise UserError(f"{run} has no held-out tasks to look up; `lbi run` stores them when it comes to measure")
-        embedder = open_encoder() if not config.models.embeddings else None
-        ways = _measured(stored, config.seeds, embedder, _SWEPT if sweep else _WAYS)
+        ways = _measured(stored, config.seeds, None, _SWEPT if sweep else _WAYS)
+        if (encoder := open_encoder()) is not None and not sweep:
+            by_meaning = _measured(stored, config.seeds, encoder, _WAYS)
+            ways |= {f"{name}, by meaning too": found for name, found in by_meaning.items()}
     if not any(relevance.found for relevance in ways.values()):
         raise UserError(
             f"nothing tells what the held-out tasks of {run} ask for: no gold, and no episode that solved one"
@@ -53,7 +55,7 @@ def check_retrieval(run: str, sweep: bool, as_json: bool) -> int:
     if as_json:
         say(json.dumps({name: _as_json(found) for name, found in ways.items()}, indent=2, ensure_ascii=False))
     else:
-        _print(ways, "by words and meaning" if embedder else "by words alone")
+        _print(ways)
     return 0
 
 
@@ -90,7 +92,7 @@ def _search(index: ExampleIndex, embedder: SentenceEncoder | None, m1: int, m2: 
     return search
 
 
-def _print(ways: dict[str, Relevance], how: str) -> None:
+def _print(ways: dict[str, Relevance]) -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("", *(f"recall@{k}" for k in TOP), *(f"@{k}, same field" for k in TOP), "shown", "ms"):
         table.add_column(name, justify="right" if name else "left")
@@ -102,7 +104,7 @@ def _print(ways: dict[str, Relevance], how: str) -> None:
     console = open_console()
     first = next(iter(ways.values()))
     tasks = len({each.task.id for each in first.found})
-    console.print(f"{len(first.found)} look-ups: {tasks} held-out tasks, each with the examples of every seed, {how}")
+    console.print(f"{len(first.found)} look-ups: {tasks} held-out tasks, each with the examples of every seed")
     console.print(table)
     for line in _lines(first):
         console.print(escape(line))

@@ -72,7 +72,8 @@ async def embedded(
     if embedder is None or not examples:
         return None
     texts = texts_of(examples, trajectories)
-    return ExampleVectors(await embedder.embed(texts.said), await embedder.embed(texts.done), embedder.name)
+    said, done, asked = [await embedder.embed(each) for each in texts]
+    return ExampleVectors(said, done, asked, embedder.name)
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ from lbi.storage.secrets import learn_address, mask
 
 Vectors = NDArray[numpy.float32]
 
-NO_EMBEDDINGS = "none"  # in a config: examples are looked up by their words alone
+LOCAL = "local"  # in a config: the encoder of this machine (lbi.models.sentence_encoder)
 BATCH = 128  # texts per request
 _URL = "https://api.openai.com/v1"
 

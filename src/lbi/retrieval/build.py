@@ -7,7 +7,7 @@ An index is a folder of its own, and nothing else is needed to read it:
     4be1.../said/           BM25 over what was asked for: the instructions without their values
     4be1.../done/           BM25 over what was done: the last action and the part of the page that it touches
     4be1.../observations/   BM25 over the distinct observations
-    4be1.../said.npy        with dense retrieval: one row of length 1 per example, and the same for done.npy
+    4be1.../said.npy        with dense retrieval: one row of length 1 per example; done.npy, asked.npy
     4be1.../threshold.json  what an example must score to be shown (lbi.retrieval.threshold)
 """
 
@@ -42,7 +42,8 @@ _MARKS = re.compile(r"^(?:URL|Title):|<time>|<id>|<temporary>", re.MULTILINE)
 
 SCHEMA = """
 CREATE TABLE example(
-    row INTEGER PRIMARY KEY, trajectory TEXT, said TEXT, done TEXT, asked TEXT, ends TEXT, operation TEXT, body TEXT
+    row INTEGER PRIMARY KEY, trajectory TEXT, said TEXT, done TEXT, asked TEXT, ends TEXT, operation TEXT,
+    asked_for TEXT, body TEXT
 );
 CREATE TABLE trajectory(id TEXT PRIMARY KEY, body BLOB) WITHOUT ROWID;
 CREATE TABLE place(row INTEGER, at INTEGER, key INTEGER, PRIMARY KEY(row, at)) WITHOUT ROWID;
@@ -55,7 +56,12 @@ class ExampleVectors(NamedTuple):
 
     said: Vectors
     done: Vectors
+    asked: Vectors
     by: str  # name of the embedder
+
+    def ordered(self, rows: Sequence[int]) -> ExampleVectors:
+        """The same in another order."""
+        return ExampleVectors(self.said[rows], self.done[rows], self.asked[rows], self.by)
 
 
 def write_index(
@@ -73,7 +79,7 @@ def write_index(
     """
     order = _order(examples)
     ordered = [examples[row] for row in order]
-    ordered_vectors = None if vectors is None else vectors._replace(said=vectors.said[order], done=vectors.done[order])
+    ordered_vectors = None if vectors is None else vectors.ordered(order)
     dated = _dated(ordered, dates)
     name = _name(ordered, vectors.by if vectors else "", dated)
     if current_build(path) != name:
@@ -127,10 +133,10 @@ def _write(
     shutil.rmtree(part, ignore_errors=True)
     for folder in ("said", "done", "observations"):
         (part / folder).mkdir(parents=True)
-    texts = _write_database(part / "examples.db", examples, trajectories)
     searched = texts_of(examples, trajectories)
+    texts = _write_database(part / "examples.db", examples, trajectories, searched.asked)
     entries = list(_entries(examples, trajectories, dates))
-    for folder, of_examples in searched._asdict().items():
+    for folder, of_examples in (("said", searched.said), ("done", searched.done)):
         filled = (entry._replace(text=text) for entry, text in zip(entries, of_examples, strict=True))
         TextIndex.build(filled, part / folder)
     TextIndex.build((Entry(key % (1 << 64), text, keys=[key]) for key, text in texts), part / "observations")
@@ -139,6 +145,7 @@ def _write(
 
         numpy.save(part / "said.npy", vectors.said)
         numpy.save(part / "done.npy", vectors.done)
+        numpy.save(part / "asked.npy", vectors.asked)
     shutil.rmtree(path / name, ignore_errors=True)
     part.rename(path / name)
     write_atomically(path / "current", name.encode())
@@ -164,7 +171,7 @@ def _lineage(example: Example, trajectory: Trajectory) -> set[str]:
 
 
 def _write_database(
-    file: Path, examples: Sequence[Example], trajectories: Mapping[str, Trajectory]
+    file: Path, examples: Sequence[Example], trajectories: Mapping[str, Trajectory], asked: Sequence[str]
 ) -> list[tuple[int, str]]:
     """Write examples.db. Returns (key, text) of each distinct observation that is followed by an action."""
     pack = zstandard.ZstdCompressor(level=3)
@@ -179,8 +186,8 @@ def _write_database(
             groups = (_request_hash(example.instruction), _ending_hash(example, trajectory))
             operation = operations.of_span(trajectory, example.start, example.end)
             alike = digest_of(operation.alike) if operation else ""
-            values = (row, trajectory.id, instruction_mark, actions_mark, *groups, alike, _as_json(example))
-            db.execute("INSERT INTO example VALUES(?, ?, ?, ?, ?, ?, ?, ?)", values)
+            values = (row, trajectory.id, instruction_mark, actions_mark, *groups, alike, asked[row])
+            db.execute("INSERT INTO example VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)", (*values, _as_json(example)))
             for at in range(example.start, example.end):
                 observation = trajectory.observations[at]
                 key = observation_key(observation)

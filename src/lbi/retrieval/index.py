@@ -134,7 +134,7 @@ class ExampleIndex:
 
     def _left_out(self) -> list[LeftOut]:
         """Every example as the request that it would be, by row."""
-        sql = "SELECT row, json_extract(body, '$.instruction'), trajectory, operation FROM example ORDER BY row"
+        sql = "SELECT row, asked_for, trajectory, operation FROM example ORDER BY row"
         return [LeftOut(*values) for values in self._db.execute(sql)]
 
     # by observation

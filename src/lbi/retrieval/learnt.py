@@ -11,9 +11,9 @@ from lbi.config import Config, Data, resolve
 from lbi.environments import actions_of
 from lbi.errors import UserError
 from lbi.evaluation.arms import examples_for
-from lbi.models.embeddings import Vectors
+from lbi.models.embeddings import LOCAL, Vectors
 from lbi.models.registry import open_model
-from lbi.models.sentence_encoder import open_encoder
+from lbi.models.sentence_encoder import required_encoder
 from lbi.protocols import Decision, Model, Shown
 from lbi.records import Example, Observation, Step, Task, Trajectory
 from lbi.retrieval.borrow import borrow_index
@@ -44,7 +44,7 @@ class LearntRun:
         trajectories = {trajectory.id: trajectory for _, trajectory in pairs}
         self._own = OwnFolder("learnt")  # the run folder is only read, as a run may be at work in it
         index_folder = borrow_index(self._folder.path, f"{data}-{self.seed}-1", self._own.path)
-        self._encoder = open_encoder() if not self.config.models.embeddings else None
+        self._encoder = required_encoder() if self.config.models.embeddings == LOCAL else None
         examples = [example for example, _ in pairs]
         if is_current(index_folder, examples, self._encoder.name if self._encoder else ""):
             self.index = ExampleIndex.open(index_folder)
@@ -78,7 +78,8 @@ class LearntRun:
         if self._encoder is None:
             return None
         texts = texts_of(examples, trajectories)
-        return ExampleVectors(self._encoder.encode(texts.said), self._encoder.encode(texts.done), self._encoder.name)
+        said, done, asked = map(self._encoder.encode, texts)
+        return ExampleVectors(said, done, asked, self._encoder.name)
 
     def _vector(self, request: str) -> Vectors | None:
         return None if self._encoder is None else self._encoder.encode([without_values(request)])[0]

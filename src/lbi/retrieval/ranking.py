@@ -31,6 +31,7 @@ class Ranker:
         self.said = TextIndex.open(folder / "said")
         self.done = TextIndex.open(folder / "done")
         self._vectors = [vectors for name in ("said", "done") if (vectors := _load(folder / f"{name}.npy")) is not None]
+        self._asked = _load(folder / "asked.npy")
         self._known: dict[tuple[str, frozenset[str], int, bytes], list[Scored]] = {}
 
     @property
@@ -38,10 +39,9 @@ class Ranker:
         """Whether the examples have vectors."""
         return bool(self._vectors)
 
-    def vector_of(self, row: int) -> Vectors:
-        """The vector of what an example's instruction asks for."""
-        vector: Vectors = self._vectors[0][row]
-        return vector
+    def asked(self, row: int) -> Vectors | None:
+        """The vector of what an example's instruction asks for, in other words."""
+        return None if self._asked is None else self._asked[row]
 
     def ranked(
         self, request: str, without: Collection[str], vector: Vectors | None = None, depth: int = DEPTH

@@ -11,6 +11,7 @@ as an example about the same thing is not one of the same operation.
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,6 +26,7 @@ from lbi.storage.secrets import mask
 if TYPE_CHECKING:
     from lbi.models.embeddings import Embedder, Vectors
 
+LOOKED_UP = 200  # about so many examples are asked for in other words
 FRAME_PAGES = 1000  # distinct pages among which those lines are counted that pages have in common
 _QUOTED = re.compile(r'"[^"]*"|“[^”]*”|„[^“”]*[“”]|‘[^’]*’|(?<!\w)\'[^\']*\'(?!\w)')
 _NUMBERED = re.compile(r"\S*\d\S*")
@@ -54,13 +56,24 @@ class ExampleTexts(NamedTuple):
 
     said: list[str]
     done: list[str]
+    asked: list[str]  # of some, what was said in other words, to find out what fits (lbi.retrieval.threshold); or ""
 
 
 def texts_of(examples: Sequence[Example], trajectories: Mapping[str, Trajectory]) -> ExampleTexts:
     """What is asked for and what is done in each example; ``trajectories`` by their ids."""
     deeds = Deeds(trajectories[id_] for id_ in sorted({example.trajectory for example in examples}))
     done = [deeds.of(example, trajectories[example.trajectory]) for example in examples]
-    return ExampleTexts([without_values(mask(example.instruction)) for example in examples], done)
+    said = [without_values(mask(example.instruction)) for example in examples]
+    some = set(sorted(example.id for example in examples)[:: max(1, len(examples) // LOOKED_UP)])
+    asked = [in_other_words(each) if e.id in some else "" for e, each in zip(examples, said, strict=True)]
+    return ExampleTexts(said, done, asked)
+
+
+def in_other_words(said: str) -> str:
+    """A request as it might be worded by somebody else, who has half of its words in common with it."""
+    words = said.split()
+    chosen = random.Random(said).sample(range(len(words)), (len(words) + 1) // 2)
+    return " ".join(words[at] for at in sorted(chosen))
 
 
 class Deeds:

@@ -1,34 +1,31 @@
 """An index of examples -> the score from which on an example is worth showing, by leaving one out at a time.
 
-The instruction of an example is looked up among the examples of other roll-outs, for many of them. The threshold is
-the score that nearly all of those reach that turn out to be of the same operation. No held-out task has a part in it.
-Half of the instruction's words are left out: all labels have one author, and who asks later words it otherwise.
+The instructions of about 200 examples are looked up among the examples of other roll-outs. The threshold is the score
+that nearly all of those reach that turn out to be of the same operation. No held-out task has a part in it. Half of
+their words are left out, as all labels have one author, and who asks later words it otherwise.
 """
 
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from lbi.retrieval.ranking import Ranker, Scored
-from lbi.retrieval.texts import without_values
 from lbi.storage.files import write_atomically
 
 KEPT = 0.95  # of the right ones that are found among the first
 AMONG = 5  # first examples, each of another operation
-LOOKED_UP = 200  # examples whose instructions are looked up
 LEAST = 20  # right ones from which on a threshold means something
 FILE = "threshold.json"
 
 
 class LeftOut(NamedTuple):
-    """An example as a request: its instruction, the roll-out that must not answer it, and its operation."""
+    """An example as a request: its instruction in other words, the roll-out that must not answer it, its operation."""
 
     row: int
-    instruction: str
+    asked: str
     trajectory: str
     operation: str
 
@@ -52,24 +49,16 @@ def calibrated(folder: Path, ranker: Ranker, read: Callable[[], Sequence[LeftOut
 
 
 def _threshold(ranker: Ranker, examples: Sequence[LeftOut], *, dense: bool) -> float:
-    rng = random.Random(0)
-    sample = rng.sample(range(len(examples)), min(LOOKED_UP, len(examples)))
     right: list[float] = []
-    for at in sample:
-        left_out = examples[at]
-        vector = ranker.vector_of(left_out.row) if dense else None
-        ranked = ranker.ranked(in_other_words(left_out.instruction, rng), {left_out.trajectory}, vector)
+    for left_out in examples:
+        if not left_out.asked:
+            continue
+        vector = ranker.asked(left_out.row) if dense else None
+        ranked = ranker.ranked(left_out.asked, {left_out.trajectory}, vector)
         right += [
             score for row, score in first_of_each(ranked, examples) if examples[row].operation == left_out.operation
         ]
     return quantile(right, 1 - KEPT) if len(right) >= LEAST else 0.0
-
-
-def in_other_words(instruction: str, rng: random.Random) -> str:
-    """An instruction as it might be worded by somebody else, who has half of its words in common with it."""
-    words = without_values(instruction).split()
-    chosen = sorted(rng.sample(range(len(words)), (len(words) + 1) // 2))
-    return " ".join(words[at] for at in chosen)
 
 
 def first_of_each(ranked: Sequence[Scored], examples: Sequence[LeftOut]) -> list[Scored]:

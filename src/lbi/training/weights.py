@@ -50,8 +50,8 @@ def find_weights(name: str, cache: Path | None = None) -> Weights:
 
 
 def default_cache() -> Path:
-    """Where what is made of weights is kept: $LBI_CACHE, else ~/.cache/lbi."""
-    return Path(os.environ.get("LBI_CACHE") or Path.home() / ".cache" / "lbi") / "weights"
+    """Where what is made of weights is kept, in the user's cache folder."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lbi" / "weights"
 
 
 def _sha256(file: Path) -> str:

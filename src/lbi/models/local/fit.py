@@ -22,6 +22,8 @@ _SPARE = 0.85  # of the free memory, how much a model may take
 _OVERHEAD = 200_000_000  # bytes of a process without weights, and of what it computes with
 #: bytes of memory per byte of weights: OpenVINO keeps a copy in its own layout
 _WEIGHTS: dict[EngineName, float] = {"llama.cpp": 1.0, "openvino": 2.4}
+#: bytes of keys and values that are kept, at least: OpenVINO counts them in whole gigabytes
+_CACHE: dict[EngineName, int] = {"llama.cpp": 0, "openvino": 10**9}
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,16 @@ def fitted(header: Header, size: int, engine: EngineName, *, memory: int, cores:
     fixed = math.ceil(size * _WEIGHTS[engine]) + _OVERHEAD
     per_token = max(1, header.cache_bytes_per_token)
     longest = min(LONGEST_CONTEXT, header.context)
-    context = min(longest, int(memory * _SPARE - fixed) // per_token)
-    if context < min(SHORTEST_CONTEXT, longest):
-        need = (fixed + min(SHORTEST_CONTEXT, longest) * per_token) / _SPARE
+    room = int(memory * _SPARE) - fixed
+    context, least = min(longest, room // per_token), min(SHORTEST_CONTEXT, longest)
+    if context < least or room < _CACHE[engine]:
+        need = (fixed + max(_CACHE[engine], least * per_token)) / _SPARE
         raise LocalFailure(
             "too little memory",
             f"the model needs about {_gigabytes(need)} and {_gigabytes(memory)} are free; close other programs, or "
             "choose a smaller model (`lbi models`)",
         )
-    return Fit(_threads(engine, cores, load), context, SLOTS, fixed + context * per_token)
+    return Fit(_threads(engine, cores, load), context, SLOTS, fixed + max(_CACHE[engine], context * per_token))
 
 
 def _threads(engine: EngineName, cores: int, load: float) -> int:

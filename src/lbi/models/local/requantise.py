@@ -10,13 +10,15 @@ from typing import Any
 
 _Q8_0 = 7  # general.file_type
 _EMBEDDING, _OUTPUT = "token_embd.weight", "output.weight"
+_COMPARED, _NEAR = 256, 0.25  # rows that are compared; how far apart they may be, as a part of their size
 _ROWS = 1 << 24  # numbers that are converted at a time, so that the memory stays small
 
 
 def requantise(source: Path, target: Path) -> None:
-    """Blocking. What is 32 bits stays so. Where the output's weights are there, they are the embedding's too.
+    """Blocking. What is 32 bits stays so.
 
-    Small models have one matrix for both, and files hold it twice where quantisers treat the two differently.
+    Small models have one matrix for embedding and output. Files hold it twice where the two are quantised differently;
+    then the output's, which is the finer one, is both.
     """
     import gguf
 
@@ -24,8 +26,7 @@ def requantise(source: Path, target: Path) -> None:
     writer = gguf.GGUFWriter(target, str(read.fields["general.architecture"].contents()))
     for key, value in read.fields.items():
         _copy_field(writer, key, value)
-    same_shape = {tensor.name: tuple(tensor.shape) for tensor in read.tensors if tensor.name in (_EMBEDDING, _OUTPUT)}
-    tied = len(set(same_shape.values())) == 1 and len(same_shape) == 2
+    tied = _is_tied({tensor.name: tensor for tensor in read.tensors})
     for tensor in read.tensors:
         if not (tied and tensor.name == _EMBEDDING):
             _copy_tensor(writer, tensor, _EMBEDDING if tied and tensor.name == _OUTPUT else tensor.name)
@@ -33,6 +34,20 @@ def requantise(source: Path, target: Path) -> None:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def _is_tied(tensors: dict[str, Any]) -> bool:
+    """Whether embedding and output are one matrix, but for what quantising did to each."""
+    import gguf
+    import numpy as np
+
+    if not {_EMBEDDING, _OUTPUT} <= tensors.keys():
+        return False
+    first, second = tensors[_EMBEDDING], tensors[_OUTPUT]
+    if tuple(first.shape) != tuple(second.shape):
+        return False
+    one, other = (gguf.quants.dequantize(each.data[:_COMPARED], each.tensor_type) for each in (first, second))
+    return bool(np.abs(one - other).mean() < _NEAR * np.abs(other).mean())
 
 
 def _copy_field(writer: Any, key: str, field: Any) -> None:

@@ -16,6 +16,7 @@ from lbi.errors import FailureKind, ModelBusy, ModelError
 from lbi.models.local.bounds import bounded
 from lbi.models.local.choice import Choice, chosen
 from lbi.models.local.failures import LocalFailure, unavailable
+from lbi.models.local.fit import SLOTS
 from lbi.models.local.server import Address, LocalServer
 from lbi.models.local.weights import obtain
 from lbi.models.providers._provider import checked_text, first, table, turns, usage_of
@@ -28,7 +29,7 @@ from lbi.protocols import PARTS_OF_A_RUN, Json, Model, ModelInfo, Reply, Request
 SPEC = "local:NAME_OR_FILE"
 _LONGEST_STILL = 300.0  # seconds in which a server that works must get further, however busy the machine
 _HEALTH = 60.0  # seconds to say how it is
-_SLOWEST = 600.0  # seconds: with two slots a request waits for those before it
+_SLOWEST = 600.0  # seconds, at least, for a request: a long prompt on a machine that is busy
 
 
 def create(name: str, settings: Settings) -> Model:
@@ -53,6 +54,7 @@ class Local:
         self._say: Callable[[str], None] = _log
         self._beginning: asyncio.Task[LocalServer] | None = None
         self._connection: tuple[Address, Wire] | None = None
+        self._room = asyncio.Semaphore(SLOTS + 1)  # one is always there for the slot that becomes free
 
     async def prepare(self, say: Callable[[str], None]) -> None:
         """Fetch the weights if they are not here, and start the server. Raises ModelUnavailable."""
@@ -61,14 +63,14 @@ class Local:
 
     async def complete(self, request: Request) -> Reply:
         server = await self.server()
-        address, wire = await self._connected(server)
-        try:
-            answer = await wire.post("/v1/chat/completions", self._body(request))
-        except ModelBusy as error:
-            if error.kind == "timeout":
-                await self._end_if_hanging(server, address)
-            raise
-        return self._reply(answer)
+        async with self._room:  # who waits for others is not waiting for an answer yet, so no timeout counts
+            address, wire = await self._connected(server)
+            try:
+                return self._reply(await wire.post("/v1/chat/completions", self._body(request)))
+            except ModelBusy as error:
+                if error.kind == "timeout":
+                    await self._end_if_hanging(server, address)
+                raise
 
     async def server(self) -> LocalServer:
         """The server, made by whoever comes first; it goes on if that call is given up, as others wait for it too."""

@@ -51,7 +51,7 @@ def _settings(job: Job) -> dict[str, Any]:
     import torch
 
     recipe = job.recipe
-    bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and torch.cuda.is_available())
+    gpu = torch.cuda.is_available()  # without one the model's own precision decides, not this
     return {
         "output_dir": str(job.folder / TRAINER),
         "max_length": recipe.max_length,
@@ -64,7 +64,8 @@ def _settings(job: Job) -> dict[str, Any]:
         "lr_scheduler_type": "linear",
         "warmup_steps": recipe.warmup,
         "gradient_checkpointing": recipe.checkpointing,
-        "bf16": bf16,
+        "bf16": gpu and recipe.precision != "fp32",
+        "use_cpu": not gpu,
         "save_strategy": "steps",
         "save_steps": recipe.save_every,
         "save_total_limit": 2,

@@ -48,6 +48,12 @@ NOT_ASKED_FOR = Verdict(filter="export", keep=False, reason="of another kind, ti
 MAX_CHARS = 32_000  # of prompt and completion together: about the paper's 8,192 tokens
 
 
+_NO_STEP = "no example has a step to learn from"
+_NOTHING: dict[Rows, str] = {
+    "step": _NO_STEP,
+    "trajectory": _NO_STEP,
+    "pair": "no prompt has the reply of a kept example and another of a dropped one; try --kinds forward",
+}
 Unit = Turn | Conversation | Pair  # what becomes a row
 
 
@@ -109,7 +115,7 @@ def write_export(
     lessons = choose(list(rows), selection, tally.left_out)
     units = _units(lessons, sides_of(lessons, split, seed), kind, _Making(actions, max_chars, tally, selection))
     try:
-        files = _write(units, exporter, out, tally)
+        files = _write(units, exporter, kind, out, tally)
         report = tally.report(
             format=fmt, rows_are=kind, split=split, seed=seed, max_chars=max_chars, files=files, made_by=made_by or {}
         )
@@ -252,7 +258,7 @@ def _dropped_by_a_filter(lesson: TrainingExample) -> bool:
     return bool(against) and not any(verdict.filter == NOT_ASKED_FOR.filter for verdict in against)
 
 
-def _write(units: Iterable[Unit], exporter: Exporter, out: Path, tally: _Tally) -> tuple[str, ...]:
+def _write(units: Iterable[Unit], exporter: Exporter, kind: Rows, out: Path, tally: _Tally) -> tuple[str, ...]:
     """Write the rows to temporary files, which are renamed when all are complete. A side without rows has no file."""
     out.mkdir(parents=True, exist_ok=True)
     parts = {side: out / f".{side}.{os.getpid()}.part" for side in SIDES}
@@ -266,7 +272,7 @@ def _write(units: Iterable[Unit], exporter: Exporter, out: Path, tally: _Tally) 
                 sinks[unit.side].put(masked(_row(exporter, unit)))
                 tally.add(unit)
         if not tally.rows:
-            raise UserError(f"nothing to export: no example has a step to learn from ({_summary(tally.left_out)})")
+            raise UserError(f"nothing to export: {_NOTHING[kind]} ({_summary(tally.left_out)})")
         return _replace(out, {side: part for side, part in parts.items() if tally.rows[side]}, exporter.ENDING)
     finally:
         for part in parts.values():
@@ -296,7 +302,7 @@ def _write_beside(report: ExportReport, exporter: Exporter, out: Path) -> Export
 
 
 def _summary(left_out: Counter[str]) -> str:
-    return "; ".join(f"{reason}: {count}" for reason, count in left_out.most_common()) or "there were no examples"
+    return "; ".join(f"{reason}: {count}" for reason, count in left_out.most_common()) or "nothing was left out"
 
 
 def _replace(out: Path, parts: dict[Side, Path], ending: str) -> tuple[str, ...]:

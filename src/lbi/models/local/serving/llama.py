@@ -9,8 +9,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import xllamacpp
-
 from lbi.models.local.serving.protocol import Answer, Ask, Order, TooLong, Unusable
 
 _COMPACT = {"x-guidance": {"whitespace_flexible": False}}  # blanks between the parts of a reply are tokens, too
@@ -21,6 +19,8 @@ class Llama:
     """One model, perhaps with an adapter."""
 
     def __init__(self, order: Order) -> None:
+        import xllamacpp
+
         params = xllamacpp.CommonParams()
         params.model.path = order["file"]
         params.n_ctx, params.n_parallel = order["context"], order["slots"]
@@ -56,6 +56,8 @@ class Llama:
 
 
 def _body(ask: Ask) -> dict[str, Any]:
+    import xllamacpp
+
     body: dict[str, Any] = {
         "messages": ask.messages,
         "max_tokens": ask.max_tokens,

@@ -16,8 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy
-import openvino
-import openvino_genai
 
 from lbi.models.local.serving.grammar import grammar_of
 from lbi.models.local.serving.prefixes import Prefixes
@@ -48,6 +46,8 @@ class OpenVino:
     """One model."""
 
     def __init__(self, order: Order) -> None:
+        import openvino_genai
+
         scheduler = openvino_genai.SchedulerConfig()
         scheduler.enable_prefix_caching = True
         scheduler.max_num_seqs = order["slots"]
@@ -56,7 +56,7 @@ class OpenVino:
         self._pipeline = openvino_genai.ContinuousBatchingPipeline(order["file"], scheduler, "CPU", properties)
         self._tokenizer = self._pipeline.get_tokenizer()
         self._context, self._template = order["context"], order["chat_template"]
-        self._prefixes = Prefixes(order["context"])
+        self._prefixes = Prefixes(int(scheduler.cache_size * 1e9 / max(1, order["cache_bytes"]) * order["context"]))
         self._queue: queue.SimpleQueue[_Work] = queue.SimpleQueue()
         self._working: list[_Work] = []
         self._slots, self._count, self._moved = order["slots"], 0, time.monotonic()
@@ -66,6 +66,8 @@ class OpenVino:
         return self._moved
 
     async def answer(self, ask: Ask) -> Answer:
+        import openvino
+
         loop = asyncio.get_running_loop()
         prompt = self._tokenizer.apply_chat_template(ask.messages, True, self._template)
         ids = [token for part in _parts(prompt) for token in self._tokens(part)]
@@ -113,6 +115,8 @@ class OpenVino:
             self._working.append(work)
 
     def _finished(self, work: _Work) -> bool:
+        import openvino_genai
+
         status = work.handle.get_status()
         if status == openvino_genai.GenerationStatus.RUNNING:
             if work.given_up.is_set():
@@ -148,6 +152,8 @@ def _parts(text: str) -> Iterator[str]:
 
 
 def _settings(ask: Ask) -> Any:
+    import openvino_genai
+
     settings = openvino_genai.GenerationConfig()
     settings.max_new_tokens = ask.max_tokens
     settings.apply_chat_template = False  # it was applied, to count the tokens
