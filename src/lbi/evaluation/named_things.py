@@ -29,9 +29,11 @@ def _words(text: str) -> frozenset[str]:
 _CREATES = _words(
     "create add write make new register file report post start compose draft upload define propose submit save"
 )
-_PUTS = _words("enter type fill set put give leave insert change edit update rename replace append describe")
+_PUTS = _words("enter type fill set put give leave insert change edit update rename replace append describe state")
+_SPEAKS = _words("answer reply say state comment post write tell")
 _SEEKS = _words(
-    "find search look show list filter open go view read check see which what who how count display locate visit"
+    "find search look show list filter open go view read check see which what who how count display locate visit "
+    "choose select pick"
 )
 _NAMING = _words("titled title named name called entitled labelled labeled label")
 #: what is said after these is free text
@@ -41,7 +43,15 @@ _SAYING = _words(
 )
 _FILLER = _words("the a an is be as it its with and to that should must field value set")
 _CLAUSE = re.compile(r"[.;!?]\s|\n")
-_RENAMES = re.compile(r"\bre-?(?:name|title)\w*\b[^.;]*\bto\W*$", re.IGNORECASE)
+#: what something becomes: rename it to, turn it into, call it, the name is now
+_BECOMES = re.compile(
+    r"\b(?:re-?(?:name|title)\w*\b[^.;]*\bto|turn\b[^.;]*\binto|(?:call|name|label|title) (?:it|this|that|them)"
+    r"|is now)\W*$",
+    re.IGNORECASE,
+)
+#: a new one: "a component", "one more bullet"
+_A_NEW = re.compile(r"\b(?:an?|another|one more|new) (?:[\w-]+ ){0,2}[\w-]+\W*$", re.IGNORECASE)
+_BETWEEN = re.compile(r"\b(?:to|of|on|in|from|for|under|at|as|below|by|with|whose|than)\b", re.IGNORECASE)
 _OF_THE = re.compile(
     r"\b(?:to|of|on|in|from|for|under|at) (?:the|this|my|its) (?:[\w-]+ ){0,3}[\w-]+\W*$", re.IGNORECASE
 )
@@ -130,19 +140,29 @@ def _introduced(text: str, start: int, end: int, text_fields: Set[str]) -> bool:
         return False
     clause = _CLAUSE.split(_QUOTED.sub(" ", text[:start]))[-1]
     words = [word.lower() for word in re.findall(r"[\w-]+", clause)]
-    at = max((at for at, word in enumerate(words) if word in _CREATES | _PUTS | _SEEKS), default=-1)
+    at = max((at for at, word in enumerate(words) if word in _CREATES | _PUTS | _SEEKS | _SPEAKS), default=-1)
     verb, object_ = words[at] if at >= 0 else "", [word for word in words[at + 1 :] if word not in _FILLER]
     last = object_[-1] if object_ else ""
-    if _RENAMES.search(clause):
+    if _BECOMES.search(clause):
         return True
     if last in _NAMING:
-        return verb in _CREATES and not _OF_THE.search(clause)
+        return verb in _CREATES | {"give"} and not _OF_THE.search(clause)
     if _is_text(last, text_fields):
         return verb not in _SEEKS
     if words[-1:] == ["to"] and verb in _PUTS:  # set the summary of ... to "..."
         return _is_text(next(iter(object_), ""), text_fields)
+    if (verb not in _SEEKS and _a_new_one(clause)) or (verb in _SPEAKS and not object_):
+        return True
+    if verb in _CREATES and (clause.rstrip().endswith(":") or (object_ and not _BETWEEN.search(clause))):
+        return True
     into = _INTO.match(text[end:] + " ") if verb in _CREATES | _PUTS else None
     return into is not None and any(_is_text(word.lower(), text_fields) for word in re.findall(r"[\w-]+", into[1]))
+
+
+def _a_new_one(clause: str) -> bool:
+    """Whether it ends in such as "a component" or "one more bullet", and not "a comment on the page"."""
+    new = _A_NEW.search(clause)
+    return new is not None and not _BETWEEN.search(new[0])
 
 
 def _is_text(word: str, text_fields: Set[str]) -> bool:
