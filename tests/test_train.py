@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
+from lbi.config import Config
 from lbi.errors import UserError
+from lbi.storage.run_folder import RunFolder
 from lbi.training import curve
 from lbi.training.backends.loop import batches, rate_at
 from lbi.training.memory import advice, advice_when_memory_runs_out
 from lbi.training.recipe import PAPER, Recipe
 from running import command, environ, lbi_here
+from test_export import lesson_of, trajectory_of
 from training_model import need_libraries, write_export, write_gguf, write_model
 
 pytestmark = [
@@ -377,3 +380,29 @@ def test_trl_writes_an_adapter_as_our_loop_does(model: Path, tmp_path: Path) -> 
     assert record["files"] == ["adapter.gguf"]
     ours, theirs = (load_file(str(tmp_path / name / "adapter_model.safetensors")) for name in ("loop", "trl"))
     assert {name: values.shape for name, values in ours.items()} == {n: v.shape for n, v in theirs.items()}
+
+
+# from a run folder
+
+
+def test_a_run_is_exported_trained_on_and_its_report_shows_the_curve(model: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    lessons = [lesson_of(trajectory_of(f"task {number}", document=f"d{number}")) for number in range(24)]
+    with RunFolder(run, Config(url="http://127.0.0.1:9").identity()) as folder:
+        for number, lesson in enumerate(lessons):
+            folder.store.put("trajectory", f"0/t{number}/0", lesson.trajectory)
+            folder.store.put("example", f"0/t{number}/abstract/000-004", lesson.example)
+    asked = ["--batch", "4", "--epochs", "1", "--learning-rate", "0.01", "--validation", "0.3", "--max-chars", "4000"]
+    arguments = ["train", run, "--model", model, "--allow-offline", "--diverse", "--size", "12", *asked]
+    ran = lbi_here(*arguments, "--json")
+    assert ran.returncode == 0, ran.stderr
+    record = json.loads(ran.stdout)
+    assert record["rows"]["train"] == 12
+    assert (record["steps"], record["status"]) == (3, "finished")
+    assert "step 3 of 3" in ran.stderr
+    exported = json.loads((run / "adapter" / "data" / "export.json").read_text())
+    assert exported["lengths"]["estimated"] is False  # counted by the model's own tokenizer
+    report = (run / "report.html").read_text()
+    assert "3 of 3 steps" in report
+    assert "Loss of adapter by step" in report
+    assert record["export"]["made_by"]["offline"] is True
