@@ -304,3 +304,9 @@ def test_the_output_of_a_command_stands_after_it_and_the_last_one_is_the_current
 def test_the_name_of_a_group_is_told_once() -> None:
     now = prompt(page("/a", 'group "Due"', "  text: Due", '  textbox "Day" [e4]'))
     assert 'group "Due"\n  textbox "Day" [e4]' in now
+
+
+def test_of_many_changes_what_the_page_says_is_told_before_what_can_be_pressed() -> None:
+    before = page("/t", 'heading "Talk"')
+    after = page("/t", 'heading "Talk"', "item", *(f'  link "Do {n}" [e{n}]' for n in range(4, 14)), "  text: Saved.")
+    assert changed_lines(before.text, after.text, Frame())[0] == "+ text: Saved."

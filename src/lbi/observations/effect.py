@@ -14,10 +14,15 @@ from lbi.observations.frame import Frame
 from lbi.observations.normalise import mask
 
 _HEADER = ("URL: ", "Title: ")
+_BARE = frozenset({"item", "row", "group", "columns"})
+_CONTROLS = ("link ", "button ", "generic ", "img ")  # told after what a page says
 
 
 def changed_lines(before: str, after: str, frame: Frame) -> tuple[str, ...]:
-    """Lines "+ ..." and then "- ...", without references. Of a line that only reads otherwise, how it reads now."""
+    """Lines "+ ..." and then "- ...", without references; what the page says comes before what can be pressed on it.
+
+    Of a line that only reads otherwise, how it reads now.
+    """
     return _changed(_own(before, frame), _own(after, frame))
 
 
@@ -37,7 +42,8 @@ def _changed(old: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:
         heads = {_head(line) for line in now}
         lines += [f"+ {line}" for line in now]
         lines += [f"- {brief_line(line)}" for line in old[first:last] if _head(line) not in heads]
-    return tuple(sorted(lines, key=lambda line: line[0]))  # "+" is before "-"
+    told = [line for line in dict.fromkeys(lines) if line[2:] not in _BARE]
+    return tuple(sorted(told, key=lambda line: (line[0], line[2:].startswith(_CONTROLS))))  # "+" is before "-"
 
 
 def _head(line: str) -> str:

@@ -21,6 +21,7 @@ from lbi.records import Document, Observation, Trajectory
 
 MOST_LOOK_UPS = 3  # of which examples are shown; when there are more, all but the last two go, so that this is rare
 MOST_TRIED = 6  # examples of a look-up of which as many are shown as fit
+LEAST_ROOM = 220  # characters, below which a further example would tell too little
 MOST_MARKS = 3  # pages of examples that are said to be like the current one
 
 
@@ -94,6 +95,8 @@ def _told(
     routes = {_route(shown) for shown in before}
     for shown in candidates:
         route = _route(shown)
+        if fitting and room < LEAST_ROOM:
+            break
         text = None if route in routes else example_text(shown, min(room, one), frame, shortest=shortest)
         if text is not None:
             fitting.append((shown, text))
