@@ -371,19 +371,18 @@ def test_a_missing_extra_is_told_with_how_to_install_it(tmp_path: Path, monkeypa
 # eight bits
 
 
-@pytest.mark.parametrize("tied", [True, False])
-def test_weights_are_converted_once_for_openvino(tmp_path: Path, tied: bool) -> None:
+def test_weights_are_converted_once_for_openvino(tmp_path: Path) -> None:
     need("gguf", "openvino_genai", "openvino_tokenizers")
     import gguf
     import numpy as np
 
-    source, lines = write_model(tmp_path / "tiny.gguf", precision="Q5_0", tied=tied), []
+    source, lines = write_model(tmp_path / "tiny.gguf", precision="Q5_0"), []
     made = weights.obtain(chosen(f"{source}@openvino"), lines.append).file
     before, after = ({t.name: t for t in gguf.GGUFReader(file).tensors} for file in (source, made))
     assert {t.tensor_type.name for t in after.values()} == {"F32", "Q8_0"}
-    assert after.keys() == before.keys() - ({"output.weight"} if tied else set())
+    assert after.keys() == before.keys() - {"output.weight"}
     for name, tensor in after.items():
-        was = before["output.weight" if tied and name == "token_embd.weight" else name]
+        was = before["output.weight" if name == "token_embd.weight" else name]
         old, new = (gguf.quants.dequantize(t.data, t.tensor_type) for t in (was, tensor))
         assert np.abs(old - new).max() <= np.abs(old).max() / 127
     assert header_of(made) == header_of(source)
@@ -394,6 +393,14 @@ def test_weights_are_converted_once_for_openvino(tmp_path: Path, tied: bool) -> 
     again = weights.obtain(chosen(f"{source}@openvino"), lines.append).file
     assert sum("converting" in line for line in lines) == 2
     assert hash_of(again)
+
+
+def test_weights_that_openvino_would_read_wrongly_are_refused(tmp_path: Path) -> None:
+    need("gguf", "openvino_genai", "openvino_tokenizers")
+    source = write_model(tmp_path / "untied.gguf", tied=False)
+    with pytest.raises(LocalFailure, match=r"its output is a matrix of its own.*try @llama\.cpp") as failure:
+        weights.obtain(chosen(f"{source}@openvino"), print)
+    assert failure.value.name == "cannot be loaded"
 
 
 # the form of replies

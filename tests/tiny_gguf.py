@@ -1,6 +1,6 @@
 """A language model in miniature as a GGUF file, and an adapter to it: real files that the real engines load, no hub.
 
-One layer, random weights, one token per byte, the architecture of Qwen 2. What it says is noise in any form.
+One layer, random weights, one token per byte, the architecture of Qwen 2. It says noise, and ends texts soon.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+_ENDS = 7.0  # how much likelier than other characters a quotation mark is, in logits, about
 _SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 
 
@@ -33,7 +34,7 @@ def alphabet() -> list[str]:
     return [shown[byte] for byte in range(256)]
 
 
-def write_model(file: Path, *, precision: str = "F16", tied: bool = False) -> Path:
+def write_model(file: Path, *, precision: str = "F16", tied: bool = True) -> Path:
     """``precision``: F16, or a block format such as Q8_0. ``tied``: the output is the embedding, at 8 bits."""
     import gguf
     import numpy as np
@@ -69,7 +70,11 @@ def write_model(file: Path, *, precision: str = "F16", tied: bool = False) -> Pa
         values = chance.normal(0, 0.3, shape).astype(np.float32)
         if name.endswith("norm.weight"):
             values = np.ones(shape, dtype=np.float32)
+        if name in ("blk.0.attn_output.weight", "blk.0.ffn_down.weight"):
+            values[0] = 0.0  # the first number of what is passed on is the same everywhere ...
         if name == "token_embd.weight":
+            values[:, 0] = 3.0
+            values[ord('"'), 0] += _ENDS  # ... and makes texts end soon
             embedding = values
         if name == "output.weight" and tied and embedding is not None:
             quantised = gguf.quants.quantize(embedding, gguf.GGMLQuantizationType.Q8_0)

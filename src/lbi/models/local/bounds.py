@@ -13,6 +13,8 @@ from lbi.protocols import Json, Request
 _TEXT = 400  # characters of a text; an instruction, a label or a reason has fewer
 _REASON = 240
 _LIST = 20
+_NAME = 20  # characters of a name that is one of a few
+_SYNTAX = 64  # tokens of what stands around the texts
 #: how actions are explained: as calls, such as click(e12), most at the beginning of a line
 _ACTION = re.compile(r"(?<![\w.])([a-z_]+)\(")
 
@@ -32,6 +34,19 @@ def bounded(schema: Json, request: Request) -> Json:
             labels.update(minItems=1, maxItems=len(names))
             labels["items"]["properties"]["span"] = {"type": "string", "enum": list(names)}
     return held
+
+
+def most_tokens(schema: Json, request: Request) -> int:
+    """How many tokens a reply in this form may have: an engine may not count characters, and a small model goes on."""
+    return min(request.max_tokens, _SYNTAX + _characters(schema, request) // 3)
+
+
+def _characters(schema: Json, request: Request) -> int:
+    if schema.get("type") == "string":
+        return int(schema.get("maxLength", request.max_tokens if "pattern" in schema else _NAME))
+    if schema.get("type") == "array":
+        return int(schema["maxItems"]) * _characters(schema["items"], request)
+    return sum(_characters(each, request) for each in schema.get("properties", {}).values())
 
 
 def _bounded(schema: Json, name: str = "") -> Json:

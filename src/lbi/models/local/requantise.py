@@ -15,7 +15,7 @@ _ROWS = 1 << 24  # numbers that are converted at a time, so that the memory stay
 
 
 def requantise(source: Path, target: Path) -> None:
-    """Blocking. What is 32 bits stays so.
+    """Blocking. What is 32 bits stays so. Raises ValueError for weights that would be read wrongly.
 
     Small models have one matrix for embedding and output. Files hold it twice where the two are quantised differently;
     then the output's, which is the finer one, is both.
@@ -26,7 +26,10 @@ def requantise(source: Path, target: Path) -> None:
     writer = gguf.GGUFWriter(target, str(read.fields["general.architecture"].contents()))
     for key, value in read.fields.items():
         _copy_field(writer, key, value)
-    tied = _is_tied({tensor.name: tensor for tensor in read.tensors})
+    tensors = {tensor.name: tensor for tensor in read.tensors}
+    tied = _is_tied(tensors)
+    if _OUTPUT in tensors and not tied:
+        raise ValueError("its output is a matrix of its own, which OpenVINO does not read from such files")
     for tensor in read.tensors:
         if not (tied and tensor.name == _EMBEDDING):
             _copy_tensor(writer, tensor, _EMBEDDING if tied and tensor.name == _OUTPUT else tensor.name)

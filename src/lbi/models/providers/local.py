@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lbi.errors import FailureKind, ModelBusy, ModelError
-from lbi.models.local.bounds import bounded
+from lbi.models.local.bounds import bounded, most_tokens
 from lbi.models.local.choice import Choice, chosen
 from lbi.models.local.failures import LocalFailure, unavailable
 from lbi.models.local.fit import SLOTS
@@ -138,8 +138,10 @@ class Local:
             "seed": zlib.crc32(json.dumps([request.sample, messages]).encode()),
         }
         if (named := schema_of(request, limits)) is not None:
-            schema: dict[str, Any] = {"name": named[0], "strict": True, "schema": bounded(named[1], request)}
+            held = bounded(named[1], request)
+            schema: dict[str, Any] = {"name": named[0], "strict": True, "schema": held}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
+            body["max_tokens"] = most_tokens(held, request)
         return {**body, **self._settings.options}
 
     def _reply(self, answer: Answer) -> Reply:
