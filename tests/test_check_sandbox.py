@@ -373,7 +373,7 @@ def test_a_run_says_at_its_start_that_there_is_no_sandbox(tmp_path: Path, monkey
     (tmp_path / "tasks.toml").write_text(f'name = "teas"\n{task}')
     (tmp_path / "run.toml").write_text('application = "app/app.toml"\nbenchmark = "tasks.toml"\n')
     refused = CliRunner().invoke(app, ["run", "run.toml", "-q"])
-    assert refused.exit_code == 2
+    assert refused.exit_code == 2, refused.output
     assert "install bubblewrap" in refused.output
     assert "--unsafe" in refused.output
     allowed = CliRunner().invoke(app, ["run", "run.toml", "-q", "--dry-run", "--unsafe"])

@@ -322,7 +322,7 @@ def test_all_of_it_also_as_a_user_without_privileges(capsys: pytest.CaptureFixtu
     if os.geteuid() != 0:
         pytest.skip("this is no root, so the other tests have shown it")
     here = Path(__file__).parent
-    files = [str(here / name) for name in ("test_sandbox_attacks.py", "test_sandbox.py")]
+    files = [str(here / name) for name in ("test_sandbox_attacks.py", "test_sandbox.py", "test_check_sandbox.py")]
     plain = ["-p", "no:cacheprovider", "-o", "addopts=-rs", "-x"]
     command = [sys.executable, str(here / "as_user.py"), "-m", "pytest", *plain, *files]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
