@@ -11,6 +11,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -37,6 +38,7 @@ MAX_PER_ENDING = 1  # examples per search that end with the same action on the s
 CACHED_TRAJECTORIES = 512
 CACHED_EXAMPLES = 4096
 CACHED_MARKS = 50_000
+CACHED_FITS = 32
 
 
 class Hit(NamedTuple):
@@ -61,6 +63,7 @@ class ExampleIndex:
         self._unpack = zstandard.ZstdDecompressor()
         self._trajectories: dict[str, Trajectory] = {}
         self._examples: dict[int, Example] = {}
+        self._fits: dict[str, _Fit] = {}
         self._marked: dict[int, tuple[frozenset[str], str, str]] = {}
         self.thresholds: Thresholds = calibrated(folder, self._ranker, self._left_out)
 
@@ -130,7 +133,12 @@ class ExampleIndex:
         """How well the examples fit a request, and how well they must."""
         dense = vector is not None and self._ranker.dense
         least = self.thresholds.hybrid if dense else self.thresholds.lexical
-        return _Fit(self._ranker.ranked(request, without, vector), least, 4 if dense else 2)
+        ranked = self._ranker.ranked(request, without, vector)
+        known = self._fits.get(request)
+        if known is None or known.ranked is not ranked:  # an agent has the same request at every step
+            _make_room(self._fits, CACHED_FITS)
+            self._fits[request] = known = _Fit(ranked, least, 4 if dense else 2, self._pages_of)
+        return known
 
     def _left_out(self) -> list[LeftOut]:
         """Every example as the request that it would be, by row."""
@@ -151,10 +159,10 @@ class ExampleIndex:
         for rank, key in enumerate(self._pages(observation), 1):
             if len(hits) >= count:
                 break
-            scores = fit.with_page(rank)
+            scores = fit.with_page(key, rank)
 
             def on_page(limit: int, key: int = key, scores: dict[int, float] = scores) -> list[int]:
-                rows = self._having(key, list(scores))[:limit]
+                rows = list(scores)[:limit]
                 return rows if fit.least else self._filled_up(rows, key, limit, without)
 
             rows = self._distinct(on_page, count - len(hits), shown_marks)
@@ -166,11 +174,17 @@ class ExampleIndex:
         others = (row for row, _ in self._instructions.best("", limit + len(rows), keys=[key], without=without))
         return [*rows, *(row for row in others if row not in set(rows))][:limit]
 
-    def _having(self, key: int, rows: list[int]) -> list[int]:
-        """Those of the rows that have an observation with this key, in their order."""
-        sql = "SELECT DISTINCT row FROM place WHERE key = ? AND row IN (SELECT value FROM json_each(?))"
-        having = {row for (row,) in self._db.execute(sql, (key, json.dumps(rows)))}
-        return [row for row in rows if row in having]
+    def _pages_of(self, rows: list[int]) -> dict[int, list[int]]:
+        """{key of an observation: those of the rows that have it, in their order}."""
+        sql = "SELECT row, key FROM place WHERE row IN (SELECT value FROM json_each(?))"
+        keys_of: dict[int, set[int]] = {}
+        for row, key in self._db.execute(sql, (json.dumps(rows),)):
+            keys_of.setdefault(row, set()).add(key)
+        pages: dict[int, list[int]] = {}
+        for row in rows:
+            for key in keys_of.get(row, ()):
+                pages.setdefault(key, []).append(row)
+        return pages
 
     def _pages(self, observation: Observation) -> Iterator[int]:
         """The key of the observation, then the keys of similar ones, which are searched for only if they are needed."""
@@ -285,18 +299,33 @@ class ExampleIndex:
 class _Fit:
     """How well examples fit a request by several rankings together, and the least with which one is shown."""
 
-    def __init__(self, ranked: Sequence[Scored], least: float, rankings: int) -> None:
+    def __init__(
+        self,
+        ranked: list[Scored],
+        least: float,
+        rankings: int,
+        pages_of: Callable[[list[int]], dict[int, list[int]]],
+    ) -> None:
+        self.ranked = ranked
         self.least = least
         self.scores = dict(ranked)
         self.rows = [row for row, score in ranked if score >= least]
         self._rankings = rankings
+        self._pages_of = pages_of
 
-    def with_page(self, rank: int) -> dict[int, float]:
-        """The scores, best first, of those that are shown if they have the page that is the ``rank``-th most similar:
-        it is one more ranking."""
+    def with_page(self, key: int, rank: int) -> dict[int, float]:
+        """The scores, best first, of those that are shown for having a page, which is the ``rank``-th most similar one:
+        it counts as one more ranking."""
         share = (RRF_K + 1) / (RRF_K + rank)
-        scores = {row: (self._rankings * score + share) / (self._rankings + 1) for row, score in self.scores.items()}
+        scores = {
+            row: (self._rankings * self.scores[row] + share) / (self._rankings + 1)
+            for row in self._by_page.get(key, ())
+        }
         return {row: score for row, score in scores.items() if score >= self.least}
+
+    @cached_property
+    def _by_page(self) -> dict[int, list[int]]:
+        return self._pages_of(list(self.scores))
 
 
 def _make_room(cache: dict[Any, Any], limit: int) -> None:

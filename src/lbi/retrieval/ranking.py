@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lbi.models.embeddings import Vectors
 
 RRF_K = 60  # the constant of reciprocal rank fusion
-DEPTH = 1000  # of each ranking; who comes later would add less than 6% of what the first does
+DEPTH = 400  # of each ranking; who comes later would add less than an eighth of what the first does
 CACHED_RANKINGS = 64  # an agent often has the same request at several steps
 
 Scored = tuple[int, float]
