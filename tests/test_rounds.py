@@ -125,6 +125,20 @@ async def test_the_map_shows_what_later_episodes_find_and_nothing_that_an_episod
     assert "Old lamp" in last.map
 
 
+async def test_what_a_section_falls_short_of_is_made_up_for_within_its_round(folder: RunFolder) -> None:
+    def reply(request: Request) -> str:
+        said = painting(request)
+        few = request.role == "propose" and len(requests(context, "propose")) <= 2
+        return json.dumps(json.loads(said)[:1]) if few else said
+
+    context = context_of(folder, config_of(8), reply)
+    proposals = await synthesised(context)
+    told = [len(fields.instructions) for fields in requests(context, "propose")]
+    assert told == [0, 0, 0, 4, 4], "two sections, then one that makes up for them, and then the next round"
+    assert folder.store.count("round") == 2
+    assert len({task.document for task in proposals.tasks[:3]}) == 3, "the first tasks of all its sections come first"
+
+
 async def test_without_rounds_all_is_asked_for_before_anything_is_attempted(folder: RunFolder) -> None:
     context = context_of(folder, config_of(8, round_=0), painting)
     await synthesised(context)

@@ -132,7 +132,7 @@ class Task(Record):
 class ProposalRound(Record):
     """What the tasks of one round were proposed from, so that an interrupted round goes on with the same prompts."""
 
-    sections: tuple[str, ...]  # ids of the documents that were asked about
+    sections: tuple[str, ...]  # ids of the documents asked about first; more make up for what these fall short of
     map: str = ""  # of the application
     instructions: tuple[str, ...] = ()  # of tasks of earlier rounds
     operations: tuple[str, ...] = ()  # that roll-outs of earlier rounds found

@@ -147,17 +147,24 @@ class Proposals:
         missing = self._wanted - len(self.tasks)
         size = min(missing, self._context.config.synthesis.tasks_per_round or missing)
         left = [section for section in self._order if section.id not in self._asked]
-        sections = left[: math.ceil(size / self._each)] if size > 0 else []
-        if not sections:
+        if size <= 0 or not left:
             return False
+        sections: list[Document] = []
+        tasks: list[Task] = []
         # a section may bring other tasks when it is asked about again, so no two processes may ask about it
         async with self._context.lease(WorkKey("stage", f"propose/{len(self._rounds)}")) as mine:
-            stored = _stored_tasks(self._context)
-            if mine and any(section.id not in stored for section in sections):
-                await self._ask(sections, await self._before(sections))
+            while short := max(size - len({task.id for task in tasks}), 0):
+                batch = left[len(sections) :][: math.ceil(short / self._each)]
+                if not batch:
+                    break
+                sections += batch
+                stored = _stored_tasks(self._context)
+                if mine and any(section.id not in stored for section in batch):
+                    await self._ask(batch, len(tasks), await self._before(batch))
+                    stored = _stored_tasks(self._context)
+                tasks = round_robin([stored.get(section.id, []) for section in sections])
         self._asked.update(section.id for section in sections)
-        by_section = _stored_tasks(self._context)
-        self._rounds.append(round_robin([by_section.get(section.id, []) for section in sections]))
+        self._rounds.append(tasks)
         return True
 
     async def _before(self, sections: Sequence[Document]) -> ProposalRound:
@@ -175,11 +182,14 @@ class Proposals:
         await store.put("round", key, before)
         return before
 
-    async def _ask(self, sections: Sequence[Document], before: ProposalRound) -> None:
+    async def _ask(self, sections: Sequence[Document], proposed: int, before: ProposalRound) -> None:
+        """``proposed`` is the number of tasks that the round has by now."""
         stored = _stored_tasks(self._context)
         semaphore = asyncio.Semaphore(PARALLEL_CALLS)
         with self._context.progress.stage("propose", self._wanted) as stage:
-            stage.have(min(len(self.tasks) + sum(len(stored.get(each.id, [])) for each in sections), self._wanted))
+            stage.have(
+                min(len(self.tasks) + proposed + sum(len(stored.get(each.id, [])) for each in sections), self._wanted)
+            )
             await gather(
                 self._ask_section(section, before, stage, semaphore) for section in sections if section.id not in stored
             )
