@@ -177,10 +177,9 @@ async def test_its_calls_cost_nothing_are_kept_and_fit_any_budget(tiny: Path) ->
     assert calls.meters["other/query"]["unpriced"] == 0
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-async def test_an_action_is_one_of_those_that_there_are_and_may_hold_quotation_marks(tiny: Path, engine: str) -> None:
+async def test_an_action_is_one_of_those_that_there_are_and_may_hold_quotation_marks(tiny: Path) -> None:
     fields = asking().fields.model_copy(update={"actions": 'fill(e12, "text")   replace a text\nback()   go back'})
-    async with opened(f"local:{tiny}@{engine}") as (model, _):
+    async with opened(f"local:{tiny}@llama.cpp") as (model, _):
         said = [
             json.loads(
                 await reply_to(model, Request(role="act", fields=fields, sample=n, temperature=1.5, max_tokens=200))
@@ -191,11 +190,10 @@ async def test_an_action_is_one_of_those_that_there_are_and_may_hold_quotation_m
     assert all(re.match(r"(fill|back)\(", each["action"]) and each["action"].endswith(")") for each in said)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-async def test_lists_of_tasks_and_labels_are_held_to_their_form(tiny: Path, engine: str) -> None:
+async def test_lists_of_tasks_and_labels_are_held_to_their_form(tiny: Path) -> None:
     document = Document(text="Press Save.", source="x", title="x")
     propose = Request(role="propose", fields=Fields(document=document, count=2, actions="go()"), max_tokens=4000)
-    async with opened(f"local:{tiny}@{engine}", PromptLimits(structured=("propose",))) as (model, _):
+    async with opened(f"local:{tiny}@llama.cpp", PromptLimits(structured=("propose",))) as (model, _):
         tasks = json.loads(await reply_to(model, propose))["tasks"]
     assert 1 <= len(tasks) <= 2
     assert all(list(task) == ["instruction", "quote"] for task in tasks)

@@ -19,12 +19,14 @@ from lbi.cli.models import models
 from lbi.config import resolve
 from lbi.errors import UserError
 from lbi.models.local import fit, mirror, store, weights
-from lbi.models.local.bounds import bounded
+from lbi.models.local.bounds import bounded, most_tokens
 from lbi.models.local.catalog import CATALOG, Entry, Piece, catalog, entry_of
 from lbi.models.local.choice import chosen, hash_of
 from lbi.models.local.failures import LocalFailure, Name
 from lbi.models.local.gguf import Header, header_of
+from lbi.models.local.serving.grammar import grammar_of
 from lbi.models.local.serving.prefixes import BLOCK, Prefixes
+from lbi.models.local.serving.protocol import Unusable
 from lbi.models.registry import open_model
 from lbi.models.schemas import schema_of
 from lbi.protocols import Fields, PromptLimits, Request
@@ -427,6 +429,32 @@ def test_lists_and_texts_have_an_end_and_spans_are_named_as_they_are() -> None:
     labels = schema_for(Request(role="abstract", fields=Fields(spans=((0, 1), (0, 2)))))["properties"]["labels"]
     assert labels["maxItems"] == 2
     assert labels["items"]["properties"]["span"]["enum"] == list(Fields(spans=((0, 1), (0, 2))).span_names)
+
+
+def test_openvino_gets_the_same_form_as_a_grammar_without_needless_blanks() -> None:
+    actions = 'fill(e12, "text")   replace a text\nback()   go back'
+    lines = grammar_of(schema_for(Request(role="act", fields=Fields(actions=actions)))).splitlines()
+    assert lines[0] == "root ::= object_2"
+    assert r'''object_2 ::= "{\"reason\": " text_0 ", \"action\": " text_1 "}"''' in lines
+    assert r'''text_1 ::= "\"" ("fill" | "back") "(" character* ")" "\""''' in lines
+    labels = grammar_of(schema_for(Request(role="abstract", fields=Fields(spans=((0, 1), (0, 2))))))
+    assert '(", " object' in labels
+    assert "{0,1}" in labels
+    with pytest.raises(Unusable, match="no grammar for the pattern"):
+        grammar_of({"type": "string", "pattern": "a+"})
+    with pytest.raises(Unusable, match="'number'"):
+        grammar_of({"type": "object", "properties": {"n": {"type": "number"}}})
+
+
+def test_a_reply_has_room_for_its_form_and_no_more() -> None:
+    request = Request(role="query", fields=Fields(), max_tokens=1024)
+    assert (
+        100
+        < most_tokens(bounded({"type": "object", "properties": {"query": {"type": "string"}}}, request), request)
+        < 300
+    )
+    short = request.model_copy(update={"max_tokens": 50})
+    assert most_tokens(bounded({"type": "object", "properties": {"query": {"type": "string"}}}, short), short) == 50
 
 
 # the command, the config, the page
