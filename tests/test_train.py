@@ -369,7 +369,9 @@ def test_trl_comes_to_the_same_losses_and_goes_on_where_it_was_stopped(
     assert losses(tmp_path / "trl")[-1] < losses(tmp_path / "trl")[0] - 0.1
 
 
-def test_trl_writes_an_adapter_as_our_loop_does(model: Path, tmp_path: Path) -> None:
+def test_trl_writes_an_adapter_as_our_loop_does(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     need_libraries("trl", "peft", "datasets")
     from safetensors.numpy import load_file
 
@@ -378,6 +380,7 @@ def test_trl_writes_an_adapter_as_our_loop_does(model: Path, tmp_path: Path) -> 
     trained(data, model, tmp_path / "loop", recipe.model_copy(update={"packing": False}))
     record = trained(data, model, tmp_path / "trl", recipe.model_copy(update={"backend": "trl"}))
     assert record["files"] == ["adapter.gguf"]
+    assert capsys.readouterr().out == ""  # it is for what --json prints
     ours, theirs = (load_file(str(tmp_path / name / "adapter_model.safetensors")) for name in ("loop", "trl"))
     assert {name: values.shape for name, values in ours.items()} == {n: v.shape for n, v in theirs.items()}
 

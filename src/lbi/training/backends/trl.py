@@ -23,6 +23,7 @@ def train(job: Job) -> None:
     """Train until the last step, from TRL's last checkpoint where there is one."""
     try:
         import peft  # noqa: F401
+        from transformers import PrinterCallback
         from trl import SFTConfig, SFTTrainer
     except ImportError as error:
         raise UserError(
@@ -39,6 +40,7 @@ def train(job: Job) -> None:
             peft_config=_peft(recipe),
             callbacks=[_writes_down(job)],
         )
+        trainer.remove_callback(PrinterCallback)  # standard output is for our own answer
         found = sorted(checkpoints.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
         whole = [path for path in found if (path / "trainer_state.json").is_file()]
         job.curve.begin(int(whole[-1].name.rpartition("-")[2]) if whole else 0)
