@@ -10,8 +10,8 @@ import pytest
 from fake_notes import ARCHIVE, DELETE, HELP, HOME, MILK, MORE, NEW, NOTES, SAVE, title, walk
 from lbi.config import Config
 from lbi.evaluation.relevance import StoredOperations, measure
+from lbi.observations.operations import Operation, Operations
 from lbi.records import Check, Example, Observation, Result, Task, Trajectory, Verdict
-from lbi.retrieval.operations import Operation, Operations
 from lbi.storage.run_folder import RunFolder
 from running import lbi_here
 
@@ -145,8 +145,10 @@ def test_values_make_no_other_operation():
     read = Operations().of_actions
     one = read(['fill(textbox "Cc:", "ines")', 'click(button "Submit changes")', DONE])
     other = read(["""fill('textbox "Cc:"', "tom")""", """click('button "Submit changes"')"""])
-    assert one == other == Operation("click", "button", "submit changes", frozenset({"cc"}))
+    assert one == other == Operation("click", "button", "Submit changes", frozenset({'textbox "Cc"'}))
     assert one.same_fields(other)
+    assert one.alike == read(['click(button "SUBMIT changes")']).alike == ("click", "button", "submit changes")
+    assert one.same_fields(read(['fill(textbox "CC", "x")', 'click(button "Submit changes")']))
     commented = read(['fill(textbox "Comment", "x")', 'click(button "Submit changes")'])
     assert commented.alike == one.alike
     assert not commented.same_fields(one)
@@ -158,12 +160,13 @@ def test_links_to_things_of_one_kind_are_one_operation_and_links_that_do_somethi
     other = [Observation(text=f"text: {at}") for at in range(9)]  # so that no link is on many pages
     read = Operations([page, *other]).of_actions
     first, last = (read([f'click(link "Note {word}")']) for word in "ad")
-    assert first == last == Operation("click", "link", "to /notes/0/*")
-    assert read(['click(link "Edit")']) == Operation("click", "link", "to /notes/0/update")
+    assert first == last == Operation("click", "link", leads_to="/notes/0/*")
+    assert read(['click(link "Edit")']) == Operation("click", "link", leads_to="/notes/0/update")
 
 
 def test_commands_are_told_apart_by_what_they_run():
     read = Operations().of_actions
     assert read(['run("git log -3 -- docs")']) == read(['run("git log --stat")']) != read(['run("git diff")'])
+    assert read(["run('PAGER=cat A=1 git log -p')"]) == read(['run("git log")']) == Operation("run", "", "git log")
     assert read(['view("src/a.py")']) == read(['view("lib/b.py")'])
     assert read([DONE]) is None

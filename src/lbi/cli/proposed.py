@@ -49,7 +49,7 @@ def measured(run: RunFolder) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         "ending": sum(task.ending for task in tasks),
         "rollouts": len(rollouts),
         "impossible": len({record.task for record in impossible}),
-        "operations": len({operation.target for operation in operations}),
+        "operations": len({operation.alike for operation in operations}),
         "operations_with_fields": len(operations),
     }
     return numbers, [_row(row) for row in named if not row.possible]

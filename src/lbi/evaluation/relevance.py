@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from lbi.evaluation.arms import examples_for
+from lbi.observations.operations import Operation, Operations
 from lbi.records import Example, Observation, Result, Task, Trajectory
-from lbi.retrieval.operations import Operation, Operations
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.examples import read_examples
 

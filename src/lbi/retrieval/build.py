@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import zstandard
 
 from lbi.observations.normalise import normalise, observation_key
+from lbi.observations.operations import Operations
 from lbi.records import Example, Observation, Record, Trajectory, digest_of
 from lbi.retrieval.bm25 import Entry, TextIndex
 from lbi.retrieval.leakage import date_tag
-from lbi.retrieval.operations import Operations
 from lbi.retrieval.texts import texts_of
 from lbi.storage.files import write_atomically
 from lbi.storage.secrets import mask, masked
@@ -37,7 +37,7 @@ from lbi.storage.secrets import mask, masked
 if TYPE_CHECKING:
     from lbi.models.embeddings import Vectors
 
-FORMAT = 7
+FORMAT = 8
 _MARKS = re.compile(r"^(?:URL|Title):|<time>|<id>|<temporary>", re.MULTILINE)
 
 SCHEMA = """

@@ -1,93 +1,52 @@
-"""Trajectories -> the operations that they carried out: 'click button "Save" after textbox "Colour"'.
+"""Trajectories -> the operations that changed something: 'click button "Save" after textbox "Colour"'.
 
-An operation is an action that changed the state behind the pages, with the fields that were filled for it. Where the
-environment cannot tell its state, it is an action after which the page at the same address says something else.
+An action changed something if the state behind the pages is another one after it or, where the environment cannot tell
+its state, if the page at the same address says something else.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from lbi.observations.normalise import observation_key, place
-from lbi.observations.parse import TICKS
-from lbi.records import Action, Observation, Trajectory
-
-#: kinds of actions that enter something, and change nothing before it is sent
-ENTERING = frozenset({"fill", "type", "select", "upload"})
-MAX_NAME = 60  # characters of a name
-
-
-class Operation(NamedTuple):
-    """What was done to what. Numbers in names are masked: deleting item 3 and item 4 is one operation."""
-
-    verb: str
-    role: str
-    name: str
-    fields: tuple[str, ...] = ()  # filled before it on the same page, such as 'textbox "Colour"'
-
-    @property
-    def target(self) -> tuple[str, str, str]:
-        """The operation whatever was filled for it."""
-        return self.verb, self.role, self.name
-
-    def __str__(self) -> str:
-        text = " ".join(part for part in (self.verb, self.role, f'"{self.name}"' if self.name else "") if part)
-        return f"{text} after {', '.join(self.fields)}" if self.fields else text
+from lbi.observations.operations import Operation, Operations
+from lbi.records import Observation, Trajectory
 
 
 def operations_in(trajectories: Iterable[Trajectory]) -> Counter[Operation]:
     """The operations and how often each was carried out, in the order in which they were first found."""
-    counts: Counter[Operation] = Counter()
-    for trajectory in trajectories:
-        counts.update(operations_of(trajectory))
-    return counts
+    walks = list(trajectories)
+    read = Operations(seen for walk in walks for seen in walk.observations)
+    return Counter(operation for walk in walks for operation in operations_of(walk, read))
 
 
-def operations_of(trajectory: Trajectory) -> list[Operation]:
-    """One for each action that changed something, in order."""
+def operations_of(trajectory: Trajectory, read: Operations | None = None) -> list[Operation]:
+    """One for each action that changed something, in order, with the fields that were filled for it on its page.
+
+    ``read`` knows the pages by which links are told apart; None = those of the trajectory.
+    """
+    read = read or Operations(trajectory.observations)
     found: list[Operation] = []
-    fields: list[str] = []
+    entered: list[str] = []
     observations = trajectory.observations
     for at, action in enumerate(trajectory.actions):
         before, after = observations[at], observations[at + 1]
-        changed = _changed(action, before, after)
-        if changed:
-            found.append(_operation(action, tuple(sorted(set(fields)))))
+        operation = read.of_actions([action.grounded])
+        if operation is None or after.error:
+            changed = False
+        elif changed := _changed(operation, before, after):
+            found.append(read.of_actions([*entered, action.grounded]) or operation)
         if changed or place(before) != place(after):
-            fields.clear()
-        elif _enters(action) and not after.error:
-            fields.append(f'{action.role} "{_masked(action.name)}"')
+            entered.clear()
+        elif operation is not None and operation.enters and not after.error:
+            entered.append(action.grounded)
     return found
 
 
-def _changed(action: Action, before: Observation, after: Observation) -> bool:
-    if after.error or action.kind in ("finish", ""):
-        return False
+def _changed(operation: Operation, before: Observation, after: Observation) -> bool:
     if before.digest or after.digest:
         return before.digest != after.digest
     # without a state to compare: moving about is none, nor is what only shows in the field that was filled
     same_place = place(before) == place(after)
-    return same_place and not _enters(action) and observation_key(before) != observation_key(after)
-
-
-def _enters(action: Action) -> bool:
-    return action.kind in ENTERING or (action.kind == "click" and action.role in TICKS)
-
-
-def _operation(action: Action, fields: tuple[str, ...]) -> Operation:
-    if not action.role and action.kind not in ("goto", "press"):  # of a command, the program
-        return Operation(action.kind, "", _program(action), fields)
-    name = action.name or (action.value.partition("?")[0] if action.kind in ("goto", "press") else "")
-    return Operation(action.kind, action.role, _masked(name), fields)
-
-
-def _program(action: Action) -> str:
-    words = action.value.split()
-    return _masked(action.name or next((word for word in words if "=" not in word), ""))
-
-
-def _masked(name: str) -> str:
-    return re.sub(r"\d+", "0", " ".join(name.split()))[:MAX_NAME]
+    return same_place and not operation.enters and observation_key(before) != observation_key(after)

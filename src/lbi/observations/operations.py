@@ -1,8 +1,8 @@
-"""Actions -> the operation that they carry out, without its values: two examples of one operation teach the same.
+"""Actions -> the operation that they carry out, whatever its values: two examples of one operation teach the same.
 
-fill(textbox "Cc:", "ines"), click(button "Submit changes")  ->  click button "submit changes", with field "cc"
+fill(textbox "Cc:", "ines"), click(button "Submit changes")  ->  click button "Submit changes" after textbox "Cc"
 click(link "#12") that leads to /ticket/12                   ->  click link to /ticket/0
-run("git log -3 -- docs")                                    ->  run "git log"
+run("PAGER=cat git log -3 -- docs")                          ->  run "git log"
 """
 
 from __future__ import annotations
@@ -16,34 +16,51 @@ from lbi.observations.parse import FIELDS, TICKS, Element, parse_observation
 from lbi.records import Observation, Trajectory
 
 _CALL = re.compile(r"(\w+)\((.*)\)\s*\Z", re.DOTALL)
-_ELEMENT = re.compile(r"""['"]?\s*([a-z]+) (\\?"(?:[^"\\]|\\.)*")""", re.DOTALL)
+_ELEMENT = re.compile(r"""['"]?\s*([a-z]+) (\\?"(?:[^"\\]|\\+.)*")""", re.DOTALL)
+_ASSIGNMENTS = re.compile(r"\A(?:\w+=\S*\s+)+")  # of variables, before the program of a command
 _FIRST = re.compile(r"""\s*(['"])(.*?)(?<!\\)\1""", re.DOTALL)
 _ENDS = "finish"
 _EVERYWHERE = 0.2  # share of the pages from which on a link belongs to what pages have in common
 _THINGS = 4  # links to addresses of one kind that are called like what is there; fewer are called like what they do
-_ENTERS = frozenset({"fill", "type", "select", "upload"})
+#: kinds of actions that enter something, and change nothing before it is sent
+_ENTERING = frozenset({"fill", "type", "select", "upload"})
+MAX_NAME = 60  # characters of a name, where an operation is shown
 
 
 class Operation(NamedTuple):
-    """What an action does, whatever its values: a verb, the role of the element it is done to, and its name."""
+    """What an action does to what. Numbers in names are masked: deleting item 3 and item 4 is one operation."""
 
     verb: str
     role: str
-    name: str
-    fields: frozenset[str] = frozenset()  # what was entered for it before, on the same form
+    name: str = ""
+    fields: frozenset[str] = frozenset()  # what was entered for it on the same form, such as 'textbox "Colour"'
+    leads_to: str = ""  # of a link in place of its name: the kind of address
 
     @property
     def alike(self) -> tuple[str, str, str]:
-        """What two operations must have in common to be of one kind."""
-        return self.verb, self.role, self.name
+        """What two operations must have in common to be of one kind, whatever was entered for them."""
+        return self.verb, self.role, (self.leads_to or self.name).casefold()
+
+    @property
+    def enters(self) -> bool:
+        """Whether it only enters something, which changes nothing before it is sent."""
+        return self.verb in _ENTERING or (self.role in FIELDS | TICKS and self.verb == "click")
+
+    @property
+    def target(self) -> str:
+        """What it is done to: button "Save"."""
+        called = f"to {self.leads_to[:MAX_NAME]}" if self.leads_to else f'"{self.name[:MAX_NAME]}"' if self.name else ""
+        return " ".join(filter(None, (self.role, called)))
 
     def same_fields(self, other: Operation) -> bool:
         """Whether both enter something into the same field, or both enter nothing."""
-        return self.fields == other.fields or bool(self.fields & other.fields)
+        own, others = ({field.casefold() for field in each.fields} for each in (self, other))
+        return own == others or bool(own & others)
 
     def __str__(self) -> str:
-        shown = " ".join(filter(None, (self.verb, self.role, f'"{self.name}"' if self.name else "")))
-        return shown + (f" with {', '.join(sorted(self.fields))}" if self.fields else "")
+        before = self.fields - {self.target}
+        shown = " ".join(filter(None, (self.verb, self.target)))
+        return shown + (f" after {', '.join(sorted(before))}" if before else "")
 
 
 class Operations:
@@ -55,7 +72,7 @@ class Operations:
     def __init__(self, observations: Iterable[Observation] = ()) -> None:
         pages = {seen.text for seen in observations}
         links = [{(e.name, e.url) for e in parse_observation(text).elements if _is_link(e)} for text in pages]
-        on_pages = Counter(name for page in links for name in {_without_values(name) for name, _ in page})
+        on_pages = Counter(name for page in links for name in {_without_values(name).casefold() for name, _ in page})
         named: dict[str, set[str]] = {}
         for name, url in set().union(*links):
             named.setdefault(_without_name(url, name), set()).add(name)
@@ -64,7 +81,7 @@ class Operations:
         self._everywhere = {name for name, count in on_pages.items() if count >= _EVERYWHERE * len(pages)}
         self._addresses: dict[str, Counter[str]] = {}
         for name, url in sorted(set().union(*links)):
-            self._addresses.setdefault(name, Counter())[self._kind_of_target(url, name)] += 1
+            self._addresses.setdefault(name, Counter())[self._address(url, name)] += 1
 
     def of_actions(self, grounded: Sequence[str]) -> Operation | None:
         """The operation that actions in grounded form end with; None if they do nothing but finish."""
@@ -83,39 +100,41 @@ class Operations:
             return None
         verb, arguments = call.groups()
         if element := _ELEMENT.match(arguments):
-            name = element[2].replace('\\"', '"').strip('"').replace('\\"', '"')
-            return Operation(verb, element[1], self._name(element[1], name))
+            return self._of_element(verb, element[1], _unquoted(element[2]))
         first = _FIRST.match(arguments)
         return Operation(verb, "", _kind_of_argument(first[2] if first else ""))
 
-    def _name(self, role: str, name: str) -> str:
-        if role == "link" and (places := self._addresses.get(name)):
-            return min(places, key=lambda place: (-places[place], place))
-        return "" if role == "radio" else _without_values(name)  # what a radio button is called is a value
+    def _of_element(self, verb: str, role: str, name: str) -> Operation:
+        places = self._addresses.get(name) if role == "link" else None
+        address = min(places, key=lambda place: (-places[place], place)) if places else ""
+        if address:
+            return Operation(verb, role, leads_to=address)
+        return Operation(verb, role, "" if role == "radio" else _without_values(name))  # a radio button's is a value
 
-    def _kind_of_target(self, url: str, name: str) -> str:
-        """What a link is for: where it leads, or its name if it is on many pages or leads nowhere else."""
-        if _without_values(name) in self._everywhere or not _path(url):
-            return _without_values(name)
+    def _address(self, url: str, name: str) -> str:
+        """The kind of address that a link leads to; "" for one on many pages or to the same page: its name tells it."""
+        if _without_values(name).casefold() in self._everywhere or not _path(url):
+            return ""
         kind = _without_name(url, name)
-        return f"to {kind if kind in self._of_things else _path(url)}"
+        return kind if kind in self._of_things else _path(url)
 
 
 def _entered(actions: Sequence[Operation]) -> Iterable[str]:
-    """The names of the fields that were filled just before the last action, or by it."""
+    """The fields that were filled just before the last action, or by it."""
     last = actions[-1]
-    for action in [*([last] if _enters(last) else []), *reversed(actions[:-1])]:
-        if not _enters(action):
+    for action in [*([last] if last.enters else []), *reversed(actions[:-1])]:
+        if not action.enters:
             return
-        yield action.name
+        yield action.target
 
 
-def _enters(action: Operation) -> bool:
-    return action.verb in _ENTERS or (action.role in FIELDS | TICKS and action.verb == "click")
+def _unquoted(name: str) -> str:
+    """The name in quotes that may be within quotes."""
+    return re.sub(r"""\\+(['"])""", r"\1", name).strip('"')
 
 
 def _without_values(name: str) -> str:
-    return re.sub(r"\d+", "0", " ".join(name.casefold().split())).strip(" :*…")
+    return re.sub(r"\d+", "0", " ".join(name.split())).strip(" :*…")
 
 
 def _is_link(element: Element) -> bool:
@@ -138,7 +157,7 @@ def _slug(text: str) -> str:
 
 def _kind_of_argument(argument: str) -> str:
     """Of a command its program and what that is told to do; of a path its ending; of an address its kind."""
-    first, _, rest = argument.strip().partition(" ")
+    first, _, rest = _ASSIGNMENTS.sub("", argument.strip()).partition(" ")
     if "/" in first or "." in first:
         ending = re.search(r"\.\w+\Z", first)
         return ending[0] if ending and not rest else re.sub(r"\d+", "0", first.split("?")[0])
