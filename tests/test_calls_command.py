@@ -91,8 +91,9 @@ def test_calls_are_chosen_by_stage_failure_and_cost_and_sorted(run: Path) -> Non
 def test_a_call_shows_its_prompt_and_its_reply(run: Path) -> None:
     first = listed(run)[0]
     shown = answer("calls", run, first["id"][:12], here=True)
-    assert [message["role"] for message in shown["messages"]] == ["system", "user"]
-    assert "first" in shown["messages"][1]["content"]
+    system, *user = shown["messages"]
+    assert (system["role"], {message["role"] for message in user}) == ("system", {"user"})
+    assert any("first" in message["content"] for message in user)
     assert shown["reply"] == "reply 1 with ••••"
     text = lbi_here("calls", run, first["id"]).stdout
     assert text.index("--- system") < text.index("--- user") < text.index("--- reply\nreply 1")

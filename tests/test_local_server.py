@@ -196,7 +196,8 @@ async def test_lists_of_tasks_and_labels_are_held_to_their_form(tiny: Path) -> N
     async with opened(f"local:{tiny}@llama.cpp", PromptLimits(structured=("propose",))) as (model, _):
         tasks = json.loads(await reply_to(model, propose))["tasks"]
     assert 1 <= len(tasks) <= 2
-    assert all(list(task) == ["instruction", "quote"] for task in tasks)
+    assert all(list(task) == ["instruction", "quote", "ending"] for task in tasks)
+    assert all(isinstance(task["ending"], bool) for task in tasks)
 
 
 # the door
@@ -300,7 +301,7 @@ async def test_it_ends_when_it_is_closed_also_while_it_starts(tiny: Path) -> Non
     model = open_model(f"local:{tiny}", limits=STRUCTURED)
     assert isinstance(model, Local)
     starting = asyncio.create_task(model.prepare(print))
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0)  # it has begun, and cannot be ready yet
     await model.close()
     with pytest.raises((asyncio.CancelledError, ModelUnavailable)):
         await starting

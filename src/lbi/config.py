@@ -159,10 +159,12 @@ class Prompts(ConfigTable):
 
     knowledge: Characters = 24_000
     """Examples and documents together; the lowest ranked go first."""
-    example: Characters = 8_000
+    examples: Characters = 800
+    """Of the examples of one look-up; those of the last three are shown."""
+    example: Characters = 700
     """Of one example."""
     history: Characters = 16_000
-    """Of earlier pages; the oldest are named only."""
+    """Of outputs of earlier commands; the oldest are named only. Of earlier pages only changes are told."""
     observation: Characters = 24_000
     """Of the current page; of a longer one the middle is left out."""
     labelled: Characters = 6_000
