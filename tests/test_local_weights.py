@@ -132,6 +132,13 @@ def test_an_adapter_is_run_by_the_engine_that_takes_it(tmp_path: Path) -> None:
         chosen(f"qwen2.5-coder-0.5b+{adapter}@openvino")
 
 
+def test_the_folder_of_a_training_is_its_merged_weights(tmp_path: Path) -> None:
+    (tmp_path / "merged-q8_0.gguf").write_bytes(WHOLE)
+    assert chosen(str(tmp_path)).file == tmp_path / "merged-q8_0.gguf"
+    with pytest.raises(UserError, match=r"cannot read .*merged-q8_0\.gguf"):
+        chosen(str(tmp_path.parent))
+
+
 def test_what_is_no_gguf_file_is_refused_before_anything_is_started(tmp_path: Path) -> None:
     other = tmp_path / "model.gguf"
     other.write_bytes(b"PK\x03\x04 not weights")

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from lbi.errors import UserError
 from lbi.protocols import Json
 
-ADAPTER, MERGED = "adapter.gguf", "merged-q8_0.gguf"
+ADAPTER = "adapter.gguf"
 #: of a model's config -> what GGUF calls its architecture
 ARCHITECTURES = {
     "qwen2": "qwen2",

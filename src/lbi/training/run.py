@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lbi.errors import UserError
+from lbi.models.local.choice import MERGED
 from lbi.protocols import Json
 from lbi.storage.files import write_atomically
 from lbi.training import checkpoint, curve, gguf_files
@@ -155,14 +156,14 @@ def _write_gguf(folder: Path, weights: Weights, recipe: Recipe) -> list[str]:
     gguf_files.write_adapter(pairs, recipe.alpha, shape, folder / gguf_files.ADAPTER)
     if weights.gguf is None:
         return [gguf_files.ADAPTER]
-    gguf_files.write_merged(weights.gguf, pairs, recipe.alpha / recipe.rank, folder / gguf_files.MERGED)
-    return [gguf_files.ADAPTER, gguf_files.MERGED]
+    gguf_files.write_merged(weights.gguf, pairs, recipe.alpha / recipe.rank, folder / MERGED)
+    return [gguf_files.ADAPTER, MERGED]
 
 
 def _served_by(folder: Path, weights: Weights, files: list[str]) -> str:
     """How the model is named where it is used; "" where only transformers or vLLM can serve it."""
-    if gguf_files.MERGED in files:
-        return f"local:{folder / gguf_files.MERGED}"
+    if MERGED in files:
+        return f"local:{folder / MERGED}"
     return ""
 
 

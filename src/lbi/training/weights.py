@@ -9,11 +9,15 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lbi.errors import UserError
+from lbi.models.local.catalog import catalog
+from lbi.models.local.weights import fetched
+from lbi.monitoring.terminal import say
 
 #: keys of a GGUF file that training needs
 ARCHITECTURE = "general.architecture"
@@ -31,8 +35,13 @@ class Weights:
 
 
 def find_weights(name: str, cache: Path | None = None) -> Weights:
-    """Raises UserError for a path that is neither a model nor a GGUF file. A hub is asked only when it is loaded."""
+    """A folder, a GGUF file, a name of the catalogue of local models, or OWNER/NAME of a hub.
+
+    Raises UserError for what is none of these. The catalogue's are fetched; a hub is asked only when it is loaded.
+    """
     path = Path(name).expanduser()
+    if name in catalog() and not path.exists():
+        path = fetched(catalog()[name], _tell)
     if path.suffix == ".gguf":
         if not path.is_file():
             raise UserError(f"there is no file {path}; --model takes a folder, a GGUF file or a model of a hub")
@@ -44,9 +53,14 @@ def find_weights(name: str, cache: Path | None = None) -> Weights:
         return Weights(name, str(path))
     if path.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1:
         raise UserError(
-            f"there is no model {name}; --model takes a folder with config.json, a GGUF file, or OWNER/NAME of a hub"
+            f"there is no model {name}; --model takes a folder with config.json, a GGUF file, a name of `lbi models`, "
+            "or OWNER/NAME of a hub"
         )
     return Weights(name, name)
+
+
+def _tell(line: str) -> None:
+    say(line, file=sys.stderr)
 
 
 def default_cache() -> Path:

@@ -1,6 +1,7 @@
 """What a config writes after ``local:`` -> a model of the catalogue or a file, its engine, an adapter.
 
 NAME_OR_FILE[+ADAPTER][@ENGINE]: qwen2.5-coder-0.5b, ./my.gguf, qwen2.5-coder-0.5b+tuned.gguf, ./my.gguf@openvino
+A folder is that of a training: RUN/adapter.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from lbi.models.local.failures import LocalFailure
 from lbi.models.local.gguf import MAGIC
 
 _CHUNK = 1 << 22
+MERGED = "merged-q8_0.gguf"  # in the folder of a training: weights with the adapter in them
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ def chosen(written: str) -> Choice:
         )
     adapter = _gguf(Path(adapter_name).expanduser()) if adapter_name else None
     file = Path(name).expanduser()
+    if file.is_dir():  # what `lbi train` made
+        file /= MERGED
     if not (file.exists() or name.endswith(".gguf") or "/" in name):
         entry = entry_of(name)
         # adapters change what OpenVINO has no way to change (docs/local.md)
