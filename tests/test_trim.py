@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from lbi.observations.trim import Block, lines_of, shorten
+import re
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lbi.observations.parse import parse_observation
+from lbi.observations.trim import MAX_FOUND, Block, lines_of, shorten
 
 LINE = "entry {n:02d} of part {part:02d}, which has a long name"
 
@@ -76,3 +82,87 @@ def test_what_was_asked_for_is_not_cut_out() -> None:
     shorten(page, characters(page) // 4, "needle")
     assert "the NEEDLE in the list" in lines_of(page)
     assert characters(page) < 5000
+
+
+def test_lists_under_a_line_that_holds_everything_are_cut() -> None:
+    region = Block('region "Board"', "region", page_of(60, 20))
+    page = [Block('main "Tasks"', "main", [region, Block("text: the end", "text")])]
+    limit = characters(page) // 2
+    shorten(page, limit)
+    assert limit - 300 < characters(page) <= limit
+    lines = [line.strip() for line in lines_of(page)]
+    assert lines[:3] == ['main "Tasks"', 'region "Board"', "heading 0"]
+    assert lines[-1] == "text: the end"
+    assert len(lines_about(page, 1)) == 20, "the shorter list is whole"
+
+
+def test_where_no_list_is_long_the_line_that_holds_most_is_cut_and_what_stands_beside_it_stays() -> None:
+    parts = [Block(f'group "{part}"', "group", a_list(part, 6)) for part in range(6)]
+    around = [Block(f'region "{name}"', "region", [Block("text: short", "text")]) for name in "abcd"]
+    page = [*around[:2], Block('main "Board"', "main", parts), *around[2:]]
+    limit = characters(page) * 2 // 3
+    shorten(page, limit)
+    assert characters(page) <= limit
+    assert [block.line for block in page] == ['region "a"', 'region "b"', 'main "Board"', 'region "c"', 'region "d"']
+    assert [block.line for block in parts][:: len(parts) - 1] == ['group "0"', 'group "5"']
+
+
+def test_nothing_is_cut_where_saying_so_takes_more_room() -> None:
+    page = [Block(f"t{n}", "text") for n in range(6)]
+    shorten(page, 10)
+    assert lines_of(page) == [f"t{n}" for n in range(6)]
+
+
+def test_a_dialog_stays_and_its_long_list_is_cut() -> None:
+    dialog = Block('dialog "Choose"', "dialog", [*a_list(1, 40), Block('button "OK" [e1]', "button")])
+    page = [*page_of(*[3] * 20), Block("generic", "generic", [dialog]), *page_of(*[3] * 20)]
+    shorten(page, 1200)
+    assert characters(page) <= 1200
+    lines = [line.strip() for line in lines_of(page)]
+    assert 'dialog "Choose"' in lines
+    assert 'button "OK" [e1]' in lines
+
+
+def tree_of(depths: list[int]) -> list[Block]:
+    """A page of lines that are as far in as is told, or one further than the line before."""
+    page: list[Block] = []
+    above: list[list[Block]] = [page]
+    for number, depth in enumerate(depths, 1):
+        depth = min(depth, len(above) - 1)
+        kind = ("button", "link", "listitem")[depth * number % 7 % 3]
+        block = Block(f'{kind} "an entry with {depth * "rather "}long words" [e{number}]', kind)
+        above[depth].append(block)
+        above[depth + 1 :] = [block.children]
+    return page
+
+
+def all_blocks(blocks: list[Block]) -> list[Block]:
+    return [each for block in blocks for each in (block, *all_blocks(block.children))]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=120), st.integers(0, 4000))
+def test_a_page_fits_as_long_as_there_is_something_to_cut(depths: list[int], limit: int) -> None:
+    page = tree_of(depths)
+    before = [block.line for block in all_blocks(page)]
+    size = characters(page)
+    shorten(page, limit)
+    groups = [page, *(block.children for block in all_blocks(page))]
+    assert characters(page) <= limit or all(len(group) <= 3 for group in groups)
+    assert size > limit or [block.line for block in all_blocks(page)] == before
+    kept = [block.line for block in all_blocks(page) if block.kind != "cut"]
+    assert kept == [line for line in before if line in set(kept)], "what is kept is whole and in its order"
+    references = {element.ref for element in parse_observation("\n".join(lines_of(page))).elements}
+    assert references == {re.findall(r"\[(e\d+)\]", line)[-1] for line in kept}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=40), st.data())
+def test_what_was_asked_for_stays_however_deep_it_stands(lengths: list[int], data: st.DataObject) -> None:
+    page: list[Block] = [Block('region "all"', "region", page_of(*lengths))]
+    lines = all_blocks(page)
+    asked = data.draw(st.sets(st.integers(0, len(lines) - 1), max_size=MAX_FOUND))
+    for at in asked:
+        lines[at].line += " needle"
+    shorten(page, 300, "Needle")
+    assert sum("needle" in line for line in lines_of(page)) == len(asked)

@@ -1,4 +1,8 @@
-"""The lines of an observation as a tree, cut to a limit: the longest lists lose their middle first."""
+"""The lines of an observation as a tree, cut to a limit: the longest lists lose their middle first.
+
+Where no long list is left, the middle of what stands under one line is cut, beginning where most of the page is. The
+first and the last line of each such group stay, so a page whose lines all hold three lines or fewer is not cut.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ class Block:
     line: str
     kind: str
     children: list[Block] = field(default_factory=list)
-    wanted: bool = False  # it, or a line under it, was asked for
+    wanted: bool = False  # it, or a line under it, was asked for or is a dialog
     size: int = 0  # characters of it and of what is under it, once it is measured
     lines: int = 0
 
@@ -34,22 +38,23 @@ class _List:
 
 
 MAX_FOUND = 40  # lines with the text that was asked for
+_DIALOGS = frozenset({"dialog", "alertdialog"})  # what has to be answered first is not cut out
 
 
 def shorten(blocks: list[Block], limit: int, wanted: str = "") -> None:
-    """Cut, in place, the middle out of the longest lists until the whole fits; then out of the page itself.
+    """Cut, in place, the middle out of the longest lists until the whole fits; then out of whatever else is long.
 
-    The first MAX_FOUND lines with the text ``wanted`` are not cut out, in whichever case it is written.
+    The first MAX_FOUND lines with the text ``wanted`` are not cut out, in whichever case it is written, and
+    no dialogs.
     """
     if wanted:
         _mark(blocks, " ".join(wanted.casefold().split()), MAX_FOUND)
+    _mark_dialogs(blocks)
     for block in blocks:
         _measure(block)
     if (excess := _size(blocks) - limit) > 0:
         _shorten_lists(_lists(blocks), excess)
-    while (excess := _size(blocks) - limit) > 0 and len(blocks) > 3:
-        if not _cut(blocks, 0, len(blocks), excess, head=max(1, len(blocks) // 3), tail=1):
-            break
+    _cut_lines(blocks, _size(blocks) - limit)
 
 
 def _shorten_lists(lists: list[_List], excess: int) -> None:
@@ -65,8 +70,10 @@ def _shorten_lists(lists: list[_List], excess: int) -> None:
         if longest.gone or longest.size != -size:
             continue  # it is another one since
         before = list(longest.blocks)
-        if len(before) < 8 or longest.size < 400 or not _cut(longest.blocks, 0, len(before), excess, head=4, tail=2):
+        if longest.size < 400:
             break
+        if len(before) < 8 or not _cut(longest.blocks, 0, len(before), excess, head=4, tail=2):
+            continue  # a few long entries: there may be lists in them
         longest.changed = True
         kept = set(map(id, longest.blocks))
         _forget([block for block in before if id(block) not in kept], under)
@@ -116,6 +123,32 @@ def _forget(blocks: list[Block], under: dict[int, list[_List]]) -> None:
             pending.extend(block.children)
 
 
+def _cut_lines(blocks: list[Block], excess: int) -> None:
+    """Cut lines of all kinds in one pass: in the line that holds most, then beside it, then in the others."""
+    limit = _size(blocks) - excess
+    if excess <= 0 or not blocks:
+        return
+    longest = max(blocks, key=lambda block: block.size)
+    seen = longest if 2 * longest.size > _size(blocks) else None
+    if seen:
+        _cut_under(seen, excess)
+    while (excess := _size(blocks) - limit) > 0 and len(blocks) > 3:
+        if not _cut(blocks, 0, len(blocks), excess, head=max(1, len(blocks) // 3), tail=1):
+            break
+    for block in sorted(blocks, key=lambda block: -block.size):
+        if excess <= 0:
+            return
+        if block is not seen:
+            excess -= block.size - _cut_under(block, excess)
+
+
+def _cut_under(block: Block, excess: int) -> int:
+    """Returns its size afterwards."""
+    _cut_lines(block.children, excess)
+    _add_up(block)
+    return block.size
+
+
 def _measure(block: Block) -> None:
     for child in block.children:
         _measure(child)
@@ -145,11 +178,21 @@ def _mark(blocks: list[Block], text: str, left: int) -> int:
     return left
 
 
+def _mark_dialogs(blocks: list[Block]) -> bool:
+    """Mark dialogs, and what they stand under; returns whether there are any."""
+    found = False
+    for block in blocks:
+        if _mark_dialogs(block.children) or block.kind in _DIALOGS:
+            block.wanted = found = True
+    return found
+
+
 def _cut(siblings: list[Block], start: int, end: int, excess: int, head: int, tail: int) -> bool:
     """Take ``excess`` characters out of the middle, but leave the first ``head`` and the last ``tail`` lines.
 
-    False if there was nothing to take.
+    False, and nothing is changed, if nothing is gained by it.
     """
+    before, size = list(siblings), _size(siblings)
     first, last = start + head, end - tail
     middle = first + (last - first) * 2 // 3
     low = high = middle
@@ -173,7 +216,10 @@ def _cut(siblings: list[Block], start: int, end: int, excess: int, head: int, ta
         else:
             left.append(_cut_out(_left_out(block)))
     siblings[low:high] = left
-    return taken > 0
+    if not taken or _size(siblings) >= size:  # what says how much is left out may be longer than that
+        siblings[:] = before
+        return False
+    return True
 
 
 def _cut_out(lines: int) -> Block:
