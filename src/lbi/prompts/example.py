@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lbi.observations.brief import brief_line
+from lbi.observations.brief import MOST_ADDRESS, brief_line
 from lbi.observations.diff import without_references
 from lbi.observations.effect import changed_lines
 from lbi.observations.frame import Frame
 from lbi.observations.parse import FIELDS
 from lbi.observations.region import touched
-from lbi.prompts.history import output_in_short, place
+from lbi.prompts.history import SAME_PAGE, output_in_short, place
 from lbi.prompts.page import is_page, repeats_group, same_page
 from lbi.prompts.template import block, on_one_line, shorter
 from lbi.protocols import Shown
 from lbi.records import Action, Observation, Trajectory
 
+_ADDRESS = re.compile(r" -> \S+$")
 MOST_INSTRUCTION = 240  # characters
 
 
@@ -71,9 +73,10 @@ def _told(shown: Shown, detail: Detail, frame: Frame) -> str:
         steps.append(
             {
                 "number": at - example.start + 1,
-                "place": place(page) if moved else "",
+                "moved": moved and bool(place(page)),
+                "where": f", on {place(page)}" if moved else SAME_PAGE if is_page(page) else "",
                 "lines": list(_region(page, action, detail, frame, told)),
-                "action": on_one_line(action.grounded),
+                "action": on_one_line(action.written),
                 "changes": list(_changes(trajectory, at, detail, frame)),
             }
         )
@@ -117,7 +120,7 @@ def _head(line: str) -> str:
 def shorter_line(line: str, keep: str) -> str:
     """One line of a region; its place under another one stays visible."""
     indent = line[: len(line) - len(line.lstrip(" "))][:4]
-    return indent + shorter(brief_line(line.strip(), keep, address=40), 160)
+    return indent + shorter(brief_line(line.strip(), keep, address=MOST_ADDRESS), 160)
 
 
 def _says_no_more(line: str, action: Action) -> bool:
@@ -137,7 +140,8 @@ def _changes(trajectory: Trajectory, at: int, detail: Detail, frame: Frame) -> I
         return
     named = f'{action.role} "{action.name}"'
     changes = [line for line in changed_lines(before.text, after.text, frame) if named not in line]
-    yield from (shorter(line, 100) for line in changes[: detail.changes])
+    told = dict.fromkeys(_ADDRESS.sub("", line) for line in changes)  # where a link leads is no help elsewhere
+    yield from (shorter(line, 100) for line in list(told)[: detail.changes])
 
 
 def answer_of(trajectory: Trajectory, instruction: str, end: int) -> str:
