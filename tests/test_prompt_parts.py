@@ -145,7 +145,8 @@ def test_one_button_that_leads_to_different_pages_is_two_examples() -> None:
 
 def test_a_step_on_the_page_of_the_step_before_says_so() -> None:
     told = prompt(LIST, examples=(example((NEW, FILL), (FILLED, SEND), last=ADDED),))
-    assert 'Step 2 (same page) ACTION: click(button "Add")' in told
+    assert "the same page as before, where none is" in told
+    assert 'Step 2 ACTION: click(button "Add")' in told
     assert "Step 2 (same page)\nREASON" in prompt(FILLED, steps((LIST, FILL), (LIST, SEND)))
     runs = [Action(text=f'run("{name}")', kind="run") for name in "ab"]
     outputs = [Observation(text=text) for text in ("one", "two", "three")]

@@ -12,7 +12,7 @@ from lbi.observations.effect import changed_lines
 from lbi.observations.frame import Frame
 from lbi.observations.parse import FIELDS
 from lbi.observations.region import touched
-from lbi.prompts.history import SAME_PAGE, output_in_short, place
+from lbi.prompts.history import output_in_short, place
 from lbi.prompts.page import is_page, repeats_group, same_page
 from lbi.prompts.template import block, on_one_line, shorter
 from lbi.protocols import Shown
@@ -73,8 +73,7 @@ def _told(shown: Shown, detail: Detail, frame: Frame) -> str:
         steps.append(
             {
                 "number": at - example.start + 1,
-                "moved": moved and bool(place(page)),
-                "where": f", on {place(page)}" if moved else SAME_PAGE if is_page(page) else "",
+                "place": place(page) if moved else "",
                 "lines": list(_region(page, action, detail, frame, told)),
                 "action": on_one_line(action.written),
                 "changes": list(_changes(trajectory, at, detail, frame)),
