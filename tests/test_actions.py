@@ -85,7 +85,18 @@ def test_the_grounded_form_of_a_fill_is_read_back(name: str, value: str, nth: in
     action = Action(text="", kind="fill", role="textbox", name=name, nth=nth, value=value)
     if not name and not nth:
         return  # a role alone is too little to find anything by
-    assert parse_action(action.grounded) == Call("fill", Target(role="textbox", name=name, nth=nth), value)
+    call = Call("fill", Target(role="textbox", name=name, nth=nth), value)
+    assert parse_action(action.grounded) == call
+    assert parse_action(action.written) == call, "as prompts write it"
+
+
+@given(name=st.text(max_size=30), onto=st.text(max_size=30))
+def test_a_drag_as_prompts_write_it_is_read_back(name: str, onto: str) -> None:
+    target = Action(text="", kind="hover", role="row", name=onto, nth=1).written[len("hover(") : -1]
+    action = Action(text="", kind="drag", role="link", name=name, value=target)
+    assert parse_action(action.written) == Call(
+        "drag", Target(role="link", name=name), onto=Target(role="row", name=onto, nth=1)
+    )
 
 
 @given(TEXT)

@@ -76,8 +76,8 @@ def test_of_a_step_the_place_the_form_and_what_followed_are_told_and_the_rest_of
     told = text.split("INSTRUCTION:")[1].split("</untrusted>")[0]
     assert 'Step 2, on /boats/new "Add a boat"' in told
     assert 'group "Properties"' in told
-    assert 'ACTION: fill(\'textbox "Name:"\', "Tern")' in told
-    assert 'END, on /boats/2 "Tern"' in told
+    assert 'ACTION: fill(textbox "Name:", "Tern")' in told
+    assert 'LED TO /boats/2 "Tern"' in told
     assert "Advice" not in told
     assert "Harbours" not in told, "the navigation is on every page"
 
@@ -100,7 +100,7 @@ def test_of_a_long_list_the_option_that_an_example_chose_and_its_neighbours_are_
 def test_the_action_and_what_it_acts_on_are_never_cut_away(room: int) -> None:
     row = [f'row: link "Boat {n}" [e{n + 4}] -> /boats/{n} | Porto | {"white " * 20}' for n in range(9)]
     shown = example((page("/boats", *row), act("click", "link", "Boat 7")), last=ADDED)
-    assert "ACTION: click('link \"Boat 7\"')" in prompt(LIST, examples=(shown,), limits=PromptLimits(example=room))
+    assert 'ACTION: click(link "Boat 7")' in prompt(LIST, examples=(shown,), limits=PromptLimits(example=room))
 
 
 def test_the_row_that_an_example_acts_on_is_told_with_its_columns() -> None:
@@ -115,6 +115,48 @@ def test_what_an_action_changed_on_its_page_is_told() -> None:
     after = page("/boats", 'link "Add" [e4] -> /boats/new', "text: Tern was removed.", title="Boats")
     told = prompt(NEW, examples=(example((LIST, act("click", "link", "Tern")), last=after),))
     assert "  + text: Tern was removed." in told
+
+
+def test_where_new_links_of_an_example_lead_is_left_out() -> None:
+    after = page("/boats", 'link "Add" [e4] -> /boats/new', 'link "Wren" [e5] -> /boats/77', title="Boats")
+    told = prompt(NEW, examples=(example((LIST, act("click", "link", "Tern")), last=after),))
+    assert '  + link "Wren"\n' in told
+
+
+def test_one_link_that_is_on_two_pages_is_an_example_once() -> None:
+    link = act("click", "link", "Boats")
+    both = (
+        example((NEW, link), last=LIST, instruction="Open boats from a form"),
+        example((ADDED, link), last=LIST, instruction="Open boats from a boat"),
+    )
+    told = prompt(page("/z"), examples=both)
+    assert "Open boats from a form" in told
+    assert "Open boats from a boat" not in told
+
+
+def test_one_button_that_leads_to_different_pages_is_two_examples() -> None:
+    both = (
+        example((NEW, SEND), last=ADDED, instruction="Add a boat"),
+        example((page("/harbours/new"), SEND), last=page("/harbours/3/edit"), instruction="Add a harbour"),
+    )
+    told = prompt(page("/z"), examples=both)
+    assert all(f"INSTRUCTION: {name}" in told for name in ("Add a boat", "Add a harbour"))
+
+
+def test_a_step_on_the_page_of_the_step_before_says_so() -> None:
+    told = prompt(LIST, examples=(example((NEW, FILL), (FILLED, SEND), last=ADDED),))
+    assert "the same page as before, where none is" in told
+    assert 'Step 2 ACTION: click(button "Add")' in told
+    assert "Step 2 (same page)\nREASON" in prompt(FILLED, steps((LIST, FILL), (LIST, SEND)))
+    runs = [Action(text=f'run("{name}")', kind="run") for name in "ab"]
+    outputs = [Observation(text=text) for text in ("one", "two", "three")]
+    assert "same page" not in prompt(outputs[2], steps(*zip(outputs[:2], runs, strict=True)))
+
+
+def test_an_address_of_sixty_characters_stays_whole() -> None:
+    address = "/boats/" + "a" * 53
+    assert f"-> {address}" in prompt(page("/a", f'link "B" [e4] -> {address}'))
+    assert f"-> {address}" not in prompt(page("/a", f'link "B" [e4] -> {address}b'))
 
 
 def test_an_example_of_a_shell_tells_commands_and_the_ends_of_what_they_showed() -> None:
@@ -252,7 +294,7 @@ def test_a_form_that_is_filled_is_shown_once_and_then_what_was_done_on_it() -> N
     assert text.count("Advice number 7") == 1
     after = text.split("CURRENT PAGE")[1]
     assert "WHAT YOU DID ON THIS PAGE SINCE" in after
-    assert 'ACTION: fill(\'textbox "Name:"\', "Tern")' in after
+    assert 'ACTION: fill(textbox "Name:", "Tern")' in after
 
 
 def test_a_page_whose_references_moved_is_shown_anew() -> None:

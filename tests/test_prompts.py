@@ -179,7 +179,7 @@ def test_act_says_how_a_task_is_given_up() -> None:
 def test_act_shows_objective_history_page_and_the_error_of_the_last_action() -> None:
     text = text_of("act")
     assert "Close ticket 7" in text
-    assert "ACTION: click('button \"Go 0\"')" in text
+    assert 'ACTION: click(button "Go 0")' in text
     assert "REASON: because 1" in text
     assert "ERROR of the action before: there is no e99" in text
 
@@ -217,8 +217,9 @@ def test_knowledge_stands_between_the_objective_and_what_happened() -> None:
 
 
 def test_the_page_that_is_like_the_current_one_is_named_by_example_and_step() -> None:
-    text = text_of("act", examples=(shown(at=1),), observation=page(1))
-    assert "CURRENT PAGE (>>> it is like the page of step 2 in example 1):" in text
+    now = page(1, 'URL: /p1\nTitle: Page 1\nbutton "Go 1" [e1]')
+    text = text_of("act", examples=(shown(at=1, text=now.text),), observation=now)
+    assert "CURRENT PAGE (>>> like the page of step 2 in example 1: of the same kind, with the element that was" in text
 
 
 def test_no_page_is_named_where_none_is_like_the_current_one() -> None:
@@ -241,6 +242,30 @@ def test_the_same_steps_under_another_instruction_are_not_shown_again() -> None:
         "Go on",
         "Stop before",
     ]
+
+
+def test_another_way_to_carry_out_the_same_instruction_is_not_shown_again() -> None:
+    text = text_of("act", examples=(shown(), shown(end=3, instruction="Go  on"), shown(end=2, instruction="Stop")))
+    assert text.count("INSTRUCTION: ") == 2
+    assert "INSTRUCTION: Stop" in text
+
+
+def test_no_page_is_named_that_lacks_what_the_example_acted_on() -> None:
+    now = page(1, 'URL: /p1\nTitle: Page 1\ntext: same\nbutton "Stay" [e1]')
+    text = text_of("act", examples=(shown(at=1, text=now.text),), observation=now)
+    assert ">>>" not in text
+    opened = Step(observation=now, action=Action(text='goto("/a")', kind="goto", value="/a"))
+    run = Trajectory(task=trajectory().task, agent="react", steps=(opened,), last=page(2), stop="done")
+    example = Example(kind="abstract", instruction="Open a", trajectory=run.id, start=0, end=1)
+    found = (Shown(example=example, trajectory=run, at=0, why="observation"),)
+    text = text_of("act", examples=found, observation=now)
+    assert 'ACTION: goto("/a")' in text
+    assert ">>>" not in text, "an address can be opened from anywhere"
+
+
+def test_before_the_first_action_it_is_said_that_there_was_none() -> None:
+    assert "No action has been taken yet" in text_of("act", history=())
+    assert "No action has been taken yet" not in text_of("act")
 
 
 def test_an_example_that_ends_with_an_answer_shows_it() -> None:
@@ -287,7 +312,7 @@ def test_no_limit_cuts_off_the_action_after_the_match(at: int, start: int, lengt
     inside = text.split('<untrusted kind="examples">\nEXAMPLE 1\n')[1].split("\n</untrusted>")[0]
     assert inside.startswith(f"INSTRUCTION: {example.example.instruction}")
     if example.at < example.example.end:
-        assert f"ACTION: {example.trajectory.actions[example.at].grounded}" in inside
+        assert f"ACTION: {example.trajectory.actions[example.at].written}" in inside
     assert len(inside) <= room
 
 

@@ -184,6 +184,14 @@ class Action(Record):
 
         Actions that refer to no element, such as commands of a shell, are in this form from the beginning.
         """
+        return self._call(_in_quotes)
+
+    @property
+    def written(self) -> str:
+        """The same as prompts teach it, with no quotes around an element: click(button "Create ticket")."""
+        return self._call(str)
+
+    def _call(self, element: Callable[[str], str]) -> str:
         if self.kind and self.kind not in POINTING:
             return self.text
         if self.kind in ("goto", "finish", "find", "tab") or (self.kind in ("press", "scroll") and not self.role):
@@ -191,9 +199,9 @@ class Action(Record):
         if self.kind in ("back", "forward", "wait") or not self.kind:
             return f"{self.kind}()" if self.kind else self.text
         target = f"{self.role} {json.dumps(self.name, ensure_ascii=False)}" + (f" #{self.nth}" if self.nth else "")
-        arguments = [_in_quotes(target)]
+        arguments = [element(target)]
         if self.kind == "drag" and not self.value[:1].isdigit():
-            arguments.append(_in_quotes(self.value))
+            arguments.append(element(self.value))
         elif self.kind == "select":
             arguments += [json.dumps(option, ensure_ascii=False) for option in self.value.split("\n")]
         elif self.kind == "upload":

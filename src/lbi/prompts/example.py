@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lbi.observations.brief import brief_line
+from lbi.observations.brief import MOST_ADDRESS, brief_line
 from lbi.observations.diff import without_references
 from lbi.observations.effect import changed_lines
 from lbi.observations.frame import Frame
@@ -17,6 +18,7 @@ from lbi.prompts.template import block, on_one_line, shorter
 from lbi.protocols import Shown
 from lbi.records import Action, Observation, Trajectory
 
+_ADDRESS = re.compile(r" -> \S+$")
 MOST_INSTRUCTION = 240  # characters
 
 
@@ -73,7 +75,7 @@ def _told(shown: Shown, detail: Detail, frame: Frame) -> str:
                 "number": at - example.start + 1,
                 "place": place(page) if moved else "",
                 "lines": list(_region(page, action, detail, frame, told)),
-                "action": on_one_line(action.grounded),
+                "action": on_one_line(action.written),
                 "changes": list(_changes(trajectory, at, detail, frame)),
             }
         )
@@ -117,7 +119,7 @@ def _head(line: str) -> str:
 def shorter_line(line: str, keep: str) -> str:
     """One line of a region; its place under another one stays visible."""
     indent = line[: len(line) - len(line.lstrip(" "))][:4]
-    return indent + shorter(brief_line(line.strip(), keep, address=40), 160)
+    return indent + shorter(brief_line(line.strip(), keep, address=MOST_ADDRESS), 160)
 
 
 def _says_no_more(line: str, action: Action) -> bool:
@@ -137,7 +139,8 @@ def _changes(trajectory: Trajectory, at: int, detail: Detail, frame: Frame) -> I
         return
     named = f'{action.role} "{action.name}"'
     changes = [line for line in changed_lines(before.text, after.text, frame) if named not in line]
-    yield from (shorter(line, 100) for line in changes[: detail.changes])
+    told = dict.fromkeys(_ADDRESS.sub("", line) for line in changes)  # where a link leads is no help elsewhere
+    yield from (shorter(line, 100) for line in list(told)[: detail.changes])
 
 
 def answer_of(trajectory: Trajectory, instruction: str, end: int) -> str:

@@ -21,6 +21,7 @@ from lbi.records import Observation, Step, Task
 MOST_CHANGES = 5  # lines that an action changed
 MOST_RELEVANT = 4  # lines of a page that was left: those with words of the objective
 MOST_TITLE = 60
+SAME_PAGE = " (same page)"  # after the number of a step, in place of the page's name
 ORDINARY = 0.4  # a word that is no name; 1 = a name or a number
 LEAST_SCORE = 0.45  # of a line, from the words that it shares with the objective and few other lines have
 SHORTER = 0.6  # of the room is left to older outputs once it is exceeded, so that they are not cut anew at every step
@@ -89,7 +90,7 @@ def history(task: Task, steps: Sequence[Step], now: Observation, room: int) -> l
             lines.append(_output(step.observation, whole == 0))
         if step.reason:
             lines.append(f"REASON: {one_line(step.reason)}")
-        lines.append(f"ACTION: {on_one_line(step.action.grounded)}")
+        lines.append(f"ACTION: {on_one_line(step.action.written)}")
         lines += _result(task, observations, at, step)
         if at + 1 < len(steps) and not is_page(observations[at + 1]):  # that of the last step is shown below
             lines += ["OUTPUT:", _output(observations[at + 1], at + 1 >= whole)]
@@ -106,10 +107,10 @@ def place(observation: Observation) -> str:
 
 
 def _where(observations: Sequence[Observation], at: int) -> str:
-    """Only if it is elsewhere than the step before."""
+    """The page, if it is another one than that of the step before."""
     page = observations[at]
     if at and same_page(page, observations[at - 1]):
-        return ""
+        return SAME_PAGE if is_page(page) else ""
     return f", on {place(page)}" if page.url or page.title else ""
 
 
@@ -155,7 +156,7 @@ def relevant_lines(instruction: str, page: Observation, step: Step, frame: Frame
     common = Counter(word for each in words for word in each)
     scores = {at: sum(weights[word] / common[word] for word in each) for at, each in enumerate(words)}
     best = sorted((at for at, score in scores.items() if score > LEAST_SCORE), key=lambda at: (-scores[at], at))
-    return (shorter(brief_line(lines[at], address=30)) for at in sorted(best[:MOST_RELEVANT]))
+    return (shorter(brief_line(lines[at])) for at in sorted(best[:MOST_RELEVANT]))
 
 
 def _weights(instruction: str) -> dict[str, float]:

@@ -6,22 +6,27 @@ of an episode begin alike and providers need not read them anew.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
 from lbi.observations.diff import without_references
+from lbi.observations.effect import changed_lines
 from lbi.observations.frame import Frame
+from lbi.observations.parse import parse_observation
 from lbi.prompts.example import example_text
-from lbi.prompts.page import is_page, kind_of_address, same_place, shown_since
+from lbi.prompts.page import is_page, kind_of_address, same_page, same_place, shown_since
 from lbi.prompts.template import block, cut
 from lbi.protocols import Fields, LookUp, PromptLimits, Shown
-from lbi.records import Document, Observation, Trajectory
+from lbi.records import Action, Document, Observation, Trajectory
 
 MOST_LOOK_UPS = 3  # of which examples are shown; when there are more, all but the last two go, so that this is rare
 MOST_TRIED = 6  # examples of a look-up of which as many are shown as fit
 LEAST_ROOM = 220  # characters, below which a further example would tell too little
+ANYWHERE = frozenset({"goto", "back", "forward", "tab", "wait"})  # actions that any page allows
+_NUMBER = re.compile(r"\d+")
 MOST_MARKS = 3  # pages of examples that are said to be like the current one
 
 
@@ -90,17 +95,17 @@ def _fitting(
 def _told(
     candidates: Sequence[Shown], room: int, one: int, frame: Frame, before: Sequence[Shown], *, shortest: bool
 ) -> list[tuple[Shown, str]]:
-    """The same actions with other values, or under another instruction, would show nothing new."""
+    """One that shows what was told before, by its instruction, its way or its outcome, would show nothing new."""
     fitting: list[tuple[Shown, str]] = []
-    routes = {_route(shown) for shown in before}
+    told = {each for shown in before for each in _contents(shown, frame)}
     for shown in candidates:
-        route = _route(shown)
+        contents = _contents(shown, frame)
         if fitting and room < LEAST_ROOM:
             break
-        text = None if route in routes else example_text(shown, min(room, one), frame, shortest=shortest)
+        text = None if told & contents else example_text(shown, min(room, one), frame, shortest=shortest)
         if text is not None:
             fitting.append((shown, text))
-            routes.add(route)
+            told |= contents
             room -= len(text)
     return fitting
 
@@ -114,12 +119,26 @@ def _in_turns(ranked: Sequence[Shown]) -> Iterator[Shown]:
         yield from (group[at] for group in groups.values() if at < len(group))
 
 
-def _route(shown: Shown) -> tuple[str, ...]:
-    """Where an example begins and what is done to which elements, without the values of its instruction."""
-    span = slice(shown.example.start, shown.example.end)
-    actions = shown.trajectory.actions[span]
+def _contents(shown: Shown, frame: Frame) -> set[tuple[str, ...]]:
+    """What an example teaches, in up to three ways, in each of which two examples may be the same.
+
+    Its instruction; what is done to which elements, without the values of its instruction, from which kind of page; and
+    the same with what came of it, as the same link of two pages leads to one place.
+    """
+    start, end = shown.example.start, shown.example.end
+    pages = shown.trajectory.observations
+    actions = shown.trajectory.actions[start:end]
     named = [f"{each.kind} {each.role} {each.name}" if each.role else each.grounded for each in actions]
-    return (kind_of_address(shown.trajectory.observations[shown.example.start]), *named)
+    contents = {
+        ("instruction", " ".join(shown.example.instruction.split()).casefold()),
+        ("from", kind_of_address(pages[start]), *named),
+    }
+    if end > start and is_page(pages[end]) and pages[end].url:
+        stays = same_page(pages[end - 1], pages[end])
+        changes = changed_lines(pages[end - 1].text, pages[end].text, frame) if stays else ()
+        if outcome := changes if stays else (kind_of_address(pages[end]),):
+            contents.add(("to", *outcome, *named))
+    return contents
 
 
 @lru_cache(maxsize=16)
@@ -148,7 +167,10 @@ ALIKE_AT_ONE_ADDRESS = 0.4  # pages at one kind of address, of the one with fewe
 
 
 def _marks(chosen: Sequence[Shown], fields: Fields) -> Iterator[tuple[int, int]]:
-    """The matched page of an example, or else its first one that is like the current page."""
+    """The matched page of an example, or else its first one that is like the current page and has what was used there.
+
+    An address can be opened from anywhere, so where that was done tells nothing.
+    """
     if fields.observation is None or not is_page(fields.observation):
         return
     since = shown_since(fields.history, fields.observation)
@@ -159,10 +181,20 @@ def _marks(chosen: Sequence[Shown], fields: Fields) -> Iterator[tuple[int, int]]
     for number, shown in enumerate(chosen, start=1):
         first, last = shown.example.start, shown.example.end
         for at in sorted(range(first, last), key=lambda at: (at != shown.at, at)):
-            if left and resembles(shown.trajectory.observations[at], pages[-1], frame):
+            usable = _has_element_of(shown.trajectory.actions[at], pages[-1])
+            if left and usable and resembles(shown.trajectory.observations[at], pages[-1], frame):
                 left -= 1
                 yield number, at - first + 1
                 break
+
+
+def _has_element_of(action: Action, page: Observation) -> bool:
+    """Whether what an action was done to is on a page too, whatever numbers are in its name."""
+    if not action.role:
+        return action.kind not in ANYWHERE
+    name = _NUMBER.sub("0", action.name)
+    elements = parse_observation(page.text).elements
+    return any(one.role == action.role and _NUMBER.sub("0", one.name) == name for one in elements)
 
 
 def resembles(page: Observation, other: Observation, frame: Frame) -> bool:

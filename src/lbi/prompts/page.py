@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from lbi.observations.brief import brief_line, without_telling_addresses
+from lbi.observations.brief import MOST_ADDRESS, brief_line, without_telling_addresses
 from lbi.observations.effect import changed_lines
 from lbi.observations.frame import LEAST_RUN, Frame, FramePart
 from lbi.observations.normalise import kind_of_place, normalise_url
@@ -24,7 +24,6 @@ MOST_CHANGES = 5  # lines in which a page may differ from how it was shown
 LEAST_PAGE = 400  # characters; a shorter page is shown anew
 MOST_JOINED = 12  # elements on one line
 MOST_OPTIONS = 24
-MOST_ADDRESS = 48
 _LIST = re.compile(r'(?<= of )(?:[^"|]* )?"(?:[^"\\]|\\.)*" \| .*$')
 _SIMPLE = re.compile(r'( *(?:link|button|tab|menuitem))(?: ((?:"(?:[^"\\]|\\.)*" )?\[e\d+\](?: \([^()]*\))?))')
 _ELEMENT = re.compile(r'[\w-]+ (?:"(?:[^"\\]|\\.)*" )?\[e\d+\](?: \([^()]*\))?(?: -> \S+)?')

@@ -18,9 +18,11 @@ KINDS = (
 HOW = ("double", "right", "Shift", "Control", "Alt", "Meta")
 ACTIONS = """\
 At each step you see the page as text: a line for each element, with a reference such as [e12] where you can act on it.
+"-> /x" is where a link leads; "…" stands for what was cut, so an address with "…" in it cannot be opened.
 "(as before: ...)" folds what earlier pages had too; its elements can be used like any others. References of earlier
-pages are no longer valid: in what happened and in examples, elements are told by role and name, with #1 for the second
-of equal ones from the top, #2 for the third. You may name an element that way too: click(button "Edit" #1).
+pages are no longer valid: in what happened and in examples, elements are told by role and name. You may name an element
+that way too: click(button "Edit"). Of equal ones, the first from the top has no number, the second is #1 and the third
+is #2, so click(button "Edit" #1) clicks the second.
 
 click(e12)                click an element, check boxes too; click(e12, "double"), "right", "Shift"; at a point: "30,40"
 fill(e12, "text")         replace the text of a text box; write \\n for a line break and \\" for a quotation mark
