@@ -59,6 +59,12 @@ PAGES = {
       .more:hover {{ content: url(/slow.gif); width: auto; min-width: 0; }}</style>
       <div onclick="{SAY} = 'beside it'">
         <span class="more" onclick="{SAY} = 'hit'; event.stopPropagation()"></span></div>""",
+    "/sliding": f"""<title>Sliding</title><p id="said">nothing</p><style>
+      #panel {{ position: fixed; inset: 0; background: white; transform: translateX(100%); transition: transform .3s; }}
+      #panel.open {{ transform: none; }} #spin {{ animation: spin .5s infinite; }}
+      @keyframes spin {{ to {{ transform: rotate(1turn); }} }}</style>
+      <button onclick="panel.className = 'open'">Settings</button><button>Beneath</button><i id="spin">o</i>
+      <div id="panel"><button onclick="{SAY} = 'light'">Light</button></div>""",
     "/cover": """<title>Cover</title><a href="/box"><img src="/late.svg"></a>
       <a href="/keys"><img src="/never.svg" style="display: none">Keys</a>""",
     "/keys": """<title>Keys</title><label>Amount <input id="amount" value="7"></label>
@@ -182,3 +188,12 @@ async def test_a_sentence_before_a_field_is_no_label_of_it() -> None:
 async def test_a_picture_that_has_no_size_yet_is_waited_for(web: WebEnvironment) -> None:
     page = await opened(web, "/cover")
     assert [(element.role, element.name) for element in page.elements] == [("link", ""), ("link", "Keys")]
+
+
+async def test_what_slides_in_is_looked_at_when_it_is_there(web: WebEnvironment) -> None:
+    page = await opened(web, "/sliding")
+    assert [element.name for element in page.elements] == ["Settings", "Beneath"]
+    outcome = await web.step('click(button "Settings")')
+    page = parse_observation(outcome.observation.text)
+    assert [element.name for element in page.elements] == ["Light"]
+    assert await said_after(web, 'click(button "Light")') == "light"

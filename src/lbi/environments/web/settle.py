@@ -15,6 +15,8 @@ DEBOUNCE = 1000
 LOADING = 300
 #: timers and answers that follow each other from one action: what a page repeats for ever is not waited for
 CHAIN = 3
+#: the longest movement (ms) that is waited for: panels and dialogs that slide or fade in
+MOVING = 600
 #: questions to the browser's own stores (IndexedDB, caches, files) that are waited for, of one action or one loading
 ASKED = 500
 
@@ -190,6 +192,8 @@ WATCH = (
 
 SETTLE = """
 (async () => {
+  const PLACED = new RegExp('^(transform|translate|scale|rotate|opacity|visibility|display|clipPath|inset|margin'
+    + '|grid|flex|((max|min)?(width|height)|left|right|top|bottom)$)', 'i');
   const pause = ms => new Promise(done => setTimeout(done, ms));
   const key = Symbol.for('lbi.watch');
   const start = performance.now();
@@ -210,6 +214,14 @@ SETTLE = """
   const sizeless = picture => !picture.complete && picture.loading !== 'lazy' && picture.getClientRects().length > 0
     && !(picture.offsetWidth && picture.offsetHeight);
   const pictures = () => !after(STALE_MS) && windows().some(one => [...one.document.images].some(sizeless));
+  // what slides or fades in lies elsewhere, or is not to be seen, until it is there; what goes on for ever is not
+  // waited for
+  const moves = animation => {
+    const {endTime, activeDuration} = animation.effect ? animation.effect.getComputedTiming() : {};
+    if (animation.playState !== 'running' || !(activeDuration > 0 && endTime <= MOVING_MS)) return false;
+    return animation.effect.getKeyframes().some(frame => Object.keys(frame).some(name => PLACED.test(name)));
+  };
+  const moving = () => !after(MOVING_MS) && windows().some(one => one.document.getAnimations().some(moves));
   let released = false;
   if (document.readyState === 'loading') {
     // of a document whose connection broke off, this event never comes; a page that goes elsewhere while it is read,
@@ -225,7 +237,7 @@ SETTLE = """
   await pause(0);
   await pause(0);
   while (going() && !after(GOING_MS)) await pause(5);
-  while ((waiting() || restless() || loading() || pictures()) && !after(QUIET_MS)) {
+  while ((waiting() || restless() || loading() || pictures() || moving()) && !after(QUIET_MS)) {
     await pause(5);
     while (going() && !after(GOING_MS)) await pause(5);
   }
@@ -262,7 +274,7 @@ RELEASE = """
 
 def settle_script(navigation: float, quiet: float) -> str:
     """SETTLE with its limits in seconds: ``navigation`` for a page to arrive, ``quiet`` for its requests to end."""
-    limits = {"GOING_MS": int(navigation * 1000), "QUIET_MS": int(quiet * 1000), "STALE_MS": STALE}
+    limits = {"MOVING_MS": MOVING, "GOING_MS": int(navigation * 1000), "QUIET_MS": int(quiet * 1000), "STALE_MS": STALE}
     script = SETTLE
     for name, value in limits.items():
         script = script.replace(name, str(value))
