@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lbi.errors import EnvironmentFailure, UserError
@@ -258,6 +258,7 @@ TEXTS = st.builds(lambda lines, end: "\n".join(lines) + end, LINES, st.sampled_f
 
 @settings(max_examples=60, deadline=None, database=None)  # another user cannot write here
 @given(old=TEXTS, new=TEXTS)
+@example(old="a\na\nb\na\na\n", new="a\nb\na\nb\na\na\n")  # the last change is told before lines that are alike
 def test_any_two_texts_make_a_patch_that_git_applies(
     tmp_path_factory: pytest.TempPathFactory, old: str, new: str
 ) -> None:

@@ -31,6 +31,7 @@ MOST_LINES = 5000
 MOST_PAIRS = 200_000_000  # a few seconds
 LINK = 0o120000
 MOST_BYTES = 16 * 1024 * 1024  # of a larger file, a patch says only that it differs
+Opcode = tuple[str, int, int, int, int]  # difflib's: equal, replace, delete or insert; from and to, old and new
 Wanted = tuple[str, bool, int]  # a path, whether its pristine content, and its size
 ReadContents = Callable[[Sequence[Wanted]], Awaitable[Sequence[bytes]]]
 BATCH_FILES, BATCH_BYTES = 512, 16 * 1024 * 1024  # contents that are asked for at once
@@ -186,27 +187,31 @@ def _hunks(old: list[str], new: list[str]) -> Iterator[str]:
             yield from (_marked("+", line) for line in new[new_start:new_end])
 
 
-def _groups(old: list[str], new: list[str]) -> Iterable[Sequence[tuple[str, int, int, int, int]]]:
+def _groups(old: list[str], new: list[str]) -> Iterator[list[Opcode]]:
+    """The changes, each with the lines around it; those that are near each other are one group.
+
+    A group has fewer lines around it only where the file begins or ends: git takes it for that place then.
+    """
     head = _common(old, new)
     tail = _common(old[head:][::-1], new[head:][::-1])
-    before, after = min(head, CONTEXT), min(tail, CONTEXT)
     end_old, end_new = len(old) - tail, len(new) - tail
-    if max(end_old, end_new) - head <= MOST_LINES:
-        # where they are alike at both ends, nothing needs to be found
-        start = head - before
-        part_old, part_new = old[start : end_old + after], new[start : end_new + after]
-        if _pairs(part_old, part_new) <= MOST_PAIRS:
-            groups = difflib.SequenceMatcher(None, part_old, part_new).get_grouped_opcodes(CONTEXT)
-            return [
-                [(tag, i + start, j + start, k + start, m + start) for tag, i, j, k, m in group] for group in groups
-            ]
-    return [
-        [
-            ("equal", head - before, head, head - before, head),
-            ("replace", head, end_old, head, end_new),
-            ("equal", end_old, end_old + after, end_new, end_new + after),
-        ]
-    ]
+    # where they are alike at both ends, nothing needs to be found
+    middle = _opcodes(old[head:end_old], new[head:end_new])
+    opcodes = [(tag, i + head, j + head, k + head, m + head) for tag, i, j, k, m in middle]
+    before, after = min(head, CONTEXT), min(tail, CONTEXT)
+    group: list[Opcode] = [("equal", head - before, head, head - before, head)]
+    for tag, i, j, k, m in opcodes:
+        if tag == "equal" and j - i > 2 * CONTEXT:
+            yield [*group, (tag, i, i + CONTEXT, k, k + CONTEXT)]
+            group, i, k = [], j - CONTEXT, m - CONTEXT
+        group.append((tag, i, j, k, m))
+    yield [*group, ("equal", end_old, end_old + after, end_new, end_new + after)]
+
+
+def _opcodes(old: list[str], new: list[str]) -> list[Opcode]:
+    if max(len(old), len(new)) <= MOST_LINES and _pairs(old, new) <= MOST_PAIRS:
+        return [(*opcode,) for opcode in difflib.SequenceMatcher(None, old, new).get_opcodes()]
+    return [("replace", 0, len(old), 0, len(new))]
 
 
 def _pairs(old: Sequence[str], new: Sequence[str]) -> int:
