@@ -101,7 +101,7 @@ def test_an_instruction_is_carried_out_told_and_kept(run: Path, model: ActingMod
     finished, said, spent, kept = last.rstrip("\n").split("\n")
     assert finished == "Finished after 5 steps, as the agent says; nobody has checked it."
     assert said == "Answer: It is stored."
-    assert re.fullmatch(r"10 calls, [\d,]+ tokens in, [\d,]+ out, price unknown; [\d.]+ s\.", spent)
+    assert re.fullmatch(r"6 calls, [\d,]+ tokens in, [\d,]+ out, price unknown; [\d.]+ s\.", spent)
     assert kept == f"Kept in {folder} (act.json); `lbi calls {folder}` shows the prompts."
     assert folder.parent == run / "acts"
     assert state_of(run) == before, "the run folder is only read"

@@ -210,7 +210,8 @@ def _passages(fields: Fields) -> tuple[RetrievedPassage, ...]:
 
 
 def _size(request: Request, fields: Fields, limits: PromptLimits, count: int) -> int:
-    some = fields.model_copy(update={"examples": fields.examples[:count]})
+    look_ups = tuple(each.model_copy(update={"found": each.found[:count]}) for each in fields.look_ups)
+    some = fields.model_copy(update={"examples": fields.examples[:count], "look_ups": look_ups})
     return _tokens(render(request.model_copy(update={"fields": some}), limits))
 
 
