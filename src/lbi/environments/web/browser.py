@@ -173,15 +173,17 @@ class SharedBrowser:
             return self._browser
 
     async def _launched(self) -> Browser:
-        """Launched by the present driver, or by a fresh one where that fails, as a driver may die like a browser."""
-        if self._driver is not None:
+        """Launched by the present driver, else by a fresh one: drivers may die, and Chromium may crash as it starts."""
+        for attempt in (1, 2):
+            driver = self._driver = self._driver or await _start()
             try:
-                return await self._launch(self._driver)
+                return await self._launch(driver)
             except EnvironmentFailure:
-                driver, self._driver = self._driver, None
+                self._driver = None
                 await _stop(driver)
-        self._driver = await _start()
-        return await self._launch(self._driver)
+                if attempt == 2:
+                    raise
+        raise AssertionError
 
     async def _launch(self, driver: Playwright) -> Browser:
         path = find_chromium(driver.chromium.executable_path, self._headless)
