@@ -29,7 +29,7 @@ EXCEPTIONS = {
     },
 }
 #: the only two places that may catch whatever comes: the command line, and the start of a driver that fails namelessly
-CATCH_ALL = {"cli/app.py": 1, "environments/web/browser.py": 1}
+CATCH_ALL = {"cli/base.py": 1, "environments/web/browser.py": 1}
 #: folders of which one is picked by its name: a plug-in may import its own library at the top, as it is loaded then
 PICKED = (
     "agents",
@@ -247,8 +247,10 @@ def test_plug_ins_of_one_kind_do_not_know_those_of_another() -> None:
 def is_core(module: str) -> bool:
     """Whether a module is loaded whatever is picked: it lies in no folder of plug-ins, or is what opens these."""
     folder = MODULES[module].parent.relative_to(PACKAGE).as_posix()
+    if folder == "cli/commands":  # signatures, loaded together
+        return True
     if folder == "cli":  # of the commands one is picked, and some of them start a browser themselves
-        return module in ("lbi.cli", "lbi.cli.app", "lbi.cli.list", "lbi.cli.options", "lbi.cli.errors")
+        return module.removeprefix("lbi.cli") in ("", ".app", ".base", ".parameters", ".list", ".options", ".errors")
     opens = MODULES[module].name == "__init__.py" and folder in PICKED and not folder.startswith("environments/")
     return opens or not any(folder == each or folder.startswith(f"{each}/") for each in PICKED)
 

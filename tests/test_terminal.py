@@ -44,7 +44,7 @@ def test_a_console_draws_tables_and_obeys_no_text() -> None:
 
 def test_every_print_of_the_command_line_goes_through_it() -> None:
     package = Path(str(lbi.cli.app.__file__)).parents[1]
-    for file in (*package.glob("cli/*.py"), *package.glob("monitoring/*.py")):
+    for file in (*package.glob("cli/**/*.py"), *package.glob("monitoring/*.py")):
         if file.name == "terminal.py":  # the function itself
             continue
         text = file.read_text()

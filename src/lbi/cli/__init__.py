@@ -1,4 +1,4 @@
-"""One file per command of the terminal; each does the work behind one function of lbi.cli.app."""
+"""The terminal: commands/ holds the signatures of all commands, and one file per command here does its work."""
 
 from __future__ import annotations
 
