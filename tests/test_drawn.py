@@ -22,6 +22,15 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.asyncio(loop_sc
 SAY = "document.querySelector('#said').textContent"
 COVER = b'<svg xmlns="http://www.w3.org/2000/svg" width="80" height="40"/>'
 DOT = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+# a list that scrolls, whose buttons show when the pointer is over a row, and a panel over its right side
+BESIDE = """<title>Beside</title><style>body {{ margin: 0 }}
+  #list {{ position: fixed; inset: 0; overflow-y: scroll; }} p {{ height: 60px; margin: 0; display: flex; }}
+  p b {{ flex: 1 }} p button {{ opacity: 0; }} p:hover button {{ opacity: 1; }}
+  aside {{ position: fixed; top: 0; right: 0; bottom: {bottom}; width: 300px; background: silver; }}</style>
+  <div id="list"></div><aside><button>Close</button></aside><script>
+  for (let i = 1; i < 31; i++) list.innerHTML +=
+    `<p onclick="1"><b>Letter ${{i}}</b><button onclick="1">Drop ${{i}}</button></p>`;
+  </script>"""
 PAGES = {
     "/chart": f"""<title>Chart</title><p id="said">nothing</p><svg width="300" height="120" role="img">
       <defs><text>not shown</text></defs><text x="5" y="115">Mon</text><text x="60" y="115">Tue</text>
@@ -65,6 +74,8 @@ PAGES = {
       @keyframes spin {{ to {{ transform: rotate(1turn); }} }}</style>
       <button onclick="panel.className = 'open'">Settings</button><button>Beneath</button><i id="spin">o</i>
       <div id="panel"><button onclick="{SAY} = 'light'">Light</button></div>""",
+    "/beside": BESIDE.format(bottom="0"),
+    "/above": BESIDE.format(bottom="auto; height: 80px"),
     "/cover": """<title>Cover</title><a href="/box"><img src="/late.svg"></a>
       <a href="/keys"><img src="/never.svg" style="display: none">Keys</a>""",
     "/keys": """<title>Keys</title><label>Amount <input id="amount" value="7"></label>
@@ -188,6 +199,16 @@ async def test_a_sentence_before_a_field_is_no_label_of_it() -> None:
 async def test_a_picture_that_has_no_size_yet_is_waited_for(web: WebEnvironment) -> None:
     page = await opened(web, "/cover")
     assert [(element.role, element.name) for element in page.elements] == [("link", ""), ("link", "Keys")]
+
+
+@pytest.mark.parametrize("path", ["/beside", "/above"])
+async def test_what_no_scrolling_brings_out_from_under_a_panel_has_no_reference(web: WebEnvironment, path: str) -> None:
+    page = await opened(web, path)
+    names = [element.name for element in page.elements if element.ref]
+    assert "Close" in names
+    assert ("Drop 1" in names, "Drop 30" in names) == ((False, path == "/above"))
+    found = await web.coverage()
+    assert (found.total, found.covered, found.unusable) == (found.covered, found.covered, [])
 
 
 async def test_what_slides_in_is_looked_at_when_it_is_there(web: WebEnvironment) -> None:

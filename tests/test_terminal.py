@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,3 +53,19 @@ def test_every_print_of_the_command_line_goes_through_it() -> None:
         text = file.read_text()
         assert not re.search(r"(?<![\w.])print\(", text), file
         assert "Console(stderr" not in text, file
+
+
+def test_a_reader_that_ends_ends_the_command_without_a_word() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)  # as `head` does
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "lbi", "list", "--json"],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert (ended.returncode, ended.stderr) == (1, "")

@@ -20,7 +20,6 @@ from lbi_offline.places import NUMBERED, bare, page_of, path_of, segments
 Kind = Literal["form", "button", "fold", "to"]
 #: kind, kind of place, name: ("form", "/lamp/*", "Save"), ("to", "/lamp/*/edit", "")
 Offered = tuple[Kind, str, str]
-FOLDING = frozenset({"link", "tab", "menuitem", "treeitem"})
 INSTANCES = 6  # addresses remembered of one kind of place
 MANY = 12  # sections of an application are fewer, its things are more
 EVERYWHERE = 3  # kinds of places with the same form
@@ -128,7 +127,7 @@ class Coverage:
             form = form_of(page, (element.role, element.name))
             kind: Kind = "form" if form is not None and form.fields and not leaves(element.name) else "button"
             return (kind, pattern, masked(element.name))
-        folds = element.role in FOLDING and element.url[:1] in ("", "#") and re.search(r"\w", element.name)
+        folds = element.ref and element.url[:1] in ("", "#") and re.search(r"\w", element.name)  # rows and cards too
         return ("fold", pattern, masked(element.name)) if folds else None
 
     def want(self, offered: Offered) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import select
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any, NoReturn, ParamSpec
@@ -72,13 +73,16 @@ def command(function: Callable[P, int], of: typer.Typer = app) -> Callable[P, in
     def guarded(*args: P.args, **kwargs: P.kwargs) -> int:
         try:
             code = function(*args, **kwargs)
+            sys.stdout.flush()
         except typer.Exit:
             raise
         except KeyboardInterrupt:
             from lbi.cli.errors import interrupted
 
             _end(interrupted(), 130)
-        except Exception as error:  # noqa: BLE001 - the top of the command line
+        except Exception as error:  # the top of the command line
+            if isinstance(error, BrokenPipeError) and _unread():
+                raise  # `lbi list | head`: typer ends the process without a word
             from lbi.cli.errors import explained
 
             _end(*explained(error))
@@ -86,6 +90,16 @@ def command(function: Callable[P, int], of: typer.Typer = app) -> Callable[P, in
 
     of.command(function.__name__.rstrip("_"), cls=Command)(guarded)
     return guarded
+
+
+def _unread() -> bool:
+    """Whether nobody reads any more what is printed."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+    except (AttributeError, OSError, ValueError):  # no such call here, or no real file
+        return False
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _end(message: str, code: int) -> NoReturn:

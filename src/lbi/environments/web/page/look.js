@@ -553,9 +553,10 @@
     let found = known.get(box);
     if (found) return found;
     const style = getComputedStyle(box);
-    if (style.position === 'fixed') found = STILL;
+    const fixed = style.position === 'fixed';
+    if (fixed && style.overflowY === 'visible' && style.overflowX === 'visible') found = STILL;
     else {
-      const outer = around(parentOf(box));
+      const outer = fixed ? STILL : around(parentOf(box)); // it may scroll what is in it all the same
       const moves = outer.moves || style.overflowY !== 'visible' && box.scrollHeight > box.clientHeight + 4
         || style.overflowX !== 'visible' && box.scrollWidth > box.clientWidth + 4;
       found = moves === outer.moves ? outer : {moves, fixed: outer.fixed};
@@ -587,10 +588,35 @@
     return [[box.left + 2, box.top + 2], [box.right - 2, box.bottom - 2], [box.left + 2, box.bottom - 2], [box.right - 2, box.top + 2],
       [x, box.top + 2], [x, box.bottom - 2], [box.left + 2, y], [box.right - 2, y]];
   };
+  // one axis of it: what scrolls back comes out behind the sheet, what scrolls on before it
+  const passesAlong = (start, end, window, sheetStart, sheetEnd, from, to, back, most) => {
+    const size = to - from;
+    return sheetEnd - from <= back && Math.min(end, window) - sheetEnd >= size
+      || to - sheetStart <= most - back && sheetStart - Math.max(start, 0) >= size;
+  };
+  // whether a box that scrolls has room beside a sheet that lies over it, into which something in it can be scrolled
+  const passes = (scroller, sheet, box) => {
+    const outer = scroller.getBoundingClientRect(), over = sheet.getBoundingClientRect();
+    return passesAlong(outer.top, outer.bottom, innerHeight, over.top, over.bottom, box.top, box.bottom,
+        scroller.scrollTop, scroller.scrollHeight - scroller.clientHeight)
+      || getComputedStyle(scroller).overflowX !== 'visible' && passesAlong(outer.left, outer.right, innerWidth, over.left, over.right,
+        box.left, box.right, scroller.scrollLeft, scroller.scrollWidth - scroller.clientWidth);
+  };
+  let lying = []; // sheets over boxes that scroll, as this look comes upon them
+  // whether what is out of view can only be scrolled under such a sheet
+  const comesUnder = (place, box) => {
+    let scroller = parentOf(place);
+    while (scroller && (scroller.scrollHeight <= scroller.clientHeight + 4 || getComputedStyle(scroller).overflowY === 'visible')) scroller = parentOf(scroller);
+    if (!scroller || scroller === document.body || scroller === document.documentElement) return false;
+    return lying.some(sheet => {
+      const over = sheet.getBoundingClientRect();
+      return !within(sheet, scroller) && box.left >= over.left && box.right <= over.right && !passes(scroller, sheet, box);
+    });
+  };
   // whether something lies over all of an element that scrolling does not move away: an open menu, a panel, a cover
   const covered = (place, node) => {
     const box = boxOf(place);
-    if (box.top < 0 || box.left < 0 || box.bottom > innerHeight || box.right > innerWidth) return false;
+    if (box.top < 0 || box.left < 0 || box.bottom > innerHeight || box.right > innerWidth) return lying.length > 0 && comesUnder(place, box);
     let over = null;
     for (const [left, top] of [[0.5, 0.5], [0.1, 0.2], [0.9, 0.8], [0.1, 0.8], [0.9, 0.2]].map(([x, y]) => [box.left + box.width * x, box.top + box.height * y]).concat(edges(box))) {
       const hit = deepest(left, top);
@@ -608,8 +634,10 @@
     for (let at = parentOf(place); at; at = parentOf(at)) {
       const root = at === document.documentElement || at === document.body;
       if (root || at.scrollHeight <= at.clientHeight + 4 || getComputedStyle(at).overflowY === 'visible') continue;
-      if (!within(over, at)) return false; // it may be scrolled out from under
-      break;
+      if (within(over, at)) break;
+      if (passes(at, sheet, box)) return false;
+      if (!lying.includes(sheet)) lying.push(sheet);
+      return true;
     }
     const page = document.scrollingElement || document.documentElement;
     if (layer === 'absolute') return true;
@@ -749,7 +777,7 @@
   const snapshot = () => {
     boxes = new Map();
     labelled = new Map();
-    try { return pass(); } finally { boxes = labelled = null; known = new Map(); } // the page goes on
+    try { return pass(); } finally { boxes = labelled = null; known = new Map(); lying = []; } // the page goes on
   };
   const pass = () => {
     elements.clear();
