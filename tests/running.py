@@ -21,8 +21,9 @@ def command(*arguments: str | Path) -> list[str]:
 
 
 def environ(**more: str) -> dict[str, str]:
-    """Variables of a process that a test starts: no colours, a width that breaks no line, and no key."""
-    passed = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    """Variables of a process that a test starts: no colours, a width that breaks no line, no key, no hub's settings."""
+    own = ("HF_HUB_OFFLINE", "HF_ENDPOINT", "HF_TOKEN")
+    passed = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY") and name not in own}
     return passed | {"COLUMNS": "200", "NO_COLOR": "1", "PYTHONWARNINGS": "error"} | more
 
 

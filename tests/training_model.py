@@ -6,9 +6,9 @@ also be written as a GGUF file, as llama.cpp reads it.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,22 @@ NEEDED = ("torch", "transformers", "safetensors", "gguf")
 
 def need_libraries(*more: str) -> None:
     """Skip where the extra ``train`` is not installed. What is imported after this looks for nothing on a hub."""
-    for variable in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):
-        os.environ.setdefault(variable, "1")
+    _import_offline()
     missing = [name for name in (*NEEDED, *more) if importlib.util.find_spec(name) is None]
     if missing:
         pytest.skip(
             f"no {', '.join(missing)} here: scripts/setup.sh dev installs them where there is a CPU build of torch"
         )
+
+
+def _import_offline() -> None:
+    """Import what reads these variables once, and leave no trace of them for other tests of this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):
+            patch.setenv(variable, "1")
+        for module in ("huggingface_hub.constants", "datasets.config"):
+            if importlib.util.find_spec(module.partition(".")[0]) is not None:
+                importlib.import_module(module)
 
 
 def write_tokenizer(folder: Path, template: str = TEMPLATE) -> int:
