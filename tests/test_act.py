@@ -302,6 +302,8 @@ class Typist:
     """Somebody at a terminal in which lbi runs."""
 
     def __init__(self, *arguments: str | Path) -> None:
+        # whoever starts the tests in the background has them ignore Ctrl-C, and what they start too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         self._terminal, inner = pty.openpty()
         self.process = subprocess.Popen(
             command(*arguments), stdin=inner, stdout=inner, stderr=inner, env=environ(), start_new_session=True
