@@ -96,7 +96,7 @@ class Models(ConfigTable):
         return {"propose": self.propose, "act": self.act, "query": self.query}.get(role, self.label) or self.default
 
     def all(self) -> tuple[str, ...]:
-        """Every model that a run asks, once."""
+        """Every model that a run asks, once, but for those of single arms."""
         roles = [self.of(role) for role in ("propose", "act", "query", "label")]
         return tuple(dict.fromkeys((*roles, *(self.judges or (self.default,)))))
 
@@ -184,6 +184,8 @@ class Arm(ConfigTable):
     agent: str
     data: Data = "none"
     step_factor: float = Field(default=1.0, gt=0, le=100)
+    model: str = ""
+    """Acts and writes queries in this arm, such as a tuned one; empty = the run's."""
 
 
 ARMS = (
@@ -281,6 +283,10 @@ class Config(ConfigTable):
         if twice := next((seed for seed in self.seeds if self.seeds.count(seed) > 1), None):
             raise ValueError(f"seeds: {twice} is there twice; the same seed gives the same results")
         return self
+
+    def all_models(self) -> tuple[str, ...]:
+        """Every model that the run asks, once."""
+        return tuple(dict.fromkeys((*self.models.all(), *(arm.model for arm in self.evaluation.arms if arm.model))))
 
     @property
     def limits(self) -> PromptLimits:

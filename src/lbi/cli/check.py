@@ -219,7 +219,7 @@ async def _config(name: str) -> str:
     await check_config(config)
     held_out = len(load_benchmarks(config.benchmark, config.checkout).runnable) if config.benchmark else 0
     tasks = f"{held_out} held-out tasks" if held_out else "no held-out tasks, so synthesised ones stand in"
-    models = ", ".join(config.models.all())
+    models = ", ".join(config.all_models())
     return f"{described(config)}; {tasks}; {len(config.evaluation.arms)} arms; models: {models}"
 
 

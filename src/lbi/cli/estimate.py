@@ -260,11 +260,11 @@ def _evaluate(config: Config, arm: Arm, episodes: int, documents: Sequence[Docum
 
         return episodes * _sum(limit, at_step)
 
-    model = config.models.of("act")
+    model = arm.model or config.models.of("act")
     prompt_tokens = tokens(model, "act")
     rows = [_row(stage, "act", model, episodes * limit, prompt_tokens)]
     if arm.data != "none" and config.retrieval.m2 > 0:
-        model = config.models.of("query")
+        model = arm.model or config.models.of("query")
         prompt_tokens = tokens(model, "query")
         rows.append(_row(stage, "query", model, episodes * limit, prompt_tokens))
     return rows

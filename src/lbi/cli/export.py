@@ -23,7 +23,7 @@ from lbi.evaluation.contamination import nearest
 from lbi.models.used import without_language_model
 from lbi.monitoring.terminal import say
 from lbi.prompts import prompt_hash
-from lbi.protocols import Role
+from lbi.protocols import PromptLimits, Role
 from lbi.records import TIERS, Document, Example, Kind, Result, Task, Tier, Trajectory, UsedModel
 from lbi.report.words import plural
 from lbi.storage.run_folder import RunFolder
@@ -31,7 +31,7 @@ from lbi.training.export.choose import Selection
 from lbi.training.export.dataset import MAX_CHARS, NOT_ASKED_FOR, ExportReport, remove_earlier, write_export
 from lbi.training.export.exporters import open_exporter
 from lbi.training.export.lengths import sentences
-from lbi.training.export.turns import TrainingExample
+from lbi.training.export.turns import Replies, TrainingExample
 
 #: the prompts that stand behind an example
 PROMPTS: tuple[Role, ...] = ("propose", "act", "abstract", "summarise", "judge")
@@ -57,6 +57,8 @@ class ExportOptions:
     validation: float = 0.1
     tokenizer: str = ""
     max_chars: int = MAX_CHARS
+    replies: str = "text"
+    ends: bool = False
     allow_offline: bool = False
     dry_run: bool = False
 
@@ -100,6 +102,8 @@ def write_training_set(
                 max_chars=options.max_chars,
                 rows_are=options.rows,
                 selection=selection,
+                limits=_limits(opened, options.replies),
+                ends=options.ends,
                 made_by=origin,
             )
 
@@ -249,6 +253,14 @@ def _lessons(run: RunFolder, least: Tier, kinds: set[str], seeds: set[int] | Non
 def _actions(run: RunFolder) -> str:
     """The text on what actions there are, from the environment that the run was made in."""
     return actions_of(resolve(run.config, str(run.path / "config.json")))
+
+
+def _limits(run: RunFolder, replies: str) -> PromptLimits:
+    """Prompts as large as those of the run, so that a tuned model is asked as it was trained."""
+    if replies not in get_args(Replies):
+        raise UserError(f"there are no replies as {replies!r}; --replies takes {' or '.join(get_args(Replies))}")
+    limits = resolve(run.config, str(run.path / "config.json")).limits
+    return limits.model_copy(update={"images": (), "structured": ("act",) if replies == "json" else ()})
 
 
 def _tier(name: str) -> Tier:

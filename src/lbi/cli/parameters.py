@@ -100,3 +100,13 @@ Mix = Annotated[
 ]
 Diverse = Annotated[bool, typer.Option("--diverse", help="Take every way to act once before any a second time.")]
 Shuffled = Annotated[bool, typer.Option("--shuffled", help="Let instructions change places, as a control.")]
+Replies = Annotated[
+    str,
+    typer.Option(
+        "--replies", help="How replies are written: text (REASON, ACTION) or json, which engines can hold a model to."
+    ),
+]
+Ends = Annotated[
+    bool,
+    typer.Option("--ends/--no-ends", help="Of rows of steps: one for each example that ends the task when it is done."),
+]

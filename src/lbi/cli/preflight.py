@@ -70,7 +70,7 @@ async def _check_models(config: Config) -> None:
     All missing keys are told together.
     """
     missing: list[MissingKey] = []
-    for spec in config.models.all():
+    for spec in config.all_models():
         try:
             await _check_model(config, spec)
         except MissingKey as error:

@@ -32,6 +32,8 @@ class TrainOptions:
     model: str
     out: Path | None = None
     max_chars: int = 32_000
+    replies: str = "text"
+    ends: bool = True
     validation: float = 0.1
     allow_offline: bool = False
     quiet: bool = False
@@ -54,6 +56,8 @@ def train_model(
             validation=options.validation,
             tokenizer=weights.source,
             max_chars=options.max_chars,
+            replies=options.replies,
+            ends=options.ends,
             allow_offline=options.allow_offline,
         )
         write_training_set(options.source, data, export, choice, selection)

@@ -23,8 +23,10 @@ async def agent_of_arm(
 ) -> Agent:
     """The agent of an arm. ``share`` < 1: it may retrieve from a part of the data only.
 
-    ``model`` and ``query_model`` take the place of the run's own, which are then not opened.
+    ``model`` and ``query_model`` take the place of the arm's and the run's own, which are then not opened.
     """
+    if arm.model and model is None:
+        model = query_model = context.model(arm.model)
     arm_index = await indexes.of(arm.data, share)
     parts = AgentParts(
         model=model or context.role("act"),

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from lbi.errors import UserError
+from lbi.models.local.choice import RECORD
 from lbi.report import charts
 from lbi.report.words import duration
 from lbi.training import curve
-from lbi.training.run import RECORD, read_record
+from lbi.training.run import read_record
 
 SHOWN = 400  # points of a line: more cannot be told apart
 

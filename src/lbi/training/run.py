@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lbi.errors import UserError
-from lbi.models.local.choice import MERGED
+from lbi.models.local.choice import MERGED, RECORD
 from lbi.protocols import Json
 from lbi.storage.files import write_atomically
 from lbi.training import checkpoint, curve, gguf_files
@@ -30,7 +30,6 @@ from lbi.training.rows import TrainingSet, load_rows
 from lbi.training.tokens import ChatTokenizer
 from lbi.training.weights import Weights, find_weights
 
-RECORD = "training.json"
 NEEDED = ("torch", "transformers", "safetensors", "gguf")
 #: of a recipe, what changes neither the outcome nor how far it goes
 FREE = {"backend", "save_every", "checkpointing", "per_device"}
@@ -135,6 +134,7 @@ def _record(weights: Weights, rows: TrainingSet, recipe: Recipe, chosen: str, id
         "longest": max(len(row.ids) for row in both),
         "planned_steps": recipe.steps_of(len(rows.train)),
         "export": export,
+        "replies": rows.report.get("replies", "text"),
         "identity": identity,
         "versions": {name: version(name) for name in ("torch", "transformers")},
         "python": platform.python_version(),

@@ -13,6 +13,7 @@ from lbi.cli.parameters import (
     AllowOffline,
     ArmToUse,
     Diverse,
+    Ends,
     Instruction,
     Json,
     Kinds,
@@ -21,6 +22,7 @@ from lbi.cli.parameters import (
     ModelToUse,
     OfSeeds,
     Quiet,
+    Replies,
     RunToUse,
     SeedToUse,
     Shuffled,
@@ -140,6 +142,8 @@ def export(
         int, typer.Option("--max-chars", min=1, help="Characters of a row; older steps go first.")
     ] = 32_000,
     allow_offline: AllowOffline = False,
+    replies: Replies = "text",
+    ends: Ends = True,
     tokenizer: Annotated[
         str,
         typer.Option(
@@ -160,7 +164,7 @@ def export(
     from lbi.cli.export import ExampleChoice, ExportOptions, export
     from lbi.training.export.choose import Selection, parse_mix
 
-    options = ExportOptions(format, out, rows, validation, tokenizer, max_chars, allow_offline, dry_run)
+    options = ExportOptions(format, out, rows, validation, tokenizer, max_chars, replies, ends, allow_offline, dry_run)
     selection = Selection(size, max_tokens, parse_mix(mix), diverse, shuffled, seed)
     return export(run, options, ExampleChoice(tier, kinds, seeds), selection, json)
 
@@ -187,6 +191,8 @@ def train(
     max_chars: Annotated[
         int, typer.Option("--max-chars", min=1, help="Characters of a row; older steps go first.")
     ] = 32_000,
+    replies: Replies = "text",
+    ends: Ends = True,
     precision: Annotated[str, typer.Option("--precision", help="bf16 or fp32.", show_default="by method")] = "auto",
     packing: Annotated[bool, typer.Option("--packing", help="Several rows in one sequence (trl only).")] = False,
     checkpointing: Annotated[
@@ -235,7 +241,7 @@ def train(
         "max_steps": max_steps,
         "seed": seed,
     }
-    options = TrainOptions(source, model, out, max_chars, validation, allow_offline, quiet)
+    options = TrainOptions(source, model, out, max_chars, replies, ends, validation, allow_offline, quiet)
     selection = Selection(size, max_tokens, parse_mix(mix), diverse, shuffled, seed)
     return train_model(options, ExampleChoice(tier, kinds, seeds), selection, settings, json)
 

@@ -7,6 +7,7 @@ A folder is that of a training: RUN/adapter.
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from lbi.models.local.failures import LocalFailure
 from lbi.models.local.gguf import MAGIC
 
 _CHUNK = 1 << 22
+RECORD = "training.json"  # and what it was made of
 MERGED = "merged-q8_0.gguf"  # in the folder of a training: weights with the adapter in them
 
 
@@ -28,6 +30,7 @@ class Choice:
     file: Path | None
     engine: EngineName
     adapter: Path | None
+    structured: bool = True  # whether it replies in JSON where the config leaves it open
 
 
 def chosen(written: str) -> Choice:
@@ -40,6 +43,7 @@ def chosen(written: str) -> Choice:
         )
     adapter = _gguf(Path(adapter_name).expanduser()) if adapter_name else None
     file = Path(name).expanduser()
+    structured = not (file.is_dir() and _learnt_text(file))
     if file.is_dir():  # what `lbi train` made
         file /= MERGED
     if not (file.exists() or name.endswith(".gguf") or "/" in name):
@@ -49,7 +53,16 @@ def chosen(written: str) -> Choice:
         return Choice(_spec(name, adapter, engine), entry, None, _checked(engine or usual, adapter), adapter)
     _gguf(file)
     spec = _spec(f"{file.name}#{_short_hash(file)}", adapter, engine)
-    return Choice(spec, None, file.absolute(), _checked(engine or "llama.cpp", adapter), adapter)
+    return Choice(spec, None, file.absolute(), _checked(engine or "llama.cpp", adapter), adapter, structured)
+
+
+def _learnt_text(folder: Path) -> bool:
+    """Whether the rows that it was trained on had replies in two lines, and not in JSON."""
+    try:
+        record = json.loads((folder / RECORD).read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(record.get("replies") == "text")
 
 
 def _engine_of(written: str) -> tuple[str, EngineName | None]:

@@ -43,7 +43,8 @@ class Local:
     def __init__(self, choice: Choice, settings: Settings) -> None:
         self.name = f"local:{choice.spec}"
         limits = settings.limits
-        structured = PARTS_OF_A_RUN if limits.structured is None else limits.structured
+        usual = PARTS_OF_A_RUN if choice.structured else ()
+        structured = usual if limits.structured is None else limits.structured
         self._choice = choice
         self._settings = dataclasses.replace(
             settings,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from lbi.prompts.template import cut
 from lbi.protocols import Json, Message, PromptLimits
 from lbi.records import Trajectory, digest_of
-from lbi.training.export.turns import Side, TrainingExample, problem_of, rendered, reply_of
+from lbi.training.export.turns import USUAL, Side, TrainingExample, problem_of, rendered, reply_of
 
 _UNREAD = 400  # characters that are shown of an action that could not be read
 
@@ -66,20 +66,24 @@ class Conversation:
 
 
 def conversation_of(
-    lesson: TrainingExample, side: Side, actions: str, max_chars: int, left_out: Counter[str]
+    lesson: TrainingExample,
+    side: Side,
+    actions: str,
+    max_chars: int,
+    left_out: Counter[str],
+    limits: PromptLimits = USUAL,
 ) -> Conversation | None:
     """The conversation of an example's span; None if nothing of it is to be learned.
 
     If it is longer than ``max_chars`` characters, its oldest steps are left out; ``left_out`` counts these and those
     that are not learned, by reason.
     """
-    limits = PromptLimits(images=())
     exchanges: list[Exchange] = []
     system = ""
     for at in range(lesson.example.start, lesson.example.end):
         system, shown = (message.content for message in rendered(lesson, at, at, actions, limits))
-        problem = problem_of(lesson, at)
-        reply = reply_of(lesson.trajectory, at)
+        problem = problem_of(lesson, at, limits)
+        reply = reply_of(lesson.trajectory, at, limits)
         if problem or not reply:
             left_out[f"{problem or 'action that cannot be read'} (shown, not learned)"] += 1
         learn = bool(reply) and not problem

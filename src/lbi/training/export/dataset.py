@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from lbi.errors import UserError
-from lbi.protocols import Json
+from lbi.prompts import is_structured
+from lbi.protocols import Json, PromptLimits
 from lbi.records import Record, Verdict
 from lbi.storage.files import write_atomically
 from lbi.storage.secrets import masked
@@ -42,7 +43,7 @@ from lbi.training.export.lengths import Lengths, Measure
 from lbi.training.export.pairs import Pair, pairs_of
 from lbi.training.export.sinks import Sink
 from lbi.training.export.splits import root_of, sides_of
-from lbi.training.export.turns import SIDES, Side, TrainingExample, Turn, turns_of
+from lbi.training.export.turns import SIDES, USUAL, Replies, Side, TrainingExample, Turn, turns_of
 
 NOT_ASKED_FOR = Verdict(filter="export", keep=False, reason="of another kind, tier or seed than asked for")
 MAX_CHARS = 32_000  # of prompt and completion together: about the paper's 8,192 tokens
@@ -65,6 +66,7 @@ class ExportReport(Record):
     split: float
     seed: int
     max_chars: int
+    replies: Replies = "text"
     files: tuple[str, ...]
     configs: tuple[str, ...] = ()  # what readers of the format want beside the rows
     rows: dict[str, int]  # by side of the split, as are the next three
@@ -96,6 +98,8 @@ def write_export(
     tokenizer: str = "",
     rows_are: str = "",
     selection: Selection = EVERYTHING,
+    limits: PromptLimits = USUAL,
+    ends: bool = False,
     made_by: Json | None = None,
 ) -> ExportReport:
     """Write train.*, validation.*, configs and export.json into the folder ``out``, in place of an earlier export.
@@ -104,8 +108,10 @@ def write_export(
     validation; all examples of one document, task or trajectory are on one side, also if more are added later. Only
     examples that every filter keeps are written; pass the dropped ones too, so that composed examples find their parts
     and preferences something worse. ``rows_are``: step, trajectory or pair, where the format has more than one.
-    Tokens are counted by ``tokenizer`` (lbi.training.export.lengths.open_tokenizer), else estimated. Raises UserError
-    if nothing can be exported or written.
+    ``limits``: sizes of prompts, and whether replies are JSON, as the model will be asked later.
+    ``ends``: a last row for each example that ends the task (rows of steps only). Tokens are
+    counted by ``tokenizer`` (lbi.training.export.lengths.open_tokenizer), else estimated. Raises UserError if nothing
+    can be exported or written.
     """
     exporter = for_tokenizer(open_exporter(fmt), tokenizer)
     kind = chosen_rows(exporter, fmt, rows_are)
@@ -113,11 +119,20 @@ def write_export(
         raise UserError(f"the share held back for validation is {split}; give a number from 0 up to, not including, 1")
     tally = _Tally(Measure(tokenizer, consumers_of(exporter)))
     lessons = choose(list(rows), selection, tally.left_out)
-    units = _units(lessons, sides_of(lessons, split, seed), kind, _Making(actions, max_chars, tally, selection))
+    units = _units(
+        lessons, sides_of(lessons, split, seed), kind, _Making(actions, max_chars, tally, selection, limits, ends)
+    )
     try:
         files = _write(units, exporter, kind, out, tally)
         report = tally.report(
-            format=fmt, rows_are=kind, split=split, seed=seed, max_chars=max_chars, files=files, made_by=made_by or {}
+            format=fmt,
+            rows_are=kind,
+            split=split,
+            seed=seed,
+            max_chars=max_chars,
+            replies="json" if is_structured("act", limits) else "text",
+            files=files,
+            made_by=made_by or {},
         )
         report = _write_beside(report, exporter, out)
     except OSError as error:
@@ -190,12 +205,14 @@ class _Making:
     max_chars: int
     tally: _Tally
     selection: Selection
+    limits: PromptLimits
+    ends: bool
 
     def turns(self, lesson: TrainingExample, side: Side) -> Iterator[Turn]:
-        return turns_of(lesson, side, self.actions, self.max_chars, self.tally.left_out)
+        return turns_of(lesson, side, self.actions, self.max_chars, self.tally.left_out, self.limits, self.ends)
 
     def conversations(self, lesson: TrainingExample, side: Side) -> Iterator[Conversation]:
-        made = conversation_of(lesson, side, self.actions, self.max_chars, self.tally.left_out)
+        made = conversation_of(lesson, side, self.actions, self.max_chars, self.tally.left_out, self.limits)
         return iter([made] if made else [])
 
     @property

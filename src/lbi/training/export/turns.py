@@ -5,6 +5,7 @@ Turns are what really happened: no step is added or re-ordered, and the reply co
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -14,15 +15,19 @@ from typing import Literal
 
 from lbi.errors import ParseError
 from lbi.models import parsing
-from lbi.prompts import DEFAULT_LIMITS, render
+from lbi.prompts import is_structured, render
 from lbi.prompts.template import cut
 from lbi.protocols import Fields, Json, Message, PromptLimits, Request
 from lbi.records import Document, Example, Step, Task, Trajectory, digest_of
 
 Side = Literal["train", "validation"]
+Replies = Literal["text", "json"]  # two lines, REASON and ACTION, or an object with the two
 SIDES: tuple[Side, ...] = ("train", "validation")
 
-_HISTORY_CHARS = (DEFAULT_LIMITS.history, 8_000, 4_000, 0)  # characters of earlier outputs to try, until a prompt fits
+_LESS_HISTORY = (8_000, 4_000, 0)  # characters of earlier outputs to try, until a prompt fits
+_DONE = "What the objective asks for is done."
+#: prompts of the usual sizes, replies in the two lines of the paper (App. C)
+USUAL = PromptLimits(images=())
 _TARGET = re.compile(r"\s*\w+\(\s*((?:f\d+)?e\d+)\s*[,)]")
 
 
@@ -51,6 +56,7 @@ class Turn:
     prompt: tuple[Message, ...]
     reply: str
     side: Side
+    ends: bool = False  # behind the last step: what the instruction asks for is done
 
     @property
     def key(self) -> str:
@@ -65,7 +71,7 @@ class Turn:
     @property
     def learnt(self) -> tuple[int, ...]:
         """The steps of the trajectory that are learned from."""
-        return (self.at,)
+        return () if self.ends else (self.at,)
 
     @property
     def measured(self) -> tuple[tuple[Message, ...], str]:
@@ -74,20 +80,35 @@ class Turn:
 
 
 def turns_of(
-    lesson: TrainingExample, side: Side, actions: str, max_chars: int, left_out: Counter[str]
+    lesson: TrainingExample,
+    side: Side,
+    actions: str,
+    max_chars: int,
+    left_out: Counter[str],
+    limits: PromptLimits = USUAL,
+    ends: bool = False,
 ) -> Iterator[Turn]:
-    """The steps of an example's span as they happened. ``left_out`` counts, by reason, the steps that are left out."""
+    """The steps of an example's span as they happened. ``left_out`` counts, by reason, the steps that are left out.
+
+    ``limits``: sizes of the prompts, and whether replies are JSON, as the model will be asked later. ``ends``: behind
+    them one turn that ends the task. It did not happen, but follows from what the instruction is: what the steps did.
+    A question is left without, as nobody knows its answer.
+    """
     for at in range(lesson.example.start, lesson.example.end):
-        problem = problem_of(lesson, at)
-        reply = "" if problem else reply_of(lesson.trajectory, at)
-        prompt = _prompt(lesson, at, actions, max_chars - len(reply)) if reply else None
+        problem = problem_of(lesson, at, limits)
+        reply = "" if problem else reply_of(lesson.trajectory, at, limits)
+        prompt = _prompt(lesson, at, actions, max_chars - len(reply), limits) if reply else None
         if reply and prompt:
             yield Turn(lesson, at, prompt, reply, side)
         else:
             left_out[problem or ("longer than max_chars" if reply else "action that cannot be read")] += 1
+    if ends and not lesson.example.instruction.rstrip().endswith("?"):
+        end, reply = lesson.example.end, _reply(_DONE, "finish()", limits)
+        if prompt := _prompt(lesson, end, actions, max_chars - len(reply), limits):
+            yield Turn(lesson, end, prompt, reply, side, ends=True)
 
 
-def problem_of(lesson: TrainingExample, at: int) -> str:
+def problem_of(lesson: TrainingExample, at: int, limits: PromptLimits = USUAL) -> str:
     """Why a step of an example is not to be learned from; "" if it can be."""
     trajectory, step = lesson.trajectory, lesson.trajectory.steps[at]
     if not step.action.kind:
@@ -95,7 +116,7 @@ def problem_of(lesson: TrainingExample, at: int) -> str:
     if trajectory.observations[at + 1].error:
         return "action that failed"
     target = _TARGET.match(step.action.text)
-    shown = cut(step.observation.text, DEFAULT_LIMITS.observation)
+    shown = cut(step.observation.text, limits.observation)
     if target and not re.search(rf"\[(?:ref=)?{target[1]}\]", shown):
         return "action on an element that is not on the page"
     if any(_again(earlier, step) for earlier in trajectory.steps[lesson.example.start : at]):
@@ -110,26 +131,35 @@ def _again(earlier: Step, step: Step) -> bool:
     return same and earlier.action.grounded == step.action.grounded
 
 
-def reply_of(trajectory: Trajectory, at: int) -> str:
+def reply_of(trajectory: Trajectory, at: int, limits: PromptLimits = USUAL) -> str:
     """The reply that the model is to give; "" if an agent could not read the action back from it."""
     step = trajectory.steps[at]
     action, reason = step.action.text.strip(), " ".join(step.reason.split())
-    reply = f"REASON: {reason}\nACTION: {action}" if reason else f"ACTION: {action}"
+    reply = _reply(reason, action, limits)
     try:
         return reply if parsing.act(reply)[1] == action else ""
     except ParseError:
         return ""
 
 
-def _prompt(lesson: TrainingExample, at: int, actions: str, room: int) -> tuple[Message, ...] | None:
+def _reply(reason: str, action: str, limits: PromptLimits) -> str:
+    if is_structured("act", limits):
+        return json.dumps({"reason": reason, "action": action}, ensure_ascii=False)
+    return f"REASON: {reason}\nACTION: {action}" if reason else f"ACTION: {action}"
+
+
+def _prompt(
+    lesson: TrainingExample, at: int, actions: str, room: int, limits: PromptLimits
+) -> tuple[Message, ...] | None:
     """The prompt before a step; None if it is longer than ``room`` characters in every form.
 
     The oldest parts are left out first: the texts of pages, then whole steps.
     """
     first = lesson.example.start
-    attempts = [(first, pages) for pages in _HISTORY_CHARS] + [(start, 0) for start in range(first + 1, at + 1)]
+    sizes = [limits.history, *(size for size in _LESS_HISTORY if size < limits.history)]
+    attempts = [(first, pages) for pages in sizes] + [(start, 0) for start in range(first + 1, at + 1)]
     for start, pages in attempts:
-        prompt = rendered(lesson, start, at, actions, PromptLimits(history=pages, images=()))
+        prompt = rendered(lesson, start, at, actions, limits.model_copy(update={"history": pages}))
         if sum(len(message.content) for message in prompt) <= room:
             return prompt
     return None
@@ -141,7 +171,7 @@ def rendered(lesson: TrainingExample, start: int, at: int, actions: str, limits:
     fields = Fields(
         task=Task(instruction=lesson.example.instruction, environment=trajectory.task.environment),
         history=trajectory.steps[start:at],
-        observation=trajectory.steps[at].observation,
+        observation=trajectory.observations[at],
         actions=actions,
     )
     return tuple(_joined(render(Request(role="act", fields=fields), limits)))
