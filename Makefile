@@ -1,10 +1,11 @@
 # Two commands do everything, set-up included: `make demo` and `make test`.
-.PHONY: demo test check bench setup setup-dev clean help
+.PHONY: demo train-demo test check bench setup setup-dev clean help
 
 PYTHON := .venv/bin/python
 
 help:
 	@echo "make demo    set up, then learn Trac from its handbook and measure: a table, and runs/demo/report.html"
+	@echo "make train-demo  set up, then train a small language model on two cores and measure it: runs/train-demo"
 	@echo "make test    set up for development, then all checks and all tests"
 	@echo "make check   lint, format, types and the fast tests"
 	@echo "make bench   speed of the command line, of retrieval, of the web environment, of model calls and of sandboxes"
@@ -18,6 +19,10 @@ setup-dev:
 
 demo: setup
 	.venv/bin/lbi run configs/trac.toml --out runs/demo
+
+train-demo:
+	@scripts/setup.sh dev
+	scripts/train_demo.sh
 
 check: setup-dev
 	$(PYTHON) -m ruff check
