@@ -21,7 +21,7 @@ demo: setup
 	.venv/bin/lbi run configs/trac.toml --out runs/demo
 
 train-demo:
-	@scripts/setup.sh dev
+	@scripts/setup.sh train,local
 	scripts/train_demo.sh
 
 check: setup-dev

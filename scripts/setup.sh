@@ -151,7 +151,7 @@ if [ -x "$venv/bin/lbi" ] && { [ "$known" = "$wanted dev" ] || [ "$known" = "$wa
     exit 0
 fi
 make_venv "$(find_python)"
-if [ "$extras" = train ] && ! command -v nvidia-smi >/dev/null; then get_torch || say "taking the torch that comes"; fi
+if [ "${extras#train}" != "$extras" ] && ! command -v nvidia-smi >/dev/null; then get_torch || say "taking the torch that comes"; fi
 install_package
 if [ "$extras" = dev ]; then install_torch_users; get_encoder; get_databases; fi
 get_driver

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from lbi.errors import UserError
 from lbi.models import parsing
+from lbi.protocols import PromptLimits
 from lbi.records import Action, Document, Example, Observation, Step, StopReason, Task, Trajectory, Verdict
 from lbi.training.export.dataset import ExportReport, write_export
 from lbi.training.export.exporters import consumers_of, exporter_names, open_exporter
@@ -102,6 +103,32 @@ def test_every_reply_can_be_read_back_and_its_target_is_on_the_page_of_its_promp
         current = row["prompt"][1]["content"].split("CURRENT PAGE:")[1]
         assert target is not None
         assert f"[{target[0]}]" in current
+
+
+def test_rows_are_asked_and_answered_as_the_tuned_model_will_be(tmp_path: Path) -> None:
+    limits = PromptLimits(images=(), observation=200, structured=("act",))
+    text = "\n".join([page(0).text, *(f"paragraph: line {number}" for number in range(60))])
+    (step,) = (short := trajectory_of("a", 1)).steps
+    step = step.model_copy(update={"observation": page(0).model_copy(update={"text": text})})
+    long = short.model_copy(update={"steps": (step,)})
+    report = export([lesson_of(long)], tmp_path, limits=limits)
+    (row,) = rows_of(tmp_path)
+    assert report.replies == "json"
+    assert json.loads(said(row)) == {"reason": "page 0 has a next", "action": "click(e0)"}
+    assert "JSON object" in row["prompt"][0]["content"]
+    assert "line 59" not in row["prompt"][1]["content"] or "line 30" not in row["prompt"][1]["content"]
+    assert parsing.act(said(row)) == ("page 0 has a next", "click(e0)")
+
+
+def test_an_example_ends_with_a_row_that_ends_the_task_but_a_question_does_not(tmp_path: Path) -> None:
+    asked = lesson_of(trajectory_of("b"), 0, 1, instruction="How many pages are there?")
+    report = export([lesson_of(trajectory_of("a"), 1, 3), asked], tmp_path, ends=True)
+    rows = [(said(row).partition("ACTION: ")[2], row["prompt"][1]["content"]) for row in rows_of(tmp_path)]
+    assert [action for action, _ in rows] == ["click(e1)", "click(e2)", "finish()", "click(e0)"]
+    current = rows[2][1].split("CURRENT PAGE:")[1]
+    assert "Page 3" in current  # to which the span's last step led
+    assert "click(button" in rows[2][1].split("CURRENT PAGE:")[0]
+    assert (report.rows["train"], report.steps["train"]) == (4, 3)
 
 
 # bugs that others shipped
