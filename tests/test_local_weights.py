@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from lbi.models.local.serving.protocol import Unusable
 from lbi.models.registry import open_model
 from lbi.models.schemas import schema_of
 from lbi.protocols import Fields, PromptLimits, Request
+from lbi.records import Observation
 from tiny_gguf import CONTEXT, HIDDEN, need, write_adapter, write_model
 
 HEADER = Header("qwen2", 32_768, 24, 12_288, "", "model")
@@ -426,7 +428,14 @@ def test_an_action_is_held_to_those_that_there_are() -> None:
         'click(e12)    click an element\nfill(e12, "text")   replace the text; fill(e1, "x")\nfinish("answer")  end'
     )
     action = schema_for(Request(role="act", fields=Fields(actions=actions)))["properties"]["action"]
-    assert action["pattern"].startswith(r"^(click|fill|finish)\(")
+    assert action["pattern"].startswith(r"^((finish)\(")
+    page = Observation(text='button "Save" [e7]\nlink "Home" [e12] -> /')
+    action = schema_for(Request(role="act", fields=Fields(actions=actions, observation=page)))["properties"]["action"]
+    form = re.compile(action["pattern"])
+    for right in ("click(e7)", 'fill(e12, "x")', 'finish("done")'):
+        assert form.fullmatch(right)
+    for wrong in ("click(e1)", "click(e78)", 'fill("x")', "press(e7)", "click(e7"):  # of the page before, or of none
+        assert not form.fullmatch(wrong)
 
 
 def test_lists_and_texts_have_an_end_and_spans_are_named_as_they_are() -> None:
@@ -440,10 +449,15 @@ def test_lists_and_texts_have_an_end_and_spans_are_named_as_they_are() -> None:
 
 def test_openvino_gets_the_same_form_as_a_grammar_without_needless_blanks() -> None:
     actions = 'fill(e12, "text")   replace a text\nback()   go back'
-    lines = grammar_of(schema_for(Request(role="act", fields=Fields(actions=actions)))).splitlines()
+    page = Observation(text='textbox "Name" [e3]\ntextbox "Age" [e4]')
+    asked = Request(role="act", fields=Fields(actions=actions, observation=page))
+    lines = grammar_of(schema_for(asked)).splitlines()
     assert lines[0] == "root ::= object_2"
     assert r'''object_2 ::= "{\"reason\": " text_0 ", \"action\": " text_1 "}"''' in lines
-    assert r'''text_1 ::= "\"" ("fill" | "back") "(" character* ")" "\""''' in lines
+    assert (
+        r'''text_1 ::= "\"" (("fill") "(" ("e3" | "e4") ("," character*)? ")" | ("back") "(" character* ")") "\""'''
+        in lines
+    )
     labels = grammar_of(schema_for(Request(role="abstract", fields=Fields(spans=((0, 1), (0, 2))))))
     assert '(", " object' in labels
     assert "{0,1}" in labels

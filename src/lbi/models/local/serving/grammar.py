@@ -19,8 +19,9 @@ _MOST = 100  # members of a list that nobody bounded
 _CHARACTER = (
     r"""character ::= [^"\\\x00-\x1f\x7f] | "\\" (["\\/bfnrt] | "u" [0-9a-fA-F] [0-9a-fA-F] [0-9a-fA-F] [0-9a-fA-F])"""
 )
-#: the one kind of pattern: a call of one of these names, as lbi.models.local.bounds writes it
-_CALL = re.compile(r"\^\((?P<names>[a-z_|]+)\)\\\(\[\^\\n\]\{0,\d+\}\\\)\$")
+#: the one kind of pattern: calls of these names, some with a reference first, as lbi.models.local.bounds writes it
+_FREE = r"\[\^\\n\]\{0,\d+\}"
+_CALL = re.compile(rf"\((?P<names>[a-z_|]+)\)\\\((?:\((?P<first>[a-z\d|]+)\)\(,{_FREE}\)\?|{_FREE})\\\)")
 
 
 def grammar_of(schema: dict[str, Any]) -> str:
@@ -79,11 +80,21 @@ def _text(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return " | ".join(_literal(json.dumps(value)) for value in schema["enum"])
     if "pattern" in schema:
-        if (call := _CALL.fullmatch(schema["pattern"])) is None:
-            raise Unusable(f"there is no grammar for the pattern {schema['pattern']!r}")
-        names = " | ".join(_literal(name) for name in call["names"].split("|"))
-        return rf'"\"" ({names}) "(" character* ")" "\""'
+        pattern = schema["pattern"]
+        calls = list(_CALL.finditer(pattern))
+        if not calls or f"^({'|'.join(call[0] for call in calls)})$" != pattern:
+            raise Unusable(f"there is no grammar for the pattern {pattern!r}")
+        return rf'"\"" ({" | ".join(map(_call, calls))}) "\""'
     return r'"\"" character* "\""'
+
+
+def _call(found: re.Match[str]) -> str:
+    arguments = f'({_any_of(found["first"])}) ("," character*)?' if found["first"] else "character*"
+    return f'({_any_of(found["names"])}) "(" {arguments} ")"'
+
+
+def _any_of(names: str) -> str:
+    return " | ".join(_literal(name) for name in names.split("|"))
 
 
 def _literal(text: str) -> str:
