@@ -1,0 +1,124 @@
+"""Files and folders -> the traces in them, each with the reader of its format, which its content tells.
+
+A reader is one file of ``lbi.interop.readers``, named like the format, or an entry point of the group ``lbi.traces``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Protocol, cast
+
+from lbi import plugins
+from lbi.errors import UserError
+from lbi.interop.events import Event
+from lbi.interop.source import Broken, Source
+
+KIND = "traces"
+MOST_FILES = 100_000
+#: files in folders that hold no trace of their own
+_ENDINGS = (".jsonl", ".json", ".eval", ".ndjson")
+
+
+class TraceReader(Protocol):
+    """A plug-in of the kind ``traces``: a module of ``lbi.interop.readers``, or of another distribution."""
+
+    VERIFIED: str
+    """The version of the format or program, and the date, with which it was last tried."""
+
+    def likelihood(self, source: Source) -> float:
+        """0..1: how much a file or folder looks like this format, from its beginning."""
+        ...
+
+    def read(self, source: Source) -> Iterator[Event]:
+        """What it says. Raises Broken where nothing more can be read."""
+        ...
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A file or folder, and who reads it."""
+
+    source: Source
+    format: str
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    def events(self) -> Iterator[Event]:
+        """Raises Broken, also for what a reader did not expect."""
+        try:
+            yield from reader(self.format).read(self.source)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+            raise Broken(f"the reader of {self.format} failed ({type(error).__name__}: {error})"[:200]) from error
+        except OSError as error:
+            raise Broken(error.strerror or str(error)) from error
+
+
+def formats() -> tuple[str, ...]:
+    """Names of the formats that can be read."""
+    return plugins.names(KIND)
+
+
+@cache
+def reader(name: str) -> TraceReader:
+    """Raises UserError for an unknown name."""
+    return cast(TraceReader, plugins.load(KIND, name))
+
+
+def find_traces(paths: Sequence[Path], format: str = "") -> tuple[list[Trace], dict[str, str]]:
+    """(the traces in files and folders, {file: why it is none}). Raises UserError for an unknown format."""
+    if format:
+        reader(format)
+    traces: list[Trace] = []
+    refused: dict[str, str] = {}
+    for path in paths:
+        if not path.exists():
+            refused[str(path)] = "there is no such file or folder"
+            continue
+        found = [trace for each in _within(path) if (trace := _trace(each, format, refused, path)) is not None]
+        traces += found
+        if not found and path.is_dir() and not any(name.startswith(str(path)) for name in refused):
+            refused[str(path)] = "no trace is in this folder"
+    return traces, refused
+
+
+def _within(path: Path) -> Iterator[Path]:
+    """The path itself; of a folder that is no trace, every file or folder in it that may be one."""
+    if path.is_file() or format_of(Source(path)):
+        yield path
+        return
+    for entry in sorted(path.iterdir()):
+        if entry.is_symlink() and entry.is_dir():
+            continue
+        if entry.is_dir() or entry.suffix in _ENDINGS:
+            yield from _within(entry)
+
+
+def _trace(path: Path, format: str, refused: dict[str, str], given: Path) -> Trace | None:
+    source = Source(path)
+    try:
+        name = format or format_of(source)
+        empty = path.is_file() and path.stat().st_size == 0
+    except OSError as error:
+        refused[str(path)] = error.strerror or str(error)
+        return None
+    if name and not empty:
+        return Trace(source, name)
+    why = "it is empty" if empty else f"its format is none of {', '.join(formats())}; --format names it"
+    if path == given or path.suffix in (".jsonl", ".eval"):  # other files of a folder may be anything
+        refused[str(path)] = why
+    return None
+
+
+def format_of(source: Source) -> str:
+    """The format that a file or folder looks most like; "" if it looks like none."""
+    scored = [(reader(name).likelihood(source), name) for name in formats()]
+    best, name = max(scored, default=(0.0, ""))
+    return name if best > 0 else ""
+
+
+__all__ = ["Broken", "Trace", "TraceReader", "UserError", "find_traces", "format_of", "formats", "reader"]
