@@ -275,7 +275,7 @@ class Trajectories:
 
     def _place(self, event: Event) -> None:
         """Where a node is: after the steps so far, and those that wait for their results."""
-        if event.node and self._attempt is not None and event.node not in self._places:
+        if event.node and self._attempt is not None:
             self._places[event.node] = (self._attempt.number, len(self._attempt.steps) + len(self._attempt.calls))
             if len(self._places) > KEPT_PLACES:
                 self._places.popitem(last=False)
