@@ -90,7 +90,7 @@ def main(out: Path) -> None:
         ],
         solver=[
             system_message("You keep a warehouse."),
-            use_tools(look_up_stock(), reserve(), open_gate()),
+            use_tools(*tools),
             generate(),
         ],
         scorer=includes(),
