@@ -236,10 +236,11 @@ class Trajectories:
         text = result.page.text if result.page else result.text
         if result.exit_code is not None:
             text = f"Exit code: {result.exit_code}\n{text}".rstrip()
-        page = result.page or Observation(text="")
-        error = page.error or (shorter(" ".join(result.text.split()), 500) or "it failed" if result.failed else "")
+        error = shorter(" ".join(result.text.split()), 500) or "it failed" if result.failed else ""
+        if result.page is not None:  # pages tell for themselves whether they changed
+            return result.page.model_copy(update={"text": text, "error": result.page.error or error})
         token = self._token(attempt.number, attempt.changes)
-        return page.model_copy(update={"text": without_middle(text), "error": error, "digest": token})
+        return Observation(text=without_middle(text), error=error, digest=token)
 
     # trees
 

@@ -1,7 +1,7 @@
 """Spans of OpenTelemetry with GenAI attributes: JSON Lines as the SDK's console exporter or OTLP write them.
 
     {"name": "chat m", "context": {"trace_id": ..., "span_id": ...}, "parent_id": ..., "start_time": ..., "attributes":
-     {"gen_ai.operation.name": "chat", "gen_ai.conversation.id": "c1", "gen_ai.input.messages": "[{\\"role\\": ...}]", ...}}
+     {"gen_ai.operation.name": "chat", "gen_ai.conversation.id": "c1", "gen_ai.input.messages": "[...]", ...}}
     {"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": ..., "attributes": [{"key": ..., "value": ...}]}]}]}]}
 
 Spans are written when they end, so all of a file are read before their order is known. Every call of the model repeats
