@@ -47,6 +47,9 @@ def import_(files: list[Path], options: RunOptions, format: str, also: str, outp
         imported.read_all()  # once more, with everything that was found to be secret
         _tell(imported, output, None)
         return int(bool(imported.refused))
+    if not imported.counts.trajectories:
+        _tell(imported, output, None)
+        raise UserError("there is nothing to learn from in these files; what they hold instead is told above")
     asyncio.run(check_config(config))
     FOLDER.set(out)
     progress = Progress(None if output.quiet else terminal.open_console(stderr=True))

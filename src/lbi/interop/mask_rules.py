@@ -45,7 +45,7 @@ class Rule:
     pattern: re.Pattern[str]
     needles: tuple[str, ...] = ()
     fits: Callable[[str], bool] = always
-    learn: bool = True
+    least_learnt: int = 6  # characters of a value that is masked wherever else it stands; 0 = none is
 
     def find(self, text: str, lowered: str) -> Iterator[Found]:
         if self.needles and not any(needle in lowered for needle in self.needles):
@@ -54,10 +54,9 @@ class Rule:
             groups = [group for group in range(1, (match.lastindex or 0) + 1) if match[group]]
             for group in groups or [0]:
                 if self.fits(match[group]):
-                    yield Found(*match.span(group), self.kind, self.learn and len(match[group]) >= LEAST_LEARNT)
+                    yield Found(*match.span(group), self.kind, 0 < self.least_learnt <= len(match[group]))
 
 
-LEAST_LEARNT = 6  # characters; what is shorter stands in other words all the time
 #: not a secret, but what stands for one or asks for one
 _PLACEHOLDER = re.compile(
     r"(?:your|my|some|the|an?|test|fake|dummy|example|placeholder|changeme|redacted|masked|none|null|nil|true|false|"
@@ -74,7 +73,8 @@ def is_value(value: str) -> bool:
 
 def is_credential(value: str) -> bool:
     """As ``is_value``, and no ordinary word or number: what is not in quotes may be a sentence."""
-    return is_value(value) and len(value) >= 6 and not value.isalpha() and not value.replace(".", "").isdigit()
+    bare = value.strip(".,:;!?")
+    return is_value(bare) and len(bare) >= 6 and not bare.isalpha() and not bare.replace(".", "").isdigit()
 
 
 def is_random(value: str) -> bool:
@@ -89,7 +89,7 @@ def is_random(value: str) -> bool:
 def luhn(value: str) -> bool:
     """Whether the last digit of a card's number fits the others."""
     digits = [int(char) for char in value if char.isdigit()]
-    if not 13 <= len(digits) <= 19 or len(set(digits)) < 3:
+    if not 13 <= len(digits) <= 19 or len(set(digits)) < 2:
         return False
     doubled = [digit if at % 2 == 0 else sum(divmod(2 * digit, 10)) for at, digit in enumerate(reversed(digits))]
     return sum(doubled) % 10 == 0
@@ -137,11 +137,11 @@ _ASSIGNED = rf"(?<![A-Za-z])[\w.-]{{0,40}}?{_SECRET_NAME}\b[\"'`\]\\]{{0,4}}\s{{
 _SECRET_WORDS = ("pass", "pwd", "secret", "token", "key", "credential", "connection", "session", "otp")
 
 
-def _rule(kind: str, pattern: str, *needles: str, fits: Callable[[str], bool] = always, learn: bool = True) -> Rule:
+def _rule(kind: str, pattern: str, *needles: str, fits: Callable[[str], bool] = always, learn: int = 6) -> Rule:
     return Rule(kind, re.compile(pattern), needles, fits, learn)
 
 
-def _personal(kind: str, pattern: str, *needles: str, fits: Callable[[str], bool], learn: bool = False) -> Rule:
+def _personal(kind: str, pattern: str, *needles: str, fits: Callable[[str], bool], learn: int = 0) -> Rule:
     return _rule(PERSONAL + kind, pattern, *needles, fits=fits, learn=learn)
 
 
@@ -198,7 +198,7 @@ SECRETS = (
         "private key",
         r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]{0,20000}?(?:-----END [A-Z0-9 ]*-----|\Z)",
         "private key",
-        learn=False,
+        learn=0,
     ),
     _rule(
         "header of a log-in",
@@ -206,7 +206,7 @@ SECRETS = (
         *("bearer", "basic", "digest"),
         fits=is_credential,
     ),
-    _rule("cookie", r"(?i)\bcookie[\"']?:\s*[\"']?([^\r\n\"'\\]{6,4000})", "cookie", learn=False),
+    _rule("cookie", r"(?i)\bcookie[\"']?:\s*[\"']?([^\r\n\"'\\]{6,4000})", "cookie", learn=0),
     _rule("password in an address", r"://[^\s:/@\"'<>]{0,100}:([^\s@/\"'<>]{1,200})@", "://"),
     _rule(
         "token in an address",
@@ -242,14 +242,14 @@ PERSONS = (
         r"([A-Za-z0-9][A-Za-z0-9._]{0,60})",
         *("home", "users"),
         fits=is_somebody,
-        learn=True,
+        learn=4,
     ),
     _personal(
         "author of a commit",
         r"(?:Author|Commit(?:ter)?|Signed-off-by|Co-authored-by|Reviewed-by): ([^<>\r\n]{2,80}?) <",
         *("author", "commit", "-by: "),
         fits=always,
-        learn=True,
+        learn=4,
     ),
 )
 OWN = (*SECRETS, *PERSONS)

@@ -4,8 +4,9 @@
     {"timestamp": ..., "type": "event_msg", "payload": {"type": "user_message", "message": "Fix the test"}}
     {"timestamp": ..., "type": "response_item", "payload": {"type": "function_call", "name": "shell", ...}}
 
-Two logs are interleaved: what the model was sent, and what a person saw. Only the latter proves that a person typed
-something; a result that stands in both counts once, and `token_count` closes one call of the model.
+Two logs are interleaved: what the model was sent, and what a person saw (since 2026 as `item_completed`). Only the
+latter proves that a person typed something; a result that stands in both counts once, and `token_count` closes one call
+of the model.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ from lbi.interop.events import (
     Spent,
     Unknown,
 )
-from lbi.interop.source import Json, Source, number, table, text
+from lbi.interop.source import Json, Source, items, table, text
 
-VERIFIED = "rollouts of Codex as of 2026-08 (documented by txcript), with and without envelope; 2026-11"
+VERIFIED = "codex 0.171.0, by a run of its own, 2026-11; older rollouts, with and without envelope, as txcript tells"
 
 _ENVELOPES = frozenset(
-    "session_meta turn_context response_item event_msg compacted world_state inter_agent_communication".split()  # noqa: SIM905
+    "session_meta turn_context response_item event_msg compacted world_state inter_agent_communication "  # noqa: SIM905
+    "token_usage_record".split()
 )
 _ITEMS = frozenset("message reasoning function_call function_call_output custom_tool_call local_shell_call".split())  # noqa: SIM905
 #: what a person saw, and what stands among the items, too
@@ -40,7 +42,7 @@ _SEEN = frozenset(
     "agent_reasoning_section_break exec_command_begin exec_command_output_delta mcp_tool_call_begin "
     "patch_apply_begin web_search_begin task_started turn_started turn_diff plan_update background_event "
     "session_configured exec_approval_request apply_patch_approval_request raw_response_item item_started "
-    "item_completed entered_review_mode exited_review_mode thread_name_updated thread_rolled_back warning "
+    "thread_settings_applied entered_review_mode exited_review_mode thread_name_updated thread_rolled_back warning "
     "context_compacted undo_started undo_completed mcp_startup_update mcp_startup_complete view_image_tool_call "
     "deprecation_notice collab_agent_spawn_begin collab_agent_spawn_end".split()
 )
@@ -69,7 +71,7 @@ class _Rollout:
         self._source = source
         self._begun = False
         self._reply = 0
-        self._typed_is_told = _mentions(source, b'"user_message"')
+        self._typed_is_told = _mentions(source, (b'"user_message"', b'"UserMessage"'))
 
     def events(self) -> Iterator[Event]:
         for at, line in self._source.lines():
@@ -123,12 +125,9 @@ class _Rollout:
             if words and not _INJECTED.match(words):
                 yield Asked(words, line=at)
         elif kind == "exec_command_end":
-            yield Returned(
-                text(event.get("call_id")),
-                text(event.get("aggregated_output")) or text(event.get("formatted_output")),
-                exit_code=number(event.get("exit_code")) if "exit_code" in event else None,
-                line=at,
-            )
+            yield _of_command(text(event.get("call_id")), event, at)
+        elif kind == "item_completed":
+            yield from _completed(table(event.get("item")), at)
         elif kind == "mcp_tool_call_end":
             yield _of_mcp(event, at)
         elif kind == "token_count":
@@ -145,6 +144,25 @@ class _Rollout:
             yield Left("what a person saw, and what is told elsewhere", line=at)
         else:
             yield Unknown(f"event {kind or 'without a type'}", event, line=at)
+
+
+def _completed(item: Json, at: int) -> Iterator[Event]:
+    """What a person saw of one item. A command has its exit code here; the rest is told to the model, too."""
+    kind = text(item.get("type"))
+    if kind == "UserMessage":
+        words = "\n".join(text(part.get("text")) for part in items(item.get("content")) if part.get("type") == "text")
+        if words.strip() and not _INJECTED.match(words):
+            yield Asked(words.strip(), line=at)
+    elif kind == "CommandExecution" and isinstance(item.get("exit_code"), int):
+        yield _of_command(text(item.get("id")), item, at)
+    else:
+        yield Left("what a person saw, and what is told elsewhere", line=at)
+
+
+def _of_command(call: str, event: Json, at: int) -> Returned:
+    output = text(event.get("aggregated_output")) or text(event.get("formatted_output"))
+    code = event.get("exit_code")
+    return Returned(call, output.rstrip("\n"), exit_code=code if isinstance(code, int) else None, line=at)
 
 
 def _of_mcp(event: Json, at: int) -> Returned:
@@ -166,7 +184,7 @@ def _by(source: object) -> By:
     return "sub-agent" if "subagent" in name else "headless" if name in ("exec", "mcp") else "user"
 
 
-def _mentions(source: Source, word: bytes) -> bool:
-    """Whether a word is anywhere in the file; mostly it is near the beginning."""
+def _mentions(source: Source, words: tuple[bytes, ...]) -> bool:
+    """Whether one of the words is anywhere in the file; mostly it is near the beginning."""
     with source.path.open("rb") as file:
-        return any(word in line for line in iter(lambda: file.readline(1 << 20), b""))
+        return any(word in line for line in iter(lambda: file.readline(1 << 20), b"") for word in words)
