@@ -156,4 +156,4 @@ def _where(console: Console, imported: Imported) -> None:
     for file, kinds in list(imported.masker.found.items())[:MOST_TOLD]:
         for kind, each in kinds.items():
             lines = f", line{'s' * (len(each.lines) > 1)} {', '.join(map(str, each.lines))}" if each.lines else ""
-            _line(console, f"  {file}: {kind}, {each.count} times{lines}")
+            _line(console, f"  {file}: {each.count} of {kind}{lines}")

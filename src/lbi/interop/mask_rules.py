@@ -216,7 +216,6 @@ SECRETS = (
     ),
     _rule("password", rf"(?i){_ASSIGNED}\\?[\"'`]([^\"'`\r\n\\]{{4,400}})\\?[\"'`]", *_SECRET_WORDS, fits=is_value),
     _rule("password", rf"(?i){_ASSIGNED}([^\s\"'`,;<>\\]{{6,400}})", *_SECRET_WORDS, fits=is_credential),
-    _rule("long random text", r"(?<![\w/+-])[A-Za-z0-9_+-]{32,}={0,2}(?![\w/+])", fits=is_random),
 )
 PERSONS = (
     _personal("e-mail address", r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}\b", "@", fits=is_mailbox),
@@ -227,7 +226,7 @@ PERSONS = (
         *("-", "+"),
         fits=is_phone_number,
     ),
-    _personal("card number", r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w.-])", fits=luhn),
+    _personal("card number", r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-]|\.\d)", fits=luhn),
     _personal("bank account", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b", fits=is_iban),
     _personal(
         "social security number",
@@ -235,7 +234,7 @@ PERSONS = (
         "-",
         fits=always,
     ),
-    _personal("network address", r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])", ".", fits=is_public_address),
+    _personal("network address", r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\d)", ".", fits=is_public_address),
     _personal(
         "owner of a home folder",
         r"(?i)(?:/home/|/users/|[a-z]:(?:\\{1,4}|/)users(?:\\{1,4}|/)|(?<=[/\"' ])-(?:users|home)-)"
@@ -252,7 +251,9 @@ PERSONS = (
         learn=4,
     ),
 )
-OWN = (*SECRETS, *PERSONS)
+#: tried last, as the others say what it is
+RANDOM = _rule("long random text", r"(?<![\w/+-])[A-Za-z0-9_+-]{32,}={0,2}(?![\w/+])", fits=is_random)
+OWN = (*SECRETS, *PERSONS, RANDOM)
 
 #: of the other set's rules, what is in every text with a match; those that are not named are tried on every text
 _NEEDLES = {
@@ -294,7 +295,7 @@ def rules() -> tuple[Rule, ...]:
         if kind not in _NOT_THEIRS and hasattr(detector, "denylist")
         for pattern in detector.denylist
     ]
-    return (*OWN, *theirs)
+    return (*SECRETS, *PERSONS, *theirs, RANDOM)
 
 
 def find(text: str, by: Iterable[Rule]) -> list[Found]:

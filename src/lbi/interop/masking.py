@@ -46,8 +46,11 @@ class Masker:
         self._file, self._line = "", 0
 
     def begin(self, file: str) -> None:
-        """What comes next is of this file."""
-        self._file, self._line = file, 0
+        """What comes next is of this file, by its name without what is masked in it."""
+        self._file = ""
+        name = self.text(file)
+        self.found.pop("", None)
+        self._file, self._line = name, 0
 
     def text(self, text: str) -> str:
         """The text with everything masked that a rule finds, or that was learnt before."""

@@ -32,17 +32,20 @@ def likelihood(source: Source) -> float:
 def read(source: Source) -> Iterator[Event]:
     head = source.head()
     if len(head) > 1:
-        for at, trajectory in source.lines():
+        lines = source.lines()
+    else:
+        whole = source.document()
+        lines = ((0, trajectory) for trajectory in items(whole if isinstance(whole, list) else [whole]))
+    for at, trajectory in lines:
+        if isinstance(trajectory.get("steps"), list):
             yield from _trajectory(trajectory, at, source.path.stem, "user")
-        return
-    whole = source.document()
-    for trajectory in items(whole if isinstance(whole, list) else [whole]):
-        yield from _trajectory(trajectory, 0, source.path.stem, "user")
+        elif at:
+            yield Unknown("line that is no trajectory", trajectory, line=at)
+        else:
+            raise Broken("an ATIF trajectory without steps")
 
 
 def _trajectory(trajectory: Json, line: int, name: str, by: By) -> Iterator[Event]:
-    if not isinstance(trajectory.get("steps"), list):
-        raise Broken("an ATIF trajectory without steps")
     agent = table(trajectory.get("agent"))
     id_ = text(trajectory.get("trajectory_id") or trajectory.get("session_id")) or name
     yield Session(
@@ -53,7 +56,7 @@ def _trajectory(trajectory: Json, line: int, name: str, by: By) -> Iterator[Even
         by=by,
         line=line,
     )
-    for at, step in enumerate(items(trajectory["steps"])):
+    for at, step in enumerate(items(trajectory.get("steps"))):
         yield from _step(step, f"{id_}/{at}", line)
     for at, inner in enumerate(items(trajectory.get("subagent_trajectories"))):
         yield from _trajectory(inner, line, f"{id_}/sub-agent {at}", "sub-agent")

@@ -38,8 +38,10 @@ _EXIT_CODE = re.compile(r"\A(?:Error: )?Exit code:? (\d+)\n?")
 
 def likelihood(source: Source) -> float:
     lines = source.head()
-    ours = [line for line in lines if line.get("type") in _TYPES and "uuid" in line and "sessionId" in line]
-    meta = [line for line in lines if line.get("type") in _BOOKKEEPING and ("sessionId" in line or "leafUuid" in line)]
+    ours = [line for line in lines if text(line.get("type")) in _TYPES and "uuid" in line and "sessionId" in line]
+    meta = [
+        line for line in lines if text(line.get("type")) in _BOOKKEEPING and ("sessionId" in line or "leafUuid" in line)
+    ]
     return 1.0 if ours else 0.6 if meta else 0.0
 
 

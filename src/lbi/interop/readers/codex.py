@@ -54,10 +54,10 @@ _INJECTED = re.compile(
 
 def likelihood(source: Source) -> float:
     lines = source.head()
-    if any(line.get("type") in _ENVELOPES and "payload" in line for line in lines):
+    if any(text(line.get("type")) in _ENVELOPES and "payload" in line for line in lines):
         return 1.0
     old = lines and {"id", "timestamp", "instructions"} <= lines[0].keys() and "type" not in lines[0]
-    return 0.9 if old and any(line.get("type") in _ITEMS or "record_type" in line for line in lines[1:]) else 0.0
+    return 0.9 if old and any(text(line.get("type")) in _ITEMS or "record_type" in line for line in lines[1:]) else 0.0
 
 
 def read(source: Source) -> Iterator[Event]:

@@ -31,7 +31,11 @@ def likelihood(source: Source) -> float:
 
 
 def _is_message(line: Json) -> bool:
-    return (line.get("role") in _ROLES or line.get("type") in _ITEMS) and "uuid" not in line and "payload" not in line
+    return (
+        (text(line.get("role")) in _ROLES or text(line.get("type")) in _ITEMS)
+        and "uuid" not in line
+        and "payload" not in line
+    )
 
 
 def _is_conversation(line: Json) -> bool:
