@@ -155,7 +155,7 @@ def of_item(item: Json, reply: str, **place: Any) -> Iterator[Event]:
     elif kind == "reasoning":
         yield Thought(words_of(item.get("summary")) or words_of(item.get("content")), **place)
     elif kind in _CALLS:
-        given = next((item[key] for key in ("arguments", "input", "action", "operation") if item.get(key)), {})
+        given: Any = next((item[key] for key in ("arguments", "input", "action", "operation") if item.get(key)), {})
         action = arguments_of(given)
         if isinstance(action, dict) and kind in ("local_shell_call", "shell_call"):
             action = {"command": action.get("command") or " && ".join(map(text, action.get("commands") or []))}

@@ -7,16 +7,25 @@ people cannot be told from other words: of these only authors of commits and own
 
 from __future__ import annotations
 
-import ipaddress
-import math
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
 
 from lbi.errors import UserError
+from lbi.interop.mask_checks import (
+    always,
+    is_credential,
+    is_iban,
+    is_mailbox,
+    is_phone_number,
+    is_public_address,
+    is_random,
+    is_somebody,
+    is_value,
+    luhn,
+)
 
 PERSONAL = "personal: "  # how the kinds of personal data begin
 
@@ -28,10 +37,6 @@ class Found(NamedTuple):
     end: int
     kind: str
     learn: bool  # the value is masked wherever else it stands, too
-
-
-def always(value: str) -> bool:
-    return True
 
 
 @dataclass(frozen=True)
@@ -47,94 +52,44 @@ class Rule:
     fits: Callable[[str], bool] = always
     least_learnt: int = 6  # characters of a value that is masked wherever else it stands; 0 = none is
 
+    begins: bool = False  # every match begins with a needle, so that only these places are tried
+
     def find(self, text: str, lowered: str) -> Iterator[Found]:
-        if self.needles and not any(needle in lowered for needle in self.needles):
-            return
-        for match in self.pattern.finditer(text):
+        for match in self._matches(text, lowered):
             groups = [group for group in range(1, (match.lastindex or 0) + 1) if match[group]]
             for group in groups or [0]:
                 if self.fits(match[group]):
                     yield Found(*match.span(group), self.kind, 0 < self.least_learnt <= len(match[group]))
 
-
-#: not a secret, but what stands for one or asks for one
-_PLACEHOLDER = re.compile(
-    r"(?:your|my|some|the|an?|test|fake|dummy|example|placeholder|changeme|redacted|masked|none|null|nil|true|false|"
-    r"undefined|string|str|int|bool|bytes|object|required|optional|default|empty|xxx+|\*+|\.+|•+|-+|_+)(?:[-_ ]\w+)*",
-    re.IGNORECASE,
-)
-_CODE = re.compile(r"[A-Za-z_][\w.]*[\[(].*|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|[$%{<@&*].*|.*[(){}\[\]<>]", re.DOTALL)
-
-
-def is_value(value: str) -> bool:
-    """Whether a text beside a telling name is a value, and no type, variable, call or placeholder."""
-    return len(value) >= 4 and not _PLACEHOLDER.fullmatch(value) and not _CODE.fullmatch(value)
+    def _matches(self, text: str, lowered: str) -> Iterator[re.Match[str]]:
+        needles = [needle for needle in self.needles if needle in lowered]
+        if self.begins:
+            for at in sorted({at for needle in needles for at in _places(needle, lowered)}):
+                if match := self.pattern.match(text, at):
+                    yield match
+        elif needles or not self.needles:
+            yield from self.pattern.finditer(text)
 
 
-def is_credential(value: str) -> bool:
-    """As ``is_value``, and no ordinary word or number: what is not in quotes may be a sentence."""
-    bare = value.strip(".,:;!?")
-    return is_value(bare) and len(bare) >= 6 and not bare.isalpha() and not bare.replace(".", "").isdigit()
-
-
-def is_random(value: str) -> bool:
-    """Whether a long text looks drawn: digits, small and large letters in disorder, and no hash or path."""
-    kinds = Counter("d" if char.isdigit() else "u" if char.isupper() else "l" for char in value if char.isalnum())
-    if min(kinds["d"], kinds["u"], kinds["l"]) < 3:
-        return False
-    counts = Counter(value)
-    return -sum(count / len(value) * math.log2(count / len(value)) for count in counts.values()) > 4.0
-
-
-def luhn(value: str) -> bool:
-    """Whether the last digit of a card's number fits the others."""
-    digits = [int(char) for char in value if char.isdigit()]
-    if not 13 <= len(digits) <= 19 or len(set(digits)) < 2:
-        return False
-    doubled = [digit if at % 2 == 0 else sum(divmod(2 * digit, 10)) for at, digit in enumerate(reversed(digits))]
-    return sum(doubled) % 10 == 0
-
-
-def is_iban(value: str) -> bool:
-    compact = value.replace(" ", "").upper()
-    rotated = "".join(str(int(char, 36)) for char in compact[4:] + compact[:4] if char.isalnum())
-    return 15 <= len(compact) <= 34 and int(rotated) % 97 == 1
-
-
-def is_public_address(value: str) -> bool:
-    try:
-        return ipaddress.ip_address(value).is_global
-    except ValueError:
-        return False
-
-
-def is_phone_number(value: str) -> bool:
-    return 9 <= sum(map(str.isdigit, value)) <= 15
-
-
-def is_mailbox(value: str) -> bool:
-    """``git@host:`` is how one logs in, and nobody's mailbox."""
-    return not value.startswith("git@")
-
-
-#: owners of home folders who are nobody
-_NOBODY = frozenset(
-    "user users app node runner ubuntu debian root agent vscode codespace me you shared public default admin "  # noqa: SIM905
-    "nonroot sandbox workspace work dev developer test guest".split()
-)
-
-
-def is_somebody(value: str) -> bool:
-    return len(value) > 1 and value.lower() not in _NOBODY and not value.startswith(".")
+def _places(needle: str, text: str) -> Iterator[int]:
+    at = text.find(needle)
+    while at >= 0:
+        yield at
+        at = text.find(needle, at + 1)
 
 
 _SECRET_NAME = (
-    r"(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|signing[_-]?key|"
-    r"encryption[_-]?key|auth[_-]?key|client[_-]?secret|credentials?|connection[_-]?string|session[_-]?(?:id|key)|otp)"
+    r"(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|(?:api|access|private|signing|encryption|auth|session)[_-]?key|"
+    r"credentials?|connection[_-]?string|session[_-]?id|otp)"
 )
 #: a name in front of = or :, as in code, settings, JSON, YAML and what people write
-_ASSIGNED = rf"(?<![A-Za-z])[\w.-]{{0,40}}?{_SECRET_NAME}\b[\"'`\]\\]{{0,4}}\s{{0,3}}(?:=>|:=|=|:|\bis\b)\s{{0,3}}"
-_SECRET_WORDS = ("pass", "pwd", "secret", "token", "key", "credential", "connection", "session", "otp")
+_ASSIGNED = rf"{_SECRET_NAME}\b[\"'`\]\\]{{0,4}}\s{{0,3}}(?:=>|:=|=|:|\bis\b)\s{{0,3}}"
+_QUOTED = r"\\?[\"'`]([^\"'`\r\n\\]{4,400})\\?[\"'`]"
+_BARE = r"([^\s\"'`,;<>\\]{6,400})"
+_BEGINS = (
+    *("pass", "pwd", "secret", "token", "credential", "connection", "otp"),
+    *("api", "access", "private", "signing", "encryption", "auth", "session"),
+)
 
 
 def _rule(kind: str, pattern: str, *needles: str, fits: Callable[[str], bool] = always, learn: int = 6) -> Rule:
@@ -214,8 +169,8 @@ SECRETS = (
         "=",
         fits=is_credential,
     ),
-    _rule("password", rf"(?i){_ASSIGNED}\\?[\"'`]([^\"'`\r\n\\]{{4,400}})\\?[\"'`]", *_SECRET_WORDS, fits=is_value),
-    _rule("password", rf"(?i){_ASSIGNED}([^\s\"'`,;<>\\]{{6,400}})", *_SECRET_WORDS, fits=is_credential),
+    Rule("password", re.compile(rf"(?i){_ASSIGNED}{_QUOTED}"), _BEGINS, is_value, begins=True),
+    Rule("password", re.compile(rf"(?i){_ASSIGNED}{_BARE}"), _BEGINS, is_credential, begins=True),
 )
 PERSONS = (
     _personal("e-mail address", r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}\b", "@", fits=is_mailbox),
@@ -301,6 +256,8 @@ def rules() -> tuple[Rule, ...]:
 def find(text: str, by: Iterable[Rule]) -> list[Found]:
     """Everything to be masked, from left to right; of what overlaps, the kind that begins first, or is named first."""
     lowered = text.lower()
+    if len(lowered) != len(text):  # a few letters become two
+        lowered = "".join(small if len(small := char.lower()) == 1 else char for char in text)
     found = sorted((each for rule in by for each in rule.find(text, lowered)), key=lambda each: each.start)
     joined: list[Found] = []
     for each in found:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from lbi.interop.events import Event
-from lbi.interop.mask_rules import PERSONAL, Names, Rule, find, is_value, rules
+from lbi.interop.mask_checks import is_value
+from lbi.interop.mask_rules import PERSONAL, Names, Rule, find, rules
 from lbi.records import Action, Observation
 from lbi.storage import secrets
 from lbi.storage.secrets import MASK
@@ -41,7 +42,6 @@ class Masker:
         self._names = Names()
         self._learnt: dict[str, str] = {}  # value: kind
         self._encoded = 0
-        self._pattern: re.Pattern[str] | None = None
         self.found: dict[str, dict[str, Masked]] = defaultdict(dict)  # file: {kind: ...}
         self._file, self._line = "", 0
 
@@ -119,23 +119,22 @@ class Masker:
         if value in self._learnt or len(value) > LONGEST_LEARNT:
             return
         self._learnt[value] = kind
-        self._pattern = None
         if not kind.startswith(PERSONAL) and self._encoded < MOST_ENCODED:
             self._encoded += 1
             secrets.learn(value)
 
     def _without_learnt(self, text: str) -> str:
-        if not self._learnt:
+        there = [value for value in self._learnt if value in text]
+        if not there:
             return text
-        if self._pattern is None:
-            longest_first = sorted(self._learnt, key=lambda value: (-len(value), value))
-            self._pattern = re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, longest_first)) + r")(?!\w)")
+        longest_first = sorted(there, key=lambda value: (-len(value), value))
+        pattern = r"(?<!\w)(?:" + "|".join(map(re.escape, longest_first)) + r")(?!\w)"
 
         def masked(match: re.Match[str]) -> str:
             self._count(self._learnt[match[0]])
             return MASK
 
-        return self._pattern.sub(masked, text)
+        return re.sub(pattern, masked, text)
 
     def totals(self) -> dict[str, int]:
         """{kind: how often} over all files, the most frequent first."""

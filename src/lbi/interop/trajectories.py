@@ -15,6 +15,7 @@ from typing import Any
 from lbi.interop import events as said
 from lbi.interop.actions import action_of, finish, may_change
 from lbi.interop.events import Event
+from lbi.interop.outages import outage_in
 from lbi.records import Action, Observation, Step, StopReason, Task, Trajectory, Usage, digest_of
 
 LONGEST_SEEN = 10_000  # characters of one result, as the environment `shell` shows; of more the middle is left out
@@ -27,26 +28,6 @@ KEPT_PLACES = 200_000  # nodes of a tree that can be gone back to; of older ones
 KEPT_SEEN = 500  # attempts whose last observation is kept for that
 
 _STAYS = re.compile(r"\A\s*cd \.\s*(?:&&|;)\s*")  # in the session's own folder
-#: what the text of a failed call says if infrastructure, or a person, prevented it
-_OUTAGES = {
-    "interrupted": r"interrupted by (?:the )?user|user (?:doesn't|does not|did not) want to proceed|"
-    r"tool use was rejected|rejected by (?:the )?user|aborted by user|user cancelled",
-    "provider": r"overloaded|rate.?limit(?:ed)?|too many requests|api error|internal server error|"
-    r"service unavailable|bad gateway|status(?: code)?:? (?:429|5\d\d)",
-    "timeout": r"timed? ?out|deadline exceeded|-32001",
-    "connection": r"econn(?:reset|refused|aborted)|connection (?:reset|refused|closed|error)|socket hang up|"
-    r"network is unreachable|name or service not known|temporary failure in name resolution|eai_again|"
-    r"server disconnected|broken pipe|-32000",
-    "environment": r"(?:container|sandbox|browser|target page|session) (?:has )?(?:been )?(?:closed|crashed|died|"
-    r"not running|disconnected|terminated)|no space left on device|cannot connect to the docker daemon",
-}
-_OUTAGE = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _OUTAGES.items()), re.IGNORECASE)
-
-
-def outage_in(text: str) -> str:
-    """Which failure of infrastructure the message of a failed call tells of; "" if none: then it is the agent's."""
-    match = _OUTAGE.search(text[:1000])
-    return match.lastgroup or "" if match else ""
 
 
 @dataclass

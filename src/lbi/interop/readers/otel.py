@@ -239,8 +239,8 @@ def _otlp(span: Json, at: int) -> _Span:
     failed = status.get("code") in (2, "STATUS_CODE_ERROR") or "error.type" in attributes
     error = (text(status.get("message")) or text(attributes.get("error.type")) or "failed") if failed else ""
     start = text(span.get("startTimeUnixNano")).rjust(20, "0")
-    ids = (text(span.get(key)) for key in ("spanId", "parentSpanId", "traceId"))
-    return _Span(*ids, start, attributes, error, at)
+    id_, parent, trace = (text(span.get(key)) for key in ("spanId", "parentSpanId", "traceId"))
+    return _Span(id_, parent, trace, start, attributes, error, at)
 
 
 def _value(value: Json) -> Any:
