@@ -1,7 +1,8 @@
 """How long a large session takes to import, and how little memory: `python performance/import.py [MEGABYTES]`.
 
 Writes a session of that size (200 by default) and a tenth of it, reads each as `lbi import --dry-run` does and as a
-program would that loads the file as a whole, each in a process of its own, and prints seconds and peak memory (RSS).
+program would that loads the file as a whole, each in a process of its own, and prints seconds of processor time and
+peak memory (RSS).
 """
 
 from __future__ import annotations
@@ -45,13 +46,13 @@ def write(file: Path, megabytes: float) -> None:
 
 
 def measured(how: str, file: Path) -> dict[str, float]:
-    """In a process of its own: seconds, MB of peak memory, trajectories."""
+    """In a process of its own: seconds of processor time, MB of peak memory, trajectories."""
     ran = subprocess.run([sys.executable, __file__, how, str(file)], capture_output=True, text=True, check=True)
     return dict(json.loads(ran.stdout.splitlines()[-1]))
 
 
 def read(how: str, file: Path) -> None:
-    start, made = time.perf_counter(), 0
+    start, made = time.process_time(), 0
     if how == "whole":
         lines = [json.loads(line) for line in file.read_text().splitlines()]
         made = sum(line["type"] == "user" for line in lines)
@@ -60,7 +61,7 @@ def read(how: str, file: Path) -> None:
 
         made = open_traces([file], ImportOptions()).counts.trajectories
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": time.perf_counter() - start, "peak": peak, "made": made}))
+    print(json.dumps({"seconds": time.process_time() - start, "peak": peak, "made": made}))
 
 
 def main(megabytes: float) -> None:

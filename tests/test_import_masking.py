@@ -142,6 +142,7 @@ def test_a_dry_run_says_what_would_be_masked_and_where_and_writes_nothing(tmp_pa
     assert (ran.returncode, sorted(tmp_path.rglob("*"))) == (0, before)
     assert "personal: e-mail address" in ran.stdout
     assert "session.jsonl: 2 of private key, lines 4, " in ran.stdout
+    assert ran.stdout.endswith("At most 13 labels by offline and as many judgements by offline\n")
     assert not leaked(iter([ran.stdout, ran.stderr]))
     said = answer("import", file, "--dry-run", here=True)
     assert said["masked"]["personal: card number"] == 1

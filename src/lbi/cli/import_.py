@@ -13,6 +13,7 @@ from rich.console import Console
 from lbi.cli import FOLDER, open_console
 from lbi.cli.options import RunOptions, configured
 from lbi.cli.preflight import check_config
+from lbi.config import Config
 from lbi.errors import UserError
 from lbi.interop.importing import ALSO, Imported, ImportOptions, import_traces, open_traces
 from lbi.interop.masking import Masker
@@ -21,6 +22,7 @@ from lbi.monitoring import terminal
 from lbi.monitoring.progress import Progress
 from lbi.monitoring.terminal import say
 from lbi.report.words import count, plural
+from lbi.synthesis.backward import PER_END
 
 MOST_TOLD = 12  # lines of one list
 
@@ -46,6 +48,8 @@ def import_(files: list[Path], options: RunOptions, format: str, also: str, outp
     if output.dry_run:
         imported.read_all()  # once more, with everything that was found to be secret
         _tell(imported, output, None)
+        if not output.as_json:
+            say(_plan(imported, config))
         return int(bool(imported.refused))
     if not imported.counts.trajectories:
         _tell(imported, output, None)
@@ -56,6 +60,24 @@ def import_(files: list[Path], options: RunOptions, format: str, also: str, outp
     asyncio.run(import_traces(imported, config, out, progress))
     _tell(imported, output, out)
     return int(bool(imported.refused))
+
+
+def _plan(imported: Imported, config: Config) -> str:
+    """What would be asked of the models, at most."""
+    labels = len(config.synthesis.kinds) * sum(
+        number * most_labels(length, config) for length, number in imported.counts.lengths.items()
+    )
+    judges = config.models.judges or (config.models.default,)
+    asked = f" and as many judgements by {', '.join(judges)}" if "committee" in config.synthesis.filters else ""
+    return f"At most {plural(labels, 'label')} by {config.models.of('abstract')}{asked}"
+
+
+def most_labels(steps: int, config: Config) -> int:
+    """Spans of a trajectory that are labelled in one way, at most."""
+    every = steps * (steps + 1) // 2
+    if config.labelling.spans == "all":
+        return every
+    return min(every, config.synthesis.spans_per_trajectory, PER_END * steps)
 
 
 def _also(names: str) -> frozenset[str]:

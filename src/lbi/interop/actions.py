@@ -37,7 +37,7 @@ _SHELLS = frozenset({"bash", "sh", "zsh", "/bin/bash", "/bin/sh", "/bin/zsh"})
 #: the first word of what only looks, in the names of tools
 _LOOKS = frozenset(
     "get list search read find view show fetch lookup look query describe count check grep glob ls think head tail "  # noqa: SIM905
-    "browse open info status inspect explain calculate compute retrieve load websearch webfetch todowrite".split()
+    "browse open info status inspect explain calculate compute retrieve load web".split()
 )
 _PATCHED = re.compile(r"^\*\*\* (Add|Update|Delete) File: (.+)$", re.MULTILINE)
 

@@ -20,7 +20,8 @@ from lbi.evaluation.indexes import index_examples
 from lbi.interop.again import carry_out_again
 from lbi.interop.events import Unknown
 from lbi.interop.masking import Masker
-from lbi.interop.reading import Broken, Trace, find_traces
+from lbi.interop.reading import Trace, find_traces
+from lbi.interop.source import Broken
 from lbi.interop.trajectories import Counts, Trajectories, shorter
 from lbi.monitoring.progress import Progress
 from lbi.monitoring.telemetry import Telemetry
@@ -177,7 +178,7 @@ async def _take(context: RunContext, imported: Imported, trace: Trace, seed: int
     name = imported.masker.text(trace.name)
     for trajectory, unknown in imported.read(trace, context.environments.name):
         for each in unknown:
-            store.put("not understood", f"{trace.format}/{name}/{number:06d}", _kept(each, name, trace.format))
+            store.put("not understood", f"{trace.key}/{number:06d}", _kept(each, name, trace.format))
             number += 1
         if trajectory is not None and (stored := await _stored(context, imported, trajectory, seed)) is not None:
             await onward(stored)
@@ -192,7 +193,7 @@ async def _take(context: RunContext, imported: Imported, trace: Trace, seed: int
         outages=tuple(counts.outages.most_common()),
         broken=imported.masker.text(imported.refused.get(str(trace.source.path), "")),
     )
-    await store.put("trace", f"{trace.format}/{name}", record)
+    await store.put("trace", trace.key, record)
 
 
 def _kept(event: Unknown, name: str, format: str) -> NotUnderstood:

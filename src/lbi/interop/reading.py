@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from lbi import plugins
-from lbi.errors import UserError
 from lbi.interop.events import Event
 from lbi.interop.source import Broken, Source
+from lbi.records import digest_of
 
 KIND = "traces"
-MOST_FILES = 100_000
 #: files in folders that hold no trace of their own
 _ENDINGS = (".jsonl", ".json", ".eval", ".ndjson")
 
@@ -39,7 +38,7 @@ class TraceReader(Protocol):
 
 @dataclass(frozen=True)
 class Trace:
-    """A file or folder, and who reads it."""
+    """A file or folder, and who reads it. ``key`` is the same for the same file, and says nothing of where it lies."""
 
     source: Source
     format: str
@@ -47,6 +46,10 @@ class Trace:
     @property
     def name(self) -> str:
         return self.source.name
+
+    @property
+    def key(self) -> str:
+        return f"{self.format}/{digest_of(str(self.source.path.resolve()))}"
 
     def events(self) -> Iterator[Event]:
         """Raises Broken, also for what a reader did not expect."""
@@ -79,7 +82,11 @@ def find_traces(paths: Sequence[Path], format: str = "") -> tuple[list[Trace], d
         if not path.exists():
             refused[str(path)] = "there is no such file or folder"
             continue
-        found = [trace for each in _within(path) if (trace := _trace(each, format, refused, path)) is not None]
+        try:
+            found = [trace for each in _within(path) if (trace := _trace(each, format, refused, path)) is not None]
+        except OSError as error:
+            refused[str(path)] = error.strerror or str(error)
+            continue
         traces += found
         if not found and path.is_dir() and not any(name.startswith(str(path)) for name in refused):
             refused[str(path)] = "no trace is in this folder"
@@ -88,7 +95,7 @@ def find_traces(paths: Sequence[Path], format: str = "") -> tuple[list[Trace], d
 
 def _within(path: Path) -> Iterator[Path]:
     """The path itself; of a folder that is no trace, every file or folder in it that may be one."""
-    if path.is_file() or format_of(Source(path)):
+    if not path.is_dir() or format_of(Source(path)):
         yield path
         return
     for entry in sorted(path.iterdir()):
@@ -99,7 +106,7 @@ def _within(path: Path) -> Iterator[Path]:
 
 
 def _trace(path: Path, format: str, refused: dict[str, str], given: Path) -> Trace | None:
-    source = Source(path)
+    source = Source(path, str(path.relative_to(given.parent)) if path != given else "")
     try:
         name = format or format_of(source)
         empty = path.is_file() and path.stat().st_size == 0
@@ -119,6 +126,3 @@ def format_of(source: Source) -> str:
     scored = [(reader(name).likelihood(source), name) for name in formats()]
     best, name = max(scored, default=(0.0, ""))
     return name if best > 0 else ""
-
-
-__all__ = ["Broken", "Trace", "TraceReader", "UserError", "find_traces", "format_of", "formats", "reader"]

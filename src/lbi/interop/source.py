@@ -29,13 +29,10 @@ class Broken(UserError):
 class Source:
     """One trace on disk: a file, or a folder where a trace is one."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str = "") -> None:
         self.path = path
+        self.name = name or path.name  # by which it is told; many files are called alike
         self.left_out: Counter[str] = Counter()  # what could not be read, and how often
-
-    @property
-    def name(self) -> str:
-        return self.path.name
 
     def lines(self) -> Iterator[tuple[int, Json]]:
         """(number from 1, object) of each line that is a JSON object."""

@@ -23,10 +23,11 @@ LONGEST_ASKED = 8_000
 LONGEST_REASON = 2_000
 LONGEST_TYPE = 80
 LEAST_FOLDER = 4  # characters of a folder's path; a shorter one stands in other texts
-MOST_STEPS = 200  # of one trajectory; a longer attempt becomes several
+MOST_STEPS = 100  # of one trajectory; a longer attempt becomes several
 KEPT_PLACES = 200_000  # nodes of a tree that can be gone back to; of older ones the place is forgotten
 KEPT_SEEN = 500  # attempts whose last observation is kept for that
 
+_THINKING = frozenset({"think", "sequentialthinking"})  # tools to write a thought down
 _STAYS = re.compile(r"\A\s*cd \.\s*(?:&&|;)\s*")  # in the session's own folder
 
 
@@ -40,6 +41,7 @@ class Counts:
     unknown: Counter[str] = field(default_factory=Counter)  # by type
     left_out: Counter[str] = field(default_factory=Counter)  # by what it was
     outages: Counter[str] = field(default_factory=Counter)  # attempts and calls that infrastructure prevented, by kind
+    lengths: Counter[int] = field(default_factory=Counter)  # steps of the trajectories
 
     def add(self, other: Counts) -> None:
         self.trajectories += other.trajectories
@@ -48,6 +50,7 @@ class Counts:
         self.unknown += other.unknown
         self.left_out += other.left_out
         self.outages += other.outages
+        self.lengths += other.lengths
 
 
 @dataclass
@@ -98,6 +101,7 @@ class Trajectories:
         self._places: OrderedDict[str, tuple[int, int]] = OrderedDict()  # node: (attempt, steps before it)
         self._seen: OrderedDict[int, Observation] = OrderedDict()  # attempt: what was seen last in it
         self._answered: set[str] = set()
+        self._thought: set[str] = set()  # calls that only told a thought
         self._unread: list[said.Unknown] = []
 
     def read(self, events: Iterable[Event]) -> Iterator[Trajectory]:
@@ -184,12 +188,19 @@ class Trajectories:
             self.counts.left_out["call that was told before"] += 1
             return
         attempt.outage = ""  # the provider answered again
+        if event.name.lower() in _THINKING:
+            attempt.thoughts.append(text_of(event.arguments))
+            self._thought.add(event.call)
+            return
         action = event.action or action_of(event.name, within(event.arguments, self._session.folder))
         attempt.calls[event.call] = _Call(action, attempt.reason(), event.reply)
         if len(attempt.steps) >= MOST_STEPS and len(attempt.calls) == 1:
             yield from self._cut(attempt)
 
     def _returned(self, attempt: _Attempt, event: said.Returned) -> None:
+        if event.call in self._thought:
+            self._thought.discard(event.call)
+            return
         call = attempt.calls.get(event.call)
         if call is None or call.result is not None:
             again = event.call in self._answered or call is not None
@@ -307,6 +318,7 @@ class Trajectories:
         agent = " ".join(filter(None, (attempt.session.agent, attempt.session.version)))
         self.counts.trajectories += 1
         self.counts.steps += len(attempt.steps)
+        self.counts.lengths[len(attempt.steps)] += 1
         yield Trajectory(task=task, agent=agent, steps=tuple(steps), last=attempt.seen, stop=stop, answer=answer)
 
     def _with_usage(self, attempt: _Attempt) -> list[Step]:
@@ -316,6 +328,12 @@ class Trajectories:
             if (usage := attempt.usages.pop(reply, None)) is not None:
                 steps[at] = steps[at].model_copy(update={"usage": usage})
         return steps
+
+
+def text_of(arguments: Any) -> str:
+    """The texts among the arguments."""
+    given = arguments.values() if isinstance(arguments, Mapping) else [arguments]
+    return " ".join(each for each in given if isinstance(each, str))
 
 
 def within(arguments: Any, folder: str) -> Any:

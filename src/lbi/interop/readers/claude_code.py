@@ -17,7 +17,9 @@ from lbi.interop.events import Asked, By, Called, Event, Left, Outage, Returned,
 from lbi.interop.source import Json, Source, items, number, table, text
 from lbi.records import Usage
 
-VERIFIED = "sessions of Claude Code 2.1 as of 2026-11 (documented by txcript, read by claude-agent-sdk 0.2)"
+VERIFIED = (
+    "sessions like those of Claude Code 2.1 (documented by txcript), read alike by claude-agent-sdk 0.2.189, 2026-11"
+)
 
 #: lines that say nothing of what was done
 _BOOKKEEPING = frozenset(
