@@ -306,9 +306,10 @@ def test_a_format_is_known_by_its_content(file: str, name: str, tmp_path: Path) 
 
 
 def test_a_folder_is_searched_for_traces() -> None:
-    traces, refused = find_traces([TRACES])
-    assert len(traces) == 9
-    assert not refused
+    found = find_traces([TRACES])
+    assert len(found.traces) == 9
+    assert not found.refused
+    assert found.passed_over == 0
 
 
 def test_files_with_one_name_are_told_apart(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_of_several_files_a_bad_one_does_not_stop_the_others(tmp_path: Path) -> 
     ran = lbi_here("import", tmp_path, "--out", tmp_path / "run", "-q", "--json")
     said = json.loads(ran.stdout)
     assert ran.returncode == 1
-    assert (said["files"], said["trajectories"]) == (1, 2)
+    assert (said["files"], said["trajectories"], said["passed_over"]) == (1, 2, 1)
     assert {Path(file).name for file in said["refused"]} == {"b.jsonl", "c.jsonl", "d.jsonl", "e.eval"}
     assert said["refused"][str(tmp_path / "d.jsonl")] == "it is empty"
     assert "its format is none of" in said["refused"][str(tmp_path / "c.jsonl")]
@@ -43,10 +43,10 @@ def test_of_several_files_a_bad_one_does_not_stop_the_others(tmp_path: Path) -> 
     [
         (b"", "it is empty"),
         (b"not a trace at all\n", "its format is none of atif, browsergym, claude_code"),
-        (b'{"schema_version": "ATIF-v1.8", "steps": [', "its format is none of"),
+        (b'{"schema_version": "ATIF-v1.8", "steps": [', "it is no whole JSON document; perhaps it was cut off"),
         (b'{"schema_version": "ATIF-v1.8", "steps": 7}', "an ATIF trajectory without steps"),
         (b'{"trajectory_format": "mini-swe-agent-1.1"}', "a trajectory of mini-swe-agent without messages"),
-        (b"[" * 100_000, "its format is none of"),
+        (b"[" * 100_000, "it is no whole JSON document"),
     ],
 )
 def test_where_nothing_can_be_read_it_is_one_line_and_exit_code_2(written: bytes, told: str, tmp_path: Path) -> None:
@@ -101,6 +101,17 @@ def test_of_a_half_written_last_line_the_rest_is_read_and_it_is_told(tmp_path: P
     half, counts = read(file)
     assert [done(trajectory) for trajectory in half] == [done(trajectory) for trajectory in whole]
     assert counts.left_out["last line, half written"] == 1
+
+
+def test_what_is_appended_between_the_two_readings_is_left_for_the_next_import(tmp_path: Path) -> None:
+    session = usual()
+    source = Source(session.write(tmp_path / "a.jsonl"))
+    before = list(source.lines())
+    session.ask("And another thing.")
+    session.write(tmp_path / "a.jsonl")
+    assert list(source.lines()) == before
+    assert len(list(Source(tmp_path / "a.jsonl").lines())) == len(before) + 1
+    assert not source.left_out
 
 
 def test_lines_that_are_no_objects_are_counted_and_the_others_read(tmp_path: Path) -> None:

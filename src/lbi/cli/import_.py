@@ -117,6 +117,7 @@ def as_data(imported: Imported, out: Path | None) -> dict[str, Any]:
         "files": imported.readable,
         "formats": imported.formats(),
         "refused": imported.refused,
+        "passed_over": imported.passed_over,
         "instructions": counts.instructions,
         "trajectories": counts.trajectories,
         "steps": counts.steps,
@@ -141,7 +142,8 @@ def _tell(imported: Imported, output: ImportOutput, out: Path | None) -> None:
         return
     console, counts = open_console(), imported.counts
     kinds = ", ".join(f"{name} {number}" for name, number in imported.formats().items())
-    _line(console, f"Read {plural(imported.readable, 'file')} ({kinds})")
+    others = f"; {plural(imported.passed_over, 'other file')} of folders hold no traces" if imported.passed_over else ""
+    _line(console, f"Read {plural(imported.readable, 'file')} ({kinds}){others}")
     made = f"{count(counts.trajectories)} {'trajectory' if counts.trajectories == 1 else 'trajectories'}"
     _line(console, f"{plural(counts.instructions, 'instruction')}, {made} with {plural(counts.steps, 'step')}")
     if out is not None:

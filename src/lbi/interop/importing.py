@@ -24,7 +24,6 @@ from lbi.interop.reading import Trace, find_traces
 from lbi.interop.source import Broken
 from lbi.interop.trajectories import Counts, Trajectories, shorter
 from lbi.monitoring.progress import Progress
-from lbi.monitoring.telemetry import Telemetry
 from lbi.records import Record, Trajectory
 from lbi.rollouts.schedule import Onward, Rollouts
 from lbi.synthesis.examples import examples_of_seed
@@ -75,6 +74,7 @@ class Imported:
     options: ImportOptions
     traces: list[Trace]
     refused: dict[str, str]  # file: why nothing, or nothing more, was read of it
+    passed_over: int = 0  # files of folders that are no traces
     masker: Masker = field(default_factory=Masker)
     counts: Counts = field(default_factory=Counts)
     again: int = 0  # trajectories that were carried out again in an environment of one's own
@@ -119,8 +119,9 @@ class Imported:
 
 def open_traces(files: Sequence[Path], options: ImportOptions) -> Imported:
     """Find the traces and read them for the first time. Raises UserError where nothing can be read."""
-    traces, refused = find_traces(files, options.format)
-    imported = Imported(options, traces, refused)
+    found = find_traces(files, options.format)
+    refused = found.refused
+    imported = Imported(options, found.traces, refused, found.passed_over)
     imported.read_all()
     if not imported.readable:
         reasons = "; ".join(f"{file}: {why}" for file, why in list(refused.items())[:5])
@@ -129,14 +130,12 @@ def open_traces(files: Sequence[Path], options: ImportOptions) -> Imported:
     return imported
 
 
-async def import_traces(
-    imported: Imported, config: Config, out: Path, progress: Progress, telemetry: Telemetry | None = None
-) -> RunOutcome:
+async def import_traces(imported: Imported, config: Config, out: Path, progress: Progress) -> RunOutcome:
     """Learn from the traces in the run folder ``out``. The same files again, and others, extend what is there.
 
     Raises UserError, and BudgetExceeded or ModelUnavailable if it must stop; then it can be called again.
     """
-    async with open_context(config, out, progress, telemetry=telemetry) as context:
+    async with open_context(config, out, progress) as context:
         seed, expected = config.seeds[0], imported.counts.trajectories
         await run_stages(
             context, seed, _taken(context, imported, seed), _label(context, seed, expected), verify(context, seed)

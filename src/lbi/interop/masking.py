@@ -21,6 +21,7 @@ from lbi.storage.secrets import MASK
 
 MOST_ENCODED = 200  # values that are looked for in all their encodings, which takes the longer the more there are
 LONGEST_LEARNT = 500
+MOST_LEARNT = 10_000  # values that are looked for where nothing stands beside them
 LINES_TOLD = 3
 #: fields of events by which they find each other; they are stored nowhere
 _LINKS = frozenset({"line", "node", "parent", "call", "reply"})
@@ -116,7 +117,7 @@ class Masker:
             masked.lines.append(self._line)
 
     def _learn(self, value: str, kind: str) -> None:
-        if value in self._learnt or len(value) > LONGEST_LEARNT:
+        if value in self._learnt or len(value) > LONGEST_LEARNT or len(self._learnt) >= MOST_LEARNT:
             return
         self._learnt[value] = kind
         if not kind.startswith(PERSONAL) and self._encoded < MOST_ENCODED:

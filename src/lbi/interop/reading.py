@@ -6,14 +6,14 @@ A reader is one file of ``lbi.interop.readers``, named like the format, or an en
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Protocol, cast
 
 from lbi import plugins
 from lbi.interop.events import Event
-from lbi.interop.source import Broken, Source
+from lbi.interop.source import Broken, Source, is_half_document
 from lbi.records import digest_of
 
 KIND = "traces"
@@ -72,25 +72,32 @@ def reader(name: str) -> TraceReader:
     return cast(TraceReader, plugins.load(KIND, name))
 
 
-def find_traces(paths: Sequence[Path], format: str = "") -> tuple[list[Trace], dict[str, str]]:
-    """(the traces in files and folders, {file: why it is none}). Raises UserError for an unknown format."""
+@dataclass
+class FoundTraces:
+    """What was found in files and folders."""
+
+    traces: list[Trace] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)  # file: why it is none, or cannot be read
+    passed_over: int = 0  # files of folders that are no traces
+
+
+def find_traces(paths: Sequence[Path], format: str = "") -> FoundTraces:
+    """The traces in files and folders. Raises UserError for an unknown format."""
     if format:
         reader(format)
-    traces: list[Trace] = []
-    refused: dict[str, str] = {}
+    found = FoundTraces()
     for path in paths:
-        if not path.exists():
-            refused[str(path)] = "there is no such file or folder"
-            continue
+        before = len(found.traces) + len(found.refused)
         try:
-            found = [trace for each in _within(path) if (trace := _trace(each, format, refused, path)) is not None]
+            for each in _within(path) if path.exists() else ():
+                if (trace := _trace(each, format, found, path)) is not None:
+                    found.traces.append(trace)
         except OSError as error:
-            refused[str(path)] = error.strerror or str(error)
-            continue
-        traces += found
-        if not found and path.is_dir() and not any(name.startswith(str(path)) for name in refused):
-            refused[str(path)] = "no trace is in this folder"
-    return traces, refused
+            found.refused[str(path)] = error.strerror or str(error)
+        if len(found.traces) + len(found.refused) == before:
+            there = "no trace is in this folder" if path.exists() else "there is no such file or folder"
+            found.refused[str(path)] = there
+    return found
 
 
 def _within(path: Path) -> Iterator[Path]:
@@ -105,7 +112,8 @@ def _within(path: Path) -> Iterator[Path]:
             yield from _within(entry)
 
 
-def _trace(path: Path, format: str, refused: dict[str, str], given: Path) -> Trace | None:
+def _trace(path: Path, format: str, found: FoundTraces, given: Path) -> Trace | None:
+    refused = found.refused
     source = Source(path, str(path.relative_to(given.parent)) if path != given else "")
     try:
         name = format or format_of(source)
@@ -115,9 +123,14 @@ def _trace(path: Path, format: str, refused: dict[str, str], given: Path) -> Tra
         return None
     if name and not empty:
         return Trace(source, name)
-    why = "it is empty" if empty else f"its format is none of {', '.join(formats())}; --format names it"
-    if path == given or path.suffix in (".jsonl", ".eval"):  # other files of a folder may be anything
-        refused[str(path)] = why
+    if empty:
+        refused[str(path)] = "it is empty"
+    elif path.is_file() and is_half_document(path):
+        refused[str(path)] = "it is no whole JSON document; perhaps it was cut off"
+    elif path == given or path.suffix in (".jsonl", ".eval"):
+        refused[str(path)] = f"its format is none of {', '.join(formats())}; --format names it"
+    else:
+        found.passed_over += 1  # other files of a folder may be anything
     return None
 
 

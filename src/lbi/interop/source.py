@@ -33,22 +33,30 @@ class Source:
         self.path = path
         self.name = name or path.name  # by which it is told; many files are called alike
         self.left_out: Counter[str] = Counter()  # what could not be read, and how often
+        self._end = -1  # of the file, in bytes, as it was first read; a session may go on meanwhile
 
     def lines(self) -> Iterator[tuple[int, Json]]:
-        """(number from 1, object) of each line that is a JSON object."""
+        """(number from 1, object) of each line that is a JSON object. What is appended later is not read."""
+        self._end = self.path.stat().st_size if self._end < 0 else self._end
         with self.path.open("rb") as file:
-            number = 0
-            while raw := file.readline(LONGEST_LINE + 1):
+            number = at = 0
+            while raw := file.readline(LONGEST_LINE + 1)[: self._end - at]:
                 number += 1
+                at += len(raw)
                 if len(raw) > LONGEST_LINE:
-                    self._skip_rest(file, raw)
+                    at += self._rest_of_line(file)
                     self.left_out["line over 64 MiB"] += 1
                 elif (value := self._object(raw)) is not None:
                     yield number, value
 
-    def _skip_rest(self, file: Any, raw: bytes) -> None:
-        while raw and not raw.endswith(b"\n"):
-            raw = file.readline(LONGEST_LINE)
+    def _rest_of_line(self, file: Any) -> int:
+        """Pass over it; its length in bytes."""
+        length = 0
+        while raw := file.readline(LONGEST_LINE):
+            length += len(raw)
+            if raw.endswith(b"\n"):
+                break
+        return length
 
     def _object(self, raw: bytes) -> Json | None:
         text = raw.decode("utf-8", "replace").strip().lstrip("\ufeff")
@@ -95,6 +103,19 @@ class Source:
         except Broken:
             return []
         return [value for value in (whole if isinstance(whole, list) else [whole]) if isinstance(value, dict)]
+
+
+def is_half_document(path: Path) -> bool:
+    """Whether a file begins like a JSON document and is none."""
+    with path.open("rb") as file:
+        begins = file.read(100).lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"{", b"[")
+    if not begins or path.stat().st_size > LARGEST_DOCUMENT:
+        return False
+    try:
+        Source(path).document()
+    except Broken:
+        return True
+    return False
 
 
 def _is_document(start: bytes) -> bool:
