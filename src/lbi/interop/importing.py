@@ -22,7 +22,7 @@ from lbi.interop.events import Unknown
 from lbi.interop.masking import Masker
 from lbi.interop.reading import Trace, find_traces
 from lbi.interop.source import Broken
-from lbi.interop.trajectories import Counts, Trajectories, shorter
+from lbi.interop.trajectories import Counts, Trajectories, Unread, ignored, shorter
 from lbi.monitoring.progress import Progress
 from lbi.records import Record, Trajectory
 from lbi.rollouts.schedule import Onward, Rollouts
@@ -92,20 +92,18 @@ class Imported:
         names = sorted(trace.format for trace in self.traces)
         return {name: len(list(group)) for name, group in itertools.groupby(names)}
 
-    def read(self, trace: Trace, environment: str = "") -> Iterator[tuple[Trajectory | None, list[Unknown]]]:
-        """(a trajectory, or None at the end; what was not understood since the one before), all of it masked."""
+    def read(self, trace: Trace, environment: str = "", unread: Unread = ignored) -> Iterator[Trajectory]:
+        """The trajectories, without what is masked; ``unread`` is told of what is not understood."""
         trace.source.left_out.clear()
         self.masker.begin(trace.name)
-        reading = Trajectories(environment, self.options.also)
+        reading = Trajectories(environment, self.options.also, unread)
         try:
-            for trajectory in reading.read(self.masker.events(trace.events())):
-                yield trajectory, reading.take_unknown()
+            yield from reading.read(self.masker.events(trace.events()))
         except Broken as error:
             self.refused[str(trace.source.path)] = str(error)
         reading.counts.left_out += trace.source.left_out
         self.counts.add(reading.counts)
         self.last = reading.counts
-        yield None, reading.take_unknown()
 
     def read_all(self) -> Counts:
         """Read everything and keep nothing but what was learnt to be secret; counts begin anew."""
@@ -173,14 +171,14 @@ def _taken(context: RunContext, imported: Imported, seed: int) -> Rollouts:
 
 
 async def _take(context: RunContext, imported: Imported, trace: Trace, seed: int, onward: Onward) -> None:
-    store, number = context.folder.store, 0
-    name = imported.masker.text(trace.name)
-    for trajectory, unknown in imported.read(trace, context.environments.name):
-        for each in unknown:
-            store.put("not understood", f"{trace.key}/{number:06d}", _kept(each, name, trace.format))
-            number += 1
-        if trajectory is not None and (stored := await _stored(context, imported, trajectory, seed)) is not None:
-            await onward(stored)
+    store, numbers = context.folder.store, itertools.count()
+    name = imported.masker.uncounted(trace.name)
+
+    def keep(event: Unknown) -> None:
+        store.put("not understood", f"{trace.key}/{next(numbers):06d}", _kept(event, name, trace.format))
+
+    for trajectory in imported.read(trace, context.environments.name, keep):
+        await onward(await _stored(context, imported, trajectory, seed))
     counts = imported.last
     record = ImportedTrace(
         name=name,
@@ -190,7 +188,7 @@ async def _take(context: RunContext, imported: Imported, trace: Trace, seed: int
         unknown=tuple(counts.unknown.most_common()),
         left_out=tuple(counts.left_out.most_common()),
         outages=tuple(counts.outages.most_common()),
-        broken=imported.masker.text(imported.refused.get(str(trace.source.path), "")),
+        broken=imported.masker.uncounted(imported.refused.get(str(trace.source.path), "")),
     )
     await store.put("trace", trace.key, record)
 
@@ -202,7 +200,7 @@ def _kept(event: Unknown, name: str, format: str) -> NotUnderstood:
     )
 
 
-async def _stored(context: RunContext, imported: Imported, trajectory: Trajectory, seed: int) -> Trajectory | None:
+async def _stored(context: RunContext, imported: Imported, trajectory: Trajectory, seed: int) -> Trajectory:
     """The trajectory as it stands in the run folder from now on: carried out again, where that can be done.
 
     One that is there already is not stored twice; another one of the same session and number is one more attempt.

@@ -48,10 +48,7 @@ class Masker:
 
     def begin(self, file: str) -> None:
         """What comes next is of this file, by its name without what is masked in it."""
-        self._file = ""
-        name = self.text(file)
-        self.found.pop("", None)
-        self._file, self._line = name, 0
+        self._file, self._line = self.uncounted(file), 0
 
     def text(self, text: str) -> str:
         """The text with everything masked that a rule finds, or that was learnt before."""
@@ -69,6 +66,14 @@ class Masker:
                 self._learn(value, each.kind)
         masked = "".join([*parts, text[at:]]) if parts else text
         return self._without_learnt(masked)
+
+    def uncounted(self, text: str) -> str:
+        """As ``text``, for what is no part of a trace, such as its name."""
+        file, self._file = self._file, ""
+        masked = self.text(text)
+        self.found.pop("", None)
+        self._file = file
+        return masked
 
     def value(self, value: Any, name: str = "") -> Any:
         """What JSON can represent, with every text in it masked, also where only its name says that it is a secret."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,10 +88,18 @@ class _Attempt:
         return shorter(told.strip(), LONGEST_REASON)
 
 
-class Trajectories:
-    """Reads the events of one trace. ``counts`` says what became of them; ``unread`` is told of each unknown one."""
+#: is told of what is not understood, as it comes
+Unread = Callable[[said.Unknown], object]
 
-    def __init__(self, environment: str, also: frozenset[str] = frozenset()) -> None:
+
+def ignored(event: said.Unknown) -> None:
+    """For those who only count."""
+
+
+class Trajectories:
+    """Reads the events of one trace. ``counts`` says what became of them."""
+
+    def __init__(self, environment: str, also: frozenset[str] = frozenset(), unread: Unread = ignored) -> None:
         """``also``: of "headless" and "sub-agent" those whose sessions are taken, too."""
         self.counts = Counts()
         self._environment, self._also = environment, also
@@ -102,7 +110,7 @@ class Trajectories:
         self._seen: OrderedDict[int, Observation] = OrderedDict()  # attempt: what was seen last in it
         self._answered: set[str] = set()
         self._thought: set[str] = set()  # calls that only told a thought
-        self._unread: list[said.Unknown] = []
+        self._unread = unread
 
     def read(self, events: Iterable[Event]) -> Iterator[Trajectory]:
         """The trajectories, each as soon as it is whole."""
@@ -110,11 +118,6 @@ class Trajectories:
             yield from self._read(event)
             self._place(event)
         yield from self._close()
-
-    def take_unknown(self) -> list[said.Unknown]:
-        """What was not understood since this was asked for last."""
-        taken, self._unread = self._unread, []
-        return taken
 
     def _read(self, event: Event) -> Iterator[Trajectory]:
         if isinstance(event, said.Session):
@@ -127,7 +130,7 @@ class Trajectories:
             self.counts.left_out[event.what] += event.count
         elif isinstance(event, said.Unknown):
             self.counts.unknown[event.type[:LONGEST_TYPE] or "unnamed"] += 1
-            self._unread.append(event)
+            self._unread(event)
         elif self._session.by != "user" and self._session.by not in self._also:
             if isinstance(event, said.Asked | said.Called):
                 self.counts.left_out[f"{self._session.by} session: {type(event).__name__.lower()}"] += 1
