@@ -208,6 +208,14 @@ def test_a_rollout_of_codex() -> None:
     assert not counts.unknown
 
 
+def test_what_a_person_typed_into_codex_is_the_task(tmp_path: Path) -> None:
+    text = (TRACES / "codex.jsonl").read_text().replace('"source": "exec"', '"source": "cli"')
+    (tmp_path / "rollout.jsonl").write_text(text)
+    (trajectory,), counts = read(tmp_path / "rollout.jsonl")
+    assert trajectory.task.instruction == "The total of an order with a discount is wrong. Correct it."
+    assert counts.left_out["user message that nobody typed, or that is told elsewhere"] == 2
+
+
 def test_a_rollout_of_codex_without_envelope(tmp_path: Path) -> None:
     items = [
         {"id": "5973", "timestamp": "2025-08-01T10:00:00Z", "instructions": None, "git": {"branch": "main"}},
