@@ -13,10 +13,11 @@ import pytest
 import zstandard
 
 from claude_session import ClaudeSession
+from lbi.interop.events import Called, Returned
 from lbi.interop.mask_rules import OWN, rules
 from lbi.interop.masking import Masker
 from lbi.protocols import Reply, Request
-from lbi.storage import secrets
+from lbi.records import Action, Observation
 from lbi.storage.secrets import MASK
 from lbi_offline.model import OfflineModel
 from running import answer, lbi_here
@@ -47,12 +48,6 @@ PLANTED = {
 KEY = (
     "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktbm9ib2R5\nc2Vjb25kLWxpbmU=\n-----END OPENSSH PRIVATE KEY-----"
 )
-
-
-@pytest.fixture(autouse=True)
-def _forgets() -> Iterator[None]:
-    yield
-    secrets.forget()
 
 
 def planted() -> ClaudeSession:
@@ -158,6 +153,23 @@ def test_ones_own_text_can_be_tried(tmp_path: Path) -> None:
     assert said["text"] == "•••• here.\npassword: ••••\n"
     assert said["masked"] == {"password": 2}
     assert "nothing was masked" in lbi_here("import", "--mask-test", "an ordinary sentence").stdout
+
+
+def test_what_is_typed_into_a_field_for_a_password_is_masked_on_every_page() -> None:
+    typed = Action(
+        text="fill('8', 'Lamp4Shade')", kind="fill", role="textbox", name="Your password:", value="Lamp4Shade"
+    )
+    page = Observation(text='URL: /\ntextbox "Your password:" [e3]: Lamp4Shade', url="/?next=Lamp4Shade")
+    events = [Called("1", "fill", {}, action=typed), Returned("1", "", page=page)]
+    masker = Masker()
+    list(masker.events(events))
+    called, returned = masker.events(events)
+    assert isinstance(called, Called)
+    assert isinstance(returned, Returned)
+    assert called.action is not None
+    assert returned.page is not None
+    assert (called.action.value, called.action.text) == ("••••", "fill('8', '••••')")
+    assert (returned.page.text[-4:], returned.page.url) == ("••••", "/?next=••••")
 
 
 @pytest.mark.parametrize("kind", PLANTED)

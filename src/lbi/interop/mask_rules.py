@@ -280,6 +280,6 @@ class Names:
         if name not in self.known:
             if len(self.known) > 10_000:
                 self.known.clear()
-            parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+            parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|\s+", "_", name.strip(" :*"))
             self.known[name] = self._pattern.fullmatch(parted) is not None
         return self.known[name]

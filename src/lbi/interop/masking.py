@@ -20,9 +20,10 @@ from lbi.storage import secrets
 from lbi.storage.secrets import MASK
 
 MOST_ENCODED = 200  # values that are looked for in all their encodings, which takes the longer the more there are
-LONGEST_LEARNT = 500
+LEAST_LEARNT, LONGEST_LEARNT = 4, 500  # characters of a value
 MOST_LEARNT = 10_000  # values that are looked for where nothing stands beside them
 LINES_TOLD = 3
+_TYPING = frozenset({"fill", "type"})
 #: fields of events by which they find each other; they are stored nowhere
 _LINKS = frozenset({"line", "node", "parent", "call", "reply"})
 
@@ -108,6 +109,8 @@ class Masker:
         return replace(event, **changed) if changed else event
 
     def _record(self, record: Action | Observation) -> Action | Observation:
+        if isinstance(record, Action) and record.kind in _TYPING and self._names.tell(record.name):
+            self._learn(record.value, "password")
         texts = {
             name: self.text(value)
             for name in ("text", "name", "value", "url", "title", "error")
@@ -122,7 +125,11 @@ class Masker:
             masked.lines.append(self._line)
 
     def _learn(self, value: str, kind: str) -> None:
-        if value in self._learnt or len(value) > LONGEST_LEARNT or len(self._learnt) >= MOST_LEARNT:
+        if (
+            not LEAST_LEARNT <= len(value) <= LONGEST_LEARNT
+            or value in self._learnt
+            or len(self._learnt) >= MOST_LEARNT
+        ):
             return
         self._learnt[value] = kind
         if not kind.startswith(PERSONAL) and self._encoded < MOST_ENCODED:
