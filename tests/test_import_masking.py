@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from claude_session import ClaudeSession
 from lbi.interop.events import Called, Returned
@@ -228,3 +230,11 @@ def test_without_the_rules_nothing_is_imported(tmp_path: Path, monkeypatch: pyte
     assert ran.returncode == 2
     assert "pip install 'learn-by-interact[import]'" in ran.stderr
     assert not (tmp_path / "run").exists()
+
+
+@given(st.lists(st.sampled_from([*PLANTED.values(), KEY, "password: ", "token=", "Bearer ", "://a:", " ", "\n", "x"])))
+@settings(max_examples=50)
+def test_what_is_masked_stays_as_it_is_when_it_is_masked_again(parts: list[str]) -> None:
+    masker = Masker()
+    once = masker.text("".join(parts))
+    assert masker.text(once) == once

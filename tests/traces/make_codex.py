@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -98,7 +97,7 @@ def shortened(value: Any) -> Any:
         return {key: shortened(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [shortened(inner) for inner in value]
-    return re.sub(r"(?s)(?<=.{300}).+", " ...", value) if isinstance(value, str) and len(value) > 1000 else value
+    return value[:80] + " ..." if isinstance(value, str) and len(value) > 300 else value
 
 
 if __name__ == "__main__":
