@@ -44,9 +44,11 @@ def import_(files: list[Path], options: RunOptions, format: str, also: str, outp
     if not output.dry_run and options.out is None:
         raise UserError("--out RUN says where to: the folder of a new run, or of one that was made by importing")
     config, out = configured(options)
-    imported = open_traces(files, taken)
+    console = terminal.open_console(stderr=True)
+    looking = Progress(console if console.is_terminal and not output.quiet else None)
+    imported = open_traces(files, taken, looking)
     if output.dry_run:
-        imported.read_all()  # once more, with everything that was found to be secret
+        imported.read_all(looking)  # once more, with everything that was found to be secret
         _tell(imported, output, None)
         if not output.as_json:
             say(_plan(imported, config))
@@ -56,8 +58,7 @@ def import_(files: list[Path], options: RunOptions, format: str, also: str, outp
         raise UserError("there is nothing to learn from in these files; what they hold instead is told above")
     asyncio.run(check_config(config))
     FOLDER.set(out)
-    progress = Progress(None if output.quiet else terminal.open_console(stderr=True))
-    asyncio.run(import_traces(imported, config, out, progress))
+    asyncio.run(import_traces(imported, config, out, Progress(None if output.quiet else console)))
     _tell(imported, output, out)
     return int(bool(imported.refused))
 

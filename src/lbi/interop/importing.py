@@ -105,22 +105,24 @@ class Imported:
         self.counts.add(reading.counts)
         self.last = reading.counts
 
-    def read_all(self) -> Counts:
+    def read_all(self, progress: Progress | None = None) -> Counts:
         """Read everything and keep nothing but what was learnt to be secret; counts begin anew."""
         self.counts = Counts()
         self.masker.found.clear()
-        for trace in self.traces:
-            for _ in self.read(trace):
-                pass
+        with (progress or Progress()).stage("look through", len(self.traces)) as stage:
+            for trace in self.traces:
+                for _ in self.read(trace):
+                    pass
+                stage.advance()
         return self.counts
 
 
-def open_traces(files: Sequence[Path], options: ImportOptions) -> Imported:
+def open_traces(files: Sequence[Path], options: ImportOptions, progress: Progress | None = None) -> Imported:
     """Find the traces and read them for the first time. Raises UserError where nothing can be read."""
     found = find_traces(files, options.format)
     refused = found.refused
     imported = Imported(options, found.traces, refused, found.passed_over)
-    imported.read_all()
+    imported.read_all(progress)
     if not imported.readable:
         reasons = "; ".join(f"{file}: {why}" for file, why in list(refused.items())[:5])
         more = f"; and {len(refused) - 5} more" if len(refused) > 5 else ""

@@ -137,5 +137,6 @@ def _trace(path: Path, format: str, found: FoundTraces, given: Path) -> Trace | 
 def format_of(source: Source) -> str:
     """The format that a file or folder looks most like; "" if it looks like none."""
     scored = [(reader(name).likelihood(source), name) for name in formats()]
+    source.forget_head()
     best, name = max(scored, default=(0.0, ""))
     return name if best > 0 else ""

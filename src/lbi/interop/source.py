@@ -33,6 +33,7 @@ class Source:
         self.path = path
         self.name = name or path.name  # by which it is told; many files are called alike
         self.left_out: Counter[str] = Counter()  # what could not be read, and how often
+        self._head: list[Json] | None = None
         self._end = -1  # of the file, in bytes, as it was first read; a session may go on meanwhile
 
     def lines(self) -> Iterator[tuple[int, Json]]:
@@ -89,6 +90,15 @@ class Source:
 
     def head(self) -> list[Json]:
         """The first objects: of JSON Lines those of the first lines, else the document itself. Empty = neither."""
+        if self._head is None:
+            self._head = self._read_head()
+        return self._head
+
+    def forget_head(self) -> None:
+        """Keep no more of the file than its name."""
+        self._head = None
+
+    def _read_head(self) -> list[Json]:
         if not self.path.is_file():
             return []
         with self.path.open("rb") as file:
