@@ -37,7 +37,9 @@ PICKED = (
     "documents/readers",
     "environments/repository",
     "environments/shell",
+    "environments/tools",
     "environments/web",
+    "interop/readers",
     "models/providers",
     "synthesis/filters",
 )
@@ -46,6 +48,7 @@ HEAVY = {
     "anthropic",
     "bs4",
     "datasets",
+    "detect_secrets",
     "docutils",
     "faiss",
     "genai_prices",
@@ -228,6 +231,8 @@ def test_plug_ins_of_one_kind_do_not_know_those_of_another() -> None:
         "lbi.environments.web",
         "lbi.environments.shell",
         "lbi.environments.repository",
+        "lbi.environments.tools",
+        "lbi.interop.readers",
     }
     # an instance of a repository with a bug is worked on in its shell
     hosts = {("lbi.environments.repository", "lbi.environments.shell")}

@@ -111,6 +111,7 @@ def test_list_names_every_plug_in_with_a_line_of_its_own() -> None:
         "examples",
         "readers",
         "exporters",
+        "traces",
     }
     for kind, rows in found.items():
         assert kind == "configs" or (rows and all(row["name"] and row["description"] for row in rows)), kind

@@ -28,6 +28,7 @@ FOLDERS = {
     "filters": "lbi.synthesis.filters",
     "readers": "lbi.documents.readers",
     "exporters": "lbi.training.export.exporters",
+    "traces": "lbi.interop.readers",
     "benchmarks": "lbi.benchmarks",  # besides the TOML files there (lbi.evaluation.benchmark)
 }
 #: a function that tells a plug-in from other packages of its folder
@@ -41,6 +42,7 @@ CALLED = {
     "filters": "filter",
     "readers": "document format",
     "exporters": "export format",
+    "traces": "trace format",
     "benchmarks": "benchmark",
 }
 

@@ -128,6 +128,7 @@ KINDS: dict[str, Callable[[], Rows]] = {
     "environments": _files("environments"),
     "readers": _files("readers"),
     "exporters": _files("exporters"),
+    "traces": _files("traces"),
     "configs": _configs,
     "examples": _examples,
 }

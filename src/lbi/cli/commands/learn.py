@@ -133,3 +133,49 @@ def evaluate(
 
     options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [])
     return run(options, "evaluation", OutputOptions(dry_run, json, quiet, progress, join, otel))
+
+
+@command
+def import_(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Traces: files, or folders of them.", metavar="FILES", show_default=False),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder, new or made by importing.")] = None,
+    format: Annotated[
+        str, typer.Option("--format", "-f", help="Of all files; see `lbi list traces`.", show_default="by content")
+    ] = "",
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="Of an environment of your own, in which what it can do is done again."),
+    ] = None,
+    also: Annotated[
+        str, typer.Option("--also", help="Learn from sessions that no user led, too: headless, sub-agent.")
+    ] = "",
+    model: Model = "",
+    base_url: BaseUrl = "",
+    budget: Budget = "",
+    set_: Set = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be imported and masked, and write nothing.")
+    ] = False,
+    mask_test: Annotated[
+        str, typer.Option("--mask-test", metavar="TEXT|FILE", help="Show a text as it would be kept.")
+    ] = "",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Learn from what agents did elsewhere: from their traces.
+
+    Sessions of Claude Code and Codex, ATIF, OpenAI messages, OpenHands, Inspect, BrowserGym, mini-swe-agent and
+    OpenTelemetry. Secrets and personal data are masked before anything is written or sent to a model. Exits with 1 if
+    some of the files could not be read, 2 if none could.
+    """
+    from lbi.cli.import_ import ImportOutput, import_
+    from lbi.cli.import_ import mask_test as test_masking
+    from lbi.cli.options import RunOptions
+
+    if mask_test:
+        return test_masking(mask_test, json)
+    options = RunOptions(config or Path("import"), out, model, base_url, budget, settings=set_ or [])
+    return import_(files or [], options, format, also, ImportOutput(dry_run, json, quiet))
