@@ -19,7 +19,7 @@ P = ParamSpec("P")
 GROUPS = {
     "Learn": ("init", "run", "synthesize", "evaluate"),
     "Look": ("report", "calls", "look"),
-    "Use": ("act", "retrieve", "export", "train", "grade"),
+    "Use": ("act", "retrieve", "serve", "export", "train", "grade"),
     "Tools": ("list", "check", "models", "tasks"),
 }
 

@@ -36,15 +36,20 @@ class Knowledge:
 
     messages: tuple[tuple[int, str], ...] = ()  # (number of steps before it, text)
     marks: tuple[tuple[int, int], ...] = ()  # (number of the example, number of the step), both from 1
+    examples: tuple[tuple[Shown, str], ...] = ()  # those in the messages, in their order, each with its text
 
 
 NOTHING_KNOWN = Knowledge()
 
 
-def knowledge(fields: Fields, limits: PromptLimits) -> Knowledge:
-    """What is known; without messages where nothing fits."""
+def knowledge(fields: Fields, limits: PromptLimits, most: int | None = None) -> Knowledge:
+    """What is known; without messages where nothing fits.
+
+    ``most``: so many examples at most, those of the last look-ups first; None = as many as there is room for.
+    """
     look_ups = fields.look_ups or (LookUp(step=0, found=fields.examples),)
     chosen = examples_shown(look_ups, min(limits.knowledge, limits.examples), limits.example)
+    chosen = chosen if most is None else _last(chosen, most)
     documents = _passages(fields.documents, limits.knowledge - sum(len(text) for group in chosen for _, text in group))
     messages: list[tuple[int, str]] = []
     number = 1
@@ -56,7 +61,16 @@ def knowledge(fields: Fields, limits: PromptLimits) -> Knowledge:
             message = block("knowledge", "user", examples=texts, documents=passages, more=bool(messages), pages=pages)
             messages.append((look_up.step, message))
         number += len(group)
-    return Knowledge(tuple(messages), tuple(_marks([shown for group in chosen for shown, _ in group], fields)))
+    examples = tuple(example for group in chosen for example in group)
+    return Knowledge(tuple(messages), tuple(_marks([shown for shown, _ in examples], fields)), examples)
+
+
+def _last(groups: Sequence[list[tuple[Shown, str]]], most: int) -> list[list[tuple[Shown, str]]]:
+    kept: list[list[tuple[Shown, str]]] = []
+    for group in reversed(groups):
+        kept.append(group[:most])
+        most -= len(kept[-1])
+    return kept[::-1]
 
 
 def examples_shown(look_ups: Sequence[LookUp], room: int, one: int) -> list[list[tuple[Shown, str]]]:
