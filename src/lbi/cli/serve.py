@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from lbi.errors import UserError
-from lbi.interop.server.options import ServeOptions
+from lbi.interop.server.options import ServeOptions, Transport
 from lbi.monitoring.terminal import say
 from lbi.rollouts.learnt import Use
 
@@ -22,3 +22,11 @@ def serve(run: Path, use: Use, options: ServeOptions) -> int:
         say(line, file=sys.stderr)
 
     return serve_run(run, use, options, tell)
+
+
+def transport(name: str) -> Transport:
+    """Raises UserError for one that there is not."""
+    known: dict[str, Transport] = {"http": "http", "stdio": "stdio"}
+    if name not in known:
+        raise UserError(f'no transport "{name}"; there are {" and ".join(known)}')
+    return known[name]

@@ -36,7 +36,7 @@ class Knowledge:
 
     messages: tuple[tuple[int, str], ...] = ()  # (number of steps before it, text)
     marks: tuple[tuple[int, int], ...] = ()  # (number of the example, number of the step), both from 1
-    examples: tuple[tuple[Shown, str], ...] = ()  # those in the messages, in their order, each with its text
+    examples: tuple[tuple[tuple[Shown, str], ...], ...] = ()  # those in each message, each with its text
 
 
 NOTHING_KNOWN = Knowledge()
@@ -52,6 +52,7 @@ def knowledge(fields: Fields, limits: PromptLimits, most: int | None = None) -> 
     chosen = chosen if most is None else _last(chosen, most)
     documents = _passages(fields.documents, limits.knowledge - sum(len(text) for group in chosen for _, text in group))
     messages: list[tuple[int, str]] = []
+    told: list[tuple[tuple[Shown, str], ...]] = []
     number = 1
     for look_up, group in zip(look_ups, chosen, strict=True):
         passages = documents if look_up is look_ups[0] else []
@@ -60,9 +61,10 @@ def knowledge(fields: Fields, limits: PromptLimits, most: int | None = None) -> 
             pages = fields.observation is None or is_page(fields.observation)
             message = block("knowledge", "user", examples=texts, documents=passages, more=bool(messages), pages=pages)
             messages.append((look_up.step, message))
+            told.append(tuple(group))
         number += len(group)
-    examples = tuple(example for group in chosen for example in group)
-    return Knowledge(tuple(messages), tuple(_marks([shown for shown, _ in examples], fields)), examples)
+    marks = _marks([shown for group in chosen for shown, _ in group], fields)
+    return Knowledge(tuple(messages), tuple(marks), tuple(told))
 
 
 def _last(groups: Sequence[list[tuple[Shown, str]]], most: int) -> list[list[tuple[Shown, str]]]:

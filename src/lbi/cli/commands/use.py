@@ -130,8 +130,14 @@ def serve(
         typer.Option("--allow-host", metavar="NAME", help="Another name by which clients may call the server."),
     ] = None,
     max_tokens: Annotated[
-        int, typer.Option("--max-tokens", min=1, help="Tokens that the proxy adds to a request, at most.")
-    ] = 2000,
+        int | None,
+        typer.Option(
+            "--max-tokens",
+            min=1,
+            help="Tokens that the proxy adds to a request, at most.",
+            show_default="as the run's own prompts",
+        ),
+    ] = None,
     look_up_ms: Annotated[
         int, typer.Option("--look-up-ms", min=1, help="Longer looked for, a request is passed on without examples.")
     ] = 1000,
@@ -160,15 +166,14 @@ def serve(
     An agent that speaks MCP asks for examples itself. One that does not changes its base URL, and finds them in its
     requests. The token of a server on another address is read from LBI_SERVE_TOKEN. Ctrl-C stops it.
     """
-    from lbi.cli.serve import serve
-    from lbi.errors import UserError
+    from lbi.cli.serve import serve, transport
     from lbi.interop.server.options import ServeOptions
     from lbi.rollouts.learnt import Use
 
-    if mcp != "http" and mcp != "stdio":
-        raise UserError(f'no transport "{mcp}"; there are http and stdio')
     allowed = tuple(allow_host or ())
-    options = ServeOptions(mcp, upstream, host, port, allowed, max_tokens, look_up_ms, instruction, rate, out, log)
+    options = ServeOptions(
+        transport(mcp), upstream, host, port, allowed, max_tokens, look_up_ms, instruction, rate, out, log
+    )
     return serve(run, Use(arm, agent, seed=seed), options)
 
 

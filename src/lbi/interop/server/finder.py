@@ -61,15 +61,27 @@ class FoundExample:
 
 
 @dataclass(frozen=True)
-class Found:
-    """``messages``: (number of steps before it, text), as they stand in our own agent's prompt."""
+class FoundMessage:
+    """A message of our own agent's prompt, which comes after so many steps, and the examples in it."""
 
-    messages: tuple[tuple[int, str], ...] = ()
-    examples: tuple[FoundExample, ...] = ()
+    step: int
+    text: str
+    examples: tuple[FoundExample, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What our own agent would be shown, in the order in which it was looked up."""
+
+    messages: tuple[FoundMessage, ...] = ()
+
+    @property
+    def examples(self) -> list[FoundExample]:
+        return [example for message in self.messages for example in message.examples]
 
     @property
     def text(self) -> str:
-        return "\n\n".join(text for _, text in self.messages)
+        return "\n\n".join(message.text for message in self.messages)
 
     @property
     def tokens(self) -> int:
@@ -116,12 +128,29 @@ class Finder:
 
         ``most`` examples and ``max_tokens`` in all; None = as many as the run's own prompts have room for.
         """
-        return await self._answered(self._find(situation, most, max_tokens))
+        return await self.do(self._find(situation, most, max_tokens))
 
-    async def find_within(self, situation: Situation, room: int) -> Found:
-        """The same with ``room`` characters for the examples of each look-up, so that what is shown at a step does not
-        change with what is found later."""
-        return await self._answered(self._find_within(situation, room))
+    async def find_here(self, situation: Situation, room: int) -> Found:
+        """For work that ``do`` is doing: with ``room`` characters for the examples of each look-up, so that what is
+        shown at a step does not change with what is found later."""
+        request, limits = await self._request(situation)
+        return _found(knowledge(request.fields, _within(limits, room)))
+
+    async def do(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do work in the thread of the look-ups. Raises TooMany."""
+        if self._waiting >= MOST_WAITING:
+            work.close()
+            raise TooMany(f"{MOST_WAITING} look-ups wait already; try again")
+        self._waiting += 1
+        try:
+            return await asyncio.wrap_future(self._in_thread(work))
+        finally:
+            self._waiting -= 1
+
+    @property
+    def limits(self) -> PromptLimits:
+        assert self._asked is not None, "not open"
+        return self._asked.limits
 
     def example(self, id_: str) -> tuple[Example, Trajectory] | None:
         return self._pairs.get(id_)
@@ -159,11 +188,11 @@ class Finder:
     async def _open(self) -> None:
         read = await asyncio.to_thread(read_run, self.run, self.use)
         folder = self._stack.enter_context(folder_for_now())
-        self._learnt = await self._stack.enter_async_context(open_learnt(self.run, read, self.use, folder))
-        if self._learnt.arm.data == "none" and not self._learnt.indexes.documents:
-            raise UserError(f'the arm "{self._learnt.arm.name}" shows no examples; choose another with --arm')
-        self._pairs = {example.id: (example, trajectory) for example, trajectory in self._learnt.pairs}
-        self._asked = await ask_agent(self._learnt)
+        learnt = await self._stack.enter_async_context(open_learnt(self.run, read, self.use, folder))
+        if learnt.arm.data == "none":
+            raise UserError(f'the arm "{learnt.arm.name}" shows no examples; choose another with --arm')
+        self._pairs = {example.id: (example, trajectory) for example, trajectory in learnt.pairs}
+        self._learnt, self._asked = learnt, await ask_agent(learnt)
         await self._find(Situation("warm up", Observation(text="")), 1, None)  # loads templates and maps the index
 
     async def _find(self, situation: Situation, most: int | None, max_tokens: int | None) -> Found:
@@ -176,32 +205,23 @@ class Finder:
             found = _found(knowledge(request.fields, limits, len(found.examples) - 1))
         return found
 
-    async def _find_within(self, situation: Situation, room: int) -> Found:
-        request, limits = await self._request(situation)
-        return _found(knowledge(request.fields, _within(limits, room)))
-
     async def _request(self, situation: Situation) -> tuple[Any, PromptLimits]:
         assert self._asked is not None
         request = await self._asked.request(situation.instruction, situation.observation, situation.history)
         return request, self._asked.limits
-
-    async def _answered(self, question: Coroutine[Any, Any, T]) -> T:
-        if self._waiting >= MOST_WAITING:
-            question.close()
-            raise TooMany(f"{MOST_WAITING} look-ups wait already; try again")
-        self._waiting += 1
-        try:
-            return await asyncio.wrap_future(self._in_thread(question))
-        finally:
-            self._waiting -= 1
 
     def _in_thread(self, work: Coroutine[Any, Any, T]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
 
 def _found(known: Knowledge) -> Found:
-    messages = tuple((step, mask(text)) for step, text in known.messages)
-    return Found(messages, tuple(FoundExample(shown, mask(text)) for shown, text in known.examples))
+    """Secrets masked, as in every prompt."""
+    return Found(
+        tuple(
+            FoundMessage(step, mask(text), tuple(FoundExample(shown, mask(told)) for shown, told in examples))
+            for (step, text), examples in zip(known.messages, known.examples, strict=True)
+        )
+    )
 
 
 def _within(limits: PromptLimits, room: int) -> PromptLimits:

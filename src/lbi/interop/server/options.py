@@ -7,21 +7,23 @@ from pathlib import Path
 from typing import Literal
 
 PORT = 8640
-MAX_TOKENS = 2_000  # that the proxy adds to a request, at most
 LOOK_UP_MS = 1_000  # that a request waits for its look-up
 RATE = 6_000  # requests a minute of one client
+
+
+Transport = Literal["http", "stdio"]
 
 
 @dataclass(frozen=True)
 class ServeOptions:
     """How a run is served. ``upstream``: the address of the model's provider, for the proxy; "" = no proxy."""
 
-    mcp: Literal["http", "stdio"] = "http"
+    mcp: Transport = "http"
     upstream: str = ""
     host: str = "127.0.0.1"
     port: int = PORT
     allow_hosts: tuple[str, ...] = ()
-    max_tokens: int = MAX_TOKENS
+    max_tokens: int | None = None  # that the proxy adds to a request, at most; None = what the run's own prompts take
     look_up_ms: int = LOOK_UP_MS
     instruction: str = ""  # regular expression whose group is the instruction in an agent's first message
     rate: int = RATE
