@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,20 +23,24 @@ async def serve_stdio(finder: Finder, served: Served, skills: Path | None) -> No
     server = experience_server(finder, served, skills)
     # the low-level server takes streams of one's own; MCPServer itself reads stdin where nothing can be cancelled
     low_level = server._lowlevel_server
-    stdin = await _stdin()
-    async with stdio_server(stdin=cast(Any, stdin)) as (incoming, outgoing):
+    async with _stdin() as stdin, stdio_server(stdin=cast(Any, stdin)) as (incoming, outgoing):
         await low_level.run(incoming, outgoing, low_level.create_initialization_options())
 
 
-async def _stdin() -> AsyncIterator[str] | None:
+@asynccontextmanager
+async def _stdin() -> AsyncIterator[AsyncIterator[str] | None]:
     """Lines of stdin, read so that a signal can end it; None = stdin is a file, which ends by itself."""
     reader = asyncio.StreamReader(limit=MOST_BYTES)
     loop = asyncio.get_running_loop()
     try:
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
+        pipe, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
     except (ValueError, PermissionError):
-        return None
-    return _lines(reader)
+        yield None
+        return
+    try:
+        yield _lines(reader)
+    finally:
+        pipe.close()
 
 
 async def _lines(reader: asyncio.StreamReader) -> AsyncIterator[str]:
