@@ -41,7 +41,7 @@ class Adder:
     """Adds at most ``max_tokens`` to a request, all look-ups together.
 
     None = as much to each look-up as it has in the run's own prompts, and USUAL_TOKENS together. ``instruction``: an
-    expression that finds it. Raises UserError for one that is none.
+    expression that finds it.
     """
 
     def __init__(self, finder: Finder, max_tokens: int | None = None, instruction: str = "") -> None:
@@ -50,7 +50,7 @@ class Adder:
         around = len(self._rule) + HEADING + (MOST_LOOK_UPS - 1) * MORE
         room = max(0, (4 * self._max_tokens - around) // MOST_LOOK_UPS)
         self._room = room if max_tokens else min(room, finder.limits.examples)
-        self._pattern = _expression(instruction) if instruction else None
+        self._pattern = expression(instruction) if instruction else None
         self._known: OrderedDict[_Key, Found] = OrderedDict()
 
     async def added(self, body: bytes, form: Format) -> Added:
@@ -86,7 +86,8 @@ class Adder:
         return found
 
 
-def _expression(written: str) -> re.Pattern[str]:
+def expression(written: str) -> re.Pattern[str]:
+    """By which an instruction is found. Raises UserError for none, and for one without a group."""
     try:
         pattern = re.compile(written, re.DOTALL)
     except re.error as error:
@@ -103,19 +104,21 @@ def _by_turn(segment: Segment, found: Found) -> dict[int, FoundMessage]:
 def _kept(found: Sequence[Mapping[int, FoundMessage]], budget: int, rule: str) -> dict[int, str]:
     """{index of a turn: what is added to it}, within the budget.
 
-    Where it is exceeded, all that belongs to earlier instructions goes at once, so that this is rare. The first text
-    says what the marks around untrusted text mean.
+    When it is used up no more is added, as to take out something early would make the provider read all after it anew.
+    Only where a new instruction would get nothing, all that belongs to earlier ones goes. The first text says what the
+    marks around untrusted text mean.
     """
     kept: dict[int, str] = {}
     total = least = estimate_tokens(rule) + 1
     for messages in found:
-        if total + sum(estimate_tokens(message.text) for message in messages.values()) > budget:
+        sizes = {turn: estimate_tokens(message.text) for turn, message in messages.items()}
+        if total + next(iter(sizes.values()), 0) > budget:
             kept, total = {}, least
-        for turn, message in messages.items():
-            total += estimate_tokens(message.text)
+        for turn, size in sizes.items():
+            total += size
             if total > budget:
                 break
-            kept[turn] = message.text
+            kept[turn] = messages[turn].text
     return {turn: text if at else f"{rule}\n\n{text}" for at, (turn, text) in enumerate(kept.items())}
 
 

@@ -32,6 +32,7 @@ from lbi.storage.secrets import mask
 
 T = TypeVar("T")
 MOST_WAITING = 64  # look-ups at a time; more are refused at once, as they would come too late
+EVERY = 1000  # look-ups of an episode
 HEADING = 640  # characters of what stands around the examples of a look-up, about
 
 
@@ -131,10 +132,10 @@ class Finder:
         return await self.do(self._find(situation, most, max_tokens))
 
     async def find_here(self, situation: Situation, room: int) -> Found:
-        """For work that ``do`` is doing: with ``room`` characters for the examples of each look-up, so that what is
-        shown at a step does not change with what is found later."""
+        """For work that ``do`` is doing: with ``room`` characters for the examples of each look-up, and none of them
+        given up, so that what is shown at a step does not change with what is found later."""
         request, limits = await self._request(situation)
-        return _found(knowledge(request.fields, _within(limits, room)))
+        return _found(knowledge(request.fields, _within(limits, room), most_look_ups=EVERY))
 
     async def do(self, work: Coroutine[Any, Any, T]) -> T:
         """Do work in the thread of the look-ups. Raises TooMany."""

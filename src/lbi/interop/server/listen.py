@@ -16,7 +16,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lbi.errors import UserError
-from lbi.interop.server.added import Adder
+from lbi.interop.server.added import Adder, expression
 from lbi.interop.server.connections import BoundedConnection
 from lbi.interop.server.finder import Finder
 from lbi.interop.server.guard import MOST_BYTES, Guard, Rates, Refusal, refuse
@@ -34,6 +34,14 @@ MOST_CONNECTIONS = 1024
 LAST_SECONDS = 2  # that requests may still take once the server is stopped
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 Tell = Callable[[str], None]
+
+
+def check_options(options: ServeOptions) -> None:
+    """Before anything is opened. Raises UserError for what is no address and no expression."""
+    if options.upstream:
+        Upstream(options.upstream)
+    if options.instruction:
+        expression(options.instruction)
 
 
 @contextmanager

@@ -27,8 +27,9 @@ def serve_run(run: Path, use: Use, options: ServeOptions, tell: Tell) -> int:
         raise UserError("--mcp stdio and --upstream exclude each other; start two servers of the run")
     with contextlib.ExitStack() as stack:
         if options.mcp == "http":
-            from lbi.interop.server.listen import listening
+            from lbi.interop.server.listen import check_options, listening
 
+            check_options(options)
             socket = stack.enter_context(listening(options))
         finder = Finder(run, use)
         finder.open()
