@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 
@@ -42,10 +42,16 @@ class Knowledge:
 NOTHING_KNOWN = Knowledge()
 
 
-def knowledge(
+def knowledge(fields: Fields, limits: PromptLimits) -> Knowledge:
+    """What is known, and where it is like the current page; without messages where nothing fits."""
+    known = messages_of(fields, limits)
+    return replace(known, marks=tuple(_marks([shown for group in known.examples for shown, _ in group], fields)))
+
+
+def messages_of(
     fields: Fields, limits: PromptLimits, most: int | None = None, most_look_ups: int = MOST_LOOK_UPS
 ) -> Knowledge:
-    """What is known; without messages where nothing fits.
+    """What is known, without the marks.
 
     ``most``: so many examples at most, those of the last look-ups first; None = as many as there is room for.
     """
@@ -65,8 +71,7 @@ def knowledge(
             messages.append((look_up.step, message))
             told.append(tuple(group))
         number += len(group)
-    marks = _marks([shown for group in chosen for shown, _ in group], fields)
-    return Knowledge(tuple(messages), tuple(marks), tuple(told))
+    return Knowledge(tuple(messages), examples=tuple(told))
 
 
 def _are_pages(group: Sequence[tuple[Shown, str]], now: Observation | None) -> bool:

@@ -49,7 +49,8 @@ class AskedAgent:
 
     def __init__(self, learnt: Learnt, agent: Agent, model: _TakesPrompt, note: str) -> None:
         self.limits, self.note = model.info.limits, note
-        self._learnt, self._agent, self._model = learnt, agent, model
+        self._environment, self._actions = learnt.context.environments.name, actions_of(learnt.context.config)
+        self._agent, self._model = agent, model
 
     @property
     def query(self) -> str:
@@ -63,10 +64,9 @@ class AskedAgent:
         """
         if not instruction.strip():
             raise UserError("the instruction is empty; say what is to be done")
-        context = self._learnt.context
-        task = Task(instruction=instruction.strip(), environment=context.environments.name)
+        task = Task(instruction=instruction.strip(), environment=self._environment)
         try:
-            decision = await self._agent.act(task, tuple(history), page, actions_of(context.config))
+            decision = await self._agent.act(task, tuple(history), page, self._actions)
         except _Taken as taken:
             request = taken.request
         else:

@@ -7,6 +7,7 @@ it, though the agent itself knows nothing of what was added.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from lbi.prompts.known import MOST_LOOK_UPS
 from lbi.prompts.template import block
 
 USUAL_TOKENS = 2_000  # that are added to a request, at most
+LARGE = 200_000  # bytes of a request that would take so long to read that others had to wait
 MOST_REMEMBERED = 512  # segments of conversations
 MORE = 160  # characters of what stands around the examples of a further look-up, about
 _Key = tuple[str, int]
@@ -55,11 +57,10 @@ class Adder:
 
     async def added(self, body: bytes, form: Format) -> Added:
         """What cannot be read is sent as it is. Raises what a look-up raises."""
-        try:
-            text = body.decode()
-            conversation = form.read(document(text, form.messages))
-        except (ValueError, RecursionError):
+        read = await asyncio.to_thread(_read, body, form) if len(body) > LARGE else _read(body, form)
+        if read is None:
             return Added(body, why="the request is not read")
+        text, conversation = read
         found = [_by_turn(part, await self._found(part)) for part in segments(conversation, self._pattern)]
         if not found:
             return Added(body, why="no instruction is found")
@@ -77,13 +78,20 @@ class Adder:
         situation = segment.situation
         seen = [*((step.observation.text, step.action.text) for step in situation.history), situation.observation.text]
         key = situation.instruction, hash(tuple(seen))
-        if key in self._known:
-            self._known.move_to_end(key)
-            return self._known[key]
-        if len(self._known) >= MOST_REMEMBERED:
+        found = self._known.pop(key, None) or await self._finder.find_here(situation, self._room)
+        while len(self._known) >= MOST_REMEMBERED:
             self._known.popitem(last=False)
-        self._known[key] = found = await self._finder.find_here(situation, self._room)
+        self._known[key] = found
         return found
+
+
+def _read(body: bytes, form: Format) -> tuple[str, Conversation] | None:
+    """The text and the conversation of a request; None for what is none."""
+    try:
+        text = body.decode()
+        return text, form.read(document(text, form.messages))
+    except (ValueError, RecursionError):
+        return None
 
 
 def expression(written: str) -> re.Pattern[str]:

@@ -7,6 +7,7 @@ does, as all that is typed after it is what the agent sees.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -106,7 +107,7 @@ def segments(conversation: Conversation, pattern: re.Pattern[str] | None = None)
     starts = [at for at, turn in enumerate(turns) if not turn.results and _typed(turn)]
     if not conversation.tools:
         starts = starts[:1]
-    for start, end in zip(starts, [*starts[1:], len(turns)], strict=True):
+    for start, end in itertools.pairwise([*starts, len(turns)]):
         instruction, rest = instruction_in(_typed(turns[start]), pattern)
         seen = [rest, *(turn.results or turn.typed for turn in turns[start + 1 : end])]
         observations = [observation_of(text) for text in seen]

@@ -22,7 +22,7 @@ from lbi.observations.operations import Operations
 from lbi.prompts import estimate_tokens
 from lbi.prompts.example import example_text
 from lbi.prompts.history import place
-from lbi.prompts.known import MOST_LOOK_UPS, Knowledge, knowledge
+from lbi.prompts.known import MOST_LOOK_UPS, Knowledge, messages_of
 from lbi.prompts.page import kind_of_address
 from lbi.protocols import PromptLimits, Shown
 from lbi.records import Example, Observation, Step, Trajectory
@@ -129,24 +129,12 @@ class Finder:
 
         ``most`` examples and ``max_tokens`` in all; None = as many as the run's own prompts have room for.
         """
-        return await self.do(self._find(situation, most, max_tokens))
+        return await self._do(self._find(situation, most, max_tokens))
 
     async def find_here(self, situation: Situation, room: int) -> Found:
-        """For work that ``do`` is doing: with ``room`` characters for the examples of each look-up, and none of them
-        given up, so that what is shown at a step does not change with what is found later."""
-        request, limits = await self._request(situation)
-        return _found(knowledge(request.fields, _within(limits, room), most_look_ups=EVERY))
-
-    async def do(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do work in the thread of the look-ups. Raises TooMany."""
-        if self._waiting >= MOST_WAITING:
-            work.close()
-            raise TooMany(f"{MOST_WAITING} look-ups wait already; try again")
-        self._waiting += 1
-        try:
-            return await asyncio.wrap_future(self._in_thread(work))
-        finally:
-            self._waiting -= 1
+        """The same with ``room`` characters for the examples of each look-up, and none of them given up, so that what
+        is shown at a step does not change with what is found later."""
+        return await self._do(self._find_here(situation, room))
 
     @property
     def limits(self) -> PromptLimits:
@@ -201,10 +189,24 @@ class Finder:
         if max_tokens is not None:
             look_ups = min(max(len(request.fields.look_ups), 1), MOST_LOOK_UPS)
             limits = _within(limits, 4 * max_tokens // look_ups - HEADING)
-        found = _found(knowledge(request.fields, limits, most))
+        found = _found(messages_of(request.fields, limits, most))
         while max_tokens is not None and found.examples and found.tokens > max_tokens:  # other scripts than Latin
-            found = _found(knowledge(request.fields, limits, len(found.examples) - 1))
+            found = _found(messages_of(request.fields, limits, len(found.examples) - 1))
         return found
+
+    async def _find_here(self, situation: Situation, room: int) -> Found:
+        request, limits = await self._request(situation)
+        return _found(messages_of(request.fields, _within(limits, room), most_look_ups=EVERY))
+
+    async def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._waiting >= MOST_WAITING:
+            work.close()
+            raise TooMany(f"{MOST_WAITING} look-ups wait already; try again")
+        self._waiting += 1
+        try:
+            return await asyncio.wrap_future(self._in_thread(work))
+        finally:
+            self._waiting -= 1
 
     async def _request(self, situation: Situation) -> tuple[Any, PromptLimits]:
         assert self._asked is not None

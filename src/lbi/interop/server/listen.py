@@ -164,7 +164,7 @@ async def _proxy(
     upstream = Upstream(options.upstream)
     session = await stack.enter_async_context(open_session())
     adder = Adder(finder, options.max_tokens, instruction=options.instruction)
-    return Proxy(upstream, session, finder, adder, served, look_up=options.look_up_ms / 1000, log=log)
+    return Proxy(upstream, session, adder, served, look_up=options.look_up_ms / 1000, log=log)
 
 
 def _address(options: ServeOptions) -> tuple[socket.AddressFamily, Any]:

@@ -22,7 +22,6 @@ from yarl import URL
 
 from lbi.errors import LbiError, UserError
 from lbi.interop.server.added import Added, Adder
-from lbi.interop.server.finder import Finder
 from lbi.interop.server.guard import Headers, Refusal, refuse
 from lbi.interop.server.log import Log, Passing
 from lbi.interop.server.requests import format_of
@@ -73,7 +72,6 @@ class Proxy:
         self,
         upstream: Upstream,
         session: aiohttp.ClientSession,
-        finder: Finder,
         adder: Adder,
         served: Served,
         *,
@@ -81,7 +79,7 @@ class Proxy:
         log: Log,
     ) -> None:
         self._upstream, self._session = upstream, session
-        self._finder, self._adder, self._served = finder, adder, served
+        self._adder, self._served = adder, served
         self._look_up, self._log = look_up, log
         self.counts: Counter[str] = Counter()  # of requests: "" = with examples, or why there are none
 
@@ -111,7 +109,7 @@ class Proxy:
         if any(name == b"content-encoding" and value != b"identity" for name, value in scope["headers"]):
             return Added(body, why="the request is compressed")
         try:
-            added = await asyncio.wait_for(self._finder.do(self._adder.added(body, form)), self._look_up)
+            added = await asyncio.wait_for(self._adder.added(body, form), self._look_up)
         except TimeoutError:
             return Added(body, why="the look-up took too long")
         except (LbiError, OSError, sqlite3.Error, ValueError, LookupError):
