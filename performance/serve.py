@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import random
 import statistics
 import subprocess
@@ -140,6 +141,7 @@ async def measure_look_ups(run: Path) -> None:
     finder = Finder(run, Use())
     start = time.perf_counter()
     finder.open()
+    gc.freeze()  # as the server does
     print(f"opened in {time.perf_counter() - start:.1f} s, {len(finder.learnt.pairs):,} examples")
     wall, cpu = [], []
     try:

@@ -38,6 +38,7 @@ PICKED = (
     "environments/repository",
     "environments/shell",
     "environments/web",
+    "interop/server",
     "models/providers",
     "synthesis/filters",
 )

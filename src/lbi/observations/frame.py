@@ -29,6 +29,7 @@ LEAST_PLACES_IN_SECTION = 4
 LEAST_RUN = 3  # lines in a row; what stands alone is folded only where it is common to the whole application
 _STATE = re.compile(rf" \((?:{'|'.join(STATES)})(?:, (?:{'|'.join(STATES)}))*\)")
 _ADDRESS = re.compile(r" -> \S+")
+_NUMBER = re.compile(r"\d+")
 _HEADER = ("URL: ", "Title: ")
 
 
@@ -158,7 +159,7 @@ def _keyed(text: str) -> list[tuple[str, str]]:
     return [(line, key) for line in text.split("\n") if (key := _key(line))]
 
 
-@lru_cache(maxsize=1024)  # examples that are found again and again are of the same pages
+@lru_cache(maxsize=4096)  # examples that are found again and again are of the same pages
 def _keys(text: str) -> frozenset[str]:
     return frozenset(key for _, key in _keyed(text))
 
@@ -168,8 +169,12 @@ def _key(line: str) -> str:
     """What is the same of a line on every page: "link "Inbox (3)" [e4] (current) -> /inbox" -> 'link "Inbox (0)"'."""
     if line.startswith(_HEADER) or not line.strip():
         return ""
-    text = _STATE.sub("", _ADDRESS.sub("", without_references(line)))
-    return re.sub(r"\d+", "0", mask(text))
+    text = without_references(line) if "[" in line else line
+    if " -> " in text:
+        text = _ADDRESS.sub("", text)
+    if " (" in text:
+        text = _STATE.sub("", text)
+    return _NUMBER.sub("0", mask(text))
 
 
 def _by_section(texts: Iterable[str]) -> dict[str, dict[str, set[str]]]:

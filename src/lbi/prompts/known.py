@@ -76,8 +76,9 @@ def messages_of(
 
 def _are_pages(group: Sequence[tuple[Shown, str]], now: Observation | None) -> bool:
     """Whether examples were carried out on pages; it is said of them, so that it stays said whatever is seen later."""
-    seen = [shown.trajectory.observations[shown.at] for shown, _ in group] or [now]
-    return any(page is None or is_page(page) for page in seen)
+    if not group:
+        return now is None or is_page(now)
+    return any(is_page(shown.trajectory.observations[shown.at]) for shown, _ in group)
 
 
 def _last(groups: Sequence[list[tuple[Shown, str]]], most: int) -> list[list[tuple[Shown, str]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -34,6 +35,7 @@ def serve_run(run: Path, use: Use, options: ServeOptions, tell: Tell) -> int:
         finder = Finder(run, use)
         finder.open()
         stack.callback(finder.close)
+        gc.freeze()  # what was read stays; to go through all of it now and then would cost look-ups up to a second
         served = Served(options.out or run / FOLDER)
         skills = run / "skills"
         if options.mcp == "stdio":
