@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from mcp import Client, MCPError
 from mcp.client.stdio import StdioServerParameters
@@ -298,15 +300,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 async def test_skills_are_served_to_those_who_know_the_extension_and_as_resources_to_all(
     finder: Finder, tmp_path: Path
 ) -> None:
-    skill = tmp_path / "skills" / "add-a-lamp"
-    (skill / "references").mkdir(parents=True)
-    main = "---\nname: add-a-lamp\ndescription: Add a lamp. Use it when a lamp is missing.\n---\n# Add a lamp\n"
-    (skill / "SKILL.md").write_text(main)
-    (skill / "references" / "FORM.md").write_text("Name, Colour, Room\n")
-    (skill / "link").symlink_to("/etc/hostname")
-    other = tmp_path / "skills" / "other"
-    other.mkdir()
-    (other / "SKILL.md").write_text("---\nname: not-the-folder\ndescription: x\n---\n")
+    main = write_skill(tmp_path / "skills")
     async with Client(experience_server(finder, Served(tmp_path), tmp_path / "skills")) as client:
         assert client.server_capabilities.extensions == {"io.modelcontextprotocol/skills": {}}
         listed = {str(each.uri) for each in (await client.list_resources()).resources}
@@ -316,6 +310,60 @@ async def test_skills_are_served_to_those_who_know_the_extension_and_as_resource
         "skill://add-a-lamp/references/FORM.md",
     }
     assert text == main
+
+
+@pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
+async def test_skills_are_listed_with_a_digest_of_every_file(finder: Finder, tmp_path: Path, version: str) -> None:
+    main = write_skill(tmp_path / "skills")
+    meta = {
+        f"io.modelcontextprotocol/{name}": value
+        for name, value in (
+            ("protocolVersion", version),
+            ("clientInfo", HELLO["clientInfo"]),
+            ("clientCapabilities", {}),
+        )
+    }
+
+    async def asked(method: str, **params: Any) -> Any:
+        more = {"_meta": meta} if version == "2026-07-28" else {}
+        headers = {
+            "accept": "application/json, text/event-stream",
+            "mcp-protocol-version": version,
+            "mcp-method": method,
+        }
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params | more}
+        async with session.post(f"{address}/mcp", json=body, headers=headers) as reply:
+            return await reply.json()
+
+    async with (
+        served_here(finder, tmp_path, tmp_path / "skills") as address,
+        aiohttp.ClientSession() as session,
+    ):
+        (entry,) = (await asked("skills/list"))["result"]["skills"]
+        same = (await asked("skills/get", uri="skill://add-a-lamp/SKILL.md"))["result"]
+        unknown = await asked("skills/get", uri="skill://other/SKILL.md")
+    assert entry["frontmatter"] == {"name": "add-a-lamp", "description": "Add a lamp. Use it when a lamp is missing."}
+    assert entry["resources"][0] == {
+        "uri": "skill://add-a-lamp/SKILL.md",
+        "digest": f"sha256:{hashlib.sha256(main.encode()).hexdigest()}",
+        "size": len(main),
+    }
+    assert [each["uri"] for each in entry["resources"]][1:] == ["skill://add-a-lamp/references/FORM.md"]
+    assert (same["skill"], same["resultType"], "ttlMs" in same) == (entry, "complete", True)
+    assert unknown["error"]["code"] == -32602
+
+
+def write_skill(folder: Path) -> str:
+    """A skill in a folder of skills, beside one whose name is not its folder's; the text of its main file."""
+    skill = folder / "add-a-lamp"
+    (skill / "references").mkdir(parents=True)
+    main = "---\nname: add-a-lamp\ndescription: Add a lamp. Use it when a lamp is missing.\n---\n# Add a lamp\n"
+    (skill / "SKILL.md").write_text(main)
+    (skill / "references" / "FORM.md").write_text("Name, Colour, Room\n")
+    (skill / "link").symlink_to("/etc/hostname")
+    (folder / "other").mkdir()
+    (folder / "other" / "SKILL.md").write_text("---\nname: not-the-folder\ndescription: x\n---\n")
+    return main
 
 
 def test_what_cannot_be_served_is_one_line(run: Path, tmp_path: Path) -> None:

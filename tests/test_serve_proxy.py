@@ -10,6 +10,8 @@ import gzip
 import itertools
 import json
 import sqlite3
+import subprocess
+import sys
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -29,8 +31,8 @@ from lbi.interop.server import finder as finder_module
 from lbi.interop.server.added import Adder
 from lbi.interop.server.finder import Finder
 from lbi.models.testing.model_server import Answer, ModelServer
-from running import answer
-from served_run import ADD, TASK, make_lamp_run, opened, served_here
+from running import answer, environ
+from served_run import ADD, TASK, make_lamp_run, opened, served_here, serving
 
 pytestmark = pytest.mark.slow
 
@@ -532,3 +534,40 @@ async def test_a_client_that_leaves_is_not_answered_any_more(finder: Finder, tmp
         assert await reply.content.readexactly(5) == b"hello"
         reply.close()
         await asyncio.wait_for(left.wait(), 30)
+
+
+AGENT = """
+import openai
+
+client = openai.OpenAI()  # the address and the key are in its environment
+messages = [{"role": "system", "content": "You act on pages."}, {"role": "user", "content": %r}]
+print(client.chat.completions.create(model="m", messages=messages).choices[0].message.content)
+"""
+
+
+async def test_an_agent_that_knows_nothing_of_it_needs_another_base_url_and_no_more(run: Path, tmp_path: Path) -> None:
+    async with ModelServer(["the reply"]) as upstream:
+
+        def ask() -> list[str]:
+            with serving(run, "--upstream", upstream.openai_url, "--out", str(tmp_path)) as server:
+                answers = []
+                for address in (upstream.openai_url, f"{server.address}/v1"):
+                    ran = subprocess.run(
+                        [sys.executable, "-c", AGENT % TASK],
+                        env=environ(OPENAI_BASE_URL=address) | {"OPENAI_API_KEY": KEY},
+                        capture_output=True,
+                        text=True,
+                        timeout=120,
+                    )
+                    answers.append(ran.stdout or ran.stderr)
+                assert server.stop() == 0
+                assert server.process.stderr is not None
+                answers.append(server.process.stderr.read())
+            return answers
+
+        direct, through, said = await asyncio.to_thread(ask)
+    assert direct == through == "the reply\n"
+    assert said == "1 requests passed on, 1 with examples\n"
+    without, with_examples = (request["messages"] for request in upstream.requests)
+    assert without[0] == with_examples[0]
+    assert (without[1]["content"], HEADING in with_examples[1]["content"]) == (TASK, True)
