@@ -93,9 +93,15 @@ async def timed(session: aiohttp.ClientSession, address: str, request: dict[str,
     return 1000 * (time.perf_counter() - start)
 
 
+def cpu_milliseconds(process: int) -> float:
+    """CPU time of all threads of a process so far, which other work on the machine does not lengthen."""
+    files = Path(f"/proc/{process}/task").glob("*/schedstat")
+    return sum(int(file.read_text().split()[0]) for file in files) / 1e6
+
+
 @contextlib.asynccontextmanager
-async def process(*arguments: str, ready: str) -> AsyncIterator[str]:
-    """A program until the end; its line with ``ready``."""
+async def process(*arguments: str, ready: str) -> AsyncIterator[tuple[str, int]]:
+    """A program until the end: its line with ``ready``, and its number."""
     started = await asyncio.create_subprocess_exec(
         sys.executable, "-m", *arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
@@ -103,7 +109,7 @@ async def process(*arguments: str, ready: str) -> AsyncIterator[str]:
     try:
         while ready not in (line := (await started.stdout.readline()).decode()):
             assert line, f"{arguments} ended"
-        yield line
+        yield line, started.pid
     finally:
         started.send_signal(2)
         rest = await started.stdout.read()
@@ -112,29 +118,35 @@ async def process(*arguments: str, ready: str) -> AsyncIterator[str]:
 
 
 async def measure_http(run: Path) -> None:
-    model = ("lbi.models.testing.model_server",)
-    async with process(*model, ready="http://") as told:
+    served = ("lbi", "serve", str(run), "--port", "0", "--upstream")
+    async with process("lbi.models.testing.model_server", ready="http://") as (told, _):
         upstream = told.strip()
-        async with process("lbi", "serve", str(run), "--upstream", upstream, "--port", "0", ready="Proxy: ") as line:
-            proxy = line.split()[1]
-            each: dict[str, list[float]] = {"direct": [], "nothing to look up": [], "with examples": []}
-            asked = situations()
-            async with aiohttp.ClientSession() as session:
-                for at in range(REQUESTS + 20):
-                    request = body(*next(asked))
-                    empty = {**request, "messages": request["messages"][:1]}
-                    times = {
-                        "direct": await timed(session, upstream, request),
-                        "nothing to look up": await timed(session, proxy, empty),
-                        "with examples": await timed(session, proxy, request),
-                    }
-                    for name, milliseconds in times.items() if at >= 20 else ():
-                        each[name].append(milliseconds)
-    print(f"{'request':<22} {'p50 ms':>8} {'p99 ms':>8} {'ratio':>7} {'added p50':>10}")
-    direct = statistics.median(each["direct"])
-    for name, times_ in each.items():
-        p50 = statistics.median(times_)
-        print(f"{name:<22} {p50:>8.2f} {p99(times_):>8.2f} {p50 / direct:>6.1f}x {p50 - direct:>10.2f}")
+        async with process(*served, upstream, ready="Proxy: ") as (line, pid):
+            rows = await in_turns(upstream, line.split()[1], pid)
+    print(f"{'request':<22} {'p50 ms':>8} {'p99 ms':>8} {'ratio':>7} {'added p50':>10} {'CPU of the proxy, p50':>22}")
+    direct = statistics.median(wall for wall, _ in rows["direct"])
+    for name, pairs in rows.items():
+        walls, used = zip(*pairs, strict=True)
+        p50 = statistics.median(walls)
+        numbers = f"{p50:>8.2f} {p99(walls):>8.2f} {p50 / direct:>6.1f}x {p50 - direct:>10.2f}"
+        print(f"{name:<22} {numbers} {statistics.median(used):>22.2f}")
+
+
+async def in_turns(upstream: str, proxy: str, pid: int) -> dict[str, list[tuple[float, float]]]:
+    """(milliseconds, CPU milliseconds of the proxy) of each request."""
+    rows: dict[str, list[tuple[float, float]]] = {"direct": [], "nothing to look up": [], "with examples": []}
+    asked = situations()
+    async with aiohttp.ClientSession() as session:
+        for at in range(REQUESTS + 20):
+            request = body(*next(asked))
+            empty = {**request, "messages": request["messages"][:1]}
+            requests = (upstream, request), (proxy, empty), (proxy, request)
+            for name, (address, sent) in zip(rows, requests, strict=True):
+                before = cpu_milliseconds(pid)
+                wall = await timed(session, address, sent)
+                if at >= 20:
+                    rows[name].append((wall, cpu_milliseconds(pid) - before))
+    return rows
 
 
 async def measure_look_ups(run: Path) -> None:

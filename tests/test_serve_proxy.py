@@ -388,10 +388,15 @@ async def test_a_look_up_that_fails_or_takes_too_long_changes_nothing(
     async def fails(*_: Any) -> Any:
         raise sqlite3.OperationalError("disk I/O error")
 
+    async def is_wrong(*_: Any) -> Any:
+        raise AttributeError("a mistake of ours")
+
     async def hangs(*_: Any) -> Any:
         await asyncio.sleep(60)
 
     monkeypatch.setattr(Finder, "find_here", fails)
+    assert await passed(finder, tmp_path, body) == body
+    monkeypatch.setattr(Finder, "find_here", is_wrong)
     assert await passed(finder, tmp_path, body) == body
     monkeypatch.setattr(Finder, "find_here", hangs)
     assert await passed(finder, tmp_path, body, look_up_ms=20) == body

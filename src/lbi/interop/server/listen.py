@@ -53,7 +53,8 @@ def listening(options: ServeOptions) -> Iterator[socket.socket]:
             f"{options.host} can be reached by other machines, so a token is needed; set one with: "
             f"export {TOKEN}=$(openssl rand -hex 32)"
         )
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
+    # asyncio sends small parts at once only where a socket names its protocol; else each reply waits 40 ms for the last
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(address)

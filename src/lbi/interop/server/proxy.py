@@ -8,7 +8,6 @@ Whatever fails here, or takes too long, leaves the request as it was. Keys pass 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
 import urllib.request
 from collections import Counter
@@ -20,7 +19,7 @@ import aiohttp
 from starlette.types import Receive, Scope, Send
 from yarl import URL
 
-from lbi.errors import LbiError, UserError
+from lbi.errors import UserError
 from lbi.interop.server.added import Added, Adder
 from lbi.interop.server.guard import Headers, Refusal, refuse
 from lbi.interop.server.log import Log, Passing
@@ -108,12 +107,16 @@ class Proxy:
             return Added(body, why="another kind of request")
         if any(name == b"content-encoding" and value != b"identity" for name, value in scope["headers"]):
             return Added(body, why="the request is compressed")
+        looking = asyncio.ensure_future(self._adder.added(body, form))
         try:
-            added = await asyncio.wait_for(self._adder.added(body, form), self._look_up)
-        except TimeoutError:
+            await asyncio.wait({looking}, timeout=self._look_up)
+        finally:
+            late = looking.cancel()  # False = it has ended
+        if late:
             return Added(body, why="the look-up took too long")
-        except (LbiError, OSError, sqlite3.Error, ValueError, LookupError):
+        if looking.exception() is not None:  # whatever it is, it is ours, and not the agent's
             return Added(body, why="the look-up failed")
+        added = looking.result()
         if added.ids:
             self._served.show(added.ids, by="proxy")
         return added
