@@ -154,6 +154,25 @@ def test_a_port_in_use_is_one_line(run: Path) -> None:
             pass
 
 
+async def test_small_parts_of_a_reply_leave_at_once(
+    finder: Finder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it each reply waits 40 ms; findings/asyncio-own-socket-keeps-nagle.sh."""
+    seen: list[int] = []
+    made = connections.BoundedConnection.connection_made
+
+    def watched(self: connections.BoundedConnection, transport: asyncio.Transport) -> None:
+        made(self, transport)
+        connection = transport.get_extra_info("socket")
+        seen.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    monkeypatch.setattr(connections.BoundedConnection, "connection_made", watched)
+    async with served_here(finder, tmp_path) as address:
+        await asked(address)
+    assert seen
+    assert all(seen)
+
+
 async def test_too_much_is_refused_before_it_is_read(
     finder: Finder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

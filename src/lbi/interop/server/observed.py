@@ -22,7 +22,8 @@ _LINE = re.compile(r'^([ \t]*)- (?=[a-z]+(?: "| \[|:|$))', re.MULTILINE)
 
 def observation_of(text: str, url: str = "", title: str = "") -> Observation:
     """An observation with the address and the title that the text itself tells, where none are given."""
-    text = sound(text[:LONGEST])
+    text = text[:LONGEST]
+    text = text if text.isascii() else sound(text)
     head = text[:_HEAD]
     url = url or _first(_URL, head)
     if _REFERENCE.search(text):
