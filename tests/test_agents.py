@@ -251,3 +251,14 @@ async def test_where_nothing_is_left_to_do_no_examples_are_shown(answer, index):
     decision = await open_agent("icl", AgentParts(model=model, index=index)).act(TASK, (), PAGE, "")
     assert decision.examples == ()
     assert model.requests[-1].fields.examples == ()
+
+
+async def test_two_episodes_of_one_task_on_different_pages_keep_what_each_was_shown(index):
+    model = Scripted(reply)
+    agent = open_agent("icl", AgentParts(model=model, index=index, ask_query=False))
+    for first in (FORM, PAGE):
+        await agent.act(TASK, (), first, "")
+    of_form, of_page = (request.fields.look_ups[0].found for request in model.requests)
+    assert of_form != of_page
+    await agent.act(TASK, taken(FORM), OTHER, "")
+    assert model.requests[-1].fields.look_ups[0].found == of_form

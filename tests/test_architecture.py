@@ -40,6 +40,7 @@ PICKED = (
     "environments/tools",
     "environments/web",
     "interop/readers",
+    "interop/server",
     "models/providers",
     "synthesis/filters",
 )

@@ -11,7 +11,7 @@ from lbi.observations.effect import changed_lines
 from lbi.observations.frame import Frame
 from lbi.observations.parse import parse_observation
 from lbi.prompts import render
-from lbi.prompts.known import resembles
+from lbi.prompts.known import messages_of, resembles
 from lbi.protocols import Fields, LookUp, PromptLimits, Request, Shown
 from lbi.records import Action, Example, Observation, Step, Task, Trajectory
 
@@ -352,3 +352,31 @@ def test_of_many_changes_what_the_page_says_is_told_before_what_can_be_pressed()
     before = page("/t", 'heading "Talk"')
     after = page("/t", 'heading "Talk"', "item", *(f'  link "Do {n}" [e{n}]' for n in range(4, 14)), "  text: Saved.")
     assert changed_lines(before.text, after.text, Frame())[0] == "+ text: Saved."
+
+
+# what is told to agents of others
+
+
+def test_examples_that_are_pages_are_called_so_whatever_is_seen_later() -> None:
+    found = (LookUp(step=0, found=(example((LIST, act("click", "link", "Add")), last=NEW),)),)
+    told = [
+        messages_of(Fields(observation=now, look_ups=found), PromptLimits()).messages
+        for now in (Observation(text=""), NEW)
+    ]
+    assert told[0] == told[1]
+    assert "what was done in this application" in told[0][0][1]
+
+
+def test_where_room_is_left_no_look_up_is_given_up() -> None:
+    pages = [LIST, NEW, FILLED, ADDED]
+    found = tuple(
+        LookUp(step=at, found=(example((first, act("click", "link", f"Way {at}")), last=NEW, instruction=f"Do {at}"),))
+        for at, first in enumerate(pages)
+    )
+    fields = Fields(observation=NEW, look_ups=found)
+    few, every = messages_of(fields, PromptLimits()), messages_of(fields, PromptLimits(), most_look_ups=100)
+    assert [step for step, _ in few.messages] == [2, 3]
+    assert [step for step, _ in every.messages] == [0, 1, 2, 3]
+    two = messages_of(fields, PromptLimits(), most=2, most_look_ups=100)
+    assert [len(group) for group in two.examples] == [1, 1]
+    assert [step for step, _ in two.messages] == [2, 3]

@@ -19,6 +19,8 @@ from lbi.retrieval.leakage import tags_later_than
 from lbi.retrieval.lookups import asks, look_up_steps
 from lbi.retrieval.texts import embedded_requests
 
+Key = tuple[str, int, tuple[str, ...]]  # task, what was seen, what was done
+
 KEPT = 8  # examples of an earlier look-up that a prompt may still show
 MOST_REMEMBERED = 512  # look-ups
 
@@ -46,7 +48,7 @@ class Icl:
     def __init__(self, parts: AgentParts, index: ExampleIndex) -> None:
         self._parts = parts
         self._index = index
-        self._remembered: dict[tuple[str, tuple[str, ...]], Remembered] = {}
+        self._remembered: dict[Key, Remembered] = {}
 
     async def act(self, task: Task, history: tuple[Step, ...], observation: Observation, actions: str) -> Decision:
         steps = look_up_steps(history, observation)
@@ -59,7 +61,8 @@ class Icl:
         try:
             examples = await self._search(task, observation, query)
             if steps[-1] == len(history):
-                look_ups.append(self._remember(task, history, Remembered(query, examples[:KEPT], asked)))
+                remembered = Remembered(query, examples[:KEPT], asked)
+                look_ups.append(self._remember(_key(task, history, observation), remembered))
             fields = Fields(
                 task=task,
                 history=history,
@@ -110,18 +113,21 @@ class Icl:
 
     async def _earlier(self, task: Task, history: tuple[Step, ...], at: int) -> Remembered:
         """What was looked up at an earlier step. If that is forgotten, it is searched for by the instruction."""
-        remembered = self._remembered.get(_key(task, history[:at]))
+        key = _key(task, history[:at], history[at].observation)
+        remembered = self._remembered.get(key)
         if remembered is not None:
             return remembered
         found = await self._search(task, history[at].observation, task.instruction)
-        return self._remember(task, history[:at], Remembered(task.instruction, found[:KEPT]))
+        return self._remember(key, Remembered(task.instruction, found[:KEPT]))
 
-    def _remember(self, task: Task, history: tuple[Step, ...], look_up: Remembered) -> Remembered:
+    def _remember(self, key: Key, look_up: Remembered) -> Remembered:
         if len(self._remembered) >= MOST_REMEMBERED:
             del self._remembered[next(iter(self._remembered))]
-        self._remembered[_key(task, history)] = look_up
+        self._remembered[key] = look_up
         return look_up
 
 
-def _key(task: Task, history: tuple[Step, ...]) -> tuple[str, tuple[str, ...]]:
-    return task.id, tuple(step.action.text for step in history)
+def _key(task: Task, history: tuple[Step, ...], observation: Observation) -> Key:
+    """By what was seen, too: several episodes of one task may take the same actions on different pages."""
+    seen = hash((*(step.observation.text for step in history), observation.text))
+    return task.id, seen, tuple(step.action.text for step in history)

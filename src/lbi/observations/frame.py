@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 from lbi.observations.diff import without_references
 from lbi.observations.normalise import kind_of_place, mask, normalise_url
@@ -28,6 +29,7 @@ LEAST_PLACES_IN_SECTION = 4
 LEAST_RUN = 3  # lines in a row; what stands alone is folded only where it is common to the whole application
 _STATE = re.compile(rf" \((?:{'|'.join(STATES)})(?:, (?:{'|'.join(STATES)}))*\)")
 _ADDRESS = re.compile(r" -> \S+")
+_NUMBER = re.compile(r"\d+")
 _HEADER = ("URL: ", "Title: ")
 
 
@@ -77,7 +79,7 @@ class Frame:
         totals: Counter[str] = Counter()
         of_a_section: set[str] = set()
         for pages in places.values():
-            for key, count in Counter(key for keys in pages.values() for key in keys).items():
+            for key, count in Counter(chain.from_iterable(pages.values())).items():
                 totals[key] += count
                 weights[key] += count / len(pages)
                 if len(pages) >= LEAST_PLACES_IN_SECTION and count >= COMMON_IN_SECTION * len(pages):
@@ -157,13 +159,22 @@ def _keyed(text: str) -> list[tuple[str, str]]:
     return [(line, key) for line in text.split("\n") if (key := _key(line))]
 
 
+@lru_cache(maxsize=4096)  # examples that are found again and again are of the same pages
+def _keys(text: str) -> frozenset[str]:
+    return frozenset(key for _, key in _keyed(text))
+
+
 @lru_cache(maxsize=32_768)
 def _key(line: str) -> str:
     """What is the same of a line on every page: "link "Inbox (3)" [e4] (current) -> /inbox" -> 'link "Inbox (0)"'."""
     if line.startswith(_HEADER) or not line.strip():
         return ""
-    text = _STATE.sub("", _ADDRESS.sub("", without_references(line)))
-    return re.sub(r"\d+", "0", mask(text))
+    text = without_references(line) if "[" in line else line
+    if " -> " in text:
+        text = _ADDRESS.sub("", text)
+    if " (" in text:
+        text = _STATE.sub("", text)
+    return _NUMBER.sub("0", mask(text))
 
 
 def _by_section(texts: Iterable[str]) -> dict[str, dict[str, set[str]]]:
@@ -173,7 +184,7 @@ def _by_section(texts: Iterable[str]) -> dict[str, dict[str, set[str]]]:
     by_place: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for text, (address, title) in seen.items():
         if place := (*address, title) if by_title or not address else address:
-            by_place[place].update(key for _, key in _keyed(text))
+            by_place[place].update(_keys(text))
     longer = [place for place in by_place if len(place) > 1]
     shared = next((at for at, parts in enumerate(zip(*longer, strict=False)) if len(set(parts)) > 1), 0)
     sections: dict[str, dict[str, set[str]]] = defaultdict(dict)
@@ -182,6 +193,7 @@ def _by_section(texts: Iterable[str]) -> dict[str, dict[str, set[str]]]:
     return sections
 
 
+@lru_cache(maxsize=1024)
 def _place(text: str) -> tuple[tuple[str, ...], str]:
     """The parts of a page's address without numbers and query, and its title without numbers."""
     url = title = ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 
@@ -36,32 +36,64 @@ class Knowledge:
 
     messages: tuple[tuple[int, str], ...] = ()  # (number of steps before it, text)
     marks: tuple[tuple[int, int], ...] = ()  # (number of the example, number of the step), both from 1
+    examples: tuple[tuple[tuple[Shown, str], ...], ...] = ()  # those in each message, each with its text
 
 
 NOTHING_KNOWN = Knowledge()
 
 
 def knowledge(fields: Fields, limits: PromptLimits) -> Knowledge:
-    """What is known; without messages where nothing fits."""
+    """What is known, and where it is like the current page; without messages where nothing fits."""
+    known = messages_of(fields, limits)
+    return replace(known, marks=tuple(_marks([shown for group in known.examples for shown, _ in group], fields)))
+
+
+def messages_of(
+    fields: Fields, limits: PromptLimits, most: int | None = None, most_look_ups: int = MOST_LOOK_UPS
+) -> Knowledge:
+    """What is known, without the marks.
+
+    ``most``: so many examples at most, those of the last look-ups first; None = as many as there is room for.
+    """
     look_ups = fields.look_ups or (LookUp(step=0, found=fields.examples),)
-    chosen = examples_shown(look_ups, min(limits.knowledge, limits.examples), limits.example)
+    chosen = examples_shown(look_ups, min(limits.knowledge, limits.examples), limits.example, most_look_ups)
+    chosen = chosen if most is None else _last(chosen, most)
     documents = _passages(fields.documents, limits.knowledge - sum(len(text) for group in chosen for _, text in group))
     messages: list[tuple[int, str]] = []
+    told: list[tuple[tuple[Shown, str], ...]] = []
     number = 1
     for look_up, group in zip(look_ups, chosen, strict=True):
         passages = documents if look_up is look_ups[0] else []
         if group or passages:
             texts = "\n".join(f"EXAMPLE {at}\n{text}" for at, (_, text) in enumerate(group, start=number))
-            pages = fields.observation is None or is_page(fields.observation)
+            pages = _are_pages(group, fields.observation)
             message = block("knowledge", "user", examples=texts, documents=passages, more=bool(messages), pages=pages)
             messages.append((look_up.step, message))
+            told.append(tuple(group))
         number += len(group)
-    return Knowledge(tuple(messages), tuple(_marks([shown for group in chosen for shown, _ in group], fields)))
+    return Knowledge(tuple(messages), examples=tuple(told))
 
 
-def examples_shown(look_ups: Sequence[LookUp], room: int, one: int) -> list[list[tuple[Shown, str]]]:
+def _are_pages(group: Sequence[tuple[Shown, str]], now: Observation | None) -> bool:
+    """Whether examples were carried out on pages; it is said of them, so that it stays said whatever is seen later."""
+    if not group:
+        return now is None or is_page(now)
+    return any(is_page(shown.trajectory.observations[shown.at]) for shown, _ in group)
+
+
+def _last(groups: Sequence[list[tuple[Shown, str]]], most: int) -> list[list[tuple[Shown, str]]]:
+    kept: list[list[tuple[Shown, str]]] = []
+    for group in reversed(groups):
+        kept.append(group[:most])
+        most -= len(kept[-1])
+    return kept[::-1]
+
+
+def examples_shown(
+    look_ups: Sequence[LookUp], room: int, one: int, most_look_ups: int = MOST_LOOK_UPS
+) -> list[list[tuple[Shown, str]]]:
     """For each look-up the examples that it adds, each with its text: at most ``room`` characters, ``one`` for each."""
-    left_out = _left_out(len(look_ups))
+    left_out = _left_out(len(look_ups), most_look_ups)
     chosen: list[list[tuple[Shown, str]]] = []
     seen: dict[str, Trajectory] = {}
     for at, look_up in enumerate(look_ups):
@@ -72,12 +104,12 @@ def examples_shown(look_ups: Sequence[LookUp], room: int, one: int) -> list[list
     return chosen
 
 
-def _left_out(look_ups: int) -> int:
+def _left_out(look_ups: int, most: int) -> int:
     """How many of the oldest look-ups are not shown any more."""
     left_out = 0
     for count in range(look_ups + 1):
-        if count - left_out > MOST_LOOK_UPS:
-            left_out = count - MOST_LOOK_UPS + 1
+        if count - left_out > most:
+            left_out = count - most + 1
     return left_out
 
 

@@ -39,6 +39,7 @@ CACHED_TRAJECTORIES = 512
 CACHED_EXAMPLES = 4096
 CACHED_MARKS = 50_000
 CACHED_FITS = 32
+MAPPED = 1 << 32  # bytes of the database that are read without being copied
 
 
 class Hit(NamedTuple):
@@ -57,6 +58,7 @@ class ExampleIndex:
         # a build is never changed, so it can be opened as immutable: without locks a look-up takes a third of the time
         file = (folder / "examples.db").absolute().as_uri()
         self._db = sqlite3.connect(f"{file}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+        self._db.execute(f"PRAGMA mmap_size = {MAPPED}")
         self._ranker = Ranker(folder)
         self._instructions = self._ranker.said
         self._observations = TextIndex.open(folder / "observations")
@@ -325,7 +327,9 @@ class _Fit:
 
     @cached_property
     def _by_page(self) -> dict[int, list[int]]:
-        return self._pages_of(list(self.scores))
+        """Of those that are shown for having a page, if it is the most similar one."""
+        enough = ((self._rankings + 1) * self.least - 1) / self._rankings - 1e-9
+        return self._pages_of([row for row, score in self.ranked if score >= enough])
 
 
 def _make_room(cache: dict[Any, Any], limit: int) -> None:

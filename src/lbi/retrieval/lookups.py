@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from lbi.observations.frame import Frame
 from lbi.observations.normalise import kind_of_place, place
@@ -43,8 +44,13 @@ def same_kind(page: Observation, other: Observation) -> bool:
     """Whether two pages have addresses that differ in numbers and queries only, and some of their lines in common."""
     if kind_of_place(place(page).partition("?")[0]) != kind_of_place(place(other).partition("?")[0]):
         return False
-    lines, other_lines = _WHOLE.own_keys(page.text), _WHOLE.own_keys(other.text)
+    lines, other_lines = _lines(page.text), _lines(other.text)
     return len(lines & other_lines) >= ALIKE * min(len(lines), len(other_lines))
+
+
+@lru_cache(maxsize=512)  # every page of an episode is compared again at each of its steps
+def _lines(text: str) -> frozenset[str]:
+    return _WHOLE.own_keys(text)
 
 
 def asks(step: int, last: int | None, by_page: Sequence[Shown], now: Observation) -> bool:

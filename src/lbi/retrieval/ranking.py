@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lbi.retrieval.bm25 import TextIndex
+from lbi.retrieval.bm25 import TextIndex, best_first
 from lbi.retrieval.texts import without_values
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def fused(rankings: Sequence[Iterable[int]]) -> list[Scored]:
         for rank, row in enumerate(ranking, start=1):
             scores[row] = scores.get(row, 0.0) + 1.0 / (RRF_K + rank)
     best = len(rankings) / (RRF_K + 1)
-    return sorted(((row, score / best) for row, score in scores.items()), key=lambda hit: (-hit[1], hit[0]))
+    return best_first((row, score / best) for row, score in scores.items())
 
 
 def _nearest(vectors: Vectors, vector: Vectors, forbidden: Collection[int], depth: int) -> list[int]:

@@ -13,15 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lbi.environments import Live, actions_of
-from lbi.errors import LbiError, UserError
-from lbi.evaluation.arm_agents import agent_of_arm
-from lbi.models import parsing
-from lbi.models.registry import MissingKey, open_model
+from lbi.environments import Live
+from lbi.errors import UserError
 from lbi.observations.normalise import observation_key
 from lbi.prompts import estimate_tokens, render
-from lbi.protocols import Fields, Message, Model, ModelInfo, PromptLimits, Reply, Request, Shown
-from lbi.records import Action, Observation, Task
+from lbi.protocols import Fields, Message, PromptLimits, Request, Shown
+from lbi.records import Action, Observation
+from lbi.rollouts.asked import ask_agent
 from lbi.rollouts.learnt import Learnt, Use, first_page, folder_for_now, open_learnt, read_run
 
 NO_PAGE = Observation(text="")
@@ -78,33 +76,6 @@ class Preview:
     note: str = ""  # what of the prompt may be otherwise
 
 
-class _Taken(LbiError):
-    """The prompt that an agent wanted to send."""
-
-    def __init__(self, request: Request) -> None:
-        super().__init__("the prompt was taken, and no model was asked")
-        self.request = request
-
-
-class _TakesPrompt:
-    """A model that takes the prompt for an action, and lets another one answer the question for a query."""
-
-    def __init__(self, name: str, limits: PromptLimits, writes_queries: Model | None) -> None:
-        self.name, self.info = name, ModelInfo(limits=limits)
-        self._queries = writes_queries
-        self.query = ""
-
-    async def complete(self, request: Request) -> Reply:
-        if request.role != "query" or self._queries is None:
-            raise _Taken(request)
-        reply = await self._queries.complete(request)
-        self.query = parsing.query(reply.text)
-        return reply
-
-    async def close(self) -> None:
-        return None
-
-
 async def retrieve(
     run: Path, instruction: str, page: Observation | str | Path, use: Use, *, ask: bool = False
 ) -> Preview:
@@ -136,29 +107,18 @@ async def preview(learnt: Learnt, instruction: str, page: Observation, *, ask: b
 
     Raises UserError for an agent that cannot do without a query of a model.
     """
-    if not instruction.strip():
-        raise UserError("the instruction is empty; say what is to be done")
     context = learnt.context
-    limits, note = await _limits(learnt)
-    taking = _TakesPrompt(context.config.models.of("act"), limits, context.role("query") if ask else None)
-    agent = await agent_of_arm(context, learnt.arm, learnt.indexes, sample=learnt.seed, model=taking, ask_query=ask)
-    task = Task(instruction=instruction.strip(), environment=context.environments.name)
-    try:
-        decision = await agent.act(task, (), page, actions_of(context.config))
-    except _Taken as taken:
-        request = taken.request
-    else:
-        raise UserError(f"the agent {agent.name} asks no model; it would do {decision.action}")
-    if request.role != "act":
-        raise UserError(f"the agent {agent.name} lets a model write its query; add --ask")
+    asked = await ask_agent(learnt, ask=ask)
+    request = await asked.request(instruction, page)
+    limits = asked.limits
     fields = request.fields
     by_query = learnt.arm.data != "none" and context.config.retrieval.m2 > 0
     prompt = await asyncio.to_thread(render, request, limits)
     return Preview(
-        instruction=task.instruction,
+        instruction=instruction.strip(),
         page=page,
-        query=(taking.query or ("" if ask else task.instruction)) if by_query else "",
-        asked=context.config.models.of("query") if taking.query else "",
+        query=(asked.query or ("" if ask else instruction.strip())) if by_query else "",
+        asked=context.config.models.of("query") if asked.query else "",
         arm=learnt.arm.name,
         agent=learnt.arm.agent,
         indexed=len(learnt.pairs),
@@ -166,25 +126,8 @@ async def preview(learnt: Learnt, instruction: str, page: Observation, *, ask: b
         passages=_passages(fields),
         prompt=prompt,
         tokens=_tokens(prompt),
-        note=note,
+        note=asked.note,
     )
-
-
-async def _limits(learnt: Learnt) -> tuple[PromptLimits, str]:
-    """What the prompts of the acting model may hold, and what is not certain of that."""
-    config = learnt.context.config
-    spec, models = config.models.of("act"), config.models
-    try:
-        model = open_model(spec, base_url=models.base_url if spec.startswith("openai:") else "", limits=config.limits)
-    except MissingKey:
-        return config.limits, f"there is no key for {spec}, so the form of its replies in the prompt may be another"
-    await model.close()
-    reads = (
-        ""
-        if model.info.language_model
-        else f"the model {spec} reads the examples themselves, all that were found, and no prompt"
-    )
-    return model.info.limits, reads
 
 
 def _examples(request: Request, limits: PromptLimits) -> tuple[RetrievedExample, ...]:

@@ -113,6 +113,73 @@ def retrieve(
 
 
 @command
+def serve(
+    run: RunToUse,
+    upstream: Annotated[
+        str,
+        typer.Option(
+            "--upstream",
+            metavar="URL",
+            help="Also a proxy for the model at this address: https://api.openai.com/v1, https://api.anthropic.com.",
+            show_default="no proxy",
+        ),
+    ] = "",
+    mcp: Annotated[str, typer.Option("--mcp", help="http, or stdio for a client that starts the server.")] = "http",
+    host: Annotated[str, typer.Option("--host", help="Address; another than loopback needs a token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 = a free one.")] = 8640,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", metavar="NAME", help="Another name by which clients may call the server."),
+    ] = None,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--max-tokens",
+            min=1,
+            help="Tokens that the proxy adds to a request, at most.",
+            show_default="as the run's own prompts",
+        ),
+    ] = None,
+    look_up_ms: Annotated[
+        int, typer.Option("--look-up-ms", min=1, help="Longer looked for, a request is passed on without examples.")
+    ] = 1000,
+    instruction: Annotated[
+        str,
+        typer.Option(
+            "--instruction",
+            metavar="REGEX",
+            help="What the instruction is in an agent's first message: its group 1.",
+            show_default="found by its usual marks",
+        ),
+    ] = "",
+    rate: Annotated[int, typer.Option("--rate", min=1, help="Requests a minute of one client.")] = 6000,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for outcomes.", show_default="RUN/served")
+    ] = None,
+    log: Annotated[
+        Path | None, typer.Option("--log", help="Log what passes into this file, masked.", show_default="nothing")
+    ] = None,
+    arm: ArmToUse = "backward",
+    agent: AgentToUse = "",
+    seed: SeedToUse = None,
+) -> int:
+    """Serve what was learnt to any other agent: as MCP tools, or by a proxy in front of its model.
+
+    An agent that speaks MCP asks for examples itself. One that does not changes its base URL, and finds them in its
+    requests. The token of a server on another address is read from LBI_SERVE_TOKEN. Ctrl-C stops it.
+    """
+    from lbi.cli.serve import serve, transport
+    from lbi.interop.server.options import ServeOptions
+    from lbi.rollouts.learnt import Use
+
+    allowed = tuple(allow_host or ())
+    options = ServeOptions(
+        transport(mcp), upstream, host, port, allowed, max_tokens, look_up_ms, instruction, rate, out, log
+    )
+    return serve(run, Use(arm, agent, seed=seed), options)
+
+
+@command
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     format: Annotated[

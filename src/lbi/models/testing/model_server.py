@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from lbi.models.testing.batch_service import BatchService
 from lbi.models.testing.improvised import improvised, journalled
+from lbi.models.testing.streams import RESPONSES, STREAMS
 from lbi.models.testing.wire_formats import CONTEXT_TOO_LONG, FORMATS, NO_TEMPERATURE, Answer, Flaw, Format, Json
 
 if TYPE_CHECKING:
@@ -119,6 +120,9 @@ class ModelServer:
             await self._closing.wait()
         if answer.flaw in ("reset", "hang"):
             return _dropped(request)
+        stream = next((events for end, events in STREAMS.items() if request.path.endswith(end)), None)
+        if stream and body.get("stream") and answer.status == 200 and answer.body is None:
+            return await self._streamed(request, list(stream(answer, body)), answer)
         usual = form.body(answer, body) if answer.status == 200 else form.error(answer)
         if isinstance(answer.body, bytes):
             return web.Response(body=answer.body, status=answer.status, headers=dict(answer.headers))
@@ -131,6 +135,23 @@ class ModelServer:
             headers["retry-after"] = f"{answer.retry_after:g}"
         kind = "text/html" if answer.flaw == "not_json" else "application/json"
         return web.Response(body=text.encode(), status=answer.status, headers=headers, content_type=kind)
+
+    async def _streamed(self, request: web.BaseRequest, events: list[bytes], answer: Answer) -> web.StreamResponse:
+        """Events one by one; with a flaw the first half of them, and then the connection's end, or nothing for ever."""
+        from aiohttp import web
+
+        headers = {"content-type": "text/event-stream; charset=utf-8", **answer.headers}
+        response = web.StreamResponse(headers=headers)
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        for event in events[: len(events) // 2] if answer.flaw in ("cut_stream", "stall") else events:
+            await response.write(event)
+        if answer.flaw == "stall":
+            await self._closing.wait()
+        if answer.flaw in ("cut_stream", "stall"):
+            assert request.transport is not None
+            request.transport.close()
+        return response
 
     async def _half(self, request: web.BaseRequest, body: bytes, flaw: Flaw) -> web.StreamResponse:
         """The first half of a body, and then the end of the connection, or nothing for ever."""
@@ -161,6 +182,8 @@ def _dropped(request: web.BaseRequest) -> web.StreamResponse:
 def _format_of(path: str) -> Format | None:
     if path.endswith("/v1/chat/completions"):
         return FORMATS["openai"]
+    if path.endswith("/v1/responses"):
+        return Format(*RESPONSES)
     if path.endswith("/v1/messages"):
         return FORMATS["anthropic"]
     return FORMATS["google"] if path.endswith(":generateContent") else None

@@ -1,0 +1,236 @@
+"""A run folder, kept open -> what our own agent would be shown for an instruction, told to somebody else's.
+
+A thread of its own looks up for all who ask, one after the other: a look-up is a few milliseconds of work, during which
+nobody else's stream has to stop, and who asks can stop waiting. The agent, its retrieval and its prompts are those of
+``lbi retrieve`` (decision 0037).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lbi.errors import UserError
+from lbi.observations.frame import Frame
+from lbi.observations.operations import Operations
+from lbi.prompts import estimate_tokens
+from lbi.prompts.example import example_text
+from lbi.prompts.history import place
+from lbi.prompts.known import MOST_LOOK_UPS, Knowledge, messages_of
+from lbi.prompts.page import kind_of_address
+from lbi.protocols import PromptLimits, Shown
+from lbi.records import Example, Observation, Step, Trajectory
+from lbi.rollouts.asked import AskedAgent, ask_agent
+from lbi.rollouts.learnt import Learnt, Use, folder_for_now, open_learnt, read_run
+from lbi.storage.secrets import mask
+
+T = TypeVar("T")
+MOST_WAITING = 64  # look-ups at a time; more are refused at once, as they would come too late
+EVERY = 1000  # look-ups of an episode
+HEADING = 640  # characters of what stands around the examples of a look-up, about
+
+
+class TooMany(UserError):
+    """More look-ups wait than can be answered in time."""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What somebody else's agent is to do, what it sees, and what it saw and did before."""
+
+    instruction: str
+    observation: Observation
+    history: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True)
+class FoundExample:
+    """An example that is shown, with the text by which it is told."""
+
+    shown: Shown
+    text: str
+
+    @property
+    def tokens(self) -> int:
+        return estimate_tokens(self.text)
+
+
+@dataclass(frozen=True)
+class FoundMessage:
+    """A message of our own agent's prompt, which comes after so many steps, and the examples in it."""
+
+    step: int
+    text: str
+    examples: tuple[FoundExample, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What our own agent would be shown, in the order in which it was looked up."""
+
+    messages: tuple[FoundMessage, ...] = ()
+
+    @property
+    def examples(self) -> list[FoundExample]:
+        return [example for message in self.messages for example in message.examples]
+
+    @property
+    def text(self) -> str:
+        return "\n\n".join(message.text for message in self.messages)
+
+    @property
+    def tokens(self) -> int:
+        return estimate_tokens(self.text)
+
+
+class Finder:
+    """Opened by ``open``, which raises UserError for what is no run or shows no examples; ``close`` it."""
+
+    def __init__(self, run: Path, use: Use) -> None:
+        self.run, self.use = run, use
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="look-ups", daemon=True)
+        self._stack = AsyncExitStack()
+        self._waiting = 0
+        self._learnt: Learnt | None = None
+        self._asked: AskedAgent | None = None
+
+    def open(self) -> None:
+        """Reads the run, and builds its index where that of the run does not fit."""
+        self._thread.start()
+        try:
+            self._in_thread(self._open()).result()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Harmless when done before."""
+        if not self._thread.is_alive():
+            return
+        self._in_thread(self._stack.aclose()).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    @property
+    def learnt(self) -> Learnt:
+        assert self._learnt is not None, "not open"
+        return self._learnt
+
+    async def find(self, situation: Situation, *, most: int | None = None, max_tokens: int | None = None) -> Found:
+        """What our agent would be shown. Raises UserError, also where too many wait.
+
+        ``most`` examples and ``max_tokens`` in all; None = as many as the run's own prompts have room for.
+        """
+        return await self._do(self._find(situation, most, max_tokens))
+
+    async def find_here(self, situation: Situation, room: int) -> Found:
+        """The same with ``room`` characters for the examples of each look-up, and none of them given up, so that what
+        is shown at a step does not change with what is found later."""
+        return await self._do(self._find_here(situation, room))
+
+    @property
+    def limits(self) -> PromptLimits:
+        assert self._asked is not None, "not open"
+        return self._asked.limits
+
+    def example(self, id_: str) -> tuple[Example, Trajectory] | None:
+        return self._pairs.get(id_)
+
+    def whole_text(self, id_: str) -> str:
+        """An example as prompts tell one, with all of its steps."""
+        example, trajectory = self._pairs[id_]
+        frame = Frame.of(page.text for page in trajectory.observations)
+        shown = Shown(example=example, trajectory=trajectory, at=example.start, why="query")
+        return mask(example_text(shown, 1 << 30, frame, shortest=True) or "")
+
+    def first_page(self, id_: str) -> str:
+        example, trajectory = self._pairs[id_]
+        return place(trajectory.observations[example.start])
+
+    def coverage(self) -> dict[str, Any]:
+        """Which operations were learnt, on which kinds of pages, and how many examples there are of each."""
+        pairs = list(self._pairs.values())
+        read = Operations(page for trajectory in _walks(pairs) for page in trajectory.observations)
+        operations: Counter[str] = Counter()
+        pages: Counter[str] = Counter()
+        for example, trajectory in pairs:
+            operations[str(read.of_span(trajectory, example.start, example.end) or "looks only")] += 1
+            pages.update({kind_of_address(trajectory.observations[at]) for at in range(example.start, example.end)})
+        return {
+            "application": self.learnt.context.environments.name,
+            "examples": len(pairs),
+            "tiers": dict(Counter(example.tier for example, _ in pairs)),
+            "operations": [{"operation": mask(name), "examples": count} for name, count in operations.most_common()],
+            "pages": [{"page": mask(name), "examples": count} for name, count in pages.most_common()],
+        }
+
+    # in the thread
+
+    async def _open(self) -> None:
+        read = await asyncio.to_thread(read_run, self.run, self.use)
+        folder = self._stack.enter_context(folder_for_now())
+        learnt = await self._stack.enter_async_context(open_learnt(self.run, read, self.use, folder))
+        if learnt.arm.data == "none":
+            raise UserError(f'the arm "{learnt.arm.name}" shows no examples; choose another with --arm')
+        self._pairs = {example.id: (example, trajectory) for example, trajectory in learnt.pairs}
+        self._learnt, self._asked = learnt, await ask_agent(learnt)
+        await self._find(Situation("warm up", Observation(text="")), 1, None)  # loads templates and maps the index
+
+    async def _find(self, situation: Situation, most: int | None, max_tokens: int | None) -> Found:
+        request, limits = await self._request(situation)
+        if max_tokens is not None:
+            look_ups = min(max(len(request.fields.look_ups), 1), MOST_LOOK_UPS)
+            limits = _within(limits, 4 * max_tokens // look_ups - HEADING)
+        found = _found(messages_of(request.fields, limits, most))
+        while max_tokens is not None and found.examples and found.tokens > max_tokens:  # other scripts than Latin
+            found = _found(messages_of(request.fields, limits, len(found.examples) - 1))
+        return found
+
+    async def _find_here(self, situation: Situation, room: int) -> Found:
+        request, limits = await self._request(situation)
+        return _found(messages_of(request.fields, _within(limits, room), most_look_ups=EVERY))
+
+    async def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._waiting >= MOST_WAITING:
+            work.close()
+            raise TooMany(f"{MOST_WAITING} look-ups wait already; try again")
+        self._waiting += 1
+        try:
+            return await asyncio.wrap_future(self._in_thread(work))
+        finally:
+            self._waiting -= 1
+
+    async def _request(self, situation: Situation) -> tuple[Any, PromptLimits]:
+        assert self._asked is not None
+        request = await self._asked.request(situation.instruction, situation.observation, situation.history)
+        return request, self._asked.limits
+
+    def _in_thread(self, work: Coroutine[Any, Any, T]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+
+def _found(known: Knowledge) -> Found:
+    """Secrets masked, as in every prompt."""
+    return Found(
+        tuple(
+            FoundMessage(step, mask(text), tuple(FoundExample(shown, mask(told)) for shown, told in examples))
+            for (step, text), examples in zip(known.messages, known.examples, strict=True)
+        )
+    )
+
+
+def _within(limits: PromptLimits, room: int) -> PromptLimits:
+    room = max(room, 0)
+    return limits.model_copy(update={"knowledge": room, "examples": room, "example": min(limits.example, room)})
+
+
+def _walks(pairs: Sequence[tuple[Example, Trajectory]]) -> list[Trajectory]:
+    return list({trajectory.id: trajectory for _, trajectory in pairs}.values())

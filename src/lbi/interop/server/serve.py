@@ -1,0 +1,61 @@
+"""A run folder -> served over stdio or HTTP until it is stopped; then everything is closed, and the ports are free."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from lbi.errors import UserError
+from lbi.interop.server.finder import Finder
+from lbi.interop.server.options import ServeOptions
+from lbi.interop.server.served import FOLDER, Served
+from lbi.rollouts.learnt import Use
+
+Tell = Callable[[str], None]
+
+
+def serve_run(run: Path, use: Use, options: ServeOptions, tell: Tell) -> int:
+    """Serve until stdin ends or the process is told to stop; returns 0. ``tell`` gets a line for a person.
+
+    Raises UserError for what cannot be served, and for a port that is in use.
+    """
+    if options.mcp == "stdio" and options.upstream:
+        raise UserError("--mcp stdio and --upstream exclude each other; start two servers of the run")
+    with contextlib.ExitStack() as stack:
+        if options.mcp == "http":
+            from lbi.interop.server.listen import check_options, listening
+
+            check_options(options)
+            socket = stack.enter_context(listening(options))
+        finder = Finder(run, use)
+        finder.open()
+        stack.callback(finder.close)
+        gc.freeze()  # what was read stays; to go through all of it now and then would cost look-ups up to a second
+        served = Served(options.out or run / FOLDER)
+        skills = run / "skills"
+        if options.mcp == "stdio":
+            from lbi.interop.server.stdio import serve_stdio
+
+            asyncio.run(_until_stopped(serve_stdio(finder, served, skills)))
+        else:
+            from lbi.interop.server.listen import serve_http
+
+            asyncio.run(_until_stopped(serve_http(socket, finder, served, skills, options, tell)))
+    return 0
+
+
+async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Until it ends, or SIGINT or SIGTERM asks for the end, after which everything is closed as usual."""
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        return
