@@ -60,10 +60,10 @@ def test_without_a_page_the_query_finds_and_it_is_said_why(run: Path, model: Act
         " 1  found by the query, replayed, N tokens",
         f"    task    {STORED}",
         "    page    Larder  /",
-        """    steps   click('link "New item"')""",
-        """            fill('textbox "Name"', "Salt")""",
-        """            select('combobox "Shelf"', "bottom")""",
-        """            click('button "Store item"')""",
+        """    steps   click(link "New item")""",
+        """            fill(textbox "Name", "Salt")""",
+        """            select(combobox "Shelf", "bottom")""",
+        """            click(button "Store item")""",
         "",
     ]
     assert told.splitlines()[-2:] == [

@@ -75,7 +75,7 @@ class Submits(Protocol):
 
 
 class Foreseen(Record):
-    """An action before it is carried out: in grounded form, and why it may change something; "" = it only looks."""
+    """An action before it is carried out, and why it may change something; "" = it only looks."""
 
     action: Action
     changes: str = ""

@@ -95,7 +95,7 @@ def _print_example(console: Console, example: RetrievedExample, on_page: bool) -
     print_part(console, "task", example.instruction)
     like = ("  (the same page)" if example.same_page else "  (most like it)") if on_page else ""
     print_part(console, "page", f"{page_name(example.page)}{like}")
-    actions = [cut(action.grounded, LONGEST_ACTION) for action in example.actions]
+    actions = [cut(action.written, LONGEST_ACTION) for action in example.actions]
     more = [f"… {len(actions) - MOST_ACTIONS} more"] if len(actions) > MOST_ACTIONS else []
     print_part(console, "steps", "\n".join([*actions[:MOST_ACTIONS], *more]))
 
@@ -141,7 +141,7 @@ def as_data(found: Preview, place: str = "") -> dict[str, Any]:
                 "tokens": example.tokens,
                 "page": {"title": example.page.title, "url": example.page.url},
                 "same_page": example.same_page,
-                "actions": [action.grounded for action in example.actions],
+                "actions": [action.written for action in example.actions],
             }
             for example in found.examples
         ],
