@@ -157,6 +157,7 @@ class Shown(Record):
     trajectory: Trajectory
     at: int  # index of the matched observation, start <= at <= end
     why: Literal["observation", "query", "content"]
+    adds: bool = True  # whether it says something of the request that those before it do not
 
 
 class LookUp(Record):
