@@ -67,7 +67,8 @@ def test_without_a_page_the_query_finds_and_it_is_said_why(run: Path, model: Act
         "",
     ]
     assert told.splitlines()[-2:] == [
-        "1 example in the prompt, of 2 found among 2 (arm backward, agent icl); 1 without room, or that add nothing: --all.",
+        "1 example in the prompt, of 2 found among 2 (arm backward, agent icl); "
+        "1 more have no room or add nothing: --all.",
         "The prompt has about N tokens, N of them for examples.",
     ]
     assert (model.prompts, model.queries) == ([], 0), "no model is asked"

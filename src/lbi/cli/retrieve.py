@@ -108,7 +108,7 @@ def _sum(found: Preview, hint: str) -> str:
         fit = sum(example.tokens > 0 for example in found.examples)
         rest = len(found.examples) - fit
         among = f"of {count(len(found.examples))} found among {count(found.indexed)} {arm}"
-        why = f"; {count(rest)} without room, or that add nothing{hint}" if rest else ""
+        why = f"; {count(rest)} more have no room or add nothing{hint}" if rest else ""
         added = sum(example.tokens for example in found.examples)
         return f"{plural(fit, 'example')} in the prompt, {among}{why}.\n{prompt}, {count(added)} of them for examples."
     if found.passages:

@@ -101,7 +101,9 @@ def _told(
         contents = _contents(shown, frame)
         if fitting and room < LEAST_ROOM:
             break
-        text = None if told & contents else example_text(shown, min(room, one), frame, shortest=shortest)
+        text = None
+        if not told & contents:
+            text = example_text(shown, min(room, one), room, frame, shortest=shortest)
         if text is not None:
             fitting.append((shown, text))
             told |= contents
