@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 TASK = 'Store an item with the name "Flour" on the shelf "bottom"'
 WAY = ("click(e2)", """fill('textbox "Name"', "Flour")""", """select('combobox "Shelf"', "bottom")""")
-STORES = """click('button "Store item"')"""
+STORES = 'click(button "Store item")'
 DONE = 'finish("It is stored.")'
 
 
@@ -96,7 +96,7 @@ def test_an_instruction_is_carried_out_told_and_kept(run: Path, model: ActingMod
         " 1  Larder  /",
         *(f"    shown   {shown}", "            See how many items there are"),
         "    because the item is stored there",
-        """    does    click('link "New item"')""",
+        """    does    click(link "New item")""",
     ]
     finished, said, spent, kept = last.rstrip("\n").split("\n")
     assert finished == "Finished after 5 steps, as the agent says; nobody has checked it."
@@ -345,7 +345,7 @@ class Typist:
         return bool(read)
 
 
-ASKS = """    asks    click('button "Store item"')  (a click may send or change something)\n"""
+ASKS = """    asks    click(button "Store item")  (a click may send or change something)\n"""
 
 
 def test_what_may_change_something_is_asked_about(run: Path, model: ActingModel, site: tuple[str, Path]) -> None:
@@ -546,7 +546,7 @@ def test_the_snippet_of_the_page_on_using_works(run: Path, model: ActingModel, s
     assert ran.returncode == 0, ran.stderr
     lines = ran.stdout.splitlines()
     assert re.fullmatch(r'1\. Store an item with the name "Salt" .*\(by the query, \d+ tokens\)', lines[0])
-    assert lines[2].strip() == """/: click('link "New item"')"""
+    assert lines[2].strip() == """/: click(link "New item")"""
     assert lines[-2] == "finished after 5 steps: It is stored."
     assert items(site[1]) == ["Flour bottom", "Honey bottom", "Rice top"]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lbi.environments.web.actions import Call, Target, UnreadableAction, parse_action, parse_target
 from lbi.environments.web.perform import ActionRefused, find
 from lbi.observations.parse import parse_observation
-from lbi.records import Action
+from lbi.records import Action, stored_element, written_element
 
 E12 = Target(ref="e12")
 BUTTON = Target(role="button", name="Create ticket", nth=2)
@@ -28,6 +28,10 @@ BUTTON = Target(role="button", name="Create ticket", nth=2)
         ("`click( e12 )`", Call("click", E12)),
         ("click('button \"Create ticket\" #2')", Call("click", BUTTON)),
         ('click(button "Create ticket" #2)', Call("click", BUTTON)),
+        ('click(3rd button "Create ticket")', Call("click", BUTTON)),
+        ("click('3rd button \"Create ticket\"')", Call("click", BUTTON)),
+        ('click(button "Create ticket" 3rd)', Call("click", BUTTON)),
+        ("fill(2nd textbox, no quotes)", Call("fill", Target(role="textbox", nth=1), "no quotes")),
         ('click("button \\"Create ticket\\" #2")', Call("click", BUTTON)),
         ('fill(e12, "a, b")', Call("fill", E12, "a, b")),
         ("fill(e12, 'it\\'s')", Call("fill", E12, "it's")),
@@ -92,7 +96,7 @@ def test_the_grounded_form_of_a_fill_is_read_back(name: str, value: str, nth: in
 
 @given(name=st.text(max_size=30), onto=st.text(max_size=30))
 def test_a_drag_as_prompts_write_it_is_read_back(name: str, onto: str) -> None:
-    target = Action(text="", kind="hover", role="row", name=onto, nth=1).written[len("hover(") : -1]
+    target = stored_element("row", onto, 1)
     action = Action(text="", kind="drag", role="link", name=name, value=target)
     assert parse_action(action.written) == Call(
         "drag", Target(role="link", name=name), onto=Target(role="row", name=onto, nth=1)
@@ -117,8 +121,20 @@ def test_no_text_makes_the_reader_fail_otherwise(text: str) -> None:
 def test_a_target_is_a_reference_or_role_and_name() -> None:
     assert parse_target("f1e3") == Target(ref="f1e3")
     assert parse_target('link "Edit"') == Target(role="link", name="Edit")
-    assert parse_target("textbox #1") == Target(role="textbox", nth=1)
+    assert parse_target("textbox #1") == parse_target("2nd textbox") == Target(role="textbox", nth=1)
+    assert parse_target("2nd") is parse_target("0th button") is parse_target('2nd link "a" #1') is None
     assert parse_target("Edit") is None
+
+
+def test_equal_elements_are_counted_from_1_where_it_is_read_and_from_0_where_it_is_stored() -> None:
+    for nth, ordinal in {1: "2nd", 2: "3rd", 3: "4th", 10: "11th", 20: "21st", 111: "112th"}.items():
+        assert written_element("link", "Edit", nth) == f'{ordinal} link "Edit"'
+        assert stored_element("link", "Edit", nth) == f'link "Edit" #{nth}'
+        both = parse_target(f'{ordinal} link "Edit"'), parse_target(f'link "Edit" #{nth}')
+        assert both == (Target(role="link", name="Edit", nth=nth),) * 2
+    assert written_element("link", "Edit") == stored_element("link", "Edit") == 'link "Edit"'
+    assert parse_target('1st link "Edit"') == parse_target('link "Edit"')
+    assert parse_target('link "Edit #1"') == Target(role="link", name="Edit #1"), "a name is a name"
 
 
 PAGE = parse_observation(
@@ -144,10 +160,12 @@ PAGE = parse_observation(
         ('textbox "weight:"', 'there is no textbox "weight:" on this page; there is a spinbutton "Weight"'),
         ('textbox "Height"', 'there is no textbox "Height" on this page; there is a textbox "Height (cm)"'),
         ('checkbox "Save"', 'there is no checkbox "Save" on this page; there is a link "Save"'),
-        ('link "Save" #1', 'there is no link "Save" #1 on this page; there is a button "Save"'),
+        ('2nd link "Save"', 'there is no 2nd link "Save" on this page; there is a button "Save"'),
         ('button "Logo"', 'there is no button "Logo" on this page; there is an img "Logo"'),
         ('button "Cancel"', 'there is no button "Cancel" on this page'),
-        ("textbox #4", 'there is no textbox "" #4 on this page'),
+        ("textbox #4", 'there is no 5th textbox "" on this page'),
+        ('12th checkbox "Off"', 'there is no 12th checkbox "Off" on this page'),
+        ('button "Sav"', 'there is no button "Sav" on this page; there is a button "Save"'),
     ],
 )
 def test_the_nearest_element_is_named_where_there_is_none(target: str, message: str) -> None:

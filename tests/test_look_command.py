@@ -21,10 +21,13 @@ PAGE = """<!doctype html><title>Tasks</title><h1>Tasks</h1><ul id=l><li>Mow</li>
 GAP = """<!doctype html><title>More</title><a href="/">Back</a>
 <p id=p>Late</p><script>EventTarget.prototype.addEventListener.call(p, 'click', () => 1)</script>"""
 
+EQUAL = """<!doctype html><title>Equal</title><button onclick="p.textContent += ' one'">Go</button>
+<button onclick="p.textContent += ' two'">Go</button><p id=p></p>"""
+
 
 class Site(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        page = (PAGE if self.path == "/" else GAP).encode()
+        page = {"/": PAGE, "/equal": EQUAL}.get(self.path, GAP).encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(page)))
@@ -53,7 +56,7 @@ def test_look_shows_the_page_and_after_each_action_what_changed(site: str, tmp_p
         '- textbox "New" [e1]',
         '+ textbox "New" [e1]: Rake',
     ]
-    assert added.splitlines()[:4] == ["click(e2)", "@5", "  item: Mow", "+ item: Rake"]
+    assert added.splitlines()[:4] == ['click(e2)  =  click(button "Add")', "@5", "  item: Mow", "+ item: Rake"]
     assert ran.stdout.count(" s]\n") == 3
     assert size_of(picture.read_bytes(), "page") == (1280, 900)
 
@@ -65,6 +68,15 @@ def test_look_shows_the_whole_page_where_it_is_told_to(site: str) -> None:
     seen = json.loads(lbi_here("look", site, "click(e3)", "--json").stdout)
     assert seen["last"].startswith("URL: /more")
     assert seen["steps"][0]["error"] == ""
+
+
+def test_look_names_equal_elements_as_people_count_and_takes_that_back(site: str) -> None:
+    equal = json.loads(lbi_here("look", f"{site}/equal", "click(e2)", 'click(2nd button "Go")', "--json").stdout)
+    assert [step["named"] for step in equal["steps"]] == ['click(2nd button "Go")', ""]
+    assert [step["changed"].splitlines()[-1] for step in equal["steps"]] == ["+ text: two", "+ text: two two"]
+    stored = lbi_here("look", f"{site}/equal", 'click(button "Go" #1)')
+    assert 'click(button "Go" #1)  =  click(2nd button "Go")' in stored.stdout, "as gold solutions have it"
+    assert "+ text: two\n" in stored.stdout
 
 
 def test_look_begins_at_the_page_of_the_address(site: str) -> None:

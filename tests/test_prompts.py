@@ -16,6 +16,9 @@ from lbi.records import Action, Document, Example, Observation, Step, Task, Traj
 ROLES: tuple[Role, ...] = get_args(Role)
 
 
+TASK = Task(instruction="What was meant", environment="web")
+
+
 def page(n: int, text: str = "", error: str = "", image: str = "") -> Observation:
     body = text or f'URL: /p{n}\nTitle: Page {n}\nbutton "Go" [e{n}]'
     return Observation(text=body, url=f"/p{n}", title=f"Page {n}", error=error, image=image)
@@ -27,9 +30,8 @@ def step(n: int, text: str = "") -> Step:
 
 
 def trajectory(n: int = 4, text: str = "", last: Observation | None = None) -> Trajectory:
-    task = Task(instruction="What was meant", environment="web")
     steps = tuple(step(i, text) for i in range(n))
-    return Trajectory(task=task, agent="react", steps=steps, last=last or page(n), stop="done")
+    return Trajectory(task=TASK, agent="react", steps=steps, last=last or page(n), stop="done")
 
 
 def shown(at: int = 1, start: int = 0, end: int = 4, instruction: str = "Go on", text: str = "") -> Shown:
@@ -356,6 +358,19 @@ def test_a_span_has_one_message_per_observation_between_system_and_question(role
     assert "Go 1" in messages[2].content  # a_(start+1) is the action taken on o_start
     assert "/p3" in messages[3].content
     assert "Go 3" not in messages[3].content
+
+
+@pytest.mark.parametrize("role", ["act", "query", "abstract", "summarise", "judge"])
+def test_every_model_is_told_an_action_as_it_is_written_and_equal_elements_as_people_count(role: Role) -> None:
+    second = step(1).model_copy(
+        update={"action": Action(text="click(e1)", kind="click", role="link", name="Go", nth=1)}
+    )
+    run = Trajectory(task=TASK, agent="react", steps=(step(0), second), last=page(2), stop="done")
+    text = text_of(role, trajectory=run, history=run.steps, start=0, end=2)
+    assert 'click(2nd link "Go")' in text
+    assert 'click(button "Go 0")' in text
+    assert "#1" not in text
+    assert "click('" not in text, "what is stored is told to nobody"
 
 
 def test_spans_with_one_start_share_their_prefix_message_by_message() -> None:

@@ -32,7 +32,7 @@ def test_verdicts_are_no_part_of_an_examples_identity() -> None:
 def test_grounded_actions_name_what_they_hit() -> None:
     click = Action(text="click(e7)", kind="click", role="button", name='Say "hi"', nth=2)
     assert click.grounded == 'click(\'button "Say \\\\"hi\\\\"" #2\')'
-    assert click.written == 'click(button "Say \\"hi\\"" #2)', "as prompts explain actions"
+    assert click.written == 'click(3rd button "Say \\"hi\\"")', "as prompts explain actions"
     friend = Action(text="click(e3)", kind="click", role="link", name="Marta's")
     assert friend.written == 'click(link "Marta\'s")'
     assert Action(text="goto(/x)", kind="goto", value="/x").grounded == 'goto("/x")'

@@ -9,8 +9,9 @@ import pytest
 
 from fake_notes import ARCHIVE, DELETE, HELP, HOME, MILK, MORE, NEW, NOTES, SAVE, title, walk
 from lbi.config import Config
-from lbi.evaluation.relevance import StoredOperations, measure
+from lbi.evaluation.relevance import StoredOperations, measure, measure_left_out
 from lbi.observations.operations import Operation, Operations
+from lbi.protocols import Shown
 from lbi.records import Check, Example, Observation, Result, Task, Trajectory, Verdict
 from lbi.storage.run_folder import RunFolder
 from running import lbi_here
@@ -83,6 +84,7 @@ def test_each_task_is_told_the_rank_of_what_it_asks_for_or_how_far_that_came(run
     assert shown["without_operation"] == ["unsolved"]
     assert shown["recall"] == {"1": 0.4, "3": 0.4, "5": 0.4}
     assert shown["nothing_fitted"] == 0.6
+    assert shown["recall_of_told"] == 0.4
 
 
 def test_the_table_says_recall_and_how_often_nothing_fitted(run):
@@ -90,6 +92,7 @@ def test_the_table_says_recall_and_how_often_nothing_fitted(run):
     assert "5 look-ups: 5 held-out tasks" in said
     assert all(f"recall@{k}" in said for k in (1, 3, 5))
     assert "Nothing fitted: 60.0%" in said
+    assert "\nits own" in said, "its own examples, left out"
     assert "1  dropped: by committee" in said
 
 
@@ -99,16 +102,46 @@ def test_a_sweep_tells_what_other_numbers_of_examples_find(run):
     assert max(task["shown"] for task in found["m1 = 0, m2 = 1"]["tasks"]) == 1
 
 
+async def test_the_runs_own_examples_are_asked_for_without_those_of_their_roll_out(run):
+    again = await walk("ham", NOTES, NEW, title("Ham"), SAVE)
+    with RunFolder(run, Config(environment="desk", seeds=(0,)).identity()) as opened:
+        opened.store.put("trajectory", f"0/{again.task.id}/0", again)
+        made = labelled(again, 'Write a note called "Ham"', 0, 4)
+        opened.store.put("example", f"0/{again.id}/abstract/000-004", made)
+        opened.store.flush()
+    asked = []
+
+    with RunFolder(run, writing=False) as folder:
+        stored = StoredOperations(folder)
+        pairs = [pair for pair in stored.examples(0) if pair[0].kept]
+        assert len(pairs) == 2
+
+        def search(task: Task, page: Observation, shown: int, exclude=()):
+            asked.append((task.instruction, page.text))
+            return [Shown(example=e, trajectory=t, at=e.start, why="query") for e, t in pairs if t.id not in exclude]
+
+        found = measure_left_out(stored, 0, search, 5).found
+    assert [(each.rank, each.shown, str(each.operation)) for each in found] == [
+        (1, 1, 'click button "Save" after textbox "Title"')
+    ] * 2
+    assert all(len(words.split()) <= 3 for words, _ in asked), "half of the words of an instruction, without its values"
+    assert all(text == pairs[0][1].observations[0].text for _, text in asked)
+
+
 def test_what_is_ranked_too_low_is_told_apart_from_what_is_not_ranked(run):
     with RunFolder(run, writing=False) as folder:
         stored = StoredOperations(folder)
         wrong, right = sorted(stored.examples(0), key=lambda pair: pair[0].instruction)  # Delete ..., Make ...
 
-        def low(task: Task, page: Observation, shown: int):
-            return [wrong, right][:shown]
+        found = [
+            Shown(example=example, trajectory=walk, at=example.start, why="query") for example, walk in (wrong, right)
+        ]
 
-        def nowhere(task: Task, page: Observation, shown: int):
-            return [wrong]
+        def low(task: Task, page: Observation, shown: int, exclude=()):
+            return found[:shown]
+
+        def nowhere(task: Task, page: Observation, shown: int, exclude=()):
+            return found[:1]
 
         details = {}
         for search in (low, nowhere):

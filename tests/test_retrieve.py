@@ -18,7 +18,7 @@ from lbi.records import Example, Observation, Task, Trajectory
 from lbi.retrieval.bm25 import Entry, TextIndex
 from lbi.retrieval.build import ExampleVectors
 from lbi.retrieval.index import ExampleIndex
-from lbi.retrieval.ranking import fused
+from lbi.retrieval.ranking import ADDS, OTHER, SAME, Taught, fused, uses_of
 
 TASK = Task(instruction="make a note about eggs", environment="desk")
 NOTES_INDEX = TextIndex.build([Entry(0, 'a "quoted" note AND more', [1], ["mine"])])
@@ -93,6 +93,34 @@ def test_exact_matches_come_first_and_the_instruction_orders_them(index, eggs):
         "Delete the note about milk",
         "Read the help",  # as good as the note about eggs, and shorter
     ]
+
+
+def test_an_example_adds_if_it_is_of_another_operation_and_has_a_further_word_of_the_request() -> None:
+    ranked = [
+        Taught("save", frozenset({"make", "note", "egg"})),
+        Taught("save", frozenset({"make", "note", "archiv"})),  # the same once more, whatever words it has
+        Taught("open", frozenset({"open", "note"})),  # nothing that was asked for and not told
+        Taught("archive", frozenset({"archiv", "note"})),
+        Taught("move", frozenset({"archiv"})),  # of which the one before told
+    ]
+    asked = {"make", "note", "archiv"}
+    assert uses_of(ranked, asked) == [ADDS, SAME, OTHER, ADDS, OTHER]
+    assert uses_of(ranked[2:], {"zebra"}) == [ADDS, OTHER, OTHER], "the best one, where no word tells"
+    assert uses_of([], asked) == []
+
+
+def test_what_adds_to_the_examples_before_it_comes_before_the_others_and_is_told_apart(index, eggs, milk):
+    task = Task(instruction="Make a note with a title and delete the other", environment="desk")
+    found = index.search(task, eggs.observations[0], task.instruction)
+    assert [(each.example.instruction, each.adds) for each in found] == [
+        ("Delete the note about milk", True),
+        ("Make a note with the title Eggs", True),
+        ("Open the form for new notes", False),
+        ("Read the help", False),
+    ]
+    one = index.search(TASK, eggs.observations[0], TASK.instruction)
+    assert [each.example.instruction for each in one if each.adds] == ["Make a note with the title Eggs"]
+    assert len(one) > 1, "what a prompt does not tell is found all the same"
 
 
 def test_an_exact_match_does_not_care_for_references_and_times(index, eggs):

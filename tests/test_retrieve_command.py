@@ -60,14 +60,15 @@ def test_without_a_page_the_query_finds_and_it_is_said_why(run: Path, model: Act
         " 1  found by the query, replayed, N tokens",
         f"    task    {STORED}",
         "    page    Larder  /",
-        """    steps   click('link "New item"')""",
-        """            fill('textbox "Name"', "Salt")""",
-        """            select('combobox "Shelf"', "bottom")""",
-        """            click('button "Store item"')""",
+        """    steps   click(link "New item")""",
+        """            fill(textbox "Name", "Salt")""",
+        """            select(combobox "Shelf", "bottom")""",
+        """            click(button "Store item")""",
         "",
     ]
     assert told.splitlines()[-2:] == [
-        "2 examples in the prompt, of 2 found among 2 (arm backward, agent icl).",
+        "1 example in the prompt, of 2 found among 2 (arm backward, agent icl); "
+        "1 more have no room or add nothing: --all.",
         "The prompt has about N tokens, N of them for examples.",
     ]
     assert (model.prompts, model.queries) == ([], 0), "no model is asked"

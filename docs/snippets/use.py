@@ -19,7 +19,7 @@ def confirm(action: str, why: str) -> bool:
 
 
 def on_step(step: lbi.Step, after: lbi.Observation) -> None:
-    print(f"{step.observation.url}: {step.action.grounded}", after.error)
+    print(f"{step.observation.url}: {step.action.written}", after.error)
 
 
 act = lbi.act(run, instruction, base_url="".join(address), confirm=confirm, on_step=on_step)

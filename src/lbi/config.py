@@ -161,8 +161,8 @@ class Prompts(ConfigTable):
     """Examples and documents together; the lowest ranked go first."""
     examples: Characters = 800
     """Of the examples of one look-up; those of the last three are shown."""
-    example: Characters = 700
-    """Of one example."""
+    example: Characters = 500
+    """Of one example, unless its steps take more."""
     history: Characters = 16_000
     """Of outputs of earlier commands; the oldest are named only. Of earlier pages only changes are told."""
     observation: Characters = 24_000

@@ -75,7 +75,7 @@ class Submits(Protocol):
 
 
 class Foreseen(Record):
-    """An action before it is carried out: in grounded form, and why it may change something; "" = it only looks."""
+    """An action before it is carried out, and why it may change something; "" = it only looks."""
 
     action: Action
     changes: str = ""
@@ -157,6 +157,7 @@ class Shown(Record):
     trajectory: Trajectory
     at: int  # index of the matched observation, start <= at <= end
     why: Literal["observation", "query", "content"]
+    adds: bool = True  # whether it says something of the request that those before it do not
 
 
 class LookUp(Record):
@@ -271,7 +272,7 @@ class PromptLimits(Record):
 
     knowledge: int = 24_000  # examples and documents together; the lowest ranked go first
     examples: int = 800  # the examples of one look-up; those of the last three are shown
-    example: int = 700  # one example
+    example: int = 500  # one example, unless its steps take more
     history: int = 16_000  # outputs of earlier commands; the oldest are named only. Of pages, only changes are told
     observation: int = 24_000  # the current page
     labelled: int = 6_000  # each page of a trajectory that is labelled or judged

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar, Literal, NamedTuple, Self
@@ -113,7 +114,7 @@ class Task(Record):
     category: str = ""
     level: int = 0  # difficulty 1..3; 0 = not rated
     check: Check | None = None
-    gold: tuple[str, ...] = ()  # actions in grounded form that solve it
+    gold: tuple[str, ...] = ()  # actions that solve it, which name elements by role and name
     start_url: str = ""  # where the episode begins; empty = the environment's own start page
     date: str = ""  # ISO date of the task: nothing later may be shown to the agent; empty = no limit
     seen: bool = False  # somebody looked at how agents fail at it while the method was being developed
@@ -188,8 +189,8 @@ class Action(Record):
 
     @property
     def written(self) -> str:
-        """The same as prompts teach it, with no quotes around an element: click(button "Create ticket")."""
-        return self._call(str)
+        """The same for people and models, with no quotes around an element: click(2nd button "Create ticket")."""
+        return self._call(_in_words)
 
     def _call(self, element: Callable[[str], str]) -> str:
         if self.kind and self.kind not in POINTING:
@@ -198,8 +199,7 @@ class Action(Record):
             return f"{self.kind}({json.dumps(self.value, ensure_ascii=False)})"
         if self.kind in ("back", "forward", "wait") or not self.kind:
             return f"{self.kind}()" if self.kind else self.text
-        target = f"{self.role} {json.dumps(self.name, ensure_ascii=False)}" + (f" #{self.nth}" if self.nth else "")
-        arguments = [element(target)]
+        arguments = [element(stored_element(self.role, self.name, self.nth))]
         if self.kind == "drag" and not self.value[:1].isdigit():
             arguments.append(element(self.value))
         elif self.kind == "select":
@@ -209,6 +209,31 @@ class Action(Record):
         elif self.kind != "hover" and (self.kind != "click" or self.value):
             arguments.append(json.dumps(self.value, ensure_ascii=False))
         return f"{self.kind}({', '.join(arguments)})"
+
+
+def stored_element(role: str, name: str, nth: int = 0) -> str:
+    """An element as records and gold solutions name it: button "Edit", and the next of that name button "Edit" #1."""
+    return f"{role} {json.dumps(name, ensure_ascii=False)}" + (f" #{nth}" if nth else "")
+
+
+def written_element(role: str, name: str, nth: int = 0) -> str:
+    """The same as people and models read and write it: button "Edit", and the next of that name 2nd button "Edit"."""
+    return (f"{_ordinal(nth + 1)} " if nth else "") + stored_element(role, name)
+
+
+#: of equal elements, which one: a pattern with the number, counted from 1, as its one group
+ORDINAL = r"(\d+)(?:st|nd|rd|th)"
+_STORED_NUMBER = re.compile(r"(.*) #(\d+)", re.DOTALL)
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def _in_words(target: str) -> str:
+    stored = _STORED_NUMBER.fullmatch(target)
+    return f"{_ordinal(int(stored[2]) + 1)} {stored[1]}" if stored else target
 
 
 def _in_quotes(target: str) -> str:

@@ -79,7 +79,7 @@ class Narrator(ActWatcher):
     def took(self, step: Step, after: Observation) -> None:
         if self._quiet:
             return
-        print_part(self._console, "does", step.action.grounded, style="cyan")
+        print_part(self._console, "does", step.action.written, style="cyan")
         if after.error:
             print_part(self._console, "but", after.error, style="red")
 

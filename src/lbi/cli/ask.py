@@ -25,7 +25,7 @@ class Terminal:
 
     async def confirm(self, foreseen: Foreseen) -> Answer:
         """Asked again until it is answered."""
-        print_part(self._console, "asks", f"{foreseen.action.grounded}  ({foreseen.changes})", style="bold yellow")
+        print_part(self._console, "asks", f"{foreseen.action.written}  ({foreseen.changes})", style="bold yellow")
         while True:
             self._console.print(f"           {QUESTION}", end="", markup=False, highlight=False)
             line = await read_line()

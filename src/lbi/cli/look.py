@@ -13,7 +13,7 @@ from lbi.environments.web.actions import UnreadableAction, parse_action
 from lbi.errors import UserError
 from lbi.monitoring.terminal import say
 from lbi.observations.diff import changes
-from lbi.records import Observation, Task
+from lbi.records import Action, Observation, Task
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Shown:
     """One action, what it did, and how long it took until the page was seen again."""
 
     action: str
+    named: str  # the same with role and name, which hold on another visit too; "" where it is written so
     error: str
     changed: str  # as a difference to the page before; "" if nothing was
     seconds: float
@@ -54,7 +55,8 @@ async def _look(where: str, actions: list[str], whole: bool, picture: Path | Non
             outcome = await web.step(action)
             after = outcome.observation
             changed = changes(page.text, after.text)
-            steps.append(Shown(outcome.action.text, after.error, changed, time.monotonic() - started))
+            done, seconds = outcome.action, time.monotonic() - started
+            steps.append(Shown(done.text, _named(done), after.error, changed, seconds))
             if not as_json:
                 _print(steps[-1], after, whole)
             page = after
@@ -70,8 +72,12 @@ async def _look(where: str, actions: list[str], whole: bool, picture: Path | Non
     return 1 if page.error else 0
 
 
+def _named(done: Action) -> str:
+    return done.written if done.role and done.written != done.text.strip() else ""
+
+
 def _print(step: Shown, after: Observation, whole: bool) -> None:
-    say(f"\n> {step.action}")
+    say(f"\n> {step.action}" + (f"  =  {step.named}" if step.named else ""))
     if step.error:
         say(f"error: {step.error}")
     if whole:

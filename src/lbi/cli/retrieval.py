@@ -6,9 +6,9 @@ import asyncio
 import json
 import statistics
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.markup import escape
 from rich.table import Table
@@ -18,18 +18,34 @@ from lbi.config import resolve
 from lbi.errors import UserError
 from lbi.evaluation.arms import examples_for
 from lbi.evaluation.indexes import embedded
-from lbi.evaluation.relevance import Relevance, Search, StoredOperations, TaskFound, measure
+from lbi.evaluation.relevance import Relevance, Search, StoredOperations, TaskFound, measure, measure_left_out
 from lbi.models.sentence_encoder import SentenceEncoder, open_encoder
 from lbi.monitoring.terminal import say
-from lbi.records import Example, Observation, Task, Trajectory
+from lbi.prompts.known import examples_shown
+from lbi.protocols import LookUp, Shown
+from lbi.records import Observation, Task
 from lbi.retrieval.index import ExampleIndex
 from lbi.retrieval.texts import without_values
 from lbi.storage.run_folder import RunFolder
 
 TOP = (1, 3, 5)
-#: (m1, m2) of the look-ups that are measured
-_WAYS = {"as an agent is shown them": (5, 5), "by the instruction alone": (0, 5)}
-_SWEPT = {f"m1 = {m1}, m2 = {m2}": (m1, m2) for m1 in (0, 1, 3, 5, 10) for m2 in (0, 1, 3, 5, 10) if m1 + m2}
+
+
+class Way(NamedTuple):
+    """How examples are looked up."""
+
+    by_page: int = 5
+    by_query: int = 5
+    room: int = 0  # characters of a prompt, where those are meant that it tells; 0 = all that are found
+    own: bool = False  # for the run's own examples, not for the held-out tasks
+
+
+_WAYS = {"as an agent is shown them": Way(), "by the instruction alone": Way(by_page=0)}
+_LEFT_OUT = "its own examples, left out"
+_NUMBERS = (0, 1, 3, 5, 10)
+_SWEPT = {f"m1 = {m1}, m2 = {m2}": Way(m1, m2) for m1 in _NUMBERS for m2 in _NUMBERS if m1 + m2} | {
+    f"told in {room} characters": Way(room=room) for room in (400, 800, 1600, 3200)
+}
 
 
 def check_retrieval(run: str, sweep: bool, as_json: bool) -> int:
@@ -44,11 +60,12 @@ def check_retrieval(run: str, sweep: bool, as_json: bool) -> int:
         stored = StoredOperations(folder)
         if not stored.tasks:
             raise UserError(f"{run} has no held-out tasks to look up; `lbi run` stores them when it comes to measure")
-        ways = _measured(stored, config.seeds, None, _SWEPT if sweep else _WAYS)
+        wanted = _SWEPT if sweep else _WAYS | {_LEFT_OUT: Way(own=True)}
+        ways = _measured(stored, config.seeds, None, wanted)
         if (encoder := open_encoder()) is not None and not sweep:
             by_meaning = _measured(stored, config.seeds, encoder, _WAYS)
             ways |= {f"{name}, by meaning too": found for name, found in by_meaning.items()}
-    if not any(relevance.found for relevance in ways.values()):
+    if not any(relevance.found for name, relevance in ways.items() if name != _LEFT_OUT):
         raise UserError(
             f"nothing tells what the held-out tasks of {run} ask for: no gold, and no episode that solved one"
         )
@@ -60,14 +77,15 @@ def check_retrieval(run: str, sweep: bool, as_json: bool) -> int:
 
 
 def _measured(
-    stored: StoredOperations, seeds: Sequence[int], embedder: SentenceEncoder | None, ways: dict[str, tuple[int, int]]
+    stored: StoredOperations, seeds: Sequence[int], embedder: SentenceEncoder | None, ways: dict[str, Way]
 ) -> dict[str, Relevance]:
     together = {name: Relevance() for name in ways}
     for seed in seeds:
         with tempfile.TemporaryDirectory() as place:
             index = _index(Path(place), stored, seed, embedder)
-            for name, (m1, m2) in ways.items():
-                found = measure(stored, seed, _search(index, embedder, m1, m2), m1 + m2)
+            for name, way in ways.items():
+                look_up = measure_left_out if way.own else measure
+                found = look_up(stored, seed, _search(index, embedder, way), way.by_page + way.by_query)
                 together[name].found += found.found
                 together[name].without_operation = found.without_operation
             index.close()
@@ -82,25 +100,41 @@ def _index(place: Path, stored: StoredOperations, seed: int, embedder: SentenceE
     return ExampleIndex.build(place, examples, trajectories, vectors)
 
 
-def _search(index: ExampleIndex, embedder: SentenceEncoder | None, m1: int, m2: int) -> Search:
-    def search(task: Task, page: Observation, shown: int) -> Sequence[tuple[Example, Trajectory]]:
+def _search(index: ExampleIndex, embedder: SentenceEncoder | None, way: Way) -> Search:
+    def search(task: Task, page: Observation, shown: int, exclude: Collection[str] = ()) -> Sequence[Shown]:
         vector = None if embedder is None else embedder.encode([without_values(task.instruction)])[0]
-        most = max(m2, shown - m1)
-        found = index.search(task, page, task.instruction, m1=m1, m2=most, vector=vector, task_vector=vector)
-        return [(each.example, each.trajectory) for each in found]
+        most = max(way.by_query, shown - way.by_page)
+        vectors = {"vector": vector, "task_vector": vector}
+        found = index.search(task, page, task.instruction, m1=way.by_page, m2=most, exclude=exclude, **vectors)
+        if not way.room:
+            return found
+        [told] = examples_shown([LookUp(step=0, found=found)], way.room, way.room)
+        return [shown for shown, _ in told]
 
     return search
 
 
 def _print(ways: dict[str, Relevance]) -> None:
     table = Table(box=None, pad_edge=False)
-    for name in ("", *(f"recall@{k}" for k in TOP), *(f"@{k}, same field" for k in TOP), "shown", "ms"):
+    for name in (
+        "",
+        *(f"recall@{k}" for k in TOP),
+        *(f"@{k}, same field" for k in TOP),
+        "found",
+        "told",
+        "right one told",
+        "ms",
+    ):
         table.add_column(name, justify="right" if name else "left")
     for name, relevance in ways.items():
         recalls = [f"{relevance.recall(k, fields=fields):.1%}" for fields in (False, True) for k in TOP]
-        shown = statistics.mean(each.shown for each in relevance.found) if relevance.found else 0.0
+        shown, told = (
+            statistics.mean(numbers) if numbers else 0.0
+            for numbers in ([each.shown for each in relevance.found], [each.told for each in relevance.found])
+        )
         took = statistics.median(each.milliseconds for each in relevance.found) if relevance.found else 0.0
-        table.add_row(name, *recalls, f"{shown:.1f}", f"{took:.1f}")
+        right = f"{relevance.recall_of_told:.1%}"
+        table.add_row(name, *recalls, f"{shown:.1f}", f"{told:.1f}", right, f"{took:.1f}")
     console = open_console()
     first = next(iter(ways.values()))
     tasks = len({each.task.id for each in first.found})
@@ -125,6 +159,7 @@ def _as_json(found: Relevance) -> dict[str, Any]:
     return {
         "recall": {str(k): found.recall(k) for k in TOP},
         "recall_same_field": {str(k): found.recall(k, fields=True) for k in TOP},
+        "recall_of_told": found.recall_of_told,
         "in_the_index": found.share(lambda each: each.exists),
         "nothing_fitted": found.share(lambda each: not each.rank),
         "without_operation": found.without_operation,
@@ -140,6 +175,7 @@ def _row(found: TaskFound) -> dict[str, Any]:
         "rank": found.rank,
         "rank_same_field": found.rank_of_fields,
         "shown": found.shown,
+        "told": found.told,
         "why": found.why,
         "detail": found.detail,
     }

@@ -95,7 +95,7 @@ def _print_example(console: Console, example: RetrievedExample, on_page: bool) -
     print_part(console, "task", example.instruction)
     like = ("  (the same page)" if example.same_page else "  (most like it)") if on_page else ""
     print_part(console, "page", f"{page_name(example.page)}{like}")
-    actions = [cut(action.grounded, LONGEST_ACTION) for action in example.actions]
+    actions = [cut(action.written, LONGEST_ACTION) for action in example.actions]
     more = [f"… {len(actions) - MOST_ACTIONS} more"] if len(actions) > MOST_ACTIONS else []
     print_part(console, "steps", "\n".join([*actions[:MOST_ACTIONS], *more]))
 
@@ -108,7 +108,7 @@ def _sum(found: Preview, hint: str) -> str:
         fit = sum(example.tokens > 0 for example in found.examples)
         rest = len(found.examples) - fit
         among = f"of {count(len(found.examples))} found among {count(found.indexed)} {arm}"
-        why = f"; {count(rest)} have no room or show nothing new{hint}" if rest else ""
+        why = f"; {count(rest)} more have no room or add nothing{hint}" if rest else ""
         added = sum(example.tokens for example in found.examples)
         return f"{plural(fit, 'example')} in the prompt, {among}{why}.\n{prompt}, {count(added)} of them for examples."
     if found.passages:
@@ -141,7 +141,7 @@ def as_data(found: Preview, place: str = "") -> dict[str, Any]:
                 "tokens": example.tokens,
                 "page": {"title": example.page.title, "url": example.page.url},
                 "same_page": example.same_page,
-                "actions": [action.grounded for action in example.actions],
+                "actions": [action.written for action in example.actions],
             }
             for example in found.examples
         ],

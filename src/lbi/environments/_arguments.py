@@ -9,11 +9,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lbi.records import sound
+from lbi.records import ORDINAL, sound
 
 _CLOSING = {'"': '"', "'": "'", "“": "”", "‘": "’", "`": "`"}
 _TRIPLE = re.compile(r'("""|\'\'\')(.*?)\1(?=\s*[,)]|\s*\Z)', re.S)
 _NAME = re.compile(r"([A-Za-z_]\w*)\s*=(?!=)\s*")
+#: an element by role and name, with a number of it before or after it
+_NAMED = re.compile(rf'(?:{ORDINAL}\s+)?\w+\s+"(?:[^"\\]|\\.)*"(?:\s+{ORDINAL}|\s*#\d+)?')
 _END = re.compile(r"\s*(?:[,)]|\Z)")
 MOST = 50  # arguments of one action
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "f": "\f"}
@@ -106,10 +108,10 @@ def _ends_argument(text: str, at: int) -> bool:
 
 
 def _unquoted(text: str, at: int, first: bool) -> tuple[Argument, int]:
-    """``e12``, ``button "Create, or not" #2``, or a value whose quotes were forgotten."""
-    if first and (grounded := re.compile(r'\w+\s+"(?:[^"\\]|\\.)*"(?:\s*#\d+)?').match(text, at)):
-        return Argument(grounded[0], False), grounded.end()
-    if first and (ref := re.compile(r"\[?\w+\]?(?=\s*[,)])").match(text, at)):
+    """``e12``, ``2nd button "Create, or not"``, or a value whose quotes were forgotten."""
+    if first and (named := _NAMED.match(text, at)):
+        return Argument(named[0], False), named.end()
+    if first and (ref := re.compile(rf"\[?\w+\]?(?=\s*[,)])|{ORDINAL}\s+\w+(?=\s*[,)])").match(text, at)):
         return Argument(ref[0], False), ref.end()
     if number := re.compile(r"\d+(?=\s*[,)])").match(text, at):
         return Argument(number[0], False), number.end()

@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from lbi.evaluation.arms import examples_for
 from lbi.observations.operations import Operation, Operations
+from lbi.protocols import Shown
 from lbi.records import Example, Observation, Result, Task, Trajectory
+from lbi.retrieval.texts import in_other_words, without_values
 from lbi.storage.run_folder import RunFolder
+from lbi.storage.secrets import mask
 from lbi.synthesis.examples import read_examples
 
 NEVER_ROLLED_OUT, NOT_LABELLED = "never rolled out", "rolled out and not labelled"
 DROPPED, IN_THE_INDEX = "dropped", "in the index"
 LONG = 1000  # examples of the ranking in which one that is not shown is looked for
 Alike = tuple[str, str, str]
-#: a task, the page it starts on, how many -> the examples that an agent is shown, best first
-Search = Callable[[Task, Observation, int], Sequence[tuple[Example, Trajectory]]]
+LEFT_OUT = 300  # about so many of a run's own examples are asked for
+#: a task, the page it starts on, how many, what they must not come from -> the examples that are found, best first
+Search = Callable[[Task, Observation, int, Collection[str]], Sequence[Shown]]
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class TaskFound:
     rank: int  # of the first example of the operation, from 1; 0 = none is shown
     rank_of_fields: int  # of the first that enters something into the same field, too
     shown: int
+    told: int  # of these, the first so many are for a prompt, the others add nothing to them
     milliseconds: float
     exists: bool  # whether an example of the operation is in the index
     exists_with_fields: bool
@@ -57,6 +62,11 @@ class Relevance:
 
     def share(self, holds: Callable[[TaskFound], bool]) -> float:
         return sum(map(holds, self.found)) / max(1, len(self.found))
+
+    @property
+    def recall_of_told(self) -> float:
+        """The share of the tasks for which one of the examples for a prompt is of the operation."""
+        return self.share(lambda each: 0 < each.rank <= each.told)
 
     @property
     def reasons(self) -> Counter[str]:
@@ -115,22 +125,50 @@ def measure(stored: StoredOperations, seed: int, search: Search, shown: int) -> 
         if operation is None:
             relevance.without_operation.append(task.name or task.id)
         else:
-            relevance.found.append(_looked_up(stored, chain, task, operation, search, shown))
+            page = stored.start_of(task)
+            relevance.found.append(_looked_up(stored, chain, task, page, operation, search, shown))
+    return relevance
+
+
+def measure_left_out(stored: StoredOperations, seed: int, search: Search, shown: int) -> Relevance:
+    """Look the run's own examples up, each by half of its words and on its first page, among those of other roll-outs.
+
+    No held-out task has a part in it. Operations that one roll-out alone has are left out, as nothing could be found.
+    """
+    relevance, chain = Relevance(), _Chain(stored, seed)
+    pairs = sorted(examples_for("backward", stored.examples(seed), seed), key=lambda pair: pair[0].id)
+    known = [(*pair, operation) for pair in pairs if (operation := stored.of_example(*pair))]
+    roll_outs: dict[Alike, set[str]] = {}
+    for _, walk, operation in known:
+        roll_outs.setdefault(operation.alike, set()).add(walk.id)
+    asked = [each for each in known if len(roll_outs[each[2].alike]) > 1]
+    for example, walk, operation in asked[:: max(1, len(asked) // LEFT_OUT)]:
+        task = Task(
+            instruction=in_other_words(without_values(mask(example.instruction))), environment=walk.task.environment
+        )
+        page = walk.observations[example.start]
+        relevance.found.append(_looked_up(stored, chain, task, page, operation, search, shown, {walk.id}))
     return relevance
 
 
 def _looked_up(
-    stored: StoredOperations, chain: _Chain, task: Task, operation: Operation, search: Search, shown: int
+    stored: StoredOperations,
+    chain: _Chain,
+    task: Task,
+    page: Observation,
+    operation: Operation,
+    search: Search,
+    shown: int,
+    exclude: Collection[str] = (),
 ) -> TaskFound:
-    page = stored.start_of(task)
     started = time.perf_counter()
-    pairs = search(task, page, shown)
+    hits = search(task, page, shown, exclude)
     milliseconds = 1000 * (time.perf_counter() - started)
-    found = [stored.of_example(*pair) for pair in pairs]
+    found = _operations(stored, hits)
     rank = _rank(found, operation)
     why, detail = ("", "") if rank else chain.why(operation)
     if why == IN_THE_INDEX:
-        last = _rank([stored.of_example(*pair) for pair in search(task, page, LONG)], operation)
+        last = _rank(_operations(stored, search(task, page, LONG, exclude)), operation)
         detail = f"ranked after {shown}" if last else "behind others like it, or below the threshold"
     return TaskFound(
         task=task,
@@ -139,12 +177,17 @@ def _looked_up(
         rank=rank,
         rank_of_fields=_rank(found, operation, fields=True),
         shown=len(found),
+        told=sum(hit.adds for hit in hits),
         milliseconds=milliseconds,
         exists=operation.alike in chain.indexed,
         exists_with_fields=any(operation.same_fields(other) for other in chain.indexed.get(operation.alike, ())),
         why=why,
         detail=detail,
     )
+
+
+def _operations(stored: StoredOperations, hits: Sequence[Shown]) -> list[Operation | None]:
+    return [stored.of_example(hit.example, hit.trajectory) for hit in hits]
 
 
 def _rank(found: Sequence[Operation | None], wanted: Operation, *, fields: bool = False) -> int:

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from lbi.observations.parse import FIELDS, TICKS, Element, parse_observation
-from lbi.records import Observation, Trajectory
+from lbi.records import ORDINAL, Observation, Trajectory
 
 _CALL = re.compile(r"(\w+)\((.*)\)\s*\Z", re.DOTALL)
-_ELEMENT = re.compile(r"""['"]?\s*([a-z]+) (\\?"(?:[^"\\]|\\+.)*")""", re.DOTALL)
+_ELEMENT = re.compile(rf"""['"]?\s*(?:{ORDINAL}\s+)?([a-z]+) (\\?"(?:[^"\\]|\\+.)*")""", re.DOTALL)
 _ASSIGNMENTS = re.compile(r"\A(?:\w+=\S*\s+)+")  # of variables, before the program of a command
 _FIRST = re.compile(r"""\s*(['"])(.*?)(?<!\\)\1""", re.DOTALL)
 _ENDS = "finish"
@@ -100,7 +100,7 @@ class Operations:
             return None
         verb, arguments = call.groups()
         if element := _ELEMENT.match(arguments):
-            return self._of_element(verb, element[1], _unquoted(element[2]))
+            return self._of_element(verb, element[2], _unquoted(element[3]))
         first = _FIRST.match(arguments)
         return Operation(verb, "", _kind_of_argument(first[2] if first else ""))
 

@@ -245,7 +245,7 @@ def _span(role: Role, fields: Fields, limits: PromptLimits) -> list[Message]:
         shown = observation.model_copy(update={"text": short})
         page = page_text(shown, len(shown.text) + 1, error=number > 0)
         earlier.append((observation, text))
-        action = trajectory.actions[at - 1].grounded if number else ""
+        action = trajectory.actions[at - 1].written if number else ""
         content = _step_content(number, page, action)
         messages.append(Message(role="user", content=content, images=_images(role, observation, limits)))
     return messages

@@ -47,16 +47,18 @@ DETAILS = (
 )
 
 
-SHORTEST = 2  # of DETAILS, which tell too little while there are other examples
+WHOLE, SHORTEST = DETAILS[:5], DETAILS[-2:]  # all steps are told; too few, as long as there are other examples
 
 
-def example_text(shown: Shown, room: int, frame: Frame, *, shortest: bool) -> str | None:
-    """The fullest form of an example that fits into ``room`` characters; None if none does."""
-    for detail in DETAILS if shortest else DETAILS[:-SHORTEST]:
-        text = _told(shown, detail, frame)
-        if len(text) <= room:
-            return text
-    return None
+def example_text(shown: Shown, room: int, most: int, frame: Frame, *, shortest: bool) -> str | None:
+    """The fullest form of an example that fits into ``room`` characters; None if none does.
+
+    If all of its steps do not fit into that, it may take up to ``most``.
+    """
+    texts = {detail: _told(shown, detail, frame) for detail in DETAILS if shortest or detail not in SHORTEST}
+    whole = [text for detail, text in texts.items() if detail in WHOLE]
+    fitting = [text for text in whole if len(text) <= room] or [text for text in reversed(whole) if len(text) <= most]
+    return next(iter([*fitting, *(text for text in texts.values() if len(text) <= room)]), None)
 
 
 def _told(shown: Shown, detail: Detail, frame: Frame) -> str:

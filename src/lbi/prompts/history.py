@@ -15,7 +15,7 @@ from lbi.observations.effect import changed_lines
 from lbi.observations.frame import Frame
 from lbi.observations.parse import FIELDS, TICKS
 from lbi.prompts.page import is_page, same_page, same_place
-from lbi.prompts.template import on_one_line, one_line, shorter
+from lbi.prompts.template import not_ours, on_one_line, one_line, shorter
 from lbi.records import Observation, Step, Task
 
 MOST_CHANGES = 5  # lines that an action changed
@@ -196,12 +196,12 @@ def _whole_from(steps: Sequence[Step], room: int) -> int:
 
 def _output(observation: Observation, whole: bool) -> str:
     text = observation.text.strip() or "(nothing was shown)"
-    return text if whole else shorter(text, 80)
+    return not_ours(text) if whole else shorter(text, 80)
 
 
 def output_in_short(observation: Observation, most: int) -> str:
     """The beginning and the end of an output."""
-    text = observation.text.strip()
+    text = not_ours(observation.text.strip())
     if len(text) <= most:
         return text
     return f"{text[: most * 2 // 3]}\n… {len(text) - most} more characters …\n{text[-(most // 3) :]}"

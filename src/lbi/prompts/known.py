@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import islice
 
 from lbi.observations.diff import without_references
 from lbi.observations.effect import changed_lines
@@ -23,7 +22,7 @@ from lbi.protocols import Fields, LookUp, PromptLimits, Shown
 from lbi.records import Action, Document, Observation, Trajectory
 
 MOST_LOOK_UPS = 3  # of which examples are shown; when there are more, all but the last two go, so that this is rare
-MOST_TRIED = 6  # examples of a look-up of which as many are shown as fit
+MOST_TRIED = 6  # examples of a look-up that add something, of which as many are shown as fit
 LEAST_ROOM = 220  # characters, below which a further example would tell too little
 ANYWHERE = frozenset({"goto", "back", "forward", "tab", "wait"})  # actions that any page allows
 _NUMBER = re.compile(r"\d+")
@@ -117,7 +116,7 @@ def _fitting(
     ranked: Sequence[Shown], room: int, one: int, frame: Frame, before: Sequence[Shown]
 ) -> list[tuple[Shown, str]]:
     """The best examples that fit. One that could only be told without most of its steps gives way to others."""
-    candidates = list(islice(_in_turns(ranked), MOST_TRIED))
+    candidates = [shown for shown in ranked if shown.adds][:MOST_TRIED]
     for shortest in (False, True):
         if fitting := _told(candidates, room, one, frame, before, shortest=shortest):
             return fitting
@@ -134,21 +133,14 @@ def _told(
         contents = _contents(shown, frame)
         if fitting and room < LEAST_ROOM:
             break
-        text = None if told & contents else example_text(shown, min(room, one), frame, shortest=shortest)
+        text = None
+        if not told & contents:
+            text = example_text(shown, min(room, one), room, frame, shortest=shortest)
         if text is not None:
             fitting.append((shown, text))
             told |= contents
             room -= len(text)
     return fitting
-
-
-def _in_turns(ranked: Sequence[Shown]) -> Iterator[Shown]:
-    """The best by the page, the best by the query, the second best by the page, ..."""
-    groups: dict[str, list[Shown]] = {}
-    for shown in ranked:
-        groups.setdefault(shown.why, []).append(shown)
-    for at in range(max(map(len, groups.values()), default=0)):
-        yield from (group[at] for group in groups.values() if at < len(group))
 
 
 def _contents(shown: Shown, frame: Frame) -> set[tuple[str, ...]]:

@@ -28,6 +28,11 @@ _LIST = re.compile(r'(?<= of )(?:[^"|]* )?"(?:[^"\\]|\\.)*" \| .*$')
 _SIMPLE = re.compile(r'( *(?:link|button|tab|menuitem))(?: ((?:"(?:[^"\\]|\\.)*" )?\[e\d+\](?: \([^()]*\))?))')
 _ELEMENT = re.compile(r'[\w-]+ (?:"(?:[^"\\]|\\.)*" )?\[e\d+\](?: \([^()]*\))?(?: -> \S+)?')
 _REF = re.compile(r"\[(e\d+)\]")
+_CARD = re.compile(
+    r'(?P<role> *(?:generic|group|article|listitem)) (?P<name>"(?:[^"\\]|\\.)*") (?P<ref>\[e\d+\](?: \([^()]*\))?)'
+    r"(?:: (?P<text>.*))?"
+)
+_LINK = re.compile(r' *(?:link|button) (?P<name>"(?:[^"\\]|\\.)*") \[e\d+\]')
 
 
 def is_page(observation: Observation) -> bool:
@@ -52,7 +57,7 @@ def folded(observation: Observation, history: Sequence[Step]) -> str:
         part = parts.get(at)
         shown += [f"{_indent(lines[at])}({_told(part)})"] if part else [brief_page_line(lines[at], wanted)]
         at += len(part.lines) if part else 1
-    return "\n".join(_joined(_headed(_without_repeated_lists(shown, wanted))))
+    return "\n".join(_joined(_around(_headed(_without_repeated_lists(shown, wanted)))))
 
 
 def shown_since(history: Sequence[Step], now: Observation) -> int:
@@ -207,6 +212,25 @@ def _headed(lines: Iterable[str]) -> Iterator[str]:
             yield line
     if heading:
         yield heading
+
+
+def _around(lines: Iterable[str]) -> Iterator[str]:
+    """A card that is called like the link in it is one line with it: generic [e7] around link "Boats" [e8] -> /boats"""
+    card = ""
+    for line in lines:
+        outer, inner = _CARD.fullmatch(card), _LINK.match(line)
+        if outer and inner and outer["name"] == inner["name"] and _depth(line) > _depth(card):
+            text = f" | {outer['text']}" if outer["text"] else ""
+            yield f"{outer['role']} {outer['ref']} around {line.strip()}{text}"
+            card = ""
+            continue
+        if card:
+            yield card
+        card = line if _CARD.fullmatch(line) else ""
+        if not card:
+            yield line
+    if card:
+        yield card
 
 
 def repeats_group(before: str, line: str) -> bool:

@@ -13,9 +13,25 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 
 
+#: between these tags lines of ours stand beside what was copied; that goes through ``not_ours`` by itself
+_MIXED = frozenset({"examples", "history"})
+_LIKE_OURS = re.compile(
+    r"^([ \t]*)(?=(?:EXAMPLE|PAGE|ACTION|PASSAGE) \d|(?:INSTRUCTION|OBJECTIVE|REASON|ACTION|OUTPUT|CHANGED|FAILED)\b *:"
+    r"|(?:LED TO|ANSWER given|WHAT HAPPENED|WHAT YOU DID|ADDITIONAL INFORMATION|MORE EXAMPLES|CURRENT (?:PAGE|OUTPUT))"
+    r"|Step \d+(?: ACTION:|, on )|\[(?:system|user|assistant)\])",
+    re.MULTILINE,
+)
+
+
+def not_ours(text: str) -> str:
+    """Copied text whose lines cannot be taken for headings of a prompt: one that begins like such gets a mark."""
+    return _LIKE_OURS.sub(r"\1| ", text)
+
+
 def fence(text: str, kind: str) -> str:
     """Untrusted text between tags that it cannot close itself."""
     safe = re.sub(r"<(?=\s*/?\s*untrusted)", "&lt;", text, flags=re.IGNORECASE)
+    safe = safe if kind in _MIXED else not_ours(safe)
     return f'<untrusted kind="{kind}">\n{safe.strip()}\n</untrusted>'
 
 

@@ -137,15 +137,15 @@ class Writer:
         return [(name, value) for name, value in facts if value]
 
     def _step(self, step: Step, after: Observation) -> list[Any]:
-        """[seen, reason, action, grounded action, error of this action, numbers of the examples in the prompt]."""
-        grounded = step.action.grounded
+        """[seen, reason, action, the same by names, error of this action, numbers of the examples in the prompt]."""
+        written = step.action.written
         shown = [self._numbers.setdefault(id_, len(self._numbers)) for id_ in step.examples]
         text = step.action.text
         return [
             self._seen(step.observation),
             step.reason,
             text,
-            grounded if grounded != text else "",
+            written if written != text else "",
             after.error,
             shown,
         ]

@@ -64,6 +64,10 @@ class TextIndex:
     def open(cls, folder: Path) -> TextIndex:
         return cls(tantivy.Index.open(str(folder)))
 
+    def stems(self, text: str) -> frozenset[str]:
+        """The words of a text as they are compared with those of a request."""
+        return frozenset(self._analyse(text))
+
     def __len__(self) -> int:
         return int(self._searcher.num_docs)
 

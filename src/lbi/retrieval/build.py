@@ -30,20 +30,20 @@ from lbi.observations.operations import Operations
 from lbi.records import Example, Observation, Record, Trajectory, digest_of
 from lbi.retrieval.bm25 import Entry, TextIndex
 from lbi.retrieval.leakage import date_tag
-from lbi.retrieval.texts import texts_of
+from lbi.retrieval.texts import ExampleTexts, texts_of
 from lbi.storage.files import write_atomically
 from lbi.storage.secrets import mask, masked
 
 if TYPE_CHECKING:
     from lbi.models.embeddings import Vectors
 
-FORMAT = 8
+FORMAT = 9
 _MARKS = re.compile(r"^(?:URL|Title):|<time>|<id>|<temporary>", re.MULTILINE)
 
 SCHEMA = """
 CREATE TABLE example(
     row INTEGER PRIMARY KEY, trajectory TEXT, said TEXT, done TEXT, asked TEXT, ends TEXT, operation TEXT,
-    asked_for TEXT, body TEXT
+    asked_for TEXT, words TEXT, body TEXT
 );
 CREATE TABLE trajectory(id TEXT PRIMARY KEY, body BLOB) WITHOUT ROWID;
 CREATE TABLE place(row INTEGER, at INTEGER, key INTEGER, PRIMARY KEY(row, at)) WITHOUT ROWID;
@@ -134,7 +134,7 @@ def _write(
     for folder in ("said", "done", "observations"):
         (part / folder).mkdir(parents=True)
     searched = texts_of(examples, trajectories)
-    texts = _write_database(part / "examples.db", examples, trajectories, searched.asked)
+    texts = _write_database(part / "examples.db", examples, trajectories, searched)
     entries = list(_entries(examples, trajectories, dates))
     for folder, of_examples in (("said", searched.said), ("done", searched.done)):
         filled = (entry._replace(text=text) for entry, text in zip(entries, of_examples, strict=True))
@@ -171,7 +171,7 @@ def _lineage(example: Example, trajectory: Trajectory) -> set[str]:
 
 
 def _write_database(
-    file: Path, examples: Sequence[Example], trajectories: Mapping[str, Trajectory], asked: Sequence[str]
+    file: Path, examples: Sequence[Example], trajectories: Mapping[str, Trajectory], searched: ExampleTexts
 ) -> list[tuple[int, str]]:
     """Write examples.db. Returns (key, text) of each distinct observation that is followed by an action."""
     pack = zstandard.ZstdCompressor(level=3)
@@ -186,8 +186,9 @@ def _write_database(
             groups = (_request_hash(example.instruction), _ending_hash(example, trajectory))
             operation = operations.of_span(trajectory, example.start, example.end)
             alike = digest_of(operation.alike) if operation else ""
-            values = (row, trajectory.id, instruction_mark, actions_mark, *groups, alike, asked[row])
-            db.execute("INSERT INTO example VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)", (*values, _as_json(example)))
+            values = (row, trajectory.id, instruction_mark, actions_mark, *groups, alike, searched.asked[row])
+            words = f"{searched.said[row]} {searched.done[row]}"
+            db.execute("INSERT INTO example VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*values, words, _as_json(example)))
             for at in range(example.start, example.end):
                 observation = trajectory.observations[at]
                 key = observation_key(observation)

@@ -11,7 +11,6 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -23,7 +22,7 @@ from lbi.protocols import Shown
 from lbi.records import Example, Observation, Task, Trajectory
 from lbi.retrieval.bm25 import TextIndex
 from lbi.retrieval.build import ExampleVectors, current_build, searchable_text, write_index
-from lbi.retrieval.ranking import RRF_K, Ranker, Scored
+from lbi.retrieval.ranking import ADDS, Fit, Ranker, Taught, uses_of
 from lbi.retrieval.texts import without_values
 from lbi.retrieval.threshold import LeftOut, Thresholds, calibrated
 
@@ -49,6 +48,7 @@ class Hit(NamedTuple):
     at: int
     score: float
     why: Why
+    adds: bool = True
 
 
 class ExampleIndex:
@@ -65,7 +65,8 @@ class ExampleIndex:
         self._unpack = zstandard.ZstdDecompressor()
         self._trajectories: dict[str, Trajectory] = {}
         self._examples: dict[int, Example] = {}
-        self._fits: dict[str, _Fit] = {}
+        self._fits: dict[str, Fit] = {}
+        self._taught_by: dict[int, Taught] = {}
         self._marked: dict[int, tuple[frozenset[str], str, str]] = {}
         self.thresholds: Thresholds = calibrated(folder, self._ranker, self._left_out)
 
@@ -111,10 +112,11 @@ class ExampleIndex:
     ) -> tuple[Shown, ...]:
         """At most ``m1`` examples by the observation, ``m2`` others by the query and ``m3`` others by content.
 
-        Those that fit best come first, and none comes that fits too little; those by content are the last, and are
-        from the pages whose text fits the instruction best, whatever their own instructions are. ``vector`` and
-        ``task_vector``: the embedded query and the embedded instruction of the task, both without their values
-        (lbi.retrieval.texts), for dense retrieval.
+        The one that fits best comes first, then those that add to what is before them: another operation, and a word of
+        the request that none before has. Others follow, and none comes that fits too little; those by content are the
+        last, and are from the pages whose text fits the instruction best, whatever their own instructions are.
+        ``vector`` and ``task_vector``: the embedded query and the embedded instruction of the task, both without their
+        values (lbi.retrieval.texts), for dense retrieval.
 
         Examples of the task itself or of its document are never returned, nor those that ``exclude`` names by the id
         of a document, task, trajectory or example that they come from, or by the tag of a date.
@@ -128,10 +130,11 @@ class ExampleIndex:
         at = self._nearest(rows, observation)
         hits += [Hit(row, at, fit_query.scores[row], "query") for row, at in zip(rows, at, strict=True)]
         hits.sort(key=lambda hit: -hit.score)
+        hits = self._what_adds_first(hits, self._ranker.words(task.instruction) | self._ranker.words(query))
         hits += [Hit(*hit, 0.0, "content") for hit in self._by_content(task.instruction, m3, without, shown_marks)]
         return tuple(self._shown(hit) for hit in hits)
 
-    def _fit(self, request: str, without: set[str], vector: Vectors | None) -> _Fit:
+    def _fit(self, request: str, without: set[str], vector: Vectors | None) -> Fit:
         """How well the examples fit a request, and how well they must."""
         dense = vector is not None and self._ranker.dense
         least = self.thresholds.hybrid if dense else self.thresholds.lexical
@@ -139,7 +142,7 @@ class ExampleIndex:
         known = self._fits.get(request)
         if known is None or known.ranked is not ranked:  # an agent has the same request at every step
             _make_room(self._fits, CACHED_FITS)
-            self._fits[request] = known = _Fit(ranked, least, 4 if dense else 2, self._pages_of)
+            self._fits[request] = known = Fit(ranked, least, 4 if dense else 2, self._pages_of)
         return known
 
     def _left_out(self) -> list[LeftOut]:
@@ -150,7 +153,7 @@ class ExampleIndex:
     # by observation
 
     def _by_observation(
-        self, fit: _Fit, observation: Observation, count: int, without: set[str], shown_marks: set[str]
+        self, fit: Fit, observation: Observation, count: int, without: set[str], shown_marks: set[str]
     ) -> list[Hit]:
         """Examples with this observation, then with less and less similar ones.
 
@@ -241,6 +244,18 @@ class ExampleIndex:
         """The index of the observation before an example's last step."""
         return int(self._one("SELECT max(at) FROM place WHERE row = ?", row))
 
+    def _what_adds_first(self, hits: list[Hit], words: set[str]) -> list[Hit]:
+        uses = uses_of([self._taught(hit.row) for hit in hits], words)
+        ordered = sorted(zip(hits, uses, strict=True), key=lambda pair: pair[1])
+        return [hit._replace(adds=use == ADDS) for hit, use in ordered]
+
+    def _taught(self, row: int) -> Taught:
+        if row not in self._taught_by:
+            _make_room(self._taught_by, CACHED_EXAMPLES)
+            operation, words = self._db.execute("SELECT operation, words FROM example WHERE row = ?", (row,)).fetchone()
+            self._taught_by[row] = Taught(operation or f"row {row}", self._instructions.stems(words))
+        return self._taught_by[row]
+
     # parts
 
     def _distinct(self, ranked: Callable[[int], list[int]], count: int, shown_marks: set[str]) -> list[int]:
@@ -282,7 +297,9 @@ class ExampleIndex:
             _make_room(self._examples, CACHED_EXAMPLES)
             self._examples[row] = Example.model_validate_json(self._one("SELECT body FROM example WHERE row = ?", row))
         example = self._examples[row]
-        return Shown(example=example, trajectory=self._trajectory(example.trajectory), at=hit.at, why=hit.why)
+        return Shown(
+            example=example, trajectory=self._trajectory(example.trajectory), at=hit.at, why=hit.why, adds=hit.adds
+        )
 
     def _trajectory(self, id_: str) -> Trajectory:
         trajectory = self._trajectories.get(id_)
@@ -296,40 +313,6 @@ class ExampleIndex:
     def _one(self, sql: str, *values: object) -> Any:
         value: Any = self._db.execute(sql, values).fetchone()[0]
         return value
-
-
-class _Fit:
-    """How well examples fit a request by several rankings together, and the least with which one is shown."""
-
-    def __init__(
-        self,
-        ranked: list[Scored],
-        least: float,
-        rankings: int,
-        pages_of: Callable[[list[int]], dict[int, list[int]]],
-    ) -> None:
-        self.ranked = ranked
-        self.least = least
-        self.scores = dict(ranked)
-        self.rows = [row for row, score in ranked if score >= least]
-        self._rankings = rankings
-        self._pages_of = pages_of
-
-    def with_page(self, key: int, rank: int) -> dict[int, float]:
-        """The scores, best first, of those that are shown for having a page, which is the ``rank``-th most similar one:
-        it counts as one more ranking."""
-        share = (RRF_K + 1) / (RRF_K + rank)
-        scores = {
-            row: (self._rankings * self.scores[row] + share) / (self._rankings + 1)
-            for row in self._by_page.get(key, ())
-        }
-        return {row: score for row, score in scores.items() if score >= self.least}
-
-    @cached_property
-    def _by_page(self) -> dict[int, list[int]]:
-        """Of those that are shown for having a page, if it is the most similar one."""
-        enough = ((self._rankings + 1) * self.least - 1) / self._rankings - 1e-9
-        return self._pages_of([row for row, score in self.ranked if score >= enough])
 
 
 def _make_room(cache: dict[Any, Any], limit: int) -> None:

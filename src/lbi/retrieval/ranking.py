@@ -7,9 +7,10 @@ example that is the first of each has the score 1.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lbi.retrieval.bm25 import TextIndex, best_first
 from lbi.retrieval.texts import without_values
@@ -43,6 +44,11 @@ class Ranker:
         """The vector of what an example's instruction asks for, in other words."""
         return None if self._asked is None else self._asked[row]
 
+    def words(self, request: str) -> set[str]:
+        """The words of a request that some example has, without those that say little."""
+        words = without_values(request)
+        return {*self.said.words(words), *self.done.words(words)} if words else set()
+
     def ranked(
         self, request: str, without: Collection[str], vector: Vectors | None = None, depth: int = DEPTH
     ) -> list[Scored]:
@@ -65,6 +71,68 @@ class Ranker:
             forbidden = self.said.tagged(without)
             rankings += [_nearest(vectors, vector, forbidden, depth) for vectors in self._vectors]
         return fused(rankings)
+
+
+class Fit:
+    """How well examples fit a request by several rankings together, and the least with which one is shown."""
+
+    def __init__(
+        self,
+        ranked: list[Scored],
+        least: float,
+        rankings: int,
+        pages_of: Callable[[list[int]], dict[int, list[int]]],
+    ) -> None:
+        self.ranked = ranked
+        self.least = least
+        self.scores = dict(ranked)
+        self.rows = [row for row, score in ranked if score >= least]
+        self._rankings = rankings
+        self._pages_of = pages_of
+
+    def with_page(self, key: int, rank: int) -> dict[int, float]:
+        """The scores, best first, of those that are shown for having a page, which is the ``rank``-th most similar one:
+        it counts as one more ranking."""
+        share = (RRF_K + 1) / (RRF_K + rank)
+        scores = {
+            row: (self._rankings * self.scores[row] + share) / (self._rankings + 1)
+            for row in self._by_page.get(key, ())
+        }
+        return {row: score for row, score in scores.items() if score >= self.least}
+
+    @cached_property
+    def _by_page(self) -> dict[int, list[int]]:
+        """Of those that are shown for having a page, if it is the most similar one."""
+        enough = ((self._rankings + 1) * self.least - 1) / self._rankings - 1e-9
+        return self._pages_of([row for row, score in self.ranked if score >= enough])
+
+
+class Taught(NamedTuple):
+    """What an example teaches: its operation, and the words of what it was asked for and what it does."""
+
+    operation: str
+    words: frozenset[str]
+
+
+#: whether an example adds to those before it, is of another operation that was not asked for in words, or neither
+ADDS, OTHER, SAME = range(3)
+
+
+def uses_of(ranked: Sequence[Taught], asked: Collection[str]) -> list[int]:
+    """Of examples, best first: the first adds, and so does each of another operation that has a further word asked for.
+
+    Among the examples of a run, asked for by words of their own labels, one that adds is of the operation that was
+    meant two to ten times as often as another one after the first (docs/decisions/0034).
+    """
+    told: set[str] = set()
+    operations: set[str] = set()
+    uses: list[int] = []
+    for each in ranked:
+        new = each.words.intersection(asked) - told
+        uses.append(SAME if each.operation in operations else ADDS if new or not uses else OTHER)
+        told |= new if uses[-1] == ADDS else set()
+        operations.add(each.operation)
+    return uses
 
 
 def fused(rankings: Sequence[Iterable[int]]) -> list[Scored]:

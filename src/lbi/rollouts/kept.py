@@ -183,7 +183,7 @@ class Keeper:
         return {
             "page": _place(step.observation),
             "reason": step.reason,
-            "action": step.action.grounded,
+            "action": step.action.written,
             "error": after.error,
             "examples": [
                 {"id": id_, "instruction": examples[id_].instruction if id_ in examples else ""}

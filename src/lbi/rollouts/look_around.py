@@ -15,7 +15,7 @@ from lbi.errors import EnvironmentFailure
 from lbi.observations.normalise import kind_of_place, normalise_url
 from lbi.observations.parse import Element, parse_observation
 from lbi.protocols import Environment
-from lbi.records import Action, Observation, Task
+from lbi.records import Action, Observation, Task, written_element
 from lbi.storage.leases import WorkKey
 
 FAILURES = 5  # addresses in a row that lead nowhere
@@ -115,8 +115,7 @@ def _moves(page: Observation, clicks: bool) -> Iterator[Move]:
 
 
 def _target(element: Element) -> str:
-    grounded = Action(text="", kind="click", role=element.role, name=element.name, nth=element.nth).grounded
-    return grounded.removeprefix("click(").removesuffix(")")
+    return written_element(element.role, element.name, element.nth)
 
 
 def _page(url: str) -> str:

@@ -19,10 +19,10 @@ NOT_ALLOWED = "the person you act for did not allow this action, and it was not 
 
 
 def asking(confirm: Callable[[str, str], bool]) -> Confirm:
-    """A function of the action in grounded form and why it may change something, as one that can be waited for."""
+    """A function of the action, as it is written, and why it may change something, as one that can be waited for."""
 
     async def ask(foreseen: Foreseen) -> Answer:
-        return "yes" if confirm(foreseen.action.grounded, foreseen.changes) else "no"
+        return "yes" if confirm(foreseen.action.written, foreseen.changes) else "no"
 
     return ask
 

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from lbi.environments._arguments import Argument, bound, read_arguments, unescape
+from lbi.records import ORDINAL
 
 KINDS = (
     *("click", "fill", "type", "select", "press", "hover", "drag", "upload"),
@@ -21,8 +22,7 @@ At each step you see the page as text: a line for each element, with a reference
 "-> /x" is where a link leads; "…" stands for what was cut, so an address with "…" in it cannot be opened.
 "(as before: ...)" folds what earlier pages had too; its elements can be used like any others. References of earlier
 pages are no longer valid: in what happened and in examples, elements are told by role and name. You may name an element
-that way too: click(button "Edit"). Of equal ones, the first from the top has no number, the second is #1 and the third
-is #2, so click(button "Edit" #1) clicks the second.
+that way too: click(button "Edit") clicks the first from the top, and click(2nd button "Edit") the second.
 
 click(e12)                click an element, check boxes too; click(e12, "double"), "right", "Shift"; at a point: "30,40"
 fill(e12, "text")         replace the text of a text box; write \\n for a line break and \\" for a quotation mark
@@ -65,7 +65,8 @@ _POINT = re.compile(r"(\d{1,5})\s*,\s*(\d{1,5})")
 _PROSE = ("type", "select", "press", "drag", "find", "wait", "tab", "forward")
 _CALL = re.compile(rf"(?<![\w.])(?:({'|'.join(k for k in KINDS if k not in _PROSE)})\s*|({'|'.join(_PROSE)}))\(")
 _REF = re.compile(r"\[?((?:f\d+)?e\d+)\]?\Z")
-_GROUNDED = re.compile(r'(\w+)(?:\s+("(?:[^"\\]|\\.)*"))?(?:\s*#(\d+))?\Z', re.S)
+#: 2nd button "Edit", as it is written, or button "Edit" #1, as it is stored; the number or the name may be missing
+_NAMED = re.compile(rf'(?:{ORDINAL}\s+)?([a-z]\w*)(?:\s+("(?:[^"\\]|\\.)*"))?(?:\s+{ORDINAL}|\s*#(\d+))?\Z', re.S)
 
 
 @dataclass(frozen=True)
@@ -107,15 +108,17 @@ def parse_action(text: str) -> Call:
 
 
 def parse_target(text: str) -> Target | None:
-    """``e12`` or ``button "Create ticket" #2``; None if it is neither."""
+    """``e12`` or ``2nd button "Create ticket"``; None if it is neither. ``nth`` of a target counts from 0."""
     text = text.strip()
     if ref := _REF.match(text):
         return Target(ref=ref[1])
-    grounded = _GROUNDED.match(text)
-    if grounded is None or not (grounded[2] or grounded[3]):
+    if (named := _NAMED.match(text)) is None:
         return None
-    name = unescape(grounded[2][1:-1]) if grounded[2] else ""
-    return Target(role=grounded[1], name=name, nth=int(grounded[3] or 0))
+    first, role, name, last, stored = named.groups()
+    numbers = [int(each) - 1 for each in (first, last) if each] + [int(each) for each in (stored,) if each]
+    if not (name or numbers) or len(numbers) > 1 or min(numbers, default=0) < 0:
+        return None
+    return Target(role=role, name=unescape(name[1:-1]) if name else "", nth=sum(numbers))
 
 
 def _build(kind: str, arguments: list[Argument]) -> Call:

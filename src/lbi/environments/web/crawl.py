@@ -10,10 +10,9 @@ from urllib.parse import urlsplit
 
 from lbi.environments.web.consequences import LASTING
 from lbi.environments.web.environment import WebEnvironment
-from lbi.environments.web.perform import grounded_target
 from lbi.errors import EnvironmentFailure
 from lbi.observations.parse import Element, Page, parse_observation
-from lbi.records import Observation, Task
+from lbi.records import Observation, Task, written_element
 
 ALIKE = 3  # pages of one kind, such as /ticket/1 and /ticket/2, that are looked at
 FAILURES = 5  # addresses in a row that cannot be opened
@@ -103,7 +102,7 @@ def _clickable(page: Page, buttons: bool) -> list[str]:
             continue
         kinds[kind] += 1
         chosen.append(element)
-    return [grounded_target(element) for element in chosen]
+    return [written_element(element.role, element.name, element.nth) for element in chosen]
 
 
 def _page(url: str) -> str:

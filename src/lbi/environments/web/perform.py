@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Mapping
 from urllib.parse import urldefrag
@@ -21,6 +20,7 @@ from lbi.environments.web.settle import WAIT
 from lbi.errors import EnvironmentFailure
 from lbi.observations.parse import Element
 from lbi.observations.parse import Page as ObservedPage
+from lbi.records import written_element
 from lbi.storage.secrets import mask
 
 WAIT_SECONDS = 3.0  # at most, until a page changes by itself
@@ -39,8 +39,8 @@ def find(page: ObservedPage, target: Target) -> Element:
     if element is None:
         alike = [e for e in page.elements if e.role == target.role and _plain(e.name) == _plain(target.name)]
         if target.nth >= len(alike):
-            if any(line.strip() == _grounded(target.role, target.name, 0) for _, line in page.by_line):
-                named = _grounded(target.role, target.name, target.nth)
+            if any(line.strip() == written_element(target.role, target.name) for _, line in page.by_line):
+                named = written_element(target.role, target.name, target.nth)
                 raise TimedOut(f"{named} is behind what lies over the page; close that first")
             raise ActionRefused(_not_there(page, target))
         element = alike[target.nth]
@@ -48,12 +48,12 @@ def find(page: ObservedPage, target: Target) -> Element:
 
 
 def _not_there(page: ObservedPage, target: Target) -> str:
-    message = f"there is no {_grounded(target.role, target.name, target.nth)} on this page"
+    message = f"there is no {written_element(target.role, target.name, target.nth)} on this page"
     nearest = _nearest(page, target)
     if nearest is None:
         return message
-    article = "an" if nearest.role[0] in "aeiou" else "a"
-    return f"{message}; there is {article} {_grounded(nearest.role, nearest.name, nearest.nth)}"
+    named = written_element(nearest.role, nearest.name, nearest.nth)
+    return f"{message}; there is {'an' if named[0] in 'aeiou' else 'a'} {named}"
 
 
 def _nearest(page: ObservedPage, target: Target) -> Element | None:
@@ -64,20 +64,9 @@ def _nearest(page: ObservedPage, target: Target) -> Element | None:
     same_name = [element for element in page.elements if _plain(element.name) == name]
     if other_role := [element for element in same_name if element.role != target.role]:
         return other_role[0]
-    by_name = {_plain(element.name): element for element in page.elements if element.role == target.role}
+    by_name = {_plain(element.name): element for element in reversed(page.elements) if element.role == target.role}
     closest = difflib.get_close_matches(name, by_name, n=1)
     return by_name[closest[0]] if closest else None
-
-
-def grounded_target(element: Element) -> str:
-    """An element as actions name it on another load of the page: ``button "Edit" #2``."""
-    return f"{element.role} {json.dumps(element.name, ensure_ascii=False)}" + (
-        f" #{element.nth}" if element.nth else ""
-    )
-
-
-def _grounded(role: str, name: str, nth: int) -> str:
-    return f'{role} "{name}"' + (f" #{nth}" if nth else "")
 
 
 async def perform(

@@ -16,7 +16,7 @@ from lbi.environments.web.database import timeless
 from lbi.environments.web.environment import WebEnvironment
 from lbi.observations.normalise import normalise
 from lbi.observations.parse import Element, Page, parse_observation
-from lbi.records import Action, Observation, Task
+from lbi.records import Action, Observation, Task, written_element
 
 TIMES = 2  # that everything is changed and put back
 TRIES = 40  # actions to find one that changes the server's state
@@ -190,8 +190,7 @@ async def _fill(environment: WebEnvironment) -> Page:
 
 
 def _written_target(element: Element) -> str:
-    name = element.name.replace("\\", "\\\\").replace('"', '\\"')
-    return f'{element.role} "{name}"' + (f" #{element.nth}" if element.nth else "")
+    return written_element(element.role, element.name, element.nth)
 
 
 def _pressable(page: Page) -> list[Element]:

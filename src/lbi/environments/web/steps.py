@@ -17,7 +17,7 @@ from lbi.environments.web.hand import ActionRefused, Gone, TimedOut
 from lbi.environments.web.liveness import Outage, PageLost
 from lbi.environments.web.observe import ANSWER, CANCEL, OK, view_page
 from lbi.environments.web.outages import Outages
-from lbi.environments.web.perform import find, grounded_target, open_address, perform
+from lbi.environments.web.perform import find, open_address, perform
 from lbi.environments.web.permission import Permission
 from lbi.environments.web.session import Session
 from lbi.environments.web.tabs import BLANK
@@ -26,7 +26,7 @@ from lbi.environments.web.viewing import Viewing, masked
 from lbi.errors import EnvironmentFailure
 from lbi.observations.parse import Element, parse_observation
 from lbi.protocols import Foreseen, Outcome
-from lbi.records import Action, Observation
+from lbi.records import Action, Observation, stored_element
 
 AGAIN = 3  # times that an element which was rendered anew is looked for again
 
@@ -216,5 +216,5 @@ class Steps:
         role, name, nth = (element.role, element.name, element.nth) if element else ("", "", 0)
         if element is None and call.target:
             role, name, nth = call.target.role, call.target.name, call.target.nth
-        value = masked(grounded_target(onto) if onto else call.value)
+        value = masked(stored_element(onto.role, onto.name, onto.nth) if onto else call.value)
         return Action(text=masked(text), kind=call.kind, role=role, name=masked(name), nth=nth, value=value)

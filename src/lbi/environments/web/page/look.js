@@ -944,6 +944,7 @@
         if (!invisible && sized(node)) { out.frame = frames.length; frames.push(node); } else return null;
       }
       if (tag === 'text' && node.namespaceURI === SVG) children = [' ', ...children, ' ']; // apart from its neighbours
+      if (children.length && INLINE.test(display)) children = setApart(children, style);
       if (children.every(child => typeof child === 'string' && !/\S/.test(child))) children = children.length && INLINE.test(display) ? [' '] : [];
       const block = !INLINE.test(display) && (node.namespaceURI !== SVG || tag === 'svg');
       if (block) out.b = 1;
@@ -994,7 +995,7 @@
       if (muted && !offered && !holds(children)) return null;
       if (invisible && !offered && children.every(child => typeof child === 'string' && !/\S/.test(child))) return null;
       if (!block && !offered && !out.h && PLAIN.has(out.r) && !(out.n && out.r !== 'generic')) {
-        return out.n && !/\S/.test(flat(out.c)) ? [out.n] : out.c; // a title may be all that a picture says
+        return out.n && !/\S/.test(flat(out.c)) ? [` ${out.n} `] : out.c; // a title may be all that a picture says
       }
       return out;
     };
@@ -1079,6 +1080,11 @@
       else if (!child.i) text += ' ' + (child.n && !child.c ? child.n : ownText(child.c || []));
     }
     return fold(text);
+  };
+  // what stands in a line with room around it, as a badge behind a name does, is a word of its own
+  const setApart = (children, style) => {
+    const room = side => parseFloat(style['margin' + side]) + parseFloat(style['padding' + side]) + parseFloat(style[`border${side}Width`]) >= 2;
+    return [...(room('Left') ? [' '] : []), ...children, ...(room('Right') ? [' '] : [])];
   };
   const flat = children => {
     let text = '';
