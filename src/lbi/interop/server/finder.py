@@ -149,7 +149,7 @@ class Finder:
         example, trajectory = self._pairs[id_]
         frame = Frame.of(page.text for page in trajectory.observations)
         shown = Shown(example=example, trajectory=trajectory, at=example.start, why="query")
-        return mask(example_text(shown, 1 << 30, frame, shortest=True) or "")
+        return mask(example_text(shown, 1 << 30, 1 << 30, frame, shortest=True) or "")
 
     def first_page(self, id_: str) -> str:
         example, trajectory = self._pairs[id_]
