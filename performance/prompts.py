@@ -50,7 +50,7 @@ requests = stored["requests"]
 def examples(asked):
     return tuple(
         Shown(example=Example.model_validate(one["example"]), trajectory=trajectories[one["trajectory"]],
-              at=one["at"], why=one["why"])
+              at=one["at"], why=one["why"], **{name: one[name] for name in ("adds",) if name in Shown.model_fields})
         for one in asked["examples"]
     )
 for asked in requests:
@@ -116,6 +116,7 @@ def _example(shown: Any) -> Json:
         "trajectory": shown.trajectory.id,
         "at": shown.at,
         "why": shown.why,
+        "adds": shown.adds,
     }
 
 

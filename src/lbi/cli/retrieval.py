@@ -104,14 +104,8 @@ def _search(index: ExampleIndex, embedder: SentenceEncoder | None, way: Way) -> 
     def search(task: Task, page: Observation, shown: int, exclude: Collection[str] = ()) -> Sequence[Shown]:
         vector = None if embedder is None else embedder.encode([without_values(task.instruction)])[0]
         most = max(way.by_query, shown - way.by_page)
-        found = index.search(
-            *(task, page, task.instruction),
-            m1=way.by_page,
-            m2=most,
-            exclude=exclude,
-            vector=vector,
-            task_vector=vector,
-        )
+        request, m1 = task.instruction, way.by_page
+        found = index.search(task, page, request, m1=m1, m2=most, exclude=exclude, vector=vector, task_vector=vector)
         if not way.room:
             return found
         [told] = examples_shown([LookUp(step=0, found=found)], way.room, way.room)
