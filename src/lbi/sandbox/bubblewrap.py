@@ -166,23 +166,30 @@ async def start(
     *,
     unconfined: Path | None = None,
     overlay: bool = True,
+    workdir: str = WORKDIR,
+    program: Sequence[str] = (),
+    etc: Sequence[str] = (),
 ) -> BubblewrapSandbox:
     """Start a supervisor and its sandbox. Raises UserError.
 
     ``bubblewrap`` is the path of the program. ``unconfined`` is an empty folder for a copy on which commands run
-    without any protection. ``overlay=False`` copies the repository even where an overlay could be mounted.
+    without any protection. ``overlay=False`` copies the repository even where an overlay could be mounted. ``workdir``
+    is where the folder lies inside. ``program`` runs in place of a shell, and is sent what is run (supervisor/shell.py).
+    ``etc`` names what the sandbox sees of /etc besides the usual.
     """
     process, reader, writer = await _start_supervisor()
     sandbox = BubblewrapSandbox(process, reader, writer, backend="none" if unconfined else "bubblewrap")
     wanted = {
         "source": str(source),
-        "workdir": WORKDIR,
+        "workdir": workdir,
         "limits": limits.model_dump(),
         "binds": [str(bind) for bind in binds],
         "env": {**ENVIRONMENT, **env},
         "bubblewrap": bubblewrap,
         "base": str(unconfined or ""),
         "overlay": overlay,
+        "program": list(program),
+        "etc": list(etc),
     }
     async with contextlib.AsyncExitStack() as unless_it_opens:
         unless_it_opens.push_async_callback(sandbox.close)

@@ -54,11 +54,11 @@ def arguments(bubblewrap: str, layers: Layers, binds: tuple[str, ...], *, filter
     return [*options, *locked, *confined, "--chdir", "/"]  # the shell changes to its folder, if it may
 
 
-def make_etc(folder: str) -> None:
-    """Fill an empty folder with what the sandbox sees as /etc."""
+def make_etc(folder: str, more: tuple[str, ...] = ()) -> None:
+    """Fill an empty folder with what the sandbox sees as /etc; ``more`` are further files and folders of the host's."""
     os.makedirs(f"{folder}/ssl/certs")
     os.makedirs(f"{folder}/pki/tls/certs")
-    for name in (*ETC, *(name for name in os.listdir("/etc") if name.startswith(VERSIONED))):
+    for name in (*ETC, *more, *(name for name in os.listdir("/etc") if name.startswith(VERSIONED))):
         _copy(f"/etc/{name}", f"{folder}/{name}")
     for name, text in MADE_UP.items():
         with open(f"{folder}/{name}", "w") as file:

@@ -116,11 +116,20 @@ class Supervisor:
         self._states: dict[str, ShellState] = {}  # of the shell, by the name of the snapshot
         command, folder, filter_program = [], self.layers.repository, b""
         if not base:
-            bubblewrap.make_etc(f"{self.layers.base}/etc")
+            bubblewrap.make_etc(f"{self.layers.base}/etc", tuple(wanted.get("etc", ())))
             filter_program = seccomp.program()
             command = bubblewrap.arguments(wanted["bubblewrap"], self.layers, binds, filtered=bool(filter_program))
             folder = self.layers.workdir
-        self.shell = Shell(command, wanted["env"], bounds, self.cgroup, handle, folder, filter_program)
+        self.shell = Shell(
+            command,
+            wanted["env"],
+            bounds,
+            self.cgroup,
+            handle,
+            folder,
+            filter_program,
+            tuple(wanted.get("program", ())),
+        )
         self.shell.start()
         self.described: Message = {
             "workdir": folder,

@@ -1,0 +1,78 @@
+"""Programs on the desktop: started until they show a window, run to their end, and what they show looked at."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import tempfile
+import time
+from typing import Any
+
+from . import accessibility, boxes, sheets
+from .dbus import BusError
+from .services import NotStarted, Services, last_words, run
+from .settle import settle
+
+LOOK_AGAIN = 0.02
+MOST_OUTPUT = 1 << 20
+
+
+def open_window(services: Services, name: str, command: list[str], seconds: float) -> None:
+    """Start a program and wait until a new window of it is shown, in the accessibility tree too. Raises NotStarted."""
+    before = {*services.display.windows()}
+    known = {(window["to"], window["path"]) for window in _windows(services)}
+    process = run(name, command)
+    deadline = time.monotonic() + seconds
+    while True:
+        window = {*services.display.windows()} - before
+        if window and any((one["to"], one["path"]) not in known for one in _windows(services)):
+            break
+        ended = process.poll() is not None
+        if time.monotonic() > deadline:
+            what = "shows a window, but nothing of it in the accessibility tree" if window else "shows no window"
+            raise NotStarted(
+                110, f"{name} {what} after {seconds:.0f} s{', as it has ended' if ended else ''}: {last_words(name)}"
+            )
+        select.select([], [], [], LOOK_AGAIN)
+    settle(services, min(10.0, seconds))
+
+
+def _windows(services: Services) -> list[accessibility.Node]:
+    try:
+        return accessibility.windows(services.bus)
+    except BusError:
+        return []
+
+
+def run_to_end(command: list[str], seconds: float, given: str) -> dict[str, Any]:
+    """The exit code and output of a command; None = it was stopped, as it took too long."""
+    with tempfile.TemporaryFile() as output:
+        try:
+            pipe = subprocess.PIPE
+            process = subprocess.Popen(command, stdin=pipe, stdout=output, stderr=output, start_new_session=True)
+        except OSError as error:
+            return {"exit_code": 127, "output": f"{command[0]}: {error.strerror}"}
+        try:
+            process.communicate(given.encode(), timeout=seconds)
+            code: int | None = process.returncode
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            code = None
+        output.seek(0)
+        return {"exit_code": code, "output": output.read(MOST_OUTPUT).decode("utf-8", "replace")}
+
+
+def look(services: Services) -> dict[str, Any]:
+    """The windows with all that is in them, and the order in which they lie, from the lowest to the topmost."""
+    tops = accessibility.windows(services.bus)
+    accessibility.fill(services.bus, tops)
+    sheets.fill(services.bus, tops)
+    for top in tops:
+        boxes.correct(top)
+    display = services.display
+    order = [[window, display.text(window, "_NET_WM_NAME")] for window in display.windows()]
+    active = display.numbers(display.root, "_NET_ACTIVE_WINDOW")
+    return {"windows": tops, "order": order, "active": active[0] if active else 0}
