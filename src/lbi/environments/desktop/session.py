@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from lbi.sandbox.host import program
 from lbi.sandbox.protocol import MIB, SandboxLimits
 
 HOME = "/home/user"
+DATED = 1767225600  # 1 January 2026
 PYTHON = "/usr/bin/python3"  # the system's own: the interpreter of this process is not there inside
 SHIMS = "shims"  # folder with modules that snippets may import
 FONT_CACHE = "/var/cache/fontconfig"
@@ -149,4 +151,6 @@ def make_home(desktop: Desktop, folder: Path) -> None:
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text.replace("{home}", HOME), encoding="utf-8")
+    for file in folder.rglob("*"):
+        os.utime(file, (DATED, DATED))  # lists of files say the same on another day
     (folder / ".gitignore").write_text("\n".join([*desktop.ignore, ".cache/", ".gitignore", ""]), encoding="utf-8")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -85,6 +86,8 @@ STATES = {
     "invalid": "invalid",
     "readonly": "readonly",
 }
+PARAGRAPH = "paragraph"
+CELL = re.compile(r"[A-Z]{1,3}[1-9]\d{0,6}")
 LINE = 8  # points: what begins within so many of one another stands on one line
 
 
@@ -165,13 +168,16 @@ def _in_reading_order(told: Told) -> list[Told]:
 
 def _node(told: Told, view: View, above: list[Told]) -> list[Node]:
     role, box = told["role"], told["box"]
+    if role == "page tab":  # what is on the page stands in its tab, and the tab may not be shown
+        tab = [] if _has_no_room(told) else filter(None, [_element(told, view, above)])
+        return [*tab, *_children(told, view, above)]
     if role in SKIPPED or _has_no_room(told):
         return []
     if role in TEXTS:
         text = fold(told["text"] or told["name"])
         return [Node("text", text)] if text else []
     if "cells" in told:
-        return [_sheet(told, view)]
+        return [_table(told, view)]
     if role == "paragraph" and "editable" not in told["states"]:
         return [Node("paragraph", children=[Node("text", told["text"])])] if told["text"].strip() else []
     if role in ELEMENTS:
@@ -182,9 +188,17 @@ def _node(told: Told, view: View, above: list[Told]) -> list[Node]:
     return _children(told, view, above)
 
 
+def _numbered(nodes: list[Node]) -> list[Node]:
+    """Paragraphs that can be written in are told apart by their numbers."""
+    written = [node for node in nodes if node.role == "textbox" and node.name == PARAGRAPH]
+    for number, node in enumerate(written, 1):
+        node.name = f"{PARAGRAPH} {number}"
+    return nodes
+
+
 def _container(told: Told, view: View, above: list[Told], box: list[int]) -> Node:
     role = CONTAINERS[told["role"]]
-    node = Node(role, fold(told["name"]), children=_children(told, view, above))
+    node = Node(role, fold(told["name"]), children=_numbered(_children(told, view, above)))
     if role in ("img", "canvas", "document") and box and not node.children:
         node.ref = view.place_of(box)
     if role == "listbox":  # a list of rows that may hold anything, where pages have one field
@@ -209,6 +223,10 @@ def _element(told: Told, view: View, above: list[Told]) -> Node | None:
         node.value = told["text"] if told["text"] else told["value"]
         if role == "textbox" and "editable" not in states:
             node.states = (*node.states, "readonly")
+    if role == "textbox" and not node.name and told["role"] == "paragraph":
+        node.name = PARAGRAPH
+    if role == "textbox" and not node.name and "multiline" in states:
+        node.name = "text"
     if told["role"] == "terminal":
         node.name, node.value = node.name or "terminal", _last_lines(told["text"])
     node.ref = view.place_of(told["box"])
@@ -217,47 +235,44 @@ def _element(told: Told, view: View, above: list[Told]) -> Node | None:
 
 
 def _combobox(node: Node, told: Told, view: View, inner: list[Node]) -> Node:
-    """The value of a list that opens is the name or the text of what is in it."""
+    """One with a field is that field; the others call themselves by what is chosen."""
     fields = [child for child in inner if child.role == "textbox"]
-    chosen = next((each for each in _walk_told(told) if "selected" in each["states"] and each["name"]), None)
-    node.value = (fields[0].value if fields else "") or told["text"] or (chosen["name"] if chosen else "")
-    if node.value == node.name:
-        node.name = ""
-    node.ref = fields[0].ref if fields else view.place_of(told["box"])
+    if fields:
+        node.value, node.ref = fields[0].value, fields[0].ref
+        return node
+    node.value, node.name = told["text"] or node.name, ""
+    node.ref = view.place_of(told["box"])
     return node
 
 
-def _walk_told(told: Told) -> Iterator[Told]:
-    for child in told["children"]:
-        yield child
-        yield from _walk_told(child)
-
-
-def _sheet(told: Told, view: View) -> Node:
-    """A spreadsheet: a row of cells for each of its rows that holds something."""
-    view.sheet = told
+def _table(told: Told, view: View) -> Node:
+    """A row of cells for each row that holds something; cells of a spreadsheet are named by their place."""
+    is_sheet = all(CELL.fullmatch(cell["name"]) for cell in told["cells"])
+    if is_sheet and told["role"] == "table":
+        view.sheet = told
     rows: dict[int, list[Node]] = {}
     for cell in told["cells"]:
-        element = Node("cell", cell["name"], ref=view.place_of(cell["box"] or [0, 0, 0, 0]))
-        inside = [element, Node("text", fold(cell["text"]))]
+        text = fold(cell["text"])
+        element = Node("cell", cell["name"] if is_sheet else text, ref=view.place_of(cell["box"]), states=_states(cell))
+        inside = [element, Node("text", text)] if is_sheet else [element]
         rows.setdefault(cell["row"], []).append(Node("cell", children=inside))
-    return Node(
-        "table", fold(told["name"]), children=[Node("row", children=cells) for _, cells in sorted(rows.items())]
-    )
+    lines = [Node("row", children=cells) for _, cells in sorted(rows.items())]
+    return Node("table", fold(told["name"]), children=lines)
 
 
 def _states(told: Told) -> tuple[str, ...]:
     states = told["states"]
     found = [name for state, name in STATES.items() if state in states]
+    role = told.get("role", "cell")
     if "checked" in states:
-        found.append("pressed" if told["role"] == "toggle button" else "checked")
+        found.append("pressed" if role == "toggle button" else "checked")
     if "pressed" in states and "pressed" not in found:
         found.append("pressed")
     if "focused" in states:
         found.append("current")
-    if "sensitive" not in states:
+    if "sensitive" not in states and "enabled" not in states and role not in ("paragraph", "cell"):
         found.append("disabled")
-    if told["role"] in ("menu", "push button", "toggle button"):
+    if role in ("menu", "push button", "toggle button"):
         found = [state for state in found if state not in ("collapsed",)]
     return tuple(found)
 

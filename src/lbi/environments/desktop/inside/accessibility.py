@@ -35,6 +35,9 @@ ROLES = {
     91: "tree item", 92: "document spreadsheet", 93: "document presentation", 94: "document text", 95: "document web",
     98: "list box", 99: "grouping", 101: "notification", 102: "info bar", 116: "static",
 }  # fmt: skip
+#: asked for their names even where they do not say that they are shown
+HIDDEN_ROLES = ("frame", "menu", "menu item", "check menu item", "radio menu item")
+TABLES = ("table", "tree table", "tree")
 MOST_NODES = 3000
 MOST_CHILDREN = 400  # of one node
 MOST_TEXT = 4000
@@ -93,7 +96,7 @@ def _describe(bus: Bus, nodes: list[Node]) -> None:
     answers = bus.ask_all(calls, SECONDS)
     for node, role, bits in zip(nodes, answers, answers[len(nodes) :], strict=False):
         gone = isinstance(role, BusError) or isinstance(bits, BusError)
-        node.update(role="" if gone else ROLES.get(role, "other"), states=[] if gone else _states(bits))
+        node.update(role="" if gone else ROLES.get(role, "other"), states=[] if gone else states_of(bits))
         node.update(name="", box=[], interfaces=[], children=[], text="", value="")
     shown = [node for node in nodes if _could_be_shown(node)]
     calls = [_property(node["to"], node["path"], ACCESSIBLE, "Name") for node in shown]
@@ -129,7 +132,7 @@ _NAMED_BY_DESCRIPTION = ("push button", "toggle button", "entry", "text", "combo
 
 
 def _could_be_shown(node: Node) -> bool:
-    return bool(node["role"]) and ("showing" in node["states"] or node["role"] in ("frame", "menu", "menu item"))
+    return bool(node["role"]) and ("showing" in node["states"] or node["role"] in HIDDEN_ROLES)
 
 
 def _is_shown(node: Node, parent: Node) -> bool:
@@ -141,14 +144,19 @@ def _is_shown(node: Node, parent: Node) -> bool:
 
 def _is_closed(node: Node) -> bool:
     """Whether what is in a node is not looked at: a closed menu, a table too large to be gone through."""
-    return (node["role"] == "menu" and not _is_open(node)) or ("manages" in node["states"] and node["role"] != "list")
+    return (node["role"] == "menu" and not _is_open(node)) or is_large(node)
+
+
+def is_large(node: Node) -> bool:
+    """Whether a node is a table, which may have a million cells: sheets.py reads what is in view."""
+    return "manages" in node["states"] and node["role"] in TABLES
 
 
 def _is_open(menu: Node) -> bool:
-    return bool({"selected", "expanded", "popup"} & {*menu["states"]} - {"popup"}) or menu["role"] == "popup menu"
+    return menu["role"] == "popup menu" or not {"selected", "expanded", "focused"}.isdisjoint(menu["states"])
 
 
-def _states(bits: Sequence[int]) -> list[str]:
+def states_of(bits: Sequence[int]) -> list[str]:
     number = bits[0] | bits[1] << 32 if len(bits) > 1 else 0
     return [name for bit, name in STATES.items() if number >> bit & 1]
 

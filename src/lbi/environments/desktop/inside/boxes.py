@@ -11,6 +11,7 @@ from typing import Any
 from .accessibility import Node
 
 Place = tuple[int, int]
+ROUNDED = 2  # points by which two boxes of one size may differ
 
 
 def correct(top: Node) -> None:
@@ -31,7 +32,7 @@ def _moved(node: Node, parent: Node, moved: Place, parent_said: list[int]) -> Pl
     left, top, width, height = node["box"]
     if node["role"] == "root pane":
         return parent["box"][0] - left, parent["box"][1] - top
-    same_size = [width, height] == parent_said[2:]
+    same_size = abs(width - parent_said[2]) <= ROUNDED and abs(height - parent_said[3]) <= ROUNDED
     by = (left - parent_said[0], top - parent_said[1])
     return (0, 0) if same_size and by == moved and moved != (0, 0) else moved
 

@@ -21,6 +21,7 @@ def main(width: int, height: int, processes: int) -> None:
     resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
     for handle in (_REQUESTS, _STATUS, _ANSWERS):
         os.set_inheritable(handle, False)
+    os.chdir(os.environ["HOME"])
     try:
         desk = Desk(width, height)
     except (NotStarted, OSError, ValueError) as error:

@@ -38,7 +38,7 @@ class Services:
         launcher = next(filter(os.path.exists, _LAUNCHERS), _LAUNCHERS[0])
         self._run("at-spi-bus-launcher", [launcher, "--launch-immediately"])
         os.environ["DISPLAY"] = f":{self._line(shown, 'Xvfb')}"
-        self._run("openbox", ["openbox", "--sm-disable"])
+        self._run("openbox", ["openbox", "--sm-disable", *_window_rules()])
         self.display = Display(os.environ["DISPLAY"])
         self.screen = Screen(f"{RUN}/Xvfb_screen0")
         self.bus = self._accessibility_bus()
@@ -118,6 +118,19 @@ def run(
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=handles, cwd=cwd, start_new_session=True
         )
+
+
+def _window_rules() -> list[str]:
+    """The window manager's own settings, with windows of programs (and not dialogs) as large as the screen."""
+    try:
+        with open("/etc/xdg/openbox/rc.xml", encoding="utf-8") as file:
+            text = file.read()
+    except OSError:
+        return []
+    rule = '<application type="normal"><maximized>true</maximized></application></applications>'
+    with open(f"{RUN}/rc.xml", "w", encoding="utf-8") as file:
+        file.write(text.replace("</applications>", rule))
+    return ["--config-file", f"{RUN}/rc.xml"]
 
 
 def last_words(name: str) -> str:

@@ -1,23 +1,41 @@
-"""The cells of spreadsheets: those of the part that is in view and hold something, with their text."""
+"""The cells of tables and spreadsheets: those that are in view and hold something, with their text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from .accessibility import ACCESSIBLE, COMPONENT, PROPERTIES, TABLE, TEXT, Node, walk
+from .accessibility import ACCESSIBLE, COMPONENT, PROPERTIES, TABLE, TEXT, Node, is_large, states_of, walk
 from .dbus import Bus, BusError, Call
 
 MOST_CELLS = 1500
+MOST_MADE_UP = 200  # cells that are looked into where they have no text of their own
 
 
 def fill(bus: Bus, tops: Sequence[Node]) -> None:
-    """Give each large table that is shown its cells, as "cells": [{"name", "text", "box", "row", "column"}]."""
+    """Give each table that is shown its cells, as "cells": [{"name", "text", "box", "row", "column", "states"}]."""
     for top in tops:
         for node in walk(top):
-            if node["role"] in ("table", "tree table") and "manages" in node["states"] and node["box"]:
-                node["cells"] = _cells(bus, node)
+            if is_large(node) and node["box"] and TABLE in node["interfaces"]:
+                node["cells"] = _read(bus, node, _places(bus, node))
                 node["said"] = node["box"]
+
+
+def _places(bus: Bus, table: Node) -> list[tuple[int, int]]:
+    """The rows and columns of the cells: all of a small table, those in view of a large one."""
+    to, path = table["to"], table["path"]
+    sizes = bus.ask_all([Call(to, path, PROPERTIES, "Get", "ss", [TABLE, name]) for name in ("NRows", "NColumns")])
+    if any(isinstance(size, BusError) for size in sizes):
+        return []
+    first, last = (0, 0), (sizes[0] - 1, sizes[1] - 1)
+    if sizes[0] * sizes[1] > MOST_CELLS:
+        left, top, width, height = table["box"]
+        corners = [_cell_at(bus, table, x, y) for x, y in ((left + 2, top + 2), (left + width - 3, top + height - 3))]
+        if corners[0] is None or corners[1] is None:
+            return []
+        first, last = corners
+    rows, columns = range(first[0], last[0] + 1), range(first[1], last[1] + 1)
+    return [(row, column) for row in rows for column in columns][:MOST_CELLS]
 
 
 def cell_box(bus: Bus, to: str, path: str, name: str, within: Sequence[int]) -> list[int]:
@@ -36,17 +54,6 @@ def cell_box(bus: Bus, to: str, path: str, name: str, within: Sequence[int]) -> 
     return box
 
 
-def _cells(bus: Bus, table: Node) -> list[dict[str, Any]]:
-    left, top, width, height = table["box"]
-    corners = [(left + 2, top + 2), (left + width - 3, top + height - 3)]
-    found = [_cell_at(bus, table, x, y) for x, y in corners]
-    if None in found:
-        return []
-    (first_row, first_column), (last_row, last_column) = found  # type: ignore[misc]
-    places = [(r, c) for r in range(first_row, last_row + 1) for c in range(first_column, last_column + 1)][:MOST_CELLS]
-    return _read(bus, table, places)
-
-
 def _cell_at(bus: Bus, table: Node, x: int, y: int) -> tuple[int, int] | None:
     to, path = table["to"], table["path"]
     try:
@@ -59,18 +66,34 @@ def _cell_at(bus: Bus, table: Node, x: int, y: int) -> tuple[int, int] | None:
         return None
 
 
+def _text_in(bus: Bus, cell: Sequence[str]) -> str:
+    """The text of a cell that is made up of several, such as a picture and a name."""
+    try:
+        parts = bus.ask(Call(*cell, ACCESSIBLE, "GetChildren"))
+    except BusError:
+        return ""
+    texts = bus.ask_all([Call(*part, TEXT, "GetText", "ii", [0, -1]) for part in parts])
+    return " ".join(text for text in texts if isinstance(text, str) and text)
+
+
 def _read(bus: Bus, table: Node, places: list[tuple[int, int]]) -> list[dict[str, Any]]:
     to, path = table["to"], table["path"]
     cells = bus.ask_all([Call(to, path, TABLE, "GetAccessibleAt", "ii", place) for place in places])
     there = [(place, cell) for place, cell in zip(places, cells, strict=True) if isinstance(cell, tuple)]
     texts = bus.ask_all([Call(*cell, TEXT, "GetText", "ii", [0, -1]) for _, cell in there])
-    used = [
-        (place, cell, text) for (place, cell), text in zip(there, texts, strict=True) if text and isinstance(text, str)
-    ]
+    told = [text if isinstance(text, str) else "" for text in texts]
+    if len(told) <= MOST_MADE_UP and any(isinstance(text, BusError) for text in texts):
+        told = [text or _text_in(bus, cell) for text, (_, cell) in zip(told, there, strict=True)]
+    used = [(place, cell, text) for (place, cell), text in zip(there, told, strict=True) if text]
     calls = [Call(*cell, PROPERTIES, "Get", "ss", [ACCESSIBLE, "Name"]) for _, cell, _ in used]
     calls += [Call(*cell, COMPONENT, "GetExtents", "u", [0]) for _, cell, _ in used]
+    calls += [Call(*cell, ACCESSIBLE, "GetState") for _, cell, _ in used]
     answers = bus.ask_all(calls)
-    return [
-        {"name": name, "text": text, "box": list(box) if isinstance(box, tuple) else [], "row": row, "column": column}
-        for ((row, column), _, text), name, box in zip(used, answers, answers[len(used) :], strict=False)
-    ]
+    count = len(used)
+    found = []
+    for at, ((row, column), _, text) in enumerate(used):
+        name, box, bits = answers[at], answers[count + at], answers[2 * count + at]
+        if isinstance(name, str) and isinstance(box, tuple) and isinstance(bits, list):
+            states = states_of(bits)
+            found.append({"name": name, "text": text, "box": list(box), "row": row, "column": column, "states": states})
+    return [cell for cell in found if "showing" in cell["states"]]
