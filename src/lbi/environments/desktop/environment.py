@@ -117,6 +117,7 @@ class DesktopEnvironment:
         self._used = False
         self._view = View()
         self._refs: dict[str, str] = {}
+        self._notes: list[str] = []  # of the last action, for the next observation
         self.last = Observation(text="")
 
     # -- the protocol ------------------------------------------------------------------------------------------------
@@ -212,8 +213,9 @@ class DesktopEnvironment:
             if call.kind == "python":
                 return await self._snippet(call.value)
             if call.kind == "wait":
-                waited = await self.session.ask("wait")
-                return "" if waited["changed"] else "nothing changed while it was waited"
+                if not (await self.session.ask("wait"))["changed"]:
+                    self._notes.append("nothing changed by itself")
+                return ""
             await self.session.ask("act", strokes=strokes_for(call, place, onto), seconds=SETTLING)
         except DesktopRefused as refused:
             return str(refused)
@@ -228,12 +230,12 @@ class DesktopEnvironment:
         return ""
 
     async def _snippet(self, code: str) -> str:
-        done = await self.session.ask("run", command=["python3", "-B", "-c", code], seconds=SNIPPET)
+        done = await self.session.ask("run", command=["python3", "-B", "-c", f"import pyautogui, time\n{code}"], seconds=SNIPPET)
         await self.session.ask("settle", seconds=SETTLING)
         output = done["output"].strip()[-MAX_OUTPUT:]
         if done["exit_code"]:
             return f"the snippet failed: {output}"
-        self._printed = output
+        self._notes += [f"the snippet printed: {' '.join(output.split())}"] if output else []
         return "the snippet did not end in time and was stopped" if done["exit_code"] is None else ""
 
     async def _start(self, start: str) -> None:
@@ -249,14 +251,12 @@ class DesktopEnvironment:
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
-    _printed = ""
-
     async def _observe(self, error: str = "") -> Observation:
         told = await self.session.ask("look")
         self._view = view_of(told)
         text, self._refs = render(self._view.tree, limit=self._environments.max_chars)
-        printed, self._printed = self._printed, ""
-        notes = [f"note: the snippet printed: {' '.join(printed.split())}"] if printed else []
+        notes = [f"note: {note}" for note in self._notes]
+        self._notes.clear()
         title = " ".join(self._view.title.split())
         head = [f"Title: {title}"] if title else ["note: no window is open; start a program: " + self._programs()]
         try:

@@ -43,9 +43,11 @@ def _fill(text: str, place: Place) -> Strokes:
     """A cell is replaced by typing over it, a field by typing over all that is in it."""
     if place.role == "cell":
         return [*_click("", place), ["press", "Delete"], *([["type", text], ["press", "Enter"]] if text else [])]
-    written = [["type", text]] if text else [["press", "Delete"]]
+    written: Strokes = [["press", "Control+a"], ["type", text] if text else ["press", "Delete"]]
+    if place.origin is not None:
+        written = [["replace", *place.origin, text]]
     done = [["press", "Tab"]] if place.role == "spinbutton" else []  # it takes its value when it is left
-    return [*_click("", place), ["press", "Control+a"], *written, *done]
+    return [*_click("", place), *written, *done]
 
 
 def _path(call: Call, place: Place | None, onto: Place | None) -> list[list[int]]:

@@ -29,6 +29,7 @@ class Place:
     name: str = ""
     nth: int = 0
     window: int = 0  # X's number, of a window that lies behind
+    origin: tuple[str, str] | None = None  # what the accessibility bus calls the element
 
     @property
     def grounded(self) -> str:
@@ -47,8 +48,9 @@ def place_of(target: Target, page: Page, refs: dict[str, str], view: View) -> Pl
         raise NotFound(f'{element.role} "{element.name}" has no place on the screen')
     if "disabled" in element.states:
         raise NotFound(f'{element.role} "{element.name}" is disabled')
-    window = view.windows.get(refs[element.ref], 0)
-    return Place(left + width // 2, top + height // 2, element.role, element.name, element.nth, window)
+    ref = refs[element.ref]
+    window, origin = view.windows.get(ref, 0), view.origins.get(ref)
+    return Place(left + width // 2, top + height // 2, element.role, element.name, element.nth, window, origin)
 
 
 def find(target: Target, page: Page) -> Element:

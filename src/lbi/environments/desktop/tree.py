@@ -101,11 +101,15 @@ class View:
     windows: dict[str, int] = field(default_factory=dict)  # X's numbers of those that can be brought to the front
     sheet: Told | None = None  # the spreadsheet in front
 
-    def place_of(self, box: Sequence[int]) -> str:
-        """A new reference for a place."""
+    origins: dict[str, tuple[str, str]] = field(default_factory=dict)  # what the accessibility bus calls elements
+
+    def place_of(self, box: Sequence[int], told: Told | None = None) -> str:
+        """A new reference for a place, and the element that is there."""
         left, top, width, height = box
         ref = str(len(self.places))
         self.places[ref] = (left, top, width, height)
+        if told is not None and "to" in told:
+            self.origins[ref] = (told["to"], told["path"])
         return ref
 
 
@@ -229,7 +233,7 @@ def _element(told: Told, view: View, above: list[Told]) -> Node | None:
         node.name = "text"
     if told["role"] == "terminal":
         node.name, node.value = node.name or "terminal", _last_lines(told["text"])
-    node.ref = view.place_of(told["box"])
+    node.ref = view.place_of(told["box"], told)
     node.children = inner
     return node
 

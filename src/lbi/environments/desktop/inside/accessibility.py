@@ -71,10 +71,36 @@ def fill(bus: Bus, tops: Sequence[Node]) -> None:
                 node["children"] = [{"to": to, "path": path} for to, path in answer[:MOST_CHILDREN]]
                 below += node["children"]
         _describe(bus, below)
+        _open_chosen(bus, asked)
         for node in asked:
             node["children"] = [child for child in node["children"] if _is_shown(child, node)]
         level = [child for node in asked for child in node["children"]]
     _read_texts(bus, [node for top in tops for node in walk(top)])
+
+
+def text_of(bus: Bus, to: str, path: str) -> str:
+    """The text of a field as it is now."""
+    said = bus.ask_all([Call(to, path, TEXT, "GetText", "ii", [0, -1])], SECONDS)[0]
+    return said if isinstance(said, str) else ""
+
+
+def all_chosen(bus: Bus, to: str, path: str) -> bool:
+    """Whether all of a field's text is selected, as far as it tells."""
+    calls = [_property(to, path, TEXT, "CharacterCount"), Call(to, path, TEXT, "GetSelection", "i", [0])]
+    count, chosen = bus.ask_all(calls, SECONDS)
+    if isinstance(count, BusError) or isinstance(chosen, BusError) or not count:
+        return True
+    return {*chosen} >= {0, count} or {*chosen} >= {0, -1}
+
+
+def _open_chosen(bus: Bus, holders: Sequence[Node]) -> None:
+    """Of an older toolkit's menus, what is chosen in a menu bar or menu is open, though it does not say so."""
+    menus = [node for node in holders if node["role"] in ("menu bar", "menu") and SELECTION in node["interfaces"]]
+    calls = [Call(node["to"], node["path"], SELECTION, "GetSelectedChild", "i", [0]) for node in menus]
+    for node, chosen in zip(menus, bus.ask_all(calls, SECONDS), strict=True):
+        for child in node["children"]:
+            if chosen == (child["to"], child["path"]) and child["role"] == "menu":
+                child["states"].append("expanded")
 
 
 def walk(node: Node) -> Iterable[Node]:

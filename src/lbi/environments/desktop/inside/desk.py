@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import programs, settle, sheets
+from . import accessibility, programs, settle, sheets
 from .keyboard import Keyboard
 from .mouse import Mouse
 from .services import Services
 
 Answer = dict[str, Any]
+TRIES = 3
 
 
 class Desk:
@@ -69,6 +70,29 @@ class Desk:
             self._stroke(name, arguments)
         return self._settle(request)
 
+    def _replace(self, to: str, path: str, text: str) -> None:
+        """Replace all that is in a field, and do it once more where what was there is there still."""
+        for _ in range(2):
+            self._choose_all(to, path)
+            if text:
+                self.keyboard.type(text)
+            else:
+                self.keyboard.press("Delete")
+            settle.answers(self.services)
+            now = accessibility.text_of(self.services.bus, to, path).rstrip("\n")
+            if now == text.rstrip("\n") or text not in now:  # it has it, or makes something else of it
+                return
+            settle.settle(self.services, 1.0)
+
+    def _choose_all(self, to: str, path: str) -> None:
+        """Select all that is in a field; some take the keys for it only once they have come to rest."""
+        for _ in range(TRIES):
+            self.keyboard.press("Control+a")
+            settle.answers(self.services)
+            if accessibility.all_chosen(self.services.bus, to, path):
+                return
+            settle.settle(self.services, 1.0)
+
     def _stroke(self, name: str, arguments: list[Any]) -> None:
         strokes: dict[str, Callable[..., object]] = {
             "move": self.mouse.move,
@@ -77,6 +101,7 @@ class Desk:
             "drag": self.mouse.drag,
             "type": self.keyboard.type,
             "press": self.keyboard.press,
+            "replace": self._replace,
             "down": lambda key: self.keyboard.hold(key, down=True),
             "up": lambda key: self.keyboard.hold(key, down=False),
             "mousedown": lambda button: self.mouse.button(button, down=True),

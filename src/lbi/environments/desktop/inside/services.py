@@ -59,6 +59,7 @@ class Services:
             "-nolisten",
             "tcp",
             "-noreset",
+            "-r",  # on a busy machine a key that is held too long would be repeated
         ]
         self._run("Xvfb", ["Xvfb", *options], writing)
         os.close(writing)

@@ -1,7 +1,8 @@
-"""Waits until a desktop has done what it was told, by asking: programs answer, and the screen stays as it is."""
+"""Waits until a desktop has done what it was told, by asking: programs answer, and nothing goes on."""
 
 from __future__ import annotations
 
+import os
 import select
 import time
 
@@ -15,19 +16,33 @@ ANSWERING = 2.0  # seconds that programs have to answer
 
 
 def settle(services: Services, seconds: float) -> bool:
-    """Whether the desktop came to rest within the time."""
+    """Whether the desktop came to rest within the time: the same is shown, by the same processes, and none works."""
     deadline = time.monotonic() + seconds
     services.display.sync()
-    mark, same = services.screen.mark(), 1
+    before, same = (services.screen.mark(), {*_processes()}), 1
     while same < LOOKS:
         if time.monotonic() > deadline:
             return False
         select.select([], [], [], BETWEEN)
         answers(services)
-        now = services.screen.mark()
-        same = same + 1 if now == mark else 1
-        mark = now
+        processes = _processes()
+        now = (services.screen.mark(), {*processes})
+        same = same + 1 if now == before and not any(processes.values()) else 1
+        before = now
     return True
+
+
+def _processes() -> dict[int, bool]:
+    """The processes there are but this one, and whether each is at work, or waits for a disk."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) != os.getpid():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    found[int(name)] = file.read().rpartition(b") ")[2][:1] in b"RD"
+            except OSError:  # it has just ended
+                continue
+    return found
 
 
 def wait_for_change(services: Services, seconds: float) -> bool:
