@@ -42,7 +42,7 @@ from lbi.storage.tempdirs import OwnFolder, remove_leftovers
 
 MAX_CHARS = 12_000
 MAX_OUTPUT = 4_000  # characters of what a snippet prints
-STARTING = 60.0  # seconds for a program to show a window
+STARTING = 40.0  # seconds for a program to show a window
 SETTLING = 6.0  # seconds for the desktop to come to rest after an action
 SNIPPET = 60.0  # seconds for a snippet, and for a check's command
 TOO_LARGE = digest_of("too large")  # stands for the state of files that exceed a bound
@@ -124,14 +124,20 @@ class DesktopEnvironment:
 
     async def reset(self, task: Task) -> Observation:
         """A fresh desktop with what the task begins with open. Raises EnvironmentFailure."""
-        if self._used:
-            await self.session.reset()
-        self._used = True
         start = task.start_url or self._desktop.start
-        with self._harness_fails(f"the desktop did not begin with {start or 'nothing'}"):
-            if start:
-                await self._start(start)
-            return await self._observe()
+        for attempt in (1, 2):
+            if self._used:
+                await self.session.reset()
+            self._used = True
+            try:
+                if start:
+                    await self._start(start)
+                return await self._observe()
+            except (DesktopRefused, DesktopEnded) as error:  # before an agent has done anything: not its doing
+                if attempt == 2:
+                    message = f"the desktop did not begin with {start or 'nothing'}: {error}"
+                    raise EnvironmentFailure(message, kind="sandbox") from None
+        raise AssertionError
 
     async def step(self, action: str) -> Outcome:
         """Carry out one action. Why one cannot be carried out stands in the observation's ``error``."""
@@ -305,14 +311,6 @@ class DesktopEnvironment:
         return Action(text=masked(text), kind=call.kind, role=role, name=masked(name), nth=nth, value=masked(value))
 
     # -- whose fault -------------------------------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _harness_fails(self, what: str):  # type: ignore[no-untyped-def]
-        """Before an agent has done anything, whatever goes wrong is not its doing."""
-        try:
-            yield
-        except (DesktopRefused, DesktopEnded) as error:
-            raise EnvironmentFailure(f"{what}: {error}", kind="sandbox") from None
 
     @contextlib.asynccontextmanager
     async def _agents_fault(self) -> AsyncIterator[list[str]]:

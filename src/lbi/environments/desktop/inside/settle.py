@@ -12,22 +12,24 @@ from .services import Services
 
 LOOKS = 3  # in a row that are the same
 BETWEEN = 0.025  # seconds from one look to the next
+WORKING = 2.0  # seconds that it is waited for programs which work and show nothing new
 ANSWERING = 2.0  # seconds that programs have to answer
 
 
 def settle(services: Services, seconds: float) -> bool:
     """Whether the desktop came to rest within the time: the same is shown, by the same processes, and none works."""
-    deadline = time.monotonic() + seconds
+    deadline, patience = time.monotonic() + seconds, time.monotonic() + WORKING
     services.display.sync()
     before, same = (services.screen.mark(), {*_processes()}), 1
     while same < LOOKS:
         if time.monotonic() > deadline:
             return False
         select.select([], [], [], BETWEEN)
+        processes = _processes()  # before they are asked anything, which is work too
         answers(services)
-        processes = _processes()
         now = (services.screen.mark(), {*processes})
-        same = same + 1 if now == before and not any(processes.values()) else 1
+        works = any(processes.values()) and time.monotonic() < patience
+        same = same + 1 if now == before and not works else 1
         before = now
     return True
 
