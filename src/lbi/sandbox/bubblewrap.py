@@ -9,8 +9,9 @@ import os
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import lbi
@@ -169,13 +170,14 @@ async def start(
     workdir: str = WORKDIR,
     program: Sequence[str] = (),
     etc: Sequence[str] = (),
+    placed: Mapping[Path, str] = MappingProxyType({}),
 ) -> BubblewrapSandbox:
     """Start a supervisor and its sandbox. Raises UserError.
 
     ``bubblewrap`` is the path of the program. ``unconfined`` is an empty folder for a copy on which commands run
     without any protection. ``overlay=False`` copies the repository even where an overlay could be mounted. ``workdir``
     is where the folder lies inside. ``program`` runs in place of a shell, and is sent what is run (supervisor/shell.py).
-    ``etc`` names what the sandbox sees of /etc besides the usual.
+    ``placed`` maps folders to where they are seen inside, read-only. ``etc`` names what the sandbox sees of /etc besides the usual.
     """
     process, reader, writer = await _start_supervisor()
     sandbox = BubblewrapSandbox(process, reader, writer, backend="none" if unconfined else "bubblewrap")
@@ -190,6 +192,7 @@ async def start(
         "overlay": overlay,
         "program": list(program),
         "etc": list(etc),
+        "placed": {str(path): inside for path, inside in placed.items()},
     }
     async with contextlib.AsyncExitStack() as unless_it_opens:
         unless_it_opens.push_async_callback(sandbox.close)

@@ -236,7 +236,9 @@ class DesktopEnvironment:
         return ""
 
     async def _snippet(self, code: str) -> str:
-        done = await self.session.ask("run", command=["python3", "-B", "-c", f"import pyautogui, time\n{code}"], seconds=SNIPPET)
+        done = await self.session.ask(
+            "run", command=["python3", "-B", "-c", f"import pyautogui, time\n{code}"], seconds=SNIPPET
+        )
         await self.session.ask("settle", seconds=SETTLING)
         output = done["output"].strip()[-MAX_OUTPUT:]
         if done["exit_code"]:

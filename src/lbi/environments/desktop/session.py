@@ -20,6 +20,7 @@ from lbi.sandbox.protocol import MIB, SandboxLimits
 HOME = "/home/user"
 DATED = 1767225600  # 1 January 2026
 PYTHON = "/usr/bin/python3"  # the system's own: the interpreter of this process is not there inside
+CODE = "/run/desktop"  # where the folder of our own programs is seen inside
 SHIMS = "shims"  # folder with modules that snippets may import
 FONT_CACHE = "/var/cache/fontconfig"
 #: what every desktop needs of /etc, besides what a shell does
@@ -83,9 +84,9 @@ def require_packages(desktop: Desktop) -> None:
 async def start_desktop(desktop: Desktop, home: Path, limits: SandboxLimits = LIMITS) -> DesktopSession:
     """Start a desktop whose home folder begins with what is in ``home``. Raises UserError."""
     folder = Path(inside.__file__).parent
-    code = _BEGIN.format(folder=str(folder.parent), width=desktop.width, height=desktop.height, most=limits.processes)
-    shown = [folder, *(Path(path) for path in (FONT_CACHE, *desktop.show) if Path(path).exists())]
-    env = {**ENVIRONMENT, "PYTHONPATH": str(folder / SHIMS), **desktop.env}
+    code = _BEGIN.format(folder=CODE, width=desktop.width, height=desktop.height, most=limits.processes)
+    shown = [Path(path) for path in (FONT_CACHE, *desktop.show) if Path(path).exists()]
+    env = {**ENVIRONMENT, "PYTHONPATH": f"{CODE}/{folder.name}/{SHIMS}", **desktop.env}
     sandbox = await start(
         home,
         limits,
@@ -95,6 +96,7 @@ async def start_desktop(desktop: Desktop, home: Path, limits: SandboxLimits = LI
         workdir=HOME,
         program=(PYTHON, "-I", "-B", "-c", code),
         etc=(*ETC, *desktop.etc),
+        placed={folder: f"{CODE}/{folder.name}"},
     )
     return DesktopSession(sandbox)
 
@@ -145,6 +147,7 @@ _ENDINGS = {
 
 def make_home(desktop: Desktop, folder: Path) -> None:
     """Fill a folder with what the home folder begins with."""
+    folder.mkdir(parents=True, exist_ok=True)
     if desktop.home:
         shutil.copytree(desktop.folder / desktop.home, folder, dirs_exist_ok=True)
     for path, text in desktop.settings.items():

@@ -33,8 +33,18 @@ _KEYS = "/proc/keys"
 SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
 
 
-def arguments(bubblewrap: str, layers: Layers, binds: tuple[str, ...], *, filtered: bool) -> list[str]:
-    """The command line to which that of the shell is appended; ``filtered`` = handle FILTER has a filter."""
+def arguments(
+    bubblewrap: str,
+    layers: Layers,
+    binds: tuple[str, ...],
+    *,
+    filtered: bool,
+    placed: tuple[tuple[str, str], ...] = (),
+) -> list[str]:
+    """The command line to which that of the shell is appended; ``filtered`` = handle FILTER has a filter.
+
+    ``placed`` are folders of ours, and where they are seen inside.
+    """
     view = layers.view
     options = [bubblewrap, "--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL"]
     options += ["--new-session", "--die-with-parent", "--uid", str(USER), "--gid", str(USER), "--hostname", "sandbox"]
@@ -48,6 +58,8 @@ def arguments(bubblewrap: str, layers: Layers, binds: tuple[str, ...], *, filter
         options += ["--ro-bind", f"{layers.base}/etc/{EMPTY}", _KEYS]
     for path in binds:
         options += ["--ro-bind", path, path]
+    for path, inside in placed:
+        options += ["--ro-bind", path, inside]
     # files below /proc are written to by their owner, who is root when root started this, with or without capabilities
     locked = [part for place in ("/proc", "/dev", "/") for part in ("--remount-ro", place)]
     confined = ("--seccomp", str(FILTER)) if filtered else ()
@@ -90,4 +102,6 @@ def _system() -> list[str]:
             options += ["--symlink", os.readlink(path), path]
         elif os.path.isdir(path):
             options += ["--ro-bind", path, path]
+    for path, inside in placed:
+        options += ["--ro-bind", path, inside]
     return options

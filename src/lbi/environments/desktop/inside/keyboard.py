@@ -107,7 +107,7 @@ def keysym_of(name: str) -> int:
         return _NAMED[plain]
     if plain.startswith("f") and plain[1:].isdigit() and 1 <= int(plain[1:]) <= 24:
         return 0xFFBD + int(plain[1:])
-    raise UnknownKey(name)
+    raise UnknownKey(f"there is no key {name!r}")
 
 
 def _keysym(letter: str) -> int:

@@ -29,12 +29,12 @@ def open_window(services: Services, name: str, command: list[str], seconds: floa
         window = {*services.display.windows()} - before
         if window and any((one["to"], one["path"]) not in known for one in _windows(services)):
             break
-        ended = process.poll() is not None
+        code = process.poll()
+        if code and not window:
+            raise NotStarted(5, f"{name} ended with {code}: {last_words(name)}")
         if time.monotonic() > deadline:
             what = "shows a window, but nothing of it in the accessibility tree" if window else "shows no window"
-            raise NotStarted(
-                110, f"{name} {what} after {seconds:.0f} s{', as it has ended' if ended else ''}: {last_words(name)}"
-            )
+            raise NotStarted(110, f"{name} {what} after {seconds:.0f} s: {last_words(name)}")
         select.select([], [], [], LOOK_AGAIN)
     settle(services, min(10.0, seconds))
 

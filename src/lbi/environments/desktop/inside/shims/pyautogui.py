@@ -111,7 +111,13 @@ def dragTo(
 
 
 def dragRel(
-    xOffset: Any = 0, yOffset: Any = 0, duration: float = 0.0, tween: Any = None, button: str = "left", *_: Any, **__: Any
+    xOffset: Any = 0,
+    yOffset: Any = 0,
+    duration: float = 0.0,
+    tween: Any = None,
+    button: str = "left",
+    *_: Any,
+    **__: Any,
 ) -> None:
     at = position()
     dragTo(at.x + int(xOffset or 0), at.y + int(yOffset or 0), duration, tween, button)
