@@ -102,6 +102,4 @@ def _system() -> list[str]:
             options += ["--symlink", os.readlink(path), path]
         elif os.path.isdir(path):
             options += ["--ro-bind", path, path]
-    for path, inside in placed:
-        options += ["--ro-bind", path, inside]
     return options
