@@ -35,6 +35,7 @@ PICKED = (
     "agents",
     "benchmarks",
     "documents/readers",
+    "environments/desktop",
     "environments/repository",
     "environments/shell",
     "environments/web",
@@ -226,6 +227,7 @@ def test_plug_ins_of_one_kind_do_not_know_those_of_another() -> None:
         "lbi.models.providers",
         "lbi.documents.readers",
         "lbi.environments.web",
+        "lbi.environments.desktop",
         "lbi.environments.shell",
         "lbi.environments.repository",
     }

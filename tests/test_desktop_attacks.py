@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import socket
@@ -22,7 +21,8 @@ from lbi.records import Observation, Task
 from lbi.sandbox.protocol import MIB, SandboxLimits
 from needs_desktop import needs_desktop
 
-pytestmark = [*needs_desktop, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = needs_desktop
+in_one_loop = pytest.mark.asyncio(loop_scope="module")
 TERMINAL = Program(name="terminal", command=("xfce4-terminal", "--disable-server"))
 LIMITS = SandboxLimits(
     memory_bytes=512 * MIB,
@@ -57,6 +57,7 @@ async def still_works(desktop: DesktopEnvironment) -> None:
     assert "Terminal" in opened.observation.title
 
 
+@in_one_loop
 async def test_no_network_is_reached_and_no_display_of_the_host(desktop: DesktopEnvironment) -> None:
     await begun(desktop)
     with socket.socket() as server:
@@ -83,6 +84,7 @@ async def test_no_network_is_reached_and_no_display_of_the_host(desktop: Desktop
     assert "['X0']" in await run(desktop, "import os; print(sorted(os.listdir('/tmp/.X11-unix')))")
 
 
+@in_one_loop
 async def test_nothing_of_the_host_is_seen_but_its_programs(desktop: DesktopEnvironment, tmp_path: Path) -> None:
     await begun(desktop)
     (tmp_path / "secret").write_text("secret")
@@ -92,13 +94,15 @@ async def test_nothing_of_the_host_is_seen_but_its_programs(desktop: DesktopEnvi
         import os
         hidden = [{str(tmp_path)!r}, {str(Path.cwd())!r}, "/root", "/var/lib/dpkg", "/etc/shadow", "/etc/hostname"]
         print("seen:", [path for path in hidden if os.path.exists(path)])
-        writable = [path for path in ("/", "/usr", "/etc", "/dev", "/proc/sys/kernel", "/var") if os.access(path, os.W_OK)]
+        places = ("/", "/usr", "/etc", "/dev", "/proc/sys/kernel", "/var")
+        writable = [path for path in places if os.access(path, os.W_OK)]
         print("writable:", writable, "user:", os.getuid(), "variables:", [n for n in os.environ if "KEY" in n])
         """,
     )
     assert "seen: [] writable: [] user: 1000 variables: []" in said, said
 
 
+@in_one_loop
 async def test_too_much_memory_ends_what_takes_it_and_the_next_action_works(desktop: DesktopEnvironment) -> None:
     await begun(desktop)
     said = await run(desktop, "held = [bytearray(1 << 20) for _ in range(4000)]; print('got it')")
@@ -106,6 +110,7 @@ async def test_too_much_memory_ends_what_takes_it_and_the_next_action_works(desk
     await still_works(desktop)
 
 
+@in_one_loop
 async def test_too_many_processes_are_refused_or_ended_and_the_next_action_works(desktop: DesktopEnvironment) -> None:
     await begun(desktop)
     said = await run(
@@ -122,6 +127,7 @@ async def test_too_many_processes_are_refused_or_ended_and_the_next_action_works
     await still_works(desktop)
 
 
+@in_one_loop
 async def test_too_much_on_the_disk_is_refused(desktop: DesktopEnvironment) -> None:
     await begun(desktop)
     code = "open('/home/user/much', 'wb').write(bytes(200 << 20)); print('written')"
@@ -130,6 +136,7 @@ async def test_too_much_on_the_disk_is_refused(desktop: DesktopEnvironment) -> N
     await still_works(desktop)
 
 
+@in_one_loop
 async def test_whoever_ends_the_desktop_goes_on_with_a_fresh_one_and_the_files(desktop: DesktopEnvironment) -> None:
     await begun(desktop)
     ended = await run(
@@ -142,6 +149,7 @@ async def test_whoever_ends_the_desktop_goes_on_with_a_fresh_one_and_the_files(d
     assert fresh.error == ""
 
 
+@in_one_loop
 async def test_nothing_is_left_of_an_episode(desktop: DesktopEnvironment) -> None:
     await begun(desktop)
     await run(
@@ -169,7 +177,8 @@ from lbi.records import Task
 async def hold():
     environment = await DesktopEnvironments(Desktop(name="held", env={"MARK": sys.argv[1]})).open()
     await environment.reset(Task(instruction="", environment="held"))
-    await environment.step("python(\\"import subprocess; subprocess.Popen(['sleep', '987'], start_new_session=True)\\")")
+    code = "import subprocess; subprocess.Popen(['sleep', '987'], start_new_session=True)"
+    await environment.step(f"python({code!r})")
     print("ready", flush=True)
     await asyncio.sleep(600)
 
@@ -177,18 +186,18 @@ asyncio.run(hold())
 """
 
 
-async def test_everything_ends_with_whoever_asked_for_it_also_when_that_is_killed() -> None:
+def test_everything_ends_with_whoever_asked_for_it_also_when_that_is_killed() -> None:
     mark = f"mark-{os.getpid()}-{time.monotonic_ns()}"
     holder = subprocess.Popen([sys.executable, "-c", HOLDS, mark], stdout=subprocess.PIPE)
     assert holder.stdout is not None
-    assert await asyncio.to_thread(holder.stdout.readline) == b"ready\n"
+    assert holder.stdout.readline() == b"ready\n"
     assert len(marked(mark)) > 5
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     holder.stdout.close()
     deadline = time.monotonic() + 30
     while marked(mark) and time.monotonic() < deadline:
-        await asyncio.sleep(0.1)
+        time.sleep(0.1)
     assert marked(mark) == []
 
 

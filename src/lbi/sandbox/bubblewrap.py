@@ -175,9 +175,11 @@ async def start(
     """Start a supervisor and its sandbox. Raises UserError.
 
     ``bubblewrap`` is the path of the program. ``unconfined`` is an empty folder for a copy on which commands run
-    without any protection. ``overlay=False`` copies the repository even where an overlay could be mounted. ``workdir``
-    is where the folder lies inside. ``program`` runs in place of a shell, and is sent what is run (supervisor/shell.py).
-    ``placed`` maps folders to where they are seen inside, read-only. ``etc`` names what the sandbox sees of /etc besides the usual.
+    without any protection. ``overlay=False`` copies the repository even where an overlay could be mounted.
+
+    ``workdir`` is where the folder lies inside. ``program`` runs in place of a shell, and is sent what is run
+    (supervisor/shell.py). ``placed`` maps folders to where they are seen inside, read-only. ``etc`` names what the
+    sandbox sees of /etc besides the usual.
     """
     process, reader, writer = await _start_supervisor()
     sandbox = BubblewrapSandbox(process, reader, writer, backend="none" if unconfined else "bubblewrap")

@@ -33,7 +33,8 @@ def list_(
 @command
 def check(
     what: Annotated[
-        str, typer.Argument(help="browser, page, application, desktop, benchmark, config, tasks, retrieval or all.")
+        str,
+        typer.Argument(help="browser, page, application, desktop, benchmark, config, tasks, retrieval or all."),
     ] = "all",
     name: Annotated[
         str,
@@ -52,7 +53,7 @@ def check(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Try out the browser, a page, an application, a desktop, a config or a benchmark; or what a run proposed or retrieves.
+    """Try out the browser, a page, an application, a desktop, a config or a benchmark; or what a run proposed.
 
     The browser shows a page; of a page, 99% of what can be acted on has a reference; an application starts, and resets
     to the same state; every gold solution of a benchmark scores 1 and doing nothing 0. Of the tasks that a run

@@ -18,16 +18,16 @@ told by role and name. You may name an element that way too: click(button "Save"
 number, the second is #1. Of a sheet, cells that are in view and hold something are listed; name any other one as in
 click(cell "F20"). Windows behind the one in front are named at the end; click one to bring it to the front.
 
-click(e12)                click an element; click(e12, "double"), "right", "Shift", "Control"; at a point: click("640,400")
-fill(e12, "text")         replace the text of a text box, or of a cell
-type("text")              type where the cursor is; type(e12, "text") clicks the element first; \\n is Enter, \\t is Tab
-press("Control+S")        press keys: Enter, Escape, Tab, F2, Delete, Alt+F4; press(e12, "Enter") clicks the element first
-drag(e12, e34)            drag one element onto another; drag("10,10 300,200") from point to point
-scroll("down")            turn the wheel over the window in front: up, down, left, right; scroll(e12, "down") over an element
-open("PROGRAM", "file")   start a program, with a file if you like
-python("pyautogui.hotkey('ctrl', 's')")   run a snippet with pyautogui on this desktop; what it prints is shown
-wait()                    wait until something changes by itself
-finish("answer")          end the task; the answer may be empty"""
+click(e12)           click an element; click(e12, "double"), "right", "Shift", "Control"; at a point: click("640,400")
+fill(e12, "text")    replace the text of a text box, or of a cell
+type("text")         type where the cursor is; type(e12, "text") clicks the element first; \\n is Enter, \\t is Tab
+press("Control+S")   press keys: Enter, Escape, Tab, F2, Delete, Alt+F4; press(e12, "Enter") clicks the element first
+drag(e12, e34)       drag one element onto another; drag("10,10 300,200") from point to point
+scroll("down")       turn the wheel: up, down, left, right; scroll(e12, "down") turns it over an element
+open("PROGRAM", "file")  start a program, with a file if you like
+python("pyautogui.hotkey('ctrl', 's')")  run a snippet with pyautogui on this desktop; what it prints is shown
+wait()               wait until something changes by itself
+finish("answer")     end the task; the answer may be empty"""
 HOW = ("double", "triple", "right", "middle", "Shift", "Control", "Alt")
 #: other names of actions, and how their click is made
 ALSO = {
@@ -58,9 +58,8 @@ NAMES: dict[str, dict[str, tuple[str, ...]]] = {
 KINDS = tuple(NAMES)
 _PROSE = ("type", "press", "drag", "open", "wait", "key", "write", "launch", "python", "pyautogui")
 _WORDS = sorted((*KINDS, *ALSO), key=len, reverse=True)
-_CALL = re.compile(
-    rf"(?<![\w.])(?:({'|'.join(w for w in _WORDS if w not in _PROSE)})\s*|({'|'.join(w for w in _WORDS if w in _PROSE)}))\("
-)
+_PLAIN = "|".join(word for word in _WORDS if word not in _PROSE)
+_CALL = re.compile(rf"(?<![\w.])(?:({_PLAIN})\s*|({'|'.join(word for word in _WORDS if word in _PROSE)}))\(")
 _REF = re.compile(r"\[?(e\d+)\]?\Z")
 _GROUNDED = re.compile(r'(\w+)(?:\s+("(?:[^"\\]|\\.)*"))?(?:\s*#(\d+))?\Z', re.S)
 _POINT = re.compile(r"\(?\s*(\d{1,5})\s*,\s*(\d{1,5})\s*\)?")

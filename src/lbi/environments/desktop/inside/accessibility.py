@@ -18,22 +18,23 @@ ROOT = "/org/a11y/atspi/accessible/root"
 REGISTRY = "org.a11y.atspi.Registry"
 STATES = {
     1: "active", 4: "checked", 5: "collapsed", 7: "editable", 8: "enabled", 9: "expandable", 10: "expanded",
-    11: "focusable", 12: "focused", 15: "iconified", 16: "modal", 17: "multiline", 20: "pressed", 22: "selectable", 23: "selected",
-    24: "sensitive", 25: "showing", 30: "visible", 31: "manages", 32: "mixed", 33: "required", 36: "invalid",
-    41: "checkable", 42: "popup", 43: "readonly",
+    11: "focusable", 12: "focused", 15: "iconified", 16: "modal", 17: "multiline", 20: "pressed",
+    22: "selectable", 23: "selected", 24: "sensitive", 25: "showing", 30: "visible", 31: "manages",
+    32: "mixed", 33: "required", 36: "invalid", 41: "checkable", 42: "popup", 43: "readonly",
 }  # fmt: skip
 ROLES = {
-    2: "alert", 6: "canvas", 7: "check box", 8: "check menu item", 10: "column header", 11: "combo box", 12: "date editor",
-    16: "dialog", 18: "drawing area", 19: "file chooser", 20: "filler", 23: "frame", 26: "icon", 27: "image", 29: "label",
-    31: "list", 32: "list item", 33: "menu", 34: "menu bar", 35: "menu item", 37: "page tab", 38: "page tab list",
-    39: "panel", 40: "password text", 41: "popup menu", 42: "progress bar", 43: "push button", 44: "radio button",
-    45: "radio menu item", 46: "root pane", 47: "row header", 48: "scroll bar", 49: "scroll pane", 50: "separator",
-    51: "slider", 52: "spin button", 53: "split pane", 54: "status bar", 55: "table", 56: "table cell",
-    57: "column header", 58: "row header", 60: "terminal", 61: "text", 62: "toggle button", 63: "tool bar", 64: "tool tip",
-    65: "tree", 66: "tree table", 68: "viewport", 69: "window", 73: "paragraph", 74: "ruler", 75: "application",
+    2: "alert", 6: "canvas", 7: "check box", 8: "check menu item", 10: "column header", 11: "combo box",
+    12: "date editor", 16: "dialog", 18: "drawing area", 19: "file chooser", 20: "filler", 23: "frame",
+    26: "icon", 27: "image", 29: "label", 31: "list", 32: "list item", 33: "menu", 34: "menu bar",
+    35: "menu item", 37: "page tab", 38: "page tab list", 39: "panel", 40: "password text", 41: "popup menu",
+    42: "progress bar", 43: "push button", 44: "radio button", 45: "radio menu item", 46: "root pane",
+    47: "row header", 48: "scroll bar", 49: "scroll pane", 50: "separator", 51: "slider", 52: "spin button",
+    53: "split pane", 54: "status bar", 55: "table", 56: "table cell", 57: "column header", 58: "row header",
+    60: "terminal", 61: "text", 62: "toggle button", 63: "tool bar", 64: "tool tip", 65: "tree",
+    66: "tree table", 68: "viewport", 69: "window", 73: "paragraph", 74: "ruler", 75: "application",
     79: "entry", 82: "document frame", 83: "heading", 84: "page", 85: "section", 88: "link", 90: "table row",
-    91: "tree item", 92: "document spreadsheet", 93: "document presentation", 94: "document text", 95: "document web",
-    98: "list box", 99: "grouping", 101: "notification", 102: "info bar", 116: "static",
+    91: "tree item", 92: "document spreadsheet", 93: "document presentation", 94: "document text",
+    95: "document web", 98: "list box", 99: "grouping", 101: "notification", 102: "info bar", 116: "static",
 }  # fmt: skip
 #: asked for their names even where they do not say that they are shown
 HIDDEN_ROLES = ("frame", "menu", "menu item", "check menu item", "radio menu item")

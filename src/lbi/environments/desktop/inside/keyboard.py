@@ -11,12 +11,13 @@ _NAMED = {
     "shift": 0xFFE1, "control": 0xFFE3, "alt": 0xFFE9, "meta": 0xFFEB, "plus": 0x2B, "minus": 0x2D, "comma": 0x2C,
 }  # fmt: skip
 _ALSO = {
-    "return": "enter", "esc": "escape", "del": "delete", "ctrl": "control", "controlleft": "control", "cmd": "meta",
-    "ctrlleft": "control", "ctrlright": "control", "shiftleft": "shift", "shiftright": "shift", "altleft": "alt",
-    "altright": "alt", "option": "alt", "super": "meta", "win": "meta", "winleft": "meta", "command": "meta",
-    "pgup": "pageup", "pgdn": "pagedown", "page_up": "pageup", "page_down": "pagedown", "arrowleft": "left",
-    "arrowright": "right", "arrowup": "up", "arrowdown": "down", "ins": "insert", "printscreen": "print", "apps": "menu",
-    "prior": "pageup", "next": "pagedown", "super_l": "meta", "control_l": "control", "shift_l": "shift", "alt_l": "alt",
+    "return": "enter", "esc": "escape", "del": "delete", "ctrl": "control", "controlleft": "control",
+    "cmd": "meta", "ctrlleft": "control", "ctrlright": "control", "shiftleft": "shift", "shiftright": "shift",
+    "altleft": "alt", "altright": "alt", "option": "alt", "super": "meta", "win": "meta", "winleft": "meta",
+    "command": "meta", "pgup": "pageup", "pgdn": "pagedown", "page_up": "pageup", "page_down": "pagedown",
+    "arrowleft": "left", "arrowright": "right", "arrowup": "up", "arrowdown": "down", "ins": "insert",
+    "printscreen": "print", "apps": "menu", "prior": "pageup", "next": "pagedown", "super_l": "meta",
+    "control_l": "control", "shift_l": "shift", "alt_l": "alt",
 }  # fmt: skip
 
 
@@ -47,8 +48,7 @@ class Keyboard:
             part = [_keysym(letter) for letter in text[start : start + 16]]
             self._lend(part)
             for sym in part:
-                key, shift = self._keys[sym]
-                self._strokes([*([_NAMED["shift"]] if shift else []), sym])
+                self._strokes([*([_NAMED["shift"]] if self._keys[sym][1] else []), sym])
             self._display.sync()
 
     def press(self, keys: str) -> None:

@@ -17,7 +17,7 @@ _HEADROOM = 1 << 16
 
 
 def main(width: int, height: int, processes: int) -> None:
-    """Serve requests until there are no more; each is JSON and a zero byte. The first is empty: is the desktop ready?"""
+    """Serve requests, each JSON and a zero byte, until there are no more. The first is empty: is the desktop ready?"""
     resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
     for handle in (_REQUESTS, _STATUS, _ANSWERS):
         os.set_inheritable(handle, False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from .x11 import BUTTON_PRESS, BUTTON_RELEASE, MOTION, Display
@@ -38,7 +39,7 @@ class Mouse:
         """Along a line of points, in small steps, as programs begin to drag after some way only."""
         self.move(*points[0])
         self.button(button, down=True)
-        for (x, y), (to_x, to_y) in zip(points, points[1:], strict=False):
+        for (x, y), (to_x, to_y) in itertools.pairwise(points):
             for part in range(1, 9):
                 self.move(x + (to_x - x) * part // 8, y + (to_y - y) * part // 8)
         self.button(button, down=False)

@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 
-from .dbus import Bus, BusError, Call
+from .dbus import Bus, Call
 from .screen import Screen
 from .x11 import Display
 

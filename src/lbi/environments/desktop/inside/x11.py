@@ -1,4 +1,4 @@
-"""A connection to the X server: mouse and keyboard by its XTEST extension, properties of windows, the keyboard's map."""
+"""A connection to the X server: mouse and keyboard by its XTEST extension, windows, and the keys there are."""
 
 from __future__ import annotations
 

@@ -47,8 +47,8 @@ def position() -> Point:
 
 
 def onScreen(x: Any, y: Any = None) -> bool:
-    x, y = _place(x, y)
-    return 0 <= x < _display.width and 0 <= y < _display.height
+    at = _place(x, y)
+    return bool(0 <= at.x < _display.width and 0 <= at.y < _display.height)
 
 
 def moveTo(x: Any = None, y: Any = None, duration: float = 0.0, *_: Any, **__: Any) -> None:
