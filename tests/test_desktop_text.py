@@ -12,9 +12,10 @@ import pytest
 
 from lbi.environments.desktop.actions import ACTIONS, KINDS, Call, Target, UnreadableAction, parse_action
 from lbi.environments.desktop.application import load_desktop, shipped_desktops
+from lbi.environments.desktop.home import make_home
 from lbi.environments.desktop.inside import boxes, dbus, keyboard
 from lbi.environments.desktop.perform import strokes_for
-from lbi.environments.desktop.session import make_home, missing_packages, require_packages
+from lbi.environments.desktop.session import missing_packages, require_packages
 from lbi.environments.desktop.targets import NotFound, Place, cell_named, place_of
 from lbi.environments.desktop.tree import View, view_of
 from lbi.errors import UserError

@@ -5,11 +5,12 @@ Read from a TOML file by name or path (format: docs/desktop.md).
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from lbi.config import explain
 from lbi.documents.corpus import DocumentSource
@@ -18,6 +19,17 @@ from lbi.sandbox.host import program as program_on_host
 from lbi.storage.toml import TomlError, parse_toml
 
 FOLDER = "desktops"  # of lbi.applications: those that are shipped
+
+
+def _compiled(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"no regular expression: {error}") from None
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_compiled)]
 
 
 class Table(BaseModel):
@@ -34,6 +46,8 @@ class Program(Table):
     """Its command line; the file to open is appended."""
     package: str = ""
     """The system's package that brings it, so that a missing one can be told."""
+    warm: bool = False
+    """Start it once as the home folder is made, as its first start takes long."""
     about: str = ""
     """What it is for, in a few words, for the agent."""
 
@@ -57,6 +71,10 @@ class Desktop(Table):
     """Other folders that programs need; shown read-only where they exist."""
     ignore: tuple[str, ...] = ()
     """What of the home folder is no state, as patterns of .gitignore: caches, lists of recent files."""
+    volatile: tuple[Pattern, ...] = ()
+    """What programs write anew whenever they save, as regular expressions: dates, numbers drawn at random."""
+    volatile_members: tuple[str, ...] = ()
+    """Parts of documents that are archives which are volatile as a whole, such as "Thumbnails/*"."""
     tools: tuple[str, ...] = ()
     """More packages whose programs tasks need, as ``program:package`` where the two differ."""
     program: tuple[Program, ...] = ()

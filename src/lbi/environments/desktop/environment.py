@@ -16,6 +16,8 @@ from lbi.documents.corpus import DocumentSource
 from lbi.environments._answers import failed_command, wrong_answer
 from lbi.environments.desktop.actions import ACTIONS, Call, UnreadableAction, parse_action
 from lbi.environments.desktop.application import Desktop, load_desktop
+from lbi.environments.desktop.digests import Digests
+from lbi.environments.desktop.home import pristine_home
 from lbi.environments.desktop.marks import marked
 from lbi.environments.desktop.perform import changes, strokes_for
 from lbi.environments.desktop.session import (
@@ -24,7 +26,6 @@ from lbi.environments.desktop.session import (
     DesktopEnded,
     DesktopRefused,
     DesktopSession,
-    make_home,
     require_packages,
     start_desktop,
 )
@@ -38,7 +39,6 @@ from lbi.records import Action, Check, Observation, Task, digest_of, sound
 from lbi.sandbox.protocol import SandboxLimits
 from lbi.sandbox.supervisor.bounds import TooLarge
 from lbi.storage.secrets import mask
-from lbi.storage.tempdirs import OwnFolder, remove_leftovers
 
 MAX_CHARS = 12_000
 MAX_OUTPUT = 4_000  # characters of what a snippet prints
@@ -65,15 +65,20 @@ class DesktopEnvironments:
         save_image: Callable[[bytes], str] | None = None,
         limits: SandboxLimits = LIMITS,
         max_chars: int = MAX_CHARS,
+        cache: Path | None = None,
     ) -> None:
-        """Raises UserError for a desktop that there is not, and for what it needs and is not installed."""
+        """``cache`` is where pristine home folders are kept; None = in the user's cache folder.
+
+        Raises UserError for a desktop that there is not, and for what it needs and is not installed.
+        """
         self.desktop = load_desktop(desktop) if isinstance(desktop, str) else desktop
         require_packages(self.desktop)
         self.name = self.desktop.name
         self.limits, self.max_chars = limits, max_chars
         self.save_image = save_image if screenshots else None
         self.timeouts = CallTimeouts(reset=2 * STARTING + 60, step=limits.wall_seconds + 60, score=3 * SNIPPET)
-        self._home: OwnFolder | None = None
+        self._home: Path | None = None
+        self._cache = cache
         self._making = asyncio.Lock()
         self._open: list[DesktopEnvironment] = []
 
@@ -81,10 +86,8 @@ class DesktopEnvironments:
         """The pristine home folder, made when it is asked for first."""
         async with self._making:
             if self._home is None:
-                await asyncio.to_thread(remove_leftovers)
-                self._home = OwnFolder("desktop")
-                await asyncio.to_thread(make_home, self.desktop, self._home.path / "home")
-        return self._home.path / "home"
+                self._home = await pristine_home(self.desktop, self._cache)
+        return self._home
 
     async def open(self) -> DesktopEnvironment:
         """A new environment. Raises UserError where no sandbox can be made."""
@@ -99,9 +102,6 @@ class DesktopEnvironments:
     async def close(self) -> None:
         await asyncio.gather(*(environment.close() for environment in self._open))
         self._open.clear()
-        if self._home is not None:
-            self._home.remove()
-            self._home = None
 
 
 class DesktopEnvironment:
@@ -114,6 +114,7 @@ class DesktopEnvironment:
         self.session = session
         self._environments = environments
         self._desktop = environments.desktop
+        self._digests = Digests(environments.desktop)
         self._used = False
         self._view = View()
         self._refs: dict[str, str] = {}
@@ -268,7 +269,7 @@ class DesktopEnvironment:
         title = " ".join(self._view.title.split())
         head = [f"Title: {title}"] if title else ["note: no window is open; start a program: " + self._programs()]
         try:
-            digest = await self.session.sandbox.digest()
+            digest = await self._digests.of(self.session.sandbox)
         except TooLarge as large:
             digest, error = TOO_LARGE, "; ".join(filter(None, (error, f"{large}; remove what is not needed")))
         self.last = Observation(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,6 @@ from lbi.sandbox.host import program
 from lbi.sandbox.protocol import MIB, SandboxLimits
 
 HOME = "/home/user"
-DATED = 1767225600  # 1 January 2026
 PYTHON = "/usr/bin/python3"  # the system's own: the interpreter of this process is not there inside
 CODE = "/run/desktop"  # where the folder of our own programs is seen inside
 SHIMS = "shims"  # folder with modules that snippets may import
@@ -143,17 +140,3 @@ _ENDINGS = {
     "output": "it wrote too much",
     "killed": "something that ran on the desktop ended it, or it had too many processes",
 }
-
-
-def make_home(desktop: Desktop, folder: Path) -> None:
-    """Fill a folder with what the home folder begins with."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if desktop.home:
-        shutil.copytree(desktop.folder / desktop.home, folder, dirs_exist_ok=True)
-    for path, text in desktop.settings.items():
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text.replace("{home}", HOME), encoding="utf-8")
-    for file in folder.rglob("*"):
-        os.utime(file, (DATED, DATED))  # lists of files say the same on another day
-    (folder / ".gitignore").write_text("\n".join([*desktop.ignore, ".cache/", ".gitignore", ""]), encoding="utf-8")
