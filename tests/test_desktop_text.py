@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 import tomllib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 
 from lbi.environments.desktop.actions import ACTIONS, KINDS, Call, Target, UnreadableAction, parse_action
 from lbi.environments.desktop.application import load_desktop, shipped_desktops
+from lbi.environments.desktop.digests import Digests
 from lbi.environments.desktop.home import make_home
 from lbi.environments.desktop.inside import boxes, dbus, keyboard
 from lbi.environments.desktop.perform import strokes_for
@@ -241,6 +244,36 @@ def test_keys_have_the_names_that_people_use(name: str, keysym: int) -> None:
 def test_a_key_that_there_is_not_is_named() -> None:
     with pytest.raises(keyboard.UnknownKey, match="there is no key 'Hyper'"):
         keyboard.keysym_of("Hyper")
+
+
+# what is state
+
+
+def hashed(content: bytes) -> str:
+    return Digests(load_desktop("debian"))._hash(content)
+
+
+def archive(**members: str) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        for name, text in members.items():
+            date = (2026, 1, 1 + len(text) % 9, 0, 0, 0)
+            file.writestr(zipfile.ZipInfo(name.replace("_", "."), date), text)
+    return packed.getvalue()
+
+
+def test_when_a_document_was_saved_is_no_state_and_what_stands_in_it_is() -> None:
+    flat = "<office:document><office:meta><meta:date>{}</meta:date></office:meta><text:p>{}</text:p></office:document>"
+    assert hashed(flat.format("10:00", "one").encode()) == hashed(flat.format("11:00", "one").encode())
+    assert hashed(flat.format("10:00", "one").encode()) != hashed(flat.format("10:00", "two").encode())
+    first, later = archive(content_xml="one", meta_xml="10:00"), archive(meta_xml="11:00!", content_xml="one")
+    assert first != later
+    assert hashed(first) == hashed(later) != hashed(archive(content_xml="two", meta_xml="10:00"))
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04 no archive", archive(content_xml="x" * (9 << 20)), b"", b"\0" * 99])
+def test_what_only_looks_like_a_document_has_a_hash_too(content: bytes) -> None:
+    assert hashed(content) == hashed(content) != hashed(content + b"x")
 
 
 # a desktop as data
