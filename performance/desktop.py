@@ -1,6 +1,6 @@
 """How long a private desktop takes to start, to act and be looked at, and to be put back; and four of them at once.
 
-    python performance/desktop.py [--repeat 5] [--side-by-side 4] [--desktop debian] [--start /calc/Documents/budget.fods]
+    python performance/desktop.py [--repeat 5] [--side-by-side 4] [--desktop debian] [--start /PROGRAM/FILE]
 
 Prints milliseconds (median, minimum in brackets) and the machine's load, beside start times that others have published,
 which were measured elsewhere: compare orders of magnitude. Needs `scripts/setup.sh desktop`.

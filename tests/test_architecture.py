@@ -274,6 +274,8 @@ DOORS = {
     "sandbox/host.py": "the door",
     "sandbox/supervisor/main.py": "a fork of the supervisor, where there are no namespaces",
     "sandbox/supervisor/shell.py": "the shell of a sandbox",
+    "environments/desktop/inside/services.py": "the services of a desktop, in whose sandbox it runs",
+    "environments/desktop/inside/programs.py": "the programs of a desktop, in the same",
     "sandbox/within.py": "the command of a check, in whose sandbox it runs",
     "sandbox/supervisor/layers.py": "a fork of the supervisor with another root",
 }

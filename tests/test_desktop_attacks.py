@@ -150,6 +150,17 @@ async def test_whoever_ends_the_desktop_goes_on_with_a_fresh_one_and_the_files(d
 
 
 @in_one_loop
+@pytest.mark.parametrize("program", ["Xvfb", "dbus-daemon", "openbox"])
+async def test_whoever_ends_a_part_of_it_loses_a_step_at_most(desktop: DesktopEnvironment, program: str) -> None:
+    await begun(desktop)
+    code = f"import os; open('/home/user/kept', 'w').write('kept'); os.system('pkill -9 {program}')"
+    await run(desktop, code)
+    assert "kept" in await run(desktop, "print(open('/home/user/kept').read())")
+    if program != "openbox":
+        await still_works(desktop)
+
+
+@in_one_loop
 async def test_nothing_is_left_of_an_episode(desktop: DesktopEnvironment) -> None:
     await begun(desktop)
     await run(

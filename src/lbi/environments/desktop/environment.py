@@ -323,6 +323,10 @@ class DesktopEnvironment:
             yield why
         except DesktopEnded as ended:
             why.append(str(ended))
+        except DesktopRefused as refused:  # it cannot be looked at any more, as its display was ended
+            why.append(str(refused))
+            with contextlib.suppress(DesktopEnded):
+                await self.session.ask("end")
 
     # -- scoring -----------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -35,6 +36,7 @@ class Desk:
             "settle": self._settle,
             "wait": self._wait,
             "cell": self._cell,
+            "end": lambda request: sys.exit(1),
             "picture": lambda request: {"png": base64.b64encode(self.services.screen.png()).decode()},
         }
         return {"boot": self.boot, **work[request["do"]](request)}

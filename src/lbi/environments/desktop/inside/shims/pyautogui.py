@@ -6,17 +6,14 @@ Names and arguments are pyautogui's, so that snippets which were written for it 
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import os
 import sys
 import time as _time
+import types
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
-
-_HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(1, os.path.dirname(os.path.dirname(_HERE)))
-_x11, _mouse, _keyboard = (importlib.import_module(f"inside.{name}") for name in ("x11", "mouse", "keyboard"))
-sys.path.pop(1)
 
 PAUSE = 0.1  # seconds after each call, as in pyautogui
 FAILSAFE = True  # says nothing here
@@ -33,26 +30,32 @@ class Size(NamedTuple):
     height: int
 
 
-_display = _x11.Display(os.environ["DISPLAY"])
-_pointer = _mouse.Mouse(_display)
-_keys = _keyboard.Keyboard(_display)
+@functools.cache
+def _hands() -> Any:
+    """Display, mouse and keyboard, once something is asked of them."""
+    folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    sys.path.insert(1, folder)
+    x11, mouse, keyboard = (importlib.import_module(f"inside.{name}") for name in ("x11", "mouse", "keyboard"))
+    sys.path.remove(folder)
+    display = x11.Display(os.environ["DISPLAY"])
+    return types.SimpleNamespace(display=display, mouse=mouse.Mouse(display), keyboard=keyboard.Keyboard(display))
 
 
 def size() -> Size:
-    return Size(_display.width, _display.height)
+    return Size(_hands().display.width, _hands().display.height)
 
 
 def position() -> Point:
-    return Point(*_display.pointer())
+    return Point(*_hands().display.pointer())
 
 
 def onScreen(x: Any, y: Any = None) -> bool:
     at = _place(x, y)
-    return bool(0 <= at.x < _display.width and 0 <= at.y < _display.height)
+    return bool(0 <= at.x < _hands().display.width and 0 <= at.y < _hands().display.height)
 
 
 def moveTo(x: Any = None, y: Any = None, duration: float = 0.0, *_: Any, **__: Any) -> None:
-    _pointer.move(*_place(x, y))
+    _hands().mouse.move(*_place(x, y))
     _pause(duration)
 
 
@@ -64,9 +67,9 @@ def moveRel(xOffset: Any = 0, yOffset: Any = 0, duration: float = 0.0, *_: Any, 
 def click(
     x: Any = None, y: Any = None, clicks: int = 1, interval: float = 0.0, button: str = "left", *_: Any, **__: Any
 ) -> None:
-    _pointer.move(*_place(x, y))
+    _hands().mouse.move(*_place(x, y))
     for _number in range(int(clicks)):
-        _pointer.click(_button(button))
+        _hands().mouse.click(_button(button))
         _time.sleep(interval)
     _pause()
 
@@ -92,21 +95,21 @@ def middleClick(x: Any = None, y: Any = None, *_: Any, **__: Any) -> None:
 
 
 def mouseDown(x: Any = None, y: Any = None, button: str = "left", *_: Any, **__: Any) -> None:
-    _pointer.move(*_place(x, y))
-    _pointer.button(_button(button), down=True)
+    _hands().mouse.move(*_place(x, y))
+    _hands().mouse.button(_button(button), down=True)
     _pause()
 
 
 def mouseUp(x: Any = None, y: Any = None, button: str = "left", *_: Any, **__: Any) -> None:
-    _pointer.move(*_place(x, y))
-    _pointer.button(_button(button), down=False)
+    _hands().mouse.move(*_place(x, y))
+    _hands().mouse.button(_button(button), down=False)
     _pause()
 
 
 def dragTo(
     x: Any = None, y: Any = None, duration: float = 0.0, tween: Any = None, button: str = "left", *_: Any, **__: Any
 ) -> None:
-    _pointer.drag([position(), _place(x, y)], _button(button))
+    _hands().mouse.drag([position(), _place(x, y)], _button(button))
     _pause(duration)
 
 
@@ -134,10 +137,10 @@ def hscroll(clicks: float, x: Any = None, y: Any = None, *_: Any, **__: Any) -> 
 def write(message: Any, interval: float = 0.0, *_: Any, **__: Any) -> None:
     """A text, or a list of letters and names of keys."""
     if isinstance(message, str):
-        _keys.type(message)
+        _hands().keyboard.type(message)
     else:
         for key in message:
-            _keys.press(key) if len(key) > 1 else _keys.type(key)
+            _hands().keyboard.press(key) if len(key) > 1 else _hands().keyboard.type(key)
     _pause(interval)
 
 
@@ -145,26 +148,26 @@ def press(keys: Any, presses: int = 1, interval: float = 0.0, *_: Any, **__: Any
     names = [keys] if isinstance(keys, str) else list(keys)
     for _number in range(int(presses)):
         for name in names:
-            _keys.press(name)
+            _hands().keyboard.press(name)
         _pause(interval)
 
 
 def hotkey(*keys: Any, **_: Any) -> None:
     names = [name for each in keys for name in ([each] if isinstance(each, str) else each)]
     for name in names:
-        _keys.hold(name, down=True)
+        _hands().keyboard.hold(name, down=True)
     for name in reversed(names):
-        _keys.hold(name, down=False)
+        _hands().keyboard.hold(name, down=False)
     _pause()
 
 
 def keyDown(key: str, *_: Any, **__: Any) -> None:
-    _keys.hold(key, down=True)
+    _hands().keyboard.hold(key, down=True)
     _pause()
 
 
 def keyUp(key: str, *_: Any, **__: Any) -> None:
-    _keys.hold(key, down=False)
+    _hands().keyboard.hold(key, down=False)
     _pause()
 
 
@@ -188,8 +191,8 @@ move, drag, typewrite, vscroll, countdown = moveRel, dragRel, write, scroll, sle
 
 
 def _turn(direction: str, clicks: float, x: Any, y: Any) -> None:
-    _pointer.move(*_place(x, y))
-    _pointer.scroll(direction, max(round(abs(clicks)), 1))
+    _hands().mouse.move(*_place(x, y))
+    _hands().mouse.scroll(direction, max(round(abs(clicks)), 1))
     _pause()
 
 
