@@ -80,6 +80,21 @@ def models(
     return models(action, name, json)
 
 
+@command
+def serve_desktop(
+    name: Annotated[str, typer.Argument(help="Shipped desktop, or the path of its file.")],
+    start: Annotated[str, typer.Option("--start", help="What is open: /PROGRAM or /PROGRAM/FILE.")] = "",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 = any that is free.")] = 5000,
+) -> int:
+    """Serve a private desktop to agents written for OSWorld, by the HTTP protocol of its machines.
+
+    It listens on this machine's own address. What is asked for is done in the desktop's sandbox, without network.
+    """
+    from lbi.cli.serve_desktop import serve_desktop
+
+    return serve_desktop(name, start, port)
+
+
 tasks_ = typer.Typer(name="tasks", help="Make tasks out of a repository.", no_args_is_help=True)
 app.add_typer(tasks_)
 

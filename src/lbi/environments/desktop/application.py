@@ -46,6 +46,8 @@ class Program(Table):
     """Its command line; the file to open is appended."""
     package: str = ""
     """The system's package that brings it, so that a missing one can be told."""
+    opens: tuple[str, ...] = ()
+    """Endings of the files that it opens, such as ".ods"."""
     warm: bool = False
     """Start it once as the home folder is made, as its first start takes long."""
     about: str = ""
@@ -85,6 +87,10 @@ class Desktop(Table):
 
     def find(self, name: str) -> Program | None:
         return next((program for program in self.program if program.name == name), None)
+
+    def opener(self, path: str) -> Program | None:
+        """The program that opens files such as this one."""
+        return next((program for program in self.program if path.lower().endswith(program.opens or ("/",))), None)
 
     def missing(self) -> list[str]:
         """The packages of programs that this machine does not have."""

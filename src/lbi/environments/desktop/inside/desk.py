@@ -12,7 +12,7 @@ from typing import Any
 from . import accessibility, programs, settle, sheets
 from .keyboard import Keyboard
 from .mouse import Mouse
-from .services import Services
+from .services import Services, run
 
 Answer = dict[str, Any]
 TRIES = 3
@@ -30,6 +30,7 @@ class Desk:
         """Raises OSError, ValueError for what cannot be done."""
         work: dict[str, Callable[[dict[str, Any]], Answer]] = {
             "open": self._open,
+            "launch": self._launch,
             "run": self._run,
             "look": self._look,
             "act": self._act,
@@ -45,8 +46,13 @@ class Desk:
         programs.open_window(self.services, request["name"], request["command"], request.get("seconds", 60.0))
         return {}
 
+    def _launch(self, request: dict[str, Any]) -> Answer:
+        """Start a program without waiting for a window of it."""
+        run(request["name"], request["command"])
+        return {}
+
     def _run(self, request: dict[str, Any]) -> Answer:
-        return programs.run_to_end(request["command"], request.get("seconds", 60.0), request.get("input", ""))
+        return programs.run_to_end(request["command"], request.get("seconds", 60.0), apart=request.get("apart", False))
 
     def _look(self, request: dict[str, Any]) -> Answer:
         return programs.look(self.services)
@@ -109,6 +115,7 @@ class Desk:
             "mousedown": lambda button: self.mouse.button(button, down=True),
             "mouseup": lambda button: self.mouse.button(button, down=False),
             "front": self.services.display.activate,
+            "close": self.services.display.close_window,
             "settle": lambda seconds: settle.settle(self.services, seconds),
         }
         strokes[name](*arguments)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from typing import Any
+from typing import IO, Any
 
 from . import accessibility, boxes, sheets
 from .dbus import BusError
@@ -46,23 +46,31 @@ def _windows(services: Services) -> list[accessibility.Node]:
         return []
 
 
-def run_to_end(command: list[str], seconds: float, given: str) -> dict[str, Any]:
-    """The exit code and output of a command; None = it was stopped, as it took too long."""
-    with tempfile.TemporaryFile() as output:
+def run_to_end(command: list[str], seconds: float, *, apart: bool = False) -> dict[str, Any]:
+    """The exit code and output of a command; None = it was stopped, as it took too long.
+
+    ``apart``: what it complains of is not in "output" but in "errors".
+    """
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as complaints:
+        errors = complaints if apart else output
         try:
-            pipe = subprocess.PIPE
-            process = subprocess.Popen(command, stdin=pipe, stdout=output, stderr=output, start_new_session=True)
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, start_new_session=True
+            )
         except OSError as error:
-            return {"exit_code": 127, "output": f"{command[0]}: {error.strerror}"}
+            return {"exit_code": 127, "output": f"{command[0]}: {error.strerror}", "errors": ""}
         try:
-            process.communicate(given.encode(), timeout=seconds)
-            code: int | None = process.returncode
+            code: int | None = process.wait(seconds)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             code = None
-        output.seek(0)
-        return {"exit_code": code, "output": output.read(MOST_OUTPUT).decode("utf-8", "replace")}
+        return {"exit_code": code, "output": _said(output), "errors": _said(complaints)}
+
+
+def _said(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read(MOST_OUTPUT).decode("utf-8", "replace")
 
 
 def look(services: Services) -> dict[str, Any]:

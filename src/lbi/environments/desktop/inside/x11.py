@@ -92,7 +92,14 @@ class Display:
 
     def activate(self, window: int) -> None:
         """Ask the window manager to bring a window to the front."""
-        event = struct.pack("<BBxxII5I", 33, 32, window, self.atom("_NET_ACTIVE_WINDOW"), 2, 0, 0, 0, 0)
+        self._request(window, "_NET_ACTIVE_WINDOW", 2)
+
+    def close_window(self, window: int) -> None:
+        """Ask the window manager to close a window, as its button does."""
+        self._request(window, "_NET_CLOSE_WINDOW", 0)
+
+    def _request(self, window: int, name: str, first: int) -> None:
+        event = struct.pack("<BBxxII5I", 33, 32, window, self.atom(name), first, 0, 0, 0, 0)
         self._send(_SEND_EVENT, 0, struct.pack("<II", self.root, _SUBSTRUCTURE) + event)
 
     def atom(self, name: str) -> int:
