@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from lbi.cli.check import _lacks
 from lbi.environments.desktop.actions import ACTIONS, KINDS, Call, Target, UnreadableAction, parse_action
 from lbi.environments.desktop.application import load_desktop, shipped_desktops
 from lbi.environments.desktop.digests import Digests
-from lbi.environments.desktop.home import make_home
+from lbi.environments.desktop.home import make_home, pristine_home
 from lbi.environments.desktop.inside import boxes, dbus, keyboard
 from lbi.environments.desktop.perform import strokes_for
 from lbi.environments.desktop.session import missing_packages, require_packages
@@ -342,3 +343,17 @@ def test_the_set_up_installs_what_shipped_desktops_need() -> None:
         assert needed <= installs
     assert {"xvfb", "openbox", "at-spi2-core", "bubblewrap"} <= installs
     assert "desktop" in tomllib.loads((Path(__file__).parents[1] / "configs" / "desktop.toml").read_text())["name"]
+
+
+async def test_a_cache_that_cannot_be_written_is_told_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(UserError, match=r"cannot make .*; set XDG_CACHE_HOME"):
+        await pristine_home(load_desktop("debian"), tmp_path / "file" / "cache")
+
+
+def test_checks_of_everything_say_what_is_missing_and_fail_nothing() -> None:
+    row = _lacks("desktop small", ["xvfb", "openbox"])
+    assert row is not None
+    assert row["passed"]
+    assert row["found"].startswith("not runnable: these packages are not installed: xvfb openbox")
+    assert _lacks("desktop small", []) is None

@@ -23,6 +23,7 @@ from lbi.environments.desktop.session import (
     DesktopSession,
     start_desktop,
 )
+from lbi.errors import UserError
 from lbi.records import digest_of
 from lbi.sandbox.host import program as program_on_host
 
@@ -41,7 +42,12 @@ async def pristine_home(desktop: Desktop, cache: Path | None = None) -> Path:
     folder = (cache or default_cache()) / f"{desktop.name}-{_key(desktop)}"
     if folder.is_dir():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot make {folder.parent}: {error.strerror}; set XDG_CACHE_HOME to a folder of yours"
+        ) from None
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as made:
         home = Path(made) / "home"
         make_home(desktop, home)

@@ -40,10 +40,12 @@ def arguments(
     *,
     filtered: bool,
     placed: tuple[tuple[str, str], ...] = (),
+    own_name: bool = True,
 ) -> list[str]:
     """The command line to which that of the shell is appended; ``filtered`` = handle FILTER has a filter.
 
-    ``placed`` are folders of ours, and where they are seen inside.
+    ``placed`` are folders of ours, and where they are seen inside. ``own_name``: the folder is seen by its path on the
+    host, too.
     """
     view = layers.view
     options = [bubblewrap, "--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL"]
@@ -52,7 +54,7 @@ def arguments(
     options += ["--proc", "/proc", "--dev", "/dev", "--size", str(SHARED_MEMORY), "--tmpfs", "/dev/shm"]
     options += ["--bind", f"{view}/tmp", "/tmp", "--bind", view + HOME, HOME, "--symlink", "/tmp", "/var/tmp"]
     options += ["--bind", layers.repository, layers.workdir]
-    if layers.source != layers.workdir:  # what is installed in the folder knows it under its own name
+    if own_name and layers.source != layers.workdir:  # what is installed in the folder knows it under its own name
         options += ["--bind", layers.repository, layers.source]
     if os.path.exists(_KEYS):
         options += ["--ro-bind", f"{layers.base}/etc/{EMPTY}", _KEYS]

@@ -120,7 +120,12 @@ class Supervisor:
             bubblewrap.make_etc(f"{self.layers.base}/etc", tuple(wanted.get("etc", ())))
             filter_program = seccomp.program()
             command = bubblewrap.arguments(
-                wanted["bubblewrap"], self.layers, binds, filtered=bool(filter_program), placed=placed
+                wanted["bubblewrap"],
+                self.layers,
+                binds,
+                filtered=bool(filter_program),
+                placed=placed,
+                own_name=not wanted.get("program"),
             )
             folder = self.layers.workdir
         self.shell = Shell(
