@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Makes .venv and finds or installs a browser and a sandbox: `scripts/setup.sh` to use lbi, `scripts/setup.sh train` to train
-# models too, `scripts/setup.sh dev` to test it.
+# models too, `scripts/setup.sh desktop` for programs with windows, `scripts/setup.sh dev` to test it.
 # Quick when nothing has changed since the last time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 extras="${1:-}"
+with_desktop=""
+if [ "$extras" = desktop ]; then extras="" with_desktop=yes; fi
 venv=.venv
 stamp="$venv/.setup"
 
@@ -143,6 +145,17 @@ get_databases() {
     may_apt && apt_install postgresql mariadb-server && return
     say "no PostgreSQL and MariaDB found: their tests will be skipped (\`apt-get install postgresql mariadb-server\`)"
 }
+
+# programs with windows for the environment `desktop`: 308 packages, 1 GB when installed. Without them its tests are skipped
+desktop=(xvfb openbox dbus at-spi2-core libatk-adaptor libgail-common x11-xkb-utils bubblewrap fonts-dejavu-core fonts-liberation
+    libreoffice-calc libreoffice-writer libreoffice-gtk3 libreoffice-help-en-us gimp gimp-help-en vlc xfce4-terminal mousepad)
+get_desktop() {
+    dpkg-query -W -f '${db:Status-Status}\n' "${desktop[@]}" 2>/dev/null | grep -cx installed | grep -qx "${#desktop[@]}" && return
+    if may_apt; then apt_install "${desktop[@]}" && return; fi
+    fail "the desktop needs packages that only root on Debian or Ubuntu can install: apt-get install --no-install-recommends ${desktop[*]}"
+}
+
+if [ -n "$with_desktop" ]; then get_desktop; fi
 
 # what the state of .venv depends on; setup for development also serves to use
 wanted="$(cat pyproject.toml scripts/setup.sh src/lbi/__init__.py | cksum | cut -d' ' -f1)"

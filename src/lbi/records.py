@@ -195,7 +195,9 @@ class Action(Record):
     def _call(self, element: Callable[[str], str]) -> str:
         if self.kind and self.kind not in POINTING:
             return self.text
-        if self.kind in ("goto", "finish", "find", "tab") or (self.kind in ("press", "scroll") and not self.role):
+        if self.kind in ("goto", "finish", "find", "tab") or (
+            self.kind in ("press", "scroll", "type") and not self.role
+        ):
             return f"{self.kind}({json.dumps(self.value, ensure_ascii=False)})"
         if self.kind in ("back", "forward", "wait") or not self.kind:
             return f"{self.kind}()" if self.kind else self.text

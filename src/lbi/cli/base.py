@@ -21,7 +21,7 @@ GROUPS = {
     "Learn": ("init", "run", "synthesize", "evaluate", "import"),
     "Look": ("report", "calls", "look"),
     "Use": ("act", "retrieve", "serve", "export", "train", "grade"),
-    "Tools": ("list", "check", "models", "tasks"),
+    "Tools": ("list", "check", "models", "tasks", "serve-desktop"),
 }
 
 
@@ -88,7 +88,7 @@ def command(function: Callable[P, int], of: typer.Typer = app) -> Callable[P, in
             _end(*explained(error))
         raise typer.Exit(code)
 
-    of.command(function.__name__.rstrip("_"), cls=Command)(guarded)
+    of.command(function.__name__.rstrip("_").replace("_", "-"), cls=Command)(guarded)
     return guarded
 
 

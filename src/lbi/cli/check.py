@@ -23,6 +23,8 @@ from lbi.cli.trials import Row, check_benchmark
 from lbi.config import Config, load_config
 from lbi.documents.corpus import read_corpus
 from lbi.environments import described, open_environments, own_documents
+from lbi.environments.desktop.application import load_desktop, shipped_desktops
+from lbi.environments.desktop.session import missing_packages
 from lbi.environments.web.application import Application, load_application, shipped_applications
 from lbi.errors import LbiError, UserError
 from lbi.evaluation.benchmark import is_plug_in, load_benchmark, load_benchmarks, shipped_benchmarks
@@ -33,7 +35,7 @@ from lbi.report.words import sections
 if TYPE_CHECKING:
     from lbi.environments.web.proof import Proof
 
-KINDS = ("browser", "page", "application", "benchmark", "config", "tasks", "retrieval", "all")
+KINDS = ("browser", "page", "application", "desktop", "benchmark", "config", "tasks", "retrieval", "all")
 PUT_BACK = (
     'What the server keeps in memory is put back by state.reset = "restart" or reset_request; what changes by itself '
     "is left out by state.ignore_tables, ignore_columns or digest_ignore"
@@ -92,6 +94,8 @@ async def _checked(
     if what == "application":
         application = _of_benchmark(name, checkout) if is_plug_in(name) else name
         return [await _row(f"application {_named(what, name)}", check_application(application))]
+    if what == "desktop":
+        return [await _row(f"desktop {each}", check_desktop(each)) for each in ([name] if name else shipped_desktops())]
     if what == "config":
         return [await _row(f"config {_named(what, name)}", _config(name))]
     if what == "benchmark":
@@ -100,8 +104,14 @@ async def _checked(
         raise UserError(f"cannot check {what!r}; choose {', '.join(KINDS[:-1])} or {KINDS[-1]}")
     rows = [await _row("browser", check_browser())]
     rows += [await _row(f"application {each}", check_application(each)) for each in shipped_applications()]
+    lacking = {each: missing_packages(load_desktop(each)) for each in shipped_desktops()}
+    for each in shipped_desktops():
+        rows.append(_lacks(f"desktop {each}", lacking[each]) or await _row(f"desktop {each}", check_desktop(each)))
     for each in shipped_benchmarks():
-        rows += await _benchmark(each, "", task, workers, quiet, unsafe)
+        if lacks := _lacks(each, lacking.get(load_benchmark(each).application, [])):
+            rows.append(lacks)
+        else:
+            rows += await _benchmark(each, "", task, workers, quiet, unsafe)
     return rows
 
 
@@ -124,6 +134,30 @@ def _named(what: str, name: str) -> str:
             raise UserError("which page? Write `lbi check page http://localhost:3000`, or the name of an application")
         raise UserError(f"which {what}? Write `lbi check {what} NAME`; `lbi list` shows what there is")
     return name
+
+
+def _lacks(what: str, packages: list[str]) -> Row | None:
+    """A row for what cannot be tried on this machine."""
+    found = f"not runnable: these packages are not installed: {' '.join(packages)} (scripts/setup.sh desktop)"
+    return {"what": what, "passed": True, "found": found} if packages else None
+
+
+async def check_desktop(name: str) -> str:
+    """Start a desktop, look at it, and throw it away; says what is missing."""
+    from lbi.environments.desktop.environment import DesktopEnvironments
+
+    environments = DesktopEnvironments(name)
+    began = time.monotonic()
+    try:
+        environment = await environments.open()
+        started = time.monotonic() - began
+        await environment.reset(Task(instruction="", environment=name))
+        programs = ", ".join(program.name for program in environments.desktop.program)
+        corpus = read_corpus(environments.documents[:1])
+        manuals = f"; the first manual has {sections(len(corpus.documents), 1)}" if corpus.documents else "; no manuals"
+        return f"starts in {started:.2f} s; programs: {programs}{manuals}"
+    finally:
+        await environments.close()
 
 
 async def _row(what: str, finding: Awaitable[str]) -> Row:

@@ -83,7 +83,8 @@ def _config(benchmark: Benchmark, name: str, checkout: str, unsafe: bool) -> Con
         return Config(
             environment=benchmark.environment, application=benchmark.application, benchmark=name, checkout=checkout
         )
-    return Config(application=_application(benchmark, name), shell=Shell(unsafe=unsafe))
+    application = _application(benchmark, name)
+    return Config(environment=benchmark.environment, application=application, shell=Shell(unsafe=unsafe))
 
 
 def _application(benchmark: Benchmark, name: str) -> str:

@@ -51,7 +51,7 @@ class Benchmark(BaseModel):
 
     name: str
     environment: str = "web"
-    """Kind of environment: web, shell, repository; or the benchmark's own, by the name of its plug-in."""
+    """Kind of environment: web, shell, repository, desktop; or the benchmark's own, by the name of its plug-in."""
     application: str = ""
     seen: bool = False
     """Every task counts as seen (``HeldOut.seen``)."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
+from lbi.environments.desktop.actions import parse_action as parse_desktop_action
 from lbi.environments.shell.actions import parse_command
 from lbi.environments.web.actions import parse_action
 from lbi.records import Check
@@ -22,12 +23,14 @@ READERS: dict[str, Callable[[str], object]] = {
     "web": parse_action,
     "shell": parse_command,
     "repository": parse_command,
+    "desktop": parse_desktop_action,
 }
 #: what the checks of an environment may ask for
 CONDITIONS = {
     "web": ("answer", "answer_not", "sql", "equals", "url", "shows", "command"),
     "shell": ("answer", "answer_not", "command"),
     "repository": ("tests",),
+    "desktop": ("answer", "answer_not", "command"),
 }
 #: errors of a statement that is right, and of which only the application's database knows whether its names are
 _OF_THE_DATABASE = ("no such table", "no such column", "no such function", "no such collation", "no such module")

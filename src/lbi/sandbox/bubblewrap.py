@@ -9,8 +9,9 @@ import os
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import lbi
@@ -166,23 +167,34 @@ async def start(
     *,
     unconfined: Path | None = None,
     overlay: bool = True,
+    workdir: str = WORKDIR,
+    program: Sequence[str] = (),
+    etc: Sequence[str] = (),
+    placed: Mapping[Path, str] = MappingProxyType({}),
 ) -> BubblewrapSandbox:
     """Start a supervisor and its sandbox. Raises UserError.
 
     ``bubblewrap`` is the path of the program. ``unconfined`` is an empty folder for a copy on which commands run
     without any protection. ``overlay=False`` copies the repository even where an overlay could be mounted.
+
+    ``workdir`` is where the folder lies inside. ``program`` runs in place of a shell, and is sent what is run
+    (supervisor/shell.py). ``placed`` maps folders to where they are seen inside, read-only. ``etc`` names what the
+    sandbox sees of /etc besides the usual.
     """
     process, reader, writer = await _start_supervisor()
     sandbox = BubblewrapSandbox(process, reader, writer, backend="none" if unconfined else "bubblewrap")
     wanted = {
         "source": str(source),
-        "workdir": WORKDIR,
+        "workdir": workdir,
         "limits": limits.model_dump(),
         "binds": [str(bind) for bind in binds],
         "env": {**ENVIRONMENT, **env},
         "bubblewrap": bubblewrap,
         "base": str(unconfined or ""),
         "overlay": overlay,
+        "program": list(program),
+        "etc": list(etc),
+        "placed": {str(path): inside for path, inside in placed.items()},
     }
     async with contextlib.AsyncExitStack() as unless_it_opens:
         unless_it_opens.push_async_callback(sandbox.close)

@@ -33,7 +33,8 @@ def list_(
 @command
 def check(
     what: Annotated[
-        str, typer.Argument(help="browser, page, application, benchmark, config, tasks, retrieval or all.")
+        str,
+        typer.Argument(help="browser, page, application, desktop, benchmark, config, tasks, retrieval or all."),
     ] = "all",
     name: Annotated[
         str,
@@ -52,7 +53,7 @@ def check(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Try out the browser, a page, an application, a config or a benchmark; or what a run proposed or retrieves.
+    """Try out the browser, a page, an application, a desktop, a config or a benchmark; or what a run proposed.
 
     The browser shows a page; of a page, 99% of what can be acted on has a reference; an application starts, and resets
     to the same state; every gold solution of a benchmark scores 1 and doing nothing 0. Of the tasks that a run
@@ -77,6 +78,21 @@ def models(
     from lbi.cli.models import models
 
     return models(action, name, json)
+
+
+@command
+def serve_desktop(
+    name: Annotated[str, typer.Argument(help="Shipped desktop, or the path of its file.")],
+    start: Annotated[str, typer.Option("--start", help="What is open: /PROGRAM or /PROGRAM/FILE.")] = "",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 = any that is free.")] = 5000,
+) -> int:
+    """Serve a private desktop to agents written for OSWorld, by the HTTP protocol of its machines.
+
+    It listens on this machine's own address. What is asked for is done in the desktop's sandbox, without network.
+    """
+    from lbi.cli.serve_desktop import serve_desktop
+
+    return serve_desktop(name, start, port)
 
 
 tasks_ = typer.Typer(name="tasks", help="Make tasks out of a repository.", no_args_is_help=True)

@@ -33,8 +33,20 @@ _KEYS = "/proc/keys"
 SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
 
 
-def arguments(bubblewrap: str, layers: Layers, binds: tuple[str, ...], *, filtered: bool) -> list[str]:
-    """The command line to which that of the shell is appended; ``filtered`` = handle FILTER has a filter."""
+def arguments(
+    bubblewrap: str,
+    layers: Layers,
+    binds: tuple[str, ...],
+    *,
+    filtered: bool,
+    placed: tuple[tuple[str, str], ...] = (),
+    own_name: bool = True,
+) -> list[str]:
+    """The command line to which that of the shell is appended; ``filtered`` = handle FILTER has a filter.
+
+    ``placed`` are folders of ours, and where they are seen inside. ``own_name``: the folder is seen by its path on the
+    host, too.
+    """
     view = layers.view
     options = [bubblewrap, "--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL"]
     options += ["--new-session", "--die-with-parent", "--uid", str(USER), "--gid", str(USER), "--hostname", "sandbox"]
@@ -42,23 +54,25 @@ def arguments(bubblewrap: str, layers: Layers, binds: tuple[str, ...], *, filter
     options += ["--proc", "/proc", "--dev", "/dev", "--size", str(SHARED_MEMORY), "--tmpfs", "/dev/shm"]
     options += ["--bind", f"{view}/tmp", "/tmp", "--bind", view + HOME, HOME, "--symlink", "/tmp", "/var/tmp"]
     options += ["--bind", layers.repository, layers.workdir]
-    if layers.source != layers.workdir:  # what is installed in the folder knows it under its own name
+    if own_name and layers.source != layers.workdir:  # what is installed in the folder knows it under its own name
         options += ["--bind", layers.repository, layers.source]
     if os.path.exists(_KEYS):
         options += ["--ro-bind", f"{layers.base}/etc/{EMPTY}", _KEYS]
     for path in binds:
         options += ["--ro-bind", path, path]
+    for path, inside in placed:
+        options += ["--ro-bind", path, inside]
     # files below /proc are written to by their owner, who is root when root started this, with or without capabilities
     locked = [part for place in ("/proc", "/dev", "/") for part in ("--remount-ro", place)]
     confined = ("--seccomp", str(FILTER)) if filtered else ()
     return [*options, *locked, *confined, "--chdir", "/"]  # the shell changes to its folder, if it may
 
 
-def make_etc(folder: str) -> None:
-    """Fill an empty folder with what the sandbox sees as /etc."""
+def make_etc(folder: str, more: tuple[str, ...] = ()) -> None:
+    """Fill an empty folder with what the sandbox sees as /etc; ``more`` are further files and folders of the host's."""
     os.makedirs(f"{folder}/ssl/certs")
     os.makedirs(f"{folder}/pki/tls/certs")
-    for name in (*ETC, *(name for name in os.listdir("/etc") if name.startswith(VERSIONED))):
+    for name in (*ETC, *more, *(name for name in os.listdir("/etc") if name.startswith(VERSIONED))):
         _copy(f"/etc/{name}", f"{folder}/{name}")
     for name, text in MADE_UP.items():
         with open(f"{folder}/{name}", "w") as file:

@@ -96,13 +96,14 @@ class Supervisor:
 
     def _open(self, wanted: Message, handle: int, base: str) -> None:
         limits, binds = wanted["limits"], tuple(wanted["binds"])
+        placed = tuple((path, inside) for path, inside in wanted.get("placed", {}).items())
         self.layers = layers.Layers(
             wanted["source"],
             wanted["workdir"],
             limits["disk_bytes"],
             base=base,
             overlay=wanted.get("overlay", True),
-            needed=(wanted["bubblewrap"], *binds),
+            needed=(wanted["bubblewrap"], *binds, *(path for path, _ in placed)),
         )
         bounds = Bounds(
             memory=limits["memory_bytes"],
@@ -116,11 +117,27 @@ class Supervisor:
         self._states: dict[str, ShellState] = {}  # of the shell, by the name of the snapshot
         command, folder, filter_program = [], self.layers.repository, b""
         if not base:
-            bubblewrap.make_etc(f"{self.layers.base}/etc")
+            bubblewrap.make_etc(f"{self.layers.base}/etc", tuple(wanted.get("etc", ())))
             filter_program = seccomp.program()
-            command = bubblewrap.arguments(wanted["bubblewrap"], self.layers, binds, filtered=bool(filter_program))
+            command = bubblewrap.arguments(
+                wanted["bubblewrap"],
+                self.layers,
+                binds,
+                filtered=bool(filter_program),
+                placed=placed,
+                own_name=not wanted.get("program"),
+            )
             folder = self.layers.workdir
-        self.shell = Shell(command, wanted["env"], bounds, self.cgroup, handle, folder, filter_program)
+        self.shell = Shell(
+            command,
+            wanted["env"],
+            bounds,
+            self.cgroup,
+            handle,
+            folder,
+            filter_program,
+            tuple(wanted.get("program", ())),
+        )
         self.shell.start()
         self.described: Message = {
             "workdir": folder,

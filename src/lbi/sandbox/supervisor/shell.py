@@ -103,7 +103,9 @@ class Status:
 class Shell:
     """Bash in a sandbox. ``command`` is the program that confines it, ``requester`` the socket that sends commands.
 
-    ``filter_program`` is what ``command`` reads from the handle bubblewrap.FILTER.
+    ``filter_program`` is what ``command`` reads from the handle bubblewrap.FILTER. ``program`` = another program in
+    place of bash that is talked with in the same way: texts from handle 3, output to handle 5, then a status to handle
+    4. It is told nothing first but an empty text, which it answers once it is ready.
     """
 
     def __init__(
@@ -115,7 +117,9 @@ class Shell:
         requester: int,
         folder: str,
         filter_program: bytes = b"",
+        program: tuple[str, ...] = (),
     ) -> None:
+        self.program = program
         self.command, self.environment, self.folder = command, environment, folder
         self.filter_program = filter_program
         self.bounds, self.cgroup, self.requester = bounds, cgroup, requester
@@ -150,7 +154,7 @@ class Shell:
         for ours in (self._status, self._output):
             os.set_blocking(ours, False)
         folder = self.state.folder or self.folder
-        self._send(b"cd " + _quoted(folder) + b" 2>/dev/null\n" + self.state.variables)
+        self._send(b"" if self.program else b"cd " + _quoted(folder) + b" 2>/dev/null\n" + self.state.variables)
         startup, now = Output(self.bounds.output), time.monotonic()
         _, ended = self._wait_for_end(startup, now + START_SECONDS)
         if ended != "exited" or not self.pid:
@@ -322,7 +326,7 @@ class Shell:
             for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)
             bash = ["bash", "--norc", "--noprofile", "-c", LOOP % self.bounds.processes, "bash"]
-            arguments = [*self.command, *bash]
+            arguments = [*self.command, *(self.program or bash)]
             os.execvpe(arguments[0], arguments, self.environment)
         finally:  # a child must never return into its parent's code, whatever happens
             os.write(2, f"{sys.exc_info()[1]}\n".encode())

@@ -1,0 +1,267 @@
+"""Serves one private desktop by the HTTP protocol of OSWorld's machines, so that agents written for these can drive it.
+
+What a foreign agent asks for is done in the desktop's sandbox only. It listens on this machine's own address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import posixpath
+import shlex
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from lbi.environments.desktop.at_spi_xml import xml_of
+from lbi.environments.desktop.environment import DesktopEnvironment, DesktopEnvironments
+from lbi.environments.desktop.session import HOME, PYTHON, DesktopEnded, DesktopRefused
+from lbi.errors import EnvironmentFailure, UserError
+from lbi.records import Task
+
+HOST = "127.0.0.1"
+SECONDS = 120.0  # for a command, as there
+LARGEST = 256 << 20  # bytes of a file that is sent here
+NO_NETWORK = "a private desktop has no network; upload the file instead"
+Answer = Awaitable[web.Response]
+
+
+class DesktopServer:
+    """Use as an asynchronous context; ``address`` is where it listens. One question is answered at a time."""
+
+    def __init__(self, environments: DesktopEnvironments, start: str = "", port: int = 0) -> None:
+        self.address = ""
+        self._environments, self._start, self._port = environments, start, port
+        self._lock = asyncio.Lock()
+        self._environment: DesktopEnvironment | None = None
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> DesktopServer:
+        """Raises UserError for a port in use, and for what keeps a desktop from starting."""
+        self._environment = await self._environments.open()
+        await self._environment.reset(self._task)
+        self._runner = web.AppRunner(self._application())
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, HOST, self._port)
+        try:
+            await site.start()
+        except OSError as error:
+            await self.__aexit__()
+            raise UserError(f"cannot listen on {HOST}:{self._port}: {error.strerror}; choose another --port") from None
+        port = self._runner.addresses[0][1]
+        self.address = f"http://{HOST}:{port}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self._environments.close()
+
+    @property
+    def _task(self) -> Task:
+        return Task(instruction="", environment=self._environments.name, start_url=self._start)
+
+    @property
+    def _desktop(self) -> DesktopEnvironment:
+        if self._environment is None:
+            raise EnvironmentFailure("the desktop was not started", kind="sandbox")
+        return self._environment
+
+    def _application(self) -> web.Application:
+        application = web.Application(client_max_size=LARGEST)
+        for path, answer in self._answers().items():
+            application.router.add_route("*", path, self._one_at_a_time(answer))
+        return application
+
+    def _answers(self) -> dict[str, Callable[[web.Request], Answer]]:
+        return {
+            "/platform": self._platform,
+            "/screenshot": self._screenshot,
+            "/accessibility": self._accessibility,
+            "/terminal": self._terminal,
+            "/execute": self._execute,
+            "/setup/execute": self._execute,
+            "/run_python": self._run_python,
+            "/run_bash_script": self._run_bash,
+            "/setup/launch": self._launch,
+            "/setup/open_file": self._open_file,
+            "/setup/activate_window": self._activate,
+            "/setup/close_window": self._close_window,
+            "/setup/upload": self._upload,
+            "/setup/download_file": self._refuse_download,
+            "/file": self._file,
+            "/list_directory": self._list,
+            "/screen_size": self._screen_size,
+            "/cursor_position": self._cursor,
+            "/desktop_path": self._desktop_path,
+            "/reset": self._reset,
+        }
+
+    def _one_at_a_time(self, answer: Callable[[web.Request], Answer]) -> Callable[[web.Request], Answer]:
+        """What the desktop refuses, or what ends it, is an answer with status 500, as there."""
+
+        async def answered(request: web.Request) -> web.Response:
+            async with self._lock:
+                try:
+                    return await answer(request)
+                except (DesktopRefused, DesktopEnded, EnvironmentFailure, OSError, ValueError, KeyError) as error:
+                    message = str(error) or type(error).__name__
+                    return web.json_response({"status": "error", "message": message}, status=500)
+
+        return answered
+
+    # looking
+
+    async def _platform(self, request: web.Request) -> web.Response:
+        return web.Response(text="Linux")
+
+    async def _screenshot(self, request: web.Request) -> web.Response:
+        return web.Response(body=await self._desktop.session.picture(), content_type="image/png")
+
+    async def _accessibility(self, request: web.Request) -> web.Response:
+        return web.json_response({"AT": xml_of(await self._desktop.session.ask("look"))})
+
+    async def _terminal(self, request: web.Request) -> web.Response:
+        told = await self._desktop.session.ask("look")
+        active = [window for window in told["windows"] if "active" in window["states"]]
+        shown = [node["text"].rstrip() for window in active for node in _walk(window) if node["role"] == "terminal"]
+        return web.json_response({"output": shown[0] if shown else None, "status": "success"})
+
+    async def _screen_size(self, request: web.Request) -> web.Response:
+        desktop = self._environments.desktop
+        return web.json_response({"width": desktop.width, "height": desktop.height})
+
+    async def _cursor(self, request: web.Request) -> web.Response:
+        done = await self._run(["python3", "-c", "import pyautogui; print(*pyautogui.position())"])
+        return web.json_response([int(part) for part in done["output"].split()])
+
+    # commands
+
+    async def _run(self, command: Sequence[str], seconds: float = SECONDS) -> dict[str, Any]:
+        return await self._desktop.session.ask(
+            "run", command=[*command], seconds=seconds, wall=seconds + 30, apart=True
+        )
+
+    async def _answered(self, command: Sequence[str], seconds: float = SECONDS) -> web.Response:
+        done = await self._run(command, seconds)
+        if done["exit_code"] is None:
+            message = f"the command did not end within {seconds:.0f} s"
+            return web.json_response({"status": "error", "message": message}, status=500)
+        told = {"output": done["output"], "error": done["errors"], "returncode": done["exit_code"]}
+        return web.json_response({"status": "success", **told})
+
+    async def _execute(self, request: web.Request) -> web.Response:
+        return await self._answered(_command(await request.json()))
+
+    async def _run_python(self, request: web.Request) -> web.Response:
+        return await self._answered([PYTHON, "-c", str((await request.json())["code"])])
+
+    async def _run_bash(self, request: web.Request) -> web.Response:
+        asked = await request.json()
+        folder = shlex.quote(_path(asked.get("working_dir") or HOME))
+        return await self._answered(
+            ["bash", "-c", f"cd {folder} && {asked['script']}"], float(asked.get("timeout", 30))
+        )
+
+    async def _launch(self, request: web.Request) -> web.Response:
+        command = _command(await request.json())
+        await self._desktop.session.ask("launch", name=posixpath.basename(command[0]), command=command)
+        return web.Response(text=f"{' '.join(command)} launched successfully")
+
+    async def _open_file(self, request: web.Request) -> web.Response:
+        path = _path((await request.json())["path"])
+        opener = self._environments.desktop.opener(path)
+        if opener is None:
+            return web.Response(text=f"Failed to open {path}. Error: no program opens such files", status=500)
+        await self._desktop.session.ask("launch", name=opener.name, command=[*opener.command, path])
+        return web.Response(text="File opened successfully")
+
+    # windows
+
+    async def _window(self, request: web.Request) -> int | None:
+        asked = await request.json()
+        name, strict = str(asked["window_name"]), bool(asked.get("strict"))
+        order = (await self._desktop.session.ask("look"))["order"]
+        fits = [n for n, title in order if title == name or (not strict and name.casefold() in title.casefold())]
+        return fits[-1] if fits else None
+
+    async def _activate(self, request: web.Request) -> web.Response:
+        return await self._to_window(request, "front", "Window activated successfully")
+
+    async def _close_window(self, request: web.Request) -> web.Response:
+        return await self._to_window(request, "close", "Window closed successfully.")
+
+    async def _to_window(self, request: web.Request, stroke: str, told: str) -> web.Response:
+        window = await self._window(request)
+        if window is None:
+            return web.Response(text="Window not found", status=404)
+        await self._desktop.session.ask("act", strokes=[[stroke, window]])
+        return web.Response(text=told)
+
+    # files
+
+    async def _file(self, request: web.Request) -> web.Response:
+        path = _path(str((await request.post())["file_path"]))
+        try:
+            content = await self._desktop.session.sandbox.download(path)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return web.json_response({"error": "File not found"}, status=404)
+        return web.Response(body=content, content_type="application/octet-stream")
+
+    async def _upload(self, request: web.Request) -> web.Response:
+        form = await request.post()
+        data = form["file_data"]
+        content = data.file.read() if isinstance(data, web.FileField) else str(data).encode()
+        await self._desktop.session.sandbox.upload(_path(str(form["file_path"])), content)
+        return web.Response(text="File Uploaded")
+
+    async def _refuse_download(self, request: web.Request) -> web.Response:
+        return web.Response(text=NO_NETWORK, status=500)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        done = await self._run([PYTHON, "-c", _LIST, _path((await request.json())["path"])])
+        if done["exit_code"]:
+            return web.json_response({"error": "The provided path is not a directory"}, status=400)
+        return web.Response(text=done["output"], content_type="application/json")
+
+    async def _desktop_path(self, request: web.Request) -> web.Response:
+        return web.json_response({"desktop_path": f"{HOME}/Desktop"})
+
+    async def _reset(self, request: web.Request) -> web.Response:
+        """Not in OSWorld's protocol, where a machine is put back from outside: a fresh desktop."""
+        await self._desktop.reset(self._task)
+        return web.json_response({"status": "success"})
+
+
+_LIST = """
+import json, os, sys
+def tree(path):
+    found = {"type": "directory", "name": os.path.basename(path), "children": []}
+    for entry in sorted(os.scandir(path), key=lambda each: each.name):
+        deeper = entry.is_dir(follow_symlinks=False)
+        found["children"].append(tree(entry.path) if deeper else {"type": "file", "name": entry.name})
+    return found
+print(json.dumps({"directory_tree": tree(sys.argv[1])}))
+"""
+
+
+def _command(asked: dict[str, Any]) -> list[str]:
+    """The command line of a request; of one for a shell, that of the shell."""
+    command = asked.get("command", [])
+    if asked.get("shell"):
+        return ["sh", "-c", command if isinstance(command, str) else shlex.join(command)]
+    words = shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
+    if not words:
+        raise ValueError("the command is empty")
+    words = [_path(word) if word.startswith("~/") else word for word in words]
+    return [PYTHON, *words[1:]] if words[0] == "python" else words
+
+
+def _path(path: str) -> str:
+    """A path inside, with the home folder in place of ~ and $HOME."""
+    path = path.replace("${HOME}", HOME).replace("$HOME", HOME)
+    return posixpath.join(HOME, path[2:] if path.startswith("~/") else path)
+
+
+def _walk(node: dict[str, Any]) -> list[dict[str, Any]]:
+    return [node, *(each for child in node["children"] for each in _walk(child))]

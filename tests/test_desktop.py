@@ -1,0 +1,253 @@
+"""A private desktop, with real programs on it: what is seen, what is done, and what an episode leaves."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from lbi.environments.desktop import environment as module
+from lbi.environments.desktop.application import Desktop, Program, load_desktop
+from lbi.environments.desktop.environment import DesktopEnvironment, DesktopEnvironments
+from lbi.errors import EnvironmentFailure, ScoreError
+from lbi.observations.diff import without_references
+from lbi.observations.parse import parse_observation
+from lbi.records import Action, Check, Observation, Task
+from needs_desktop import needs_desktop
+
+pytestmark = [*needs_desktop, pytest.mark.asyncio(loop_scope="module")]
+TODO = "/editor/Documents/todo.txt"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def desktop() -> AsyncIterator[DesktopEnvironment]:
+    environments = DesktopEnvironments("debian")
+    yield await environments.open()
+    await environments.close()
+    await environments.close()  # harmless
+
+
+async def begun(desktop: DesktopEnvironment, start: str = TODO) -> Observation:
+    return await desktop.reset(Task(instruction="", environment="debian", start_url=start))
+
+
+async def done(desktop: DesktopEnvironment, action: str) -> tuple[Observation, Action]:
+    outcome = await desktop.step(action)
+    assert outcome.observation.error == "", outcome.observation.error
+    return outcome.observation, outcome.action
+
+
+def checked(*command: str) -> Task:
+    return Task(instruction="", environment="debian", check=Check(command=command))
+
+
+async def test_a_sheet_is_seen_as_its_used_cells_and_what_is_saved_is_gone_with_the_episode(
+    desktop: DesktopEnvironment,
+) -> None:
+    first = await begun(desktop, "/calc/Documents/budget.fods")
+    assert first.title == "budget.fods - LibreOffice Calc"
+    rows = [line.strip() for line in first.text.split("\n") if line.strip().startswith("row:")]
+    assert len(rows) == 5
+    page = parse_observation(first.text)
+    bare = without_references(rows[1])
+    assert bare == 'row: cell "A2" January | cell "B2" 900 | cell "C2" 310 | cell "D2" 84'
+    assert page.find("tab", "Budget") is not None
+    assert len(first.text) < 6000, "the whole window is compact"
+
+    _, action = await done(desktop, 'fill(cell "E1", "Total")')  # a cell that holds nothing is listed nowhere
+    assert action.grounded == 'fill(\'cell "E1"\', "Total")'
+    unsaved, _ = await done(desktop, 'fill(cell "B2", "905")')
+    assert 'cell "E1"' in unsaved.text
+    assert unsaved.digest == first.digest, "nothing is saved yet"
+    saved, _ = await done(desktop, 'press("Control+s")')
+    assert saved.digest != first.digest
+    assert (await desktop.score(checked("grep", "-q", 'value="905"', "Documents/budget.fods"), ""))[0] == 1
+
+    again = await begun(desktop, "/calc/Documents/budget.fods")
+    assert (again.text, again.digest) == (first.text, first.digest)
+
+
+async def test_actions_by_reference_by_name_and_by_point_are_grounded_in_role_and_name(
+    desktop: DesktopEnvironment,
+) -> None:
+    seen = await begun(desktop)
+    box = parse_observation(seen.text).find("textbox", "text")
+    assert box is not None
+    assert box.value == "call the sailmaker\npay the berth fee\norder new ropes\n"
+    for action in (f"click({box.ref})", 'click("600,500")', "click(600, 500)"):
+        assert (await done(desktop, action))[1].grounded == "click('textbox \"text\"')"
+    _, outside = await done(desktop, 'click("1279,799")')
+    assert outside.grounded == "click('point \"1279,799\"')"
+    assert (await done(desktop, outside.grounded))[1].grounded == outside.grounded
+
+
+async def test_texts_of_any_script_are_typed_and_fields_replaced(desktop: DesktopEnvironment) -> None:
+    await begun(desktop)
+    await done(desktop, 'press("Control+Home")')
+    typed, action = await done(desktop, 'type("Käse für 3 €, \\"ok\\"? Привет!\\n")')
+    assert action.grounded == 'type("Käse für 3 €, \\"ok\\"? Привет!\\n")'
+    assert 'Käse für 3 €, \\"ok\\"? Привет!\\ncall the sailmaker' in typed.text
+    filled, _ = await done(desktop, 'fill(textbox "text", "all\\nnew")')
+    box = parse_observation(filled.text).find("textbox", "text")
+    assert box is not None
+    assert box.value == "all\nnew"
+
+
+async def test_a_dialog_stands_first_and_the_window_behind_it_is_told_by_its_name(desktop: DesktopEnvironment) -> None:
+    await begun(desktop)
+    dialog, _ = await done(desktop, 'press("Control+o")')
+    lines = dialog.text.split("\n")
+    assert dialog.title == "Open File"
+    assert lines[1] == 'dialog "Open File"'
+    assert any(line.startswith('window "~/Documents/todo.txt - Mousepad" [') for line in lines)
+    assert not any("menuitem" in line for line in lines)
+    assert 'cell "budget.fods"' in dialog.text
+    closed, _ = await done(desktop, 'click(button "Cancel")')
+    assert closed.title == "~/Documents/todo.txt - Mousepad"
+
+
+async def test_a_snippet_is_run_inside_and_what_it_prints_is_shown(desktop: DesktopEnvironment) -> None:
+    await begun(desktop)
+    code = 'pyautogui.press("end"); pyautogui.write("!"); import socket; print(socket.gethostname(), pyautogui.size())'
+    seen, action = await done(desktop, f"python({code!r})")
+    assert action.kind == "python"
+    assert "note: the snippet printed: sandbox Size(width=1280, height=800)" in seen.text
+    assert "call the sailmaker!" in seen.text
+    failed = await desktop.step("import pyautogui\npyautogui.nonsense()")
+    assert "has no attribute 'nonsense'" in failed.observation.error
+
+
+async def test_a_picture_is_taken_with_marks_at_the_references(desktop: DesktopEnvironment) -> None:
+    await begun(desktop)
+    plain, marked = await desktop.screenshot(), await desktop.screenshot(marks=True)
+    assert [struct.unpack(">II", png[16:24]) for png in (plain, marked)] == [(1280, 800)] * 2
+    assert plain[:8] == marked[:8] == b"\x89PNG\r\n\x1a\n"
+    assert _red(plain) == 0
+    assert _red(marked) > 20, "the first reference is marked in red"
+
+
+def _red(png: bytes) -> int:
+    import io
+
+    from PIL import Image
+
+    colours = Image.open(io.BytesIO(png)).convert("RGB").getcolors(1 << 24) or []
+    return sum(count for count, colour in colours if colour == (0xCC, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("action", "why"),
+    [
+        ("click(e999)", "there is no element e999 here"),
+        ('click(button "Fiel")', 'there is no button "Fiel" here'),
+        ('click(menuitem "Fiel")', 'there is menuitem "File"'),
+        ("dance()", "no action found"),
+        ('press("Hyper+s")', "there is no key 'Hyper'"),
+        ('open("excel")', "there are: calc, writer"),
+        ('open("editor", 7, 8, 9)', ""),
+    ],
+)
+async def test_nonsense_is_an_observation_with_an_error(desktop: DesktopEnvironment, action: str, why: str) -> None:
+    await begun(desktop)
+    outcome = await desktop.step(action)
+    assert why in outcome.observation.error
+    assert outcome.observation.text.startswith("Title: ")
+    assert not outcome.done
+
+
+async def test_windows_are_opened_brought_to_the_front_and_closed(desktop: DesktopEnvironment) -> None:
+    empty = await begun(desktop, "/terminal")
+    assert empty.title == "Terminal"
+    second, _ = await done(desktop, 'open("editor", "Documents/todo.txt")')
+    assert second.title.endswith("Mousepad")
+    first, action = await done(desktop, 'click(window "Terminal")')
+    assert first.title == "Terminal"
+    assert action.grounded == "click('window \"Terminal\"')"
+    listed, _ = await done(desktop, 'type("ls Documents\\n")')
+    assert "boats.fods" in listed.text
+    closed, _ = await done(desktop, 'press("Alt+F4")')
+    assert closed.title.endswith("Mousepad")
+    nothing, _ = await done(desktop, 'press("Alt+F4")')
+    assert nothing.text.startswith('note: no window is open; start a program: open("calc")')
+
+
+async def test_an_answer_and_a_command_are_checked_and_other_conditions_refused(desktop: DesktopEnvironment) -> None:
+    await begun(desktop)
+    finished = await desktop.step('finish("forty-two")')
+    assert (finished.done, finished.answer) == (True, "forty-two")
+    assert (await desktop.score(checked("false"), ""))[0] == 0
+    both = Task(instruction="", environment="debian", check=Check(answer=("forty-two",), command=("true",)))
+    assert (await desktop.score(both, "forty-two"))[0] == 1
+    assert (await desktop.score(both, "seven"))[0] == 0
+    with pytest.raises(ScoreError, match="cannot tell"):
+        await desktop.score(checked("sh", "-c", "exit 77"), "")
+    with pytest.raises(ScoreError, match="no database"):
+        await desktop.score(Task(instruction="", environment="debian", check=Check(sql="select 1")), "")
+
+
+async def test_an_action_is_foreseen_without_being_carried_out(desktop: DesktopEnvironment) -> None:
+    before = await begun(desktop)
+    foreseen = await desktop.foresee('click(menuitem "File")')
+    assert foreseen.action.name == "File"
+    assert (await desktop.foresee('scroll("down")')).changes == ""
+    assert "runs a program" in (await desktop.foresee('python("print(1)")')).changes
+    assert (await done(desktop, 'scroll("down")'))[0].text == before.text
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        (Program(name="one", command=("sh", "-c", "echo no licence >&2; exit 3")), "one ended with 3: no licence"),
+        (Program(name="one", command=("sleep", "600")), "one shows no window after 3 s"),
+        (
+            Program(name="one", command=("env", "NO_AT_BRIDGE=1", "GTK_MODULES=", "mousepad", "--disable-server")),
+            "one shows a window, but nothing of it in the accessibility tree",
+        ),
+        (Program(name="other", command=("true",)), "there is no program 'one' on this desktop; there are: other"),
+    ],
+)
+async def test_a_program_that_does_not_start_is_a_failure_of_the_harness(
+    program: Program, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STARTING", 3.0)
+    environments = DesktopEnvironments(Desktop(name="small", program=(program,), start="/one"))
+    try:
+        environment = await environments.open()
+        with pytest.raises(EnvironmentFailure) as failure:
+            await environment.reset(Task(instruction="", environment="small"))
+        assert f"the desktop did not begin with /one: {why}" in str(failure.value)
+        assert "\n" not in str(failure.value)
+    finally:
+        await environments.close()
+
+
+async def test_a_file_that_is_not_there_is_named(desktop: DesktopEnvironment) -> None:
+    with pytest.raises(EnvironmentFailure, match=r"there is no file Documents/nix\.fods in its home folder"):
+        await begun(desktop, "/calc/Documents/nix.fods")
+
+
+async def test_what_was_done_in_one_episode_can_be_repeated_in_another(desktop: DesktopEnvironment) -> None:
+    """The grounded actions of an episode, and its digests, hold for the next one: what replaying examples rests on."""
+    runs: list[list[Any]] = []
+    actions = ["click(e7)", 'press("Control+End")', 'type("fix the pump\\n")', 'press("Control+s")']
+    for _ in range(2):
+        seen = await begun(desktop)
+        states = [seen.digest]
+        taken = []
+        for action in actions:
+            observed, done_action = await done(desktop, action)
+            states.append(observed.digest)
+            taken.append(done_action.grounded)
+        runs.append([states, taken])
+        actions = taken
+    assert runs[0] == runs[1]
+    assert runs[0][0][-1] != runs[0][0][0]
+
+
+async def test_manuals_that_are_installed_are_its_documents() -> None:
+    found = load_desktop("debian").manuals
+    assert {source.title for source in found} <= {"Calc", "Writer", "GIMP"}
+    assert found, "scripts/setup.sh desktop installs the manuals too"
