@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import importlib.util
 import json
 import signal
 import subprocess
@@ -379,3 +380,11 @@ def test_what_cannot_be_served_is_one_line(run: Path, tmp_path: Path) -> None:
         assert (ran.returncode, ran.stdout) == (2, ""), ran
         (line,) = [line for line in ran.stderr.splitlines() if line.startswith("lbi: ")]
         assert told in line
+
+
+def test_without_its_extra_it_says_which(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "mcp" else find(name))
+    ran = lbi_here("serve", run)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "pip install 'learn-by-interact[mcp]'" in ran.stderr
