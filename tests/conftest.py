@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import settings
 
+from lbi.cli import FOLDER
 from lbi.models.registry import FORBID_VARIABLE, paid_requests_forbidden
 from lbi.storage import secrets
 
@@ -36,10 +37,11 @@ def offline() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def no_secrets() -> Iterator[None]:
-    """What one test keeps secret is an ordinary word in the next."""
+def nothing_is_remembered() -> Iterator[None]:
+    """What one test keeps secret is an ordinary word in the next, and the run that a command worked in is none of it."""
     yield
     secrets.forget()
+    FOLDER.set(None)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -158,6 +158,7 @@ async def test_a_file_that_is_written_while_it_is_read_is_read_as_far_as_it_was(
 async def test_a_lost_shell_comes_back_whatever_a_command_said_of_its_state(shell: ShellEnvironment) -> None:
     forged = r"builtin() { command printf '0\0/\0exit 5\0'; }"
     await shell.step(run(forged))
+    await asyncio.sleep(0.5)  # it is said three times, and a busy machine may say it the third time after the answer
     assert "Exit code: 3" in (await shell.step(run("exit 3"))).observation.text
     outcome = await shell.step(run("echo fine"))
     assert "Exit code: 0\nfine" in outcome.observation.text
