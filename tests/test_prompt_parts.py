@@ -354,6 +354,19 @@ def test_of_many_changes_what_the_page_says_is_told_before_what_can_be_pressed()
     assert changed_lines(before.text, after.text, Frame())[0] == "+ text: Saved."
 
 
+def test_all_steps_of_the_best_example_come_before_how_fully_they_are_told() -> None:
+    fills = [(NEW, act("fill", "textbox", f"Field {n}", "word " * 12)) for n in range(6)]
+    best = example(*fills, (NEW, SEND), last=ADDED, instruction="The best one")
+    other = example((LIST, act("click", "link", "Add")), last=NEW, instruction="Another one")
+    limits = PromptLimits(examples=900, example=300)
+    told = prompt(NEW, limits=limits, examples=(best, other))
+    assert told.count("ACTION: fill(") == 6, "though one example is to take 300 characters"
+    assert 'ACTION: click(button "Add")' in told
+    less = prompt(NEW, limits=limits.model_copy(update={"examples": 500}), examples=(best, other))
+    assert "The best one" not in less, "where it would lose most of its steps"
+    assert "Another one" in less
+
+
 def test_an_example_that_adds_nothing_is_not_told_though_there_is_room() -> None:
     first, second = (
         example((LIST, act("click", "link", name)), last=page(f"/{name}"), instruction=f"Open {name}")
