@@ -382,6 +382,19 @@ def test_where_room_is_left_no_look_up_is_given_up() -> None:
     assert [step for step, _ in two.messages] == [2, 3]
 
 
+def test_all_steps_of_the_best_example_come_before_how_fully_they_are_told() -> None:
+    fills = [(NEW, act("fill", "textbox", f"Field {n}", "word " * 12)) for n in range(6)]
+    best = example(*fills, (NEW, SEND), last=ADDED, instruction="The best one")
+    other = example((LIST, act("click", "link", "Add")), last=NEW, instruction="Another one")
+    limits = PromptLimits(examples=900, example=300)
+    told = prompt(NEW, limits=limits, examples=(best, other))
+    assert told.count("ACTION: fill(") == 6, "though one example is to take 300 characters"
+    assert 'ACTION: click(button "Add")' in told
+    less = prompt(NEW, limits=limits.model_copy(update={"examples": 500}), examples=(best, other))
+    assert "The best one" not in less, "where it would lose most of its steps"
+    assert "Another one" in less
+
+
 def test_an_example_that_adds_nothing_is_not_told_though_there_is_room() -> None:
     first, second = (
         example((LIST, act("click", "link", name)), last=page(f"/{name}"), instruction=f"Open {name}")

@@ -100,6 +100,7 @@ def test_a_sweep_tells_what_other_numbers_of_examples_find(run):
     found = json.loads(lbi_here("check", "retrieval", run, "--sweep", "--json").stdout)
     assert found["m1 = 5, m2 = 5"]["recall"]["1"] == 0.4
     assert max(task["shown"] for task in found["m1 = 0, m2 = 1"]["tasks"]) == 1
+    assert found["told in 800 characters"]["recall_of_told"] == 0.4, "what a prompt of that room tells"
 
 
 async def test_the_runs_own_examples_are_asked_for_without_those_of_their_roll_out(run):

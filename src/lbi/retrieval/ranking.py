@@ -122,7 +122,7 @@ def uses_of(ranked: Sequence[Taught], asked: Collection[str]) -> list[int]:
     """Of examples, best first: the first adds, and so does each of another operation that has a further word asked for.
 
     Among the examples of a run, asked for by words of their own labels, one that adds is of the operation that was
-    meant two to ten times as often as another one after the first (docs/decisions/0034).
+    meant two to thirteen times as often as another one after the first (docs/decisions/0034).
     """
     told: set[str] = set()
     operations: set[str] = set()
