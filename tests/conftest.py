@@ -38,7 +38,7 @@ def offline() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def nothing_is_remembered() -> Iterator[None]:
-    """What one test keeps secret is an ordinary word in the next, and the run that a command worked in is none of it."""
+    """What one test keeps secret is an ordinary word in the next, which is in no run folder yet."""
     yield
     secrets.forget()
     FOLDER.set(None)

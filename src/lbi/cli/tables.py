@@ -33,7 +33,7 @@ def summary(folder: RunFolder, outcome: RunOutcome | None = None) -> dict[str, A
         "report": str(outcome.report if outcome else folder.path / "report.html"),
         "reference": run.reference,
         "measured": bool(arms) and run.measured,
-        "offline": run.without_language_model("act"),
+        "offline": run.without_language_model("evaluate"),
         "arms": [_arm(run, row) for row in arms],
         "comparisons": [_comparison(row) for row in comparisons],
         "headline": evaluation.headline(run, arms, comparisons) if arms else "",

@@ -68,9 +68,10 @@ def _count(context: RunContext, share: float) -> float:
 
 def _notes(context: RunContext) -> list[str]:
     config, notes = context.config, []
-    model = context.role("act")
-    if not model.info.language_model:
-        notes.append(f'The agent\'s model, "{model.name}", is no language model; its numbers are its own.')
+    acting = {arm.model or config.models.of("act"): None for arm in config.evaluation.arms}
+    for model in map(context.model, acting):
+        if not model.info.language_model:
+            notes.append(f'The agent\'s model, "{model.name}", is no language model; its numbers are its own.')
     if not config.benchmark:
         notes.append(
             "No held-out tasks were given: synthesised tasks of held-out documents, judged by the committee, stand in."

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from lbi.records import UsedModel
 
-Played = Literal["act", "label", "judge"]
+Played = Literal["act", "evaluate", "label", "judge"]  # evaluate: who acts in the arms
 
 
 def names_of(config: Mapping[str, Any], role: Played) -> tuple[str, ...]:
@@ -17,7 +17,16 @@ def names_of(config: Mapping[str, Any], role: Played) -> tuple[str, ...]:
     default = str(named.get("default") or "offline")
     if role == "judge":
         return tuple(map(str, named.get("judges") or (default,)))
+    if role == "evaluate":
+        acting = str(named.get("act") or default)
+        return tuple(dict.fromkeys(str(arm.get("model") or acting) for arm in _arms(config))) or (acting,)
     return (str(named.get(role) or default),)
+
+
+def _arms(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    evaluation = config.get("evaluation")
+    arms = evaluation.get("arms") if isinstance(evaluation, Mapping) else None
+    return [arm for arm in arms or () if isinstance(arm, Mapping)]
 
 
 def is_language_model(name: str, used: Mapping[str, UsedModel]) -> bool:
