@@ -1198,7 +1198,11 @@
     // a picture drawn by the style sheet may be another one under the pointer, and has no size until that has come
     if (style.content.includes('url(')) return {...spot, changes: true};
     // the box of a shape is another one for the browser's debugger, which counts the line around it
-    return target.namespaceURI === SVG && tagOf(target) !== 'svg' ? {...spot, drawn: [x, y]} : spot;
+    if (target.namespaceURI === SVG && tagOf(target) !== 'svg') return {...spot, drawn: [x, y]};
+    for (let box = target; box; box = parentOf(box)) {
+      if (box.getAnimations && box.getAnimations().some(one => one.playState === 'running')) return spot; // it may move
+    }
+    return {...spot, still: [x, y]};
   };
   const KEYED = ['onKeyDown', 'onKeyUp', 'onKeyPress'];
   // what filling a field has to mind
