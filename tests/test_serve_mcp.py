@@ -204,14 +204,18 @@ async def test_what_was_seen_before_is_part_of_what_is_looked_up(finder: Finder,
     assert found["text"].startswith(alone["text"]), "what our agent was shown before stays where it was"
 
 
+#: asks for two operations, so that a second example adds something
+BOTH = f"{TASK}, then find it"
+
+
 async def test_fewer_and_shorter_on_request(finder: Finder, tmp_path: Path) -> None:
     async with connected(finder, tmp_path) as client:
-        every = await called(client, "find_examples", instruction=TASK)
-        one = await called(client, "find_examples", instruction=TASK, k=1)
-        short = await called(client, "find_examples", instruction=TASK, max_tokens=230)
-        none = await called(client, "find_examples", instruction=TASK, max_tokens=20)
-        more = await called(client, "find_examples", instruction=TASK, max_tokens=2000)
-        wrong = await refused(client, "find_examples", instruction=TASK, k=0)
+        every = await called(client, "find_examples", instruction=BOTH)
+        one = await called(client, "find_examples", instruction=BOTH, k=1)
+        short = await called(client, "find_examples", instruction=BOTH, max_tokens=230)
+        none = await called(client, "find_examples", instruction=BOTH, max_tokens=20)
+        more = await called(client, "find_examples", instruction=BOTH, max_tokens=2000)
+        wrong = await refused(client, "find_examples", instruction=BOTH, k=0)
         empty = await refused(client, "find_examples", instruction="  ")
     assert len(every["examples"]) > 1
     assert one["examples"] == every["examples"][:1]

@@ -635,7 +635,7 @@
       const root = at === document.documentElement || at === document.body;
       if (root || at.scrollHeight <= at.clientHeight + 4 || getComputedStyle(at).overflowY === 'visible') continue;
       if (within(over, at)) break;
-      if (passes(at, sheet, box)) return false;
+      if (layer === 'absolute' || passes(at, sheet, box)) return false; // it may be scrolled out from under
       if (!lying.includes(sheet)) lying.push(sheet);
       return true;
     }
