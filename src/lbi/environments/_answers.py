@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable, Sequence
 
 from lbi.errors import ScoreError
 from lbi.records import Check
@@ -22,6 +23,24 @@ def wrong_answer(check: Check, answer: str) -> str:
         if contains(answer, unwanted):
             return f"the answer {answer!r} contains {unwanted!r}"
     return ""
+
+
+async def met_without_pages(
+    check: Check, answer: str, place: str, run: Callable[[Sequence[str]], Awaitable[tuple[float, str]]]
+) -> tuple[float, str]:
+    """Score and reason of a check where there are no pages, by its answer and its command, which ``run`` runs.
+
+    ``place`` names the environment, such as "a shell". Raises ScoreError for what cannot be checked there.
+    """
+    if check.sql or check.url or check.shows:
+        raise ScoreError(f"{place} has no database and no pages: its checks are answer, answer_not and command")
+    if check.grader:
+        raise ScoreError("only the environment of the task's own benchmark can grade it")
+    if check == Check():
+        raise ScoreError("the check has no condition")
+    if wrong := wrong_answer(check, answer):
+        return 0.0, wrong
+    return await run(check.command) if check.command else (1.0, "every condition holds")
 
 
 def contains(text: str, wanted: str) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from lbi.documents.corpus import DocumentSource
-from lbi.environments._answers import failed_command, wrong_answer
+from lbi.environments._answers import failed_command, met_without_pages
 from lbi.environments.desktop.actions import ACTIONS, Call, UnreadableAction, parse_action
 from lbi.environments.desktop.application import Desktop, load_desktop
 from lbi.environments.desktop.digests import Digests
@@ -35,7 +35,7 @@ from lbi.errors import EnvironmentFailure, ScoreError
 from lbi.observations.parse import parse_observation
 from lbi.observations.render import render
 from lbi.protocols import CallTimeouts, Foreseen, Outcome
-from lbi.records import Action, Check, Observation, Task, digest_of, sound
+from lbi.records import Action, Observation, Task, digest_of, sound
 from lbi.sandbox.protocol import SandboxLimits
 from lbi.sandbox.supervisor.bounds import TooLarge
 from lbi.storage.secrets import mask
@@ -176,7 +176,7 @@ class DesktopEnvironment:
         """Evaluate the task's check now: what the answer contains, and a command that must exit with 0."""
         if task.check is None:
             raise ScoreError(f"task {task.name or task.id} has no check")
-        return await self._evaluate(task.check, answer)
+        return await met_without_pages(task.check, answer, "a desktop", self._run_check)
 
     async def close(self) -> None:
         """End everything that runs; harmless when done before."""
@@ -329,17 +329,6 @@ class DesktopEnvironment:
                 await self.session.ask("end")
 
     # -- scoring -----------------------------------------------------------------------------------------------------
-
-    async def _evaluate(self, check: Check, answer: str) -> tuple[float, str]:
-        if check.sql or check.url or check.shows:
-            raise ScoreError("a desktop has no database and no pages: its checks are answer, answer_not and command")
-        if check.grader:
-            raise ScoreError("only the environment of the task's own benchmark can grade it")
-        if check == Check():
-            raise ScoreError("the check has no condition")
-        if wrong := wrong_answer(check, answer):
-            return 0.0, wrong
-        return await self._run_check(check.command) if check.command else (1.0, "every condition holds")
 
     async def _run_check(self, command: Sequence[str]) -> tuple[float, str]:
         try:

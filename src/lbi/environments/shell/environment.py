@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lbi.documents.corpus import DocumentSource
-from lbi.environments._answers import failed_command, wrong_answer
+from lbi.environments._answers import failed_command, met_without_pages
 from lbi.environments.shell.actions import ACTIONS, Command, UnreadableCommand, parse_command
 from lbi.environments.shell.consequences import why_it_may_change
 from lbi.environments.shell.edits import EditRefused, create, insert, replace, view
 from lbi.errors import EnvironmentFailure, ScoreError
 from lbi.protocols import CallTimeouts, Foreseen, Outcome
-from lbi.records import Action, Check, Observation, Task, digest_of, sound
+from lbi.records import Action, Observation, Task, digest_of, sound
 from lbi.sandbox.backends import open_sandbox
 from lbi.sandbox.protocol import Completed, Sandbox, SandboxLimits
 from lbi.sandbox.supervisor.bounds import LONGEST_PATH, LOOKING, TooLarge
@@ -159,7 +159,7 @@ class ShellEnvironment:
         """Evaluate the task's check now: what the answer contains, and a command that must exit with 0."""
         if task.check is None:
             raise ScoreError(f"task {task.name or task.id} has no check")
-        return await self._evaluate(task.check, answer)
+        return await met_without_pages(task.check, answer, "a shell", self._run_check)
 
     async def close(self) -> None:
         """End everything that runs; harmless when done before."""
@@ -225,17 +225,6 @@ class ShellEnvironment:
         names = done.output.splitlines()
         rest = [f"... and {len(names) - MAX_FILES} more"] if len(names) > MAX_FILES else []
         return "\n".join([f"A repository of {len(names)} files:", *_nearest_to_top(names, MAX_FILES), *rest])
-
-    async def _evaluate(self, check: Check, answer: str) -> tuple[float, str]:
-        if check.sql or check.url or check.shows:
-            raise ScoreError("a shell has no database and no pages: its checks are answer, answer_not and command")
-        if check.grader:
-            raise ScoreError("only the environment of the task's own benchmark can grade it")
-        if check == Check():
-            raise ScoreError("the check has no condition")
-        if wrong := wrong_answer(check, answer):
-            return 0.0, wrong
-        return await self._run_check(check.command) if check.command else (1.0, "every condition holds")
 
     async def _run_check(self, command: Sequence[str]) -> tuple[float, str]:
         """Run a check's command in the repository's own folder, wherever the agent's shell is by now."""
