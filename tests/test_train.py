@@ -142,8 +142,8 @@ def test_the_loss_is_that_of_transformers_on_the_replies_alone(model: Path, tmp_
     import torch
     from transformers import AutoModelForCausalLM
 
-    from lbi.training.backends.loop import Scorer
     from lbi.training.rows import load_rows
+    from lbi.training.scorer import Scorer
     from lbi.training.tokens import ChatTokenizer
 
     rows = load_rows(write_export(tmp_path / "data", 5), ChatTokenizer.load(str(model)), 512).train

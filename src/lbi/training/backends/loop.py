@@ -1,9 +1,10 @@
-"""A training loop for CPUs: row by row, and the head only where a token of the reply is to be told.
+"""A training loop for CPUs: what rows have in common once, and the head only where a token of the reply is to be told.
 
 A prompt has twenty times as many tokens as its reply, and a vocabulary a hundred times as many entries as the decoder
 has channels: of a small model on a CPU, most of the time goes into logits that nobody looks at. So the decoder is run,
-its outputs before the reply's tokens are taken, and the head is applied to these alone. Rows are computed one by one,
-since several at once are no faster on a CPU and their padding costs; gradients are gathered until the batch is full.
+its outputs before the reply's tokens are taken, and the head is applied to these alone. And all rows of a batch begin
+with the same rules of hundreds of tokens: see `lbi.training.beginning`. Rows are computed one by one, since several at
+once are no faster on a CPU and their padding costs; gradients are gathered until the batch is full.
 """
 
 from __future__ import annotations
@@ -11,16 +12,15 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from lbi.errors import UserError
-from lbi.training import checkpoint, lora
+from lbi.training import beginning, checkpoint, lora
 from lbi.training.backends import Job
 from lbi.training.checkpoint import Checkpoint
 from lbi.training.memory import advice_when_memory_runs_out
 from lbi.training.recipe import Recipe
 from lbi.training.rows import Row
+from lbi.training.scorer import Scorer
 from lbi.training.weights import load_model
 
 MAX_NORM = 1.0  # of a step's gradient, as in Transformers' trainer
@@ -54,43 +54,6 @@ def rate_at(step: int, steps: int, recipe: Recipe) -> float:
     return recipe.learning_rate * max(0.0, (steps - done) / max(1, steps - warmup))
 
 
-@dataclass
-class Scorer:
-    """Gives the sum of the losses of a row's reply."""
-
-    model: Any
-
-    def __post_init__(self) -> None:
-        self.decoder, self.head = self.model.base_model, self.model.get_output_embeddings()
-        self.cap = getattr(self.model.config.get_text_config(), "final_logit_softcapping", None)
-
-    def loss(self, row: Row) -> Any:
-        """The head is applied to a table of the reply's positions; a batch's dimension would copy all its weights."""
-        import torch
-        import torch.nn.functional as functional
-
-        ids = torch.tensor([row.ids], device=self.head.weight.device)
-        hidden = self.decoder(input_ids=ids, use_cache=False).last_hidden_state[0, row.prompt - 1 : -1]
-        return functional.cross_entropy(self.logits(hidden).float(), ids[0, row.prompt :], reduction="sum")
-
-    def logits(self, hidden: Any) -> Any:
-        import torch
-
-        logits = self.head(hidden)
-        return self.cap * torch.tanh(logits / self.cap) if self.cap else logits
-
-    def refuse_another_head(self, row: Row) -> None:
-        """Some models do more with their head's output; what is learned then would not be what is said."""
-        import torch
-
-        ids = torch.tensor([row.ids[: row.prompt]], device=self.head.weight.device)
-        with torch.no_grad():
-            own = self.model(input_ids=ids, logits_to_keep=1, use_cache=False).logits[0, -1].float()
-            ours = self.logits(self.decoder(input_ids=ids, use_cache=False).last_hidden_state[0, -1:])[0].float()
-        if not torch.allclose(own, ours, rtol=1e-2, atol=1e-2):
-            raise UserError("this model computes its logits in a way of its own; train it with --backend trl")
-
-
 class _Loop:
     def __init__(self, job: Job) -> None:
         import torch
@@ -107,6 +70,7 @@ class _Loop:
         self.optimiser = torch.optim.AdamW(self.trained, lr=self.recipe.learning_rate, weight_decay=0.0)
         self.scorer = Scorer(self.model)
         self.model.train()
+        self.shares = False
 
     def _trained(self) -> list[Any]:
         if self.recipe.method == "full":
@@ -118,6 +82,7 @@ class _Loop:
         if not done:
             self.scorer.refuse_another_head(self.rows[0])
             self._try_the_longest()
+        self.shares = not self.recipe.checkpointing and beginning.can_be_shared(self.scorer, self.rows)
         self.job.curve.begin(done)
         for step, chosen in enumerate(batches(len(self.rows), self.recipe), 1):
             if step > done:
@@ -131,11 +96,7 @@ class _Loop:
         import torch
 
         tokens = sum(row.learned for row in rows)
-        total = 0.0
-        for row in rows:
-            loss = self.scorer.loss(row)
-            (loss / tokens).backward()
-            total += float(loss.detach())
+        total = beginning.learn(self.scorer, rows, tokens, share=self.shares)
         rate = rate_at(step, self.steps, self.recipe)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
@@ -154,7 +115,7 @@ class _Loop:
 
         rows = self.job.data.validation
         with torch.no_grad():
-            total = sum(float(self.scorer.loss(row)) for row in rows)
+            total = beginning.measure(self.scorer, rows, share=self.shares)
         return {"validation": round(total / sum(row.learned for row in rows), 6)}
 
     def _try_the_longest(self) -> None:
