@@ -78,6 +78,15 @@ class Document(Record):
     headings: tuple[str, ...] = ()  # path of headings down to this section
     licence: str = ""
     date: str = ""  # ISO date or commit, where known
+    start_url: str = ""  # where the tasks proposed from it begin; empty = the environment's own start page
+
+    @model_serializer(mode="wrap")
+    def _without_the_rare(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Left out if empty: ids of other documents are the same as before this field."""
+        fields: dict[str, Any] = handler(self)
+        if not fields.get("start_url"):
+            fields.pop("start_url", None)
+        return fields
 
 
 class Check(Record):

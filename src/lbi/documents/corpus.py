@@ -17,6 +17,7 @@ from lbi.documents.fetch import TIMEOUT, Raw, Skipped, decode, raws
 from lbi.documents.reading import Text, formats
 from lbi.documents.sections import LONGEST, SHORTEST, trimmed
 from lbi.records import Document, Record
+from lbi.storage.names import page_problem, without_password
 from lbi.storage.secrets import mask
 
 
@@ -34,6 +35,8 @@ class DocumentSource(BaseModel):
     licence: str = ""
     date: str = ""
     """ISO date or commit, where the documents themselves state none."""
+    start_url: str = ""
+    """Where the tasks proposed from it begin, as a path of the site; empty = where the environment begins."""
     code: bool = False
     """The folder is a repository: its Python files are read too, and each file is of the date of its last commit."""
 
@@ -41,6 +44,8 @@ class DocumentSource(BaseModel):
     def _one_of_both(self) -> DocumentSource:
         if bool(self.path) == bool(self.text):
             raise ValueError("documents need either a path (file, folder or URL) or a text")
+        if self.start_url and (problem := page_problem(self.start_url)):
+            raise ValueError(f"start_url {without_password(self.start_url)!r}: {problem}")
         if self.code and (not self.path or "://" in self.path):
             raise ValueError("code = true is for the folder of a repository in path")
         if self.format and self.format not in formats():
@@ -105,6 +110,7 @@ def _documents(
             headings=section.headings,
             licence=source.licence,
             date=date if source.code else _iso(page.date) or date,
+            start_url=source.start_url,
         )
         for section in sections
         if (text := trimmed(section.text))

@@ -65,6 +65,7 @@ async def propose_from_section(
             environment=environment,
             document=document.id,
             quote=verbatim_quote(proposal.quote, document.text),
+            start_url=document.start_url,
             ending=proposal.ending or would_end(proposal.instruction),
         )
         for proposal in proposals[:count]

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ACTIONS", "config", "create", "documents", "load", "solver"]
 
-PRACTICE = 1000  # seed of the problems that agents may learn on
+PRACTICE = 1000  # first seed of the problems that agents may learn on
+PROBLEMS = 4  # of each page to learn on
 CHECK = Check(grader="miniwob")
 
 
@@ -54,12 +55,17 @@ def create(config: Config, save_image: Callable[[bytes], str]) -> MiniwobEnviron
 
 
 async def documents(environments: MiniwobEnvironments) -> tuple[DocumentSource, ...]:
-    """Where each page is, with a seed that is none of those that are measured with."""
-    sections = [
-        f"# {name}\n\nOpen /miniwob/{name}.html?seed={PRACTICE}. Do what its first line asks for."
+    """One for each problem to practise on: the page says itself what to do. None of them is a problem of a task."""
+    return tuple(
+        DocumentSource(
+            title=name,
+            text="The first line of the page says what to do.",
+            format="markdown",
+            start_url=f"/miniwob/{name}.html?seed={seed}",
+        )
+        for seed in range(PRACTICE, PRACTICE + PROBLEMS)
         for name in instructions()
-    ]
-    return (DocumentSource(title="MiniWoB++", text="\n\n".join(sections), format="markdown"),)
+    )
 
 
 def solver(task: Task) -> Agent | None:
