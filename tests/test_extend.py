@@ -99,6 +99,30 @@ async def test_more_held_out_tasks_alone_keep_every_result(benchmark: str, tmp_p
     assert len(measured) == 6
 
 
+async def test_an_arm_can_be_added_and_none_taken_away_or_changed(benchmark: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    config = config_of(benchmark, 3, 1)
+    await carry_out(config, out)
+    results = stored(out, "result", Result)
+    assert {key.partition("/")[0] for key in results} == {"baseline", "backward"}
+    baseline, backward = config.evaluation.arms
+    more = {"name": "documents", "agent": "rag"}
+    await carry_out(config_of(benchmark, 3, 1, evaluation=measured_with(baseline, backward, more)), out)
+    measured = stored(out, "result", Result)
+    assert results.items() < measured.items()
+    assert {key.partition("/")[0] for key in measured} == {"baseline", "backward", "documents"}
+    with pytest.raises(UserError, match="the arm 'documents' of the run in .* is not in this config"):
+        await carry_out(config, out)
+    other = {**more, "agent": "react"}
+    with pytest.raises(UserError, match="the arm 'documents' of the run in .* is another in this config"):
+        await carry_out(config_of(benchmark, 3, 1, evaluation=measured_with(baseline, backward, other)), out)
+
+
+def measured_with(*arms: Any) -> dict[str, Any]:
+    dumped = [arm if isinstance(arm, dict) else arm.model_dump(exclude_defaults=True) for arm in arms]
+    return {"tasks": 1, "step_limit": 3, "arms": dumped}
+
+
 async def test_without_a_benchmark_no_task_that_was_learnt_from_is_measured_with(tmp_path: Path) -> None:
     out = tmp_path / "run"
     await carry_out(config_of("", 3, 1), out)

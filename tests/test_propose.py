@@ -33,6 +33,15 @@ async def test_a_task_leads_back_to_its_document_and_the_words_it_rests_on():
     assert task.check is None
 
 
+async def test_a_task_begins_where_its_document_says_and_other_documents_are_the_same_as_before():
+    there = DOCUMENT.model_copy(update={"start_url": "/notes?page=2"})
+    model = Scripted([listed(("Make a note", ""))])
+    [task], _ = await propose_from_section(model, there, 3, environment="desk", actions="click")
+    assert task.start_url == "/notes?page=2"
+    assert "start_url" not in DOCUMENT.model_dump_json()
+    assert there.id != DOCUMENT.id
+
+
 async def test_no_more_tasks_are_taken_than_were_asked_for():
     many = listed(*((f"Task {at}", "") for at in range(9)))
     assert [task.instruction for task in await proposed(many, count=2)] == ["Task 0", "Task 1"]

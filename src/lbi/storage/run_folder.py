@@ -129,6 +129,7 @@ class RunFolder:
         before = complete(stored)
         self._refuse_another(before, config)
         self._refuse_less(before, config)
+        self._refuse_other_arms(before, config)
         if _amount(config, "synthesis", "rollouts") > _amount(before, "synthesis", "rollouts"):
             self._set_results_aside(before)
         if stored != config:
@@ -151,6 +152,17 @@ class RunFolder:
                 raise UserError(
                     f"the run in {self.path} was made with {table}.{key} = {had}, and a run can be extended but not "
                     f"made smaller: ask for {had} or more instead of {new:g}, or choose another --out"
+                )
+
+    def _refuse_other_arms(self, before: Config, config: Config) -> None:
+        """Arms may be added: what was measured of the others stays. None may be left out or become another."""
+        arms = {arm["name"]: arm for arm in _arms(config)}
+        for arm in _arms(before):
+            if (now := arms.get(arm["name"])) != arm:
+                what = "is another in this config" if now else "is not in this config"
+                raise UserError(
+                    f"the arm {arm['name']!r} of the run in {self.path} {what}; arms can be added to a run, and those "
+                    "that it has stay as they are: name it as it was, or choose another --out"
                 )
 
     def _set_results_aside(self, before: Config) -> None:
@@ -210,10 +222,10 @@ class RunFolder:
         self.close()
 
 
-#: what may grow when a run goes on: these numbers of a config, by table and key
+#: numbers of a config that may grow when a run goes on, by table and key
 EXTENDABLE = (("synthesis", "rollouts"), ("evaluation", "tasks"))
-#: what may differ: what calls cost decides nothing but the bill
-_FREE = {"models": ("prices", "batch"), **{table: (key,) for table, key in EXTENDABLE}}
+#: what may differ: what grows, and what calls cost, which decides nothing but the bill
+_FREE = {"models": ("prices", "batch"), "synthesis": ("rollouts",), "evaluation": ("tasks", "arms")}
 
 
 def _binding(config: Config) -> Config:
@@ -223,6 +235,12 @@ def _binding(config: Config) -> Config:
         if isinstance(stated := config.get(table), dict):
             binding[table] = {key: value for key, value in stated.items() if key not in keys}
     return binding
+
+
+def _arms(config: Config) -> list[dict[str, Any]]:
+    stated = config.get("evaluation")
+    arms = stated.get("arms") if isinstance(stated, dict) else None
+    return [arm for arm in arms if isinstance(arm, dict) and "name" in arm] if isinstance(arms, list) else []
 
 
 def _amount(config: Config, table: str, key: str) -> float:

@@ -70,8 +70,8 @@ def run(
 ) -> int:
     """Learn from documents and measure on held-out tasks.
 
-    Stopped or killed, the same command continues where it was. With more roll-outs or held-out tasks than before it
-    extends the run.
+    Stopped or killed, the same command continues where it was. With more roll-outs, held-out tasks or arms than
+    before it extends the run.
     """
     from lbi.cli.run import OutputOptions, RunOptions, run
 
