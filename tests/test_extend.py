@@ -111,10 +111,10 @@ async def test_an_arm_can_be_added_and_none_taken_away_or_changed(benchmark: str
     measured = stored(out, "result", Result)
     assert results.items() < measured.items()
     assert {key.partition("/")[0] for key in measured} == {"baseline", "backward", "documents"}
-    with pytest.raises(UserError, match="the arm 'documents' of the run in .* is not in this config"):
+    with pytest.raises(UserError, match=r"the arm 'documents' of the run in .* is not in this config"):
         await carry_out(config, out)
     other = {**more, "agent": "react"}
-    with pytest.raises(UserError, match="the arm 'documents' of the run in .* is another in this config"):
+    with pytest.raises(UserError, match=r"the arm 'documents' of the run in .* is another in this config"):
         await carry_out(config_of(benchmark, 3, 1, evaluation=measured_with(baseline, backward, other)), out)
 
 
