@@ -2,19 +2,20 @@
 
 All prompts of an agent begin with the same rules: three quarters of a short prompt. In a decoder, what a token becomes
 depends on the tokens before it only, so the keys and values of the common beginning are the same in each row. They are
-computed once, each row's rest is run on top of them, and the gradients that the rows leave at these keys and values are
-added up and taken back through the beginning at the end. It is the same sum in another order, not an approximation.
+computed once, the rests of the rows are run on top of them, and the gradients that these leave at these keys and values
+are added up and taken back through the beginning at the end. It is the same sum in another order, no approximation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lbi.training.rows import Row
 from lbi.training.scorer import Scorer
 
 WORTH = 32  # tokens in common below which rows are run whole
+AT_ONCE = 2048  # tokens of rests that are run at once: enough for matrices to be worth a processor's while
 
 
 def learn(scorer: Scorer, rows: Sequence[Row], tokens: int, *, share: bool) -> float:
@@ -22,16 +23,14 @@ def learn(scorer: Scorer, rows: Sequence[Row], tokens: int, *, share: bool) -> f
     import torch
 
     before = common(rows) if share else 0
-    kept = _cache_of(scorer, rows[0].ids[:before]) if before else []
-    ends = [tensor.detach().requires_grad_() for layer in kept for tensor in layer]
+    kept = _keys_and_values(scorer, rows[0].ids[:before]) if before else []
+    ends = [tensor.detach().requires_grad_() for tensor in kept]
     total = 0.0
-    for row in rows:
-        loss = scorer.loss(row, before, _cache(ends) if before else None)
+    for loss in _losses(scorer, rows, before, ends):
         (loss / tokens).backward()
         total += float(loss.detach())
-    # the last layer's beginning may have no part in a loss
-    taken = [(tensor, end.grad) for tensor, end in zip((t for layer in kept for t in layer), ends, strict=True)
-             if end.grad is not None]  # fmt: skip
+    # what the last layer makes of the beginning may have no part in a loss
+    taken = [(tensor, end.grad) for tensor, end in zip(kept, ends, strict=True) if end.grad is not None]
     if taken:
         torch.autograd.backward([tensor for tensor, _ in taken], [gradient for _, gradient in taken])
     return total
@@ -40,8 +39,28 @@ def learn(scorer: Scorer, rows: Sequence[Row], tokens: int, *, share: bool) -> f
 def measure(scorer: Scorer, rows: Sequence[Row], *, share: bool) -> float:
     """The sum of the rows' losses; to be called without gradients."""
     before = common(rows) if share else 0
-    kept = [tensor for layer in _cache_of(scorer, rows[0].ids[:before]) for tensor in layer] if before else []
-    return sum(float(scorer.loss(row, before, _cache(kept) if before else None)) for row in rows)
+    kept = _keys_and_values(scorer, rows[0].ids[:before]) if before else []
+    return sum(float(loss) for loss in _losses(scorer, rows, before, kept))
+
+
+def _losses(scorer: Scorer, rows: Sequence[Row], before: int, kept: Sequence[Any]) -> Iterator[Any]:
+    """Row by row where nothing is kept; rests are short, so several of about one length are run at once."""
+    if not before:
+        yield from (scorer.loss(row) for row in rows)
+        return
+    for some in together(rows, before):
+        yield scorer.loss_of_rests(some, before, _cache(kept, len(some)))
+
+
+def together(rows: Sequence[Row], before: int) -> list[list[Row]]:
+    """Rows whose rests are run at once, filled up to the longest of them: at most ``AT_ONCE`` tokens, or one row."""
+    groups: list[list[Row]] = []
+    for row in sorted(rows, key=lambda row: len(row.ids), reverse=True):
+        if groups and (len(groups[-1]) + 1) * (len(groups[-1][0].ids) - before) <= AT_ONCE:
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    return groups
 
 
 def common(rows: Sequence[Row]) -> int:
@@ -68,20 +87,21 @@ def can_be_shared(scorer: Scorer, rows: Sequence[Row]) -> bool:
     return abs(whole - shared) <= 0.02 * abs(whole) + 0.02
 
 
-def _cache_of(scorer: Scorer, ids: list[int]) -> list[tuple[Any, Any]]:
-    """Keys and values of these tokens, one pair a layer."""
+def _keys_and_values(scorer: Scorer, ids: list[int]) -> list[Any]:
+    """Of these tokens: keys and values of the first layer, of the second, ..."""
     from transformers import DynamicCache
 
     cache = DynamicCache()
-    scorer.hidden(ids, cache)
-    return [(layer.keys, layer.values) for layer in cache.layers]
+    scorer.hidden([ids], cache)
+    return [tensor for layer in cache.layers for tensor in (layer.keys, layer.values)]
 
 
-def _cache(kept: Sequence[Any]) -> Any:
-    """A cache to run a row on: it grows by the row, the tensors given stay as they are."""
+def _cache(kept: Sequence[Any], rows: int) -> Any:
+    """A cache to run rows on: it grows by the rows, the tensors given stay as they are."""
     from transformers import DynamicCache
 
     cache = DynamicCache()
     for layer in range(len(kept) // 2):
-        cache.update(kept[2 * layer], kept[2 * layer + 1], layer)
+        keys, values = (kept[2 * layer + at].expand(rows, -1, -1, -1) for at in (0, 1))
+        cache.update(keys, values, layer)
     return cache
