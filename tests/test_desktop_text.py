@@ -135,6 +135,8 @@ def test_a_field_without_a_name_has_that_of_what_holds_it_alone() -> None:
         ("wait()", Call("wait")),
         ('ACTION: finish("42")', Call("finish", value="42")),
         ('click(button "Save" #2)', Call("click", Target(role="button", name="Save", nth=2))),
+        ('click(3rd button "Save")', Call("click", Target(role="button", name="Save", nth=2))),
+        ('fill(2nd textbox, "a")', Call("fill", Target(role="textbox", nth=1), "a")),
     ],
 )
 def test_an_action_is_read(text: str, call: Call) -> None:
@@ -158,6 +160,7 @@ def test_the_words_for_the_model_name_every_action_and_examples_that_can_be_read
     [
         (Action(text="", kind="click", role="button", name="Save"), "click('button \"Save\"')"),
         (Action(text="", kind="click", role="point", name="6,7", value="right"), 'click(\'point "6,7"\', "right")'),
+        (Action(text="", kind="click", role="button", name="Save", nth=1), "click('button \"Save\" #1')"),
         (Action(text="", kind="type", value="a\n"), 'type("a\\n")'),
         (Action(text="", kind="press", value="F2"), 'press("F2")'),
         (Action(text='open("calc")', kind="open", name="calc"), 'open("calc")'),

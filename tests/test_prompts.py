@@ -221,14 +221,14 @@ def test_knowledge_stands_between_the_objective_and_what_happened() -> None:
 def test_the_page_that_is_like_the_current_one_is_named_by_example_and_step() -> None:
     now = page(1, 'URL: /p1\nTitle: Page 1\nbutton "Go 1" [e1]')
     text = text_of("act", examples=(shown(at=1, text=now.text),), observation=now)
-    assert "CURRENT PAGE (>>> like the page of step 2 in example 1: of the same kind, with the element that was" in text
+    assert "CURRENT PAGE (like the page of step 2 in example 1: of the same kind, with the element that was" in text
 
 
 def test_no_page_is_named_where_none_is_like_the_current_one() -> None:
     elsewhere = Observation(text='URL: /admin\nheading "Users"', url="/admin")
     text = text_of("act", examples=(shown(at=1),), observation=elsewhere)
     assert 'Step 2, on /p1 "Page 1"' in text
-    assert ">>>" not in text
+    assert "like the page of" not in text
 
 
 def test_the_pages_of_examples_have_no_references() -> None:
@@ -255,19 +255,14 @@ def test_another_way_to_carry_out_the_same_instruction_is_not_shown_again() -> N
 def test_no_page_is_named_that_lacks_what_the_example_acted_on() -> None:
     now = page(1, 'URL: /p1\nTitle: Page 1\ntext: same\nbutton "Stay" [e1]')
     text = text_of("act", examples=(shown(at=1, text=now.text),), observation=now)
-    assert ">>>" not in text
+    assert "like the page of" not in text
     opened = Step(observation=now, action=Action(text='goto("/a")', kind="goto", value="/a"))
     run = Trajectory(task=trajectory().task, agent="react", steps=(opened,), last=page(2), stop="done")
     example = Example(kind="abstract", instruction="Open a", trajectory=run.id, start=0, end=1)
     found = (Shown(example=example, trajectory=run, at=0, why="observation"),)
     text = text_of("act", examples=found, observation=now)
     assert 'ACTION: goto("/a")' in text
-    assert ">>>" not in text, "an address can be opened from anywhere"
-
-
-def test_before_the_first_action_it_is_said_that_there_was_none() -> None:
-    assert "No action has been taken yet" in text_of("act", history=())
-    assert "No action has been taken yet" not in text_of("act")
+    assert "like the page of" not in text, "an address can be opened from anywhere"
 
 
 def test_an_example_that_ends_with_an_answer_shows_it() -> None:

@@ -220,8 +220,6 @@ def _situation(
     yield Message(role="user", content=content)
     if steps[since:]:
         yield _steps(steps[since:], "since")
-    if not steps:  # after the page, so that the next step's prompt begins like this one
-        yield Message(role="user", content=block("situation", "beginning"))
     yield _user(role, images=_images(role, observation, limits), structured=is_structured(role, limits))
 
 

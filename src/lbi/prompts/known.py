@@ -66,7 +66,8 @@ def messages_of(
         if group or passages:
             texts = "\n".join(f"EXAMPLE {at}\n{text}" for at, (_, text) in enumerate(group, start=number))
             pages = _are_pages(group, fields.observation)
-            message = block("knowledge", "user", examples=texts, documents=passages, more=bool(messages), pages=pages)
+            after = look_up.step if messages else 0  # the first message says what examples are
+            message = block("knowledge", "user", examples=texts, documents=passages, after=after, pages=pages)
             messages.append((look_up.step, message))
             told.append(tuple(group))
         number += len(group)

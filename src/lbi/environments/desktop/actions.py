@@ -10,13 +10,14 @@ import re
 from dataclasses import dataclass
 
 from lbi.environments._arguments import Argument, bound, read_arguments, unescape
+from lbi.records import ORDINAL
 
 ACTIONS = """\
 At each step you see the desktop as text: the window in front, a line for each element, with a reference such as [e12]
 where you can act on it. References of earlier steps are no longer valid: in what happened and in examples, elements are
-told by role and name. You may name an element that way too: click(button "Save"). Of equal ones, the first has no
-number, the second is #1. Of a sheet, cells that are in view and hold something are listed; name any other one as in
-click(cell "F20"). Windows behind the one in front are named at the end; click one to bring it to the front.
+told by role and name. You may name an element that way too: click(button "Save") clicks the first from the top, and
+click(2nd button "Save") the second. Of a sheet, cells that are in view and hold something are listed; name any other
+one as in click(cell "F20"). Windows behind the one in front are named at the end; click one to bring it to the front.
 
 click(e12)           click an element; click(e12, "double"), "right", "Shift", "Control"; at a point: click("640,400")
 fill(e12, "text")    replace the text of a text box, or of a cell
@@ -61,7 +62,7 @@ _WORDS = sorted((*KINDS, *ALSO), key=len, reverse=True)
 _PLAIN = "|".join(word for word in _WORDS if word not in _PROSE)
 _CALL = re.compile(rf"(?<![\w.])(?:({_PLAIN})\s*|({'|'.join(word for word in _WORDS if word in _PROSE)}))\(")
 _REF = re.compile(r"\[?(e\d+)\]?\Z")
-_GROUNDED = re.compile(r'(\w+)(?:\s+("(?:[^"\\]|\\.)*"))?(?:\s*#(\d+))?\Z', re.S)
+_GROUNDED = re.compile(rf'(?:{ORDINAL}\s+)?([a-z]\w*)(?:\s+("(?:[^"\\]|\\.)*"))?(?:\s*#(\d+))?\Z', re.S)
 _POINT = re.compile(r"\(?\s*(\d{1,5})\s*,\s*(\d{1,5})\s*\)?")
 DIRECTIONS = ("up", "down", "left", "right")
 
@@ -121,16 +122,17 @@ def parse_action(text: str) -> Call:
 
 
 def parse_target(text: str) -> Target | None:
-    """``e12``, ``button "Save" #2`` or ``640,400``; None if it is none of them."""
+    """``e12``, ``3rd button "Save"`` (in records ``button "Save" #2``) or ``640,400``; None if it is none of them."""
     text = text.strip()
     if ref := _REF.match(text):
         return Target(ref=ref[1])
     if point := _POINT.fullmatch(text.removeprefix("point ").strip('"')):
         return Target(point=(int(point[1]), int(point[2])))
     grounded = _GROUNDED.match(text)
-    if grounded is None or not (grounded[2] or grounded[3]):
+    if grounded is None or not any((grounded[1], grounded[3], grounded[4])):
         return None
-    return Target(role=grounded[1], name=unescape(grounded[2][1:-1]) if grounded[2] else "", nth=int(grounded[3] or 0))
+    nth = max(int(grounded[1]) - 1, 0) if grounded[1] else int(grounded[4] or 0)
+    return Target(role=grounded[2], name=unescape(grounded[3][1:-1]) if grounded[3] else "", nth=nth)
 
 
 def _build(kind: str, arguments: list[Argument]) -> Call:
