@@ -1,12 +1,14 @@
 """Tasks that a language model proposes for an application, with the map of it and without: which of them are possible?
 
     python performance/proposals.py RUN --model local:qwen2.5-coder-1.5b --sections 12 --out proposals.json
+    python performance/proposals.py RUN --replies FOLDER --sections 12    a model that somebody asks by hand
 
 Takes the documents and the pages that a run (one that looked around) has stored, and asks the model about the same
 sections twice, three tasks each. Prints every task, and how many name something that has to be there, in how many of
 them all of it was seen in the run (the rule of `lbi check tasks`; read them, too). ``--about`` and ``--not-about`` are
 expressions that a section must hold and must not hold, for manuals that are mostly about installing. With ``--out``
-a stopped measurement goes on.
+a stopped measurement goes on. With ``--replies`` each prompt is written to FOLDER/ARM/NUMBER.prompt.txt, and what the
+model replied is read from NUMBER.reply.txt beside it; what has no reply yet is left out.
 """
 
 from __future__ import annotations
@@ -22,9 +24,11 @@ from lbi.config import Config, resolve
 from lbi.environments import actions_of
 from lbi.errors import ModelError, ParseError
 from lbi.evaluation.named_things import checked, things_in
+from lbi.models.providers.scripted import Scripted
 from lbi.models.registry import open_model
 from lbi.observations.application_map import application_map
-from lbi.protocols import Model
+from lbi.prompts import render
+from lbi.protocols import Model, Request
 from lbi.records import Document, Observation, ProposalRound, Task, Trajectory
 from lbi.report.words import percent
 from lbi.storage.run_folder import RunFolder
@@ -38,14 +42,17 @@ Json = dict[str, Any]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--model", required=True)
+    asked = parser.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--model", default="")
+    asked.add_argument("--replies", type=Path)
     parser.add_argument("--sections", type=int, default=12)
     parser.add_argument("--about", default="")
     parser.add_argument("--not-about", default="")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     with RunFolder(arguments.run, writing=False) as run:
-        config = resolve({**run.config, "models": {"default": arguments.model, "timeout": 3600.0}}, "the run")
+        models = {"default": arguments.model or "offline", "timeout": 3600.0}
+        config = resolve({**run.config, "models": models}, "the run")
         documents = [document for _, document in run.store.all("document", Document)]
         pages = [page for _, page in run.store.all("page", Observation)]
         rollouts = [trajectory for _, trajectory in run.store.all("trajectory", Trajectory)]
@@ -57,7 +64,11 @@ def main() -> None:
     ]
     rows = json.loads(arguments.out.read_text()) if arguments.out and arguments.out.exists() else []
     map_ = application_map(pages, config.limits.map)
-    asyncio.run(ask(config, sections[: arguments.sections], map_, rows, arguments.out))
+    sections = sections[: arguments.sections]
+    if arguments.replies:
+        rows = asyncio.run(ask_by_hand(config, sections, map_, arguments.replies))
+    else:
+        asyncio.run(ask(config, sections, map_, rows, arguments.out))
     seen = things_in(pages, rollouts)
     for arm in ARMS:
         tasks = [Task.model_validate(task) for row in rows if row["arm"] == arm for task in row["tasks"]]
@@ -81,6 +92,22 @@ async def ask(config: Config, sections: list[Document], map_: str, rows: list[Js
                         out.write_text(json.dumps(rows, indent=1, ensure_ascii=False))
     finally:
         await model.close()
+
+
+async def ask_by_hand(config: Config, sections: list[Document], map_: str, folder: Path) -> list[Json]:
+    rows = []
+    for arm in ARMS:
+        (folder / arm).mkdir(parents=True, exist_ok=True)
+        for number, section in enumerate(sections):
+
+            def reply(request: Request, file: Path = folder / arm / str(number)) -> str | Exception:
+                turns = [f"[{turn.role}]\n{turn.content}" for turn in (*render(request, config.limits), *request.extra)]
+                file.with_suffix(".prompt.txt").write_text("\n\n".join(turns))
+                told = file.with_suffix(".reply.txt")
+                return told.read_text() if told.exists() else ModelError("no reply yet")
+
+            rows.append(await proposed(Scripted(reply), config, section, arm, map_ if arm == "with" else ""))
+    return rows
 
 
 async def proposed(model: Model, config: Config, section: Document, arm: str, map_: str) -> Json:

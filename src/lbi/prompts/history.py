@@ -87,7 +87,7 @@ def history(task: Task, steps: Sequence[Step], now: Observation, room: int) -> l
     for at, step in enumerate(steps):
         lines = [f"Step {at + 1}{_where(observations, at)}"]
         if at == 0 and not is_page(step.observation):
-            lines.append(_output(step.observation, whole == 0))
+            lines += ["AT FIRST:", _output(step.observation, whole == 0)]
         if step.reason:
             lines.append(f"REASON: {one_line(step.reason)}")
         lines.append(f"ACTION: {on_one_line(step.action.written)}")

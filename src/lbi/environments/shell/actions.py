@@ -16,7 +16,7 @@ You work in a shell on a copy of a repository. After each action you see the fol
 output of a command, or the lines of a file; of long output the middle is left out. There is no network.
 
 run("pytest -q")                 run a command in a bash that stays open: cd and export carry over; nothing can be typed
-view("src/a.py", 10, 60)         show lines of a file with their numbers; without numbers, from its beginning
+view("src/a.py", 10, 60)         show lines of a file with their numbers; without numbers, its first 100 lines
 replace("src/a.py", "old", "new")  replace a text that occurs exactly once in the file
 create("src/b.py", "text")       write a whole file, new or in place of the old one
 insert("src/a.py", 12, "text")   insert lines after line 12; 0 = at the beginning

@@ -19,8 +19,8 @@ KINDS = (
 HOW = ("double", "right", "Shift", "Control", "Alt", "Meta")
 ACTIONS = """\
 At each step you see the page as text: a line for each element, with a reference such as [e12] where you can act on it.
-"-> /x" is where a link leads; "…" stands for what was cut, so an address with "…" in it cannot be opened. After ":"
-stands what a field holds; of a combobox: "what is chosen" of "an option" | "another" | ...
+"-> /x" is where a link leads, left out where its name says as much; "…" stands for what was cut, so an address with "…"
+in it cannot be opened. After ":" stands what a field holds; of a combobox: "what is chosen" of "an option" | "another".
 "(as before: ...)" folds what earlier pages had too; its elements can be used like any others. References of earlier
 pages are no longer valid: in what happened and in examples, elements are told by role and name. You may name an element
 that way too: click(button "Edit") clicks the first from the top, and click(2nd button "Edit") the second.
