@@ -175,7 +175,7 @@ def test_a_change_of_the_rule_changes_the_hash_of_both_prompts() -> None:
 
 
 def test_act_says_how_a_task_is_given_up() -> None:
-    assert "the answer is N/A and the reason says what is missing" in text_of("act")
+    assert 'end with finish("N/A"), and the reason says what is missing' in text_of("act")
 
 
 def test_act_shows_objective_history_page_and_the_error_of_the_last_action() -> None:
