@@ -92,6 +92,11 @@ class ModelBusy(ModelError):
         self.left = left
 
 
+def is_outage(error: BaseException) -> bool:
+    """Whether a model was not asked, or did not answer, through no fault of whoever asked it."""
+    return isinstance(error, ModelBusy) or (isinstance(error, ModelError) and error.kind == "bad request")
+
+
 class ModelUnavailable(LbiError):
     """No call of a model can succeed (wrong key, no money, long out of order). The run stops and can be continued.
 

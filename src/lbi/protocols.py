@@ -5,7 +5,7 @@ Whoever meets a protocol is a plug-in and lives in one file of the folder with t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
@@ -25,7 +25,7 @@ from lbi.records import (
 )
 
 Json = dict[str, Any]
-Role = Literal["propose", "act", "query", "abstract", "summarise", "judge"]
+Role = Literal["propose", "act", "query", "abstract", "summarise", "judge", "reflect", "value"]
 #: the parts of a run that ask a model, as a config names them
 Part = Literal["propose", "act", "query", "label", "judge"]
 PARTS_OF_A_RUN: tuple[Part, ...] = get_args(Part)
@@ -172,7 +172,8 @@ class Fields(Record):
 
     Used per role: propose = document, count, actions, and map, instructions and operations where something is known
     of the application. act = task, history, observation, actions, examples, look_ups, documents. query = task,
-    history, observation. abstract, summarise = trajectory, start, end, and spans where several within these are
+    history, observation. value = task, history, observation. reflect = task, trajectory, start, end, verdict, lessons.
+    abstract, summarise = trajectory, start, end, and spans where several within these are
     labelled at once. judge = trajectory, start, end, instruction.
     """
 
@@ -192,6 +193,8 @@ class Fields(Record):
     end: int = 0
     spans: tuple[tuple[int, int], ...] = ()
     instruction: str = ""
+    verdict: str = ""  # why a trial was judged to have failed
+    lessons: tuple[str, ...] = ()  # that an agent drew from earlier trials at the same task
     map: str = ""  # of the application: its pages, and what is on them
     instructions: tuple[str, ...] = ()  # of tasks that earlier rounds proposed
     operations: tuple[str, ...] = ()  # that roll-outs of earlier rounds carried out
@@ -340,6 +343,38 @@ class Agent(Protocol):
     name: str
 
     async def act(self, task: Task, history: tuple[Step, ...], observation: Observation, actions: str) -> Decision: ...
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One attempt at a task, for an agent that plays it itself."""
+
+    environment: Environment
+    task: Task
+    step_limit: int
+    attempt: int
+    trial: Callable[[Agent], Awaitable[Trajectory]]
+    """Resets the environment and lets another agent attempt the task, as any agent's episode goes."""
+
+
+@runtime_checkable
+class PlaysEpisodes(Protocol):
+    """An agent that begins again within an episode: with several trials, or a search.
+
+    It leaves the environment as the steps of its trajectory leave it, since that is what is scored, and counts all else
+    that it asked a model for in ``Trajectory.beside``. Failures are those of ``lbi.rollouts.loop.rollout``.
+    """
+
+    async def play(self, episode: Episode) -> Trajectory: ...
+
+
+@runtime_checkable
+class CountsCalls(Protocol):
+    """The plug-in of an agent that asks its model otherwise than once a step, so that a run's cost can be foretold."""
+
+    def most_calls(self, step_limit: int) -> Mapping[Role, int]:
+        """How often it asks in each role, in one episode, at most."""
+        ...
 
 
 @runtime_checkable

@@ -322,10 +322,20 @@ class Trajectory(Record):
     stop: StopReason
     answer: str = ""
     error: str = ""  # of a failure of model or environment
+    beside: Usage = Usage()  # of what led to no step of these: earlier trials, judges, what a search tried elsewhere
+
+    @model_serializer(mode="wrap")
+    def _without_the_rare(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Left out if nothing was spent beside the steps, as most agents have no other calls."""
+        fields: dict[str, Any] = handler(self)
+        if not self.beside.calls:
+            fields.pop("beside", None)
+        return fields
 
     def _identity(self) -> dict[str, Any]:
         """Without the usage of the steps: a call that is answered from the store takes neither money nor time."""
         identity = super()._identity()
+        identity.pop("beside", None)
         for step in identity["steps"]:
             step["usage"] = Usage().model_dump(mode="json")
         return identity
@@ -342,7 +352,7 @@ class Trajectory(Record):
 
     @property
     def usage(self) -> Usage:
-        return sum((step.usage for step in self.steps), Usage())
+        return sum((step.usage for step in self.steps), self.beside)
 
 
 class Vote(Record):

@@ -14,12 +14,13 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
+from lbi import plugins
 from lbi.config import Arm, Config
 from lbi.evaluation.holdout import held_out_sections, tasks_wanted
 from lbi.models.images import scaled_size
 from lbi.models.registry import image_tokens
 from lbi.prompts import estimate_tokens, render
-from lbi.protocols import Fields, Request, Role, Shown
+from lbi.protocols import CountsCalls, Fields, Request, Role, Shown
 from lbi.records import Action, Document, Example, Observation, Record, Result, Step, Task, Trajectory
 from lbi.rollouts.explorer import agent_for_rollouts, asks_no_model
 from lbi.storage.run_folder import RunFolder
@@ -33,7 +34,16 @@ WHOLE = 40  # prompts of an episode, or of a trajectory's labels: up to so many 
 SAMPLED = 8  # ... and of more, these
 SPAN = 3  # actions of a usual example
 #: tokens of a usual reply, without what a model may think before it
-REPLY: dict[Role, int] = {"propose": 70, "act": 60, "query": 25, "abstract": 40, "summarise": 80, "judge": 120}
+REPLY: dict[Role, int] = {
+    "propose": 70,
+    "act": 60,
+    "query": 25,
+    "abstract": 40,
+    "summarise": 80,
+    "judge": 120,
+    "reflect": 90,
+    "value": 40,
+}
 #: of the step limit, where no run shows how long episodes are
 ASSUMED_SHARE = 0.5
 
@@ -260,9 +270,22 @@ def _evaluate(config: Config, arm: Arm, episodes: int, documents: Sequence[Docum
 
         return episodes * _sum(limit, at_step)
 
+    def of_episode(role: Role, model: str) -> int:
+        """Of as many calls as there are steps."""
+        if role in ("act", "value"):
+            return tokens(model, role)
+        trajectory = _trajectory(limit)
+        fields = Fields(task=_TASK, trajectory=trajectory, start=0, end=limit, instruction=_TASK.instruction)
+        return episodes * limit * _tokens(config, model, role, fields)
+
     model = arm.model or config.models.of("act")
-    prompt_tokens = tokens(model, "act")
-    rows = [_row(stage, "act", model, episodes * limit, prompt_tokens)]
+    plug_in = plugins.load("agents", arm.agent)
+    if isinstance(plug_in, CountsCalls):
+        return [
+            _row(stage, role, model, episodes * calls, round(calls * of_episode(role, model) / limit))
+            for role, calls in plug_in.most_calls(limit).items()
+        ]
+    rows = [_row(stage, "act", model, episodes * limit, tokens(model, "act"))]
     if arm.data != "none" and config.retrieval.m2 > 0:
         model = arm.model or config.models.of("query")
         prompt_tokens = tokens(model, "query")

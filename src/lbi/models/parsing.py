@@ -151,6 +151,28 @@ def query(reply: str) -> str:
     return "" if text.strip(" .*\"'`").upper() == "NOTHING" else text
 
 
+def lesson(reply: str) -> str:
+    """What an agent will do otherwise in its next trial, on one line."""
+    return " ".join(_plain(reply, ("lesson", "reflection")).split())
+
+
+def value(reply: str) -> float:
+    """How near the objective is, 0..1: the number 0..10 of a line ``VALUE: 7`` or of a JSON object, over 10."""
+    text = _answer(reply)
+    fields = _json(reply, "{")
+    given = fields.get("value") if isinstance(fields, dict) else None
+    told = re.search(r"^[ \t*#>`-]*VALUE\b[ \t*]*:[ \t*]*(\d+(?:\.\d+)?)", text, re.IGNORECASE | re.MULTILINE)
+    if isinstance(given, str) and re.fullmatch(r"\d+(?:\.\d+)?", given.strip()):
+        given = float(given)
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        if told is None:
+            raise ParseError('expected a line "VALUE: " with a number from 0 to 10 and found none', reply)
+        given = float(told[1])
+    if not 0 <= given <= 10:
+        raise ParseError(f"the value is to be from 0 to 10 and is {given:g}", reply)
+    return given / 10
+
+
 def instruction(reply: str) -> str:
     """The task that a span completes (role abstract), on one line; empty where the reply says that there is none."""
     text = " ".join(_plain(reply, ("instruction", "task", "question", "abstract")).split())

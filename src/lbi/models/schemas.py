@@ -33,6 +33,8 @@ _SCHEMAS: dict[str, Json] = {
     "abstract": _object(instruction=_TEXT),
     "summarise": _object(summary=_TEXT),
     "spans": _object(labels=_list(_object(span=_TEXT, text=_TEXT))),
+    "reflect": _object(lesson=_TEXT),
+    "value": _object(reason=_TEXT, value={"type": "integer"}),
     "judge": _object(reason=_TEXT, aligned=_YES_OR_NO, coherent=_YES_OR_NO, natural=_YES_OR_NO, reasonable=_YES_OR_NO),
 }
 

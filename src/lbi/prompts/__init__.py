@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache, lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from lbi.observations.diff import without_references
 from lbi.prompts.example import answer_of
@@ -28,12 +28,16 @@ PARTS: dict[str, tuple[str, ...]] = {
     "abstract": ("abstract_spans", "achievement", "rule", "step", "changes"),
     "summarise": ("summarise_spans", "rule", "step", "changes"),
     "judge": ("achievement", "rule", "step", "changes"),
+    "reflect": ("rule", "step", "changes"),
+    "value": ("rule", "situation"),
 }
 
 
 def part_of(role: Role) -> Part:
-    """The part of a run that asks in a role; labels of both kinds are one part."""
-    return "label" if role == "abstract" or role == "summarise" else role
+    """The part of a run that asks in a role: labels of both kinds are one part, and an agent asks to act and more."""
+    if role in ("abstract", "summarise"):
+        return "label"
+    return "act" if role == "reflect" or role == "value" else cast(Part, role)
 
 
 LabelRole = Literal["abstract", "summarise"]
@@ -173,6 +177,26 @@ def _judge(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
     return _system("judge", achievement_rule=_achievement_rule()), *_span("judge", fields, limits), question
 
 
+def _reflect(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
+    """A whole trial, as a judge is shown it, and what the judge said of it."""
+    task = _need(fields.task, "reflect", "task")
+    trajectory: Trajectory = _need(fields.trajectory, "reflect", "trajectory")
+    answer = answer_of(trajectory, task.instruction, fields.end)
+    question = _user(
+        "reflect",
+        objective=task.instruction,
+        answer=answer,
+        verdict=fields.verdict,
+        lessons=fields.lessons,
+        structured=is_structured("reflect", limits),
+    )
+    return _system("reflect"), *_span("reflect", fields, limits), question
+
+
+def _value(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
+    return (_system("value", is_structured("value", limits)), *_situation("value", fields, limits))
+
+
 def _achievement_rule() -> str:
     """What labellers and judges both go by."""
     return block("achievement", "user")
@@ -185,6 +209,8 @@ _PROMPTS = {
     "abstract": _abstract,
     "summarise": _summarise,
     "judge": _judge,
+    "reflect": _reflect,
+    "value": _value,
 }
 
 
@@ -196,7 +222,7 @@ def _images(role: Role, observation: Observation, limits: PromptLimits) -> tuple
 
 
 def _situation(
-    role: Literal["act", "query"], fields: Fields, limits: PromptLimits, known: Knowledge = NOTHING_KNOWN
+    role: Literal["act", "query", "value"], fields: Fields, limits: PromptLimits, known: Knowledge = NOTHING_KNOWN
 ) -> Iterator[Message]:
     """The objective; what is known and what was done, in the order in which it came up; and the current page.
 
@@ -205,6 +231,8 @@ def _situation(
     task = _need(fields.task, role, "task")
     observation: Observation = _need(fields.observation, role, "observation")
     yield Message(role="user", content=block("situation", "objective", objective=task.instruction.strip()))
+    if fields.lessons:
+        yield Message(role="user", content=block("situation", "lessons", lessons=fields.lessons))
     steps = history(task, fields.history, observation, limits.history)
     since = shown_since(fields.history, observation)
     told = 0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from lbi.environments._pool import ATTEMPTS, Pool
 from lbi.errors import EnvironmentFailure, ModelBusy, ModelError, ParseError
 from lbi.monitoring.telemetry import ACTION, STEP, span
-from lbi.protocols import Agent, Environment, Environments
+from lbi.protocols import Agent, Environment, Environments, Episode, PlaysEpisodes
 from lbi.records import Observation, Step, StopReason, Task, Trajectory
 
 __all__ = ["ATTEMPTS", "in_parallel", "rollout"]
@@ -27,10 +28,19 @@ async def rollout(
 ) -> Trajectory:
     """Let the agent attempt the task, from the state that the environment has after a reset.
 
+    An agent that plays episodes itself is left to it; ``took`` is told of the steps of each of its trials.
+
     If the model fails for good, the roll-out ends, and its trajectory says so. Raises EnvironmentFailure if the
     environment or the model's provider is out of order, and BudgetExceeded if the money is spent; then there is no
     trajectory, and the task is still to be done.
     """
+    if isinstance(agent, PlaysEpisodes):
+
+        async def trial(other: Agent) -> Trajectory:
+            return await rollout(environment, other, task, step_limit, attempt, took)
+
+        with provider_failures():
+            return await agent.play(Episode(environment, task, step_limit, attempt, trial))
     observation = await environment.reset(task)
     steps: list[Step] = []
 
@@ -49,13 +59,9 @@ async def rollout(
     for number in range(1, step_limit + 1):
         with span("step", {STEP: number}) as step_span:
             try:
-                decision = await agent.act(task, tuple(steps), observation, environment.actions)
-            except ModelBusy as error:  # a provider's outage is no failure of the agent
-                raise EnvironmentFailure(f"the model's provider failed: {error}", kind="provider") from error
+                with provider_failures():
+                    decision = await agent.act(task, tuple(steps), observation, environment.actions)
             except (ModelError, ParseError) as error:
-                if isinstance(error, ModelError) and error.kind == "bad request":  # it never got to the model
-                    message = f"the model's provider took no request: {error}"
-                    raise EnvironmentFailure(message, kind="provider") from error
                 step_span.fail(type(error).__name__)
                 return ended("model_failure", observation, error=str(error))
             outcome = await environment.step(decision.action)
@@ -74,6 +80,19 @@ async def rollout(
         if outcome.done:
             return ended("done", observation, outcome.answer)
     return ended("step_limit", observation)
+
+
+@contextmanager
+def provider_failures() -> Iterator[None]:
+    """A provider's outage is no failure of the agent, and neither is a request that never got to the model."""
+    try:
+        yield
+    except ModelBusy as error:
+        raise EnvironmentFailure(f"the model's provider failed: {error}", kind="provider") from error
+    except ModelError as error:
+        if error.kind == "bad request":
+            raise EnvironmentFailure(f"the model's provider took no request: {error}", kind="provider") from error
+        raise
 
 
 async def in_parallel(

@@ -28,6 +28,8 @@ def bounded(schema: Json, request: Request) -> Json:
     held: Json = _bounded(schema)
     if request.role == "act" and (pattern := _calls(request)):
         held["properties"]["action"] = {"type": "string", "pattern": pattern}
+    if request.role == "value":
+        held["properties"]["value"] = {"type": "integer", "enum": list(range(11))}
     if request.role == "propose":
         held["properties"]["tasks"].update(minItems=1, maxItems=max(1, request.fields.count or 1))
     if names := request.fields.span_names:

@@ -1,0 +1,212 @@
+"""Agents that begin again within an episode: Reflexion with lessons, LATS with a tree of states."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+
+from fake_environment import LampEnvironment
+from lbi.agents import AgentParts, open_agent
+from lbi.agents.lats import Lats
+from lbi.cli.estimate import plan
+from lbi.config import resolve
+from lbi.errors import EnvironmentFailure, ModelBusy, ModelError
+from lbi.models.providers.scripted import Scripted
+from lbi.prompts import render
+from lbi.protocols import Request
+from lbi.records import Check, Task, Usage
+from lbi.rollouts.loop import rollout
+
+TASK = Task(
+    instruction='Make the lamp "Tall lamp" red, and change nothing else',
+    environment="lamps",
+    check=Check(shows=("8 Tall lamp red",)),
+)
+OPEN, FILL, SAVE = 'goto("/lamps/8")', 'fill(textbox "Colour", "red")', 'click(button "Save")'
+RIGHT = [OPEN, FILL, SAVE, 'finish("")']
+WRONG = ['goto("/lamps/7")', FILL, SAVE, 'finish("")']
+
+
+def act(action: str) -> str:
+    return f"REASON: as planned\nACTION: {action}"
+
+
+def verdict(good: bool, reason: str = "the wrong lamp is red") -> str:
+    word = str(good).lower()
+    return f'{{"reason": "{reason}", "aligned": {word}, "coherent": true, "natural": true, "reasonable": true}}'
+
+
+def text_of(request: Request) -> str:
+    return "\n".join(message.content for message in render(request))
+
+
+# Reflexion
+
+
+def learns(request: Request) -> str:
+    """Acts wrongly until it is told of the lamp's number."""
+    if request.role == "act":
+        knows = "number 8" in text_of(request)
+        return act((RIGHT if knows else WRONG)[len(request.fields.history)])
+    if request.role == "judge":
+        assert request.fields.trajectory is not None
+        last = request.fields.trajectory.last
+        return verdict('"red"' in last.text and last.url == "/lamps/8")
+    return "LESSON: I opened the lamp number 7; I will open\nnumber 8."
+
+
+async def test_reflexion_begins_again_with_what_it_learnt() -> None:
+    model = Scripted(learns)
+    lamps = LampEnvironment()
+    trajectory = await rollout(lamps, open_agent("reflexion", AgentParts(model=model, stage="s")), TASK, 6)
+    assert [step.action.text for step in trajectory.steps] == RIGHT
+    assert trajectory.agent == "reflexion"
+    assert (await lamps.score(TASK, trajectory.answer))[0] == 1.0
+    assert "7 Green lamp green" in lamps.state, "the trial that failed left nothing behind"
+    assert Counter(request.role for request in model.requests) == {"act": 8, "judge": 2, "reflect": 1}
+    assert {request.stage for request in model.requests} == {"s"}
+    first, second = (text_of(request) for request in (model.requests[0], model.requests[-2]))
+    assert "EARLIER TRIALS" not in first
+    assert "- I opened the lamp number 7; I will open number 8." in second
+    [reflect] = [request for request in model.requests if request.role == "reflect"]
+    assert "the wrong lamp is red" in text_of(reflect)
+    assert "8 Tall lamp red" not in "".join(map(text_of, model.requests)), "the check is shown to nobody"
+
+
+async def test_reflexion_counts_the_calls_of_all_trials_judges_and_lessons() -> None:
+    class Paid(Scripted):
+        async def complete(self, request: Request):
+            reply = await super().complete(request)
+            return reply.model_copy(update={"usage": Usage(calls=1, output_tokens=10, cost=0.5)})
+
+    model = Paid(learns)
+    trajectory = await rollout(LampEnvironment(), open_agent("reflexion", AgentParts(model=model)), TASK, 6)
+    assert (trajectory.usage.calls, trajectory.usage.cost) == (len(model.requests), 0.5 * len(model.requests))
+    assert sum(step.usage.calls for step in trajectory.steps) == 4
+    free = await rollout(LampEnvironment(), open_agent("reflexion", AgentParts(model=Scripted(learns))), TASK, 6)
+    assert free.id == trajectory.id, "what it cost is no part of what happened"
+
+
+async def test_reflexion_has_three_trials() -> None:
+    def never(request: Request) -> str:
+        return learns(request) if request.role == "act" else verdict(False) if request.role == "judge" else "Try again."
+
+    model = Scripted(never)
+    trajectory = await rollout(LampEnvironment(), open_agent("reflexion", AgentParts(model=model)), TASK, 6)
+    assert Counter(request.role for request in model.requests) == {"act": 12, "judge": 2, "reflect": 2}
+    assert [step.action.text for step in trajectory.steps] == WRONG
+
+
+async def test_a_judge_who_cannot_be_read_ends_the_trials_and_costs_nothing_that_was_done() -> None:
+    def mumbles(request: Request) -> str:
+        return "Hm." if request.role == "judge" else learns(request)
+
+    trajectory = await rollout(LampEnvironment(), open_agent("reflexion", AgentParts(model=Scripted(mumbles))), TASK, 6)
+    assert (trajectory.stop, len(trajectory.steps)) == ("done", 4)
+
+
+@pytest.mark.parametrize("agent", ["reflexion", "lats"])
+@pytest.mark.parametrize("role", ["act", "judge", "reflect", "value"])
+async def test_an_outage_is_never_the_agents(agent: str, role: str) -> None:
+    asked = {"reflexion": ("act", "judge", "reflect"), "lats": ("act", "value")}[agent]
+    if role not in asked:
+        return
+
+    def down(request: Request) -> str | Exception:
+        return ModelBusy("try later") if request.role == role else searches(request)
+
+    with pytest.raises(EnvironmentFailure) as caught:
+        await rollout(LampEnvironment(), open_agent(agent, AgentParts(model=Scripted(down))), TASK, 6)
+    assert caught.value.kind == "provider"
+
+
+# LATS
+
+
+def searches(request: Request) -> str:
+    """Of five samples most go wrong; the value tells which do not."""
+    if request.role == "act":
+        step = len(request.fields.history)
+        return act(RIGHT[min(step, 3)] if request.sample % 5 == 3 else WRONG[min(step, 3)])
+    if request.role == "value":
+        actions = [step.action.text for step in request.fields.history]
+        good = actions == RIGHT[: len(actions)]
+        return f"REASON: r\nVALUE: {5 + len(actions) if good else 1}"
+    return learns(request)
+
+
+async def test_lats_finds_the_way_that_few_samples_take() -> None:
+    model = Scripted(searches)
+    lamps = LampEnvironment()
+    trajectory = await rollout(lamps, open_agent("lats", AgentParts(model=model, stage="s")), TASK, 6)
+    assert [step.action.text for step in trajectory.steps] == RIGHT
+    assert (trajectory.agent, trajectory.stop) == ("lats", "done")
+    assert (await lamps.score(TASK, trajectory.answer))[0] == 1.0
+    assert "7 Green lamp green" in lamps.state, "what was tried elsewhere was put back"
+    samples = [request.sample for request in model.requests if request.role == "act"]
+    assert samples == list(range(5)) * (len(samples) // 5)
+    assert {request.temperature for request in model.requests if request.role == "act"} == {1.0}
+    values = [request for request in model.requests if request.role == "value"]
+    assert len(values) <= len(samples), "an action that several samples agree on is tried once"
+    assert trajectory.usage.calls == trajectory.beside.calls
+
+
+async def test_lats_values_a_state_by_the_model_and_by_agreement() -> None:
+    def flat(request: Request) -> str:
+        if request.role == "value":
+            return "VALUE: 5"
+        return act(OPEN if request.sample < 2 else 'goto("/lamps/7")')
+
+    agent = Lats(AgentParts(model=Scripted(flat)), expansions=1)
+    trajectory = await rollout(LampEnvironment(), agent, TASK, 6)
+    # 0.8 * 0.5 + 0.2 * 3/5 is more than 0.8 * 0.5 + 0.2 * 2/5
+    assert [step.action.text for step in trajectory.steps] == ['goto("/lamps/7")']
+    assert trajectory.stop == "step_limit"
+
+
+async def test_lats_goes_no_deeper_than_the_step_limit() -> None:
+    deepest = 0
+
+    def wanders(request: Request) -> str:
+        nonlocal deepest
+        deepest = max(deepest, len(request.fields.history))
+        return "VALUE: 5" if request.role == "value" else act(f'goto("/lamps/{7 + request.sample % 3}")')
+
+    trajectory = await rollout(LampEnvironment(), open_agent("lats", AgentParts(model=Scripted(wanders))), TASK, 2)
+    assert deepest == 2, "a state at the limit has a value, and nothing is sampled there"
+    assert len(trajectory.steps) <= 2
+
+
+async def test_a_model_that_fails_for_good_leaves_lats_with_what_it_has() -> None:
+    asked = 0
+
+    def dies(request: Request) -> str | Exception:
+        nonlocal asked
+        asked += 1
+        return ModelError("gone") if asked > 12 else searches(request)
+
+    trajectory = await rollout(LampEnvironment(), open_agent("lats", AgentParts(model=Scripted(dies))), TASK, 6)
+    assert trajectory.stop == "model_failure"
+    assert re.search("gone", trajectory.error)
+    assert trajectory.steps
+
+
+# what they cost
+
+
+def test_a_dry_run_knows_how_often_they_ask() -> None:
+    arms = [{"name": name, "agent": name} for name in ("react", "reflexion", "lats")]
+    config = resolve({"evaluation": {"step_limit": 4, "arms": arms, "reference": "react"}}, "test")
+    rows = plan(config, [], 10, "click(e12)")
+    calls = {(row.stage.removeprefix("evaluate: "), row.role): row.calls for row in rows if "evaluate" in row.stage}
+    assert calls == {
+        ("react", "act"): 40,
+        ("reflexion", "act"): 120,
+        ("reflexion", "judge"): 20,
+        ("reflexion", "reflect"): 20,
+        ("lats", "act"): 500,
+        ("lats", "value"): 500,
+    }
+    assert all(row.input_tokens > 100 * row.calls for row in rows if "evaluate" in row.stage)
