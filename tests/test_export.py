@@ -201,6 +201,27 @@ def test_an_action_on_an_element_that_the_page_does_not_have_is_left_out(tmp_pat
     assert report.left_out == {"action on an element that is not on the page": 1}
 
 
+@pytest.mark.parametrize(
+    ("address", "learned"),
+    [
+        ("/new", True),  # the application's own, to be known by heart
+        ("/items/24", False),
+        ("/list?page=two", False),
+        ("/told/7", True),  # the page says it
+    ],
+)
+def test_an_address_is_typed_only_where_it_can_be_known(tmp_path: Path, address: str, learned: bool) -> None:
+    trajectory = trajectory_of("a")
+    goto = Action(text=f'goto("{address}")', kind="goto", value=address)
+    told = trajectory.steps[1].observation
+    told = told.model_copy(update={"text": f'{told.text}\nlink "Seven" [e9] -> /told/7'})
+    step = trajectory.steps[1].model_copy(update={"action": goto, "observation": told})
+    changed = trajectory.model_copy(update={"steps": (trajectory.steps[0], step, *trajectory.steps[2:])})
+    report = export([lesson_of(changed)], tmp_path)
+    assert report.left_out == ({} if learned else {"address with a number or a query that nothing tells": 1})
+    assert any(f'goto("{address}")' in said(row) for row in rows_of(tmp_path)) is learned
+
+
 # the split
 
 

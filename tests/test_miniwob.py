@@ -119,6 +119,10 @@ async def test_an_episode_ends_when_the_page_says_so_and_scores_what_the_page_ga
             assert outcome.done
             assert (await environment.score(task(pages), ""))[0] == score
         await environment.reset(task(pages))
+        left = await environment.step('goto("/miniwob/")')
+        assert not left.done
+        assert (await environment.score(task(pages), ""))[0] == 0, "who leaves the page has not solved its problem"
+        await environment.reset(task(pages))
         assert (await environment.step('finish("")')).done
         assert (await environment.score(task(pages), ""))[0] == 0
     finally:

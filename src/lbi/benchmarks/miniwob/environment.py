@@ -7,7 +7,7 @@ from typing import Any
 
 from lbi.benchmarks.miniwob.site import Site, pages_folder
 from lbi.environments.web.environment import WebEnvironment, WebEnvironments
-from lbi.errors import EnvironmentFailure, ScoreError
+from lbi.errors import EnvironmentFailure
 from lbi.protocols import CallTimeouts, Outcome
 from lbi.records import Observation, Task
 
@@ -72,8 +72,8 @@ class MiniwobEnvironment:
     async def score(self, task: Task, answer: str) -> tuple[float, str]:
         """What the page gave, without its discount for time: of -1 to 1, with all below 0 as 0."""
         state = await self._state()
-        if not state["begun"]:
-            raise ScoreError("the page was left, so nothing says what the episode earned")
+        if not state["begun"]:  # it had begun when the episode did, so the agent left it
+            return 0.0, "the page was left before the task was done"
         if not state["done"]:
             return 0.0, "the page says that the task is not done"
         reward = float(state["reward"])

@@ -119,9 +119,19 @@ def problem_of(lesson: TrainingExample, at: int, limits: PromptLimits = USUAL) -
     shown = cut(step.observation.text, limits.observation)
     if target and not re.search(rf"\[(?:ref=)?{target[1]}\]", shown):
         return "action on an element that is not on the page"
+    if step.action.kind == "goto" and not _can_be_known(step.action.value, shown + lesson.example.instruction):
+        return "address with a number or a query that nothing tells"
     if any(_again(earlier, step) for earlier in trajectory.steps[lesson.example.start : at]):
         return "action that was tried on the same page before"
     return ""
+
+
+def _can_be_known(address: str, told: str) -> bool:
+    """Whether an address can be typed: it is told, or it is one of the application's, to be known by heart.
+
+    One with a query or a number is of this state of the application alone; a model that learns such ones makes them up.
+    """
+    return not re.search(r"[?\d]", address) or address in told
 
 
 def _again(earlier: Step, step: Step) -> bool:
