@@ -16,6 +16,7 @@ from lbi.training.scorer import Scorer
 
 WORTH = 32  # tokens in common below which rows are run whole
 AT_ONCE = 2048  # tokens of rests that are run at once: enough for matrices to be worth a processor's while
+ALIKE = 0.8  # of the longest rest: shorter ones are not filled up to it, as what fills costs as much as what counts
 
 
 def learn(scorer: Scorer, rows: Sequence[Row], tokens: int, *, share: bool) -> float:
@@ -53,10 +54,12 @@ def _losses(scorer: Scorer, rows: Sequence[Row], before: int, kept: Sequence[Any
 
 
 def together(rows: Sequence[Row], before: int) -> list[list[Row]]:
-    """Rows whose rests are run at once, filled up to the longest of them: at most ``AT_ONCE`` tokens, or one row."""
+    """Rows whose rests are run at once, filled up to the longest of them: of about one length, at most ``AT_ONCE``
+    tokens, or one row."""
     groups: list[list[Row]] = []
     for row in sorted(rows, key=lambda row: len(row.ids), reverse=True):
-        if groups and (len(groups[-1]) + 1) * (len(groups[-1][0].ids) - before) <= AT_ONCE:
+        longest = len(groups[-1][0].ids) - before if groups else 0
+        if (len(row.ids) - before) >= ALIKE * longest and groups and (len(groups[-1]) + 1) * longest <= AT_ONCE:
             groups[-1].append(row)
         else:
             groups.append([row])
