@@ -86,6 +86,7 @@ def add(folder: Path, number: int, step: int) -> None:
         file.write(numpy.asarray(plan.rows, dtype=numpy.int64).tobytes())
     used = time.process_time()
     write_plan(folder / "index", plan, vectors)
+    ExampleIndex.open(folder / "index").close()  # works out once what an example must score
     wrote = time.process_time() - used
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(

@@ -30,13 +30,12 @@ from lbi.retrieval.bm25 import Entry, TextIndex
 from lbi.retrieval.leakage import date_tag
 from lbi.retrieval.part import Part, told_apart_by, written_examples
 from lbi.retrieval.texts import Deeds, ExampleTexts, distinct_pages, texts_of
-from lbi.retrieval.versions import Manifest, begin, current_build, finish, manifest_of
+from lbi.retrieval.versions import FORMAT, Manifest, begin, current_build, finish, manifest_of
 from lbi.storage.files import write_atomically
 
 if TYPE_CHECKING:
     from lbi.models.embeddings import Vectors
 
-FORMAT = 10
 ADD_FROM = 5_000  # examples; fewer are written anew in seconds, and counted over all of them
 TWICE = 2  # times as many as were written at once
 MOST_PARTS = 8  # databases of added examples, after which they become one
@@ -170,6 +169,8 @@ def _plan(
         parts=(*before.parts, f"examples-{_next(before.parts)}.db") if before else ("examples.db",),
     )
     texts = texts_of(chosen, walks, Deeds(walks.values(), frame))
+    if base:  # what must be scored to be shown is found out of those that were written at once
+        texts = texts._replace(asked=[""] * len(chosen))
     name = _name(content, count, dense)
     return Plan(name, manifest, base, chosen, at, sorted(numbers), dated, walks, texts, operations, frame)
 

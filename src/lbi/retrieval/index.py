@@ -18,13 +18,13 @@ from lbi.observations.normalise import observation_key
 from lbi.protocols import Shown
 from lbi.records import Example, Observation, Task, Trajectory
 from lbi.retrieval.bm25 import TextIndex
-from lbi.retrieval.build import FORMAT, ExampleVectors, write_index
+from lbi.retrieval.build import ExampleVectors, write_index
 from lbi.retrieval.part import page_text
 from lbi.retrieval.ranking import ADDS, Fit, Ranker, Taught, uses_of
 from lbi.retrieval.stored import CACHED_EXAMPLES, Stored, make_room
 from lbi.retrieval.texts import without_values
 from lbi.retrieval.threshold import Thresholds, calibrated
-from lbi.retrieval.versions import Manifest, current_build, manifest_of
+from lbi.retrieval.versions import FORMAT, Manifest, current_build, manifest_of
 
 if TYPE_CHECKING:
     from lbi.models.embeddings import Vectors

@@ -106,7 +106,7 @@ def written_examples(
         packed = ((id_, pack.compress(_as_json(plan.trajectories[id_]).encode())) for id_ in ids)
         db.executemany("INSERT INTO trajectory VALUES(?, ?)", packed)
         new = [key for key in sorted(pages) if not any(_has(part, "page", "key", key) for part in before)]
-        kinds = ((key, kind_of_place(normalise_url(pages[key].url).partition("?")[0])) for key in new)
+        kinds = ((key, mask(kind_of_place(normalise_url(pages[key].url).partition("?")[0]))) for key in new)
         db.executemany("INSERT INTO page VALUES(?, ?)", kinds)
         db.executescript(INDEXES)
         db.commit()
@@ -163,7 +163,7 @@ def _examples(plan: Plan) -> Iterable[tuple[object, ...]]:
             _request_hash(example.instruction),
             endings[ending],
             digest_of(operation.alike) if operation else "",
-            str(operation) if operation else "",
+            mask(str(operation)) if operation else "",
             example.tier,
             plan.texts.asked[at],
             f"{plan.texts.said[at]} {plan.texts.done[at]}",

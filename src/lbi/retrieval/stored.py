@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -31,6 +32,7 @@ class Stored:
         self._trajectories: dict[str, Trajectory] = {}
         self._examples: dict[int, Example] = {}
         self._marked: dict[int, Marks] = {}
+        self._guard = threading.Lock()  # examples are also shown to who knows their ids, beside look-ups
 
     def close(self) -> None:
         for part in self._parts:
@@ -92,17 +94,19 @@ class Stored:
         return [self._marked[row] for row in rows]
 
     def example(self, row: int) -> Example:
-        if row not in self._examples:
-            make_room(self._examples, CACHED_EXAMPLES)
-            ((body,),) = self._all("SELECT body FROM example WHERE row = ?", row)
-            self._examples[row] = Example.model_validate_json(body)
-        return self._examples[row]
+        with self._guard:
+            if row not in self._examples:
+                make_room(self._examples, CACHED_EXAMPLES)
+                ((body,),) = self._all("SELECT body FROM example WHERE row = ?", row)
+                self._examples[row] = Example.model_validate_json(body)
+            return self._examples[row]
 
     def trajectory(self, id_: str) -> Trajectory:
-        if id_ not in self._trajectories:
-            make_room(self._trajectories, CACHED_TRAJECTORIES)
-            self._trajectories[id_] = next(found for part in self._parts if (found := part.trajectory(id_)))
-        return self._trajectories[id_]
+        with self._guard:
+            if id_ not in self._trajectories:
+                make_room(self._trajectories, CACHED_TRAJECTORIES)
+                self._trajectories[id_] = next(found for part in self._parts if (found := part.trajectory(id_)))
+            return self._trajectories[id_]
 
     def counts(self) -> Mapping[str, Counter[str]]:
         """How many examples there are of each tier and operation, and on each kind of page. Takes seconds of many."""

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from lbi.storage.files import write_atomically
 
 MANIFEST = "manifest.json"
+FORMAT = 10
 
 
 class Manifest(BaseModel):
@@ -99,6 +100,20 @@ def source_of(path: Path) -> Source | None:
     except (OSError, ValueError, TypeError):
         return None
     return source if source.build == current_build(path) else None
+
+
+def holds(path: Path, mark: str, dense: str | None = None) -> Manifest | None:
+    """What is in the current version, if it was built from records in this state, with vectors of this embedder.
+
+    ``dense``: its name; None = whoever it is.
+    """
+    source = source_of(path)
+    if source is None or source.mark != mark:
+        return None
+    manifest = manifest_of(path, source.build)
+    if manifest is None or manifest.format != FORMAT:
+        return None
+    return manifest if dense in (None, manifest.dense) else None
 
 
 def note_source(path: Path, mark: str) -> None:
