@@ -20,11 +20,10 @@ from typing import Any
 USAGE = "look | do ACTION | score CHECK.json [REWARD.txt]"
 
 
-def asked(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
-    """The reply. Raises OSError where no session answers."""
-    os.chdir(folder)  # the address of a socket may have 107 bytes
+def asked(session: Path, request: dict[str, Any]) -> dict[str, Any]:
+    """The reply of the session at a socket. Raises OSError where none answers."""
     with socket.socket(socket.AF_UNIX) as line:
-        line.connect("session.sock")
+        line.connect(str(session))
         line.sendall(json.dumps(request).encode() + b"\n")
         with line.makefile("rb") as replies:
             reply: dict[str, Any] = json.loads(replies.readline() or b'{"text": "the session ended", "ok": false}')
@@ -44,7 +43,8 @@ def main(arguments: list[str]) -> int:
             return 2
     reward = Path(arguments[3]).absolute() if arguments[3:] else None
     try:
-        reply = asked(Path(folder), request)
+        os.chdir(folder)  # the address of a socket may have 107 bytes
+        reply = asked(Path("session.sock"), request)
     except OSError as error:
         print(f"no session answers: {error}", file=sys.stderr)
         return 2

@@ -139,8 +139,9 @@ async def serve(folder: Path, idle: float = IDLE) -> None:
             part.unlink(missing_ok=True)
             async with await asyncio.start_unix_server(server, part, limit=LONGEST):
                 part.rename(socket)  # it is there as soon as there is somebody to answer
-                while socket.exists() and time.monotonic() - server.last < idle:
-                    await asyncio.sleep(1)  # noqa: ASYNC110 - nobody tells when the folder is gone
+                # nobody tells when the folder is gone
+                while socket.exists() and time.monotonic() - server.last < idle:  # noqa: ASYNC110
+                    await asyncio.sleep(1)
         finally:
             socket.unlink(missing_ok=True)
             await environment.close()
