@@ -206,9 +206,9 @@ def installed(python: str, folder: Path, *packages: str) -> Path:
 
 @pytest.mark.slow
 def test_harbor_loads_every_task(run: Path, tmp_path: Path) -> None:
-    """By its own class for tasks, which needs pydantic alone; the rest of it is not installed."""
+    """By its own class for tasks, which needs little; the rest of it is not installed."""
     lbi_here("export", run, "--format", "harbor", "--out", tmp_path / "pack")
-    python = installed("3.12", tmp_path / "venv", "pydantic", "pip")
+    python = installed("3.12", tmp_path / "venv", "pydantic", "toml", "pathspec", "pip")
     wheel = [str(python), "-m", "pip", "download", "-q", "--no-deps", "-d", str(tmp_path), HARBOR]
     if subprocess.run(wheel, capture_output=True, timeout=300).returncode:
         pytest.skip(f"{HARBOR} cannot be had here")
