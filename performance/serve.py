@@ -28,9 +28,11 @@ import aiohttp
 
 sys.path.insert(0, str(Path(__file__).parent))
 from lbi.config import resolve
+from lbi.evaluation.indexes import index_name, records_mark
 from lbi.interop.server.finder import Finder, Situation
 from lbi.interop.server.observed import observation_of
 from lbi.retrieval.index import ExampleIndex
+from lbi.retrieval.versions import note_source
 from lbi.rollouts.learnt import Use
 from lbi.storage.run_folder import RunFolder
 from retrieve import NOUNS, VERBS, WORDS, make, page
@@ -49,9 +51,10 @@ def make_run(folder: Path, count: int) -> Path:
     with RunFolder(run, config.identity()) as kept:
         kept.store.put_many("trajectory", [(f"0/{at:07d}", one) for at, one in enumerate(trajectories.values())])
         kept.store.put_many("example", [(f"0/{at:07d}", one) for at, one in enumerate(examples)])
+        mark = records_mark(kept.store)
     start = time.process_time()
-    dates = {example.id: "" for example in examples}
-    ExampleIndex.build(run / "index" / "backward-0-1", examples, trajectories, dates=dates).close()
+    ExampleIndex.build(run / "index" / index_name("backward", 0), examples, trajectories).close()
+    note_source(run / "index" / index_name("backward", 0), mark)
     print(f"index built in {time.process_time() - start:.1f} s of CPU time")
     return run
 
@@ -151,10 +154,11 @@ async def in_turns(upstream: str, proxy: str, pid: int) -> dict[str, list[tuple[
 
 async def measure_look_ups(run: Path) -> None:
     finder = Finder(run, Use())
-    start = time.perf_counter()
+    start, used = time.perf_counter(), time.process_time()
     finder.open()
     gc.freeze()  # as the server does
-    print(f"opened in {time.perf_counter() - start:.1f} s, {len(finder.learnt.pairs):,} examples")
+    clock, cpu_time = time.perf_counter() - start, time.process_time() - used
+    print(f"opened in {clock:.2f} s ({cpu_time:.2f} s of CPU time), {finder.learnt.count:,} examples")
     wall, cpu = [], []
     try:
         asked = situations()

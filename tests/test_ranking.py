@@ -10,11 +10,12 @@ import pytest
 from fake_notes import DELETE, HELP, HOME, MILK, NEW, NOTES, SAVE, title, walk
 from lbi.records import Example, Observation, Task, Trajectory
 from lbi.retrieval.bm25 import Entry, TextIndex
-from lbi.retrieval.build import ExampleVectors, current_build, is_current
+from lbi.retrieval.build import ExampleVectors, is_current
 from lbi.retrieval.index import ExampleIndex
 from lbi.retrieval.ranking import Ranker, fused
 from lbi.retrieval.texts import Deeds, embedded_requests, in_other_words, texts_of, without_values
 from lbi.retrieval.threshold import LEAST, LeftOut, Thresholds, calibrated
+from lbi.retrieval.versions import current_build
 
 NOWHERE = Observation(text="zzz", url="/zzz", title="zzz")
 
@@ -216,7 +217,7 @@ async def test_the_threshold_is_worked_out_once_and_kept_with_the_index(tmp_path
     index, _ = await many(tmp_path / "index")
     index.close()
     folder = tmp_path / "index" / current_build(tmp_path / "index")
-    again = calibrated(folder, Ranker(folder), lambda: pytest.fail("it is known already"))
+    again = calibrated(folder, Ranker(folder), lambda: pytest.fail("it is known already"), lambda _: {})
     assert again == index.thresholds
 
 
@@ -237,7 +238,8 @@ def test_who_left_no_right_one_behind_sets_no_threshold(tmp_path, shelf):
     alone = [LeftOut(row, "Make note", f"t{row}", f"o{row}") for row in range(LEAST * 2)]
     folder = next(each for each in (tmp_path / "index").iterdir() if each.is_dir())
     (folder / "threshold.json").unlink()
-    assert calibrated(folder, Ranker(folder), lambda: alone[:4]) == Thresholds(0.0, 0.0)
+    each_its_own = calibrated(folder, Ranker(folder), lambda: alone[:4], lambda rows: {row: f"o{row}" for row in rows})
+    assert each_its_own == Thresholds(0.0, 0.0)
 
 
 # builds

@@ -7,11 +7,12 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import lbi
-from lbi.retrieval.build import current_build
+from lbi.retrieval.versions import current_build
 from lbi.storage.run_folder import RunFolder
 from learnt_run import ActingModel, make_run
 from running import answer, command, environ, lbi_here
@@ -135,6 +136,7 @@ def test_nothing_is_written_into_the_run_which_may_be_in_use(run: Path) -> None:
 
 
 def test_an_index_that_the_run_built_is_taken_as_it_is(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lbi.evaluation import indexes
     from lbi.retrieval import build
     from lbi.retrieval.borrow import borrow_index
     from lbi.retrieval.index import ExampleIndex
@@ -148,13 +150,14 @@ def test_an_index_that_the_run_built_is_taken_as_it_is(run: Path, monkeypatch: p
     ExampleIndex.build(own, [example for example, _ in pairs], trajectories, dates=dates).close()
     try:
         built: list[Path] = []
-        write = build._write
+        write = build.write_plan
 
-        def counted(path: Path, *rest: object) -> None:
+        def counted(path: Path, *rest: Any) -> str:
             built.append(path)
-            write(path, *rest)
+            return write(path, *rest)
 
-        monkeypatch.setattr(build, "_write", counted)
+        monkeypatch.setattr(indexes, "write_plan", counted)
+        monkeypatch.setattr(build, "write_plan", counted)
         assert len(lbi.retrieve(run, TASK).examples) == 2
         assert built == []
         assert current_build(borrow_index(run, "backward-0-1", run.parent / "copy")) == current_build(own)

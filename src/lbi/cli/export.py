@@ -35,6 +35,7 @@ from lbi.training.export.turns import Replies, TrainingExample
 
 #: the prompts that stand behind an example
 PROMPTS: tuple[Role, ...] = ("propose", "act", "abstract", "summarise", "judge")
+PACKS = ("harbor", "verifiers")  # formats of tasks for other harnesses
 OFFLINE = "the offline model, which is no language model"
 
 
@@ -72,6 +73,8 @@ def export(run: Path, options: ExportOptions, choice: ExampleChoice, selection: 
     if options.fmt == "predictions":
         seeds = set(numbers(choice.seeds)) if choice.seeds else None
         return _predictions(run, folder, seeds, as_json)
+    if options.fmt in PACKS:
+        return _pack(run, folder, options.fmt, options.dry_run, as_json)
     report = write_training_set(run, folder, options, choice, selection)
     if as_json:
         say(json.dumps(report.model_dump(mode="json"), indent=2, ensure_ascii=False))
@@ -226,6 +229,32 @@ def _predictions(run: Path, folder: Path, seeds: set[int] | None, as_json: bool)
     counts = {name: len(predictions) for name, predictions in sorted(files.items())}
     listing = ", ".join(f"{name} ({count})" for name, count in counts.items())
     say(json.dumps(counts, indent=2) if as_json else f"Written to {folder}: {listing}")
+    return 0
+
+
+def _pack(run: Path, folder: Path, fmt: str, dry_run: bool, as_json: bool) -> int:
+    """Tasks that other harnesses run, with the checks of their state."""
+    from lbi.interop.packs.harbor import write_harbor
+    from lbi.interop.packs.tasks import packed_tasks
+    from lbi.interop.packs.verifiers import write_verifiers
+
+    packed = packed_tasks(run)
+    if folder.exists() and any(folder.iterdir()):
+        raise UserError(f"{folder} is not empty; choose another --out, or remove it")
+    folder_is_new = not folder.exists()
+    with _all_or_nothing(folder, dry_run=dry_run) as part:
+        write = write_harbor if fmt == "harbor" else write_verifiers
+        names = write(packed.tasks, packed.config, part)
+        if not folder_is_new:
+            folder.rmdir()
+    origins = Counter(task.origin for task in packed.tasks)
+    if as_json:
+        say(json.dumps({"tasks": names, "origins": origins, "left_out": packed.left_out}, indent=2))
+        return 0
+    told = "Nothing is written (--dry-run)" if dry_run else f"Written to {folder}"
+    say(f"{told}: {plural(len(names), 'task')} ({', '.join(f'{n} {origin}' for origin, n in origins.items())}).")
+    for reason, count in packed.left_out.items():
+        say(f"left out: {count} {reason}")
     return 0
 
 

@@ -25,7 +25,7 @@ from lbi.prompts.known import examples_shown
 from lbi.protocols import LookUp, Shown
 from lbi.records import Observation, Task
 from lbi.retrieval.index import ExampleIndex
-from lbi.retrieval.texts import without_values
+from lbi.retrieval.texts import texts_of, without_values
 from lbi.storage.run_folder import RunFolder
 
 TOP = (1, 3, 5)
@@ -96,7 +96,7 @@ def _index(place: Path, stored: StoredOperations, seed: int, embedder: SentenceE
     """An index as the arm "backward" has it, in a folder of its own: the run is only read."""
     pairs = examples_for("backward", stored.examples(seed), seed)
     examples, trajectories = [example for example, _ in pairs], {walk.id: walk for _, walk in pairs}
-    vectors = asyncio.run(embedded(embedder, examples, trajectories))
+    vectors = asyncio.run(embedded(embedder, texts_of(examples, trajectories)))
     return ExampleIndex.build(place, examples, trajectories, vectors)
 
 

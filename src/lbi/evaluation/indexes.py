@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from lbi.config import Data
 from lbi.context import RunContext
+from lbi.errors import UserError
 from lbi.evaluation.arms import dates_of_examples, examples_for
 from lbi.models.embeddings import Embedder
 from lbi.records import Document, Example, Trajectory
-from lbi.retrieval.build import ExampleVectors, is_current
+from lbi.retrieval.build import ExampleVectors, plan_index, write_plan
 from lbi.retrieval.index import ExampleIndex
-from lbi.retrieval.texts import texts_of
+from lbi.retrieval.texts import ExampleTexts
+from lbi.retrieval.versions import holds, note_source
+from lbi.storage.database import Store
 from lbi.synthesis.examples import examples_with_trajectories
 
 
@@ -34,44 +40,70 @@ class ArmIndexes:
         seed: int,
         examples: Sequence[tuple[Example, Trajectory]],
         documents: Sequence[Document],
+        mark: str = "",
+        built: Path | None = None,
     ) -> None:
+        """``mark``: of the records (``records_mark``) before they were read.
+
+        ``built``: the folder of a run's own indexes, which are opened there where they hold just these examples; then
+        neither examples nor documents are read. None = the context's.
+        """
         self.documents = documents
         self._context, self._seed, self._examples = context, seed, examples
+        self._mark, self._ready = mark, built or context.index_folder
         self._built: dict[tuple[Data, float], ExampleIndex] = {}
 
     async def of(self, data: Data, share: float = 1.0) -> ArmIndex:
         """The index of this kind of data. ``share`` < 1: only examples from this share of the trajectories."""
-        chosen = examples_for(data, self._examples, self._seed, share) if data != "none" else []
-        dates = dates_of_examples(data, chosen, self._examples, self.documents)
         if data == "none":
-            return ArmIndex(None, set(dates.values()))
+            return ArmIndex(None, set())
         if (data, share) not in self._built:
-            self._built[data, share] = await self._build(f"{data}-{self._seed}-{share:g}", chosen, dates)
-        return ArmIndex(self._built[data, share], set(dates.values()))
+            name = index_name(data, self._seed, share)
+            self._built[data, share] = self._there(name) or await self._build(name, data, share)
+        index = self._built[data, share]
+        return ArmIndex(index, index.dates)
 
-    async def _build(
-        self, name: str, chosen: Sequence[tuple[Example, Trajectory]], dates: dict[str, str]
-    ) -> ExampleIndex:
+    def _there(self, name: str) -> ExampleIndex | None:
+        """The index that was built from the records as they are."""
+        embedder = self._context.embedder
+        if not self._mark or holds(self._ready / name, self._mark, embedder.name if embedder else "") is None:
+            return None
+        with contextlib.suppress(OSError, ValueError, sqlite3.Error, UserError):  # such as one on a read-only disk
+            return ExampleIndex.open(self._ready / name)
+        return None
+
+    async def _build(self, name: str, data: Data, share: float) -> ExampleIndex:
+        chosen = examples_for(data, self._examples, self._seed, share)
+        dates = dates_of_examples(data, chosen, self._examples, self.documents)
         examples = [example for example, _ in chosen]
         trajectories = {trajectory.id: trajectory for _, trajectory in chosen}
         folder, embedder = self._context.index_folder / name, self._context.embedder
-        if is_current(folder, examples, embedder.name if embedder and examples else "", dates):
-            return ExampleIndex.open(folder)
-        vectors = await embedded(embedder, examples, trajectories)
-        return ExampleIndex.build(folder, examples, trajectories, vectors, dates)
+        plan = plan_index(folder, examples, trajectories, embedder.name if embedder and examples else "", dates)
+        if plan is not None:
+            write_plan(folder, plan, await embedded(embedder, plan.texts))
+        if self._mark:
+            note_source(folder, self._mark)
+        return ExampleIndex.open(folder)
 
     def close(self) -> None:
         for index in self._built.values():
             index.close()
 
 
-async def embedded(
-    embedder: Embedder | None, examples: Sequence[Example], trajectories: Mapping[str, Trajectory]
-) -> ExampleVectors | None:
+def index_name(data: Data, seed: int, share: float = 1.0) -> str:
+    """The folder of an index, among those of a run."""
+    return f"{data}-{seed}-{share:g}"
+
+
+def records_mark(store: Store) -> str:
+    """The same as long as nothing changes that indexes are built from."""
+    return store.mark("example", "trajectory", "trimmed", "composition", "document")
+
+
+async def embedded(embedder: Embedder | None, texts: ExampleTexts) -> ExampleVectors | None:
     """The vectors of examples for an index; None without an embedder or examples."""
-    if embedder is None or not examples:
+    if embedder is None or not texts.said:
         return None
-    texts = texts_of(examples, trajectories)
     said, done, asked = [await embedder.embed(each) for each in texts]
     return ExampleVectors(said, done, asked, embedder.name)
 
@@ -79,7 +111,8 @@ async def embedded(
 @asynccontextmanager
 async def index_examples(context: RunContext, documents: Sequence[Document], seed: int) -> AsyncIterator[ArmIndexes]:
     """The indexes of one seed's examples in the run folder; closed at the end."""
-    indexes = ArmIndexes(context, seed, examples_with_trajectories(context, seed), documents)
+    mark = records_mark(context.folder.store)  # before they are read, so that what changes meanwhile is noticed
+    indexes = ArmIndexes(context, seed, examples_with_trajectories(context, seed), documents, mark)
     try:
         yield indexes
     finally:

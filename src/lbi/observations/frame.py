@@ -94,6 +94,14 @@ class Frame:
         """All lines of some pages: what else has them, in runs, was seen before."""
         return cls(in_runs=frozenset(key for text in texts for _, key in _keyed(text)))
 
+    def as_data(self) -> list[list[str]]:
+        """What ``of_data`` makes the same frame of."""
+        return [sorted(self._everywhere), sorted(self._in_runs)]
+
+    @classmethod
+    def of_data(cls, data: list[list[str]]) -> Frame:
+        return cls(*map(frozenset, data))
+
     def __bool__(self) -> bool:
         return bool(self._in_runs)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lbi.observations.parse import FIELDS, TICKS, Element, parse_observation
 from lbi.records import ORDINAL, Observation, Trajectory
@@ -21,6 +21,7 @@ _ASSIGNMENTS = re.compile(r"\A(?:\w+=\S*\s+)+")  # of variables, before the prog
 _FIRST = re.compile(r"""\s*(['"])(.*?)(?<!\\)\1""", re.DOTALL)
 _ENDS = "finish"
 _EVERYWHERE = 0.2  # share of the pages from which on a link belongs to what pages have in common
+_REMEMBERED = 50_000  # actions, most of which are taken again and again
 _THINGS = 4  # links to addresses of one kind that are called like what is there; fewer are called like what they do
 #: kinds of actions that enter something, and change nothing before it is sent
 _ENTERING = frozenset({"fill", "type", "select", "upload"})
@@ -83,9 +84,22 @@ class Operations:
         for name, url in sorted(set().union(*links)):
             self._addresses.setdefault(name, Counter())[self._address(url, name)] += 1
 
+        self._known: dict[str, Operation | None] = {}
+
+    def as_data(self) -> list[Any]:
+        """What ``of_data`` makes the same of."""
+        return [sorted(self._of_things), sorted(self._everywhere), self._addresses]
+
+    @classmethod
+    def of_data(cls, data: list[Any]) -> Operations:
+        read = cls()
+        read._of_things, read._everywhere = map(set, data[:2])
+        read._addresses = {name: Counter(places) for name, places in data[2].items()}
+        return read
+
     def of_actions(self, grounded: Sequence[str]) -> Operation | None:
         """The operation that actions in grounded form end with; None if they do nothing but finish."""
-        actions = [read for action in grounded if (read := self._read(action)) and read.verb != _ENDS]
+        actions = [read for action in grounded if (read := self._read_once(action)) and read.verb != _ENDS]
         if not actions:
             return None
         return actions[-1]._replace(fields=frozenset(_entered(actions)))
@@ -93,6 +107,13 @@ class Operations:
     def of_span(self, trajectory: Trajectory, start: int, end: int) -> Operation | None:
         """The operation that steps ``start`` to ``end`` of a trajectory end with."""
         return self.of_actions([action.grounded for action in trajectory.actions[start:end]])
+
+    def _read_once(self, grounded: str) -> Operation | None:
+        if grounded not in self._known:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[grounded] = self._read(grounded)
+        return self._known[grounded]
 
     def _read(self, grounded: str) -> Operation | None:
         call = _CALL.match(grounded.strip())

@@ -50,7 +50,22 @@ class TextIndex:
     @classmethod
     def build(cls, entries: Iterable[Entry], folder: Path | None = None) -> TextIndex:
         """Index the entries in their order; ``folder`` must be empty."""
-        index = tantivy.Index(_schema(), path=str(folder) if folder else None)
+        return cls(cls._written(tantivy.Index(_schema(), path=str(folder) if folder else None), entries))
+
+    @classmethod
+    def write(cls, entries: Iterable[Entry], folder: Path) -> None:
+        """Add the entries to those in a folder, whose files are not changed; it is made if there is none.
+
+        Who has the folder open goes on with what was in it.
+        """
+        if folder.is_dir():
+            cls._written(tantivy.Index.open(str(folder)), entries)
+        else:
+            folder.mkdir(parents=True)
+            cls.build(entries, folder)
+
+    @staticmethod
+    def _written(index: tantivy.Index, entries: Iterable[Entry]) -> tantivy.Index:
         index.register_tokenizer(_ANALYSER, _analyser())
         writer = index.writer(heap_size=_HEAP, num_threads=1)  # one thread keeps the order, on which ties depend
         for entry in entries:
@@ -58,7 +73,7 @@ class TextIndex:
         writer.commit()
         writer.wait_merging_threads()
         index.reload()
-        return cls(index)
+        return index
 
     @classmethod
     def open(cls, folder: Path) -> TextIndex:
@@ -80,10 +95,12 @@ class TextIndex:
         ``without``: no entries with one of these tags.
         """
         words = [(tantivy.Occur.Should, self._term("text", word)) for word in self.words(text)]
-        demands = [(tantivy.Occur.MustNot, self._term("tag", tag)) for tag in without]
+        demands = [(tantivy.Occur.MustNot, self._term("tag", tag)) for tag in without if self._entries_with(tag)]
         if keys:
             demands.append((tantivy.Occur.Must, self._any_of(list(keys))))
-        hits = self._found([*demands, (tantivy.Occur.Must, tantivy.Query.boolean_query(words))], limit) if words else []
+        # entries that cannot be among the best are passed over only where nothing else is demanded
+        wanted = [*demands, (tantivy.Occur.Must, tantivy.Query.boolean_query(words))] if demands else words
+        hits = self._found(wanted, limit) if words else []
         if keys and len(hits) < limit:  # a second search is faster than one for both if every entry has the key
             rows_found = {row for row, _ in hits}
             rest = self._found(demands, limit + len(rows_found))
@@ -92,10 +109,11 @@ class TextIndex:
 
     def tagged(self, tags: Collection[str]) -> set[int]:
         """The rows of all entries that have one of these tags."""
-        if not tags:
+        known = {tag: count for tag in tags if (count := self._entries_with(tag))}
+        if not known:
             return set()
-        query = tantivy.Query.term_set_query(self._schema, "tag", list(tags))
-        return {row for row, _ in self._found([(tantivy.Occur.Must, query)], len(self))}
+        query = tantivy.Query.term_set_query(self._schema, "tag", list(known))
+        return {row for row, _ in self._found([(tantivy.Occur.Must, query)], min(sum(known.values()), len(self)))}
 
     def _words(self, text: str) -> tuple[str, ...]:
         """The words of a query to look up: those in the index, rarest first, without the most common ones."""
@@ -110,6 +128,9 @@ class TextIndex:
 
     def _frequency(self, word: str) -> int:
         return int(self._searcher.doc_freq("text", word))
+
+    def _entries_with(self, tag: str) -> int:
+        return int(self._searcher.doc_freq("tag", tag))
 
     def _term(self, field: str, value: str) -> Any:
         option = "freq" if field == "text" else "basic"

@@ -1,54 +1,45 @@
 """Writes an index of examples into a folder, which ``lbi.retrieval.index`` searches.
 
-An index is a folder of its own, and nothing else is needed to read it:
+A version of an index (lbi.retrieval.versions) is a folder of its own, and nothing else is needed to read it:
 
-    current                 the name of the current build
-    4be1.../examples.db     examples, their trajectories, and where each observation occurs
-    4be1.../said/           BM25 over what was asked for: the instructions without their values
-    4be1.../done/           BM25 over what was done: the last action and the part of the page that it touches
-    4be1.../observations/   BM25 over the distinct observations
-    4be1.../said.npy        with dense retrieval: one row of length 1 per example; done.npy, asked.npy
-    4be1.../threshold.json  what an example must score to be shown (lbi.retrieval.threshold)
+    examples.db        examples, trajectories, and where each observation occurs; examples-1.db, ... what was added
+    said/              BM25 over what was asked for: the instructions without their values
+    done/              BM25 over what was done: the last action and the part of the page that it touches
+    observations/      BM25 over the distinct observations
+    said-*.npy, ...    with dense retrieval: vectors and their rows (lbi.retrieval.dense)
+    known.json         what was counted over all pages, by which added examples are read like the others
+    threshold.json     what an example must score to be shown (lbi.retrieval.threshold)
+
+Examples are added without writing anew what is there, until there are twice as many as were written at once: what is
+counted over all of them, such as the frame of the pages, is then counted again.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import shutil
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import zstandard
-
-from lbi.observations.normalise import normalise, observation_key
+from lbi.observations.frame import Frame
+from lbi.observations.normalise import observation_key
 from lbi.observations.operations import Operations
-from lbi.records import Example, Observation, Record, Trajectory, digest_of
+from lbi.records import Example, Trajectory, digest_of
 from lbi.retrieval.bm25 import Entry, TextIndex
 from lbi.retrieval.leakage import date_tag
-from lbi.retrieval.texts import ExampleTexts, texts_of
+from lbi.retrieval.part import Part, told_apart_by, written_examples
+from lbi.retrieval.texts import Deeds, ExampleTexts, distinct_pages, texts_of
+from lbi.retrieval.versions import FORMAT, Manifest, begin, current_build, finish, manifest_of
 from lbi.storage.files import write_atomically
-from lbi.storage.secrets import mask, masked
 
 if TYPE_CHECKING:
     from lbi.models.embeddings import Vectors
 
-FORMAT = 9
-_MARKS = re.compile(r"^(?:URL|Title):|<time>|<id>|<temporary>", re.MULTILINE)
-
-SCHEMA = """
-CREATE TABLE example(
-    row INTEGER PRIMARY KEY, trajectory TEXT, said TEXT, done TEXT, asked TEXT, ends TEXT, operation TEXT,
-    asked_for TEXT, words TEXT, body TEXT
-);
-CREATE TABLE trajectory(id TEXT PRIMARY KEY, body BLOB) WITHOUT ROWID;
-CREATE TABLE place(row INTEGER, at INTEGER, key INTEGER, PRIMARY KEY(row, at)) WITHOUT ROWID;
-CREATE INDEX place_key ON place(key, row, at);
-"""
+ADD_FROM = 5_000  # examples; fewer are written anew in seconds, and counted over all of them
+TWICE = 2  # times as many as were written at once
+MOST_PARTS = 8  # databases of added examples, after which they become one
+KNOWN = "known.json"
 
 
 class ExampleVectors(NamedTuple):
@@ -60,8 +51,24 @@ class ExampleVectors(NamedTuple):
     by: str  # name of the embedder
 
     def ordered(self, rows: Sequence[int]) -> ExampleVectors:
-        """The same in another order."""
+        """The same in another order, or of fewer examples."""
         return ExampleVectors(self.said[rows], self.done[rows], self.asked[rows], self.by)
+
+
+class Plan(NamedTuple):
+    """What there is to write for an index to hold just these examples. ``examples`` are those that it has not yet."""
+
+    name: str
+    manifest: Manifest
+    base: str  # the version that they are added to; "" = all is written
+    examples: Sequence[Example]  # in the order of their rows
+    at: Sequence[int]  # where each stood among those that were asked for
+    rows: Sequence[int]
+    dates: Mapping[str, str]
+    trajectories: Mapping[str, Trajectory]
+    texts: ExampleTexts
+    operations: Operations
+    frame: Frame
 
 
 def write_index(
@@ -71,154 +78,214 @@ def write_index(
     vectors: ExampleVectors | None = None,
     dates: Mapping[str, str] | None = None,
 ) -> str:
-    """Index the examples in the folder ``path``. Returns the name of the build, a folder in it.
+    """Index the examples in the folder ``path``. Returns the name of the version, a folder in it.
 
-    Readers see the previous build until this one is complete. If the current build has the same content, it is kept.
+    Readers see the previous version until this one is complete. If the current one has the same content, it is kept.
     ``vectors``: those of ``texts_of``, in the order of ``examples``, for dense retrieval.
     ``dates``: {example id: date}; a search can exclude dates by ``lbi.retrieval.leakage.date_tag``.
     """
-    order = _order(examples)
-    ordered = [examples[row] for row in order]
-    ordered_vectors = None if vectors is None else vectors.ordered(order)
-    dated = _dated(ordered, dates)
-    name = _name(ordered, vectors.by if vectors else "", dated)
-    if current_build(path) != name:
-        _write(path, name, ordered, trajectories, ordered_vectors, dated)
-    return name
+    plan = plan_index(path, examples, trajectories, vectors.by if vectors else "", dates)
+    if plan is None:
+        return current_build(path)
+    return write_plan(path, plan, None if vectors is None else vectors.ordered(plan.at))
 
 
 def is_current(path: Path, examples: Sequence[Example], dense: str, dates: Mapping[str, str] | None = None) -> bool:
-    """Whether the current build holds just these examples, with vectors of the embedder ``dense`` ("" = without)."""
-    ordered = [examples[row] for row in _order(examples)]
-    return current_build(path) == _name(ordered, dense, _dated(ordered, dates))
+    """Whether the current version holds just these examples, with vectors of the embedder ``dense`` ("" = without)."""
+    return current_build(path) == _name(_content(examples, dates), len({each.id for each in examples}), dense)
 
 
-def _order(examples: Sequence[Example]) -> list[int]:
-    row_of = {example.id: row for row, example in enumerate(examples)}
-    # ties are ordered by row: of examples that fit equally well, one with fewer steps does less that was not asked for
-    return sorted(row_of.values(), key=lambda row: (examples[row].end - examples[row].start, examples[row].id))
-
-
-def _dated(examples: Sequence[Example], dates: Mapping[str, str] | None) -> dict[str, str]:
-    return {example.id: (dates or {}).get(example.id, "") for example in examples}
-
-
-def current_build(path: Path) -> str:
-    """The name of the current build; "" if there is none."""
-    file = path / "current"
-    return file.read_text().strip() if file.is_file() else ""
-
-
-def searchable_text(observation: Observation) -> str:
-    """The text by which observations are searched: normalised, without the labels that all of them have."""
-    return _MARKS.sub(" ", mask(normalise(observation)))
-
-
-def _name(examples: Sequence[Example], dense: str, dates: Mapping[str, str]) -> str:
-    """The name of a build: a hash of its content."""
-    bodies = [[example.id, example.tier, example.model_dump(mode="json")["verdicts"]] for example in examples]
-    return digest_of([FORMAT, bodies, dense, dates])
-
-
-def _write(
+def plan_index(
     path: Path,
-    name: str,
     examples: Sequence[Example],
     trajectories: Mapping[str, Trajectory],
-    vectors: ExampleVectors | None,
-    dates: Mapping[str, str],
-) -> None:
-    """Write a build beside the current one, make it the current one, and remove the others."""
-    part = path / f".{os.getpid()}.part"
-    shutil.rmtree(part, ignore_errors=True)
-    for folder in ("said", "done", "observations"):
-        (part / folder).mkdir(parents=True)
-    searched = texts_of(examples, trajectories)
-    texts = _write_database(part / "examples.db", examples, trajectories, searched)
-    entries = list(_entries(examples, trajectories, dates))
-    for folder, of_examples in (("said", searched.said), ("done", searched.done)):
+    dense: str = "",
+    dates: Mapping[str, str] | None = None,
+) -> Plan | None:
+    """What is to be written, and of which texts vectors are needed; None if the current version has all of it."""
+    if is_current(path, examples, dense, dates):
+        return None
+    places = {example.id: at for at, example in enumerate(examples)}
+    base, known = _base(path, examples, len(places), dense, dates)
+    added = [at for id_, at in places.items() if id_ not in known]
+    content = _content(examples, dates)
+    return _plan(path, base, set(known.values()), examples, added, trajectories, dense, dates, content, len(places))
+
+
+def plan_addition(
+    path: Path,
+    examples: Sequence[Example],
+    trajectories: Mapping[str, Trajectory],
+    dense: str = "",
+    dates: Mapping[str, str] | None = None,
+) -> Plan | None:
+    """The same for examples that are to be there besides what is there, of which nothing has to be read or known.
+
+    Raises ValueError for an index whose vectors are of another embedder, and for one of an older format.
+    """
+    base = current_build(path)
+    before = manifest_of(path, base)
+    if before is None or not before.examples:
+        return plan_index(path, examples, trajectories, dense, dates)
+    if (before.format, before.dense) != (FORMAT, dense):
+        raise ValueError(f"{path} has vectors of {before.dense!r}, not {dense!r}, or is of an older format")
+    rows = _stored_rows(path / base, before)
+    places = {example.id: at for at, example in enumerate(examples)}
+    added = [at for id_, at in places.items() if id_ not in rows]
+    if not added:
+        return None
+    content = _sum(int(before.content, 16), int(_content([examples[at] for at in added], dates), 16))
+    count = before.examples + len(added)
+    return _plan(path, base, set(rows.values()), examples, added, trajectories, dense, dates, content, count)
+
+
+def _plan(
+    path: Path,
+    base: str,
+    taken: set[int],
+    examples: Sequence[Example],
+    added: Sequence[int],
+    trajectories: Mapping[str, Trajectory],
+    dense: str,
+    dates: Mapping[str, str] | None,
+    content: str,
+    count: int,
+) -> Plan:
+    """``added``: which of the examples are to be written; ``taken``: the rows of ``base``."""
+    numbers = _rows([examples[at] for at in added], taken)
+    at = [place for _, place in sorted(zip(numbers, added, strict=True))]
+    chosen = [examples[place] for place in at]
+    walks = {example.trajectory: trajectories[example.trajectory] for example in chosen}
+    frame, operations = _counted(path / base if base else None, walks)
+    dated = {example.id: (dates or {}).get(example.id, "") for example in chosen}
+    before = manifest_of(path, base)
+    manifest = Manifest(
+        format=FORMAT,
+        examples=count,
+        at_once=before.at_once if before else count,
+        content=content,
+        dense=dense,
+        dates=tuple(sorted({*dated.values(), *(before.dates if before else ())})),
+        parts=(*before.parts, f"examples-{_next(before.parts)}.db") if before else ("examples.db",),
+    )
+    texts = texts_of(chosen, walks, Deeds(walks.values(), frame))
+    if base:  # what must be scored to be shown is found out of those that were written at once
+        texts = texts._replace(asked=[""] * len(chosen))
+    name = _name(content, count, dense)
+    return Plan(name, manifest, base, chosen, at, sorted(numbers), dated, walks, texts, operations, frame)
+
+
+def write_plan(path: Path, plan: Plan, vectors: ExampleVectors | None = None) -> str:
+    """Write what was planned beside the current version, and make it the current one. Returns its name.
+
+    ``vectors``: of ``plan.texts``, in their order.
+    """
+    folder = begin(path, plan.base)
+    file = folder / plan.manifest.parts[-1]
+    before = [Part(folder / name) for name in plan.manifest.parts[:-1]]
+    keys = {id_: [observation_key(seen) for seen in walk.observations] for id_, walk in plan.trajectories.items()}
+    pages = written_examples(file, plan, keys, before)
+    for part in before:
+        part.close()
+    entries = list(_entries(plan, keys))
+    for name, of_examples in (("said", plan.texts.said), ("done", plan.texts.done)):
         filled = (entry._replace(text=text) for entry, text in zip(entries, of_examples, strict=True))
-        TextIndex.build(filled, part / folder)
-    TextIndex.build((Entry(key % (1 << 64), text, keys=[key]) for key, text in texts), part / "observations")
+        TextIndex.write(filled, folder / name)
+    TextIndex.write((Entry(key % (1 << 64), text, keys=[key]) for key, text in pages), folder / "observations")
     if vectors is not None:
-        import numpy
+        from lbi.retrieval.dense import add_vectors
 
-        numpy.save(part / "said.npy", vectors.said)
-        numpy.save(part / "done.npy", vectors.done)
-        numpy.save(part / "asked.npy", vectors.asked)
-    shutil.rmtree(path / name, ignore_errors=True)
-    part.rename(path / name)
-    write_atomically(path / "current", name.encode())
-    for other in path.iterdir():
-        if other.is_dir() and other.name != name:
-            shutil.rmtree(other, ignore_errors=True)
+        for name, those in (("said", vectors.said), ("done", vectors.done)):
+            add_vectors(folder, name, those, plan.rows)
+        asked = [at for at, text in enumerate(plan.texts.asked) if text]
+        add_vectors(folder, "asked", vectors.asked[asked], [plan.rows[at] for at in asked], searched=False)
+    manifest = plan.manifest
+    if len(manifest.parts) > MOST_PARTS + 1:
+        manifest = manifest.model_copy(update={"parts": Part.joined(folder, manifest.parts)})
+    if not plan.base:
+        told = {"frame": plan.frame.as_data(), "operations": plan.operations.as_data()}
+        write_atomically(folder / KNOWN, json.dumps(told, ensure_ascii=False).encode())
+    finish(path, folder, plan.name, manifest)
+    return plan.name
 
 
-def _entries(
-    examples: Sequence[Example], trajectories: Mapping[str, Trajectory], dates: Mapping[str, str]
-) -> Iterator[Entry]:
-    for row, example in enumerate(examples):
-        trajectory = trajectories[example.trajectory]
-        keys = {observation_key(observation) for observation in trajectory.observations[example.start : example.end]}
-        tags = _lineage(example, trajectory) | {date_tag(dates[example.id])}
-        yield Entry(row, "", keys, tags)
+def _base(
+    path: Path, examples: Sequence[Example], count: int, dense: str, dates: Mapping[str, str] | None
+) -> tuple[str, dict[str, int]]:
+    """The version that only lacks some of these examples, if adding to it is worth it, and {example id: row} of it."""
+    name = current_build(path)
+    manifest = manifest_of(path, name)
+    if manifest is None or manifest.format != FORMAT or manifest.dense != dense:
+        return "", {}
+    if manifest.examples < ADD_FROM or not manifest.examples < count <= TWICE * manifest.at_once:
+        return "", {}
+    content = {example.id: told_apart_by(example, dates) for example in examples}
+    for each in manifest.parts:
+        with closing(Part(path / name / each)) as part:
+            if any(content.get(id_) != stored for id_, stored in part.each("SELECT id, content FROM example")):
+                return "", {}  # it has one that is another now, or gone
+    return name, _stored_rows(path / name, manifest)
+
+
+def _counted(base: Path | None, walks: Mapping[str, Trajectory]) -> tuple[Frame, Operations]:
+    """What pages have in common, and where links lead: as it was counted before, or over these trajectories."""
+    if base is not None:
+        told = json.loads((base / KNOWN).read_bytes())
+        return Frame.of_data(told["frame"]), Operations.of_data(told["operations"])
+    frame = Frame.of(distinct_pages(walks[id_] for id_ in sorted(walks)))
+    return frame, Operations(seen for walk in walks.values() for seen in walk.observations)
+
+
+def _next(parts: Sequence[str]) -> int:
+    return max((int(name[len("examples-") : -len(".db")]) for name in parts[1:]), default=0) + 1
+
+
+def _rows(examples: Sequence[Example], taken: set[int]) -> list[int]:
+    """A number for each example, which stays as it is whatever is added.
+
+    Ties are ordered by row: of examples that fit equally well, one with fewer steps does less that was not asked for.
+    """
+    rows: dict[str, int] = {}
+    for example in sorted(examples, key=lambda each: (each.end - each.start, each.id)):
+        row = (min(example.end - example.start, 2047) << 52) | int(example.id[:13], 16)
+        while row in taken:
+            row += 1
+        taken.add(row)
+        rows[example.id] = row
+    return [rows[example.id] for example in examples]
+
+
+def _content(examples: Sequence[Example], dates: Mapping[str, str] | None) -> str:
+    by_id = {example.id: example for example in examples}
+    return _sum(*(told_apart_by(example, dates) for example in by_id.values()))
+
+
+def _sum(*hashes: int) -> str:
+    return f"{sum(hashes) % (1 << 64):016x}"
+
+
+def _stored_rows(version: Path, manifest: Manifest) -> dict[str, int]:
+    """{example id: row} of a version."""
+    rows: dict[str, int] = {}
+    for name in manifest.parts:
+        with closing(Part(version / name)) as part:
+            rows.update(part.each("SELECT id, row FROM example"))
+    return rows
+
+
+def _name(content: str, count: int, dense: str) -> str:
+    """The name of a version: a hash of its content."""
+    return digest_of([FORMAT, content, count, dense])
+
+
+def _entries(plan: Plan, keys: Mapping[str, Sequence[int]]) -> Iterator[Entry]:
+    for row, example in zip(plan.rows, plan.examples, strict=True):
+        trajectory = plan.trajectories[example.trajectory]
+        pages = set(keys[trajectory.id][example.start : example.end])
+        yield Entry(row, "", pages, _lineage(example, trajectory) | {date_tag(plan.dates[example.id])})
 
 
 def _lineage(example: Example, trajectory: Trajectory) -> set[str]:
     """Ids of everything that an example comes from. One that joins two examples has two documents."""
     ids = {example.id, example.document, *example.parents}
     return (ids | {trajectory.id, trajectory.task.id, trajectory.task.document}) - {""}
-
-
-def _write_database(
-    file: Path, examples: Sequence[Example], trajectories: Mapping[str, Trajectory], searched: ExampleTexts
-) -> list[tuple[int, str]]:
-    """Write examples.db. Returns (key, text) of each distinct observation that is followed by an action."""
-    pack = zstandard.ZstdCompressor(level=3)
-    texts: dict[int, Observation] = {}
-    walks = list({example.trajectory: trajectories[example.trajectory] for example in examples}.values())
-    operations = Operations(seen for walk in walks for seen in walk.observations)
-    with closing(sqlite3.connect(file)) as db:
-        db.executescript(SCHEMA)
-        for row, example in enumerate(examples):
-            trajectory = trajectories[example.trajectory]
-            instruction_mark, actions_mark = _marks(example, trajectory)
-            groups = (_request_hash(example.instruction), _ending_hash(example, trajectory))
-            operation = operations.of_span(trajectory, example.start, example.end)
-            alike = digest_of(operation.alike) if operation else ""
-            values = (row, trajectory.id, instruction_mark, actions_mark, *groups, alike, searched.asked[row])
-            words = f"{searched.said[row]} {searched.done[row]}"
-            db.execute("INSERT INTO example VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*values, words, _as_json(example)))
-            for at in range(example.start, example.end):
-                observation = trajectory.observations[at]
-                key = observation_key(observation)
-                texts.setdefault(key, observation)
-                db.execute("INSERT INTO place VALUES(?, ?, ?)", (row, at, key))
-        for id_ in sorted({example.trajectory for example in examples}):
-            body = pack.compress(_as_json(trajectories[id_]).encode())
-            db.execute("INSERT INTO trajectory VALUES(?, ?)", (id_, body))
-        db.commit()
-    return [(key, searchable_text(texts[key])) for key in sorted(texts)]
-
-
-def _as_json(record: Record) -> str:
-    return json.dumps(masked(record.model_dump(mode="json")), ensure_ascii=False)
-
-
-def _marks(example: Example, trajectory: Trajectory) -> tuple[str, str]:
-    """Two hashes. Examples that share one teach the same: same instruction, and same trajectory or same actions."""
-    instruction = " ".join(example.instruction.casefold().split())
-    actions = [action.grounded for action in trajectory.actions[example.start : example.end]]
-    return digest_of([instruction, trajectory.id]), digest_of([instruction, actions])
-
-
-def _request_hash(instruction: str) -> str:
-    """A hash of the instruction without its values: the same for 'Open lamp "3"' and 'Open lamp "4"'."""
-    return digest_of(re.sub(r"\"[^\"]*\"|'[^']*'|\d+", "", instruction).split())
-
-
-def _ending_hash(example: Example, trajectory: Trajectory) -> str:
-    """A hash of the last step: its action, and the address of its page without numbers and query."""
-    step = trajectory.steps[example.end - 1]
-    page = re.sub(r"\d+", "0", step.observation.url.split("?")[0].split("#")[0])
-    return digest_of([step.action.grounded, page])

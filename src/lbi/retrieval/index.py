@@ -7,24 +7,24 @@ query. Both are ranked by lbi.retrieval.ranking, and none is shown whose score i
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-
-import zstandard
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from lbi.errors import UserError
 from lbi.observations.normalise import observation_key
 from lbi.protocols import Shown
 from lbi.records import Example, Observation, Task, Trajectory
 from lbi.retrieval.bm25 import TextIndex
-from lbi.retrieval.build import ExampleVectors, current_build, searchable_text, write_index
+from lbi.retrieval.build import ExampleVectors, write_index
+from lbi.retrieval.part import page_text
 from lbi.retrieval.ranking import ADDS, Fit, Ranker, Taught, uses_of
+from lbi.retrieval.stored import CACHED_EXAMPLES, Stored, make_room
 from lbi.retrieval.texts import without_values
-from lbi.retrieval.threshold import LeftOut, Thresholds, calibrated
+from lbi.retrieval.threshold import Thresholds, calibrated
+from lbi.retrieval.versions import FORMAT, Manifest, current_build, manifest_of
 
 if TYPE_CHECKING:
     from lbi.models.embeddings import Vectors
@@ -34,11 +34,7 @@ MAX_PAGES = 16  # similar observations to look at
 MAX_PER_PAGE = 3  # examples by the content of one page
 MAX_PER_REQUEST = 2  # examples per search whose instructions differ in their values alone
 MAX_PER_ENDING = 1  # examples per search that end with the same action on the same kind of page
-CACHED_TRAJECTORIES = 512
-CACHED_EXAMPLES = 4096
-CACHED_MARKS = 50_000
 CACHED_FITS = 32
-MAPPED = 1 << 32  # bytes of the database that are read without being copied
 
 
 class Hit(NamedTuple):
@@ -52,23 +48,19 @@ class Hit(NamedTuple):
 
 
 class ExampleIndex:
-    """A searchable index of examples, open until ``close``. Read-only: a new build is another folder."""
+    """A searchable index of examples, open until ``close``. Read-only: a new version is another folder."""
 
-    def __init__(self, folder: Path) -> None:
-        # a build is never changed, so it can be opened as immutable: without locks a look-up takes a third of the time
-        file = (folder / "examples.db").absolute().as_uri()
-        self._db = sqlite3.connect(f"{file}?mode=ro&immutable=1", uri=True, check_same_thread=False)
-        self._db.execute(f"PRAGMA mmap_size = {MAPPED}")
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self._stored = Stored(folder / part for part in manifest.parts)
         self._ranker = Ranker(folder)
         self._instructions = self._ranker.said
         self._observations = TextIndex.open(folder / "observations")
-        self._unpack = zstandard.ZstdDecompressor()
-        self._trajectories: dict[str, Trajectory] = {}
-        self._examples: dict[int, Example] = {}
         self._fits: dict[str, Fit] = {}
         self._taught_by: dict[int, Taught] = {}
-        self._marked: dict[int, tuple[frozenset[str], str, str]] = {}
-        self.thresholds: Thresholds = calibrated(folder, self._ranker, self._left_out)
+        self._size = manifest.examples
+        self.dates = frozenset(manifest.dates)
+        """All dates of examples."""
+        self.thresholds: Thresholds = calibrated(folder, self._ranker, self._stored.left_out, self._stored.operations)
 
     @classmethod
     def build(
@@ -80,22 +72,44 @@ class ExampleIndex:
         dates: Mapping[str, str] | None = None,
     ) -> ExampleIndex:
         """Index the examples in the folder ``path``, as ``lbi.retrieval.build.write_index`` does, and open it."""
-        return cls(path / write_index(path, examples, trajectories, vectors, dates))
+        write_index(path, examples, trajectories, vectors, dates)
+        return cls.open(path)
 
     @classmethod
     def open(cls, path: Path) -> ExampleIndex:
         """Open the index in a folder. Raises UserError if there is none."""
         for _ in range(3):  # another process may replace the build between reading its name and opening it
             name = current_build(path)
-            if name and (path / name).is_dir():
-                return cls(path / name)
+            manifest = manifest_of(path, name)
+            if manifest is not None and manifest.format == FORMAT:
+                try:
+                    return cls(path / name, manifest)
+                except (OSError, ValueError, sqlite3.Error):
+                    if current_build(path) == name:
+                        raise
         raise UserError(f"no index of examples in {path}; `lbi run` makes one")
 
     def close(self) -> None:
-        self._db.close()
+        self._stored.close()
 
     def __len__(self) -> int:
-        return len(self._instructions)
+        return self._size
+
+    def example(self, id_: str) -> tuple[Example, Trajectory] | None:
+        """An example by its id."""
+        row = self._stored.row_of(id_)
+        if row is None:
+            return None
+        example = self._stored.example(row)
+        return example, self._stored.trajectory(example.trajectory)
+
+    def first(self, count: int) -> list[Example]:
+        """Some examples, the shortest ones."""
+        return self._stored.first(count)
+
+    def counts(self) -> Mapping[str, Counter[str]]:
+        """How many examples there are of each tier and operation, and on each kind of page. Takes seconds of many."""
+        return self._stored.counts()
 
     def search(
         self,
@@ -141,14 +155,9 @@ class ExampleIndex:
         ranked = self._ranker.ranked(request, without, vector)
         known = self._fits.get(request)
         if known is None or known.ranked is not ranked:  # an agent has the same request at every step
-            _make_room(self._fits, CACHED_FITS)
-            self._fits[request] = known = Fit(ranked, least, 4 if dense else 2, self._pages_of)
+            make_room(self._fits, CACHED_FITS)
+            self._fits[request] = known = Fit(ranked, least, 4 if dense else 2, self._stored.pages_of)
         return known
-
-    def _left_out(self) -> list[LeftOut]:
-        """Every example as the request that it would be, by row."""
-        sql = "SELECT row, asked_for, trajectory, operation FROM example ORDER BY row"
-        return [LeftOut(*values) for values in self._db.execute(sql)]
 
     # by observation
 
@@ -171,7 +180,7 @@ class ExampleIndex:
                 return rows if fit.least else self._filled_up(rows, key, limit, without)
 
             rows = self._distinct(on_page, count - len(hits), shown_marks)
-            hits += [Hit(row, self._at(row, key), scores.get(row, 0.0), "observation") for row in rows]
+            hits += [Hit(row, self._stored.at(row, key), scores.get(row, 0.0), "observation") for row in rows]
         return hits
 
     def _filled_up(self, rows: list[int], key: int, limit: int, without: set[str]) -> list[int]:
@@ -179,39 +188,23 @@ class ExampleIndex:
         others = (row for row, _ in self._instructions.best("", limit + len(rows), keys=[key], without=without))
         return [*rows, *(row for row in others if row not in set(rows))][:limit]
 
-    def _pages_of(self, rows: list[int]) -> dict[int, list[int]]:
-        """{key of an observation: those of the rows that have it, in their order}."""
-        sql = "SELECT row, key FROM place WHERE row IN (SELECT value FROM json_each(?))"
-        keys_of: dict[int, set[int]] = {}
-        for row, key in self._db.execute(sql, (json.dumps(rows),)):
-            keys_of.setdefault(row, set()).add(key)
-        pages: dict[int, list[int]] = {}
-        for row in rows:
-            for key in keys_of.get(row, ()):
-                pages.setdefault(key, []).append(row)
-        return pages
-
     def _pages(self, observation: Observation) -> Iterator[int]:
         """The key of the observation, then the keys of similar ones, which are searched for only if they are needed."""
         same = observation_key(observation)
         yield same
-        for row, _ in self._observations.best(searchable_text(observation), MAX_PAGES):
+        for row, _ in self._observations.best(page_text(observation), MAX_PAGES):
             if (key := _signed(row)) != same:
                 yield key
-
-    def _at(self, row: int, key: int) -> int:
-        """The index of an observation in its trajectory; the last one in the example if it occurs several times."""
-        return int(self._one("SELECT max(at) FROM place WHERE row = ? AND key = ?", row, key))
 
     # by query
 
     def _nearest(self, rows: list[int], observation: Observation) -> list[int]:
         """For each example the index of its observation that is the current one, or is most similar to it."""
-        places = [self._db.execute("SELECT at, key FROM place WHERE row = ?", (row,)).fetchall() for row in rows]
+        places = [self._stored.places(row) for row in rows]
         keys = {key for pairs in places for _, key in pairs}
         scores: dict[int, float] = {}
         if keys:
-            hits = self._observations.best(searchable_text(observation), len(keys), keys=keys)
+            hits = self._observations.best(page_text(observation), len(keys), keys=keys)
             scores = {_signed(row): score for row, score in hits}
         scores[observation_key(observation)] = float("inf")
         return [_best_place(pairs, scores) for pairs in places]
@@ -234,15 +227,11 @@ class ExampleIndex:
 
             def ranked(limit: int, key: int = key) -> list[int]:
                 rows = [row for row, _ in self._instructions.best(words, limit, keys=[key], without=without)]
-                return sorted(rows, key=lambda row: self._at(row, key) != self._end(row))
+                return sorted(rows, key=lambda row: self._stored.at(row, key) != self._stored.end(row))
 
             rows = self._distinct(ranked, min(MAX_PER_PAGE, count - len(places)), shown_marks)
-            places += [(row, self._at(row, key)) for row in rows]
+            places += [(row, self._stored.at(row, key)) for row in rows]
         return places
-
-    def _end(self, row: int) -> int:
-        """The index of the observation before an example's last step."""
-        return int(self._one("SELECT max(at) FROM place WHERE row = ?", row))
 
     def _what_adds_first(self, hits: list[Hit], words: set[str]) -> list[Hit]:
         uses = uses_of([self._taught(hit.row) for hit in hits], words)
@@ -251,8 +240,8 @@ class ExampleIndex:
 
     def _taught(self, row: int) -> Taught:
         if row not in self._taught_by:
-            _make_room(self._taught_by, CACHED_EXAMPLES)
-            operation, words = self._db.execute("SELECT operation, words FROM example WHERE row = ?", (row,)).fetchone()
+            make_room(self._taught_by, CACHED_EXAMPLES)
+            operation, words = self._stored.taught(row)
             self._taught_by[row] = Taught(operation or f"row {row}", self._instructions.stems(words))
         return self._taught_by[row]
 
@@ -266,7 +255,7 @@ class ExampleIndex:
             chosen: list[int] = []
             marks = set(shown_marks)
             counts: Counter[str] = Counter()
-            for row, (row_marks, request, ending) in zip(rows, self._marks(rows), strict=True):
+            for row, (row_marks, request, ending) in zip(rows, self._stored.marks(rows), strict=True):
                 if len(chosen) == count:
                     break
                 if not marks & row_marks and counts[request] < MAX_PER_REQUEST and counts[ending] < MAX_PER_ENDING:
@@ -279,45 +268,10 @@ class ExampleIndex:
             limit *= 4
         return []
 
-    def _marks(self, rows: list[int]) -> list[tuple[frozenset[str], str, str]]:
-        """For each row its two marks, the hash of its request, and that of its ending (lbi.retrieval.build)."""
-        new = [row for row in rows if row not in self._marked]
-        if len(self._marked) + len(new) > CACHED_MARKS:
-            self._marked, new = {}, rows
-        sql = "SELECT row, said, done, asked, ends FROM example WHERE row IN (SELECT value FROM json_each(?))"
-        for row, instruction_mark, actions_mark, request, ending in (
-            self._db.execute(sql, (json.dumps(new),)) if new else ()
-        ):
-            self._marked[row] = (frozenset((instruction_mark, actions_mark)), request, ending)
-        return [self._marked[row] for row in rows]
-
     def _shown(self, hit: Hit) -> Shown:
-        row = hit.row
-        if row not in self._examples:
-            _make_room(self._examples, CACHED_EXAMPLES)
-            self._examples[row] = Example.model_validate_json(self._one("SELECT body FROM example WHERE row = ?", row))
-        example = self._examples[row]
-        return Shown(
-            example=example, trajectory=self._trajectory(example.trajectory), at=hit.at, why=hit.why, adds=hit.adds
-        )
-
-    def _trajectory(self, id_: str) -> Trajectory:
-        trajectory = self._trajectories.get(id_)
-        if trajectory is None:
-            packed = self._one("SELECT body FROM trajectory WHERE id = ?", id_)
-            trajectory = Trajectory.model_validate_json(self._unpack.decompress(packed))
-            _make_room(self._trajectories, CACHED_TRAJECTORIES)
-            self._trajectories[id_] = trajectory
-        return trajectory
-
-    def _one(self, sql: str, *values: object) -> Any:
-        value: Any = self._db.execute(sql, values).fetchone()[0]
-        return value
-
-
-def _make_room(cache: dict[Any, Any], limit: int) -> None:
-    if len(cache) >= limit:
-        del cache[next(iter(cache))]
+        example = self._stored.example(hit.row)
+        trajectory = self._stored.trajectory(example.trajectory)
+        return Shown(example=example, trajectory=trajectory, at=hit.at, why=hit.why, adds=hit.adds)
 
 
 def _best_place(pairs: Sequence[tuple[int, int]], scores: Mapping[int, float]) -> int:

@@ -17,6 +17,7 @@ from lbi.retrieval.texts import without_values
 
 if TYPE_CHECKING:
     from lbi.models.embeddings import Vectors
+    from lbi.retrieval.dense import Nearest
 
 RRF_K = 60  # the constant of reciprocal rank fusion
 DEPTH = 400  # of each ranking; who comes later would add less than an eighth of what the first does
@@ -31,8 +32,7 @@ class Ranker:
     def __init__(self, folder: Path) -> None:
         self.said = TextIndex.open(folder / "said")
         self.done = TextIndex.open(folder / "done")
-        self._vectors = [vectors for name in ("said", "done") if (vectors := _load(folder / f"{name}.npy")) is not None]
-        self._asked = _load(folder / "asked.npy")
+        self._vectors, self._asked = _opened(folder)
         self._known: dict[tuple[str, frozenset[str], int, bytes], list[Scored]] = {}
 
     @property
@@ -42,7 +42,7 @@ class Ranker:
 
     def asked(self, row: int) -> Vectors | None:
         """The vector of what an example's instruction asks for, in other words."""
-        return None if self._asked is None else self._asked[row]
+        return None if self._asked is None else self._asked.of_row(row)
 
     def words(self, request: str) -> set[str]:
         """The words of a request that some example has, without those that say little."""
@@ -69,7 +69,7 @@ class Ranker:
         rankings = [[row for row, _ in texts.best(words, depth, without=without)] for texts in (self.said, self.done)]
         if vector is not None:
             forbidden = self.said.tagged(without)
-            rankings += [_nearest(vectors, vector, forbidden, depth) for vectors in self._vectors]
+            rankings += [vectors.best(vector, depth, forbidden) for vectors in self._vectors]
         return fused(rankings)
 
 
@@ -148,25 +148,10 @@ def fused(rankings: Sequence[Iterable[int]]) -> list[Scored]:
     return best_first((row, score / best) for row, score in scores.items())
 
 
-def _nearest(vectors: Vectors, vector: Vectors, forbidden: Collection[int], depth: int) -> list[int]:
-    """The rows whose vectors are most like this one, those that are alike in the order of the rows."""
-    import numpy
+def _opened(folder: Path) -> tuple[list[Nearest], Nearest | None]:
+    """The vectors of what was said and done, and those of what was asked for in other words; none without vectors."""
+    if not any(folder.glob("said-*.npy")) and not (folder / "said.faiss").is_file():
+        return [], None
+    from lbi.retrieval.dense import Nearest
 
-    likeness = vectors @ vector
-    wanted = depth + len(forbidden)
-    if wanted < len(likeness):  # a whole sort of many is slow
-        least = numpy.partition(likeness, len(likeness) - wanted)[len(likeness) - wanted]
-        rows = (likeness >= least).nonzero()[0]
-        order = rows[(-likeness[rows]).argsort(kind="stable")]
-    else:
-        order = (-likeness).argsort(kind="stable")
-    return [row for row in order.tolist() if row not in forbidden][:depth]
-
-
-def _load(file: Path) -> Vectors | None:
-    if not file.is_file():
-        return None
-    import numpy
-
-    vectors: Vectors = numpy.load(file)
-    return vectors
+    return [Nearest(folder, "said"), Nearest(folder, "done")], Nearest(folder, "asked")

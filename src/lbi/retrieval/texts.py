@@ -59,9 +59,11 @@ class ExampleTexts(NamedTuple):
     asked: list[str]  # of some, what was said in other words, to find out what fits (lbi.retrieval.threshold); or ""
 
 
-def texts_of(examples: Sequence[Example], trajectories: Mapping[str, Trajectory]) -> ExampleTexts:
+def texts_of(
+    examples: Sequence[Example], trajectories: Mapping[str, Trajectory], deeds: Deeds | None = None
+) -> ExampleTexts:
     """What is asked for and what is done in each example; ``trajectories`` by their ids."""
-    deeds = Deeds(trajectories[id_] for id_ in sorted({example.trajectory for example in examples}))
+    deeds = deeds or Deeds(trajectories[id_] for id_ in sorted({example.trajectory for example in examples}))
     done = [deeds.of(example, trajectories[example.trajectory]) for example in examples]
     said = [without_values(mask(example.instruction)) for example in examples]
     some = set(sorted(example.id for example in examples)[:: max(1, len(examples) // LOOKED_UP)])
@@ -79,12 +81,14 @@ def in_other_words(said: str) -> str:
 class Deeds:
     """What the last step of an example does: its action, the part of the page that it touches, and where that is.
 
-    ``trajectories``: what pages have in common is counted over their observations, and left out.
+    ``trajectories``: what pages have in common is counted over their observations, and left out. ``frame``: as it was
+    counted before.
     """
 
-    def __init__(self, trajectories: Iterable[Trajectory]) -> None:
-        self._frame = Frame.of(_distinct(trajectories))
+    def __init__(self, trajectories: Iterable[Trajectory], frame: Frame | None = None) -> None:
+        self._frame = Frame.of(distinct_pages(trajectories)) if frame is None else frame
         self._known: dict[tuple[str, int], str] = {}
+        self._headings: dict[str, tuple[str, ...]] = {}  # of a page, by its text: most steps are on pages seen before
 
     def of(self, example: Example, trajectory: Trajectory) -> str:
         """The text of an example; spans that end with the same step differ only in what was entered before it."""
@@ -105,7 +109,9 @@ class Deeds:
 
     def _place(self, page: Observation) -> Iterable[str]:
         """The heading of a page, and the words of its address."""
-        yield from parse_observation(self._frame.own(page.text)).headings[:1]
+        if page.text not in self._headings:
+            self._headings[page.text] = tuple(parse_observation(self._frame.own(page.text)).headings[:1])
+        yield from self._headings[page.text]
         yield _address(page.url)
 
 
@@ -113,7 +119,8 @@ def _joined(parts: Iterable[str]) -> str:
     return ". ".join(dict.fromkeys(filter(None, map(_plain, parts))))
 
 
-def _distinct(trajectories: Iterable[Trajectory]) -> Sequence[str]:
+def distinct_pages(trajectories: Iterable[Trajectory]) -> Sequence[str]:
+    """The texts of pages, at most about FRAME_PAGES of them, among which it is counted what pages have in common."""
     texts: Mapping[str, None] = dict.fromkeys(seen.text for walk in trajectories for seen in walk.observations)
     pages = sorted(texts)
     return pages[:: max(1, len(pages) // FRAME_PAGES)]

@@ -8,7 +8,7 @@ their words are left out, as all labels have one author, and who asks later word
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,35 +37,43 @@ class Thresholds(NamedTuple):
     hybrid: float = 0.0
 
 
-def calibrated(folder: Path, ranker: Ranker, read: Callable[[], Sequence[LeftOut]]) -> Thresholds:
-    """The thresholds of an index, worked out when they are first asked for and kept in its folder."""
+#: {row: its operation} of rows
+OperationsOf = Callable[[Sequence[int]], Mapping[int, str]]
+
+
+def calibrated(
+    folder: Path, ranker: Ranker, read: Callable[[], Sequence[LeftOut]], operations: OperationsOf
+) -> Thresholds:
+    """The thresholds of an index, worked out when they are first asked for and kept in its folder.
+
+    ``read``: the examples that are asked for in other words.
+    """
     file = folder / FILE
     if not file.is_file():
         examples = read()
-        hybrid = _threshold(ranker, examples, dense=True) if ranker.dense else 0.0
-        thresholds = Thresholds(_threshold(ranker, examples, dense=False), hybrid)
+        hybrid = _threshold(ranker, examples, operations, dense=True) if ranker.dense else 0.0
+        thresholds = Thresholds(_threshold(ranker, examples, operations, dense=False), hybrid)
         write_atomically(file, json.dumps(thresholds._asdict()).encode())
     return Thresholds(**json.loads(file.read_text()))
 
 
-def _threshold(ranker: Ranker, examples: Sequence[LeftOut], *, dense: bool) -> float:
+def _threshold(ranker: Ranker, examples: Sequence[LeftOut], operations: OperationsOf, *, dense: bool) -> float:
     right: list[float] = []
     for left_out in examples:
-        if not left_out.asked:
-            continue
         vector = ranker.asked(left_out.row) if dense else None
         ranked = ranker.ranked(left_out.asked, {left_out.trajectory}, vector)
+        operation_of = operations([row for row, _ in ranked])
         right += [
-            score for row, score in first_of_each(ranked, examples) if examples[row].operation == left_out.operation
+            score for row, score in first_of_each(ranked, operation_of) if operation_of[row] == left_out.operation
         ]
     return quantile(right, 1 - KEPT) if len(right) >= LEAST else 0.0
 
 
-def first_of_each(ranked: Sequence[Scored], examples: Sequence[LeftOut]) -> list[Scored]:
+def first_of_each(ranked: Sequence[Scored], operations: Mapping[int, str]) -> list[Scored]:
     """The best example of each operation, for the first operations of a ranking."""
     first: dict[str, Scored] = {}
     for row, score in ranked:
-        first.setdefault(examples[row].operation, (row, score))
+        first.setdefault(operations[row], (row, score))
         if len(first) == AMONG:
             break
     return list(first.values())

@@ -9,11 +9,12 @@ import contextlib
 import difflib
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 from lbi import plugins
 from lbi.config import ARMS, Arm, Config, resolve
@@ -22,15 +23,18 @@ from lbi.environments import Live, described, open_live
 from lbi.environments._timeouts import WithTimeouts, open_with_timeouts
 from lbi.errors import UserError
 from lbi.evaluation.arms import KINDS, examples_for
-from lbi.evaluation.indexes import ArmIndexes
+from lbi.evaluation.indexes import ArmIndexes, index_name, records_mark
 from lbi.monitoring.progress import Progress
 from lbi.protocols import CallTimeouts, Environment
 from lbi.records import Document, Example, Observation, Task, Trajectory
 from lbi.retrieval.borrow import borrow_index
+from lbi.retrieval.versions import Manifest, holds
 from lbi.storage.database import address
 from lbi.storage.run_folder import RunFolder
 from lbi.storage.tempdirs import OwnFolder
 from lbi.synthesis.examples import read_examples
+
+T = TypeVar("T", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,17 @@ class Learnt:
     arm: Arm
     seed: int
     place: str  # what is acted on and what becomes of changes; "" = nothing is
-    pairs: Sequence[tuple[Example, Trajectory]]  # of the arm
+    read: _Read
+
+    @property
+    def count(self) -> int:
+        """Number of the arm's examples."""
+        return self.read.ready.examples if self.read.ready else len(self.pairs)
+
+    @cached_property
+    def pairs(self) -> Sequence[tuple[Example, Trajectory]]:
+        """The arm's examples. All are read for that, which takes time where they are many."""
+        return examples_for(self.arm.data, self.read.examples, self.seed)
 
     @cached_property
     def examples(self) -> Mapping[str, Example]:
@@ -85,13 +99,37 @@ class _NoEnvironments:
 
 @dataclass(frozen=True)
 class _Read:
-    """What is read from a run folder, which is closed again afterwards."""
+    """What is read from a run folder, which is closed again afterwards; examples when they are first asked for."""
 
+    run: Path
     config: Config
     seed: int
     arm: Arm
-    examples: Sequence[tuple[Example, Trajectory]]
-    documents: Sequence[Document]
+    mark: str  # of the records
+    ready: Manifest | None  # of the run's index of the arm's examples, if it was built from the records as they are
+
+    @cached_property
+    def examples(self) -> Sequence[tuple[Example, Trajectory]]:
+        with RunFolder(self.run, writing=False) as folder:
+            return read_examples(folder, self.seed)
+
+    @cached_property
+    def documents(self) -> Sequence[Document]:
+        with RunFolder(self.run, writing=False) as folder:
+            return [document for _, document in folder.store.all("document", Document)]
+
+
+class _WhenAsked(Sequence[T]):
+    """A sequence that is read when something of it is asked for."""
+
+    def __init__(self, read: Callable[[], Sequence[T]]) -> None:
+        self._read = read
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+    def __getitem__(self, at: Any) -> Any:
+        return self._read()[at]
 
 
 def read_run(run: Path, use: Use) -> _Read:
@@ -100,16 +138,17 @@ def read_run(run: Path, use: Use) -> _Read:
         config = resolve(folder.config, str(run / "config.json"))
         seed = config.seeds[0] if use.seed is None else use.seed
         arm = _arm(config, use)
-        examples = read_examples(folder, seed)
-        documents = [document for _, document in folder.store.all("document", Document)]
-    if KINDS[arm.data] and not examples_for(arm.data, examples, seed):
+        mark = records_mark(folder.store)
+    ready = holds(run / "index" / index_name(arm.data, seed), mark) if KINDS[arm.data] else None
+    read = _Read(run, config, seed, arm, mark, ready)
+    if KINDS[arm.data] and not (ready.examples if ready else examples_for(arm.data, read.examples, seed)):
         raise UserError(
             f'{run} has no examples of seed {seed} for the arm "{arm.name}"; `lbi run` or `lbi synthesize` makes them'
         )
     if use.model:
         models = config.models.model_copy(update={"default": use.model, "act": "", "query": ""})
-        config = config.model_copy(update={"models": models})
-    return _Read(config, seed, arm, examples, documents)
+        read = replace(read, config=config.model_copy(update={"models": models}))
+    return read
 
 
 def _arm(config: Config, use: Use) -> Arm:
@@ -143,12 +182,13 @@ async def open_learnt(run: Path, read: _Read, use: Use, folder: Path) -> AsyncIt
             if use.live
             else (_NoEnvironments(described(read.config)), "")
         )
-        _borrow(run, folder, read)
+        if read.ready is None:
+            _borrow(run, folder, read)
         context = context_of(kept, read.config, Progress(), environments)
-        indexes = ArmIndexes(context, read.seed, read.examples, read.documents)
-        pairs = examples_for(read.arm.data, read.examples, read.seed)
+        examples, documents = _WhenAsked(lambda: read.examples), _WhenAsked(lambda: read.documents)
+        indexes = ArmIndexes(context, read.seed, examples, documents, read.mark, run / "index")
         try:
-            yield Learnt(run, context, indexes, read.arm, read.seed, place, pairs)
+            yield Learnt(run, context, indexes, read.arm, read.seed, place, read)
         finally:
             indexes.close()
             await context.close()
@@ -172,7 +212,7 @@ async def opened(learnt: Learnt) -> AsyncIterator[WithTimeouts]:
 
 def _borrow(run: Path, folder: Path, read: _Read) -> None:
     """Copy what need not be computed anew: an index that fits is taken as it is, embeddings are not paid for twice."""
-    borrow_index(run, f"{read.arm.data}-{read.seed}-1", folder)
+    borrow_index(run, index_name(read.arm.data, read.seed), folder)
     vectors = run / "embeddings.db"
     if vectors.is_file():
         with (

@@ -121,7 +121,7 @@ async def preview(learnt: Learnt, instruction: str, page: Observation, *, ask: b
         asked=context.config.models.of("query") if asked.query else "",
         arm=learnt.arm.name,
         agent=learnt.arm.agent,
-        indexed=len(learnt.pairs),
+        indexed=learnt.count,
         examples=await asyncio.to_thread(_examples, request, limits),
         passages=_passages(fields),
         prompt=prompt,

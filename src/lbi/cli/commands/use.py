@@ -188,7 +188,7 @@ def export(
             "--format",
             "-f",
             help="trl, trl_masked, dpo, openai, sharegpt, axolotl, verl, adp, atif, datasets, jsonl, parquet, "
-            "predictions.",
+            "predictions; harbor, verifiers.",
         ),
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder.", show_default="RUN/export-FORMAT")] = None,
@@ -227,6 +227,7 @@ def export(
     that cuts none lies beside the rows.
 
     With predictions: the patches that each arm handed in for a benchmark of repositories, in SWE-bench's format.
+    With harbor and verifiers: tasks on the application, with the checks of its state, for agents of others.
     """
     from lbi.cli.export import ExampleChoice, ExportOptions, export
     from lbi.training.export.choose import Selection, parse_mix

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +17,13 @@ from typing import Any, TypeVar
 
 from lbi.errors import UserError
 from lbi.observations.frame import Frame
-from lbi.observations.operations import Operations
 from lbi.prompts import estimate_tokens
 from lbi.prompts.example import example_text
 from lbi.prompts.history import place
 from lbi.prompts.known import MOST_LOOK_UPS, Knowledge, messages_of
-from lbi.prompts.page import kind_of_address
 from lbi.protocols import PromptLimits, Shown
 from lbi.records import Example, Observation, Step, Trajectory
+from lbi.retrieval.index import ExampleIndex
 from lbi.rollouts.asked import AskedAgent, ask_agent
 from lbi.rollouts.learnt import Learnt, Use, folder_for_now, open_learnt, read_run
 from lbi.storage.secrets import mask
@@ -100,6 +98,7 @@ class Finder:
         self._waiting = 0
         self._learnt: Learnt | None = None
         self._asked: AskedAgent | None = None
+        self._index: ExampleIndex  # from when it is open
 
     def open(self) -> None:
         """Reads the run, and builds its index where that of the run does not fit."""
@@ -142,34 +141,38 @@ class Finder:
         return self._asked.limits
 
     def example(self, id_: str) -> tuple[Example, Trajectory] | None:
-        return self._pairs.get(id_)
+        return self._index.example(id_)
+
+    def first_examples(self, count: int) -> list[Example]:
+        return self._index.first(count)
 
     def whole_text(self, id_: str) -> str:
-        """An example as prompts tell one, with all of its steps."""
-        example, trajectory = self._pairs[id_]
+        """An example as prompts tell one, with all of its steps. Raises KeyError for one that there is not."""
+        example, trajectory = self._known(id_)
         frame = Frame.of(page.text for page in trajectory.observations)
         shown = Shown(example=example, trajectory=trajectory, at=example.start, why="query")
         return mask(example_text(shown, 1 << 30, 1 << 30, frame, shortest=True) or "")
 
     def first_page(self, id_: str) -> str:
-        example, trajectory = self._pairs[id_]
+        example, trajectory = self._known(id_)
         return place(trajectory.observations[example.start])
+
+    def _known(self, id_: str) -> tuple[Example, Trajectory]:
+        found = self.example(id_)
+        if found is None:
+            raise KeyError(id_)
+        return found
 
     def coverage(self) -> dict[str, Any]:
         """Which operations were learnt, on which kinds of pages, and how many examples there are of each."""
-        pairs = list(self._pairs.values())
-        read = Operations(page for trajectory in _walks(pairs) for page in trajectory.observations)
-        operations: Counter[str] = Counter()
-        pages: Counter[str] = Counter()
-        for example, trajectory in pairs:
-            operations[str(read.of_span(trajectory, example.start, example.end) or "looks only")] += 1
-            pages.update({kind_of_address(trajectory.observations[at]) for at in range(example.start, example.end)})
+        counts = self._index.counts()
+        operations, pages = (counts[what].most_common() for what in ("operations", "pages"))
         return {
             "application": self.learnt.context.environments.name,
-            "examples": len(pairs),
-            "tiers": dict(Counter(example.tier for example, _ in pairs)),
-            "operations": [{"operation": mask(name), "examples": count} for name, count in operations.most_common()],
-            "pages": [{"page": mask(name), "examples": count} for name, count in pages.most_common()],
+            "examples": self.learnt.count,
+            "tiers": dict(counts["tiers"]),
+            "operations": [{"operation": mask(name) or "looks only", "examples": count} for name, count in operations],
+            "pages": [{"page": mask(name), "examples": count} for name, count in pages],
         }
 
     # in the thread
@@ -180,8 +183,10 @@ class Finder:
         learnt = await self._stack.enter_async_context(open_learnt(self.run, read, self.use, folder))
         if learnt.arm.data == "none":
             raise UserError(f'the arm "{learnt.arm.name}" shows no examples; choose another with --arm')
-        self._pairs = {example.id: (example, trajectory) for example, trajectory in learnt.pairs}
         self._learnt, self._asked = learnt, await ask_agent(learnt)
+        index = (await learnt.indexes.of(learnt.arm.data)).index
+        assert index is not None, "an arm with data has an index"
+        self._index = index
         await self._find(Situation("warm up", Observation(text="")), 1, None)  # loads templates and maps the index
 
     async def _find(self, situation: Situation, most: int | None, max_tokens: int | None) -> Found:
@@ -230,7 +235,3 @@ def _found(known: Knowledge) -> Found:
 def _within(limits: PromptLimits, room: int) -> PromptLimits:
     room = max(room, 0)
     return limits.model_copy(update={"knowledge": room, "examples": room, "example": min(limits.example, room)})
-
-
-def _walks(pairs: Sequence[tuple[Example, Trajectory]]) -> list[Trajectory]:
-    return list({trajectory.id: trajectory for _, trajectory in pairs}.values())

@@ -187,7 +187,7 @@ def _tell_where(listener: socket.socket, finder: Finder, options: ServeOptions, 
     host, port = listener.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     learnt = finder.learnt
-    tell(f"{len(learnt.pairs)} examples of {learnt.run} (arm {learnt.arm.name}).")
+    tell(f"{learnt.count} examples of {learnt.run} (arm {learnt.arm.name}).")
     tell(f"MCP: {address}{MCP}")
     if options.upstream:
         path = Upstream(options.upstream).path

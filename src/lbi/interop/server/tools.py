@@ -7,6 +7,7 @@ Clients of the specification 2026-07-28 and of those before it are served alike;
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Annotated
@@ -170,13 +171,13 @@ def _add_resources(server: MCPServer, finder: Finder, served: Served) -> None:
 
     @server.resource("examples://list", title="The examples: id and instruction", mime_type="application/json")
     def examples() -> str:
-        pairs = [example for example, _ in finder.learnt.pairs]
-        listed = [_line(each) for each in pairs[:MOST_LISTED]]
-        return json.dumps({"examples": listed, "more": max(0, len(pairs) - MOST_LISTED)}, ensure_ascii=False)
+        listed = [_line(each) for each in finder.first_examples(MOST_LISTED)]
+        more = max(0, finder.learnt.count - MOST_LISTED)
+        return json.dumps({"examples": listed, "more": more}, ensure_ascii=False)
 
     @server.resource("coverage://operations", title="What was learnt, and of what pages", mime_type="application/json")
-    def coverage() -> str:
-        return json.dumps(finder.coverage(), ensure_ascii=False)
+    async def coverage() -> str:
+        return json.dumps(await asyncio.to_thread(finder.coverage), ensure_ascii=False)
 
     @server.resource("coverage://uses", title="What was shown, and how it went", mime_type="application/json")
     def uses() -> str:
