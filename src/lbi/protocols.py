@@ -17,6 +17,7 @@ from lbi.records import (
     Left,
     Observation,
     Record,
+    Skill,
     Step,
     Task,
     Trajectory,
@@ -171,7 +172,7 @@ class Fields(Record):
     """The typed content of a request. Language models read the messages rendered from it, the offline model reads this.
 
     Used per role: propose = document, count, actions, and map, instructions and operations where something is known
-    of the application. act = task, history, observation, actions, examples, look_ups, documents. query = task,
+    of the application. act = task, history, observation, actions, examples, look_ups, documents, skills. query = task,
     history, observation. abstract, summarise = trajectory, start, end, and spans where several within these are
     labelled at once. judge = trajectory, start, end, instruction.
     """
@@ -187,6 +188,7 @@ class Fields(Record):
         LookUp, ...
     ] = ()  # of the episode so far, as the prompt shows them; none = one that found ``examples``
     documents: tuple[Document, ...] = ()
+    skills: tuple[Skill, ...] = ()
     trajectory: Trajectory | None = None
     start: int = 0
     end: int = 0

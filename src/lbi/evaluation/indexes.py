@@ -10,11 +10,14 @@ from lbi.config import Data
 from lbi.context import RunContext
 from lbi.evaluation.arms import dates_of_examples, examples_for
 from lbi.models.embeddings import Embedder
-from lbi.records import Document, Example, Trajectory
+from lbi.records import Document, Example, Skill, Trajectory
 from lbi.retrieval.build import ExampleVectors, is_current
 from lbi.retrieval.index import ExampleIndex
+from lbi.retrieval.leakage import example_dates, latest_date
+from lbi.retrieval.skills import SkillShelf
 from lbi.retrieval.texts import texts_of
 from lbi.synthesis.examples import examples_with_trajectories
+from lbi.synthesis.skills.write import stored_skills
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,9 @@ class ArmIndexes:
         seed: int,
         examples: Sequence[tuple[Example, Trajectory]],
         documents: Sequence[Document],
+        skills: Sequence[Skill] = (),
     ) -> None:
-        self.documents = documents
+        self.documents, self._skills = documents, skills
         self._context, self._seed, self._examples = context, seed, examples
         self._built: dict[tuple[Data, float], ExampleIndex] = {}
 
@@ -48,6 +52,12 @@ class ArmIndexes:
         if (data, share) not in self._built:
             self._built[data, share] = await self._build(f"{data}-{self._seed}-{share:g}", chosen, dates)
         return ArmIndex(self._built[data, share], set(dates.values()))
+
+    def shelf(self) -> SkillShelf:
+        """The skills, for arms that show them."""
+        dates = example_dates(self._examples, self.documents)
+        of_skills = {s.id: latest_date([dates.get(id_, "") for id_ in s.sources]) for s in self._skills}
+        return SkillShelf(self._skills, of_skills, self._context.config.skills.shown)
 
     async def _build(
         self, name: str, chosen: Sequence[tuple[Example, Trajectory]], dates: dict[str, str]
@@ -79,7 +89,8 @@ async def embedded(
 @asynccontextmanager
 async def index_examples(context: RunContext, documents: Sequence[Document], seed: int) -> AsyncIterator[ArmIndexes]:
     """The indexes of one seed's examples in the run folder; closed at the end."""
-    indexes = ArmIndexes(context, seed, examples_with_trajectories(context, seed), documents)
+    examples = examples_with_trajectories(context, seed)
+    indexes = ArmIndexes(context, seed, examples, documents, stored_skills(context.folder, seed))
     try:
         yield indexes
     finally:

@@ -23,7 +23,7 @@ from lbi.storage.secrets import mask
 #: files that other prompts put into theirs; a change in one of them changes the hash of those prompts
 PARTS: dict[str, tuple[str, ...]] = {
     "propose": ("rule",),
-    "act": ("rule", "situation", "knowledge", "example"),
+    "act": ("rule", "situation", "skills", "knowledge", "example"),
     "query": ("rule", "situation"),
     "abstract": ("abstract_spans", "achievement", "rule", "step", "changes"),
     "summarise": ("summarise_spans", "rule", "step", "changes"),

@@ -17,6 +17,7 @@ from lbi.observations.frame import Frame
 from lbi.observations.parse import parse_observation
 from lbi.prompts.example import example_text
 from lbi.prompts.page import is_page, kind_of_address, same_page, same_place, shown_since
+from lbi.prompts.skill import skill_text
 from lbi.prompts.template import block, cut
 from lbi.protocols import Fields, LookUp, PromptLimits, Shown
 from lbi.records import Action, Document, Observation, Trajectory
@@ -60,13 +61,19 @@ def messages_of(
     documents = _passages(fields.documents, limits.knowledge - sum(len(text) for group in chosen for _, text in group))
     messages: list[tuple[int, str]] = []
     told: list[tuple[tuple[Shown, str], ...]] = []
-    number = 1
+    if fields.skills:
+        skills = "\n\n".join(skill_text(skill, heading=False) for skill in fields.skills)
+        messages.append((look_ups[0].step, block("skills", "user", skills=cut(skills, limits.knowledge))))
+        told.append(())
+    before, number = len(messages), 1
     for look_up, group in zip(look_ups, chosen, strict=True):
         passages = documents if look_up is look_ups[0] else []
         if group or passages:
             texts = "\n".join(f"EXAMPLE {at}\n{text}" for at, (_, text) in enumerate(group, start=number))
             pages = _are_pages(group, fields.observation)
-            message = block("knowledge", "user", examples=texts, documents=passages, more=bool(messages), pages=pages)
+            message = block(
+                "knowledge", "user", examples=texts, documents=passages, more=len(messages) > before, pages=pages
+            )
             messages.append((look_up.step, message))
             told.append(tuple(group))
         number += len(group)

@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 from lbi import plugins
-from lbi.config import ARMS, Arm, Config, resolve
+from lbi.config import ARMS, FURTHER_ARMS, Arm, Config, resolve
 from lbi.context import RunContext, context_of
 from lbi.environments import Live, described, open_live
 from lbi.environments._timeouts import WithTimeouts, open_with_timeouts
@@ -25,12 +25,13 @@ from lbi.evaluation.arms import KINDS, examples_for
 from lbi.evaluation.indexes import ArmIndexes
 from lbi.monitoring.progress import Progress
 from lbi.protocols import CallTimeouts, Environment
-from lbi.records import Document, Example, Observation, Task, Trajectory
+from lbi.records import Document, Example, Observation, Skill, Task, Trajectory
 from lbi.retrieval.borrow import borrow_index
 from lbi.storage.database import address
 from lbi.storage.run_folder import RunFolder
 from lbi.storage.tempdirs import OwnFolder
 from lbi.synthesis.examples import read_examples
+from lbi.synthesis.skills.write import stored_skills
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Learnt:
         return {example.id: example for example, _ in self.pairs}
 
 
-class _NoEnvironments:
+class NoEnvironments:
     """Of a context in which nothing is opened."""
 
     restores = False
@@ -92,6 +93,7 @@ class _Read:
     arm: Arm
     examples: Sequence[tuple[Example, Trajectory]]
     documents: Sequence[Document]
+    skills: Sequence[Skill] = ()
 
 
 def read_run(run: Path, use: Use) -> _Read:
@@ -102,6 +104,9 @@ def read_run(run: Path, use: Use) -> _Read:
         arm = _arm(config, use)
         examples = read_examples(folder, seed)
         documents = [document for _, document in folder.store.all("document", Document)]
+        skills = stored_skills(folder, seed) if arm.skills else ()
+    if arm.skills and not skills:
+        raise UserError(f'{run} has no skills of seed {seed} for the arm "{arm.name}"; `lbi skills {run}` writes them')
     if KINDS[arm.data] and not examples_for(arm.data, examples, seed):
         raise UserError(
             f'{run} has no examples of seed {seed} for the arm "{arm.name}"; `lbi run` or `lbi synthesize` makes them'
@@ -109,11 +114,11 @@ def read_run(run: Path, use: Use) -> _Read:
     if use.model:
         models = config.models.model_copy(update={"default": use.model, "act": "", "query": ""})
         config = config.model_copy(update={"models": models})
-    return _Read(config, seed, arm, examples, documents)
+    return _Read(config, seed, arm, examples, documents, skills)
 
 
 def _arm(config: Config, use: Use) -> Arm:
-    arms = {arm.name: arm for arm in (*ARMS, *config.evaluation.arms)}
+    arms = {arm.name: arm for arm in (*ARMS, *FURTHER_ARMS, *config.evaluation.arms)}
     if use.arm not in arms:
         near = difflib.get_close_matches(use.arm, arms, 1)
         hint = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(arms)}"
@@ -141,11 +146,11 @@ async def open_learnt(run: Path, read: _Read, use: Use, folder: Path) -> AsyncIt
         environments, place = (
             open_live(read.config, kept.save_image, use.live)
             if use.live
-            else (_NoEnvironments(described(read.config)), "")
+            else (NoEnvironments(described(read.config)), "")
         )
         _borrow(run, folder, read)
         context = context_of(kept, read.config, Progress(), environments)
-        indexes = ArmIndexes(context, read.seed, read.examples, read.documents)
+        indexes = ArmIndexes(context, read.seed, read.examples, read.documents, read.skills)
         pairs = examples_for(read.arm.data, read.examples, read.seed)
         try:
             yield Learnt(run, context, indexes, read.arm, read.seed, place, pairs)

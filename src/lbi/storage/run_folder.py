@@ -156,7 +156,11 @@ class RunFolder:
     def _set_results_aside(self, before: Config) -> None:
         """Arms that learn from examples are measured anew with more of them; their old results stay, apart."""
         apart = f"of {_amount(before, 'synthesis', 'rollouts'):g} roll-outs"
-        arms = [arm["name"] for arm in before["evaluation"]["arms"] if arm.get("data", "none") != "none"]
+        arms = [
+            arm["name"]
+            for arm in before["evaluation"]["arms"]
+            if arm.get("skills") or arm.get("data", "none") != "none"
+        ]
 
         def work(db: sqlite3.Connection) -> None:
             for arm in arms:

@@ -180,6 +180,42 @@ def serve(
 
 
 @command
+def skills(
+    run: Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN", show_default=False)],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder.", show_default="RUN/skills")] = None,
+    most: Annotated[int | None, typer.Option("--most", min=1, max=100, help="At most.", show_default="7")] = None,
+    tokens: Annotated[
+        int | None, typer.Option("--tokens", min=100, help="Of one skill, at most.", show_default="600")
+    ] = None,
+    into: Annotated[
+        list[Path] | None,
+        typer.Option("--into", metavar="FILE", help="Put a block that names them into this AGENTS.md or CLAUDE.md."),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            "-m",
+            help="Words them, as PROVIDER:NAME; offline makes them of operations that recur.",
+            show_default="who labels",
+        ),
+    ] = "",
+    all_: Annotated[bool, typer.Option("--all", help="Also those that paired runs do not show to help.")] = False,
+    seed: SeedToUse = None,
+    json: Json = False,
+) -> int:
+    """Write what verified examples teach as Agent Skills, for any agent that reads these.
+
+    Grouped by what users do, each statement with the examples behind it. A skill that was measured is written only if
+    runs with it did better than the same runs without it.
+    """
+    from lbi.cli.skills import skills
+    from lbi.interop.skills.make import SkillOptions
+
+    return skills(run, SkillOptions(out, most, tokens, model, seed, tuple(into or ()), all_), json)
+
+
+@command
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     format: Annotated[

@@ -1,0 +1,77 @@
+"""The stage that writes a seed's skills from its verified examples, and stores them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from lbi.context import RunContext
+from lbi.errors import UserError
+from lbi.observations.operations import Operations
+from lbi.records import Skill, Skills
+from lbi.storage.run_folder import RunFolder
+from lbi.synthesis.examples import examples_with_trajectories
+from lbi.synthesis.skills.groups import KINDS, RECURS, Group, Pair, groups_of, verified
+from lbi.synthesis.skills.offline import written_offline
+
+KIND = "skills"
+
+
+async def write_skills(context: RunContext, seed: int) -> tuple[Skill, ...]:
+    """The skills of a seed, as they are stored now. The same examples give the same skills, and cost nothing again.
+
+    Raises UserError where there is nothing to write them from.
+    """
+    pairs = examples_with_trajectories(context, seed)
+    groups, reader = recurring(pairs, f"{context.folder.path}, seed {seed}")
+    settings, application = context.config.skills, pairs[0][1].task.environment
+    skills: list[Skill] = []
+    for group in groups:
+        if len(skills) == settings.most:
+            break
+        skill = written_offline(group, application, reader, settings.tokens)
+        if skill is not None:
+            skills.append(_named_apart(skill, skills))
+    if not skills:
+        raise UserError(f"no skill fits into {settings.tokens} tokens; allow more with --tokens")
+    made = Skills(skills=tuple(skills))
+    if context.folder.store.get(KIND, str(seed), Skills) != made:
+        await context.folder.store.put(KIND, str(seed), made)
+    return made.skills
+
+
+def recurring(pairs: Sequence[Pair], where: str) -> tuple[list[Group], Operations]:
+    """What users do, as far as verified examples show it. Raises UserError, which says what there is instead."""
+    proved = verified(pairs)
+    if not proved:
+        kept = [example for example, _ in pairs if example.kept and example.kind in KINDS]
+        tiers = Counter(example.tier for example in kept)
+        had = ", ".join(f"{count} {tier}" for tier, count in tiers.items()) or "none at all"
+        raise UserError(
+            f"{where}: there are no verified examples to write skills from (kept: {had}); an example is verified by "
+            "being replayed, which takes the filter replay and an environment that can be put back"
+        )
+    walks = {trajectory.id: trajectory for _, trajectory in proved}
+    reader = Operations(page for walk in walks.values() for page in walk.observations)
+    groups = groups_of(proved, reader)
+    if not groups:
+        raise UserError(
+            f"{where}: nothing recurs, no operation is in the verified examples ({len(proved)}) of {RECURS} tasks; "
+            "more roll-outs (synthesis.rollouts) may show what does"
+        )
+    return groups, reader
+
+
+def _named_apart(skill: Skill, before: Sequence[Skill]) -> Skill:
+    names = {other.name for other in before}
+    name, number = skill.name, 2
+    while name in names:
+        end = f"-{number}"
+        name, number = f"{skill.name[: 64 - len(end)].rstrip('-')}{end}", number + 1
+    return skill.model_copy(update={"name": name})
+
+
+def stored_skills(folder: RunFolder, seed: int) -> tuple[Skill, ...]:
+    """Those that were written last; none if there are none."""
+    made = folder.store.get(KIND, str(seed), Skills)
+    return made.skills if made else ()
