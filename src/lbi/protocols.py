@@ -135,6 +135,14 @@ class Environments(Protocol):
 
 
 @runtime_checkable
+class Versioned(Protocol):
+    """Environments that know which version of the application they run."""
+
+    version: str
+    """Another one whenever what is run may be another; "" = it cannot be told, as of a site that others run."""
+
+
+@runtime_checkable
 class OfSeveral(Protocol):
     """Environments of several applications or repositories, one for each task."""
 

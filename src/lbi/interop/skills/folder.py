@@ -100,9 +100,9 @@ def _examples(skill: Skill, pairs: Pairs) -> str:
 
 def block(skills: Sequence[Skill], place: Path) -> str:
     """The block of an AGENTS.md or CLAUDE.md; ``place`` is where the skills lie, from that file."""
-    lines = [
-        f"- `{(place / skill.name / 'SKILL.md').as_posix()}`: {mask(one_line(skill.description))}" for skill in skills
-    ]
+    files = [(place / skill.name / "SKILL.md").as_posix() for skill in skills]
+    what = [mask(one_line(skill.description)).replace("<!--", "") for skill in skills]
+    lines = [f"- `{file}`: {told}" for file, told in zip(files, what, strict=True)]
     rule = "Before you do one of these things in the application, read the file that is named:"
     return "\n".join([BEGIN, "## What was learnt of the application", "", rule, "", *lines, END])
 

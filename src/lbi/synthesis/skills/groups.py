@@ -62,7 +62,7 @@ def verified(pairs: Iterable[Pair]) -> list[Pair]:
 
 
 def groups_of(pairs: Sequence[Pair], reader: Operations) -> list[Group]:
-    """The groups, first those where most roll-outs changed something. ``reader`` tells links apart by the pages of all examples."""
+    """The groups, first those where most roll-outs changed something. ``reader`` knows the pages of all examples."""
     by_operation: dict[tuple[str, ...], list[tuple[Operation, Pair]]] = {}
     for example, trajectory in pairs:
         operation = reader.of_span(trajectory, example.start, example.end)

@@ -40,6 +40,17 @@ async def write_skills(context: RunContext, seed: int) -> tuple[Skill, ...]:
     return made.skills
 
 
+async def skills_of_arms(context: RunContext, seed: int) -> tuple[Skill, ...]:
+    """The skills that arms of the config show; none where no arm does, or there is nothing to write them from."""
+    if not any(arm.skills for arm in context.config.evaluation.arms):
+        return ()
+    try:
+        return await write_skills(context, seed)
+    except UserError as error:
+        context.progress.say(f"the arms with skills have none: {error}")
+        return ()
+
+
 def recurring(pairs: Sequence[Pair], where: str) -> tuple[list[Group], Operations]:
     """What users do, as far as verified examples show it. Raises UserError, which says what there is instead."""
     proved = verified(pairs)

@@ -1,0 +1,89 @@
+"""The life of what was learnt: what keeps hurting is retired, what is not used sinks, near-duplicates become one.
+
+All of it is decided by counts in the run's table of knowledge (lbi.storage.knowledge), and can be taken back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from lbi.evaluation.statistics import wilson
+from lbi.observations.normalise import observation_key
+from lbi.records import TIERS, Action, Example, Trajectory, digest_of
+from lbi.retrieval.texts import without_values
+from lbi.storage.knowledge import Entry, Uses
+
+Pair = tuple[Example, Trajectory]
+NEVER = Uses()
+_ENTERING = frozenset({"fill", "type", "select", "upload"})
+
+
+def hurtful(uses: Mapping[str, Uses]) -> dict[str, str]:
+    """{item that keeps hurting: why}.
+
+    In paired runs: it hurts more often than it helps, surely. By what was reported: it succeeds less often than all
+    reports together, surely. Sure means that the 95% interval (Wilson) lies below; that takes four cases at least.
+    """
+    reported = [(each.succeeded, each.succeeded + each.failed) for each in uses.values()]
+    good, total = (sum(part) for part in zip(*reported, strict=True)) if reported else (0, 0)
+    found: dict[str, str] = {}
+    for item, each in uses.items():
+        paired, told = each.helped + each.hurt, each.succeeded + each.failed
+        others = total - told
+        if paired and wilson(each.helped, paired)[1] < 0.5:
+            found[item] = f"hurt in {each.hurt} of {paired} paired runs that it changed"
+        elif told and others and wilson(each.succeeded, told)[1] < (usual := (good - each.succeeded) / others):
+            found[item] = f"failed in {each.failed} of {told} reports; of the others {usual:.0%} succeeded"
+    return found
+
+
+def near_duplicates(pairs: Sequence[Pair], uses: Mapping[str, Uses]) -> dict[str, str]:
+    """{example: the one that says the same}: the same request and actions but for values, on pages that look alike."""
+    alike: dict[str, list[Pair]] = {}
+    for example, trajectory in pairs:
+        alike.setdefault(_said(example, trajectory), []).append((example, trajectory))
+    found: dict[str, str] = {}
+    for group in alike.values():
+        (best, _), *others = sorted(group, key=lambda pair: _worth(pair[0], uses))
+        found |= {example.id: best.id for example, _ in others}
+    return found
+
+
+def _worth(example: Example, uses: Mapping[str, Uses]) -> tuple[object, ...]:
+    """The best first."""
+    each = uses.get(example.id, NEVER)
+    good = each.helped + each.succeeded - each.hurt - each.failed
+    return -TIERS.index(example.tier), -good, -each.shown, example.end - example.start, example.id
+
+
+def _said(example: Example, trajectory: Trajectory) -> str:
+    request = re.sub(r"\W+", " ", without_values(example.instruction)).casefold().split()
+    actions = [_done(action) for action in trajectory.actions[example.start : example.end]]
+    pages = [observation_key(page) for page in trajectory.observations[example.start : example.end]]
+    return digest_of([example.kind, request, actions, pages])
+
+
+def _done(action: Action) -> str:
+    """An action without what was entered by it."""
+    return f"{action.kind} {action.role} {action.name} {action.nth}" if action.kind in _ENTERING else action.grounded
+
+
+def unused(items: Iterable[str], uses: Mapping[str, Uses]) -> frozenset[str]:
+    """Those that were never shown, where others were: among examples that fit alike they come last."""
+    return frozenset(item for item in items if not uses.get(item, NEVER).shown) if uses else frozenset()
+
+
+def decided(pairs: Sequence[Pair], uses: Mapping[str, Uses], update: str) -> Iterator[Entry]:
+    """The changes to what is live, for ``update``, the name of this look at the counts.
+
+    ``pairs``: the live examples. Skills have votes only.
+    """
+    hurting = hurtful(uses)
+    live = {example.id for example, _ in pairs}
+    for item, why in hurting.items():
+        if item in live or item.startswith("skill:"):
+            yield Entry(item, "retired", update, why)
+    left = [pair for pair in pairs if pair[0].id not in hurting]
+    for item, other in near_duplicates(left, uses).items():
+        yield Entry(item, "merged", update, f"says the same as {other}")
