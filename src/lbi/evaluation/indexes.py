@@ -16,6 +16,7 @@ from lbi.retrieval.index import ExampleIndex
 from lbi.retrieval.leakage import example_dates, latest_date
 from lbi.retrieval.skills import SkillShelf
 from lbi.retrieval.texts import texts_of
+from lbi.storage.knowledge import KnowledgeLog
 from lbi.synthesis.examples import examples_with_trajectories
 from lbi.synthesis.skills.write import stored_skills
 
@@ -38,8 +39,10 @@ class ArmIndexes:
         examples: Sequence[tuple[Example, Trajectory]],
         documents: Sequence[Document],
         skills: Sequence[Skill] = (),
+        last: Collection[str] = (),
     ) -> None:
-        self.documents, self._skills = documents, skills
+        """``last``: ids of examples that come after others that fit alike."""
+        self.documents, self._skills, self._last = documents, skills, last
         self._context, self._seed, self._examples = context, seed, examples
         self._built: dict[tuple[Data, float], ExampleIndex] = {}
 
@@ -65,10 +68,10 @@ class ArmIndexes:
         examples = [example for example, _ in chosen]
         trajectories = {trajectory.id: trajectory for _, trajectory in chosen}
         folder, embedder = self._context.index_folder / name, self._context.embedder
-        if is_current(folder, examples, embedder.name if embedder and examples else "", dates):
+        if is_current(folder, examples, embedder.name if embedder and examples else "", dates, self._last):
             return ExampleIndex.open(folder)
         vectors = await embedded(embedder, examples, trajectories)
-        return ExampleIndex.build(folder, examples, trajectories, vectors, dates)
+        return ExampleIndex.build(folder, examples, trajectories, vectors, dates, self._last)
 
     def close(self) -> None:
         for index in self._built.values():
@@ -90,7 +93,8 @@ async def embedded(
 async def index_examples(context: RunContext, documents: Sequence[Document], seed: int) -> AsyncIterator[ArmIndexes]:
     """The indexes of one seed's examples in the run folder; closed at the end."""
     examples = examples_with_trajectories(context, seed)
-    indexes = ArmIndexes(context, seed, examples, documents, stored_skills(context.folder, seed))
+    skills, last = stored_skills(context.folder, seed), KnowledgeLog(context.folder.store).sunk()
+    indexes = ArmIndexes(context, seed, examples, documents, skills, last)
     try:
         yield indexes
     finally:

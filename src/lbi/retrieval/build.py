@@ -18,7 +18,7 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -70,14 +70,16 @@ def write_index(
     trajectories: Mapping[str, Trajectory],
     vectors: ExampleVectors | None = None,
     dates: Mapping[str, str] | None = None,
+    last: Collection[str] = (),
 ) -> str:
     """Index the examples in the folder ``path``. Returns the name of the build, a folder in it.
 
     Readers see the previous build until this one is complete. If the current build has the same content, it is kept.
     ``vectors``: those of ``texts_of``, in the order of ``examples``, for dense retrieval.
+    ``last``: ids of examples that come after others that fit alike.
     ``dates``: {example id: date}; a search can exclude dates by ``lbi.retrieval.leakage.date_tag``.
     """
-    order = _order(examples)
+    order = _order(examples, last)
     ordered = [examples[row] for row in order]
     ordered_vectors = None if vectors is None else vectors.ordered(order)
     dated = _dated(ordered, dates)
@@ -87,16 +89,25 @@ def write_index(
     return name
 
 
-def is_current(path: Path, examples: Sequence[Example], dense: str, dates: Mapping[str, str] | None = None) -> bool:
+def is_current(
+    path: Path,
+    examples: Sequence[Example],
+    dense: str,
+    dates: Mapping[str, str] | None = None,
+    last: Collection[str] = (),
+) -> bool:
     """Whether the current build holds just these examples, with vectors of the embedder ``dense`` ("" = without)."""
-    ordered = [examples[row] for row in _order(examples)]
+    ordered = [examples[row] for row in _order(examples, last)]
     return current_build(path) == _name(ordered, dense, _dated(ordered, dates))
 
 
-def _order(examples: Sequence[Example]) -> list[int]:
+def _order(examples: Sequence[Example], last: Collection[str] = ()) -> list[int]:
+    def place(row: int) -> tuple[bool, int, str]:
+        return examples[row].id in last, examples[row].end - examples[row].start, examples[row].id
+
     row_of = {example.id: row for row, example in enumerate(examples)}
     # ties are ordered by row: of examples that fit equally well, one with fewer steps does less that was not asked for
-    return sorted(row_of.values(), key=lambda row: (examples[row].end - examples[row].start, examples[row].id))
+    return sorted(row_of.values(), key=place)
 
 
 def _dated(examples: Sequence[Example], dates: Mapping[str, str] | None) -> dict[str, str]:

@@ -78,9 +78,10 @@ class ExampleIndex:
         trajectories: Mapping[str, Trajectory],
         vectors: ExampleVectors | None = None,
         dates: Mapping[str, str] | None = None,
+        last: Collection[str] = (),
     ) -> ExampleIndex:
         """Index the examples in the folder ``path``, as ``lbi.retrieval.build.write_index`` does, and open it."""
-        return cls(path / write_index(path, examples, trajectories, vectors, dates))
+        return cls(path / write_index(path, examples, trajectories, vectors, dates, last))
 
     @classmethod
     def open(cls, path: Path) -> ExampleIndex:

@@ -6,7 +6,7 @@ All of it is decided by counts in the run's table of knowledge (lbi.storage.know
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from lbi.evaluation.statistics import wilson
 from lbi.observations.normalise import observation_key
@@ -69,21 +69,24 @@ def _done(action: Action) -> str:
     return f"{action.kind} {action.role} {action.name} {action.nth}" if action.kind in _ENTERING else action.grounded
 
 
-def unused(items: Iterable[str], uses: Mapping[str, Uses]) -> frozenset[str]:
-    """Those that were never shown, where others were: among examples that fit alike they come last."""
-    return frozenset(item for item in items if not uses.get(item, NEVER).shown) if uses else frozenset()
+def decided(
+    pairs: Sequence[Pair], skills: Iterable[str], uses: Mapping[str, Uses], sunk: Collection[str], update: str
+) -> Iterator[Entry]:
+    """The changes that the counts ask for. ``update`` is the name of this look at them.
 
-
-def decided(pairs: Sequence[Pair], uses: Mapping[str, Uses], update: str) -> Iterator[Entry]:
-    """The changes to what is live, for ``update``, the name of this look at the counts.
-
-    ``pairs``: the live examples. Skills have votes only.
+    ``pairs`` and ``skills``: what is live now, of one seed; of that, ``sunk`` is what was not used before.
     """
-    hurting = hurtful(uses)
-    live = {example.id for example, _ in pairs}
-    for item, why in hurting.items():
-        if item in live or item.startswith("skill:"):
-            yield Entry(item, "retired", update, why)
-    left = [pair for pair in pairs if pair[0].id not in hurting]
-    for item, other in near_duplicates(left, uses).items():
-        yield Entry(item, "merged", update, f"says the same as {other}")
+    live = [example.id for example, _ in pairs]
+    hurting = {item: why for item, why in hurtful(uses).items() if item in {*live, *skills}}
+    same = near_duplicates([pair for pair in pairs if pair[0].id not in hurting], uses)
+    yield from (Entry(item, "retired", update, why) for item, why in hurting.items())
+    yield from (Entry(item, "merged", update, f"says the same as {other}") for item, other in same.items())
+    if not any(each.shown for each in uses.values()):
+        return  # nobody asked yet
+    for item in live:
+        if item not in hurting and item not in same:
+            used = uses.get(item, NEVER).shown > 0
+            if used and item in sunk:
+                yield Entry(item, "rose", update, "shown again")
+            elif not used and item not in sunk:
+                yield Entry(item, "sank", update, "never shown, though others were")

@@ -9,7 +9,7 @@ import contextlib
 import difflib
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +28,7 @@ from lbi.protocols import CallTimeouts, Environment
 from lbi.records import Document, Example, Observation, Skill, Task, Trajectory
 from lbi.retrieval.borrow import borrow_index
 from lbi.storage.database import address
+from lbi.storage.knowledge import KnowledgeLog
 from lbi.storage.run_folder import RunFolder
 from lbi.storage.tempdirs import OwnFolder
 from lbi.synthesis.examples import read_examples
@@ -94,6 +95,7 @@ class _Read:
     examples: Sequence[tuple[Example, Trajectory]]
     documents: Sequence[Document]
     skills: Sequence[Skill] = ()
+    last: Collection[str] = ()
 
 
 def read_run(run: Path, use: Use) -> _Read:
@@ -105,6 +107,7 @@ def read_run(run: Path, use: Use) -> _Read:
         examples = read_examples(folder, seed)
         documents = [document for _, document in folder.store.all("document", Document)]
         skills = stored_skills(folder, seed) if arm.skills else ()
+        last = KnowledgeLog(folder.store).sunk()
     if arm.skills and not skills:
         raise UserError(f'{run} has no skills of seed {seed} for the arm "{arm.name}"; `lbi skills {run}` writes them')
     if KINDS[arm.data] and not examples_for(arm.data, examples, seed):
@@ -114,7 +117,7 @@ def read_run(run: Path, use: Use) -> _Read:
     if use.model:
         models = config.models.model_copy(update={"default": use.model, "act": "", "query": ""})
         config = config.model_copy(update={"models": models})
-    return _Read(config, seed, arm, examples, documents, skills)
+    return _Read(config, seed, arm, examples, documents, skills, last)
 
 
 def _arm(config: Config, use: Use) -> Arm:
@@ -150,7 +153,7 @@ async def open_learnt(run: Path, read: _Read, use: Use, folder: Path) -> AsyncIt
         )
         _borrow(run, folder, read)
         context = context_of(kept, read.config, Progress(), environments)
-        indexes = ArmIndexes(context, read.seed, read.examples, read.documents, read.skills)
+        indexes = ArmIndexes(context, read.seed, read.examples, read.documents, read.skills, read.last)
         pairs = examples_for(read.arm.data, read.examples, read.seed)
         try:
             yield Learnt(run, context, indexes, read.arm, read.seed, place, pairs)

@@ -22,11 +22,15 @@ from lbi.storage.database import Store
 from lbi.storage.secrets import mask
 
 Vote = Literal["shown", "helped", "hurt", "succeeded", "failed"]
-Change = Literal["learnt", "retired", "restored", "merged", "renewed", "rolled back"]
+Change = Literal["learnt", "retired", "restored", "merged", "renewed", "sank", "rose", "rolled back"]
+Status = Literal["sunk", "retired", "merged"]
+STATUS: dict[str, Status] = {"retired": "retired", "merged": "merged", "sank": "sunk"}
 VOTES: tuple[Vote, ...] = ("shown", "helped", "hurt", "succeeded", "failed")
-AWAY = ("retired", "merged")
 _COLUMNS = "number, item, event, source, reason, created"
 _VOTES = ", ".join(f"'{vote}'" for vote in VOTES)
+
+_BACK = "SELECT max(number) FROM knowledge WHERE event = 'restored'"
+_WAY_BACK = "SELECT max(number) FROM knowledge WHERE event = 'rolled back'"
 
 
 class Entry(NamedTuple):
@@ -57,6 +61,13 @@ class Uses(NamedTuple):
     hurt: int = 0
     succeeded: int = 0
     failed: int = 0
+
+
+class State(NamedTuple):
+    """Of an item that is not simply live: ``sunk`` ones are shown if no other fits as well, others never."""
+
+    status: Status
+    reason: str
 
 
 class KnowledgeLog:
@@ -91,41 +102,50 @@ class KnowledgeLog:
         sql = f"SELECT {_COLUMNS} FROM knowledge WHERE event NOT IN ({_VOTES}) ORDER BY number"
         return [Event(*row) for row in self._store.read(sql)]
 
-    def uses(self) -> dict[str, Uses]:
-        """What was counted of each item."""
+    def uses(self, *, fresh: bool = False) -> dict[str, Uses]:
+        """What was counted of each item. ``fresh``: only since somebody last restored it, or went back to a version."""
         counts: dict[str, Counter[str]] = {}
-        sql = f"SELECT item, event, count(*) FROM knowledge WHERE event IN ({_VOTES}) GROUP BY item, event"
-        for item, event, count in self._store.read(sql):
+        sql = f"SELECT item, event, count(*) FROM knowledge AS vote WHERE event IN ({_VOTES})"
+        if fresh:
+            sql += f" AND number > coalesce(({_BACK} AND item = vote.item), 0) AND number > coalesce(({_WAY_BACK}), 0)"
+        for item, event, count in self._store.read(f"{sql} GROUP BY item, event"):
             counts.setdefault(item, Counter())[event] = count
         return {item: Uses(*(count[vote] for vote in VOTES)) for item, count in counts.items()}
 
     def version(self) -> int:
         """The number of the last change; 0 = none was made."""
-        sql = f"SELECT max(number) FROM knowledge WHERE event NOT IN ({_VOTES})"
-        rows = self._store.read(sql)
+        rows = self._store.read(f"SELECT max(number) FROM knowledge WHERE event NOT IN ({_VOTES})")
         return int(rows[0][0] or 0) if rows else 0
 
-    def away(self, version: int | None = None) -> dict[str, str]:
-        """{item that is not live: why}, now or at a version."""
-        return away(self.changes(), version)
+    def states(self, version: int | None = None) -> dict[str, State]:
+        """What became of each item that is not simply live, now or at a version."""
+        return states(self.changes(), version)
+
+    def away(self) -> set[str]:
+        """The items that nobody is to be shown any more."""
+        return {item for item, state in self.states().items() if state.status != "sunk"}
+
+    def sunk(self) -> frozenset[str]:
+        """The items that come last among those that fit alike."""
+        return frozenset(item for item, state in self.states().items() if state.status == "sunk")
 
 
-def away(changes: Sequence[Event], version: int | None = None) -> dict[str, str]:
-    """{item that is not live: why}, after the changes up to a version, also what had not been learnt by then.
+def states(changes: Sequence[Event], version: int | None = None) -> dict[str, State]:
+    """{item that is not simply live: its state} after the changes up to a version; None = now.
 
-    ``version``: None = now.
+    At a version, what was learnt after it is away, too.
     """
-    gone: dict[str, str] = {}
+    found: dict[str, State] = {}
     for at, change in enumerate(changes):
         if version is not None and change.number > version:
             break
-        if change.event in AWAY:
-            gone[change.item] = change.reason or change.event
-        elif change.event in ("restored", "renewed"):
-            gone.pop(change.item, None)
+        if change.event in STATUS:
+            found[change.item] = State(STATUS[change.event], change.reason)
+        elif change.event in ("restored", "renewed", "rose"):
+            found.pop(change.item, None)
         elif change.event == "rolled back":
-            gone = away(changes[:at], int(change.source.split()[0]))
+            found = states(changes[:at], int(change.source.split()[0]))
     if version is not None:
         later = [change.item for change in changes if change.event == "learnt" and change.number > version]
-        gone |= dict.fromkeys(later, f"learnt after version {version}")
-    return gone
+        found |= dict.fromkeys(later, State("retired", f"learnt after version {version}"))
+    return found

@@ -89,7 +89,7 @@ def read_examples(folder: RunFolder, seed: int) -> list[tuple[Example, Trajector
 
     Without those that were retired (docs/knowledge.md): who retrieves asks for what is live.
     """
-    kinds = ("trajectory", "trimmed", "composition")
+    kinds = ("trajectory", "trimmed", "composition", "renewed")
     rows = [row for kind in kinds for row in folder.store.all(kind, Trajectory)]
     by_id = {trajectory.id: trajectory for key, trajectory in rows if key.startswith(f"{seed}/")}
     examples, away = folder.store.under("example", f"{seed}/", Example), KnowledgeLog(folder.store).away()

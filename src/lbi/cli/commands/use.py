@@ -216,6 +216,32 @@ def skills(
 
 
 @command
+def knowledge(
+    run: Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN", show_default=False)],
+    action: Annotated[
+        str,
+        typer.Argument(
+            help="list, show ID, update, refresh, retire ID, restore ID, diff VERSION [VERSION], rollback VERSION."
+        ),
+    ] = "list",
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Ids, of which the first characters do, or versions.", show_default=False)
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why, of retire and restore.")] = "",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Look after what was learnt: what it was good for, what is live, and every way back.
+
+    update counts what evaluations and servers saw, retires what keeps hurting, lets sink what is not used, and makes
+    one of near-duplicates. refresh looks for documents and pages that changed, and carries out again what they concern.
+    """
+    from lbi.cli.knowledge import knowledge
+
+    return knowledge(run, action, names or [], reason, json, quiet)
+
+
+@command
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     format: Annotated[
