@@ -50,7 +50,8 @@ def _do(library: Library, action: str, names: Sequence[str], reason: str, as_jso
         entries = library.update()
         counts = Counter(entry.event for entry in entries)
         told = ", ".join(f"{count} {event}" for event, count in sorted(counts.items())) or "nothing to change"
-        changes = [{"item": e.item, "change": e.event, "reason": e.reason} for e in entries]
+        shown = [entry for entry in entries if as_json or entry.event not in ("sank", "rose")]
+        changes = [{"item": each.item, "change": each.event, "reason": each.reason} for each in shown]
         _tell(f"{told}; version {library.log.version()}", changes, as_json)
     elif action in ("retire", "restore"):
         items = library.change("retired" if action == "retire" else "restored", names, reason or "by hand")

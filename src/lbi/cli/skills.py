@@ -18,8 +18,12 @@ def skills(run: Path, options: SkillOptions, as_json: bool) -> int:
         say(json.dumps([as_data(each) for each in made], indent=2, ensure_ascii=False))
         return 0
     for each in made:
+        if each.folder is None:
+            say(f"left out  {each.skill.name}: {each.reason}")
+            continue
         rests = plural(len(each.skill.sources), "example")
-        say(f"{each.folder}  {each.tokens} tokens, {plural(len(each.skill.statements), 'statement')}, {rests}")
+        what = f"{each.tokens} tokens, {plural(len(each.skill.statements), 'statement')}, {rests}"
+        say(f"{each.status:8}  {each.folder}  {what}")
     return 0
 
 
@@ -30,7 +34,9 @@ def as_data(made: Made) -> dict[str, object]:
         "name": skill.name,
         "id": skill.id,
         "description": skill.description,
-        "folder": str(made.folder),
+        "folder": str(made.folder) if made.folder else None,
+        "status": made.status,
+        "reason": made.reason,
         "tokens": made.tokens,
         "writer": skill.writer,
         "statements": [{"text": one.text, "examples": list(one.examples)} for one in skill.statements],

@@ -13,6 +13,7 @@ from lbi.records import Record, Result, Skill, Trajectory
 
 KIND = "skill verdict"
 SURE = 0.05
+UNTRIED = "no paired runs: it was shown for no held-out task that was also run without it"
 Status = Literal["kept", "dropped", "untried"]
 
 
@@ -24,10 +25,6 @@ class Pairs(Record):
     tasks: int
     rate: float
     rate_without: float
-    difference: float
-    better: int
-    worse: int
-    p: float  # with Holm's correction over all pairs of arms and all skills of the seed
     tokens: float  # per episode
     tokens_without: float
     steps: float
@@ -35,41 +32,61 @@ class Pairs(Record):
 
 
 class SkillVerdict(Record):
-    """What paired runs say of a skill."""
+    """What paired runs say of a skill, all pairs of arms together."""
 
     skill: str  # id
     name: str
     status: Status
     reason: str
     pairs: tuple[Pairs, ...] = ()
+    tasks: int = 0
+    difference: float = 0.0
+    better: int = 0  # tasks
+    worse: int = 0
+    p: float = 1.0  # with Holm's correction over the skills of the seed
+
+
+_Paired = list[tuple[Result, Result]]  # with the skill, and without it
 
 
 def judge_skills(
     arms: Sequence[Arm], skills: Sequence[Skill], results: Sequence[Result], episodes: Mapping[str, Trajectory]
 ) -> list[SkillVerdict]:
-    """A skill is kept if an arm with it is better than without it, surely (p < 0.05), and none is surely worse.
+    """A skill is kept if runs with it are surely better than the same runs without it (p < 0.05).
 
     ``episodes``: of arms with skills, by the ids of their trajectories.
     """
     partners = [(arm, other) for arm in arms if arm.skills and (other := without_skills(arm, arms))]
-    compared: list[tuple[Skill, Comparison, list[Result], list[Result]]] = []
-    for skill in skills:
-        for arm, other in partners:
-            pairs = _pairs(skill, arm, other, results, episodes)
-            if pairs:
-                ours, theirs = [with_ for with_, _ in pairs], [without for _, without in pairs]
-                (comparison,) = compare([*ours, *theirs], [(arm.name, other.name)])
-                compared.append((skill, comparison, ours, theirs))
-    corrected = holm([comparison.p for _, comparison, _, _ in compared])
-    told: dict[str, list[Pairs]] = {}
-    for (skill, comparison, ours, theirs), p in zip(compared, corrected, strict=True):
-        told.setdefault(skill.id, []).append(_told(comparison, p, ours, theirs))
-    return [_verdict(skill, tuple(told.get(skill.id, ()))) for skill in skills]
+    paired = {
+        skill.id: [found for arm, other in partners if (found := _pairs(skill, arm, other, results, episodes))]
+        for skill in skills
+    }
+    tested = [skill.id for skill in skills if paired[skill.id]]
+    compared = {id_: _compared(paired[id_]) for id_ in tested}
+    corrected = dict(zip(tested, holm([compared[id_].p for id_ in tested]), strict=True))
+    return [
+        _verdict(skill, [_told(found) for found in paired[skill.id]], compared[skill.id], corrected[skill.id])
+        if skill.id in compared
+        else SkillVerdict(skill=skill.id, name=skill.name, status="untried", reason=UNTRIED)
+        for skill in skills
+    ]
+
+
+def _compared(paired: Sequence[_Paired]) -> Comparison:
+    """Several pairs of arms as if each were further seeds: the tasks are the unit all the same."""
+    together: list[Result] = []
+    for at, pairs in enumerate(paired):
+        for with_, without in pairs:
+            seed = with_.seed * len(paired) + at
+            together.append(with_.model_copy(update={"arm": "with", "seed": seed}))
+            together.append(without.model_copy(update={"arm": "without", "seed": seed}))
+    (comparison,) = compare(together, [("with", "without")])
+    return comparison
 
 
 def _pairs(
     skill: Skill, arm: Arm, other: Arm, results: Sequence[Result], episodes: Mapping[str, Trajectory]
-) -> list[tuple[Result, Result]]:
+) -> _Paired:
     """Results with the skill shown, each with that of the same task and seed without it; only the agents' own."""
     without = {(each.task, each.seed): each for each in results if each.arm == other.name and not each.fault}
     shown = [
@@ -83,17 +100,14 @@ def _pairs(
     return [(each, without[each.task, each.seed]) for each in shown if (each.task, each.seed) in without]
 
 
-def _told(comparison: Comparison, p: float, ours: Sequence[Result], theirs: Sequence[Result]) -> Pairs:
+def _told(pairs: _Paired) -> Pairs:
+    ours, theirs = [with_ for with_, _ in pairs], [without for _, without in pairs]
     return Pairs(
-        arm=comparison.arm,
-        beside=comparison.baseline,
-        tasks=comparison.tasks,
+        arm=ours[0].arm,
+        beside=theirs[0].arm,
+        tasks=len({each.task for each in ours}),
         rate=_mean([each.score for each in ours]),
         rate_without=_mean([each.score for each in theirs]),
-        difference=comparison.difference,
-        better=comparison.better,
-        worse=comparison.worse,
-        p=p,
         tokens=_mean([_tokens(each) for each in ours]),
         tokens_without=_mean([_tokens(each) for each in theirs]),
         steps=_mean([each.steps for each in ours]),
@@ -101,27 +115,24 @@ def _told(comparison: Comparison, p: float, ours: Sequence[Result], theirs: Sequ
     )
 
 
-def _verdict(skill: Skill, pairs: tuple[Pairs, ...]) -> SkillVerdict:
-    def made(status: Status, reason: str) -> SkillVerdict:
-        return SkillVerdict(skill=skill.id, name=skill.name, status=status, reason=reason, pairs=pairs)
-
-    if not pairs:
-        return made("untried", "no paired runs: it was shown for no held-out task that was also run without it")
-    worse = [each for each in pairs if each.p < SURE and each.difference < 0]
-    better = [each for each in pairs if each.p < SURE and each.difference > 0]
-    if worse:
-        return made("dropped", f"it does harm: {_in_words(worse[0])}")
-    if better:
-        return made("kept", f"it helps: {_in_words(better[0])}")
-    best = max(pairs, key=lambda each: each.difference)
-    return made("dropped", f"not shown to help: {_in_words(best)}")
-
-
-def _in_words(pairs: Pairs) -> str:
-    tasks = "1 task" if pairs.tasks == 1 else f"{pairs.tasks} tasks"
-    return (
-        f"{pairs.rate:.0%} in {pairs.arm}, {pairs.rate_without:.0%} in {pairs.beside} on the same {tasks} "
-        f"({pairs.better} better, {pairs.worse} worse, p {pairs.p:.2g})"
+def _verdict(skill: Skill, pairs: Sequence[Pairs], compared: Comparison, p: float) -> SkillVerdict:
+    sure = p < SURE
+    status: Status = "kept" if sure and compared.difference > 0 else "dropped"
+    said = "it helps" if status == "kept" else "it does harm" if sure else "not shown to help"
+    rates = "; ".join(f"{each.rate:.0%} in {each.arm}, {each.rate_without:.0%} in {each.beside}" for each in pairs)
+    tasks = "1 task" if compared.tasks == 1 else f"{compared.tasks} tasks"
+    counts = f"{compared.better} better, {compared.worse} worse, p {p:.2g}"
+    return SkillVerdict(
+        skill=skill.id,
+        name=skill.name,
+        status=status,
+        reason=f"{said}: {rates}, on the same {tasks} ({counts})",
+        pairs=tuple(pairs),
+        tasks=compared.tasks,
+        difference=compared.difference,
+        better=compared.better,
+        worse=compared.worse,
+        p=p,
     )
 
 

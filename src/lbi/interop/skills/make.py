@@ -11,11 +11,13 @@ from lbi.config import ConfigTable, resolve
 from lbi.context import context_of
 from lbi.environments import described
 from lbi.errors import UserError
+from lbi.evaluation.skills import KIND, SkillVerdict, Status
 from lbi.interop.skills.folder import write_block, write_skills
 from lbi.monitoring.progress import Progress
 from lbi.prompts.skill import skill_tokens
 from lbi.records import Skill
 from lbi.rollouts.learnt import NoEnvironments
+from lbi.storage.knowledge import KnowledgeLog, State
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.examples import examples_with_trajectories
 from lbi.synthesis.skills.write import write_skills as write
@@ -43,12 +45,17 @@ class Made:
     """One skill, and where it was written."""
 
     skill: Skill
-    folder: Path
+    folder: Path | None  # None = left out
     tokens: int
+    status: Status
+    reason: str
 
 
 async def make_skills(run: Path, options: SkillOptions) -> list[Made]:
-    """Write the skills of a run. Raises UserError; then nothing is written."""
+    """Write the skills of a run: those that paired runs keep, and those that were not tried.
+
+    Raises UserError; then nothing is written.
+    """
     with RunFolder(run, writing=False) as folder:
         config = resolve(folder.config, str(run / "config.json"))
     asked = {"most": options.most, "tokens": options.tokens}
@@ -63,11 +70,24 @@ async def make_skills(run: Path, options: SkillOptions) -> list[Made]:
         try:
             skills = await write(context, seed)
             pairs = {example.id: (example, walk) for example, walk in examples_with_trajectories(context, seed)}
+            verdicts = {verdict.skill: verdict for _, verdict in folder.store.under(KIND, f"{seed}/", SkillVerdict)}
+            away = KnowledgeLog(folder.store).states()
         finally:
             await context.close()
-    folders = write_skills(out, skills, {}, pairs)
-    _into(options.into, skills, out)
-    return [Made(skill, place, skill_tokens(skill)) for skill, place in zip(skills, folders, strict=True)]
+    made = [_made(skill, verdicts.get(skill.id), away.get(skill.item), options.everything, out) for skill in skills]
+    written = [each for each in made if each.folder is not None]
+    write_skills(out, [each.skill for each in written], {each.skill.id: each.status for each in written}, pairs)
+    _into(options.into, [each.skill for each in written], out)
+    return made
+
+
+def _made(skill: Skill, verdict: SkillVerdict | None, away: State | None, everything: bool, out: Path) -> Made:
+    status: Status = verdict.status if verdict else "untried"
+    reason = verdict.reason if verdict else ""
+    if away is not None and away.status != "sunk":
+        status, reason = "dropped", f"{away.status}: {away.reason}"
+    folder = out / skill.name if everything or status != "dropped" else None
+    return Made(skill, folder, skill_tokens(skill), status, reason)
 
 
 def _into(files: Sequence[Path], skills: Sequence[Skill], out: Path) -> None:

@@ -67,27 +67,24 @@ def groups_of(pairs: Sequence[Pair], reader: Operations) -> list[Group]:
     for example, trajectory in pairs:
         operation = reader.of_span(trajectory, example.start, example.end)
         if operation is not None:
-            key: tuple[str, ...] = (_area(example, trajectory, operation), _kind(example, trajectory), *operation.alike)
+            key = (_area(example, trajectory, operation), *operation.alike)
             by_operation.setdefault(key, []).append((operation, (example, trajectory)))
-    recurring = {
-        key: OperationGroup(found[0][0], tuple(pair for _, pair in found))
-        for key, found in by_operation.items()
-        if len(_rollouts(pair for _, pair in found)) >= RECURS
-    }
-    areas: dict[str, dict[tuple[str, ...], OperationGroup]] = {}
-    for key, group in recurring.items():
-        areas.setdefault(key[0], {})[key] = group
+    areas: dict[str, list[OperationGroup]] = {}
+    for key, found in by_operation.items():
+        group = OperationGroup(found[0][0], tuple(pair for _, pair in found))
+        if group.rollouts >= RECURS:
+            areas.setdefault(key[0], []).append(group)
     groups = [part for area, members in areas.items() for part in _parted(area, members)]
     return sorted(groups, key=lambda group: (-group.changing, -group.rollouts, group.area))
 
 
-def _parted(area: str, members: dict[tuple[str, ...], OperationGroup]) -> Iterable[Group]:
+def _parted(area: str, members: Sequence[OperationGroup]) -> Iterable[Group]:
     if len(members) <= MOST_OPERATIONS:
-        yield _group(area, members.values())
+        yield _group(area, members)
         return
-    kinds = Counter(key[1] for key in members)
-    for kind in sorted(kinds):
-        yield _group(kind or area, [group for key, group in members.items() if key[1] == kind])
+    kinds = [Counter(_kind(*pair) for pair in each.pairs).most_common(1)[0][0] for each in members]
+    for kind in sorted(set(kinds)):
+        yield _group(kind or area, [each for each, own in zip(members, kinds, strict=True) if own == kind])
 
 
 def _group(area: str, operations: Iterable[OperationGroup]) -> Group:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from lbi.observations.normalise import kind_of_place, place
 from lbi.observations.operations import Operation, Operations
@@ -25,7 +26,7 @@ MOST_STEPS = 14
 LONGEST = 120  # characters of a step, and of what it is for
 _ENTERING = frozenset({"fill", "type", "select", "upload"})
 _VALUE = re.compile(r'"[^"]*"|“[^”]*”|‘[^’]*’|(?<!\w)\'[^\']*\'(?!\w)')
-_NUMBER = re.compile(r"(?<![\w…])[#$€£]?\d[\d.,:/-]*(?![\w…])")
+_NUMBER = re.compile(r"(?<![\w…])[#$€£]?\d(?:[\d.,:/-]*\d)?(?![\w…])")
 _SLUG = re.compile(r"[^a-z0-9]+")
 
 
@@ -63,16 +64,47 @@ def _description(application: str, area: str, statements: Sequence[Statement]) -
     return shorter(f"How things are done in {application} {where}, such as: {'; '.join(what)}.", 480)
 
 
+class _Done(NamedTuple):
+    """One step: where it was done, and what, in words and for comparing."""
+
+    place: str
+    told: str
+    alike: tuple[str, str]  # verb and role
+
+
 def _statement(group: OperationGroup, reader: Operations) -> Statement:
     """The way that most roll-outs went, and of these the shortest."""
-    ways: dict[tuple[str, ...], list[Pair]] = {}
+    ways: dict[tuple[tuple[str, str], ...], list[tuple[Pair, list[_Done]]]] = {}
     for pair in group.pairs:
-        ways.setdefault(tuple(_steps(*pair, reader)), []).append(pair)
-    steps, pairs = min(ways.items(), key=lambda way: (-len({t.task.id for _, t in way[1]}), len(way[0]), way[0]))
+        done = list(_done(*pair, reader))
+        ways.setdefault(tuple(each.alike for each in done), []).append((pair, done))
+    way = min(ways, key=lambda way: (-len({t.task.id for (_, t), _ in ways[way]}), len(way), way))
+    pairs = [pair for pair, _ in ways[way]]
     best = sorted(pairs, key=lambda pair: (-TIERS.index(pair[0].tier), pair[0].end - pair[0].start, pair[0].id))
-    return Statement(
-        text=_wanted(pairs), steps=steps, examples=tuple(example.id for example, _ in best[:MOST_EXAMPLES])
-    )
+    steps = tuple(_in_general([done for _, done in ways[way]]))
+    return Statement(text=_wanted(pairs), steps=steps, examples=tuple(e.id for e, _ in best[:MOST_EXAMPLES]))
+
+
+def _in_general(walks: Sequence[Sequence[_Done]]) -> Iterator[str]:
+    """The steps of walks that are alike, each in words that hold for all of them."""
+    before = ""
+    for same in zip(*walks, strict=True):
+        place = _place([each.place for each in same])
+        told = Counter(each.told for each in same)
+        usual = min(told, key=lambda text: (-told[text], text))
+        verb, role = same[0].alike
+        such = f"{verb} the {role} that is meant, such as {usual.partition(' ')[2]}"
+        text = such if len(told) > 1 and role else usual
+        yield shorter(f"On {place}: {text}" if place != before else text, LONGEST)
+        before = place
+
+
+def _place(places: Sequence[str]) -> str:
+    """One address for several, with a star in place of the parts in which they differ."""
+    parts = [place.split("/") for place in dict.fromkeys(places)]
+    if len({len(each) for each in parts}) > 1:
+        return Counter(places).most_common(1)[0][0]
+    return "/".join(same[0] if len(set(same)) == 1 else "*" for same in zip(*parts, strict=True))
 
 
 def _wanted(pairs: Sequence[Pair]) -> str:
@@ -87,18 +119,14 @@ def without_particulars(text: str) -> str:
     return _NUMBER.sub("…", plain)
 
 
-def _steps(example: Example, trajectory: Trajectory, reader: Operations) -> Iterator[str]:
-    """The actions without their values; where they are done is said when that changes."""
-    before = ""
+def _done(example: Example, trajectory: Trajectory, reader: Operations) -> Iterator[_Done]:
+    """The actions without their values, but for the end of the task."""
     for at in range(example.start, min(example.end, example.start + MOST_STEPS)):
         action, page = trajectory.actions[at], trajectory.observations[at]
         operation = reader.of_actions([action.grounded])
-        if operation is None:  # finish
-            continue
-        where = kind_of_place(place(page)).partition("?")[0] if page.url else ""
-        told = mask(_step(action, operation))
-        yield shorter(f"On {where}: {told}" if where != before else told, LONGEST)
-        before = where
+        if operation is not None:
+            where = kind_of_place(place(page)).partition("?")[0] if page.url else ""
+            yield _Done(where, mask(_step(action, operation)), (operation.verb, operation.role))
 
 
 def _step(action: Action, operation: Operation) -> str:
