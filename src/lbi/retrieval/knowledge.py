@@ -22,18 +22,19 @@ _ENTERING = frozenset({"fill", "type", "select", "upload"})
 def hurtful(uses: Mapping[str, Uses]) -> dict[str, str]:
     """{item that keeps hurting: why}.
 
-    In paired runs: it hurts more often than it helps, surely. By what was reported: it succeeds less often than all
-    reports together, surely. Sure means that the 95% interval (Wilson) lies below; that takes four cases at least.
+    In paired runs: it hurts more often than it helps. By what was reported, where nobody knows how it would have gone
+    without it: it succeeds less than half as often as the others. Either has to be sure, which means that the 95%
+    interval (Wilson) lies below; that takes four cases at least.
     """
-    reported = [(each.succeeded, each.succeeded + each.failed) for each in uses.values()]
-    good, total = (sum(part) for part in zip(*reported, strict=True)) if reported else (0, 0)
+    good = sum(each.succeeded for each in uses.values())
+    total = good + sum(each.failed for each in uses.values())
     found: dict[str, str] = {}
     for item, each in uses.items():
         paired, told = each.helped + each.hurt, each.succeeded + each.failed
-        others = total - told
+        usual = (good - each.succeeded) / (total - told) if total > told else 0.0
         if paired and wilson(each.helped, paired)[1] < 0.5:
             found[item] = f"hurt in {each.hurt} of {paired} paired runs that it changed"
-        elif told and others and wilson(each.succeeded, told)[1] < (usual := (good - each.succeeded) / others):
+        elif told and wilson(each.succeeded, told)[1] < usual / 2:
             found[item] = f"failed in {each.failed} of {told} reports; of the others {usual:.0%} succeeded"
     return found
 

@@ -199,14 +199,10 @@ class Store:
         self.flush()
         return self._stored(sql, values)
 
-    def read(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
+    def read(self, table: str, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
         """Rows of a table that another module of the storage writes; none of one that an older run lacks."""
-        try:
-            return self._rows(sql, values)
-        except sqlite3.OperationalError as error:
-            if "no such table" in str(error):
-                return []
-            raise
+        known = self._rows("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,))
+        return self._rows(sql, values) if known else []
 
     def _stored(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
         """The rows that are stored now, without waiting for writes that are not finished."""

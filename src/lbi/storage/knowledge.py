@@ -95,12 +95,12 @@ class KnowledgeLog:
     def events(self, item: str) -> list[Event]:
         """What became of one item, in order."""
         sql = f"SELECT {_COLUMNS} FROM knowledge WHERE item = ? ORDER BY number"
-        return [Event(*row) for row in self._store.read(sql, (item,))]
+        return [Event(*row) for row in self._store.read("knowledge", sql, (item,))]
 
     def changes(self) -> list[Event]:
         """Of all items, without the votes."""
         sql = f"SELECT {_COLUMNS} FROM knowledge WHERE event NOT IN ({_VOTES}) ORDER BY number"
-        return [Event(*row) for row in self._store.read(sql)]
+        return [Event(*row) for row in self._store.read("knowledge", sql)]
 
     def uses(self, *, fresh: bool = False) -> dict[str, Uses]:
         """What was counted of each item. ``fresh``: only since somebody last restored it, or went back to a version."""
@@ -108,13 +108,13 @@ class KnowledgeLog:
         sql = f"SELECT item, event, count(*) FROM knowledge AS vote WHERE event IN ({_VOTES})"
         if fresh:
             sql += f" AND number > coalesce(({_BACK} AND item = vote.item), 0) AND number > coalesce(({_WAY_BACK}), 0)"
-        for item, event, count in self._store.read(f"{sql} GROUP BY item, event"):
+        for item, event, count in self._store.read("knowledge", f"{sql} GROUP BY item, event"):
             counts.setdefault(item, Counter())[event] = count
         return {item: Uses(*(count[vote] for vote in VOTES)) for item, count in counts.items()}
 
     def version(self) -> int:
         """The number of the last change; 0 = none was made."""
-        rows = self._store.read(f"SELECT max(number) FROM knowledge WHERE event NOT IN ({_VOTES})")
+        rows = self._store.read("knowledge", f"SELECT max(number) FROM knowledge WHERE event NOT IN ({_VOTES})")
         return int(rows[0][0] or 0) if rows else 0
 
     def states(self, version: int | None = None) -> dict[str, State]:

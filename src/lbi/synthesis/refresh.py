@@ -260,8 +260,10 @@ def _problem(example: Example, old: Trajectory, new: Trajectory) -> str:
         if at >= len(new.observations):
             return f"step {len(new.observations) - 1} is no longer possible: {new.last.error}"
         before, now = old.observations[at], new.observations[at]
-        if bool(before.error) != bool(now.error):
-            return f"observation {at}: {now.error or 'the error is gone'}"
+        if now.error and not before.error:
+            return f"step {at} is no longer possible: {now.error}"
+        if before.error and not now.error:
+            return f"step {at} no longer fails"
         if before.digest != now.digest:
             return f"observation {at}: another state"
         if not before.digest and kind_of(before) != kind_of(now):

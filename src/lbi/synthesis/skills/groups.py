@@ -67,7 +67,7 @@ def groups_of(pairs: Sequence[Pair], reader: Operations) -> list[Group]:
     for example, trajectory in pairs:
         operation = reader.of_span(trajectory, example.start, example.end)
         if operation is not None:
-            key = (_area(example, trajectory, operation), *operation.alike)
+            key: tuple[str, ...] = (_area(example, trajectory, operation), *operation.alike)
             by_operation.setdefault(key, []).append((operation, (example, trajectory)))
     areas: dict[str, list[OperationGroup]] = {}
     for key, found in by_operation.items():
