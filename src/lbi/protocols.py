@@ -26,7 +26,7 @@ from lbi.records import (
 )
 
 Json = dict[str, Any]
-Role = Literal["propose", "act", "query", "abstract", "summarise", "judge"]
+Role = Literal["propose", "act", "query", "abstract", "summarise", "judge", "skill"]
 #: the parts of a run that ask a model, as a config names them
 Part = Literal["propose", "act", "query", "label", "judge"]
 PARTS_OF_A_RUN: tuple[Part, ...] = get_args(Part)
@@ -182,7 +182,7 @@ class Fields(Record):
     Used per role: propose = document, count, actions, and map, instructions and operations where something is known
     of the application. act = task, history, observation, actions, examples, look_ups, documents, skills. query = task,
     history, observation. abstract, summarise = trajectory, start, end, and spans where several within these are
-    labelled at once. judge = trajectory, start, end, instruction.
+    labelled at once. judge = trajectory, start, end, instruction. skill = examples, instruction (a draft), count.
     """
 
     task: Task | None = None

@@ -33,7 +33,15 @@ WHOLE = 40  # prompts of an episode, or of a trajectory's labels: up to so many 
 SAMPLED = 8  # ... and of more, these
 SPAN = 3  # actions of a usual example
 #: tokens of a usual reply, without what a model may think before it
-REPLY: dict[Role, int] = {"propose": 70, "act": 60, "query": 25, "abstract": 40, "summarise": 80, "judge": 120}
+REPLY: dict[Role, int] = {
+    "propose": 70,
+    "act": 60,
+    "query": 25,
+    "abstract": 40,
+    "summarise": 80,
+    "judge": 120,
+    "skill": 500,
+}
 #: of the step limit, where no run shows how long episodes are
 ASSUMED_SHARE = 0.5
 

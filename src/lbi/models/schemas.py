@@ -33,6 +33,10 @@ _SCHEMAS: dict[str, Json] = {
     "abstract": _object(instruction=_TEXT),
     "summarise": _object(summary=_TEXT),
     "spans": _object(labels=_list(_object(span=_TEXT, text=_TEXT))),
+    "skill": _object(
+        description=_TEXT,
+        statements=_list(_object(text=_TEXT, steps=_list(_TEXT), examples=_list({"type": "integer"}))),
+    ),
     "judge": _object(reason=_TEXT, aligned=_YES_OR_NO, coherent=_YES_OR_NO, natural=_YES_OR_NO, reasonable=_YES_OR_NO),
 }
 

@@ -10,13 +10,14 @@ from functools import cache, lru_cache
 from typing import Any, Literal
 
 from lbi.observations.diff import without_references
-from lbi.prompts.example import answer_of
+from lbi.observations.frame import Frame
+from lbi.prompts.example import answer_of, example_text
 from lbi.prompts.history import history
 from lbi.prompts.known import NOTHING_KNOWN, Knowledge, knowledge
 from lbi.prompts.page import folded, is_page, shown_since
 from lbi.prompts.seen import as_changes, page_text, unless_same
 from lbi.prompts.template import FOLDER, block, cut, one_line
-from lbi.protocols import Fields, Message, Part, PromptLimits, Request, Role
+from lbi.protocols import Fields, Message, Part, PromptLimits, Request, Role, Shown
 from lbi.records import Document, Observation, Trajectory, digest_of
 from lbi.storage.secrets import mask
 
@@ -28,12 +29,13 @@ PARTS: dict[str, tuple[str, ...]] = {
     "abstract": ("abstract_spans", "achievement", "rule", "step", "changes"),
     "summarise": ("summarise_spans", "rule", "step", "changes"),
     "judge": ("achievement", "rule", "step", "changes"),
+    "skill": ("rule", "example"),
 }
 
 
 def part_of(role: Role) -> Part:
-    """The part of a run that asks in a role; labels of both kinds are one part."""
-    return "label" if role == "abstract" or role == "summarise" else role
+    """The part of a run that asks in a role; labels of both kinds and skills are one part."""
+    return "label" if role == "abstract" or role == "summarise" or role == "skill" else role
 
 
 LabelRole = Literal["abstract", "summarise"]
@@ -45,6 +47,7 @@ def is_structured(role: Role, limits: PromptLimits) -> bool:
 
 
 DEFAULT_LIMITS = PromptLimits()
+SKILL_EXAMPLE = 900  # characters of an example that a skill is written from, unless its steps take more
 #: what was rendered last, because the wrappers around a model and the model itself each need the same messages
 _latest: tuple[Request, PromptLimits, tuple[Message, ...]] | None = None
 
@@ -173,6 +176,19 @@ def _judge(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
     return _system("judge", achievement_rule=_achievement_rule()), *_span("judge", fields, limits), question
 
 
+def _skill(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
+    texts = "\n\n".join(f"EXAMPLE {number}\n{text}" for number, text in enumerate(_each(fields.examples), start=1))
+    question = _user("skill", draft=fields.instruction, examples=cut(texts, limits.knowledge))
+    return _system("skill", is_structured("skill", limits), tokens=fields.count), question
+
+
+def _each(shown: tuple[Shown, ...]) -> Iterator[str]:
+    """Examples, each as it is told where there is room for a few of them."""
+    frame = Frame.of(page.text for each in shown for page in each.trajectory.observations)
+    for each in shown:
+        yield example_text(each, SKILL_EXAMPLE, 2 * SKILL_EXAMPLE, frame, shortest=True) or each.example.instruction
+
+
 def _achievement_rule() -> str:
     """What labellers and judges both go by."""
     return block("achievement", "user")
@@ -185,6 +201,7 @@ _PROMPTS = {
     "abstract": _abstract,
     "summarise": _summarise,
     "judge": _judge,
+    "skill": _skill,
 }
 
 

@@ -13,6 +13,7 @@ from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.examples import examples_with_trajectories
 from lbi.synthesis.skills.groups import KINDS, RECURS, Group, Pair, groups_of, verified
 from lbi.synthesis.skills.offline import written_offline
+from lbi.synthesis.skills.worded import worded
 
 KIND = "skills"
 
@@ -25,13 +26,15 @@ async def write_skills(context: RunContext, seed: int) -> tuple[Skill, ...]:
     pairs = examples_with_trajectories(context, seed)
     groups, reader = recurring(pairs, f"{context.folder.path}, seed {seed}")
     settings, application = context.config.skills, pairs[0][1].task.environment
+    by_id = {example.id: (example, trajectory) for example, trajectory in pairs}
     skills: list[Skill] = []
     for group in groups:
         if len(skills) == settings.most:
             break
-        skill = written_offline(group, application, reader, settings.tokens)
-        if skill is not None:
-            skills.append(_named_apart(skill, skills))
+        draft = written_offline(group, application, reader, settings.tokens)
+        if draft is not None:
+            draft = _named_apart(draft, skills)
+            skills.append(await worded(context, draft, by_id, settings.tokens, f"{seed}/{draft.name}"))
     if not skills:
         raise UserError(f"no skill fits into {settings.tokens} tokens; allow more with --tokens")
     made = Skills(skills=tuple(skills))
