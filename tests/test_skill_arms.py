@@ -15,10 +15,10 @@ from fake_environment import LampEnvironments, click, fill
 from lbi.config import FURTHER_ARMS, Arm, resolve
 from lbi.context import RunContext
 from lbi.errors import ModelError
+from lbi.evaluation.after import count_uses
 from lbi.evaluation.indexes import index_examples
 from lbi.evaluation.runner import evaluate
 from lbi.evaluation.skills import KIND, SkillVerdict, judge_skills
-from lbi.evaluation.uses import count_uses
 from lbi.models.pricing import Prices
 from lbi.models.providers.scripted import Scripted
 from lbi.monitoring.progress import Progress

@@ -12,13 +12,12 @@ from typing import Literal
 
 from lbi.config import Config
 from lbi.context import RunContext, RunOutcome, open_context
+from lbi.evaluation.after import count_uses, store_verdicts
 from lbi.evaluation.check_names import look_up_checks
 from lbi.evaluation.holdout import split_held_out
 from lbi.evaluation.indexes import index_examples
 from lbi.evaluation.runner import evaluate
-from lbi.evaluation.skills import store_verdicts
 from lbi.evaluation.summary import summarise
-from lbi.evaluation.uses import count_uses
 from lbi.monitoring.progress import Progress
 from lbi.monitoring.telemetry import Telemetry
 from lbi.records import Document, Result, Task

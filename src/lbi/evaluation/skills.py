@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from lbi.config import Arm
-from lbi.context import RunContext
 from lbi.evaluation.statistics import Comparison, compare, holm
-from lbi.evaluation.uses import key_of, shown_in, without_skills
+from lbi.evaluation.uses import shown_in, without_skills
 from lbi.records import Record, Result, Skill, Trajectory
 
 KIND = "skill verdict"
@@ -142,15 +141,3 @@ def _mean(values: Sequence[float]) -> float:
 
 def _tokens(result: Result) -> float:
     return result.usage.input_tokens + result.usage.output_tokens
-
-
-def store_verdicts(context: RunContext, seed: int, skills: Sequence[Skill], results: Sequence[Result]) -> None:
-    """Judge the skills of a seed by its results, and store what is found; its key is that of the skill."""
-    store = context.folder.store
-    arms = context.config.evaluation.arms
-    with_skills = {arm.name for arm in arms if arm.skills}
-    mine = [result for result in results if result.seed == seed]
-    shown = [result for result in mine if result.arm in with_skills]
-    episodes = {r.trajectory: found for r in shown if (found := store.get("episode", key_of(r), Trajectory))}
-    verdicts = judge_skills(arms, skills, mine, episodes)
-    store.put_many(KIND, [(f"{seed}/{verdict.name}", verdict) for verdict in verdicts])

@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from lbi.config import Arm, Config
-from lbi.context import RunContext
 from lbi.records import Result, Trajectory
-from lbi.storage.knowledge import Entry, KnowledgeLog, Vote
+from lbi.storage.knowledge import Entry, Vote
 
 SKILL = "skill:"
 _ALIKE = 1e-9  # scores that differ by less are the same
@@ -24,17 +23,6 @@ def without_skills(arm: Arm, arms: Sequence[Arm]) -> Arm | None:
     """The arm that is the same but for skills; None where the config has none."""
     plain = arm.model_copy(update={"skills": False, "name": ""})
     return next((each for each in arms if each.model_copy(update={"name": ""}) == plain), None)
-
-
-def count_uses(context: RunContext, results: Sequence[Result]) -> int:
-    """Write the votes of these results. Each is written once, however often this is called; how many were new."""
-    store, config = context.folder.store, context.config
-    episodes = {
-        result.trajectory: found
-        for result in results
-        if (found := store.get("episode", key_of(result), Trajectory)) is not None and found.id == result.trajectory
-    }
-    return KnowledgeLog(store).append(votes_of(config, results, episodes))
 
 
 def key_of(result: Result) -> str:

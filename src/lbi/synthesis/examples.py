@@ -17,6 +17,8 @@ from lbi.storage.knowledge import KnowledgeLog
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.backward import without_idle_steps
 
+#: kinds of records that are trajectories which examples are spans of
+WALKS = ("trajectory", "trimmed", "composition", "renewed")
 PARALLEL_CALLS = 16  # pieces of work of one stage that ask models at a time
 
 
@@ -89,8 +91,7 @@ def read_examples(folder: RunFolder, seed: int) -> list[tuple[Example, Trajector
 
     Without those that were retired (docs/knowledge.md): who retrieves asks for what is live.
     """
-    kinds = ("trajectory", "trimmed", "composition", "renewed")
-    rows = [row for kind in kinds for row in folder.store.all(kind, Trajectory)]
+    rows = [row for kind in WALKS for row in folder.store.all(kind, Trajectory)]
     by_id = {trajectory.id: trajectory for key, trajectory in rows if key.startswith(f"{seed}/")}
     examples, away = folder.store.under("example", f"{seed}/", Example), KnowledgeLog(folder.store).away()
     return [

@@ -144,6 +144,10 @@ class Finder:
     def example(self, id_: str) -> tuple[Example, Trajectory] | None:
         return self._pairs.get(id_)
 
+    def knows(self, id_: str) -> bool:
+        """Whether the run has an example that is live, of whatever kind."""
+        return id_ in self._live
+
     def whole_text(self, id_: str) -> str:
         """An example as prompts tell one, with all of its steps."""
         example, trajectory = self._pairs[id_]
@@ -181,6 +185,7 @@ class Finder:
         if learnt.arm.data == "none":
             raise UserError(f'the arm "{learnt.arm.name}" shows no examples; choose another with --arm')
         self._pairs = {example.id: (example, trajectory) for example, trajectory in learnt.pairs}
+        self._live = frozenset(example.id for example, _ in read.examples)
         self._learnt, self._asked = learnt, await ask_agent(learnt)
         await self._find(Situation("warm up", Observation(text="")), 1, None)  # loads templates and maps the index
 
