@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import lbi
 from fake_environment import click, fill
 from lbi.evaluation.uses import votes_of
 from lbi.interop.library import Library, open_library, reported_votes
@@ -334,3 +335,28 @@ def test_the_list_says_what_was_counted(run: Path) -> None:
     assert lines[-1] == "7 of 7 items live; version 0"
     shown = lbi_here("knowledge", run, "show", first).stdout
     assert "1 here, 0 there" in shown
+
+
+# who asks for what is live
+
+
+def test_what_was_retired_is_not_trained_on(run: Path, tmp_path: Path) -> None:
+    first, *others = ids_of(run)
+
+    def exported(out: str) -> int:
+        folder = tmp_path / out
+        ran = lbi_here("export", run, "-f", "jsonl", "--out", folder, "--allow-offline", "--validation", "0", "--json")
+        assert ran.returncode == 0, ran.stderr
+        return sum(first in file.read_text() for file in folder.glob("*.jsonl"))
+
+    assert exported("before") > 0
+    asked(run, "retire", first)
+    assert exported("after") == 0
+    assert others
+
+
+def test_a_program_that_loads_the_run_is_shown_what_is_live(run: Path) -> None:
+    first, *others = ids_of(run)
+    asked(run, "retire", first)
+    with lbi.load_run(run) as learnt:
+        assert {example.id for example, _ in learnt.examples} == set(others)

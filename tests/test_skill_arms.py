@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from fake_environment import LampEnvironments, click, fill
+from lbi.cli.estimate import Planned, plan
 from lbi.config import FURTHER_ARMS, Arm, resolve
 from lbi.context import RunContext
 from lbi.errors import ModelError
@@ -25,7 +26,8 @@ from lbi.monitoring.progress import Progress
 from lbi.pipeline import measure
 from lbi.prompts import render
 from lbi.protocols import Request
-from lbi.records import Check, Result, Skill, Statement, Step, Task, Trajectory, Usage
+from lbi.records import Check, Document, Result, Skill, Statement, Step, Task, Trajectory, Usage
+from lbi.report import write_report
 from lbi.retrieval.skills import SkillShelf
 from lbi.storage.knowledge import KnowledgeLog, Uses
 from lbi.storage.run_folder import RunFolder
@@ -217,3 +219,36 @@ def test_another_agent_can_use_the_arms_by_their_names(tmp_path: Path) -> None:
         assert ran.returncode == 0, ran.stderr
         assert "SKILLS that may help" in ran.stdout
     assert "SKILLS" not in lbi_here("retrieve", run, ADD.instruction, "--prompt").stdout
+
+
+# what is said of it
+
+
+async def test_the_report_shows_success_tokens_and_steps_of_each_skill_with_and_without_it(folder: RunFolder) -> None:
+    await measure(context_of(folder), TASKS, [], 0)
+    page = write_report(folder).read_text()
+    section = page.partition('<section id="skills">')[2].partition("</section>")[0]
+    row = section.partition("lamps-new")[2].partition("</tr>")[0]
+    assert "<td>kept</td><td>skill, baseline</td>" in row
+    assert ">100.0%, 0.0%<" in row
+    assert ">5.0, 1.0<" in row
+    assert "it helps: 100% in skill, 0% in baseline" in row
+    verdict = {each.name: each for _, each in folder.store.all(KIND, SkillVerdict)}["lamps-new"]
+    assert f"{verdict.pairs[0].tokens:,.0f}, {verdict.pairs[0].tokens_without:,.0f}" in row
+
+
+def test_a_report_without_skills_says_so(folder: RunFolder) -> None:
+    assert "No skills were measured in this run." in write_report(folder).read_text()
+
+
+def test_the_plan_counts_what_skills_cost(tmp_path: Path) -> None:
+    def planned(*arms: Arm) -> dict[str, Planned]:
+        config = resolve({"seeds": [0, 1], "evaluation": {"arms": [arm.model_dump() for arm in arms]}}, "test")
+        return {row.stage: row for row in plan(config, [Document(text="x", source="y")], 3, "") if row.role != "query"}
+
+    without, rows = planned(*ARMS[:2]), planned(*ARMS)
+    assert "skills" not in without
+    assert (rows["skills"].role, rows["skills"].calls) == ("skill", 2 * 7)
+    steps = rows["evaluate: baseline"].calls
+    more = rows["evaluate: skill"].input_tokens - rows["evaluate: baseline"].input_tokens
+    assert 2 * 600 * steps <= more <= 2 * 700 * steps

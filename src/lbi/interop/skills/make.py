@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lbi.config import ConfigTable, resolve
-from lbi.context import context_of
+from lbi.context import RunContext, context_of
 from lbi.environments import described
 from lbi.errors import UserError
 from lbi.evaluation.skills import KIND, SkillVerdict, Status
 from lbi.interop.skills.folder import write_block, write_skills
+from lbi.models.registry import MissingKey
 from lbi.monitoring.progress import Progress
 from lbi.prompts.skill import skill_tokens
 from lbi.records import Skill
@@ -68,6 +69,7 @@ async def make_skills(run: Path, options: SkillOptions) -> list[Made]:
     with RunFolder(run) as folder:
         context = context_of(folder, config.model_copy(update=update), Progress(), NoEnvironments(described(config)))
         try:
+            await _prepare(context)
             skills = await write(context, seed)
             pairs = {example.id: (example, walk) for example, walk in examples_with_trajectories(context, seed)}
             verdicts = {verdict.skill: verdict for _, verdict in folder.store.under(KIND, f"{seed}/", SkillVerdict)}
@@ -79,6 +81,15 @@ async def make_skills(run: Path, options: SkillOptions) -> list[Made]:
     write_skills(out, [each.skill for each in written], {each.skill.id: each.status for each in written}, pairs)
     _into(options.into, [each.skill for each in written], out)
     return made
+
+
+async def _prepare(context: RunContext) -> None:
+    """Open the model that words them, and start it if it runs here. Raises UserError."""
+    try:
+        context.role("label")
+    except MissingKey as error:
+        raise UserError(f"{error}; or write them without a model: --model offline") from None
+    await context.prepare_models()
 
 
 def _made(skill: Skill, verdict: SkillVerdict | None, away: State | None, everything: bool, out: Path) -> Made:
