@@ -11,6 +11,7 @@ import pytest
 
 import lbi
 from fake_environment import click, fill
+from lbi.config import Arm, resolve
 from lbi.evaluation.uses import votes_of
 from lbi.interop.library import Library, open_library, reported_votes
 from lbi.interop.server.served import Served
@@ -109,6 +110,22 @@ async def test_an_example_helped_or_hurt_beside_the_same_run_without_it(
     results = [result("backward", with_it), result("baseline", without)]
     entries = list(votes_of(config, results, await episodes_showing("e1", *results)))
     assert ({entry.event for entry in entries}, {entry.item for entry in entries}) == (votes, {"e1"})
+
+
+async def test_an_arm_is_compared_with_that_of_the_same_model_and_skills(run: Path) -> None:
+    arms = [
+        Arm(name="baseline", agent="react"),
+        Arm(name="skill", agent="react", skills=True),
+        Arm(name="both", agent="icl", data="backward", skills=True),
+        Arm(name="tuned", agent="icl", data="backward", model="local:tuned"),
+        Arm(name="shuffled", agent="icl", data="shuffled"),
+    ]
+    config = resolve({"evaluation": {"arms": [arm.model_dump() for arm in arms]}}, "test")
+    scores = {"baseline": 1.0, "skill": 0.0, "both": 1.0, "tuned": 0.0, "shuffled": 0.0}
+    results = [result(arm, score) for arm, score in scores.items()]
+    entries = list(votes_of(config, results, await episodes_showing("e1", *results)))
+    found = {(entry.source.partition("/")[0], entry.event) for entry in entries}
+    assert found == {("skill", "shown"), ("both", "shown"), ("both", "helped"), ("tuned", "shown")}
 
 
 @pytest.mark.parametrize("fault", ["environment", "harness", "model"])

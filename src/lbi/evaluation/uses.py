@@ -3,8 +3,9 @@
     backward missed a task that the baseline solves: "hurt" for each example that it was shown there
     skill solved a task that the baseline misses:    "helped" for each skill that it was shown there
 
-An example is measured by the reference arm, a skill by the arm that is the same without skills. A result whose fault
-is not the agent's, in either run, says nothing: an outage never becomes knowledge.
+An example is measured by the reference arm, of the same model and with the same skills; a skill by the arm that is the
+same without skills. A result whose fault is not the agent's, in either run, says nothing: an outage never becomes
+knowledge.
 """
 
 from __future__ import annotations
@@ -21,8 +22,18 @@ _ALIKE = 1e-9  # scores that differ by less are the same
 
 def without_skills(arm: Arm, arms: Sequence[Arm]) -> Arm | None:
     """The arm that is the same but for skills; None where the config has none."""
-    plain = arm.model_copy(update={"skills": False, "name": ""})
-    return next((each for each in arms if each.model_copy(update={"name": ""}) == plain), None)
+    return _like(arm.model_copy(update={"skills": False}), arms)
+
+
+def without_examples(arm: Arm, arms: Sequence[Arm], reference: str) -> Arm | None:
+    """The arm that is as the reference but for the model and skills of ``arm``; None where the config has none."""
+    plain = next((each for each in arms if each.name == reference), None)
+    return plain and _like(plain.model_copy(update={"skills": arm.skills, "model": arm.model}), arms)
+
+
+def _like(arm: Arm, arms: Sequence[Arm]) -> Arm | None:
+    """The arm that is this one, whatever it is called."""
+    return next((each for each in arms if each.model_copy(update={"name": arm.name}) == arm), None)
 
 
 def key_of(result: Result) -> str:
@@ -38,7 +49,8 @@ def votes_of(config: Config, results: Sequence[Result], episodes: Mapping[str, T
         arm, episode = arms.get(result.arm), episodes.get(result.trajectory)
         if result.fault or arm is None or episode is None:
             continue
-        beside = {True: without_skills(arm, config.evaluation.arms), False: arms.get(config.evaluation.reference)}
+        every, reference = config.evaluation.arms, config.evaluation.reference
+        beside = {True: without_skills(arm, every), False: without_examples(arm, every, reference)}
         source = f"{key_of(result)}/{result.trajectory}"
         for item in shown_in(episode):
             other = beside[item.startswith(SKILL)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -66,7 +66,10 @@ class Library:
             return Item(id_, what, status, reason, uses.get(id_, Uses()), text, tier, origins.get(id_, ""))
 
         items = [item(e.id, "example", e.instruction, e.tier) for e in self._examples().values()]
-        items += [item(skill.item, "skill", skill.description) for skill in self._skills().values()]
+        items += [
+            replace(item(skill.item, "skill", skill.description), origin=_origin(skill))
+            for skill in self._skills().values()
+        ]
         return sorted(items, key=_place)
 
     def find(self, name: str) -> Item:
@@ -164,6 +167,10 @@ def reported_votes(name: str, row: dict[str, object]) -> Iterator[Entry]:
     if row["success"] or not outage_in(evidence):
         event: Literal["succeeded", "failed"] = "succeeded" if row["success"] else "failed"
         yield from (Entry(item, event, f"served {name}", evidence[:200]) for item in dict.fromkeys(items))
+
+
+def _origin(skill: Skill) -> str:
+    return f"from {len(skill.sources)} examples, {f'worded by {skill.writer}' if skill.writer else 'by no model'}"
 
 
 def _agreed(asked: Sequence[Sequence[Entry]], homes: dict[str, int]) -> list[Entry]:
