@@ -15,7 +15,7 @@ from fake_environment import LampEnvironment, LampEnvironments
 from lbi.config import resolve
 from lbi.context import RunContext
 from lbi.documents.corpus import read_corpus
-from lbi.errors import EnvironmentFailure
+from lbi.errors import EnvironmentFailure, UserError
 from lbi.models.pricing import Prices
 from lbi.models.providers.scripted import Scripted
 from lbi.monitoring.progress import Progress
@@ -239,3 +239,12 @@ def test_what_cannot_be_looked_at_is_carried_out_again_only_under_another_versio
         "another version of the application than 1",
     )
     assert changes.concern((example, walk), refreshing.ItemLog(version="unknown")) == ()
+
+
+async def test_an_application_that_cannot_be_put_back_is_left_alone(folder: RunFolder, tmp_path: Path) -> None:
+    docs = await learnt(folder, tmp_path)
+    lamps = Lamps(hint="Another page.")
+    lamps.restores = False
+    with pytest.raises(UserError, match="lamps cannot be put back"):
+        await refreshed(folder, docs, lamps)
+    assert lamps.opened == []

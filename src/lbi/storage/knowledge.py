@@ -119,7 +119,11 @@ class KnowledgeLog:
 
     def states(self, version: int | None = None) -> dict[str, State]:
         """What became of each item that is not simply live, now or at a version."""
-        return states(self.changes(), version)
+        sql = f"SELECT {_COLUMNS} FROM knowledge WHERE event NOT IN ({_VOTES}, 'learnt') ORDER BY number"
+        decided = [Event(*row) for row in self._store.read("knowledge", sql)]
+        # what was learnt when matters only for a way back, and may be a million rows
+        whole = version is not None or any(change.event == "rolled back" for change in decided)
+        return states(self.changes() if whole else decided, version)
 
     def away(self) -> set[str]:
         """The items that nobody is to be shown any more."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from lbi.context import RunContext
 from lbi.documents.corpus import Corpus, read_corpus
-from lbi.errors import EnvironmentFailure
+from lbi.errors import EnvironmentFailure, UserError
 from lbi.monitoring.progress import Stage
 from lbi.observations.normalise import kind_of_place, observation_key, place
 from lbi.protocols import Environment
@@ -79,7 +79,15 @@ class ItemLog:
 
 
 async def refresh(context: RunContext) -> Refreshed:
-    """Look for changes, and settle the examples that they concern. Raises UserError and EnvironmentFailure."""
+    """Look for changes, and settle the examples that they concern.
+
+    Raises UserError where nothing can be put back, and EnvironmentFailure.
+    """
+    if not context.restores:
+        raise UserError(
+            f"{context.environments.name} cannot be put back, and examples that are carried out again would change it; "
+            "retire by hand what is no longer true, or give its file a way to reset it"
+        )
     _, sources = await set_up(context)
     log, store = KnowledgeLog(context.folder.store), context.folder.store
     pairs = {
@@ -165,7 +173,7 @@ async def _look(context: RunContext, pairs: Sequence[Pair], known: Mapping[str, 
         if last:
             raise error
 
-    if expected and context.restores:
+    if expected and context.one_application:
         with context.progress.stage("look at pages", 1) as stage:
             await context.pool.do(look, failed=failed)
             stage.advance()
