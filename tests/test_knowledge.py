@@ -231,6 +231,7 @@ def test_what_is_never_shown_sinks_and_rises_when_it_is(run: Path) -> None:
     with RunFolder(run) as folder:
         KnowledgeLog(folder.store).append([Entry(others[0], "shown", "r2")])
     assert [(each["item"], each["change"]) for each in asked(run, "update")] == [(others[0], "rose")]
+    assert asked(run, "restore", others[1])[0]["status"] == "live"
 
 
 async def test_of_examples_that_fit_alike_one_that_sank_comes_last(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from lbi.retrieval.skills import SkillShelf
 from lbi.storage.knowledge import KnowledgeLog, Uses
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.skills.write import write_skills
-from running import lbi_here
+from running import answer, lbi_here
 from skilled_run import RECUR, keep, make_skilled_run, pairs_of
 
 ARMS = (
@@ -219,6 +219,22 @@ def test_another_agent_can_use_the_arms_by_their_names(tmp_path: Path) -> None:
         assert ran.returncode == 0, ran.stderr
         assert "SKILLS that may help" in ran.stdout
     assert "SKILLS" not in lbi_here("retrieve", run, ADD.instruction, "--prompt").stdout
+
+
+def test_a_skill_that_was_retired_or_whose_examples_were_is_shown_to_nobody(tmp_path: Path) -> None:
+    run = asyncio.run(make_skilled_run(tmp_path))
+    (new,) = [each for each in answer("skills", run, here=True) if each["name"] == "lamps-new"]
+
+    def told() -> str:
+        ran = lbi_here("retrieve", run, ADD.instruction, "--arm", "skill", "--prompt")
+        return ran.stdout + ran.stderr
+
+    assert new["description"] in told()
+    for gone in ("lamps-new", new["statements"][0]["examples"][0]):
+        assert lbi_here("knowledge", run, "retire", gone).returncode == 0
+        assert new["description"] not in told()
+        assert lbi_here("knowledge", run, "restore", gone).returncode == 0
+        assert new["description"] in told()
 
 
 # what is said of it

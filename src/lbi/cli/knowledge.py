@@ -24,6 +24,7 @@ from lbi.synthesis.refresh import refresh as refresh_run
 ACTIONS = ("list", "show", "update", "refresh", "retire", "restore", "diff", "rollback")
 WRITING = frozenset({"update", "refresh", "retire", "restore", "rollback"})
 LONGEST = 90
+MOST_LISTED = 200
 
 
 def knowledge(run: Path, action: str, names: Sequence[str], reason: str, as_json: bool, quiet: bool) -> int:
@@ -103,10 +104,12 @@ def _tell_all(library: Library, as_json: bool) -> None:
         say(json.dumps({"version": version, "items": [_row(each) for each in items]}, indent=2, ensure_ascii=False))
         return
     say("status   shown  helped  hurt  well  ill  what")
-    for each in items:
+    for each in items[:MOST_LISTED]:
         u = each.uses
         told = f"{each.status:8} {u.shown:5}  {u.helped:6}  {u.hurt:4}  {u.succeeded:4}  {u.failed:3}"
         say(f"{told}  {each.id}  {cut(each.text, LONGEST)}{f'  ({each.reason})' if each.reason else ''}")
+    if len(items) > MOST_LISTED:
+        say(f"and {len(items) - MOST_LISTED} more; --json lists all")
     live = sum(each.status in ("live", "sunk") for each in items)
     say(f"{live} of {plural(len(items), 'item')} live; version {version}")
 

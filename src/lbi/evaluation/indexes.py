@@ -18,7 +18,7 @@ from lbi.retrieval.skills import SkillShelf
 from lbi.retrieval.texts import texts_of
 from lbi.storage.knowledge import KnowledgeLog
 from lbi.synthesis.examples import examples_with_trajectories
-from lbi.synthesis.skills.write import stored_skills
+from lbi.synthesis.skills.write import live_skills
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ async def embedded(
 async def index_examples(context: RunContext, documents: Sequence[Document], seed: int) -> AsyncIterator[ArmIndexes]:
     """The indexes of one seed's examples in the run folder; closed at the end."""
     examples = examples_with_trajectories(context, seed)
-    skills, last = stored_skills(context.folder, seed), KnowledgeLog(context.folder.store).sunk()
+    skills, last = live_skills(context.folder, seed), KnowledgeLog(context.folder.store).sunk()
     indexes = ArmIndexes(context, seed, examples, documents, skills, last)
     try:
         yield indexes

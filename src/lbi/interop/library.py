@@ -103,7 +103,8 @@ class Library:
     def change(self, event: Literal["retired", "restored"], names: Sequence[str], reason: str) -> list[Item]:
         """Retire or restore by hand. Raises UserError for what there is not, before anything is changed."""
         items = [self.find(name) for name in names]
-        wrong = [each for each in items if (each.status in ("retired", "merged")) == (event == "retired")]
+        settled = ("retired", "merged") if event == "retired" else (LIVE,)
+        wrong = [each for each in items if each.status in settled]
         if wrong:
             raise UserError(f"{wrong[0].id} is {wrong[0].status} already")
         self._write([Entry(each.id, event, f"by hand {time.time()}", reason) for each in items])

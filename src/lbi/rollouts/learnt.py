@@ -32,7 +32,7 @@ from lbi.storage.knowledge import KnowledgeLog
 from lbi.storage.run_folder import RunFolder
 from lbi.storage.tempdirs import OwnFolder
 from lbi.synthesis.examples import read_examples
-from lbi.synthesis.skills.write import stored_skills
+from lbi.synthesis.skills.write import live_skills
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def read_run(run: Path, use: Use) -> _Read:
         arm = _arm(config, use)
         examples = read_examples(folder, seed)
         documents = [document for _, document in folder.store.all("document", Document)]
-        skills = stored_skills(folder, seed) if arm.skills else ()
+        skills = live_skills(folder, seed) if arm.skills else ()
         last = KnowledgeLog(folder.store).sunk()
     if arm.skills and not skills:
         raise UserError(f'{run} has no skills of seed {seed} for the arm "{arm.name}"; `lbi skills {run}` writes them')

@@ -9,6 +9,7 @@ from lbi.context import RunContext
 from lbi.errors import UserError
 from lbi.observations.operations import Operations
 from lbi.records import Skill, Skills
+from lbi.storage.knowledge import KnowledgeLog
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.examples import examples_with_trajectories
 from lbi.synthesis.skills.groups import KINDS, RECURS, Group, Pair, groups_of, verified
@@ -89,3 +90,13 @@ def stored_skills(folder: RunFolder, seed: int) -> tuple[Skill, ...]:
     """Those that were written last; none if there are none."""
     made = folder.store.get(KIND, str(seed), Skills)
     return made.skills if made else ()
+
+
+def live_skills(folder: RunFolder, seed: int) -> tuple[Skill, ...]:
+    """Those of them that were not retired, and of which every statement rests on examples that were not."""
+    away = KnowledgeLog(folder.store).away()
+    return tuple(
+        skill
+        for skill in stored_skills(folder, seed)
+        if skill.item not in away and not any(id_ in away for said in skill.statements for id_ in said.examples)
+    )
