@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ import pytest
 from mcp import Client
 from mcp_types import TextResourceContents
 
+from lbi.interop.server.added import Adder
 from lbi.interop.server.finder import Finder
+from lbi.interop.server.requests import CHAT
 from lbi.interop.server.serve import stale_skills
 from lbi.interop.server.served import Served
 from lbi.interop.server.tools import experience_server
+from lbi.rollouts.learnt import Use
 from running import answer, lbi_here
 from served_run import opened
 from skilled_run import make_skilled_run
@@ -84,3 +88,26 @@ async def test_a_skill_whose_examples_are_gone_is_left_out_with_one_line(run: Pa
     assert not any(example["name"] in uri for uri in uris)
     assert any(uri.startswith("skill://") for uri in uris), "the others stay"
     assert lbi_here("knowledge", run, "restore", gone).returncode == 0
+
+
+@pytest.mark.parametrize(("tokens", "told"), [(None, True), (100, False)])
+async def test_by_an_arm_with_skills_requests_get_them_whole_and_they_are_counted(
+    run: Path, tokens: int | None, told: bool
+) -> None:
+    finder = Finder(run, Use(arm="examples + skill"))
+    await asyncio.to_thread(finder.open)
+    try:
+        adder = Adder(finder, tokens)
+        wish = 'Add a lamp with the name "Reading lamp" and the colour "brass"'
+        tools = [{"type": "function", "function": {"name": "click"}}]
+        body = json.dumps({"messages": [{"role": "user", "content": wish}], "tools": tools})
+        added = await adder.added(body.encode(), CHAT)
+    finally:
+        await asyncio.to_thread(finder.close)
+    text = added.body.decode()
+    assert ("SKILLS that may help" in text) is told
+    assert ('fill textbox \\"Colour\\" with your value\\n4. click button' in text) is told
+    assert any(item.startswith("skill:lamps-new:") for item in added.ids) is told
+    if told:
+        assert any(not item.startswith("skill:") for item in added.ids), "the examples are there, too"
+        assert "ADDITIONAL INFORMATION" in text

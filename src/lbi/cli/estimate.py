@@ -261,7 +261,7 @@ def _evaluate(config: Config, arm: Arm, episodes: int, documents: Sequence[Docum
     if arm.data != "none":
         known["examples"] = tuple([_SHOWN] * (config.retrieval.m1 + config.retrieval.m2 + config.retrieval.m3))
     if arm.skills:
-        known["skills"] = (_skill(config),) * config.skills.shown
+        known["skills"] = tuple(_skill(config, number) for number in range(config.skills.shown))
     if arm.agent == "rag":
         known["documents"] = tuple(documents[: config.retrieval.documents])
     stage = f"evaluate: {arm.name}"
@@ -291,9 +291,9 @@ def _skills(config: Config) -> list[Planned]:
     return [_row("skills", "skill", model, calls, calls * _tokens(config, model, "skill", fields))]
 
 
-def _skill(config: Config) -> Skill:
+def _skill(config: Config, number: int = 0) -> Skill:
     """One that takes all of its tokens."""
-    return Skill(name="any", description="long " * (4 * config.skills.tokens // 5), statements=(), sources=())
+    return Skill(name=f"any-{number}", description="long " * (4 * config.skills.tokens // 5), statements=(), sources=())
 
 
 def _row(

@@ -129,7 +129,7 @@ def _add_tools(server: MCPServer, finder: Finder, served: Served, skills: Skills
             )
         except UserError as error:
             raise ToolError(str(error)) from None
-        served.show([one.shown.example.id for one in found.examples], by="mcp")
+        served.show(found.items, by="mcp")
         return FoundExamples(text=found.text, tokens=found.tokens, examples=[_shown(one) for one in found.examples])
 
     @server.tool(annotations=READS)
