@@ -111,7 +111,8 @@ async def refresh(context: RunContext) -> Refreshed:
                 mine = [e for e, t in of_seed if t.id == walk.id and e.id in concerned]
                 await _settle(context, seed, walk, mine, concerned, version, done, stage)
                 stage.advance()
-    await store.put_many("document", [(f"{len(before) + at:05d}", document) for at, document in enumerate(new)])
+    after = 1 + max((int(key) for key in store.keys("document")), default=-1)
+    await store.put_many("document", [(f"{at:05d}", document) for at, document in enumerate(new, start=after)])
     await store.put_many(PROBE, [row for row in looked.probes.items() if row[0] not in done.unsettled])
     return done
 
