@@ -170,6 +170,22 @@ def test_marks_that_do_not_belong_together_are_left_alone(tmp_path: Path, text: 
     assert file.read_text() == text
 
 
+# what goes wrong
+
+
+def test_mistakes_are_told_in_a_line_and_nothing_is_written(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert "cannot write skills to" in refused(run, "--out", tmp_path / "file" / "skills")
+    assert "no run in" in refused(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    with RunFolder(run):
+        assert "is in use by process" in refused(run)
+    assert "or write them without a model: --model offline" in refused(run, "--model", "openai:gpt-5-mini")
+    assert "seed 7: there are no verified examples" in refused(run, "--seed", "7")
+    assert not (run / "skills").exists()
+    assert "cannot put the block into" in refused(run, "--into", tmp_path)
+
+
 # names and texts
 
 
