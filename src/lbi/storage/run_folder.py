@@ -32,8 +32,9 @@ class RunFolder:
     """One run on disk. Refuses a second process, and a config other than the one it was started with.
 
     ``config`` holds the parts of the resolved config that decide what the records mean; None = take it as it is. More
-    roll-outs or held-out tasks than before extend the run. ``complete`` gives a stored config the options that did not
-    exist when it was written. With ``joining``, a second process is let in; it has to claim its work (`leases`).
+    roll-outs, held-out tasks or arms than before extend the run. ``complete`` gives a stored config the options that
+    did not exist when it was written. With ``joining``, a second process is let in; it has to claim its work
+    (`leases`).
     ``alone`` says whether this one is.
     """
 
@@ -135,7 +136,7 @@ class RunFolder:
             write_atomically(file, _as_json(config))
 
     def _refuse_another(self, before: Config, config: Config) -> None:
-        old, new = _binding(before), _binding(config)
+        old, new = _binding(before), _binding(_without_new_arms(before, config))
         changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
         if changed:
             raise UserError(
@@ -227,6 +228,15 @@ def _binding(config: Config) -> Config:
         if isinstance(stated := config.get(table), dict):
             binding[table] = {key: value for key, value in stated.items() if key not in keys}
     return binding
+
+
+def _without_new_arms(before: Config, config: Config) -> Config:
+    """A config without the arms that it has more than before: a further arm changes nothing of what is there."""
+    old, new = (each.get("evaluation") for each in (before, config))
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return config
+    had, has = old.get("arms", []), new.get("arms", [])
+    return {**config, "evaluation": {**new, "arms": [arm for arm in has if arm in had]}}
 
 
 def _amount(config: Config, table: str, key: str) -> float:
