@@ -108,6 +108,16 @@ def test_what_was_done_once_is_no_skill(tmp_path: Path) -> None:
     ]
 
 
+async def test_composed_examples_and_second_attempts_are_no_further_evidence(tmp_path: Path) -> None:
+    ((example, walk),) = await pairs_of(ONCE)
+    (other,) = await pairs_of({"Another task": next(iter(ONCE.values()))})
+    composed = (other[0].model_copy(update={"kind": "composed"}), other[1])
+    again = (example.model_copy(update={"instruction": "Again"}), walk.model_copy(update={"attempt": 1}))
+    reader = Operations(walk.observations)
+    assert groups_of([(example, walk), composed, again], reader) == []
+    assert len(groups_of([(example, walk), other], reader)) == 1
+
+
 @pytest.mark.parametrize("tier", ["unverified", "committee"])
 def test_examples_that_are_not_verified_make_no_skill_and_it_says_so(tmp_path: Path, tier: Any) -> None:
     run = asyncio.run(make_skilled_run(tmp_path, RECUR, tier))

@@ -31,7 +31,7 @@ class OperationGroup:
 
     @property
     def rollouts(self) -> int:
-        return len(_rollouts(self.pairs))
+        return len(rollouts_of(self.pairs))
 
     @property
     def changes(self) -> bool:
@@ -48,12 +48,12 @@ class Group:
 
     @property
     def rollouts(self) -> int:
-        return len(_rollouts(pair for each in self.operations for pair in each.pairs))
+        return len(rollouts_of(pair for each in self.operations for pair in each.pairs))
 
     @property
     def changing(self) -> int:
         """Roll-outs in which something was changed."""
-        return len(_rollouts(pair for each in self.operations if each.changes for pair in each.pairs))
+        return len(rollouts_of(pair for each in self.operations if each.changes for pair in each.pairs))
 
 
 def verified(pairs: Iterable[Pair]) -> list[Pair]:
@@ -92,9 +92,9 @@ def _group(area: str, operations: Iterable[OperationGroup]) -> Group:
     return Group(area, tuple(ordered))
 
 
-def _rollouts(pairs: Iterable[Pair]) -> set[str]:
-    """The tasks that were attempted: composed examples and second attempts of one are no further evidence."""
-    return {trajectory.task.id for _, trajectory in pairs}
+def rollouts_of(pairs: Iterable[Pair]) -> set[str]:
+    """The tasks that were attempted: composed examples and second attempts of one task are no further evidence."""
+    return {trajectory.task.id for example, trajectory in pairs if example.kind != "composed"}
 
 
 def _kind(example: Example, trajectory: Trajectory) -> str:

@@ -18,7 +18,7 @@ from lbi.prompts.skill import skill_tokens
 from lbi.prompts.template import on_one_line, shorter
 from lbi.records import POINTING, TIERS, Action, Example, Skill, Statement, Trajectory
 from lbi.storage.secrets import mask
-from lbi.synthesis.skills.groups import Group, OperationGroup, Pair
+from lbi.synthesis.skills.groups import Group, OperationGroup, Pair, rollouts_of
 
 MOST_EXAMPLES = 4  # that a statement names
 MOST_SOURCES = 24  # of a skill
@@ -78,7 +78,7 @@ def _statement(group: OperationGroup, reader: Operations) -> Statement:
     for pair in group.pairs:
         done = list(_done(*pair, reader))
         ways.setdefault(tuple(each.alike for each in done), []).append((pair, done))
-    way = min(ways, key=lambda way: (-len({t.task.id for (_, t), _ in ways[way]}), len(way), way))
+    way = min(ways, key=lambda way: (-len(rollouts_of(pair for pair, _ in ways[way])), len(way), way))
     pairs = [pair for pair, _ in ways[way]]
     best = sorted(pairs, key=lambda pair: (-TIERS.index(pair[0].tier), pair[0].end - pair[0].start, pair[0].id))
     steps = tuple(_in_general([done for _, done in ways[way]]))
