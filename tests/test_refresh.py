@@ -15,6 +15,7 @@ from fake_environment import LampEnvironment, LampEnvironments
 from lbi.config import resolve
 from lbi.context import RunContext
 from lbi.documents.corpus import read_corpus
+from lbi.environments.web.environment import WebEnvironments
 from lbi.errors import EnvironmentFailure, UserError
 from lbi.models.pricing import Prices
 from lbi.models.providers.scripted import Scripted
@@ -25,9 +26,10 @@ from lbi.storage.knowledge import KnowledgeLog
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis import refresh as refreshing
 from lbi.synthesis.examples import read_examples
-from lbi.synthesis.origins import note_learnt
+from lbi.synthesis.origins import UNKNOWN, application_version, note_learnt
 from lbi.synthesis.refresh import Refreshed, refresh
 from skilled_run import MADE, NOTED, PAINTED, RECUR, keep, pairs_of
+from small_application import write_application
 
 
 class ChangedLamps(LampEnvironment):
@@ -248,3 +250,23 @@ async def test_an_application_that_cannot_be_put_back_is_left_alone(folder: RunF
     with pytest.raises(UserError, match="lamps cannot be put back"):
         await refreshed(folder, docs, lamps)
     assert lamps.opened == []
+
+
+def test_the_version_of_an_application_is_another_one_when_its_file_or_what_it_brings_is(tmp_path: Path) -> None:
+    def version() -> str:
+        return application_version(WebEnvironments(tmp_path / "app" / "larder.toml"))
+
+    write_application(tmp_path / "app")
+    file = tmp_path / "app" / "larder.toml"
+    first = version()
+    assert first == version() != UNKNOWN
+    file.write_text(file.read_text().replace("<button>Store item", "<button>Put away"))
+    second = version()
+    assert second != first
+    (tmp_path / "app" / "state").mkdir()
+    (tmp_path / "app" / "state" / "shelves.txt").write_text("top")
+    file.write_text(file.read_text().replace("[state]", '[state]\nfiles = "state/"'))
+    third = version()
+    (tmp_path / "app" / "state" / "shelves.txt").write_text("bottom")
+    assert len({first, second, third, version()}) == 4
+    assert application_version(WebEnvironments(base_url="http://127.0.0.1:9/")) == UNKNOWN
