@@ -172,6 +172,19 @@ async def test_a_page_that_looks_different_renews_the_examples_on_it_and_no_othe
     assert (again.pages, carried_out) == ((), [])
 
 
+async def test_a_page_that_looks_again_as_it_did_brings_the_first_examples_back(
+    folder: RunFolder, tmp_path: Path
+) -> None:
+    docs = await learnt(folder, tmp_path)
+    before = live(folder)
+    for times in range(1, 3):
+        await refreshed(folder, docs, Lamps(hint="A lamp needs a colour."))
+        assert all(live(folder)[instruction] != before[instruction] for instruction in MADE)
+        done, _ = await refreshed(folder, docs, Lamps())
+        assert (len(done.renewed), done.retired) == (len(MADE), {}), times
+        assert {i: e.id for i, e in live(folder).items()} == {i: e.id for i, e in before.items()}
+
+
 async def test_what_is_no_longer_possible_is_retired_and_says_why(folder: RunFolder, tmp_path: Path) -> None:
     docs = await learnt(folder, tmp_path)
     before = live(folder)

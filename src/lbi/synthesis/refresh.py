@@ -6,6 +6,7 @@ neither carried out again nor labelled anew. An environment that fails decides n
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -229,7 +230,7 @@ async def _settle(
     log, entries, rows = KnowledgeLog(context.folder.store), list[Entry](), list[tuple[str, Example]]()
     for example in examples:
         why = "; ".join(concerned[example.id])
-        source = f"application {version}; {why}"
+        source = f"application {version}; {why}; {time.time()}"  # a page may come to look as it did before
         problem = _problem(example, walk, new)
         if problem:
             done.retired[example.id] = f"{why}, and {problem}"
@@ -243,6 +244,7 @@ async def _settle(
             rows.append((example_key(seed, fresh), fresh))
             entries.append(Entry(example.id, "retired", source, f"{why}; renewed as {fresh.id}"))
             entries += learnt([fresh], version, f"renewed from {example.id}, ")
+            entries.append(Entry(fresh.id, "renewed", source, f"from {example.id}"))
     if rows:
         context.folder.store.put(RENEWED, f"{seed}/{new.task.id}/{new.id}", new)
         await context.folder.store.put_many("example", rows)
