@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import StringIO
@@ -15,6 +17,7 @@ from fake_environment import LampEnvironment, LampEnvironments
 from lbi.config import resolve
 from lbi.context import RunContext
 from lbi.documents.corpus import read_corpus
+from lbi.environments.shell.environment import ShellEnvironments, ShellSettings
 from lbi.environments.web.environment import WebEnvironments
 from lbi.errors import EnvironmentFailure, UserError
 from lbi.models.pricing import Prices
@@ -30,6 +33,7 @@ from lbi.synthesis.origins import UNKNOWN, application_version, note_learnt
 from lbi.synthesis.refresh import Refreshed, refresh
 from skilled_run import MADE, NOTED, PAINTED, RECUR, keep, pairs_of
 from small_application import write_application
+from small_repository import repository
 
 
 class ChangedLamps(LampEnvironment):
@@ -283,3 +287,15 @@ def test_the_version_of_an_application_is_another_one_when_its_file_or_what_it_b
     (tmp_path / "app" / "state" / "shelves.txt").write_text("bottom")
     assert len({first, second, third, version()}) == 4
     assert application_version(WebEnvironments(base_url="http://127.0.0.1:9/")) == UNKNOWN
+
+
+def test_the_version_of_a_repository_is_the_commit_that_it_is_at(tmp_path: Path) -> None:
+    folder = repository(tmp_path / "greeter")
+    environments = ShellEnvironments(ShellSettings(folder))
+    first = application_version(environments)
+    assert re.fullmatch("[0-9a-f]{40}", first)
+    who = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    subprocess.run(["git", *who, "commit", "-q", "--allow-empty", "-m", "next"], cwd=folder, check=True)
+    assert application_version(environments) != first
+    plain = ShellEnvironments(ShellSettings(repository(tmp_path / "plain", git=False)))
+    assert application_version(plain) == UNKNOWN
