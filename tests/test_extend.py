@@ -13,11 +13,12 @@ from rich.console import Console
 import lbi.context
 import lbi.rollouts.set_up
 from fake_environment import LampEnvironments
-from lbi.config import Config, resolve
+from lbi.config import FURTHER_ARMS, Config, resolve
 from lbi.errors import UserError
 from lbi.monitoring.progress import Progress
 from lbi.pipeline import run
-from lbi.records import Result, Task, Trajectory
+from lbi.records import Example, Result, Skills, Task, Trajectory
+from lbi.storage.knowledge import KnowledgeLog
 from lbi.storage.run_folder import RunFolder
 
 BENCHMARK = "name = 'painting'\n" + "\n".join(
@@ -163,3 +164,26 @@ async def test_a_run_from_before_an_option_existed_goes_on(benchmark: str, tmp_p
     other = config_of(benchmark, 3, 1, labelling={"whole": False})
     with pytest.raises(UserError, match="different: labelling"):
         await carry_out(other, out)
+
+
+async def test_further_arms_extend_a_run_and_only_these_are_run(benchmark: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    config = config_of(benchmark, 6, 2)
+    await carry_out(config, out)
+    results = stored(out, "result", Result)
+    arms = (*config.evaluation.arms, *FURTHER_ARMS)
+    more = config.model_copy(update={"evaluation": config.evaluation.model_copy(update={"arms": arms})})
+    await carry_out(more, out)
+    after = stored(out, "result", Result)
+    assert {key: after[key] for key in results} == results
+    assert {key.partition("/")[0] for key in after.keys() - results.keys()} == {"skill", "examples + skill"}
+    assert len(stored(out, "skills", Skills)) == 1
+    with RunFolder(out, writing=False) as folder:
+        learnt = [change for change in KnowledgeLog(folder.store).changes() if change.event == "learnt"]
+        kept = {example.id for _, example in folder.store.all("example", Example) if example.kept}
+    assert {change.item for change in learnt} == kept
+    for fewer in (config.evaluation.arms[:1], (*FURTHER_ARMS, *config.evaluation.arms[1:])):
+        less = config.evaluation.model_copy(update={"arms": fewer})
+        with pytest.raises(UserError, match=r"another config \(different: evaluation\)"):
+            await carry_out(config.model_copy(update={"evaluation": less}), out)
+    assert stored(out, "result", Result) == after

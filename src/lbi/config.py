@@ -177,6 +177,17 @@ class Prompts(ConfigTable):
     """Of what earlier rounds proposed, and of what was carried out; each."""
 
 
+class SkillSettings(ConfigTable):
+    """Skills that are written from verified examples (docs/skills.md)."""
+
+    most: StrictInt = Field(default=7, ge=1, le=100)
+    """How many; those of the parts of the application that most roll-outs used."""
+    tokens: StrictInt = Field(default=600, ge=100, le=100_000)
+    """Of one skill, front matter included, at four bytes each."""
+    shown: StrictInt = Field(default=2, ge=1, le=20)
+    """Of an arm with skills, how many an agent is shown for a task: those that fit the instruction best."""
+
+
 class Arm(ConfigTable):
     """One row of the results table: an agent, the data it may retrieve from, and its step limit."""
 
@@ -186,6 +197,8 @@ class Arm(ConfigTable):
     step_factor: float = Field(default=1.0, gt=0, le=100)
     model: str = ""
     """Acts and writes queries in this arm, such as a tuned one; empty = the run's."""
+    skills: bool = False
+    """Shows the skills that fit the instruction. Compared with the arm that is the same without them."""
 
 
 ARMS = (
@@ -196,6 +209,11 @@ ARMS = (
     Arm(name="backward", agent="icl", data="backward"),
     Arm(name="backward + composed", agent="icl", data="composed"),
     Arm(name="labels shuffled", agent="icl", data="shuffled"),
+)
+#: known by name as well, and measured where a config names them
+FURTHER_ARMS = (
+    Arm(name="skill", agent="react", skills=True),
+    Arm(name="examples + skill", agent="icl", data="backward", skills=True),
 )
 
 
@@ -274,6 +292,7 @@ class Config(ConfigTable):
     labelling: Labelling = Labelling()
     retrieval: Retrieval = Retrieval()
     prompts: Prompts = Prompts()
+    skills: SkillSettings = SkillSettings()
     evaluation: Evaluation = Evaluation()
     web: Web = Web()
     shell: Shell = Shell()

@@ -12,6 +12,7 @@ from typing import Literal
 
 from lbi.config import Config
 from lbi.context import RunContext, RunOutcome, open_context
+from lbi.evaluation.after import count_uses, store_verdicts
 from lbi.evaluation.check_names import look_up_checks
 from lbi.evaluation.holdout import split_held_out
 from lbi.evaluation.indexes import index_examples
@@ -27,7 +28,9 @@ from lbi.synthesis.compose import compose
 from lbi.synthesis.examples import read_documents, stored_documents, stored_tasks
 from lbi.synthesis.filter import filter_examples
 from lbi.synthesis.label import label
+from lbi.synthesis.origins import note_learnt
 from lbi.synthesis.propose import Proposals, propose_tasks
+from lbi.synthesis.skills.write import skills_of_arms
 from lbi.synthesis.stream import run_stages
 from lbi.synthesis.verify import verify
 
@@ -89,11 +92,16 @@ async def synthesize(context: RunContext, tasks: Proposals, seed: int) -> None:
         verify(context, seed),  # carry it out again: does the same happen? (not in the paper)
     )
     await compose(context, trajectories, seed)  # join examples to the way from the start page (not in the paper)
+    note_learnt(context, seed)  # from which documents and which version of the application (not in the paper)
 
 
 async def measure(
     context: RunContext, held_out: Sequence[Task], documents: Sequence[Document], seed: int
 ) -> list[Result]:
     """Examples -> indexes -> agents that retrieve at every step (sec. 2.4) -> results, beside agents that do not."""
+    skills = await skills_of_arms(context, seed)  # instructions for what recurs, if an arm has them (not in the paper)
     async with index_examples(context, documents, seed) as indexes:
-        return await evaluate(context, held_out, seed, indexes)
+        results = await evaluate(context, held_out, seed, indexes)
+    count_uses(context, results)  # which examples and skills helped or hurt (not in the paper)
+    store_verdicts(context, seed, skills, results)  # a skill is kept only where paired runs say so
+    return results

@@ -17,6 +17,7 @@ from lbi.records import (
     Left,
     Observation,
     Record,
+    Skill,
     Step,
     Task,
     Trajectory,
@@ -25,7 +26,7 @@ from lbi.records import (
 )
 
 Json = dict[str, Any]
-Role = Literal["propose", "act", "query", "abstract", "summarise", "judge", "reflect", "value"]
+Role = Literal["propose", "act", "query", "abstract", "summarise", "judge", "reflect", "value", "skill"]
 #: the parts of a run that ask a model, as a config names them
 Part = Literal["propose", "act", "query", "label", "judge"]
 PARTS_OF_A_RUN: tuple[Part, ...] = get_args(Part)
@@ -134,6 +135,14 @@ class Environments(Protocol):
 
 
 @runtime_checkable
+class Versioned(Protocol):
+    """Environments that know which version of the application they run."""
+
+    version: str
+    """Another one whenever what is run may be another; "" = it cannot be told, as of a site that others run."""
+
+
+@runtime_checkable
 class OfSeveral(Protocol):
     """Environments of several applications or repositories, one for each task."""
 
@@ -171,10 +180,10 @@ class Fields(Record):
     """The typed content of a request. Language models read the messages rendered from it, the offline model reads this.
 
     Used per role: propose = document, count, actions, and map, instructions and operations where something is known
-    of the application. act = task, history, observation, actions, examples, look_ups, documents. query = task,
+    of the application. act = task, history, observation, actions, examples, look_ups, documents, skills. query = task,
     history, observation. value = task, history, observation. reflect = task, trajectory, start, end, verdict, lessons.
-    abstract, summarise = trajectory, start, end, and spans where several within these are
-    labelled at once. judge = trajectory, start, end, instruction.
+    abstract, summarise = trajectory, start, end, and spans where several within these are labelled at once. judge =
+    trajectory, start, end, instruction. skill = examples, instruction (a draft), count.
     """
 
     task: Task | None = None
@@ -188,6 +197,7 @@ class Fields(Record):
         LookUp, ...
     ] = ()  # of the episode so far, as the prompt shows them; none = one that found ``examples``
     documents: tuple[Document, ...] = ()
+    skills: tuple[Skill, ...] = ()
     trajectory: Trajectory | None = None
     start: int = 0
     end: int = 0

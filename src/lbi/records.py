@@ -402,6 +402,35 @@ class Example(Record):
         return all(verdict.keep for verdict in self.verdicts)
 
 
+class Statement(Record):
+    """One thing that a skill says, and the examples that show it."""
+
+    text: str
+    steps: tuple[str, ...] = ()  # what is done, in order, with places for values
+    examples: tuple[str, ...]  # ids; never none
+
+
+class Skill(Record):
+    """Short instructions for one kind of thing that users do in an application, written from verified examples."""
+
+    name: str  # lower-case letters, digits and hyphens: also the name of its folder
+    description: str  # what it is for, and when to use it
+    statements: tuple[Statement, ...]
+    sources: tuple[str, ...]  # ids of all examples of this kind, also of those that no statement rests on
+    writer: str = ""  # name of the model that worded it; "" = made of the operations that recur
+
+    @property
+    def item(self) -> str:
+        """How votes, and the steps that it was shown at, name it: another wording is another one."""
+        return f"skill:{self.name}:{self.id}"
+
+
+class Skills(Record):
+    """The skills of a seed."""
+
+    skills: tuple[Skill, ...]
+
+
 class UsedModel(Record):
     """A model that a run asked, as far as its report has to tell what it is."""
 

@@ -13,6 +13,7 @@ from lbi.records import Document
 if TYPE_CHECKING:
     from lbi.models.embeddings import Embedder
     from lbi.retrieval.index import ExampleIndex
+    from lbi.retrieval.skills import SkillShelf
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class AgentParts:
     """Embeds the queries, for an index that holds vectors."""
     documents: Sequence[Document] = ()
     """The documentation, for agents that retrieve passages of it."""
+    skills: SkillShelf | None = None
+    """Skills of which those are shown that fit the instruction."""
     dates: Collection[str] = ()
     """All dates of examples in the index. A task with a date is not shown later examples (lbi.retrieval.leakage)."""
     m1: int = 5

@@ -26,6 +26,8 @@ class React:
 
 async def decide(parts: AgentParts, fields: Fields) -> Decision:
     """Ask the model for the next action. The whole history is passed; the prompt cuts it to the context's length."""
+    if parts.skills is not None and fields.task is not None:
+        fields = fields.model_copy(update={"skills": parts.skills.best(fields.task)})
     (reason, action), usage = await parsing.ask(parts.model, parts.request("act", fields), parsing.act)
-    example_ids = tuple(example_ids.example.id for example_ids in fields.examples)
-    return Decision(action=action, reason=reason, usage=usage, examples=example_ids)
+    shown = (*(shown.example.id for shown in fields.examples), *(skill.item for skill in fields.skills))
+    return Decision(action=action, reason=reason, usage=usage, examples=shown)

@@ -20,7 +20,7 @@ P = ParamSpec("P")
 GROUPS = {
     "Learn": ("init", "run", "synthesize", "evaluate", "import"),
     "Look": ("report", "calls", "look"),
-    "Use": ("act", "retrieve", "serve", "export", "train", "grade"),
+    "Use": ("act", "retrieve", "serve", "skills", "knowledge", "export", "train", "grade"),
     "Tools": ("list", "check", "models", "tasks", "serve-desktop"),
 }
 

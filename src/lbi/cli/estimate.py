@@ -21,12 +21,13 @@ from lbi.models.images import scaled_size
 from lbi.models.registry import image_tokens
 from lbi.prompts import estimate_tokens, render
 from lbi.protocols import CountsCalls, Fields, Request, Role, Shown
-from lbi.records import Action, Document, Example, Observation, Record, Result, Step, Task, Trajectory
+from lbi.records import Action, Document, Example, Observation, Record, Result, Skill, Step, Task, Trajectory
 from lbi.rollouts.explorer import agent_for_rollouts, asks_no_model
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.backward import all_spans, role_of
 from lbi.synthesis.label_calls import calls_of
 from lbi.synthesis.propose import spread_over_sources
+from lbi.synthesis.skills.worded import MOST_SHOWN
 
 PAGE = 6_000  # characters of a usual page, as an observation
 SCREENSHOT = (1280, 900)  # pixels of a usual screenshot
@@ -43,6 +44,7 @@ REPLY: dict[Role, int] = {
     "judge": 120,
     "reflect": 90,
     "value": 40,
+    "skill": 500,
 }
 #: of the step limit, where no run shows how long episodes are
 ASSUMED_SHARE = 0.5
@@ -95,6 +97,7 @@ def plan(config: Config, documents: Sequence[Document], benchmark_tasks: int, ac
     rows = [_propose(config, spread_over_sources(documents, config.seeds[0])[: work.sections], actions)]
     rows += _attempt(config, work, actions)
     rows += _label(config, work)
+    rows += _skills(config)
     for arm in config.evaluation.arms:
         rows += _evaluate(config, arm, work.held_out * len(config.seeds), documents, actions)
     grown = next((arm for arm in config.evaluation.arms if arm.name == config.evaluation.growth_arm), None)
@@ -257,9 +260,11 @@ def _judge(config: Config, stage: str, times: int, length: int) -> list[Planned]
 
 def _evaluate(config: Config, arm: Arm, episodes: int, documents: Sequence[Document], actions: str) -> list[Planned]:
     limit = round(config.evaluation.step_limit * arm.step_factor)
-    known: dict[str, tuple[Shown, ...] | tuple[Document, ...]] = {}
+    known: dict[str, tuple[Shown, ...] | tuple[Document, ...] | tuple[Skill, ...]] = {}
     if arm.data != "none":
         known["examples"] = tuple([_SHOWN] * (config.retrieval.m1 + config.retrieval.m2 + config.retrieval.m3))
+    if arm.skills:
+        known["skills"] = tuple(_skill(config, number) for number in range(config.skills.shown))
     if arm.agent == "rag":
         known["documents"] = tuple(documents[: config.retrieval.documents])
     stage = f"evaluate: {arm.name}"
@@ -291,6 +296,20 @@ def _evaluate(config: Config, arm: Arm, episodes: int, documents: Sequence[Docum
         prompt_tokens = tokens(model, "query")
         rows.append(_row(stage, "query", model, episodes * limit, prompt_tokens))
     return rows
+
+
+def _skills(config: Config) -> list[Planned]:
+    """As many as there may be, each of as many examples as are shown."""
+    if not any(arm.skills for arm in config.evaluation.arms):
+        return []
+    model, calls = config.models.of("skill"), config.skills.most * len(config.seeds)
+    fields = Fields(examples=(_SHOWN,) * MOST_SHOWN, instruction=_skill(config).description, count=config.skills.tokens)
+    return [_row("skills", "skill", model, calls, calls * _tokens(config, model, "skill", fields))]
+
+
+def _skill(config: Config, number: int = 0) -> Skill:
+    """One that takes all of its tokens."""
+    return Skill(name=f"any-{number}", description="long " * (4 * config.skills.tokens // 5), statements=(), sources=())
 
 
 def _row(

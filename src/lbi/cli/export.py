@@ -26,7 +26,9 @@ from lbi.prompts import prompt_hash
 from lbi.protocols import PromptLimits, Role
 from lbi.records import TIERS, Document, Example, Kind, Result, Task, Tier, Trajectory, UsedModel
 from lbi.report.words import plural
+from lbi.storage.knowledge import KnowledgeLog
 from lbi.storage.run_folder import RunFolder
+from lbi.synthesis.examples import WALKS
 from lbi.training.export.choose import Selection
 from lbi.training.export.dataset import MAX_CHARS, NOT_ASKED_FOR, ExportReport, remove_earlier, write_export
 from lbi.training.export.exporters import open_exporter
@@ -262,12 +264,14 @@ def _lessons(run: RunFolder, least: Tier, kinds: set[str], seeds: set[int] | Non
     """All examples with their trajectories; those not asked for count as dropped ones."""
     store = run.store
     documents = {document.id: document for _, document in store.all("document", Document)}
-    places = [(kind, key) for kind in ("trajectory", "trimmed", "composition") for key in sorted(store.keys(kind))]
+    places = [(kind, key) for kind in WALKS for key in sorted(store.keys(kind))]
     trajectories = {t.id: t for kind, key in places if (t := store.get(kind, key, Trajectory))}
     examples: dict[str, Example] = {}
+    away = KnowledgeLog(store).away()  # what was retired is not trained on
     for key, example in store.all("example", Example):
         of_seed = seeds is None or int(key.partition("/")[0]) in seeds
-        if not (of_seed and example.kind in kinds and TIERS.index(example.tier) >= TIERS.index(least)):
+        wanted = of_seed and example.kind in kinds and TIERS.index(example.tier) >= TIERS.index(least)
+        if not wanted or example.id in away:
             example = example.model_copy(update={"verdicts": (*example.verdicts, NOT_ASKED_FOR)})
         known = examples.get(example.id)  # seeds may come to the same example
         if known is None or not known.kept:

@@ -34,6 +34,7 @@ async def agent_of_arm(
         index=arm_index.index,
         embedder=context.embedder,
         documents=indexes.documents,
+        skills=indexes.shelf() if arm.skills else None,
         dates=arm_index.dates,
         m1=context.config.retrieval.m1,
         m2=context.config.retrieval.m2,

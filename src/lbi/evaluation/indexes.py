@@ -14,13 +14,17 @@ from lbi.context import RunContext
 from lbi.errors import UserError
 from lbi.evaluation.arms import dates_of_examples, examples_for
 from lbi.models.embeddings import Embedder
-from lbi.records import Document, Example, Trajectory
+from lbi.records import Document, Example, Skill, Trajectory
 from lbi.retrieval.build import ExampleVectors, plan_index, write_plan
 from lbi.retrieval.index import ExampleIndex
+from lbi.retrieval.leakage import example_dates, latest_date
+from lbi.retrieval.skills import SkillShelf
 from lbi.retrieval.texts import ExampleTexts
 from lbi.retrieval.versions import holds, note_source
 from lbi.storage.database import Store
-from lbi.synthesis.examples import examples_with_trajectories
+from lbi.storage.knowledge import KnowledgeLog
+from lbi.synthesis.examples import WALKS, examples_with_trajectories
+from lbi.synthesis.skills.write import live_skills
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,16 @@ class ArmIndexes:
         documents: Sequence[Document],
         mark: str = "",
         built: Path | None = None,
+        skills: Sequence[Skill] = (),
+        last: Collection[str] = (),
     ) -> None:
         """``mark``: of the records (``records_mark``) before they were read.
 
         ``built``: the folder of a run's own indexes, which are opened there where they hold just these examples; then
-        neither examples nor documents are read. None = the context's.
+        neither examples nor documents are read. None = the context's. ``last``: ids of examples that come after others
+        that fit alike.
         """
-        self.documents = documents
+        self.documents, self._skills, self._last = documents, skills, last
         self._context, self._seed, self._examples = context, seed, examples
         self._mark, self._ready = mark, built or context.index_folder
         self._built: dict[tuple[Data, float], ExampleIndex] = {}
@@ -62,6 +69,12 @@ class ArmIndexes:
             self._built[data, share] = self._there(name) or await self._build(name, data, share)
         index = self._built[data, share]
         return ArmIndex(index, index.dates)
+
+    def shelf(self) -> SkillShelf:
+        """The skills, for arms that show them."""
+        dates = example_dates(self._examples, self.documents) if self._skills else {}
+        of_skills = {s.id: latest_date([dates.get(id_, "") for id_ in s.sources]) for s in self._skills}
+        return SkillShelf(self._skills, of_skills, self._context.config.skills.shown)
 
     def _there(self, name: str) -> ExampleIndex | None:
         """The index that was built from the records as they are."""
@@ -78,7 +91,8 @@ class ArmIndexes:
         examples = [example for example, _ in chosen]
         trajectories = {trajectory.id: trajectory for _, trajectory in chosen}
         folder, embedder = self._context.index_folder / name, self._context.embedder
-        plan = plan_index(folder, examples, trajectories, embedder.name if embedder and examples else "", dates)
+        dense = embedder.name if embedder and examples else ""
+        plan = plan_index(folder, examples, trajectories, dense, dates, self._last)
         if plan is not None:
             write_plan(folder, plan, await embedded(embedder, plan.texts))
         if self._mark:
@@ -97,7 +111,7 @@ def index_name(data: Data, seed: int, share: float = 1.0) -> str:
 
 def records_mark(store: Store) -> str:
     """The same as long as nothing changes that indexes are built from."""
-    return store.mark("example", "trajectory", "trimmed", "composition", "document")
+    return f"{store.mark('example', 'document', *WALKS)}-{KnowledgeLog(store).decided()}"
 
 
 async def embedded(embedder: Embedder | None, texts: ExampleTexts) -> ExampleVectors | None:
@@ -112,7 +126,9 @@ async def embedded(embedder: Embedder | None, texts: ExampleTexts) -> ExampleVec
 async def index_examples(context: RunContext, documents: Sequence[Document], seed: int) -> AsyncIterator[ArmIndexes]:
     """The indexes of one seed's examples in the run folder; closed at the end."""
     mark = records_mark(context.folder.store)  # before they are read, so that what changes meanwhile is noticed
-    indexes = ArmIndexes(context, seed, examples_with_trajectories(context, seed), documents, mark)
+    examples = examples_with_trajectories(context, seed)
+    skills, last = live_skills(context.folder, seed), KnowledgeLog(context.folder.store).sunk()
+    indexes = ArmIndexes(context, seed, examples, documents, mark, skills=skills, last=last)
     try:
         yield indexes
     finally:

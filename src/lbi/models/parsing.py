@@ -214,6 +214,42 @@ def _part(label: Parser[str], text: Any, reply: str) -> str | ParseError:
         return error
 
 
+class WrittenStatement(NamedTuple):
+    """A statement of a skill as a model wrote it; ``examples`` are numbers."""
+
+    text: str
+    steps: tuple[str, ...]
+    examples: tuple[int, ...]
+
+
+class WrittenSkill(NamedTuple):
+    """A skill as a model wrote it, before anything of it is checked."""
+
+    description: str
+    statements: tuple[WrittenStatement, ...]
+
+
+def skill(reply: str) -> WrittenSkill:
+    """A skill with at least one statement that names an example. What is no statement is left out."""
+    fields = _json(reply, "{")
+    rows = fields.get("statements") if isinstance(fields, dict) else None
+    if not isinstance(fields, dict) or not isinstance(rows, list):
+        raise ParseError('expected one JSON object with "description" and "statements" and found none', reply)
+    statements = tuple(said for row in rows if isinstance(row, dict) and (said := _statement(row)) is not None)
+    if not statements:
+        raise ParseError('every one of the "statements" needs a "text" and the numbers of its "examples"', reply)
+    return WrittenSkill(" ".join(str(fields.get("description") or "").split()), statements)
+
+
+def _statement(row: dict[str, Any]) -> WrittenStatement | None:
+    text, steps, examples = row.get("text"), row.get("steps") or [], row.get("examples") or []
+    if not isinstance(text, str) or not text.strip() or not isinstance(steps, list) or not isinstance(examples, list):
+        return None
+    numbers = [int(found[0]) for each in examples if (found := re.findall(r"\d{1,4}", str(each)))]
+    told = tuple(" ".join(str(step).split()) for step in steps if isinstance(step, str) and step.strip())
+    return WrittenStatement(" ".join(text.split()), told, tuple(numbers)) if numbers else None
+
+
 def vote(model: str) -> Parser[Vote]:
     """A parser for the vote of the committee member ``model``: a JSON object, or lines such as ``aligned: yes``."""
 

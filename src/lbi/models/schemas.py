@@ -35,6 +35,10 @@ _SCHEMAS: dict[str, Json] = {
     "spans": _object(labels=_list(_object(span=_TEXT, text=_TEXT))),
     "reflect": _object(lesson=_TEXT),
     "value": _object(reason=_TEXT, value={"type": "integer"}),
+    "skill": _object(
+        description=_TEXT,
+        statements=_list(_object(text=_TEXT, steps=_list(_TEXT), examples=_list({"type": "integer"}))),
+    ),
     "judge": _object(reason=_TEXT, aligned=_YES_OR_NO, coherent=_YES_OR_NO, natural=_YES_OR_NO, reasonable=_YES_OR_NO),
 }
 

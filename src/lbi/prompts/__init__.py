@@ -10,32 +10,34 @@ from functools import cache, lru_cache
 from typing import Any, Literal, cast
 
 from lbi.observations.diff import without_references
-from lbi.prompts.example import answer_of
+from lbi.observations.frame import Frame
+from lbi.prompts.example import answer_of, example_text
 from lbi.prompts.history import history
 from lbi.prompts.known import NOTHING_KNOWN, Knowledge, knowledge
 from lbi.prompts.page import folded, is_page, shown_since
 from lbi.prompts.seen import as_changes, page_text, unless_same
 from lbi.prompts.template import FOLDER, block, cut, one_line
-from lbi.protocols import Fields, Message, Part, PromptLimits, Request, Role
+from lbi.protocols import Fields, Message, Part, PromptLimits, Request, Role, Shown
 from lbi.records import Document, Observation, Trajectory, digest_of
 from lbi.storage.secrets import mask
 
 #: files that other prompts put into theirs; a change in one of them changes the hash of those prompts
 PARTS: dict[str, tuple[str, ...]] = {
     "propose": ("rule",),
-    "act": ("rule", "situation", "knowledge", "example"),
+    "act": ("rule", "situation", "skills", "knowledge", "example"),
     "query": ("rule", "situation"),
     "abstract": ("abstract_spans", "achievement", "rule", "step", "changes"),
     "summarise": ("summarise_spans", "rule", "step", "changes"),
     "judge": ("achievement", "rule", "step", "changes"),
     "reflect": ("rule", "step", "changes"),
     "value": ("rule", "situation"),
+    "skill": ("rule", "example"),
 }
 
 
 def part_of(role: Role) -> Part:
-    """The part of a run that asks in a role: labels of both kinds are one part, and an agent asks to act and more."""
-    if role in ("abstract", "summarise"):
+    """The part of a run that asks in a role: labels of both kinds and skills are one part, and an agent asks to act."""
+    if role in ("abstract", "summarise", "skill"):
         return "label"
     return "act" if role == "reflect" or role == "value" else cast(Part, role)
 
@@ -49,6 +51,7 @@ def is_structured(role: Role, limits: PromptLimits) -> bool:
 
 
 DEFAULT_LIMITS = PromptLimits()
+SKILL_EXAMPLE = 900  # characters of an example that a skill is written from, unless its steps take more
 #: what was rendered last, because the wrappers around a model and the model itself each need the same messages
 _latest: tuple[Request, PromptLimits, tuple[Message, ...]] | None = None
 
@@ -197,6 +200,19 @@ def _value(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
     return (_system("value", is_structured("value", limits)), *_situation("value", fields, limits))
 
 
+def _skill(fields: Fields, limits: PromptLimits) -> tuple[Message, ...]:
+    texts = "\n\n".join(f"EXAMPLE {number}\n{text}" for number, text in enumerate(_each(fields.examples), start=1))
+    question = _user("skill", draft=fields.instruction, examples=cut(texts, limits.knowledge))
+    return _system("skill", is_structured("skill", limits), tokens=fields.count), question
+
+
+def _each(shown: tuple[Shown, ...]) -> Iterator[str]:
+    """Examples, each as it is told where there is room for a few of them."""
+    frame = Frame.of(page.text for each in shown for page in each.trajectory.observations)
+    for each in shown:
+        yield example_text(each, SKILL_EXAMPLE, 2 * SKILL_EXAMPLE, frame, shortest=True) or each.example.instruction
+
+
 def _achievement_rule() -> str:
     """What labellers and judges both go by."""
     return block("achievement", "user")
@@ -211,6 +227,7 @@ _PROMPTS = {
     "judge": _judge,
     "reflect": _reflect,
     "value": _value,
+    "skill": _skill,
 }
 
 

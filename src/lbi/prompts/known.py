@@ -17,9 +17,10 @@ from lbi.observations.frame import Frame
 from lbi.observations.parse import parse_observation
 from lbi.prompts.example import example_text
 from lbi.prompts.page import is_page, kind_of_address, same_page, same_place, shown_since
+from lbi.prompts.skill import skill_text
 from lbi.prompts.template import block, cut
 from lbi.protocols import Fields, LookUp, PromptLimits, Shown
-from lbi.records import Action, Document, Observation, Trajectory
+from lbi.records import Action, Document, Observation, Skill, Trajectory
 
 MOST_LOOK_UPS = 3  # of which examples are shown; when there are more, all but the last two go, so that this is rare
 MOST_TRIED = 6  # examples of a look-up that add something, of which as many are shown as fit
@@ -36,6 +37,7 @@ class Knowledge:
     messages: tuple[tuple[int, str], ...] = ()  # (number of steps before it, text)
     marks: tuple[tuple[int, int], ...] = ()  # (number of the example, number of the step), both from 1
     examples: tuple[tuple[tuple[Shown, str], ...], ...] = ()  # those in each message, each with its text
+    skills: tuple[str, ...] = ()  # those in the first message, as votes call them
 
 
 NOTHING_KNOWN = Knowledge()
@@ -60,18 +62,34 @@ def messages_of(
     documents = _passages(fields.documents, limits.knowledge - sum(len(text) for group in chosen for _, text in group))
     messages: list[tuple[int, str]] = []
     told: list[tuple[tuple[Shown, str], ...]] = []
-    number = 1
+    skills = _whole_skills(fields.skills, limits.knowledge)
+    if skills:
+        messages.append((look_ups[0].step, block("skills", "user", skills="\n\n".join(skills.values()))))
+        told.append(())
+    before, number = len(messages), 1
     for look_up, group in zip(look_ups, chosen, strict=True):
         passages = documents if look_up is look_ups[0] else []
         if group or passages:
             texts = "\n".join(f"EXAMPLE {at}\n{text}" for at, (_, text) in enumerate(group, start=number))
             pages = _are_pages(group, fields.observation)
-            after = look_up.step if messages else 0  # the first message says what examples are
+            # the first message says what examples are
+            after = look_up.step if len(messages) > before else 0
             message = block("knowledge", "user", examples=texts, documents=passages, after=after, pages=pages)
             messages.append((look_up.step, message))
             told.append(tuple(group))
         number += len(group)
-    return Knowledge(tuple(messages), examples=tuple(told))
+    return Knowledge(tuple(messages), examples=tuple(told), skills=tuple(skills))
+
+
+def _whole_skills(ranked: Sequence[Skill], room: int) -> dict[str, str]:
+    """{what votes call a skill: its text}, of the best that fit; half a skill would tell half of the steps."""
+    texts: dict[str, str] = {}
+    for skill in ranked:
+        text = skill_text(skill, heading=False)
+        if len(text) <= room:
+            texts[skill.item] = text
+            room -= len(text)
+    return texts
 
 
 def _are_pages(group: Sequence[tuple[Shown, str]], now: Observation | None) -> bool:

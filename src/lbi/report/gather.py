@@ -21,6 +21,7 @@ SOURCES = {
     "trajectory": "synthesis",
     "trimmed": "without idle steps",
     "composition": "composition",
+    "renewed": "carried out again after a change",
     "episode": "evaluation",
 }
 NO_LANGUAGE_MODEL = "a program with rules of its own, not a language model"

@@ -19,6 +19,7 @@ from lbi.report import charts, counts, evaluation, words
 from lbi.report.gather import NO_LANGUAGE_MODEL, Gathered, gather
 from lbi.report.halves import halves
 from lbi.report.pages import Pages, Writer
+from lbi.report.skills import skill_rows
 from lbi.report.training import trainings
 from lbi.report.words import count, duration, money
 from lbi.storage.files import write_atomically
@@ -38,6 +39,7 @@ SECTIONS = (
     ("filters", "Filters"),
     ("spent", "What it took"),
     ("contamination", "Contamination"),
+    ("skills", "Skills"),
     ("training", "Training"),
     ("failures", "Failures"),
     ("tasks", "Held-out tasks"),
@@ -67,7 +69,8 @@ def write_report(run: RunFolder) -> Path:
     gathered = gather(run)
     pages = Writer(run, gathered).write()
     file = run.path / "report.html"
-    html = _environment().get_template("report.html").render(**_context(gathered, pages), training=trainings(run.path))
+    template, shown = _environment().get_template("report.html"), _context(gathered, pages)
+    html = template.render(**shown, training=trainings(run.path), skills=skill_rows(run))
     write_atomically(file, html.encode("utf-8", "replace"))
     return file
 

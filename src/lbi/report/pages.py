@@ -188,6 +188,8 @@ class Writer:
 
     def _reference(self, id_: str, written: Container[str]) -> tuple[str, str, str]:
         """(label, instruction, anchor of its trajectory) of an example that was in a prompt."""
+        if id_.startswith("skill:"):
+            return f"skill {id_.split(':')[1]}", "instructions that fitted; see Skills", ""
         example = self._examples.get(id_)
         if example is None:
             return f"example {id_}", "not stored under this id; its label was exchanged, or it is not of this run", ""

@@ -17,7 +17,7 @@ counted over all of them, such as the frame of the pages, is then counted again.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -40,6 +40,7 @@ ADD_FROM = 5_000  # examples; fewer are written anew in seconds, and counted ove
 TWICE = 2  # times as many as were written at once
 MOST_PARTS = 8  # databases of added examples, after which they become one
 KNOWN = "known.json"
+MOST_LENGTH = 1023  # steps of an example that rows tell apart
 
 
 class ExampleVectors(NamedTuple):
@@ -65,6 +66,7 @@ class Plan(NamedTuple):
     at: Sequence[int]  # where each stood among those that were asked for
     rows: Sequence[int]
     dates: Mapping[str, str]
+    last: Collection[str]
     trajectories: Mapping[str, Trajectory]
     texts: ExampleTexts
     operations: Operations
@@ -77,22 +79,30 @@ def write_index(
     trajectories: Mapping[str, Trajectory],
     vectors: ExampleVectors | None = None,
     dates: Mapping[str, str] | None = None,
+    last: Collection[str] = (),
 ) -> str:
     """Index the examples in the folder ``path``. Returns the name of the version, a folder in it.
 
     Readers see the previous version until this one is complete. If the current one has the same content, it is kept.
     ``vectors``: those of ``texts_of``, in the order of ``examples``, for dense retrieval.
     ``dates``: {example id: date}; a search can exclude dates by ``lbi.retrieval.leakage.date_tag``.
+    ``last``: ids of examples that come after others that fit alike.
     """
-    plan = plan_index(path, examples, trajectories, vectors.by if vectors else "", dates)
+    plan = plan_index(path, examples, trajectories, vectors.by if vectors else "", dates, last)
     if plan is None:
         return current_build(path)
     return write_plan(path, plan, None if vectors is None else vectors.ordered(plan.at))
 
 
-def is_current(path: Path, examples: Sequence[Example], dense: str, dates: Mapping[str, str] | None = None) -> bool:
+def is_current(
+    path: Path,
+    examples: Sequence[Example],
+    dense: str,
+    dates: Mapping[str, str] | None = None,
+    last: Collection[str] = (),
+) -> bool:
     """Whether the current version holds just these examples, with vectors of the embedder ``dense`` ("" = without)."""
-    return current_build(path) == _name(_content(examples, dates), len({each.id for each in examples}), dense)
+    return current_build(path) == _name(_content(examples, dates, last), len({each.id for each in examples}), dense)
 
 
 def plan_index(
@@ -101,15 +111,16 @@ def plan_index(
     trajectories: Mapping[str, Trajectory],
     dense: str = "",
     dates: Mapping[str, str] | None = None,
+    last: Collection[str] = (),
 ) -> Plan | None:
     """What is to be written, and of which texts vectors are needed; None if the current version has all of it."""
-    if is_current(path, examples, dense, dates):
+    if is_current(path, examples, dense, dates, last):
         return None
     places = {example.id: at for at, example in enumerate(examples)}
-    base, known = _base(path, examples, len(places), dense, dates)
+    base, known = _base(path, examples, len(places), dense, dates, last)
     added = [at for id_, at in places.items() if id_ not in known]
-    content = _content(examples, dates)
-    return _plan(path, base, set(known.values()), examples, added, trajectories, dense, dates, content, len(places))
+    taken, content = set(known.values()), _content(examples, dates, last)
+    return _plan(path, base, taken, examples, added, trajectories, dense, dates, content, len(places), last)
 
 
 def plan_addition(
@@ -150,9 +161,10 @@ def _plan(
     dates: Mapping[str, str] | None,
     content: str,
     count: int,
+    last: Collection[str] = (),
 ) -> Plan:
     """``added``: which of the examples are to be written; ``taken``: the rows of ``base``."""
-    numbers = _rows([examples[at] for at in added], taken)
+    numbers = _rows([examples[at] for at in added], taken, last)
     at = [place for _, place in sorted(zip(numbers, added, strict=True))]
     chosen = [examples[place] for place in at]
     walks = {example.trajectory: trajectories[example.trajectory] for example in chosen}
@@ -172,7 +184,7 @@ def _plan(
     if base:  # what must be scored to be shown is found out of those that were written at once
         texts = texts._replace(asked=[""] * len(chosen))
     name = _name(content, count, dense)
-    return Plan(name, manifest, base, chosen, at, sorted(numbers), dated, walks, texts, operations, frame)
+    return Plan(name, manifest, base, chosen, at, sorted(numbers), dated, last, walks, texts, operations, frame)
 
 
 def write_plan(path: Path, plan: Plan, vectors: ExampleVectors | None = None) -> str:
@@ -210,7 +222,12 @@ def write_plan(path: Path, plan: Plan, vectors: ExampleVectors | None = None) ->
 
 
 def _base(
-    path: Path, examples: Sequence[Example], count: int, dense: str, dates: Mapping[str, str] | None
+    path: Path,
+    examples: Sequence[Example],
+    count: int,
+    dense: str,
+    dates: Mapping[str, str] | None,
+    last: Collection[str],
 ) -> tuple[str, dict[str, int]]:
     """The version that only lacks some of these examples, if adding to it is worth it, and {example id: row} of it."""
     name = current_build(path)
@@ -219,7 +236,7 @@ def _base(
         return "", {}
     if manifest.examples < ADD_FROM or not manifest.examples < count <= TWICE * manifest.at_once:
         return "", {}
-    content = {example.id: told_apart_by(example, dates) for example in examples}
+    content = {example.id: told_apart_by(example, dates, last) for example in examples}
     for each in manifest.parts:
         with closing(Part(path / name / each)) as part:
             if any(content.get(id_) != stored for id_, stored in part.each("SELECT id, content FROM example")):
@@ -240,14 +257,16 @@ def _next(parts: Sequence[str]) -> int:
     return max((int(name[len("examples-") : -len(".db")]) for name in parts[1:]), default=0) + 1
 
 
-def _rows(examples: Sequence[Example], taken: set[int]) -> list[int]:
+def _rows(examples: Sequence[Example], taken: set[int], last: Collection[str] = ()) -> list[int]:
     """A number for each example, which stays as it is whatever is added.
 
     Ties are ordered by row: of examples that fit equally well, one with fewer steps does less that was not asked for.
+    Those that are to come last do.
     """
     rows: dict[str, int] = {}
     for example in sorted(examples, key=lambda each: (each.end - each.start, each.id)):
-        row = (min(example.end - example.start, 2047) << 52) | int(example.id[:13], 16)
+        length = min(example.end - example.start, MOST_LENGTH)
+        row = ((length + (MOST_LENGTH + 1) * (example.id in last)) << 52) | int(example.id[:13], 16)
         while row in taken:
             row += 1
         taken.add(row)
@@ -255,9 +274,9 @@ def _rows(examples: Sequence[Example], taken: set[int]) -> list[int]:
     return [rows[example.id] for example in examples]
 
 
-def _content(examples: Sequence[Example], dates: Mapping[str, str] | None) -> str:
+def _content(examples: Sequence[Example], dates: Mapping[str, str] | None, last: Collection[str] = ()) -> str:
     by_id = {example.id: example for example in examples}
-    return _sum(*(told_apart_by(example, dates) for example in by_id.values()))
+    return _sum(*(told_apart_by(example, dates, last) for example in by_id.values()))
 
 
 def _sum(*hashes: int) -> str:

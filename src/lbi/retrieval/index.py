@@ -70,9 +70,10 @@ class ExampleIndex:
         trajectories: Mapping[str, Trajectory],
         vectors: ExampleVectors | None = None,
         dates: Mapping[str, str] | None = None,
+        last: Collection[str] = (),
     ) -> ExampleIndex:
         """Index the examples in the folder ``path``, as ``lbi.retrieval.build.write_index`` does, and open it."""
-        write_index(path, examples, trajectories, vectors, dates)
+        write_index(path, examples, trajectories, vectors, dates, last)
         return cls.open(path)
 
     @classmethod

@@ -20,6 +20,7 @@ from lbi.retrieval.borrow import borrow_index
 from lbi.retrieval.build import ExampleVectors, is_current
 from lbi.retrieval.index import ExampleIndex
 from lbi.retrieval.texts import texts_of, without_values
+from lbi.storage.knowledge import KnowledgeLog
 from lbi.storage.run_folder import RunFolder
 from lbi.storage.tempdirs import OwnFolder
 from lbi.synthesis.examples import read_examples
@@ -45,11 +46,12 @@ class LearntRun:
         self._own = OwnFolder("learnt")  # the run folder is only read, as a run may be at work in it
         index_folder = borrow_index(self._folder.path, f"{data}-{self.seed}-1", self._own.path)
         self._encoder = required_encoder() if self.config.models.embeddings == LOCAL else None
-        examples = [example for example, _ in pairs]
-        if is_current(index_folder, examples, self._encoder.name if self._encoder else ""):
+        examples, last = [example for example, _ in pairs], KnowledgeLog(self._folder.store).sunk()
+        if is_current(index_folder, examples, self._encoder.name if self._encoder else "", last=last):
             self.index = ExampleIndex.open(index_folder)
         else:
-            self.index = ExampleIndex.build(index_folder, examples, trajectories, self._vectors(examples, trajectories))
+            vectors = self._vectors(examples, trajectories)
+            self.index = ExampleIndex.build(index_folder, examples, trajectories, vectors, last=last)
 
     def retrieve(
         self, instruction: str, observation: Observation, *, query: str = "", by_page: int = 5, by_query: int = 5

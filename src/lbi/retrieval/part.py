@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,10 +118,11 @@ def page_text(observation: Observation) -> str:
     return _MARKS.sub(" ", mask(normalise(observation)))
 
 
-def told_apart_by(example: Example, dates: Mapping[str, str] | None) -> int:
+def told_apart_by(example: Example, dates: Mapping[str, str] | None, last: Collection[str] = ()) -> int:
     """A hash of what may change of an example, as SQLite keeps numbers."""
     verdicts = [verdict.model_dump(mode="json") for verdict in example.verdicts]
-    said = json.dumps([example.id, example.tier, (dates or {}).get(example.id, ""), verdicts], ensure_ascii=False)
+    date, comes_last = (dates or {}).get(example.id, ""), example.id in last
+    said = json.dumps([example.id, example.tier, date, comes_last, verdicts], ensure_ascii=False)
     return int.from_bytes(hashlib.blake2b(said.encode(), digest_size=8).digest(), "big", signed=True)
 
 
@@ -157,7 +158,7 @@ def _examples(plan: Plan) -> Iterable[tuple[object, ...]]:
         yield (
             row,
             example.id,
-            told_apart_by(example, plan.dates),
+            told_apart_by(example, plan.dates, plan.last),
             trajectory.id,
             *_marks(example, did),
             _request_hash(example.instruction),

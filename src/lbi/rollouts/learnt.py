@@ -9,7 +9,7 @@ import contextlib
 import difflib
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lbi import plugins
-from lbi.config import ARMS, Arm, Config, resolve
+from lbi.config import ARMS, FURTHER_ARMS, Arm, Config, resolve
 from lbi.context import RunContext, context_of
 from lbi.environments import Live, described, open_live
 from lbi.environments._timeouts import WithTimeouts, open_with_timeouts
@@ -26,13 +26,15 @@ from lbi.evaluation.arms import KINDS, examples_for
 from lbi.evaluation.indexes import ArmIndexes, index_name, records_mark
 from lbi.monitoring.progress import Progress
 from lbi.protocols import CallTimeouts, Environment
-from lbi.records import Document, Example, Observation, Task, Trajectory
+from lbi.records import Document, Example, Observation, Skill, Task, Trajectory
 from lbi.retrieval.borrow import borrow_index
 from lbi.retrieval.versions import Manifest, holds
 from lbi.storage.database import address
+from lbi.storage.knowledge import KnowledgeLog
 from lbi.storage.run_folder import RunFolder
 from lbi.storage.tempdirs import OwnFolder
 from lbi.synthesis.examples import read_examples
+from lbi.synthesis.skills.write import live_skills
 
 T = TypeVar("T", covariant=True)
 
@@ -81,7 +83,7 @@ class Learnt:
         return {example.id: example for example, _ in self.pairs}
 
 
-class _NoEnvironments:
+class NoEnvironments:
     """Of a context in which nothing is opened."""
 
     restores = False
@@ -107,6 +109,8 @@ class _Read:
     arm: Arm
     mark: str  # of the records
     ready: Manifest | None  # of the run's index of the arm's examples, if it was built from the records as they are
+    skills: Sequence[Skill] = ()
+    last: Collection[str] = ()
 
     @cached_property
     def examples(self) -> Sequence[tuple[Example, Trajectory]]:
@@ -139,8 +143,12 @@ def read_run(run: Path, use: Use) -> _Read:
         seed = config.seeds[0] if use.seed is None else use.seed
         arm = _arm(config, use)
         mark = records_mark(folder.store)
+        skills = live_skills(folder, seed) if arm.skills else ()
+        last = KnowledgeLog(folder.store).sunk()
+    if arm.skills and not skills:
+        raise UserError(f'{run} has no skills of seed {seed} for the arm "{arm.name}"; `lbi skills {run}` writes them')
     ready = holds(run / "index" / index_name(arm.data, seed), mark) if KINDS[arm.data] else None
-    read = _Read(run, config, seed, arm, mark, ready)
+    read = _Read(run, config, seed, arm, mark, ready, skills, last)
     if KINDS[arm.data] and not (ready.examples if ready else examples_for(arm.data, read.examples, seed)):
         raise UserError(
             f'{run} has no examples of seed {seed} for the arm "{arm.name}"; `lbi run` or `lbi synthesize` makes them'
@@ -152,7 +160,7 @@ def read_run(run: Path, use: Use) -> _Read:
 
 
 def _arm(config: Config, use: Use) -> Arm:
-    arms = {arm.name: arm for arm in (*ARMS, *config.evaluation.arms)}
+    arms = {arm.name: arm for arm in (*ARMS, *FURTHER_ARMS, *config.evaluation.arms)}
     if use.arm not in arms:
         near = difflib.get_close_matches(use.arm, arms, 1)
         hint = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(arms)}"
@@ -180,13 +188,13 @@ async def open_learnt(run: Path, read: _Read, use: Use, folder: Path) -> AsyncIt
         environments, place = (
             open_live(read.config, kept.save_image, use.live)
             if use.live
-            else (_NoEnvironments(described(read.config)), "")
+            else (NoEnvironments(described(read.config)), "")
         )
         if read.ready is None:
             _borrow(run, folder, read)
         context = context_of(kept, read.config, Progress(), environments)
         examples, documents = _WhenAsked(lambda: read.examples), _WhenAsked(lambda: read.documents)
-        indexes = ArmIndexes(context, read.seed, examples, documents, read.mark, run / "index")
+        indexes = ArmIndexes(context, read.seed, examples, documents, read.mark, run / "index", read.skills, read.last)
         try:
             yield Learnt(run, context, indexes, read.arm, read.seed, place, read)
         finally:

@@ -89,6 +89,12 @@ def git_of(repository: Path) -> Iterator[Git | None]:
         yield Git(folder, head, common / "objects", place / "index")
 
 
+def head_of(repository: Path) -> str:
+    """The hash of the commit that a repository is at, or "" where there is none. Git itself is not needed."""
+    place = _git_folder(repository)
+    return _head(place) if place else ""
+
+
 def _store(folder: Path, head: str) -> Path:
     for name in ("objects", "refs"):
         (folder / name).mkdir(parents=True)

@@ -42,6 +42,9 @@ CREATE TABLE IF NOT EXISTS failed_call(
   created REAL);
 CREATE TABLE IF NOT EXISTS batch(
   mark TEXT PRIMARY KEY, model TEXT, name TEXT, keys BLOB, ended INTEGER, created REAL);
+CREATE TABLE IF NOT EXISTS knowledge(
+  number INTEGER PRIMARY KEY AUTOINCREMENT, item TEXT, event TEXT, source TEXT, reason TEXT, created REAL,
+  UNIQUE(item, event, source));
 CREATE TABLE IF NOT EXISTS meter(stage TEXT, name TEXT, value REAL, PRIMARY KEY(stage, name)) WITHOUT ROWID;
 """
 
@@ -204,6 +207,11 @@ class Store:
     def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
         self.flush()
         return self._stored(sql, values)
+
+    def read(self, table: str, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        """Rows of a table that another module of the storage writes; none of one that an older run lacks."""
+        known = self._rows("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,))
+        return self._rows(sql, values) if known else []
 
     def _stored(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
         """The rows that are stored now, without waiting for writes that are not finished."""

@@ -32,8 +32,9 @@ class RunFolder:
     """One run on disk. Refuses a second process, and a config other than the one it was started with.
 
     ``config`` holds the parts of the resolved config that decide what the records mean; None = take it as it is. More
-    roll-outs or held-out tasks than before extend the run. ``complete`` gives a stored config the options that did not
-    exist when it was written. With ``joining``, a second process is let in; it has to claim its work (`leases`).
+    roll-outs, held-out tasks or arms than before extend the run. ``complete`` gives a stored config the options that
+    did not exist when it was written. With ``joining``, a second process is let in; it has to claim its work
+    (`leases`).
     ``alone`` says whether this one is.
     """
 
@@ -168,7 +169,11 @@ class RunFolder:
     def _set_results_aside(self, before: Config) -> None:
         """Arms that learn from examples are measured anew with more of them; their old results stay, apart."""
         apart = f"of {_amount(before, 'synthesis', 'rollouts'):g} roll-outs"
-        arms = [arm["name"] for arm in before["evaluation"]["arms"] if arm.get("data", "none") != "none"]
+        arms = [
+            arm["name"]
+            for arm in before["evaluation"]["arms"]
+            if arm.get("skills") or arm.get("data", "none") != "none"
+        ]
 
         def work(db: sqlite3.Connection) -> None:
             for arm in arms:

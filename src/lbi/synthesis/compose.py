@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lbi.context import RunContext
 from lbi.protocols import Environment
 from lbi.records import Tier, Trajectory
+from lbi.storage.knowledge import KnowledgeLog
 from lbi.storage.leases import WorkKey
 from lbi.synthesis.candidates import Composed, candidates, carry_out, example_of
 from lbi.synthesis.examples import example_key, examples_of_seed, gather
@@ -21,10 +22,11 @@ async def compose(context: RunContext, trajectories: Sequence[Trajectory], seed:
     store, limit = context.folder.store, context.config.synthesis.compose
     if limit <= 0 or not context.restores:
         return []
+    away = KnowledgeLog(store).away()  # what was retired is no part of anything new
     kept = [
         example
         for _, example in examples_of_seed(context, seed)
-        if example.kept and example.kind in ("abstract", "summary")
+        if example.kept and example.kind in ("abstract", "summary") and example.id not in away
     ]
     by_id = {trajectory.id: trajectory for trajectory in trajectories}
     tier: Tier = "replayed" if REPLAY in context.config.synthesis.filters else "unverified"

@@ -13,9 +13,12 @@ from lbi.context import RunContext
 from lbi.documents.corpus import DocumentSource, read_corpus
 from lbi.errors import ModelError, ParseError, UserError
 from lbi.records import Document, Example, Task, Trajectory
+from lbi.storage.knowledge import KnowledgeLog
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.backward import without_idle_steps
 
+#: kinds of records that are trajectories which examples are spans of
+WALKS = ("trajectory", "trimmed", "composition", "renewed")
 PARALLEL_CALLS = 16  # pieces of work of one stage that ask models at a time
 
 
@@ -84,12 +87,18 @@ def examples_with_trajectories(context: RunContext, seed: int) -> list[tuple[Exa
 
 
 def read_examples(folder: RunFolder, seed: int) -> list[tuple[Example, Trajectory]]:
-    """As ``examples_with_trajectories``, from a folder without a run context, for instance one opened for reading."""
-    kinds = ("trajectory", "trimmed", "composition")
-    rows = [row for kind in kinds for row in folder.store.all(kind, Trajectory)]
+    """As ``examples_with_trajectories``, from a folder without a run context, for instance one opened for reading.
+
+    Without those that were retired (docs/knowledge.md): who retrieves asks for what is live.
+    """
+    rows = [row for kind in WALKS for row in folder.store.all(kind, Trajectory)]
     by_id = {trajectory.id: trajectory for key, trajectory in rows if key.startswith(f"{seed}/")}
-    examples = folder.store.under("example", f"{seed}/", Example)
-    return [(example, by_id[example.trajectory]) for _, example in examples if example.trajectory in by_id]
+    examples, away = folder.store.under("example", f"{seed}/", Example), KnowledgeLog(folder.store).away()
+    return [
+        (example, by_id[example.trajectory])
+        for _, example in examples
+        if example.trajectory in by_id and example.id not in away
+    ]
 
 
 async def gather(work: Iterable[Coroutine[Any, Any, None]]) -> None:

@@ -180,6 +180,68 @@ def serve(
 
 
 @command
+def skills(
+    run: Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN", show_default=False)],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder.", show_default="RUN/skills")] = None,
+    most: Annotated[int | None, typer.Option("--most", min=1, max=100, help="At most.", show_default="7")] = None,
+    tokens: Annotated[
+        int | None, typer.Option("--tokens", min=100, help="Of one skill, at most.", show_default="600")
+    ] = None,
+    into: Annotated[
+        list[Path] | None,
+        typer.Option("--into", metavar="FILE", help="Put a block that names them into this AGENTS.md or CLAUDE.md."),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            "-m",
+            help="Words them, as PROVIDER:NAME; offline makes them of operations that recur.",
+            show_default="who labels",
+        ),
+    ] = "",
+    all_: Annotated[bool, typer.Option("--all", help="Also those that paired runs do not show to help.")] = False,
+    seed: SeedToUse = None,
+    json: Json = False,
+) -> int:
+    """Write what verified examples teach as Agent Skills, for any agent that reads these.
+
+    Grouped by what users do, each statement with the examples behind it. A skill that was measured is written only if
+    runs with it did better than the same runs without it.
+    """
+    from lbi.cli.skills import skills
+    from lbi.interop.skills.make import SkillOptions
+
+    return skills(run, SkillOptions(out, most, tokens, model, seed, tuple(into or ()), all_), json)
+
+
+@command
+def knowledge(
+    run: Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN", show_default=False)],
+    action: Annotated[
+        str,
+        typer.Argument(
+            help="list, show ID, update, refresh, retire ID, restore ID, diff VERSION [VERSION], rollback VERSION."
+        ),
+    ] = "list",
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Ids, of which the first characters do, or versions.", show_default=False)
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why, of retire and restore.")] = "",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Look after what was learnt: what it was good for, what is live, and every way back.
+
+    update counts what evaluations and servers saw, retires what keeps hurting, lets sink what is not used, and makes
+    one of near-duplicates. refresh looks for documents and pages that changed, and carries out again what they concern.
+    """
+    from lbi.cli.knowledge import knowledge
+
+    return knowledge(run, action, names or [], reason, json, quiet)
+
+
+@command
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     format: Annotated[

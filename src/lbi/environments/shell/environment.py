@@ -24,6 +24,7 @@ from lbi.errors import EnvironmentFailure, ScoreError
 from lbi.protocols import CallTimeouts, Foreseen, Outcome
 from lbi.records import Action, Observation, Task, digest_of, sound
 from lbi.sandbox.backends import open_sandbox
+from lbi.sandbox.git import head_of
 from lbi.sandbox.protocol import Completed, Sandbox, SandboxLimits
 from lbi.sandbox.supervisor.bounds import LONGEST_PATH, LOOKING, TooLarge
 from lbi.storage.secrets import mask
@@ -77,6 +78,11 @@ class ShellEnvironments:
         seconds = settings.limits.wall_seconds + LOOKING + 60
         self.timeouts = CallTimeouts(reset=2 * LOOKING, step=seconds, score=seconds)
         self._open: list[ShellEnvironment] = []
+
+    @property
+    def version(self) -> str:
+        """The commit that the repository is at."""
+        return head_of(self.settings.repository)
 
     async def open(self) -> ShellEnvironment:
         """A new environment. Raises UserError where no sandbox can be made."""

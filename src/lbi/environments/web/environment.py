@@ -28,6 +28,7 @@ from lbi.environments.web.checks import evaluate
 from lbi.environments.web.coverage import Coverage, measure
 from lbi.environments.web.dialogs import DialogOpened
 from lbi.environments.web.episodes import Episodes
+from lbi.environments.web.install import version_of
 from lbi.environments.web.login import LeftByLogin, LogIn
 from lbi.environments.web.marks import marked
 from lbi.environments.web.outages import Outages
@@ -85,6 +86,11 @@ class WebEnvironments:
             ManagedApplication(self.application, cache, self.login.headers, self._checks) if managed else None
         )
         self._open: list[WebEnvironment] = []
+
+    @property
+    def version(self) -> str:
+        """A hash of the application's file and of what its pristine state is made of."""
+        return version_of(self.application) if self.application.managed else ""
 
     async def open(self) -> WebEnvironment:
         """A new environment. Raises UserError if the application cannot be installed or started."""

@@ -59,6 +59,11 @@ def install(application: Application, cache: Path | None = None) -> Installed:
     return Installed(python, packages, pristine / "state")
 
 
+def version_of(application: Application) -> str:
+    """Hash of everything that decides what is run, as far as the application's file names it. Raises UserError."""
+    return digest_of([application.fingerprint, _state_key(application)])
+
+
 def _state_key(application: Application) -> str:
     prepare = application.prepare
     made_by = (application.requirements, prepare.script, application.environ, application.state.database)

@@ -22,6 +22,7 @@ from lbi.prompts import estimate_tokens
 from lbi.prompts.known import MOST_LOOK_UPS
 from lbi.prompts.template import block
 
+SKILLS_SHARE = 2  # characters of skills for each token that may be added: about half
 USUAL_TOKENS = 2_000  # that are added to a request, at most
 LARGE = 200_000  # bytes of a request that would take so long to read that others had to wait
 MOST_REMEMBERED = 512  # segments of conversations
@@ -69,7 +70,7 @@ class Adder:
         if not insertions:
             return Added(body, why="nothing fits")
         last = found[-1].get(len(conversation.turns) - 1)
-        ids = tuple(one.shown.example.id for one in last.examples) if last else ()
+        ids = last.items if last else ()
         tokens = sum(map(estimate_tokens, texts.values()))
         return Added(with_insertions(text, insertions).encode(), ids, tokens)
 
@@ -78,7 +79,8 @@ class Adder:
         situation = segment.situation
         seen = [*((step.observation.text, step.action.text) for step in situation.history), situation.observation.text]
         key = situation.instruction, hash(tuple(seen))
-        found = self._known.pop(key, None) or await self._finder.find_here(situation, self._room)
+        skills = SKILLS_SHARE * self._max_tokens
+        found = self._known.pop(key, None) or await self._finder.find_here(situation, self._room, skills)
         while len(self._known) >= MOST_REMEMBERED:
             self._known.popitem(last=False)
         self._known[key] = found

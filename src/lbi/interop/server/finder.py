@@ -12,6 +12,7 @@ import threading
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -61,11 +62,17 @@ class FoundExample:
 
 @dataclass(frozen=True)
 class FoundMessage:
-    """A message of our own agent's prompt, which comes after so many steps, and the examples in it."""
+    """What our own agent's prompt says after so many steps, and the examples and skills in it."""
 
     step: int
     text: str
     examples: tuple[FoundExample, ...]
+    skills: tuple[str, ...] = ()  # as votes call them
+
+    @property
+    def items(self) -> tuple[str, ...]:
+        """All that is in it, as votes call it."""
+        return (*(one.shown.example.id for one in self.examples), *self.skills)
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,10 @@ class Found:
     @property
     def examples(self) -> list[FoundExample]:
         return [example for message in self.messages for example in message.examples]
+
+    @property
+    def items(self) -> list[str]:
+        return [item for message in self.messages for item in message.items]
 
     @property
     def text(self) -> str:
@@ -130,10 +141,10 @@ class Finder:
         """
         return await self._do(self._find(situation, most, max_tokens))
 
-    async def find_here(self, situation: Situation, room: int) -> Found:
+    async def find_here(self, situation: Situation, room: int, skills: int = 0) -> Found:
         """The same with ``room`` characters for the examples of each look-up, and none of them given up, so that what
-        is shown at a step does not change with what is found later."""
-        return await self._do(self._find_here(situation, room))
+        is shown at a step does not change with what is found later. ``skills``: characters for those."""
+        return await self._do(self._find_here(situation, room, skills))
 
     @property
     def limits(self) -> PromptLimits:
@@ -145,6 +156,15 @@ class Finder:
 
     def first_examples(self, count: int) -> list[Example]:
         return self._index.first(count)
+
+    def knows(self, id_: str) -> bool:
+        """Whether the run has an example that is live, of whatever kind."""
+        return self._index.example(id_) is not None or id_ in self._live
+
+    @cached_property
+    def _live(self) -> frozenset[str]:
+        """Those of other arms too; read when somebody asks for one that this arm does not have."""
+        return frozenset(example.id for example, _ in self._read.examples)
 
     def whole_text(self, id_: str) -> str:
         """An example as prompts tell one, with all of its steps. Raises KeyError for one that there is not."""
@@ -183,6 +203,7 @@ class Finder:
         learnt = await self._stack.enter_async_context(open_learnt(self.run, read, self.use, folder))
         if learnt.arm.data == "none":
             raise UserError(f'the arm "{learnt.arm.name}" shows no examples; choose another with --arm')
+        self._read = read
         self._learnt, self._asked = learnt, await ask_agent(learnt)
         index = (await learnt.indexes.of(learnt.arm.data)).index
         assert index is not None, "an arm with data has an index"
@@ -199,9 +220,10 @@ class Finder:
             found = _found(messages_of(request.fields, limits, len(found.examples) - 1))
         return found
 
-    async def _find_here(self, situation: Situation, room: int) -> Found:
+    async def _find_here(self, situation: Situation, room: int, skills: int) -> Found:
         request, limits = await self._request(situation)
-        return _found(messages_of(request.fields, _within(limits, room), most_look_ups=EVERY))
+        bounded = _within(limits, room).model_copy(update={"knowledge": max(room, skills)})
+        return _found(messages_of(request.fields, bounded, most_look_ups=EVERY))
 
     async def _do(self, work: Coroutine[Any, Any, T]) -> T:
         if self._waiting >= MOST_WAITING:
@@ -223,13 +245,18 @@ class Finder:
 
 
 def _found(known: Knowledge) -> Found:
-    """Secrets masked, as in every prompt."""
-    return Found(
-        tuple(
-            FoundMessage(step, mask(text), tuple(FoundExample(shown, mask(told)) for shown, told in examples))
-            for (step, text), examples in zip(known.messages, known.examples, strict=True)
-        )
-    )
+    """Secrets masked, as in every prompt. What comes after the same step is one message."""
+    messages: list[FoundMessage] = []
+    skills = known.skills
+    for (step, text), examples in zip(known.messages, known.examples, strict=True):
+        told = tuple(FoundExample(shown, mask(said)) for shown, said in examples)
+        message = FoundMessage(step, mask(text), told, skills)
+        if messages and messages[-1].step == step:
+            before = messages.pop()
+            message = FoundMessage(step, f"{before.text}\n\n{message.text}", told, before.skills)
+        messages.append(message)
+        skills = ()
+    return Found(tuple(messages))
 
 
 def _within(limits: PromptLimits, room: int) -> PromptLimits:

@@ -14,6 +14,7 @@ from lbi.errors import UserError
 from lbi.interop.server.finder import Finder
 from lbi.interop.server.options import ServeOptions
 from lbi.interop.server.served import FOLDER, Served
+from lbi.interop.server.skills import resting_on_nothing
 from lbi.rollouts.learnt import Use
 
 Tell = Callable[[str], None]
@@ -38,6 +39,8 @@ def serve_run(run: Path, use: Use, options: ServeOptions, tell: Tell) -> int:
         gc.freeze()  # what was read stays; to go through all of it now and then would cost look-ups up to a second
         served = Served(options.out or run / FOLDER)
         skills = run / "skills"
+        for line in stale_skills(skills, finder):
+            tell(line)
         if options.mcp == "stdio":
             from lbi.interop.server.stdio import serve_stdio
 
@@ -47,6 +50,15 @@ def serve_run(run: Path, use: Use, options: ServeOptions, tell: Tell) -> int:
 
             asyncio.run(_until_stopped(serve_http(socket, finder, served, skills, options, tell)))
     return 0
+
+
+def stale_skills(skills: Path, finder: Finder) -> list[str]:
+    """A line for each skill that is left out, as it would be told as if it held."""
+    return [
+        f"The skill {skills / name} is left out: its examples are gone ({', '.join(gone[:3])}); "
+        f"`lbi skills {finder.run}` writes it anew."
+        for name, gone in resting_on_nothing(skills, finder.knows).items()
+    ]
 
 
 async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:

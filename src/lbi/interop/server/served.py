@@ -81,6 +81,15 @@ class Served:
                 os.close(target)
 
 
+def reported(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(name, row) of everything that was kept in a server's folder; a name is that of one line for good."""
+    for name in ("shown.jsonl", "outcomes.jsonl"):
+        file = folder / name
+        for number, row in enumerate(_lines(file) if file.is_file() else (), start=1):
+            if row is not None:
+                yield f"{name}:{number}", row
+
+
 def _end_line(file: Path) -> None:
     """A line that a killed server wrote half is ended, so that the next one is a line of its own."""
     with file.open("ab+") as opened:
@@ -92,10 +101,14 @@ def _end_line(file: Path) -> None:
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
     """The lines that can be read."""
+    return (row for row in _lines(file) if row is not None)
+
+
+def _lines(file: Path) -> Iterator[dict[str, Any] | None]:
+    """Every line; None for one that cannot be read."""
     for line in file.read_bytes().splitlines():
         try:
             row = json.loads(line)
         except ValueError:
-            continue
-        if isinstance(row, dict):
-            yield row
+            row = None
+        yield row if isinstance(row, dict) else None

@@ -8,10 +8,12 @@ Read once, so that digests and contents are those of one moment. https://skills.
 from __future__ import annotations
 
 import hashlib
+import json
 import mimetypes
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,7 +25,7 @@ from mcp.server.mcpserver.resources import BinaryResource, TextResource
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, PaginatedRequestParams, RequestParams
 
-MAIN = "SKILL.md"
+MAIN, SOURCES = "SKILL.md", "references/sources.json"
 MOST_FILES, MOST_BYTES = 512, 16 * 1024 * 1024  # of a skill, by the extension's specification
 FRESH_MS = 300_000
 
@@ -38,6 +40,22 @@ class Skill:
 
     def uri(self, path: str = MAIN) -> str:
         return f"skill://{self.name}/{quote(path)}"
+
+    @property
+    def item(self) -> str:
+        """How votes name it; "" for one that lbi did not write."""
+        told = self.frontmatter.get("metadata")
+        id_ = told.get("lbi-skill") if isinstance(told, dict) else None
+        return f"skill:{self.name}:{id_}" if isinstance(id_, str) else ""
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """Ids of the examples that its statements rest on; none of one that lbi did not write."""
+        try:
+            told = json.loads(self.files[SOURCES])
+            return frozenset(id_ for said in told["statements"] for id_ in said["examples"])
+        except (KeyError, TypeError, ValueError):
+            return frozenset()
 
     @property
     def entry(self) -> dict[str, Any]:
@@ -59,11 +77,22 @@ class SkillsExtension(Extension):
 
     identifier = "io.modelcontextprotocol/skills"
 
-    def __init__(self, skills: Sequence[Skill]) -> None:
+    def __init__(self, skills: Sequence[Skill], shown: Callable[[str], None] = lambda _: None) -> None:
+        """``shown`` is told the item of each skill that is asked for."""
         self._skills = {skill.uri(): skill for skill in skills}
+        self._shown = shown
+        self._by_name = {
+            name: skill for skill in skills for name in (skill.name, skill.uri(), skill.item) if name and skill.item
+        }
+
+    def item(self, name: str) -> str:
+        """How votes name the skill with this name, address or item; "" = there is none."""
+        skill = self._by_name.get(name)
+        return skill.item if skill else ""
 
     def resources(self) -> Sequence[ResourceBinding]:
-        return [ResourceBinding(_resource(skill, path)) for skill in self._skills.values() for path in skill.files]
+        files = [(skill, path) for skill in self._skills.values() for path in skill.files]
+        return [ResourceBinding(_resource(skill, path, self._shown)) for skill, path in files]
 
     def methods(self) -> Sequence[MethodBinding]:
         return [
@@ -78,13 +107,37 @@ class SkillsExtension(Extension):
         skill = self._skills.get(params.uri)
         if skill is None:
             raise MCPError(code=INVALID_PARAMS, message=f"no skill {params.uri[:200]}")
+        self._shown(skill.item)
         return _complete({"skill": skill.entry})
 
 
-def skills_extension(folder: Path | None) -> SkillsExtension | None:
-    """The extension for the skills in a folder; None if there are none."""
-    skills = list(read_skills(folder)) if folder is not None else []
-    return SkillsExtension(skills) if skills else None
+class _Counted(TextResource):
+    """The main file of a skill, which tells that it is read."""
+
+    asked: Callable[[], None]
+
+    async def read(self) -> str:
+        self.asked()
+        return await super().read()
+
+
+def skills_extension(
+    folder: Path | None,
+    shown: Callable[[str], None] = lambda _: None,
+    known: Callable[[str], bool] = lambda _: True,
+) -> SkillsExtension | None:
+    """The extension for the skills in a folder; None if there are none.
+
+    ``shown`` is told the item of each that is asked for. One that rests on an example not ``known`` is left out.
+    """
+    skills = [each for each in read_skills(folder) if all(map(known, each.sources))] if folder is not None else []
+    return SkillsExtension(skills, shown) if skills else None
+
+
+def resting_on_nothing(folder: Path, known: Callable[[str], bool]) -> dict[str, list[str]]:
+    """{name of a skill: ids of its examples that are gone}."""
+    found = {skill.name: sorted(id_ for id_ in skill.sources if not known(id_)) for skill in read_skills(folder)}
+    return {name: gone for name, gone in found.items() if gone}
 
 
 def read_skills(folder: Path) -> Iterator[Skill]:
@@ -122,13 +175,16 @@ def _frontmatter(main: bytes) -> dict[str, Any]:
     return read if isinstance(read, dict) else {}
 
 
-def _resource(skill: Skill, path: str) -> TextResource | BinaryResource:
+def _resource(skill: Skill, path: str, shown: Callable[[str], None]) -> TextResource | BinaryResource:
     content = skill.files[path]
     mime = "text/markdown" if path.endswith(".md") else mimetypes.guess_type(path)[0]
     told: dict[str, Any] = {"uri": skill.uri(path), "name": skill.name if path == MAIN else path}
     if path == MAIN:
         told["description"] = skill.frontmatter["description"]
     try:
+        if path == MAIN:
+            asked = partial(shown, skill.item)
+            return _Counted(**told, text=content.decode(), mime_type=mime, asked=asked)
         return TextResource(**told, text=content.decode(), mime_type=mime or "text/plain")
     except UnicodeDecodeError:
         return BinaryResource(**told, data=content, mime_type=mime or "application/octet-stream")

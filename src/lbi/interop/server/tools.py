@@ -22,7 +22,7 @@ from lbi.errors import UserError
 from lbi.interop.server.finder import Finder, FoundExample, Situation
 from lbi.interop.server.observed import observation_of
 from lbi.interop.server.served import Served
-from lbi.interop.server.skills import skills_extension
+from lbi.interop.server.skills import SkillsExtension, skills_extension
 from lbi.records import Action, Example, Observation, Step
 from lbi.storage.secrets import mask
 
@@ -92,7 +92,12 @@ ADDS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_
 def experience_server(finder: Finder, served: Served, skills: Path | None = None) -> MCPServer:
     """The server, for any transport. ``skills``: a folder of skills, if there is one."""
     name = finder.learnt.context.environments.name
-    extension = skills_extension(skills)
+
+    def shown(item: str) -> None:
+        if item:
+            served.show([item], by="skill")
+
+    extension = skills_extension(skills, shown, finder.knows)
     server = MCPServer(
         "lbi",
         title=f"What was learnt of {name}",
@@ -101,12 +106,12 @@ def experience_server(finder: Finder, served: Served, skills: Path | None = None
         log_level="CRITICAL",  # nothing of what passes is logged
         extensions=[extension] if extension else [],
     )
-    _add_tools(server, finder, served)
+    _add_tools(server, finder, served, extension)
     _add_resources(server, finder, served)
     return server
 
 
-def _add_tools(server: MCPServer, finder: Finder, served: Served) -> None:
+def _add_tools(server: MCPServer, finder: Finder, served: Served, skills: SkillsExtension | None) -> None:
     @server.tool(annotations=READS)
     async def find_examples(
         instruction: Instruction,
@@ -125,7 +130,7 @@ def _add_tools(server: MCPServer, finder: Finder, served: Served) -> None:
             )
         except UserError as error:
             raise ToolError(str(error)) from None
-        served.show([one.shown.example.id for one in found.examples], by="mcp")
+        served.show(found.items, by="mcp")
         return FoundExamples(text=found.text, tokens=found.tokens, examples=[_shown(one) for one in found.examples])
 
     @server.tool(annotations=READS)
@@ -148,18 +153,26 @@ def _add_tools(server: MCPServer, finder: Finder, served: Served) -> None:
 
     @server.tool(annotations=ADDS)
     async def report_outcome(
-        ids: Annotated[list[str], Field(description="Of the examples that you used.", min_length=1, max_length=200)],
+        ids: Annotated[
+            list[str],
+            Field(description="Of the examples that you used; of skills, their names.", min_length=1, max_length=200),
+        ],
         success: Annotated[bool, Field(description="Whether what was to be done is done.")],
         evidence: Annotated[str, Field(description="What shows it.", max_length=20_000)] = "",
     ) -> Reported:
-        """Say how it went with examples that you used. What keeps failing is shown less in the future."""
-        known = [id_ for id_ in dict.fromkeys(ids) if finder.example(id_) is not None]
+        """Say how it went with examples and skills that you used. What keeps failing is shown less in the future."""
+
+        def item(id_: str) -> str:
+            return id_ if finder.example(id_) is not None else skills.item(id_) if skills else ""
+
+        items = {id_: item(id_) for id_ in dict.fromkeys(ids)}
+        known = list(dict.fromkeys(filter(None, items.values())))
         if known:
             try:
                 served.report(known, success, evidence)
             except OSError as error:
                 raise ToolError(f"the outcome could not be kept: {error.strerror}") from None
-        return Reported(kept=len(known), unknown=[id_[:64] for id_ in dict.fromkeys(ids) if id_ not in known])
+        return Reported(kept=len(known), unknown=[id_[:64] for id_, known_as in items.items() if not known_as])
 
 
 def _add_resources(server: MCPServer, finder: Finder, served: Served) -> None:

@@ -32,13 +32,13 @@ async def replay(environment: Environment, trajectory: Trajectory) -> Replayed:
     """
     expected = trajectory.observations
     observed = await environment.reset(trajectory.task)
-    matched, note = [_matches(observed, expected[0])], _difference(observed, expected[0], 0)
+    matched, note = [_matches(observed, expected[0])], difference(observed, expected[0], 0)
     for index, action in enumerate(trajectory.actions, start=1):
         if observed.digest != expected[index - 1].digest:
             break
         observed = (await environment.step(action.grounded)).observation
         matched.append(_matches(observed, expected[index]))
-        note = note or _difference(observed, expected[index], index)
+        note = note or difference(observed, expected[index], index)
     missing = len(expected) - len(matched)
     return Replayed(trajectory=trajectory.id, matched=(*matched, *(False,) * missing), note=note)
 
@@ -66,10 +66,10 @@ class Replay:
 
 
 def _matches(observed: Observation, expected: Observation) -> bool:
-    return not _difference(observed, expected, 0)
+    return not difference(observed, expected, 0)
 
 
-def _difference(observed: Observation, expected: Observation, at: int) -> str:
+def difference(observed: Observation, expected: Observation, at: int) -> str:
     """What differs, in words; "" if nothing does.
 
     If there is a digest, the same state at the same address is enough: a page may show times that are not masked.

@@ -1,0 +1,1 @@
+"""Verified examples -> skills: short instructions for what users do in an application (not in the paper)."""
