@@ -2,8 +2,8 @@
 
 All prompts of an agent begin with the same rules: three quarters of a short prompt. In a decoder, what a token becomes
 depends on the tokens before it only, so the keys and values of the common beginning are the same in each row. They are
-computed once, the rest of each row is run on top of them, and the gradients that the rows leave at these keys and values
-are added up and taken back through the beginning at the end. It is the same sum in another order, no approximation.
+computed once, the rest of each row is run on top of them, and the gradients that the rows leave at these keys and
+values are added up and taken back through the beginning at the end: the same sum in another order, no approximation.
 """
 
 from __future__ import annotations
