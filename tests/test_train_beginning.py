@@ -80,14 +80,6 @@ def test_a_model_whose_state_is_no_table_of_keys_is_trained_row_by_row(tmp_path:
     assert beginning.learn(scorer, rows, 16, share=False) > 0
 
 
-def test_rests_of_about_one_length_are_run_at_once() -> None:
-    from lbi.training import beginning
-
-    rows = [Row([1] * (100 + length), 100 + length - 2) for length in (30, 2000, 1900, 29, 10, 3000, 28)]
-    groups = beginning.together(rows, 100)
-    assert [[len(row.ids) - 100 for row in group] for group in groups] == [[3000], [2000], [1900], [30, 29, 28], [10]]
-
-
 def test_where_little_is_shared_nothing_is() -> None:
     from lbi.training import beginning
 

@@ -2,8 +2,8 @@
 
 All prompts of an agent begin with the same rules: three quarters of a short prompt. In a decoder, what a token becomes
 depends on the tokens before it only, so the keys and values of the common beginning are the same in each row. They are
-computed once, the rests of the rows are run on top of them, and the gradients that these leave at these keys and values
-are added up and taken back through the beginning at the end. It is the same sum in another order, no approximation.
+computed once, the rest of each row is run on top of them, and the gradients that the rows leave at these keys and
+values are added up and taken back through the beginning at the end: the same sum in another order, no approximation.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from lbi.training.rows import Row
 from lbi.training.scorer import Scorer
 
 WORTH = 32  # tokens in common below which rows are run whole
-AT_ONCE = 2048  # tokens of rests that are run at once: enough for matrices to be worth a processor's while
-ALIKE = 0.8  # of the longest rest: shorter ones are not filled up to it, as what fills costs as much as what counts
 
 
 def learn(scorer: Scorer, rows: Sequence[Row], tokens: int, *, share: bool) -> float:
@@ -45,25 +43,8 @@ def measure(scorer: Scorer, rows: Sequence[Row], *, share: bool) -> float:
 
 
 def _losses(scorer: Scorer, rows: Sequence[Row], before: int, kept: Sequence[Any]) -> Iterator[Any]:
-    """Row by row where nothing is kept; rests are short, so several of about one length are run at once."""
-    if not before:
-        yield from (scorer.loss(row) for row in rows)
-        return
-    for some in together(rows, before):
-        yield scorer.loss_of_rests(some, before, _cache(kept, len(some)))
-
-
-def together(rows: Sequence[Row], before: int) -> list[list[Row]]:
-    """Rows whose rests are run at once, filled up to the longest of them: of about one length, at most ``AT_ONCE``
-    tokens, or one row."""
-    groups: list[list[Row]] = []
-    for row in sorted(rows, key=lambda row: len(row.ids), reverse=True):
-        longest = len(groups[-1][0].ids) - before if groups else 0
-        if (len(row.ids) - before) >= ALIKE * longest and groups and (len(groups[-1]) + 1) * longest <= AT_ONCE:
-            groups[-1].append(row)
-        else:
-            groups.append([row])
-    return groups
+    for row in rows:
+        yield scorer.loss(row, before, _cache(kept)) if before else scorer.loss(row)
 
 
 def common(rows: Sequence[Row]) -> int:
@@ -95,16 +76,15 @@ def _keys_and_values(scorer: Scorer, ids: list[int]) -> list[Any]:
     from transformers import DynamicCache
 
     cache = DynamicCache()
-    scorer.hidden([ids], cache)
+    scorer.hidden(ids, cache)
     return [tensor for layer in cache.layers for tensor in (layer.keys, layer.values)]
 
 
-def _cache(kept: Sequence[Any], rows: int) -> Any:
-    """A cache to run rows on: it grows by the rows, the tensors given stay as they are."""
+def _cache(kept: Sequence[Any]) -> Any:
+    """A cache to run a row on: it grows by the row, the tensors given stay as they are."""
     from transformers import DynamicCache
 
     cache = DynamicCache()
     for layer in range(len(kept) // 2):
-        keys, values = (kept[2 * layer + at].expand(rows, -1, -1, -1) for at in (0, 1))
-        cache.update(keys, values, layer)
+        cache.update(kept[2 * layer], kept[2 * layer + 1], layer)
     return cache
