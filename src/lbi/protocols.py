@@ -399,7 +399,7 @@ class Configures(Protocol):
 class HasSolutions(Protocol):
     """A benchmark whose solutions look at the page; those of others are the ``gold`` of their tasks."""
 
-    def solver(self, task: Task) -> Agent | None:
+    def solver(self, task: Task, checkout: str = "") -> Agent | None:
         """Who solves the task by the environment's own actions; None where nobody can, or nobody has shown it."""
         ...
 

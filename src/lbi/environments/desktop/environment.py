@@ -260,6 +260,10 @@ class DesktopEnvironment:
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
+    async def observe(self) -> Observation:
+        """What is there now, after others than the agent have done something. Raises DesktopRefused, DesktopEnded."""
+        return await self._observe()
+
     async def _observe(self, error: str = "") -> Observation:
         told = await self.session.ask("look")
         self._view = view_of(told)
