@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lbi.benchmarks.osworld.faults import FAULTS
@@ -15,13 +16,13 @@ from lbi.documents.corpus import DocumentSource
 from lbi.environments.desktop.actions import ACTIONS as DESKTOP_ACTIONS
 from lbi.errors import UserError
 from lbi.evaluation.benchmark import Benchmark, HeldOut
-from lbi.protocols import Agent
+from lbi.protocols import Agent, GradedTask
 from lbi.records import Check, Task
 
 if TYPE_CHECKING:
     from lbi.benchmarks.osworld.environment import OSWorldEnvironments
 
-__all__ = ["ACTIONS", "config", "create", "documents", "load", "solver"]
+__all__ = ["ACTIONS", "config", "create", "documents", "grade", "load", "solver"]
 
 Json = dict[str, Any]
 #: with how a task is called infeasible
@@ -66,6 +67,13 @@ def solver(task: Task, checkout: str = "") -> Agent | None:
     suite = _suite(checkout)
     file = suite.task(task)
     return solution(file, suite.places) if file and not task.gold else None
+
+
+def grade(results: Path, checkout: str) -> list[GradedTask]:
+    """The results that OSWorld's own runner leaves. Raises UserError."""
+    from lbi.benchmarks.osworld.results import read_results
+
+    return read_results(results, _suite(checkout) if checkout else None)
 
 
 @cache

@@ -16,6 +16,8 @@ KEPT_FOLDERS = (
 )
 #: where a machine has a user with a password, another terminal, a browser under another name
 SETTINGS = {
+    # what was moved or closed is found so when it is started again, as tasks are judged by it
+    ".config/GIMP/2.10/gimprc": "(check-updates no)\n(show-tooltips no)\n",
     ".local/bin/python": '#!/bin/sh\nexec /usr/bin/python3 "$@"\n',
     ".local/bin/sudo": """#!/bin/sh
 # whoever uses this desktop may do what can be done on it, and needs no password for it

@@ -72,7 +72,7 @@ class OSWorldEnvironment:
             try:
                 await self._desktop.session.ask("run", command=["sh", "-c", KEPT_FOLDERS], seconds=30.0)
                 await self._setup(file).carry_out(file.config)
-                return await self._desktop.observe()
+                return await self._desktop.look()
             except (DesktopRefused, DesktopEnded) as error:  # before an agent has done anything: not its doing
                 if attempt == TRIES:
                     raise EnvironmentFailure(f"{file.name} did not begin: {error}", kind="sandbox") from None

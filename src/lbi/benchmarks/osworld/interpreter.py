@@ -1,4 +1,4 @@
-"""The interpreter that OSWorld's getters and metrics run in: the user's own, or one that is made once, without torch."""
+"""The interpreter that OSWorld's getters and metrics run in: the user's own, or one made once, without torch."""
 
 from __future__ import annotations
 

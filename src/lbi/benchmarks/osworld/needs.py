@@ -52,6 +52,7 @@ _LIVE_GETTERS = frozenset({"info_from_website", "gotoRecreationPage_and_get_html
 _INSTALLS = re.compile(
     r"\bapt(?:-get)? (?:install|update)|\bpip3? install (?!/)|--install-extension [\w-]+\.|git clone http"
 )
+_ADDRESS = re.compile(r"https?://([\w.-]+)")
 _DEBUGGED = re.compile(
     r"(?:open_tabs|active_tab|active_tab_html|active_tab_url|url_path|url_dashPart|chrome_appearance|number_of_search).*"
 )
@@ -60,7 +61,7 @@ _ABSENT = (
     (re.compile(r"\bgsettings\b|org\.gnome\.|\bdconf\b|gnome-control"), "GNOME's settings"),
     (re.compile(r"\btimedatectl\b|\bsystemctl\b|\bloginctl\b"), "systemd"),
     (re.compile(r"\bpulseaudio\b|\bpactl\b|\bamixer\b"), "sound"),
-    (re.compile(r"'ctrl', ?'alt', ?'t'"), "GNOME's key for a terminal"),
+    (re.compile(r"""['"]ctrl['"], ?['"]alt['"], ?['"]t['"]"""), "GNOME's key for a terminal"),
     (re.compile(r"gnome-terminal"), "GNOME's terminal"),
     (re.compile(r"\bgio trash\b"), "GNOME's wastebasket"),
     (re.compile(r"\buseradd\b|\bsu - |/home/test1|check_password"), "other users"),
@@ -78,7 +79,6 @@ _ASKS_INTERNET = {
     "48d05431-6cd5-4e76-82eb-12b60d823f7d": "conda is to be installed",
     "69acbb55-d945-4927-a87b-8480e1a5bb7e": "a package is to be installed",
     "26660ad1-6ebb-4f59-8cba-a8432dfe8d38": "the network's speed is to be measured",
-    "bba3381f-b5eb-4439-bd9e-80c22218d5a7": "a film is to be streamed",
 }
 MOST_TOLD = 2  # files that are named
 
@@ -129,6 +129,8 @@ def _accounts(task: TaskFile) -> Iterator[str]:
 def _live(task: TaskFile) -> Iterator[str]:
     if why := _ASKS_INTERNET.get(task.id):
         yield why
+    if not task.infeasible:
+        yield from _ADDRESS.findall(task.instruction)
     for step in (*task.config, *task.postconfig):
         for page in step.parameters.get("urls_to_open", ()):
             if str(page).startswith("http"):
