@@ -24,9 +24,11 @@ SETTINGS = {
 while [ $# -gt 0 ]; do case "$1" in -u|-p|-g) shift 2 ;; -*) shift ;; *) break ;; esac; done
 exec "$@"
 """,
+    # tasks end it by the name of its process
     ".local/bin/google-chrome": """#!/bin/sh
-exec -a chrome /usr/bin/chromium --force-renderer-accessibility --no-sandbox --disable-gpu --no-first-run \\
-  --user-data-dir="$HOME/.config/google-chrome" "$@"
+ln -sf /usr/lib/chromium/chromium "$HOME/.local/bin/chrome"
+exec "$HOME/.local/bin/chrome" --force-renderer-accessibility --no-sandbox --disable-gpu --no-first-run \\
+  --no-default-browser-check --password-store=basic --user-data-dir="$HOME/.config/google-chrome" "$@"
 """,
 }
 IMPRESS = Program(

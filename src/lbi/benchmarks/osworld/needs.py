@@ -26,7 +26,6 @@ PROGRAMS = {
     "libreoffice-calc": ("localc", "libreoffice-calc"),
     "libreoffice-writer": ("lowriter", "libreoffice-writer"),
     "libreoffice-impress": ("loimpress", "libreoffice-impress"),
-    "xdg-mime": ("xdg-mime", "xdg-utils"),
     "wmctrl": ("wmctrl", "wmctrl"),
     "zip": ("zip", "zip"),
     "unzip": ("unzip", "unzip"),
@@ -69,6 +68,7 @@ _ABSENT = (
 _ABSENT_GETTERS = {
     "vm_wallpaper": "GNOME's wallpaper",
     "vm_window_size": "window sizes by class",
+    "default_video_player": "a second player of films",
     "vlc_playing_info": "the player's own web server, reached from outside",
 }
 #: tasks whose instruction asks for something of the internet, which their file says in words only
@@ -162,8 +162,6 @@ def _programs(task: TaskFile) -> Iterator[str]:
     ]
     for step in (*task.config, *task.postconfig):
         wanted += _LAUNCHED.findall(step.commands) if "pyautogui" not in step.commands else []
-    if "default_video_player" in [each.get("type") for each in task.looked_up]:
-        wanted.append("xdg-mime")
     for name in dict.fromkeys(wanted):
         started, package = PROGRAMS[name]
         if program(started) is None:
