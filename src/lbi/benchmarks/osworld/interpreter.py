@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from lbi.benchmarks.osworld.places import Places
 from lbi.benchmarks.swebench.sdists import cache_folder, uv
 from lbi.errors import UserError
 from lbi.records import digest_of
+from lbi.sandbox.host import plain, run_on_host
 from lbi.sandbox.interpreter import prefixes
 from lbi.storage.build_once import build_once
 
@@ -84,6 +86,13 @@ def _packages(python: Path) -> tuple[Path, ...]:
     return tuple(sorted(python.absolute().parent.parent.glob("lib*/python3*/*-packages")))
 
 
+def _compile(folder: Path) -> None:
+    """By our own interpreter; a sandbox, which cannot write there, would compile everything for each score."""
+    command = [sys.executable, "-I", "-S", "-m", "compileall", "-q", str(folder / "lib")]
+    with contextlib.suppress(OSError):  # what is not compiled here is compiled where it runs
+        run_on_host(command, env=plain(), timeout=1800)
+
+
 def _made() -> Path:
     folder = cache_folder().with_name("osworld") / digest_of(
         [PACKAGE, REQUIREMENTS, sys.version_info[:2], sys.base_prefix]
@@ -95,4 +104,5 @@ def _made() -> Path:
             options = ("-q", "--no-build", "--link-mode", "copy", "--python", str(folder / "bin" / "python"))
             uv("pip", "install", *options, "--", *REQUIREMENTS, action=action, timeout=1800)
             uv("pip", "install", *options, "--no-deps", "--", PACKAGE, action=action)
+            _compile(folder)
     return folder

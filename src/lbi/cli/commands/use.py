@@ -188,7 +188,7 @@ def export(
             "--format",
             "-f",
             help="trl, trl_masked, dpo, openai, sharegpt, axolotl, verl, adp, atif, datasets, jsonl, parquet, "
-            "predictions.",
+            "predictions, results.",
         ),
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder.", show_default="RUN/export-FORMAT")] = None,
@@ -227,6 +227,7 @@ def export(
     that cuts none lies beside the rows.
 
     With predictions: the patches that each arm handed in for a benchmark of repositories, in SWE-bench's format.
+    With results: each held-out task's score and trajectory, in folders as OSWorld's runner leaves them.
     """
     from lbi.cli.export import ExampleChoice, ExportOptions, export
     from lbi.training.export.choose import Selection, parse_mix
