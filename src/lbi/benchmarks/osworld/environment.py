@@ -9,6 +9,7 @@ from pathlib import Path
 from lbi.benchmarks.osworld.desktop import KEPT_FOLDERS, desktop_of_tasks
 from lbi.benchmarks.osworld.grading import SECONDS as JUDGING
 from lbi.benchmarks.osworld.grading import Judges
+from lbi.benchmarks.osworld.needs import missing_files
 from lbi.benchmarks.osworld.setup import Setup
 from lbi.benchmarks.osworld.suite import Suite
 from lbi.benchmarks.osworld.task import TaskFile
@@ -65,6 +66,8 @@ class OSWorldEnvironment:
     async def reset(self, task: Task) -> Observation:
         """A fresh desktop with the task's config carried out. Raises EnvironmentFailure."""
         file = self._environments.suite.task(task)
+        if file and (missing := missing_files(file, self._environments.suite.places)):
+            raise EnvironmentFailure(f"{file.name} did not begin: no given folder has {', '.join(missing)}")
         for attempt in range(1, TRIES + 1):
             observation = await self._desktop.reset(task.model_copy(update={"start_url": ""}))
             if file is None:
