@@ -21,7 +21,7 @@ from lbi.errors import EnvironmentFailure, ScoreError
 from lbi.protocols import CallTimeouts, Foreseen, Outcome
 from lbi.records import Observation, Task
 
-TRIES = 3  # to begin a task: some programs are late in telling what they show, and never do then
+TRIES = 5  # to begin a task: some programs fail now and then to tell what they show, however long one waits
 CANNOT = ("infeasible", "fail")  # first words of an answer that says that a task cannot be done
 #: the three words in which agents written for OSWorld end or wait
 WORDS = {"DONE": 'finish("")', "FAIL": 'finish("infeasible")', "WAIT": "wait()"}

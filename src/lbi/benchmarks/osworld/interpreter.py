@@ -18,7 +18,7 @@ from lbi.storage.build_once import build_once
 
 #: of the official evaluators; its own requirements (torch, wandb, four clouds) are left out
 PACKAGE = "desktop-env==1.0.2"
-#: what its getters and metrics import, as wheels; easyocr brings torch, odfpy and fastdtw have no wheels
+#: what its getters and metrics import, as wheels; easyocr brings torch, odfpy, fastdtw and pydrive have none
 REQUIREMENTS = (
     "beautifulsoup4==4.15.0",
     "borb==2.1.25",
@@ -37,7 +37,6 @@ REQUIREMENTS = (
     "pillow==11.0.0",
     "playwright==1.65.2",
     "pyacoustid==1.3.1",
-    "pydrive==1.2.1",
     "pymupdf==2.0",
     "pypdf==7.1.1",
     "pypdf2==3.0.1",

@@ -15,7 +15,7 @@ from lbi.environments.desktop.application import Desktop
 from lbi.environments.desktop.session import HOME, DesktopRefused, DesktopSession
 
 SECONDS = 120.0  # for a command, as in the official server
-STARTING = 40.0  # for a program to show a window, in the accessibility tree too
+STARTING = 25.0  # for a program to show a window, in the accessibility tree too
 SETTLING = 10.0
 AT_MOST = 20  # times that a command is repeated until it says what it should
 PASSWORD = "password"  # of a user who needs none here
