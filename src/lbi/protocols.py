@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from lbi.records import (
@@ -444,7 +445,7 @@ class Configures(Protocol):
 class HasSolutions(Protocol):
     """A benchmark whose solutions look at the page; those of others are the ``gold`` of their tasks."""
 
-    def solver(self, task: Task) -> Agent | None:
+    def solver(self, task: Task, checkout: str = "") -> Agent | None:
         """Who solves the task by the environment's own actions; None where nobody can, or nobody has shown it."""
         ...
 
@@ -454,6 +455,24 @@ class ChecksItself(Protocol):
     """A benchmark that is proved without its environment, as its sites are not here."""
 
     async def check(self, tasks: Sequence[Task], checkout: str) -> list[CheckedTask]: ...
+
+
+class GradedTask(Record):
+    """One task of results that were handed in, in a benchmark's own format."""
+
+    task: str
+    category: str = ""
+    score: float | None = None  # None = there is none, which is not a score of 0
+    reason: str = ""  # why there is none
+
+
+@runtime_checkable
+class GradesResults(Protocol):
+    """A benchmark that reads the results that its own runner leaves."""
+
+    def grade(self, results: Path, checkout: str) -> list[GradedTask]:
+        """With a ``checkout``, tasks that have no result are among them. Raises UserError for what are no results."""
+        ...
 
 
 @runtime_checkable

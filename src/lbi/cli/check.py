@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import Awaitable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,7 +84,14 @@ def _counted(rows: list[Row]) -> str:
     proved = sum(row["found"].startswith("not runnable: ") and row.get("gold") == 1 for row in rows)
     told = ", ".join(f"{number} {kind}" for kind, number in apart.items() if number)
     told += f" ({proved} of them proved without their sites)" if proved else ""
-    return f"{rest - failed} of {rest} passed" + (f"; {told}" if told else "")
+    return f"{rest - failed} of {rest} passed" + (f"; {told}" if told else "") + _reasons(rows)
+
+
+def _reasons(rows: list[Row]) -> str:
+    """How many are not runnable for which reason, where several reasons begin alike: what stands before a colon."""
+    said = [row["found"].split(": ") for row in rows if row["found"].startswith("not runnable: ")]
+    counts = Counter(parts[1].partition(";")[0] for parts in said if len(parts) > 2)
+    return "".join(f"\n  {number} {reason}" for reason, number in counts.most_common())
 
 
 async def _checked(

@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 from lbi.benchmarks.swebench.predictions import Prediction, write_predictions
 from lbi.cli import open_console
+from lbi.cli.export_results import export_results
 from lbi.cli.options import numbers
 from lbi.config import resolve
 from lbi.environments import actions_of
@@ -77,6 +78,8 @@ def export(run: Path, options: ExportOptions, choice: ExampleChoice, selection: 
         return _predictions(run, folder, seeds, as_json)
     if options.fmt in PACKS:
         return _pack(run, folder, options.fmt, options.dry_run, as_json)
+    if options.fmt == "results":
+        return export_results(run, folder, set(numbers(choice.seeds)) if choice.seeds else None, as_json)
     report = write_training_set(run, folder, options, choice, selection)
     if as_json:
         say(json.dumps(report.model_dump(mode="json"), indent=2, ensure_ascii=False))

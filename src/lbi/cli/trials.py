@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,10 @@ async def check_benchmark(
         checked = await plug_in.check(tasks, checkout)
     elif tasks:
         environments = open_environments(_config(benchmark, name, checkout, unsafe), lambda png: "")
-        checked = await _try_all(environments, tasks, plug_in, f"check {benchmark.name}", workers, quiet)
+        solvers = {
+            task.name: plug_in.solver(task, checkout) if isinstance(plug_in, HasSolutions) else None for task in tasks
+        }
+        checked = await _try_all(environments, tasks, solvers, f"check {benchmark.name}", workers, quiet)
     found = {task.task: task for task in checked}
     return [_row(benchmark.name, _with_what_is_known(task, found.get(task.name))) for task in chosen]
 
@@ -53,10 +56,14 @@ def _with_what_is_known(task: HeldOut, found: CheckedTask | None) -> CheckedTask
 
 
 async def _try_all(
-    environments: Environments, tasks: Sequence[Task], plug_in: object, headline: str, workers: int, quiet: bool
+    environments: Environments,
+    tasks: Sequence[Task],
+    solvers: Mapping[str, Agent | None],
+    headline: str,
+    workers: int,
+    quiet: bool,
 ) -> list[CheckedTask]:
     """Each task by its solution and by doing nothing. Closes the environments."""
-    solvers = {task.name: plug_in.solver(task) if isinstance(plug_in, HasSolutions) else None for task in tasks}
     outcomes: dict[tuple[str, str], tuple[float | None, str]] = {}
     progress = Progress(terminal.open_console(stderr=True), quiet=quiet)
     try:

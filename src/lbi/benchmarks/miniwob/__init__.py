@@ -68,7 +68,7 @@ async def documents(environments: MiniwobEnvironments) -> tuple[DocumentSource, 
     )
 
 
-def solver(task: Task) -> Agent | None:
+def solver(task: Task, checkout: str = "") -> Agent | None:
     """The program that solves the task by our actions, for those of which it has been shown that they can be."""
     from lbi.benchmarks.miniwob.solutions import SOLUTIONS, Solver
 

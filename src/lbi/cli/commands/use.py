@@ -250,7 +250,7 @@ def export(
             "--format",
             "-f",
             help="trl, trl_masked, dpo, openai, sharegpt, axolotl, verl, adp, atif, datasets, jsonl, parquet, "
-            "predictions; harbor, verifiers.",
+            "predictions, results; harbor, verifiers.",
         ),
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder.", show_default="RUN/export-FORMAT")] = None,
@@ -290,6 +290,7 @@ def export(
 
     With predictions: the patches that each arm handed in for a benchmark of repositories, in SWE-bench's format.
     With harbor and verifiers: tasks on the application, with the checks of its state, for agents of others.
+    With results: each held-out task's score and trajectory, in folders as OSWorld's runner leaves them.
     """
     from lbi.cli.export import ExampleChoice, ExportOptions, export
     from lbi.training.export.choose import Selection, parse_mix
@@ -379,11 +380,14 @@ def train(
 @command
 def grade(
     instances: Annotated[
-        str, typer.Argument(help="Shipped benchmark, file of recipes, or a data set of SWE-bench's format.")
+        str,
+        typer.Argument(help="Shipped or installed benchmark, file of recipes, or a data set of SWE-bench's format."),
     ],
     predictions: Annotated[
-        Path, typer.Option("--predictions", "-p", help="JSON or JSON Lines, as SWE-bench's tools write them.")
+        Path,
+        typer.Option("--predictions", "-p", help="JSON or JSON Lines of SWE-bench's tools; another's own results."),
     ],
+    checkout: Annotated[str, typer.Option("--checkout", help="What the benchmark does not bring.")] = "",
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File of grades.", show_default="PREDICTIONS.grades.json")
     ] = None,
@@ -395,11 +399,15 @@ def grade(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Grade patches for repositories by running their tests.
+    """Grade patches for repositories by running their tests, or read the results of another benchmark's runner.
 
     Do the tests that failed pass, and those that passed still? Each patch runs in a fresh sandbox, and none is graded
-    twice. Exits with 1 if a patch could not be graded.
+    twice. Exits with 1 if a patch could not be graded, or a task has no result.
     """
     from lbi.cli.grade import grade_predictions
+    from lbi.cli.results import grade_results
+    from lbi.evaluation.benchmark import is_plug_in
 
+    if is_plug_in(instances):
+        return grade_results(instances, predictions, checkout, json)
     return grade_predictions(instances, predictions, out, official, workers, unsafe, json, quiet)

@@ -29,17 +29,26 @@ Answer = Awaitable[web.Response]
 class DesktopServer:
     """Use as an asynchronous context; ``address`` is where it listens. One question is answered at a time."""
 
-    def __init__(self, environments: DesktopEnvironments, start: str = "", port: int = 0) -> None:
+    def __init__(
+        self,
+        environments: DesktopEnvironments,
+        start: str = "",
+        port: int = 0,
+        *,
+        environment: DesktopEnvironment | None = None,
+    ) -> None:
+        """``environment``: one that is open already, to be served as it is and left open; None = a new one."""
         self.address = ""
         self._environments, self._start, self._port = environments, start, port
         self._lock = asyncio.Lock()
-        self._environment: DesktopEnvironment | None = None
+        self._environment, self._is_ours = environment, environment is None
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> DesktopServer:
         """Raises UserError for a port in use, and for what keeps a desktop from starting."""
-        self._environment = await self._environments.open()
-        await self._environment.reset(self._task)
+        if self._is_ours:
+            self._environment = await self._environments.open()
+            await self._environment.reset(self._task)
         self._runner = web.AppRunner(self._application())
         await self._runner.setup()
         site = web.TCPSite(self._runner, HOST, self._port)
@@ -55,7 +64,8 @@ class DesktopServer:
     async def __aexit__(self, *_: object) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
-        await self._environments.close()
+        if self._is_ours:
+            await self._environments.close()
 
     @property
     def _task(self) -> Task:

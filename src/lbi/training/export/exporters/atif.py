@@ -6,11 +6,12 @@ A user's step with the instruction and the first page, then a step of the agent 
 from __future__ import annotations
 
 from lbi.protocols import Json
+from lbi.records import Action, Observation, Result, Trajectory
 from lbi.training.export.conversations import Conversation, Exchange
 from lbi.training.export.lengths import HARBOR
 from lbi.training.export.sinks import JsonLines
 
-__all__ = ["CONSUMERS", "ENDING", "open_sink", "row_of_conversation"]
+__all__ = ["CONSUMERS", "ENDING", "episode", "open_sink", "row_of_conversation"]
 
 ENDING = "jsonl"
 CONSUMERS = (HARBOR,)
@@ -45,22 +46,46 @@ def row_of_conversation(conversation: Conversation) -> Json:
     }
 
 
+def episode(trajectory: Trajectory, result: Result) -> Json:
+    """What an agent did on a held-out task, with its score; there is none where the environment or harness failed."""
+    task, first = trajectory.task, trajectory.observations[0]
+    steps: list[Json] = [{"step_id": 1, "source": "user", "message": f"{task.instruction}\n\n{first.text}"}]
+    for number, step in enumerate(trajectory.steps, 2):
+        calls = _calls(step.action, f"call-{number - 2}", trajectory.observations[number - 1])
+        extra = {"grounded": step.action.grounded, "url": step.observation.url}
+        steps.append({"step_id": number, "source": "agent", "message": step.reason, **calls, "extra": extra})
+    scored = {"fault": result.fault} if result.fault else {"score": result.score}
+    return {
+        "schema_version": VERSION,
+        "session_id": trajectory.id,
+        "trajectory_id": trajectory.id,
+        "agent": {"name": trajectory.agent, "version": "lbi"},
+        "steps": steps,
+        "final_metrics": {"total_steps": len(steps)},
+        "extra": {
+            **{"task": result.task, "category": result.category, "environment": task.environment, "arm": result.arm},
+            **{"seed": result.seed, "stop": trajectory.stop, "answer": trajectory.answer, "reason": result.reason},
+            **scored,
+        },
+    }
+
+
+def _calls(action: Action, call: str, led_to: Observation) -> Json:
+    seen = f"{led_to.error}\n\n{led_to.text}" if led_to.error else led_to.text
+    called = {"tool_call_id": call, "function_name": action.kind or "unknown", "arguments": {"action": action.text}}
+    return {
+        "tool_calls": [called],
+        "observation": {"results": [{"source_call_id": call, "content": seen}]},
+    }
+
+
 def _step(conversation: Conversation, each: Exchange, number: int) -> Json:
     trajectory = conversation.lesson.trajectory
     step, led_to = trajectory.steps[each.at], trajectory.observations[each.at + 1]
-    call = f"call-{each.at}"
-    seen = f"{led_to.error}\n\n{led_to.text}" if led_to.error else led_to.text
     return {
         "step_id": number,
         "source": "agent",
         "message": each.reply,
-        "tool_calls": [
-            {
-                "tool_call_id": call,
-                "function_name": step.action.kind or "unknown",
-                "arguments": {"action": step.action.text},
-            }
-        ],
-        "observation": {"results": [{"source_call_id": call, "content": seen}]},
+        **_calls(step.action, f"call-{each.at}", led_to),
         "extra": {"learn": each.learn, "grounded": step.action.grounded, "url": step.observation.url},
     }
