@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from lbi.benchmarks.spider2v.checkout import RUN, Checkout, Official, opened
+from lbi.benchmarks.spider2v.gold import gold_of
 from lbi.benchmarks.spider2v.known import FAULTY
+from lbi.benchmarks.spider2v.terminal import ACTIONS
+from lbi.config import Config
+from lbi.documents.corpus import DocumentSource
 from lbi.errors import UserError
 from lbi.evaluation.benchmark import Benchmark, HeldOut
-from lbi.protocols import CheckedTask
+from lbi.protocols import CheckedTask, Json
 from lbi.records import Check, Task
 
-__all__ = ["check", "load"]
+if TYPE_CHECKING:
+    from lbi.benchmarks.spider2v.environment import Spider2VEnvironments
+
+__all__ = ["ACTIONS", "check", "config", "create", "documents", "load"]
 
 ABSTRACT = 2  # level of the instructions that say what, and not how
 
@@ -29,15 +36,43 @@ def load(selection: str = "", checkout: str = "") -> Benchmark:
     return Benchmark(name="spider2v", environment="spider2v", task=tasks)
 
 
-async def check(tasks: Sequence[Task], checkout: str) -> list[CheckedTask]:
-    """Each task by its expected file and by doing nothing."""
-    from lbi.benchmarks.spider2v import by_files, interpreters
+def config(selection: str, checkout: str) -> Json:
+    """What is measured is the agent alone, on one desktop at a time; arms that learn before are for a config."""
+    arms = [{"name": "baseline", "agent": "react"}]
+    return {
+        "environment": "spider2v",
+        "workers": 1,
+        "synthesis": {"rollouts": 1},
+        "evaluation": {"arms": arms, "step_limit": 30},
+    }
 
-    from_checkout = opened(checkout)
-    official = [from_checkout.tasks[task.name] for task in tasks]
-    by_file = [task for task in official if task.name not in from_checkout.not_runnable and by_files.provable(task)]
-    python = await asyncio.to_thread(interpreters.grader)
-    return await by_files.prove(from_checkout, python, by_file)
+
+def create(config: Config, save_image: Callable[[bytes], str]) -> Spider2VEnvironments:
+    """Raises UserError where no checkout is given. What is not installed is told by the tasks that need it."""
+    from lbi.benchmarks.spider2v.environment import Spider2VEnvironments
+
+    names = [config.benchmark] if isinstance(config.benchmark, str) else config.benchmark
+    chosen = [part.strip() for name in names for part in name.partition(":")[2].split(",")]
+    return Spider2VEnvironments(
+        opened(config.checkout),
+        [part.partition("-")[0] for part in chosen],
+        screenshots=config.web.screenshots,
+        save_image=save_image,
+    )
+
+
+async def documents(environments: Spider2VEnvironments) -> tuple[DocumentSource, ...]:
+    """What the programs of the chosen tasks say of themselves, from their installed packages."""
+    from lbi.benchmarks.spider2v.manuals import manuals_of
+
+    return await manuals_of(environments)
+
+
+async def check(tasks: Sequence[Task], checkout: str) -> list[CheckedTask]:
+    """Each task by its solution and by doing nothing: by the checkout's files, or on a desktop where those say too little."""
+    from lbi.benchmarks.spider2v.proof import prove
+
+    return await prove(opened(checkout), tasks)
 
 
 def _held_out(checkout: Checkout, task: Official) -> HeldOut:
@@ -47,6 +82,7 @@ def _held_out(checkout: Checkout, task: Official) -> HeldOut:
         category=task.app,
         level=1 if "verbose" in task.tags else ABSTRACT,
         check=Check(grader=task.name),
+        gold=gold_of(checkout, task),
         faulty=FAULTY.get(task.id[:8], ""),
         not_runnable=checkout.not_runnable.get(task.name, ""),
     )

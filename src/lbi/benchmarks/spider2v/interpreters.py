@@ -24,7 +24,7 @@ OF_THEN = {
     "jupyter": ("setuptools<81",),
 }
 #: Of what these ask for without a wheel: a newer one, and none, as its place is taken by a shim (home/.shims/python)
-_FOR_DBT = ("logbook>=1.7", "minimal-snowplow-tracker ; python_version < '3'")
+_FOR_DBT = ("logbook>=1.6,<1.7", "minimal-snowplow-tracker ; python_version < '3'")
 OVERRIDES = {"dbt": _FOR_DBT, "dagster": _FOR_DBT}
 #: What the authors' metrics import that these tasks need
 GRADER = (

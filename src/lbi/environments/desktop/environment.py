@@ -159,6 +159,11 @@ class DesktopEnvironment:
         taken = self._action(action, call, None, None)
         return Outcome(action=taken, observation=await self._observe(f"the desktop was started again: {fault[0]}"))
 
+    async def look(self, *notes: str) -> Observation:
+        """The desktop as it is now, for who does something on it by another way than an action."""
+        self._notes += notes
+        return await self._observe()
+
     async def foresee(self, action: str) -> Foreseen:
         """What an action would be done to, and why it may change something; carries nothing out."""
         try:

@@ -1,0 +1,33 @@
+"""The desktop of the tasks of one program: desktop.toml, with the interpreter that ``conda activate`` chooses there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+from lbi.benchmarks.spider2v import interpreters
+from lbi.environments.desktop.application import Desktop, load_desktop
+
+FILE = "desktop.toml"
+BROWSER = "chromium"
+#: programs of the desktop that the tasks of a program need; all have the terminal
+USED = {"excel": ("calc",), "jupyter": ("browser", "editor"), "dbt": ("browser", "editor"), "dagster": ("browser", "editor")}
+CONDA = ("jupyter", "dbt", "dagster")
+SHIMS = "chmod -R a+x ~/.shims/bin"  # files of the home folder begin as plain ones
+
+
+def desktop_for(app: str, folders: Mapping[str, Path]) -> Desktop:
+    """The desktop for the tasks of ``app``; ``folders`` are its interpreters by name. Raises UserError."""
+    desktop = load_desktop(str(resources.files(__package__).joinpath(FILE)))
+    used = (*USED.get(app, ()), "terminal")
+    envs = {f"anaconda3/envs/{name}": str(folder) for name, folder in folders.items()}
+    return desktop.model_copy(
+        update={
+            "name": f"{desktop.name}-{app}",
+            "program": tuple(each for each in desktop.program if each.name in used),
+            "settings": {**desktop.settings, **envs},
+            "tools": (*desktop.tools, *([BROWSER] if "browser" in used else [])),
+            "show": (*desktop.show, *interpreters.shown(list(folders.values()))),
+        }
+    )
