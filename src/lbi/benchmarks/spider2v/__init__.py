@@ -69,7 +69,7 @@ async def documents(environments: Spider2VEnvironments) -> tuple[DocumentSource,
 
 
 async def check(tasks: Sequence[Task], checkout: str) -> list[CheckedTask]:
-    """Each task by its solution and by doing nothing: by the checkout's files, or on a desktop where those say too little."""
+    """Each task by its solution and by doing nothing: by the checkout's files, or where those do not do on a desktop."""
     from lbi.benchmarks.spider2v.proof import prove
 
     return await prove(opened(checkout), tasks)

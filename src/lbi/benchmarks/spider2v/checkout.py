@@ -129,6 +129,8 @@ class Checkout:
         try:
             task = Official.model_validate({**json.loads(file.read_text("utf-8")), "app": app})
             why = self._why_not(task)
+        except UserError as error:
+            task, why = _unknown(app, task_id), str(error)
         except FileNotFoundError:
             task, why = _unknown(app, task_id), f"the checkout lacks {file.relative_to(self.folder)}"
         except (OSError, ValueError, ValidationError, AttributeError, TypeError, KeyError):

@@ -8,19 +8,26 @@ from pathlib import Path
 
 from lbi.benchmarks.spider2v import interpreters
 from lbi.environments.desktop.application import Desktop, load_desktop
+from lbi.sandbox.host import program as program_on_host
 
 FILE = "desktop.toml"
 BROWSER = "chromium"
-#: programs of the desktop that the tasks of a program need; all have the terminal
-USED = {"excel": ("calc",), "jupyter": ("browser", "editor"), "dbt": ("browser", "editor"), "dagster": ("browser", "editor")}
+#: programs of the desktop without which the tasks of a program cannot be; all have the terminal, and a browser if any
+USED = {
+    "excel": ("calc",),
+    "jupyter": ("browser", "editor"),
+    "dbt": ("editor",),
+    "dagster": ("browser", "editor"),
+}
 CONDA = ("jupyter", "dbt", "dagster")
+SHIMS_FOR_PYTHON = ".shims/python"
 SHIMS = "chmod -R a+x ~/.shims/bin"  # files of the home folder begin as plain ones
 
 
 def desktop_for(app: str, folders: Mapping[str, Path]) -> Desktop:
     """The desktop for the tasks of ``app``; ``folders`` are its interpreters by name. Raises UserError."""
     desktop = load_desktop(str(resources.files(__package__).joinpath(FILE)))
-    used = (*USED.get(app, ()), "terminal")
+    used = (*USED.get(app, ()), *(["browser"] if program_on_host(BROWSER) else []), "terminal")
     envs = {f"anaconda3/envs/{name}": str(folder) for name, folder in folders.items()}
     return desktop.model_copy(
         update={

@@ -118,9 +118,7 @@ class Spider2VEnvironment:
         except (DesktopEnded, DesktopRefused) as ended:
             notes, error = [], f"the desktop was started again: {ended}"
         seen = await desktop.look(*notes)
-        return Outcome(
-            action=command.action, observation=seen.model_copy(update={"error": error}) if error else seen
-        )
+        return Outcome(action=command.action, observation=seen.model_copy(update={"error": error}) if error else seen)
 
     async def foresee(self, action: str) -> Foreseen:
         desktop, _ = self._open_desktop()

@@ -1,10 +1,122 @@
-"""The documents of the chosen programs, as far as their installed packages hold any."""
+"""What installed packages say of themselves -> documents: help texts of commands, read-me files, a page's own settings.
+
+`dbt snapshot --help` -> "# dbt snapshot", what it does, and a line for each option
+"""
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lbi.benchmarks.spider2v.desktop import CONDA, SHIMS_FOR_PYTHON, desktop_for
 from lbi.benchmarks.spider2v.environment import Spider2VEnvironments
+from lbi.benchmarks.spider2v.interpreters import shown
 from lbi.documents.corpus import DocumentSource
+from lbi.environments.desktop.home import make_home
+from lbi.errors import EnvironmentFailure
+from lbi.sandbox.backends import open_sandbox
+from lbi.sandbox.protocol import WORKDIR
+
+#: commands whose help texts are read, by program
+COMMANDS = {
+    "dbt": """dbt; dbt init; dbt debug; dbt seed; dbt run; dbt test; dbt build; dbt snapshot; dbt source freshness;
+        dbt docs generate; dbt docs serve; dbt compile; dbt list; dbt show; dbt clean; dbt deps; dbt retry""",
+    "jupyter": """jupyter lab; jupyter server list; jupyter kernelspec list; jupyter kernelspec install;
+        jupyter kernelspec remove; jupyter nbconvert; jupyter trust""",
+    "dagster": """dagster dev; dagster project scaffold; dagster asset list; dagster asset materialize;
+        dagster job list; dagster job execute; dagster job launch; dagster schedule start; dagster sensor start;
+        dagster sensor preview; dagster run list; dagster run wipe""",
+}
+#: files of a package that are read as they are
+FILES = {
+    "dbt": ("dbt/include/starter_project/README.md", "dbt/include/global_project/docs/overview.md"),
+    "dagster": ("dagster/_generate/templates/PROJECT_NAME_PLACEHOLDER/README.md",),
+}
+#: what a page in the browser says of its menus, keys and settings
+SCHEMAS = {"jupyter": "share/jupyter/lab/schemas/@jupyterlab"}
+SPREADSHEET = "/usr/share/libreoffice/help/en-US/text/scalc/guide"
+MARK = "\x1e"
+SECONDS = 600.0
+_OPTION = re.compile(r"^ {1,6}(-\S.*?)(?: {2,}(.*))?$")
 
 
 async def manuals_of(environments: Spider2VEnvironments) -> tuple[DocumentSource, ...]:
-    return ()
+    """Raises EnvironmentFailure where a program of the chosen tasks cannot be installed."""
+    found: list[DocumentSource] = []
+    for app in environments.apps:
+        if app in CONDA:
+            found += await _of(app, await environments.made(app))
+        elif Path(SPREADSHEET).exists():
+            found.append(DocumentSource(path=SPREADSHEET, title="Calc", licence="MPL-2.0"))
+    return tuple(found)
+
+
+async def _of(app: str, folder: Path) -> list[DocumentSource]:
+    found = [
+        DocumentSource(path=str(path), title=app)
+        for name in FILES.get(app, ())
+        for path in folder.glob(f"lib/python3*/site-packages/{name}")
+    ]
+    if app in SCHEMAS:
+        pages = "\n\n".join(_schemas(folder / SCHEMAS[app]))
+        found.append(DocumentSource(text=pages, title=f"Menus, keys and settings of {app}", format="markdown"))
+    texts = await _help_texts([each.strip() for each in COMMANDS[app].split(";")], folder)
+    pages = "\n\n".join(_help_page(command, text) for command, text in texts)
+    return [*found, DocumentSource(text=pages, title=f"Commands of {app}", format="markdown")]
+
+
+async def _help_texts(commands: Sequence[str], folder: Path) -> list[tuple[str, str]]:
+    """(command, help text), told by the programs in a sandbox with the stand-ins of the desktop."""
+    lines = [f"printf '{MARK}%s\\n' {shlex.quote(each)}; {each} --help 2>/dev/null" for each in commands]
+    script = "\n".join([f"export PATH={shlex.quote(str(folder / 'bin'))}:$PATH COLUMNS=300 NO_COLOR=1", *lines])
+    with tempfile.TemporaryDirectory(prefix="lbi-manuals-") as scratch:
+        make_home(desktop_for("", {}), Path(scratch))
+        binds = [Path(path) for path in shown([folder])]
+        async with open_sandbox(
+            Path(scratch), binds=binds, env={"PYTHONPATH": f"{WORKDIR}/{SHIMS_FOR_PYTHON}"}
+        ) as sandbox:
+            done = await sandbox.run(script, wall_seconds=SECONDS)
+    if done.ended != "exited":
+        raise EnvironmentFailure(f"the programs of {folder} do not tell their help: {done.ended}", kind="sandbox")
+    parts = done.output.split(MARK)[1:]
+    return [(command, text) for command, _, text in (part.partition("\n") for part in parts) if text.strip()]
+
+
+def _help_page(command: str, text: str) -> str:
+    """A help text as a section: what it does, and a line for each option."""
+    lines, kept = text.strip().splitlines(), [f"# {command}", ""]
+    for line in lines:
+        option = _OPTION.match(line)
+        if option:
+            kept.append(f"- `{option[1].strip()}` {(option[2] or '').strip()}".rstrip())
+        elif line.startswith("      ") and kept[-1].startswith("- "):
+            kept[-1] += f" {line.strip()}"
+        elif not set(line.strip()) <= set("-="):
+            kept += ["", line.strip()] if kept[-1].startswith("- ") else [line.strip()]
+    return "\n".join(kept)
+
+
+def _schemas(folder: Path) -> Iterator[str]:
+    for file in sorted(folder.glob("*/*.json")):
+        schema = json.loads(file.read_text("utf-8"))
+        lines = [*_keys(schema), *_settings(schema)]
+        if lines:
+            yield "\n".join([f"# {schema.get('title', file.stem)}", "", str(schema.get("description", "")), "", *lines])
+
+
+def _keys(schema: Mapping[str, Any]) -> Iterator[str]:
+    for each in schema.get("jupyter.lab.shortcuts", ()):
+        what = re.sub(r"[:-]", " ", str(each.get("command", "")))
+        yield f"- Press {' '.join(each.get('keys', ()))} for: {what}."
+
+
+def _settings(schema: Mapping[str, Any]) -> Iterator[str]:
+    for name, each in schema.get("properties", {}).items():
+        if isinstance(each, dict) and each.get("description"):
+            first = str(each["description"]).strip().splitlines()[0]
+            yield f"- {each.get('title', name)}: {first}"

@@ -43,10 +43,16 @@ STEPS: dict[str, list[dict[str, Any]]] = {
             f"{_shell('dbt')}; mkdir -p ~/.dbt ~/projects; echo '{_PROFILE}' > ~/.dbt/profiles.yml; cd ~/projects; "
             "dbt init --skip-profile-setup practice"
         ),
-        {"type": "launch", "parameters": {"command": ["gnome-terminal", "--working-directory=/home/user/projects/practice"]}},
+        {
+            "type": "launch",
+            "parameters": {"command": ["gnome-terminal", "--working-directory=/home/user/projects/practice"]},
+        },
     ],
     "dagster": [
         _bash(f"{_shell('dagster')}; mkdir -p ~/projects; cd ~/projects; dagster project scaffold --name practice"),
-        {"type": "launch", "parameters": {"command": ["gnome-terminal", "--working-directory=/home/user/projects/practice"]}},
+        {
+            "type": "launch",
+            "parameters": {"command": ["gnome-terminal", "--working-directory=/home/user/projects/practice"]},
+        },
     ],
 }

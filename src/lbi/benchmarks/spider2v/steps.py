@@ -50,9 +50,7 @@ class Steps:
 
     async def run(self, command: Sequence[str], seconds: float = SCRIPT_SECONDS) -> Json:
         """exit_code (None = it was stopped), output and errors."""
-        return await self._session.ask(
-            "run", command=[*command], seconds=seconds, wall=seconds + 60, apart=True
-        )
+        return await self._session.ask("run", command=[*command], seconds=seconds, wall=seconds + 60, apart=True)
 
     async def upload(self, said: str, place: str) -> None:
         content = await asyncio.to_thread(self._checkout.path(said).read_bytes)
