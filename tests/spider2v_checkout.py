@@ -51,6 +51,7 @@ def check_include_exclude(result, rules):
 def raises(result, expected):
     raise ValueError("a fault of the metric")
 """
+BROKEN = "raise RuntimeError('not for this machine')\n\ndef compare_broken(result, expected):\n    return 1.0\n"
 INIT = """\
 #!/bin/bash
 exec 1>/dev/null
@@ -138,6 +139,7 @@ TASKS: dict[str, list[Json]] = {
         table("4"),  # its expected file is not there
         table("5", "compare_numbers"),
         table("6", "needs_the_library"),
+        table("b", "compare_broken"),
     ],
     "dbt": [project("7"), project("8")],
     "bigquery": [table("9", tags=["account"])],
@@ -149,7 +151,7 @@ def write_checkout(folder: Path) -> Path:
     metrics = folder / "desktop_env/evaluators/metrics"
     metrics.mkdir(parents=True)
     (metrics / "__init__.py").write_text("raise ImportError('the package is never imported')")
-    for name, text in (("utils", UTILS), ("table", TABLE), ("general", GENERAL)):
+    for name, text in (("utils", UTILS), ("table", TABLE), ("general", GENERAL), ("broken", BROKEN)):
         (metrics / f"{name}.py").write_text(text)
     for app, tasks in TASKS.items():
         for task in tasks:

@@ -52,7 +52,8 @@ def test_what_cannot_run_here_is_told_with_the_reason_and_is_measured_by_no_run(
         "airbyte-aaaaaaaa": "needs Docker (airbyte)",
     }
     assert [task.name for task in benchmark.runnable] == [
-        *("excel-11111111", "excel-22222222", "excel-55555555", "excel-66666666", "dbt-77777777", "dbt-88888888")
+        *("excel-11111111", "excel-22222222", "excel-55555555", "excel-66666666", "excel-bbbbbbbb"),
+        *("dbt-77777777", "dbt-88888888"),
     ]
 
 
@@ -124,6 +125,7 @@ def test_the_expected_file_scores_1_and_doing_nothing_0_by_the_metrics_as_they_a
     assert made_here == [interpreters.GRADER]
     for name, why in {
         "excel-22222222": "the metric fails on its own expected file: ValueError: a fault of the metric",
+        "excel-bbbbbbbb": "the module broken of the metrics cannot be loaded: RuntimeError: not for this machine",
         "excel-66666666": "needs another_one.deep.Thing, which is not installed",
     }.items():
         assert found[name]["gold"] is None, "a metric that raises has no score"

@@ -69,7 +69,7 @@ async def documents(environments: Spider2VEnvironments) -> tuple[DocumentSource,
 
 
 async def check(tasks: Sequence[Task], checkout: str) -> list[CheckedTask]:
-    """Each task by its solution and by doing nothing: by the checkout's files, or where those do not do on a desktop."""
+    """Each task by its solution and by doing nothing: by files alone, or on a desktop."""
     from lbi.benchmarks.spider2v.proof import prove
 
     return await prove(opened(checkout), tasks)

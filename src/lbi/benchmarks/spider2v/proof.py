@@ -10,6 +10,8 @@ from lbi.benchmarks.spider2v.checkout import Checkout, Official
 from lbi.benchmarks.spider2v.environment import Spider2VEnvironment, Spider2VEnvironments
 from lbi.benchmarks.spider2v.judge import Verdict
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
+from lbi.monitoring.progress import Progress
+from lbi.monitoring.terminal import open_console
 from lbi.protocols import CheckedTask
 from lbi.records import Task
 
@@ -28,8 +30,10 @@ async def prove(checkout: Checkout, tasks: Sequence[Task]) -> list[CheckedTask]:
         )
         try:
             environment = await environments.open()
-            for task in rest:
-                done[task.name] = await _on_a_desktop(environment, task)
+            with Progress(open_console(stderr=True)).stage("check on a desktop", len(rest)) as stage:
+                for task in rest:
+                    done[task.name] = await _on_a_desktop(environment, task)
+                    stage.advance()
         finally:
             await environments.close()
     return [done[task.name] for task in tasks if task.name in done]

@@ -16,7 +16,7 @@ from lbi.environments.desktop.application import Desktop
 from lbi.environments.desktop.session import PYTHON, DesktopRefused, DesktopSession
 
 Json = dict[str, Any]
-SCRIPT_SECONDS = 300.0
+SCRIPT_SECONDS = 600.0
 WINDOW_SECONDS = 120.0  # for a program to show what it was started for, on a busy machine
 SETTLING = 6.0
 LOOK_AGAIN = 0.3

@@ -31,11 +31,11 @@ def interpreter(
             action = f"installing {', '.join(requirements)}"
             uv("venv", "-q", "--allow-existing", "--python", python, str(folder), action=action)
             # wheels alone, as building a source archive would run its code here
-            options = ("--no-build", "--link-mode", "copy", "--python", str(folder / "bin" / "python"))
+            options = ["--no-build", "--link-mode", "copy", "--python", str(folder / "bin" / "python")]
             if overrides:
                 file = folder / "overrides.txt"
                 file.write_text("\n".join(overrides), "utf-8")
-                options += ("--override", str(file))
+                options += ["--override", str(file)]
             uv("pip", "install", "-q", *options, "--", *requirements, action=action)
             _compile(folder)
     return folder
