@@ -9,29 +9,49 @@ import json
 import re
 import shlex
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from lbi.benchmarks.spider2v.desktop import CONDA, SHIMS_FOR_PYTHON, desktop_for
 from lbi.benchmarks.spider2v.environment import Spider2VEnvironments
 from lbi.benchmarks.spider2v.interpreters import shown
+from lbi.benchmarks.swebench.sdists import cache_folder
 from lbi.documents.corpus import DocumentSource
 from lbi.environments.desktop.home import make_home
 from lbi.errors import EnvironmentFailure
+from lbi.records import digest_of
 from lbi.sandbox.backends import open_sandbox
 from lbi.sandbox.protocol import WORKDIR
+from lbi.storage.build_once import build_once
 
-#: commands whose help texts are read, by program
+#: where a program defines its commands, all of which are asked in one process; or commands that are asked one by one
+GROUPS = {"dbt": "dbt.cli.main:cli", "dagster": "dagster._cli:cli"}
 COMMANDS = {
-    "dbt": """dbt; dbt init; dbt debug; dbt seed; dbt run; dbt test; dbt build; dbt snapshot; dbt source freshness;
-        dbt docs generate; dbt docs serve; dbt compile; dbt list; dbt show; dbt clean; dbt deps; dbt retry""",
-    "jupyter": """jupyter lab; jupyter server list; jupyter kernelspec list; jupyter kernelspec install;
-        jupyter kernelspec remove; jupyter nbconvert; jupyter trust""",
-    "dagster": """dagster dev; dagster project scaffold; dagster asset list; dagster asset materialize;
-        dagster job list; dagster job execute; dagster job launch; dagster schedule start; dagster sensor start;
-        dagster sensor preview; dagster run list; dagster run wipe""",
+    "jupyter": (
+        "jupyter lab",
+        "jupyter server list",
+        "jupyter kernelspec list",
+        "jupyter kernelspec install",
+        "jupyter kernelspec remove",
+        "jupyter nbconvert",
+    )
 }
+#: prints the help text of a command and of all below it
+TELL = """
+import click, importlib, sys
+place, name = sys.argv[1:]
+module, _, attribute = place.partition(":")
+def tell(command, context):
+    print(chr(30) + context.command_path)
+    print(command.get_help(context))
+    for below in sorted(getattr(command, "commands", {})):
+        each = command.commands[below]
+        if not each.hidden:
+            tell(each, click.Context(each, info_name=below, parent=context))
+group = getattr(importlib.import_module(module), attribute)
+tell(group, click.Context(group, info_name=name, terminal_width=300, max_content_width=300))
+"""
 #: files of a package that are read as they are
 FILES = {
     "dbt": ("dbt/include/starter_project/README.md", "dbt/include/global_project/docs/overview.md"),
@@ -40,6 +60,7 @@ FILES = {
 #: what a page in the browser says of its menus, keys and settings
 SCHEMAS = {"jupyter": "share/jupyter/lab/schemas/@jupyterlab"}
 SPREADSHEET = "/usr/share/libreoffice/help/en-US/text/scalc/guide"
+FILE = "commands.md"
 MARK = "\x1e"
 SECONDS = 600.0
 _OPTION = re.compile(r"^ {1,6}(-\S.*?)(?: {2,}(.*))?$")
@@ -65,15 +86,31 @@ async def _of(app: str, folder: Path) -> list[DocumentSource]:
     if app in SCHEMAS:
         pages = "\n\n".join(_schemas(folder / SCHEMAS[app]))
         found.append(DocumentSource(text=pages, title=f"Menus, keys and settings of {app}", format="markdown"))
-    texts = await _help_texts([each.strip() for each in COMMANDS[app].split(";")], folder)
-    pages = "\n\n".join(_help_page(command, text) for command, text in texts)
-    return [*found, DocumentSource(text=pages, title=f"Commands of {app}", format="markdown")]
+    if commands := await _kept(app, folder):
+        found.append(DocumentSource(text=commands, title=f"Commands of {app}", format="markdown"))
+    return found
 
 
-async def _help_texts(commands: Sequence[str], folder: Path) -> list[tuple[str, str]]:
+async def _kept(app: str, folder: Path) -> str:
+    """The help texts as sections; a program is asked for its own once, as its answers take seconds."""
+    script = _script(app)
+    place = cache_folder() / "manuals" / f"{app}-{folder.name}-{digest_of(script)}"
+    with build_once(place) as empty:
+        if empty is not None:
+            pages = [_help_page(command, text) for command, text in await _help_texts(script, folder)]
+            (place / FILE).write_text("\n\n".join(pages), "utf-8")
+    return (place / FILE).read_text("utf-8")
+
+
+def _script(app: str) -> str:
+    if app in GROUPS:
+        return shlex.join(["python", "-c", TELL, GROUPS[app], app])
+    return "\n".join(f"printf '\\036%s\\n' {shlex.quote(each)}; {each} --help" for each in COMMANDS[app])
+
+
+async def _help_texts(script: str, folder: Path) -> list[tuple[str, str]]:
     """(command, help text), told by the programs in a sandbox with the stand-ins of the desktop."""
-    lines = [f"printf '{MARK}%s\\n' {shlex.quote(each)}; {each} --help 2>/dev/null" for each in commands]
-    script = "\n".join([f"export PATH={shlex.quote(str(folder / 'bin'))}:$PATH COLUMNS=300 NO_COLOR=1", *lines])
+    script = f"export PATH={shlex.quote(str(folder / 'bin'))}:$PATH COLUMNS=300 NO_COLOR=1\nexec 2>/dev/null\n{script}"
     with tempfile.TemporaryDirectory(prefix="lbi-manuals-") as scratch:
         make_home(desktop_for("", {}), Path(scratch))
         binds = [Path(path) for path in shown([folder])]
@@ -112,7 +149,8 @@ def _schemas(folder: Path) -> Iterator[str]:
 def _keys(schema: Mapping[str, Any]) -> Iterator[str]:
     for each in schema.get("jupyter.lab.shortcuts", ()):
         what = re.sub(r"[:-]", " ", str(each.get("command", "")))
-        yield f"- Press {' '.join(each.get('keys', ()))} for: {what}."
+        keys = " ".join(each.get("keys", ())).replace("Accel", "Control")
+        yield f"- Press {keys} for: {what}."
 
 
 def _settings(schema: Mapping[str, Any]) -> Iterator[str]:
