@@ -27,7 +27,7 @@ class Spider2VEnvironments:
 
     name = "spider2v"
     restores = True
-    timeouts = CallTimeouts(reset=2 * SCRIPT_SECONDS, step=300.0, score=3 * SCRIPT_SECONDS)
+    timeouts = CallTimeouts(reset=2 * SCRIPT_SECONDS, step=420.0, score=3 * SCRIPT_SECONDS)
 
     def __init__(
         self, checkout: Checkout, apps: Iterable[str], *, screenshots: bool, save_image: Callable[[bytes], str]

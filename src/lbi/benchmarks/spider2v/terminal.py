@@ -20,7 +20,7 @@ ACTIONS = DESKTOP_ACTIONS.replace(
     "wait()      ",
     1,
 )
-SECONDS = 120.0
+SECONDS = 240.0
 MOST_LINES, LONGEST = 60, 300
 WHERE = "\x1e"  # stands before the folder in which a command ended
 _RUN = re.compile(r"(?<![\w.])run\s*\(")
