@@ -10,13 +10,14 @@ import pytest
 from typer.testing import CliRunner
 
 from lbi.benchmarks import spider2v
-from lbi.benchmarks.spider2v import interpreters
+from lbi.benchmarks.spider2v import desktop, interpreters, proof
 from lbi.benchmarks.spider2v.checkout import Checkout
 from lbi.benchmarks.spider2v.gold import gold_of
 from lbi.benchmarks.spider2v.judge import Got, Sides, judge
 from lbi.benchmarks.spider2v.terminal import command_in
 from lbi.cli.app import app
 from lbi.cli.trials import check_benchmark
+from lbi.environments.desktop import application
 from lbi.errors import UserError
 from lbi.evaluation.benchmark import load_benchmark
 from lbi.protocols import CheckedTask
@@ -26,7 +27,10 @@ RUNNER = CliRunner()
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """On a machine that has all programs: what is judged by files needs none of them."""
+    for module in (desktop, proof):
+        monkeypatch.setattr(module, "lacking", lambda app: "")
     return write_checkout(tmp_path / "checkout")
 
 
@@ -55,6 +59,31 @@ def test_what_cannot_run_here_is_told_with_the_reason_and_is_measured_by_no_run(
         *("excel-11111111", "excel-22222222", "excel-55555555", "excel-66666666", "excel-bbbbbbbb"),
         *("dbt-77777777", "dbt-88888888"),
     ]
+
+
+def test_a_machine_without_a_program_proves_what_needs_none_and_runs_nothing_of_it(
+    checkout: Path, made_here: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (desktop, proof):
+        monkeypatch.setattr(module, "lacking", lambda app: "needs what is not installed: xvfb")
+    assert not load_benchmark("spider2v", str(checkout)).runnable
+    rows = asyncio.run(check_benchmark("spider2v:excel-11111111,dbt-77777777", str(checkout), "", 1, quiet=True))
+    assert [(row["gold"], row["nothing"], row["found"]) for row in rows] == [
+        (1, 0, "not runnable: needs what is not installed: xvfb"),
+        (None, None, "not runnable: needs what is not installed: xvfb"),
+    ]
+
+
+def test_what_is_not_installed_is_told_by_the_names_of_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    desktop.lacking.cache_clear()
+    for module in (application, desktop):
+        monkeypatch.setattr(module, "program_on_host", lambda name: None if name in ("chromium", "jq") else "/bin/x")
+    try:
+        assert "chromium" in desktop.lacking("jupyter")
+        assert "chromium" not in desktop.lacking("excel"), "its tasks open no page"
+        assert "jq" in desktop.lacking("excel")
+    finally:
+        desktop.lacking.cache_clear()
 
 
 def test_programs_tasks_and_wordings_are_chosen_by_name(checkout: Path) -> None:

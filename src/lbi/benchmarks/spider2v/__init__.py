@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from lbi.benchmarks.spider2v import desktop
 from lbi.benchmarks.spider2v.checkout import RUN, Checkout, Official, opened
 from lbi.benchmarks.spider2v.gold import gold_of
 from lbi.benchmarks.spider2v.known import FAULTY
@@ -84,7 +85,7 @@ def _held_out(checkout: Checkout, task: Official) -> HeldOut:
         check=Check(grader=task.name),
         gold=gold_of(checkout, task),
         faulty=FAULTY.get(task.id[:8], ""),
-        not_runnable=checkout.not_runnable.get(task.name, ""),
+        not_runnable=checkout.not_runnable.get(task.name) or desktop.lacking(task.app),
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
 from lbi.benchmarks.spider2v import interpreters
 from lbi.environments.desktop.application import Desktop, load_desktop
+from lbi.environments.desktop.session import missing_packages
 from lbi.sandbox.host import program as program_on_host
 
 FILE = "desktop.toml"
@@ -38,3 +40,10 @@ def desktop_for(app: str, folders: Mapping[str, Path]) -> Desktop:
             "show": (*desktop.show, *interpreters.shown(list(folders.values()))),
         }
     )
+
+
+@cache
+def lacking(app: str) -> str:
+    """Which packages this machine does not have that the tasks of ``app`` need, as a reason; "" if none."""
+    packages = missing_packages(desktop_for(app, {}))
+    return f"needs what is not installed: {' '.join(packages)}" if packages else ""

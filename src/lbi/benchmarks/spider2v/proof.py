@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from lbi.benchmarks.spider2v import by_files
 from lbi.benchmarks.spider2v.checkout import Checkout, Official
+from lbi.benchmarks.spider2v.desktop import lacking
 from lbi.benchmarks.spider2v.environment import Spider2VEnvironment, Spider2VEnvironments
 from lbi.benchmarks.spider2v.judge import Verdict
 from lbi.errors import EnvironmentFailure, ScoreError, UserError
@@ -23,7 +24,7 @@ async def prove(checkout: Checkout, tasks: Sequence[Task]) -> list[CheckedTask]:
     official = {task.name: checkout.tasks[task.name] for task in tasks if task.name not in checkout.not_runnable}
     files = [one for task in tasks if not task.gold and (one := official.get(task.name)) and by_files.provable(one)]
     done = {row.task: row for row in await _by_files(checkout, files)}
-    rest = [task for task in tasks if task.name in official and task.name not in done]
+    rest = [task for task in tasks if task.name in official and task.name not in done and not lacking(task.category)]
     if rest:
         environments = Spider2VEnvironments(
             checkout, {task.category for task in rest}, screenshots=False, save_image=lambda png: ""
