@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from lbi.benchmarks import spider2v
-from lbi.benchmarks.spider2v import desktop, interpreters, proof
-from lbi.benchmarks.spider2v.checkout import Checkout
+from lbi.benchmarks.spider2v import desktop, interpreters, manuals, practice, proof
+from lbi.benchmarks.spider2v.checkout import STEPS, Checkout
 from lbi.benchmarks.spider2v.gold import gold_of
 from lbi.benchmarks.spider2v.judge import Got, Sides, judge
 from lbi.benchmarks.spider2v.terminal import command_in
@@ -222,3 +222,49 @@ def test_a_command_is_read_where_the_first_action_is_one() -> None:
     assert command_in('click(menuitem "Run")') is None
     assert command_in('type(e1, "run(1)")') is None
     assert command_in('press("Control+s")') is None
+
+
+# what is learnt from
+
+
+def test_a_help_text_becomes_a_section_with_a_line_for_each_option() -> None:
+    told = """Usage: dbt seed [OPTIONS]
+
+  Load data from csv files into your data warehouse.
+
+Options:
+  -f, --full-refresh  If specified, dbt will drop incremental models
+                      and rebuild them.
+  --show              Show a sample of the loaded data
+"""
+    assert manuals._help_page("dbt seed", told).splitlines() == [
+        "# dbt seed",
+        "",
+        "Usage: dbt seed [OPTIONS]",
+        "Load data from csv files into your data warehouse.",
+        "Options:",
+        "- `-f, --full-refresh` If specified, dbt will drop incremental models and rebuild them.",
+        "- `--show` Show a sample of the loaded data",
+    ]
+
+
+def test_the_files_of_a_page_tell_its_menus_and_keys(tmp_path: Path) -> None:
+    (tmp_path / "notebook").mkdir()
+    menu = {"id": "jp-mainmenu-run", "items": [{"type": "separator"}, {"command": "notebook:run-all-above"}]}
+    schema = {
+        "title": "Notebook",
+        "jupyter.lab.menus": {"main": [menu]},
+        "jupyter.lab.shortcuts": [{"command": "notebook:run-cell", "keys": ["Accel Enter"]}],
+    }
+    (tmp_path / "notebook" / "tracker.json").write_text(json.dumps(schema))
+    assert list(manuals._schemas(tmp_path)) == [
+        "# The menu Run\n\n- Choose Run, then Run All Above.",
+        "# Keys of Notebook\n\n- Press Control+Enter to run cell.",
+    ]
+
+
+def test_practice_begins_with_nothing_of_a_held_out_task() -> None:
+    told = json.dumps(practice.STEPS)
+    assert set(practice.STEPS) == {"excel", "jupyter", "dbt", "dagster"}
+    assert "evaluation_examples" not in told
+    assert all(step["type"] in STEPS for steps in practice.STEPS.values() for step in steps)

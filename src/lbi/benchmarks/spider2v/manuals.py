@@ -1,4 +1,4 @@
-"""What installed packages say of themselves -> documents: help texts of commands, read-me files, a page's own settings.
+"""What installed packages say of themselves -> documents: help texts of commands, read-me files, a page's own menus.
 
 `dbt snapshot --help` -> "# dbt snapshot", what it does, and a line for each option
 """
@@ -57,7 +57,7 @@ FILES = {
     "dbt": ("dbt/include/starter_project/README.md", "dbt/include/global_project/docs/overview.md"),
     "dagster": ("dagster/_generate/templates/PROJECT_NAME_PLACEHOLDER/README.md",),
 }
-#: what a page in the browser says of its menus, keys and settings
+#: what a page in the browser says of its menus and keys
 SCHEMAS = {"jupyter": "share/jupyter/lab/schemas/@jupyterlab"}
 SPREADSHEET = "/usr/share/libreoffice/help/en-US/text/scalc/guide"
 FILE = "commands.md"
@@ -85,7 +85,7 @@ async def _of(app: str, folder: Path) -> list[DocumentSource]:
     ]
     if app in SCHEMAS:
         pages = "\n\n".join(_schemas(folder / SCHEMAS[app]))
-        found.append(DocumentSource(text=pages, title=f"Menus, keys and settings of {app}", format="markdown"))
+        found.append(DocumentSource(text=pages, title=f"Menus and keys of {app}", format="markdown"))
     if commands := await _kept(app, folder):
         found.append(DocumentSource(text=commands, title=f"Commands of {app}", format="markdown"))
     return found
@@ -139,22 +139,28 @@ def _help_page(command: str, text: str) -> str:
 
 
 def _schemas(folder: Path) -> Iterator[str]:
-    for file in sorted(folder.glob("*/*.json")):
-        schema = json.loads(file.read_text("utf-8"))
-        lines = [*_keys(schema), *_settings(schema)]
+    """A section for each menu, whose entries are said by several files, and for the keys of each part."""
+    schemas = [json.loads(file.read_text("utf-8")) for file in sorted(folder.glob("*/*.json"))]
+    entries: dict[str, list[str]] = {}
+    for menu in (each for schema in schemas for each in schema.get("jupyter.lab.menus", {}).get("main", ())):
+        name = str(menu.get("id", "")).rpartition("-")[2].title()
+        commands = [str(item.get("command", "")) for item in menu.get("items", ())]
+        entries.setdefault(name, []).extend(_words(each) for each in commands if each)
+    for name, said in entries.items():
+        lines = [f"- Choose {name}, then {words.title()}." for words in dict.fromkeys(said)]
         if lines:
-            yield "\n".join([f"# {schema.get('title', file.stem)}", "", str(schema.get("description", "")), "", *lines])
+            yield "\n".join([f"# The menu {name}", "", *lines])
+    for schema in schemas:
+        if lines := list(_keys(schema)):
+            yield "\n".join([f"# Keys of {schema.get('title', 'the page')}", "", *lines])
 
 
 def _keys(schema: Mapping[str, Any]) -> Iterator[str]:
     for each in schema.get("jupyter.lab.shortcuts", ()):
-        what = re.sub(r"[:-]", " ", str(each.get("command", "")))
-        keys = " ".join(each.get("keys", ())).replace("Accel", "Control")
-        yield f"- Press {keys} for: {what}."
+        keys = "+".join(" ".join(each.get("keys", ())).replace("Accel", "Control").split())
+        yield f"- Press {keys} to {_words(str(each.get('command', '')))}."
 
 
-def _settings(schema: Mapping[str, Any]) -> Iterator[str]:
-    for name, each in schema.get("properties", {}).items():
-        if isinstance(each, dict) and each.get("description"):
-            first = str(each["description"]).strip().splitlines()[0]
-            yield f"- {each.get('title', name)}: {first}"
+def _words(command: str) -> str:
+    """``notebook:run-all-above`` -> run all above"""
+    return command.rpartition(":")[2].replace("-", " ")
