@@ -13,16 +13,29 @@ from lbi.sandbox.host import plain, run_on_host
 from lbi.storage.build_once import build_once
 
 
-def interpreter(requirements: Sequence[str], cache: Path | None = None) -> Path:
-    """The folder of a virtual environment with these packages. Blocking, seconds the first time. Raises UserError."""
-    key = digest_of([sorted(requirements), sys.version_info[:2], sys.base_prefix])
+def interpreter(
+    requirements: Sequence[str], cache: Path | None = None, version: str = "", overrides: Sequence[str] = ()
+) -> Path:
+    """The folder of a virtual environment with these packages. Blocking, seconds the first time. Raises UserError.
+
+    ``version``: of Python, such as "3.11", which uv finds or fetches; empty = the one that runs this.
+    ``overrides``: requirements in place of whatever the packages ask for.
+    """
+    key = digest_of([sorted(requirements), *([version] if version else [sys.version_info[:2], sys.base_prefix])])
+    if overrides:
+        key = digest_of([key, *overrides])
+    python = version or sys.executable
     folder = (cache or cache_folder()) / "interpreters" / key
     with build_once(folder) as empty:
         if empty is not None:
             action = f"installing {', '.join(requirements)}"
-            uv("venv", "-q", "--allow-existing", "--python", sys.executable, str(folder), action=action)
+            uv("venv", "-q", "--allow-existing", "--python", python, str(folder), action=action)
             # wheels alone, as building a source archive would run its code here
-            options = ("--no-build", "--link-mode", "copy", "--python", str(folder / "bin" / "python"))
+            options = ["--no-build", "--link-mode", "copy", "--python", str(folder / "bin" / "python")]
+            if overrides:
+                file = folder / "overrides.txt"
+                file.write_text("\n".join(overrides), "utf-8")
+                options += ["--override", str(file)]
             uv("pip", "install", "-q", *options, "--", *requirements, action=action)
             _compile(folder)
     return folder

@@ -59,7 +59,7 @@ def _uv() -> str:
     beside_python = Path(sys.executable).with_name("uv")
     path = str(beside_python) if beside_python.is_file() else program("uv")
     if not path:
-        raise UserError("repositories need uv: pip install 'learn-by-interact[swe]'")
+        raise UserError("this needs uv: pip install 'learn-by-interact[swe]'")
     return path
 
 

@@ -1,0 +1,58 @@
+"""What a desktop begins with where no task is given, so that nothing of the held-out tasks is learnt on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_CONDA = "source /home/user/anaconda3/etc/profile.d/conda.sh"
+_NOTEBOOK = (
+    '{"cells": [{"cell_type": "code", "execution_count": null, "id": "first", "metadata": {}, "outputs": [], '
+    '"source": ["print(1 + 1)"]}], "metadata": {"kernelspec": {"display_name": "Python 3 (ipykernel)", '
+    '"language": "python", "name": "python3"}}, "nbformat": 4, "nbformat_minor": 5}'
+)
+_PROFILE = "practice: {target: dev, outputs: {dev: {type: duckdb, path: practice.duckdb}}}"
+
+
+def _bash(script: str) -> dict[str, Any]:
+    return {"type": "execute", "parameters": {"command": ["bash", "-c", script]}}
+
+
+def _shell(name: str) -> str:
+    return f"echo '{_CONDA}; conda activate {name}' >> ~/.bashrc; {_CONDA}; conda activate {name}"
+
+
+#: the programs' own first projects: one that `dbt init` makes, one that `dagster project scaffold` makes, a notebook
+STEPS: dict[str, list[dict[str, Any]]] = {
+    "excel": [{"type": "launch", "parameters": {"command": ["soffice", "--calc", "--norestore", "--nologo"]}}],
+    "jupyter": [
+        _bash(f"{_shell('jupyter')}; printf '%s' '{_NOTEBOOK}' > ~/Desktop/practice.ipynb"),
+        {"type": "google_chrome_browser", "parameters": {}},
+        {
+            "type": "launch",
+            "parameters": {
+                "command": [
+                    "bash",
+                    "-c",
+                    f"{_CONDA} && conda activate jupyter && jupyter lab /home/user/Desktop/practice.ipynb",
+                ]
+            },
+        },
+    ],
+    "dbt": [
+        _bash(
+            f"{_shell('dbt')}; mkdir -p ~/.dbt ~/projects; echo '{_PROFILE}' > ~/.dbt/profiles.yml; cd ~/projects; "
+            "dbt init --skip-profile-setup practice"
+        ),
+        {
+            "type": "launch",
+            "parameters": {"command": ["gnome-terminal", "--working-directory=/home/user/projects/practice"]},
+        },
+    ],
+    "dagster": [
+        _bash(f"{_shell('dagster')}; mkdir -p ~/projects; cd ~/projects; dagster project scaffold --name practice"),
+        {
+            "type": "launch",
+            "parameters": {"command": ["gnome-terminal", "--working-directory=/home/user/projects/practice"]},
+        },
+    ],
+}
