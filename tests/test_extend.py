@@ -184,6 +184,6 @@ async def test_further_arms_extend_a_run_and_only_these_are_run(benchmark: str, 
     assert {change.item for change in learnt} == kept
     for fewer in (config.evaluation.arms[:1], (*FURTHER_ARMS, *config.evaluation.arms[1:])):
         less = config.evaluation.model_copy(update={"arms": fewer})
-        with pytest.raises(UserError, match=r"another config \(different: evaluation\)"):
+        with pytest.raises(UserError, match="arms can be added to a run"):
             await carry_out(config.model_copy(update={"evaluation": less}), out)
     assert stored(out, "result", Result) == after

@@ -16,7 +16,6 @@ from lbi.evaluation.uses import votes_of
 from lbi.interop.library import Library, open_library, reported_votes
 from lbi.interop.server.served import Served
 from lbi.records import Example, Result, Step, Task, Trajectory
-from lbi.retrieval.build import write_index
 from lbi.retrieval.index import ExampleIndex
 from lbi.retrieval.knowledge import hurtful, near_duplicates
 from lbi.rollouts.learnt import Use, read_run
@@ -241,7 +240,7 @@ async def test_of_examples_that_fit_alike_one_that_sank_comes_last(tmp_path: Pat
     (a, _), (b, _) = sorted(pairs, key=lambda pair: pair[0].id)
     for last, order in (((), [a.id, b.id]), ((a.id,), [b.id, a.id])):
         folder = tmp_path / str(len(last))
-        index = ExampleIndex(folder / write_index(folder, [a, b], walks, last=last))
+        index = ExampleIndex.build(folder, [a, b], walks, last=last)
         page = pairs[0][1].observations[0]
         found = index.search(Task(instruction="lamp", environment=""), page, "Write a name for a lamp", m1=0)
         assert [shown.example.id for shown in found][:1] == order[:1]
