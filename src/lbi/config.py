@@ -10,7 +10,7 @@ import os
 import re
 import reprlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, ValidationError, model_validator
 
@@ -47,6 +47,7 @@ Address = Annotated[str, AfterValidator(_addressed)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Steps = Annotated[StrictInt, Field(ge=1, le=MOST_STEPS)]
 Shown = Annotated[StrictInt, Field(ge=0, le=1_000)]
+Length = Literal["short", "medium", "long"]  # of an example, by its steps
 Characters = Annotated[StrictInt, Field(ge=200, le=10_000_000)]
 Seed = Annotated[StrictInt, Field(ge=0, le=LAST_SEED)]
 
@@ -188,6 +189,15 @@ class SkillSettings(ConfigTable):
     """Of an arm with skills, how many an agent is shown for a task: those that fit the instruction best."""
 
 
+class ArmRetrieval(NamedTuple):
+    """The most examples that an arm's agent finds by the page, by the query and by content; who writes the query."""
+
+    m1: int
+    m2: int
+    m3: int
+    asks: bool  # the model; else the instruction is the query
+
+
 class Arm(ConfigTable):
     """One row of the results table: an agent, the data it may retrieve from, and its step limit."""
 
@@ -199,6 +209,24 @@ class Arm(ConfigTable):
     """Acts and writes queries in this arm, such as a tuned one; empty = the run's."""
     skills: bool = False
     """Shows the skills that fit the instruction. Compared with the arm that is the same without them."""
+    by: Literal["both", "instruction", "observation", "model"] = "both"
+    """How examples are looked up: by the instruction alone, which finds the same ones at every step; by the page; by a
+    query that the model writes; or by the page and such a query (paper, sec. 2.4 and 4.1)."""
+    k: Shown | None = None
+    """The most examples that each way of looking up finds, in place of ``retrieval.m1`` and ``m2``; 0 = none."""
+    lengths: tuple[Length, ...] = ()
+    """Only examples of these lengths: short (under 5 steps), medium (5 to 9), long (10 or more); empty = of any."""
+
+    def retrieval(self, usual: Retrieval) -> ArmRetrieval:
+        """What its agent looks up, where the run's ``[retrieval]`` is ``usual``."""
+        m1, m2 = (usual.m1, usual.m2) if self.k is None else (self.k, self.k)
+        by_page, by_query = self.by in ("both", "observation"), self.by != "observation"
+        return ArmRetrieval(
+            m1=m1 if by_page else 0,
+            m2=m2 if by_query else 0,
+            m3=usual.m3 if self.by == "both" and self.k is None else 0,
+            asks=by_query and m2 > 0 and self.by != "instruction",
+        )
 
 
 ARMS = (

@@ -260,9 +260,10 @@ def _judge(config: Config, stage: str, times: int, length: int) -> list[Planned]
 
 def _evaluate(config: Config, arm: Arm, episodes: int, documents: Sequence[Document], actions: str) -> list[Planned]:
     limit = round(config.evaluation.step_limit * arm.step_factor)
+    look_up = arm.retrieval(config.retrieval)
     known: dict[str, tuple[Shown, ...] | tuple[Document, ...] | tuple[Skill, ...]] = {}
     if arm.data != "none":
-        known["examples"] = tuple([_SHOWN] * (config.retrieval.m1 + config.retrieval.m2 + config.retrieval.m3))
+        known["examples"] = tuple([_SHOWN] * (look_up.m1 + look_up.m2 + look_up.m3))
     if arm.skills:
         known["skills"] = tuple(_skill(config, number) for number in range(config.skills.shown))
     if arm.agent == "rag":
@@ -291,7 +292,7 @@ def _evaluate(config: Config, arm: Arm, episodes: int, documents: Sequence[Docum
             for role, calls in plug_in.most_calls(limit).items()
         ]
     rows = [_row(stage, "act", model, episodes * limit, tokens(model, "act"))]
-    if arm.data != "none" and config.retrieval.m2 > 0:
+    if arm.data != "none" and look_up.asks:
         model = arm.model or config.models.of("query")
         prompt_tokens = tokens(model, "query")
         rows.append(_row(stage, "query", model, episodes * limit, prompt_tokens))

@@ -27,7 +27,8 @@ async def agent_of_arm(
     """
     if arm.model and model is None:
         model = query_model = context.model(arm.model)
-    arm_index = await indexes.of(arm.data, share)
+    arm_index = await indexes.of(arm.data, share, arm.lengths)
+    look_up = arm.retrieval(context.config.retrieval)
     parts = AgentParts(
         model=model or context.role("act"),
         query_model=query_model or (None if model else context.role("query")),
@@ -36,10 +37,10 @@ async def agent_of_arm(
         documents=indexes.documents,
         skills=indexes.shelf() if arm.skills else None,
         dates=arm_index.dates,
-        m1=context.config.retrieval.m1,
-        m2=context.config.retrieval.m2,
-        m3=context.config.retrieval.m3,
-        ask_query=ask_query,
+        m1=look_up.m1,
+        m2=look_up.m2,
+        m3=look_up.m3,
+        ask_query=ask_query and look_up.asks,
         top_documents=context.config.retrieval.documents,
         sample=sample,
         stage=stage,

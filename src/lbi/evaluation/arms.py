@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from lbi.config import Data
+from lbi.config import Data, Length
 from lbi.records import Document, Example, Task, Trajectory
 from lbi.retrieval.leakage import example_dates, latest_date
 from lbi.synthesis.backward import without_duplicates
@@ -45,6 +45,12 @@ def stratified(tasks: Sequence[Task], count: int, seed: int = 0) -> list[Task]:
     return chosen
 
 
+def length_of(example: Example) -> Length:
+    """By number of steps, as in the paper's table 5: short (under 5), medium (5 to 9), long (10 or more)."""
+    steps = example.end - example.start
+    return "short" if steps < 5 else "medium" if steps < 10 else "long"
+
+
 def _interleave(first: list[Task], second: list[Task]) -> list[Task]:
     mixed = [(index / max(len(first), 1), 0, task) for index, task in enumerate(first)]
     mixed += [(index / max(len(second), 1), 1, task) for index, task in enumerate(second)]
@@ -52,7 +58,11 @@ def _interleave(first: list[Task], second: list[Task]) -> list[Task]:
 
 
 def examples_for(
-    data: Data, examples: Sequence[tuple[Example, Trajectory]], seed: int, share: float = 1.0
+    data: Data,
+    examples: Sequence[tuple[Example, Trajectory]],
+    seed: int,
+    share: float = 1.0,
+    lengths: Collection[Length] = (),
 ) -> list[tuple[Example, Trajectory]]:
     """The kept examples of an arm. ``share`` < 1 keeps those of a seeded part of the trajectories.
 
@@ -60,7 +70,7 @@ def examples_for(
     control that shows whether it matters that an instruction fits its steps.
     """
     chosen = [(e, t) for e, t in examples if e.kind in KINDS[data] and e.kept]
-    chosen = without_duplicates(chosen)
+    chosen = [(e, t) for e, t in without_duplicates(chosen) if not lengths or length_of(e) in lengths]
     if share < 1.0:
         names = sorted({t.id for _, t in examples})
         random.Random(seed).shuffle(names)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lbi.config import Data
+from lbi.config import Data, Length
 from lbi.context import RunContext
 from lbi.errors import UserError
 from lbi.evaluation.arms import dates_of_examples, examples_for
@@ -58,16 +58,16 @@ class ArmIndexes:
         self.documents, self._skills, self._last = documents, skills, last
         self._context, self._seed, self._examples = context, seed, examples
         self._mark, self._ready = mark, built or context.index_folder
-        self._built: dict[tuple[Data, float], ExampleIndex] = {}
+        self._built: dict[str, ExampleIndex] = {}
 
-    async def of(self, data: Data, share: float = 1.0) -> ArmIndex:
+    async def of(self, data: Data, share: float = 1.0, lengths: Collection[Length] = ()) -> ArmIndex:
         """The index of this kind of data. ``share`` < 1: only examples from this share of the trajectories."""
         if data == "none":
             return ArmIndex(None, set())
-        if (data, share) not in self._built:
-            name = index_name(data, self._seed, share)
-            self._built[data, share] = self._there(name) or await self._build(name, data, share)
-        index = self._built[data, share]
+        name = index_name(data, self._seed, share, lengths)
+        if name not in self._built:
+            self._built[name] = self._there(name) or await self._build(name, data, share, lengths)
+        index = self._built[name]
         return ArmIndex(index, index.dates)
 
     def shelf(self) -> SkillShelf:
@@ -85,8 +85,8 @@ class ArmIndexes:
             return ExampleIndex.open(self._ready / name)
         return None
 
-    async def _build(self, name: str, data: Data, share: float) -> ExampleIndex:
-        chosen = examples_for(data, self._examples, self._seed, share)
+    async def _build(self, name: str, data: Data, share: float, lengths: Collection[Length]) -> ExampleIndex:
+        chosen = examples_for(data, self._examples, self._seed, share, lengths)
         dates = dates_of_examples(data, chosen, self._examples, self.documents)
         examples = [example for example, _ in chosen]
         trajectories = {trajectory.id: trajectory for _, trajectory in chosen}
@@ -104,9 +104,9 @@ class ArmIndexes:
             index.close()
 
 
-def index_name(data: Data, seed: int, share: float = 1.0) -> str:
+def index_name(data: Data, seed: int, share: float = 1.0, lengths: Collection[Length] = ()) -> str:
     """The folder of an index, among those of a run."""
-    return f"{data}-{seed}-{share:g}"
+    return "-".join([data, str(seed), f"{share:g}", *sorted(lengths)])
 
 
 def records_mark(store: Store) -> str:

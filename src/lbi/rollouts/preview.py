@@ -112,7 +112,7 @@ async def preview(learnt: Learnt, instruction: str, page: Observation, *, ask: b
     request = await asked.request(instruction, page)
     limits = asked.limits
     fields = request.fields
-    by_query = learnt.arm.data != "none" and context.config.retrieval.m2 > 0
+    by_query = learnt.arm.data != "none" and learnt.arm.retrieval(context.config.retrieval).m2 > 0
     prompt = await asyncio.to_thread(render, request, limits)
     return Preview(
         instruction=instruction.strip(),

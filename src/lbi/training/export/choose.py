@@ -9,12 +9,13 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import get_args
 
+from lbi.config import Length
 from lbi.errors import UserError
+from lbi.evaluation import arms
 from lbi.training.export.turns import TrainingExample
 
-Length = Literal["short", "medium", "long"]
 LENGTHS: tuple[Length, ...] = get_args(Length)
 
 
@@ -56,9 +57,7 @@ def parse_mix(text: str) -> dict[Length, float]:
 
 
 def length_of(lesson: TrainingExample) -> Length:
-    """By number of steps, as in the paper's table 5: short (under 5), medium (5 to 9), long (10 or more)."""
-    steps = lesson.example.end - lesson.example.start
-    return "short" if steps < 5 else "medium" if steps < 10 else "long"
+    return arms.length_of(lesson.example)
 
 
 def choose(lessons: Sequence[TrainingExample], selection: Selection, left_out: Counter[str]) -> list[TrainingExample]:

@@ -1,0 +1,62 @@
+"""How an arm looks examples up, how many, and of which lengths: each is a key of the arm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fake_notes import NEW, NOTES, SAVE, title, walk
+from lbi.cli.estimate import plan
+from lbi.config import Arm, ArmRetrieval, Retrieval, resolve
+from lbi.errors import UserError
+from lbi.evaluation.arms import examples_for
+from lbi.records import Example
+
+USUAL = Retrieval(m1=4, m2=6, m3=1)
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({}, ArmRetrieval(4, 6, 1, True)),
+        ({"by": "instruction"}, ArmRetrieval(0, 6, 0, False)),
+        ({"by": "observation"}, ArmRetrieval(4, 0, 0, False)),
+        ({"by": "model"}, ArmRetrieval(0, 6, 0, True)),
+        ({"k": 2}, ArmRetrieval(2, 2, 0, True)),
+        ({"k": 0}, ArmRetrieval(0, 0, 0, False)),
+        ({"k": 3, "by": "observation"}, ArmRetrieval(3, 0, 0, False)),
+    ],
+)
+def test_what_an_arm_looks_up(keys: dict[str, object], expected: ArmRetrieval) -> None:
+    arm = Arm.model_validate({"name": "a", "agent": "icl", "data": "backward", **keys})
+    assert arm.retrieval(USUAL) == expected
+
+
+async def test_only_examples_of_the_lengths_that_an_arm_names() -> None:
+    notes = await walk("a note", NOTES, NEW, title("A"), title("B"), title("C"), SAVE)
+    examples = [
+        Example(kind="abstract", instruction=f"to {end}", trajectory=notes.id, start=0, end=end) for end in (2, 4, 5, 6)
+    ]
+    pairs = [(example, notes) for example in examples]
+
+    def ends(*lengths: str) -> list[int]:
+        return [example.end for example, _ in examples_for("backward", pairs, 0, lengths=lengths)]  # type: ignore[arg-type]
+
+    assert (ends(), ends("short"), ends("medium"), ends("long")) == ([2, 4, 5, 6], [2, 4], [5, 6], [])
+    assert ends("short", "medium") == [2, 4, 5, 6]
+
+
+def test_an_arm_that_asks_no_query_is_planned_without() -> None:
+    keys = ({}, {"by": "instruction"}, {"by": "observation"}, {"by": "model"}, {"k": 0})
+    arms = [{"name": str(at), "agent": "icl", "data": "backward", **each} for at, each in enumerate(keys)]
+    config = resolve({"evaluation": {"arms": arms, "reference": "0"}}, "test")
+    rows = [row for row in plan(config, [], 5, "click(e12)") if "evaluate" in row.stage]
+    assert {row.stage for row in rows if row.role == "query"} == {"evaluate: 0", "evaluate: 3"}
+    tokens = {row.stage: row.input_tokens for row in rows if row.role == "act"}
+    assert tokens["evaluate: 4"] < tokens["evaluate: 2"]
+
+
+def test_an_unknown_way_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"evaluation\.arms\.0\.by"):
+        resolve({"evaluation": {"arms": [{"name": "a", "agent": "icl", "data": "backward", "by": "luck"}]}}, "test")
