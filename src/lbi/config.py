@@ -214,6 +214,8 @@ class Arm(ConfigTable):
     query that the model writes; or by the page and such a query (paper, sec. 2.4 and 4.1)."""
     k: Shown | None = None
     """The most examples that each way of looking up finds, in place of ``retrieval.m1`` and ``m2``; 0 = none."""
+    share: Share = 1.0
+    """Only examples of this share of the roll-outs; a smaller share is a part of a larger one."""
     lengths: tuple[Length, ...] = ()
     """Only examples of these lengths: short (under 5 steps), medium (5 to 9), long (10 or more); empty = of any."""
 

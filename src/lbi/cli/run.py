@@ -56,7 +56,7 @@ class OutputOptions:
 
 def run(options: RunOptions, only: Only, output: OutputOptions) -> int:
     """Everything that the three commands share. The answer goes to stdout, progress to stderr."""
-    style = output.style()
+    output.style()  # a mistake in it is told before anything is done
     if only == "evaluation" and not options.continues:
         raise UserError(f"{options.source} is no run folder; `lbi evaluate` measures with the examples of a run")
     config, out = configured(options)
@@ -64,11 +64,10 @@ def run(options: RunOptions, only: Only, output: OutputOptions) -> int:
         from lbi.cli.plan import show_plan
 
         return show_plan(config, out, only, output.as_json)
-    asyncio.run(check_config(config))
     if only == "evaluation" and options.source is not None and out.resolve() != options.source.resolve():
+        asyncio.run(check_config(config))
         _copy_examples(options.source, out)
-    FOLDER.set(out)
-    outcome = _carried_out(config, out, style, only, output)
+    outcome = carry_out(config, out, only, output)
     with RunFolder(out, writing=False) as folder:
         result = summary(folder, outcome)
     if output.as_json:
@@ -78,7 +77,11 @@ def run(options: RunOptions, only: Only, output: OutputOptions) -> int:
     return 0
 
 
-def _carried_out(config: Config, out: Path, style: ProgressStyle, only: Only, output: OutputOptions) -> RunOutcome:
+def carry_out(config: Config, out: Path, only: Only, output: OutputOptions) -> RunOutcome:
+    """Check the config, and run what it says in the run folder ``out``, with progress on stderr."""
+    style = output.style()
+    asyncio.run(check_config(config))
+    FOLDER.set(out)
     console = terminal.open_console(stderr=True)
     if style not in ("none", "json"):
         console.print(f"Run folder {out}; the same command continues it at any time.", soft_wrap=True, highlight=False)

@@ -75,7 +75,7 @@ class Learnt:
     @cached_property
     def pairs(self) -> Sequence[tuple[Example, Trajectory]]:
         """The arm's examples. All are read for that, which takes time where they are many."""
-        return examples_for(self.arm.data, self.read.examples, self.seed, lengths=self.arm.lengths)
+        return examples_for(self.arm.data, self.read.examples, self.seed, self.arm.share, self.arm.lengths)
 
     @cached_property
     def examples(self) -> Mapping[str, Example]:
@@ -147,10 +147,10 @@ def read_run(run: Path, use: Use) -> _Read:
         last = KnowledgeLog(folder.store).sunk()
     if arm.skills and not skills:
         raise UserError(f'{run} has no skills of seed {seed} for the arm "{arm.name}"; `lbi skills {run}` writes them')
-    ready = holds(run / "index" / index_name(arm.data, seed, lengths=arm.lengths), mark) if KINDS[arm.data] else None
+    ready = holds(run / "index" / index_name(arm.data, seed, arm.share, arm.lengths), mark) if KINDS[arm.data] else None
     read = _Read(run, config, seed, arm, mark, ready, skills, last)
     if KINDS[arm.data] and not (
-        ready.examples if ready else examples_for(arm.data, read.examples, seed, lengths=arm.lengths)
+        ready.examples if ready else examples_for(arm.data, read.examples, seed, arm.share, arm.lengths)
     ):
         raise UserError(
             f'{run} has no examples of seed {seed} for the arm "{arm.name}"; `lbi run` or `lbi synthesize` makes them'
@@ -222,7 +222,7 @@ async def opened(learnt: Learnt) -> AsyncIterator[WithTimeouts]:
 
 def _borrow(run: Path, folder: Path, read: _Read) -> None:
     """Copy what need not be computed anew: an index that fits is taken as it is, embeddings are not paid for twice."""
-    borrow_index(run, index_name(read.arm.data, read.seed, lengths=read.arm.lengths), folder)
+    borrow_index(run, index_name(read.arm.data, read.seed, read.arm.share, read.arm.lengths), folder)
     vectors = run / "embeddings.db"
     if vectors.is_file():
         with (

@@ -179,3 +179,31 @@ def import_(
         return test_masking(mask_test, json)
     options = RunOptions(config or Path("import"), out, model, base_url, budget, settings=set_ or [])
     return import_(files or [], options, format, also, ImportOutput(dry_run, json, quiet))
+
+
+@command
+def reproduce(
+    table: Annotated[str, typer.Argument(help="Which table; without one, they are listed.")] = "",
+    config: Config = None,
+    out: Out = None,
+    model: Model = "",
+    base_url: BaseUrl = "",
+    budget: Budget = "",
+    seeds: Seeds = "",
+    workers: Workers = None,
+    set_: Set = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    progress: Progress = "auto",
+) -> int:
+    """Measure what a table of the paper compares, and write it.
+
+    Only arms that the run does not have yet are measured; several tables may share a run folder. The table lies in
+    RUN/tables, with the paper's numbers beside ours.
+    """
+    from lbi.cli.reproduce import reproduce
+    from lbi.cli.run import OutputOptions, RunOptions
+
+    options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [])
+    return reproduce(table, options, OutputOptions(dry_run, json, quiet, progress))

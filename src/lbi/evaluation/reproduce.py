@@ -1,0 +1,121 @@
+"""The paper's tables from one's own runs: which arms each has (``paper.toml``), and our numbers beside the paper's."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+
+from pydantic import BaseModel, ConfigDict
+
+from lbi.config import Arm, Config
+from lbi.errors import UserError
+from lbi.evaluation.statistics import ArmSummary, compare, summarise
+from lbi.records import Result
+from lbi.report.words import percent
+
+FEW = 20  # held-out tasks below which a table says that it can tell little
+MOST_BROKEN = 0.1  # of an arm's episodes that environment or harness may have failed; beyond it has no number
+
+
+class PaperArm(BaseModel):
+    """An arm, and what the paper reports for it, in percent, by benchmark."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    arm: Arm
+    gemini: tuple[float, ...] = ()
+    claude: tuple[float, ...] = ()
+
+
+class PaperTable(BaseModel):
+    """One table or figure. The first arm is what the others are compared with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    about: str
+    benchmarks: tuple[str, ...]
+    arms: tuple[PaperArm, ...]
+
+
+@cache
+def paper_tables() -> dict[str, PaperTable]:
+    text = resources.files("lbi.evaluation").joinpath("paper.toml").read_text("utf-8")
+    return {name: PaperTable.model_validate(table) for name, table in tomllib.loads(text).items()}
+
+
+def paper_table(name: str) -> PaperTable:
+    """Raises UserError for one that there is not."""
+    tables = paper_tables()
+    if name not in tables:
+        near = difflib.get_close_matches(name, tables, 1)
+        hint = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(tables)}"
+        raise UserError(f"no table {name!r}; {hint}")
+    return tables[name]
+
+
+def with_arms(config: Config, table: PaperTable, there: Sequence[Arm] = ()) -> Config:
+    """The config with the table's arms added to those that a run has (``there``), and the table's reference.
+
+    A run that was begun with another reference keeps it: comparisons of the table are made anew when it is written.
+    """
+    had = {arm.name for arm in there}
+    arms = (*there, *(row.arm for row in table.arms if row.arm.name not in had))
+    reference = config.evaluation.reference if there else table.arms[0].arm.name
+    return config.model_copy(
+        update={"evaluation": config.evaluation.model_copy(update={"arms": arms, "reference": reference})}
+    )
+
+
+def written(name: str, table: PaperTable, results: Sequence[Result]) -> str:
+    """The table as Markdown: solved with its 95% interval, the difference, what it cost, and the paper's numbers."""
+    ours = {summary.arm: summary for summary in summarise(results)}
+    reference = table.arms[0].arm.name
+    others = [row.arm.name for row in table.arms[1:] if row.arm.name in ours and reference in ours]
+    compared = {row.arm: row for row in compare(results, [(arm, reference) for arm in others])}
+    paper = [f"{model}: {' / '.join(table.benchmarks)}" for model in ("Gemini", "Claude")] if table.benchmarks else []
+    head = ["arm", "solved", "95%", f"beside {reference}", "p (Holm)", "tasks", "steps", "calls", "tokens", *paper]
+    lines = [f"## {name}: {table.about}", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for row in table.arms:
+        summary = ours.get(row.arm.name)
+        cells = _cells(row.arm.name, summary, [r for r in results if r.arm == row.arm.name])
+        other = compared.get(row.arm.name)
+        difference = [f"{100 * other.difference:+.1f}", f"{other.p_holm:.3f}"] if other and len(cells) > 2 else ["", ""]
+        cells[2:2] = difference if len(cells) > 2 else []
+        cells += [""] * (len(head) - 1 - len(paper) - len(cells))
+        numbers = [" / ".join(f"{n:g}" for n in told) for told in (row.gemini, row.claude)] if paper else []
+        lines.append("| " + " | ".join([row.arm.name, *cells, *numbers]) + " |")
+    return "\n".join([*lines, "", *_notes(table, ours)]) + "\n"
+
+
+def _cells(arm: str, summary: ArmSummary | None, results: Sequence[Result]) -> list[str]:
+    """solved, interval, tasks, steps, calls, tokens; or why there is no number."""
+    if summary is None:
+        return ["not run"]
+    broken = summary.environment_faults + summary.harness_faults
+    if broken > MOST_BROKEN * len(results):
+        return [f"no number: {broken} of {len(results)} episodes failed by environment or harness"]
+    counted = [r for r in results if r.fault not in ("environment", "harness")]
+    n = max(len(counted), 1)
+    return [
+        percent(summary.mean),
+        f"{percent(summary.low)} – {percent(summary.high)}",
+        str(summary.tasks),
+        f"{sum(r.steps for r in counted) / n:.1f}",
+        f"{sum(r.usage.calls for r in counted) / n:.1f}",
+        f"{sum(r.usage.input_tokens + r.usage.output_tokens for r in counted) / n:,.0f}",
+    ]
+
+
+def _notes(table: PaperTable, ours: dict[str, ArmSummary]) -> list[str]:
+    measured = [ours[row.arm.name] for row in table.arms if row.arm.name in ours]
+    notes = ["Tasks are the unit; differences are paired, signs flipped, corrected for all arms of the table."]
+    seeds = max((summary.seeds for summary in measured), default=0)
+    notes.append(f"{seeds} seed{'' if seeds == 1 else 's'}; steps, calls and tokens are means of an episode.")
+    if measured and min(summary.tasks for summary in measured) < FEW:
+        notes.append(f"With fewer than {FEW} tasks no difference short of a very large one can be told from chance.")
+    if measured and all(summary.mean in (0.0, 1.0) for summary in measured):
+        notes.append("All arms solve all tasks, or none: this table tells nothing at this size.")
+    return notes

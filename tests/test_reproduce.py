@@ -1,0 +1,121 @@
+"""`lbi reproduce TABLE`: the arms of a table are measured where they are missing, and written beside the paper's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lbi.context
+import lbi.rollouts.set_up
+from fake_environment import LampEnvironments
+from lbi.cli.reproduce import reproduce
+from lbi.cli.run import OutputOptions, RunOptions
+from lbi.config import Config
+from lbi.errors import UserError
+from lbi.evaluation.reproduce import paper_table, paper_tables, written
+from lbi.protocols import Environments
+from lbi.records import Result, Usage
+from lbi.storage.run_folder import RunFolder
+from test_extend import BENCHMARK, DOCUMENTS
+
+QUIET = OutputOptions(quiet=True)
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    async def no_documents(config: Config, environments: Environments) -> tuple[()]:
+        return ()
+
+    async def no_check(config: Config) -> None:
+        return None
+
+    monkeypatch.setattr(lbi.context, "open_environments", lambda config, save_image: LampEnvironments())
+    monkeypatch.setattr(lbi.rollouts.set_up, "own_documents", no_documents)
+    monkeypatch.setattr("lbi.cli.run.check_config", no_check)
+    (tmp_path / "painting.toml").write_text(BENCHMARK)
+    documents = "\n".join(
+        f"[[documents]]\ntitle = {json.dumps(each['title'])}\ntext = {json.dumps(each['text'])}" for each in DOCUMENTS
+    )
+    file = tmp_path / "lamps.toml"
+    file.write_text(
+        'benchmark = "painting.toml"\nworkers = 2\n[synthesis]\nrollouts = 3\nstep_limit = 4\ntasks_per_document = 1\n'
+        f"compose = 2\n[evaluation]\ntasks = 2\nstep_limit = 3\n{documents}\n"
+    )
+    return file
+
+
+def results(out: Path) -> dict[str, Result]:
+    with RunFolder(out, writing=False) as folder:
+        return dict(folder.store.all("result", Result))
+
+
+def test_a_table_is_measured_and_another_adds_its_arms(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = RunOptions(config, tmp_path / "run")
+    assert reproduce("retrieval", options, QUIET) == 0
+    first = results(tmp_path / "run")
+    arms = {row.arm.name for row in paper_table("retrieval").arms}
+    assert {result.arm for result in first.values()} == arms
+    told = capsys.readouterr().out
+    text = (tmp_path / "run" / "tables" / "retrieval.md").read_text()
+    assert text in told
+    [by_page] = [line for line in text.splitlines() if line.startswith("| by the page |")]
+    assert "16.3 / 23.5 / 8.7 / 14.6" in by_page
+    assert by_page.split("|")[6].strip() == "2", "held-out tasks"
+    assert "With fewer than 20 tasks" in text
+    assert reproduce("lengths", options, QUIET) == 0
+    after = results(tmp_path / "run")
+    assert first.items() < after.items(), "what was measured is not measured again"
+    assert {result.arm for result in after.values()} == arms | {"short", "medium", "long"}
+    assert reproduce("retrieval", options, QUIET) == 0
+    assert results(tmp_path / "run") == after
+
+
+def result(arm: str, task: int, score: float, fault: str = "") -> Result:
+    values: dict[str, Any] = {"fault": fault, "score": score}
+    return Result(
+        task=f"t{task}", arm=arm, seed=0, steps=2, usage=Usage(calls=3, input_tokens=100), stop="done", **values
+    )
+
+
+def test_what_failed_by_environment_or_harness_is_no_number_beyond_a_tenth() -> None:
+    stored = [result("baseline", task, float(task < 5)) for task in range(30)]
+    stored += [result("backward", task, float(task < 15), "harness" if task > 25 else "") for task in range(30)]
+    stored += [result("by the page", task, float(task < 15), "environment" if task > 27 else "") for task in range(30)]
+    lines = {
+        line.split("|")[1].strip(): line
+        for line in written("retrieval", paper_table("retrieval"), stored).splitlines()
+        if line.startswith("|")
+    }
+    assert "no number: 4 of 30 episodes failed" in lines["backward"]
+    assert "not run" in lines["by the instruction"]
+    cells = [cell.strip() for cell in lines["by the page"].split("|")]
+    assert cells[2] == "53.6%"
+    assert cells[4].startswith("+")
+    assert (cells[6], cells[7], cells[8], cells[9]) == ("28", "2.0", "3.0", "100")
+
+
+def test_a_table_in_which_all_arms_are_alike_says_that_it_tells_nothing() -> None:
+    stored = [result(row.arm.name, task, 0.0) for row in paper_table("k").arms for task in range(30)]
+    assert "this table tells nothing at this size" in written("k", paper_table("k"), stored)
+
+
+def test_tables_are_listed_and_an_unknown_one_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert reproduce("", RunOptions(None), QUIET) == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in paper_tables())
+    with pytest.raises(UserError, match="no table 'retrival'; did you mean \"retrieval\""):
+        reproduce("retrival", RunOptions(None), QUIET)
+
+
+def test_every_arm_of_a_table_differs_from_the_others_and_has_a_number_for_each_benchmark() -> None:
+    for table in paper_tables().values():
+        told_apart = {row.arm.model_copy(update={"name": ""}).model_dump_json() for row in table.arms}
+        assert len(told_apart) == len(table.arms)
+        assert all(len(told) in (0, len(table.benchmarks)) for row in table.arms for told in (row.gemini, row.claude))
+    same_name = [row.arm for table in paper_tables().values() for row in table.arms]
+    assert len({arm.name for arm in same_name}) == len(set(same_name)), "tables share a run folder"
