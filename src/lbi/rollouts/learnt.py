@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -139,15 +139,15 @@ def read_run(run: Path, use: Use) -> _Read:
         seed = config.seeds[0] if use.seed is None else use.seed
         arm = _arm(config, use)
         mark = records_mark(folder.store)
+    if use.model:
+        models = config.models.model_copy(update={"default": use.model, "act": "", "query": ""})
+        config = config.model_copy(update={"models": models})
     ready = holds(run / "index" / index_name(arm.data, seed), mark) if KINDS[arm.data] else None
     read = _Read(run, config, seed, arm, mark, ready)
     if KINDS[arm.data] and not (ready.examples if ready else examples_for(arm.data, read.examples, seed)):
         raise UserError(
             f'{run} has no examples of seed {seed} for the arm "{arm.name}"; `lbi run` or `lbi synthesize` makes them'
         )
-    if use.model:
-        models = config.models.model_copy(update={"default": use.model, "act": "", "query": ""})
-        read = replace(read, config=config.model_copy(update={"models": models}))
     return read
 
 
