@@ -79,11 +79,12 @@ def add(folder: Path, number: int, step: int) -> None:
         return
     read = time.process_time() - used
     vectors = ExampleVectors(*map(vectors_of, plan.texts), "made up")
-    for name, those in (("said", vectors.said), ("done", vectors.done)):
-        with (folder / f"{name}.f32").open("ab") as file:
+    there = plan.manifest.examples - len(plan.rows)  # what a step that was stopped left after them is written anew
+    numbers = numpy.asarray(plan.rows, dtype=numpy.int64)
+    for name, those in (("said.f32", vectors.said), ("done.f32", vectors.done), ("rows.i64", numbers)):
+        with (folder / name).open("ab") as file:
+            file.truncate(there * those[:1].nbytes)
             file.write(those.tobytes())
-    with (folder / "rows.i64").open("ab") as file:
-        file.write(numpy.asarray(plan.rows, dtype=numpy.int64).tobytes())
     used = time.process_time()
     write_plan(folder / "index", plan, vectors)
     ExampleIndex.open(folder / "index").close()  # works out once what an example must score

@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -147,6 +147,9 @@ def read_run(run: Path, use: Use) -> _Read:
         last = KnowledgeLog(folder.store).sunk()
     if arm.skills and not skills:
         raise UserError(f'{run} has no skills of seed {seed} for the arm "{arm.name}"; `lbi skills {run}` writes them')
+    if use.model:
+        models = config.models.model_copy(update={"default": use.model, "act": "", "query": ""})
+        config = config.model_copy(update={"models": models})
     ready = holds(run / "index" / index_name(arm.data, seed, arm.share, arm.lengths), mark) if KINDS[arm.data] else None
     read = _Read(run, config, seed, arm, mark, ready, skills, last)
     if KINDS[arm.data] and not (
@@ -155,9 +158,6 @@ def read_run(run: Path, use: Use) -> _Read:
         raise UserError(
             f'{run} has no examples of seed {seed} for the arm "{arm.name}"; `lbi run` or `lbi synthesize` makes them'
         )
-    if use.model:
-        models = config.models.model_copy(update={"default": use.model, "act": "", "query": ""})
-        read = replace(read, config=config.model_copy(update={"models": models}))
     return read
 
 
