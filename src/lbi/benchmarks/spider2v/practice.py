@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 _CONDA = "source /home/user/anaconda3/etc/profile.d/conda.sh"
-_NOTEBOOK = (
-    '{"cells": [{"cell_type": "code", "execution_count": null, "id": "first", "metadata": {}, "outputs": [], '
-    '"source": ["print(1 + 1)"]}], "metadata": {"kernelspec": {"display_name": "Python 3 (ipykernel)", '
-    '"language": "python", "name": "python3"}}, "nbformat": 4, "nbformat_minor": 5}'
+#: as JupyterLab itself would write it, so that it saves the same when it saves by itself
+_CELL = {
+    "cell_type": "code",
+    "execution_count": None,
+    "id": "first",
+    "metadata": {},
+    "outputs": [],
+    "source": ["1 + 1"],
+}
+_LANGUAGE = {
+    "codemirror_mode": {"name": "ipython", "version": 3},
+    "file_extension": ".py",
+    "mimetype": "text/x-python",
+    "name": "python",
+    "nbconvert_exporter": "python",
+    "pygments_lexer": "ipython3",
+    "version": "3.11.0",
+}
+_KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+_NOTEBOOK = json.dumps(
+    {
+        "cells": [_CELL],
+        "metadata": {"kernelspec": _KERNEL, "language_info": _LANGUAGE},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    },
+    indent=1,
+    sort_keys=True,
 )
 _PROFILE = "practice: {target: dev, outputs: {dev: {type: duckdb, path: practice.duckdb}}}"
 
@@ -25,7 +50,7 @@ def _shell(name: str) -> str:
 STEPS: dict[str, list[dict[str, Any]]] = {
     "excel": [{"type": "launch", "parameters": {"command": ["soffice", "--calc", "--norestore", "--nologo"]}}],
     "jupyter": [
-        _bash(f"{_shell('jupyter')}; printf '%s' '{_NOTEBOOK}' > ~/Desktop/practice.ipynb"),
+        _bash(f"{_shell('jupyter')}; printf '%s\\n' '{_NOTEBOOK}' > ~/Desktop/practice.ipynb"),
         {"type": "google_chrome_browser", "parameters": {}},
         {
             "type": "launch",
