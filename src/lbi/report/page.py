@@ -16,6 +16,7 @@ from lbi import __version__
 from lbi.protocols import Role
 from lbi.records import TIERS, Result
 from lbi.report import charts, counts, evaluation, words
+from lbi.report.committee import calibrations_of
 from lbi.report.gather import NO_LANGUAGE_MODEL, Gathered, gather
 from lbi.report.halves import halves
 from lbi.report.pages import Pages, Writer
@@ -37,6 +38,7 @@ SECTIONS = (
     ("growth", "Growth"),
     ("funnel", "Funnel"),
     ("filters", "Filters"),
+    ("committee", "Committee"),
     ("spent", "What it took"),
     ("contamination", "Contamination"),
     ("skills", "Skills"),
@@ -70,7 +72,9 @@ def write_report(run: RunFolder) -> Path:
     pages = Writer(run, gathered).write()
     file = run.path / "report.html"
     template, shown = _environment().get_template("report.html"), _context(gathered, pages)
-    html = template.render(**shown, training=trainings(run.path), skills=skill_rows(run))
+    html = template.render(
+        **shown, training=trainings(run.path), skills=skill_rows(run), committee=calibrations_of(run)
+    )
     write_atomically(file, html.encode("utf-8", "replace"))
     return file
 

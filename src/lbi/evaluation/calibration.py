@@ -1,0 +1,91 @@
+"""Votes of the committee beside what a replay proved: how often is a member right, and is it better than chance?
+
+A replay is no judge of words: it proves that a span's steps can be repeated and lead to the same state, which an
+instruction that fits badly does not hinder. So a member may be right to reject what can be replayed (its recall is then
+low for a good reason), but one whose acceptances are replayed no more often than what it rejects tells nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from math import comb
+
+from lbi.evaluation.statistics import wilson
+from lbi.records import Example, Record
+from lbi.synthesis.filters.replay import Replayed
+
+COMMITTEE = "all members"
+SURE = 0.05
+
+
+class Calibration(Record):
+    """One member, or all together, on the examples that were both voted on and replayed."""
+
+    member: str
+    examples: int
+    accepted: int
+    replayed: int  # of the examples
+    both: int  # accepted, and replayed
+    low: float  # 95% of the precision (Wilson)
+    high: float
+    p: float  # of so many of the accepted being replayed, or more, if votes had nothing to do with it (Fisher)
+
+    @property
+    def precision(self) -> float | None:
+        return self.both / self.accepted if self.accepted else None
+
+    @property
+    def recall(self) -> float | None:
+        return self.both / self.replayed if self.replayed else None
+
+    @property
+    def base(self) -> float:
+        """The share of all of them that were replayed: the precision of one who accepts everything."""
+        return self.replayed / self.examples
+
+    @property
+    def verdict(self) -> str:
+        """In words, what the numbers allow to say."""
+        if self.replayed in (0, self.examples):
+            return "cannot be told: all of them could be replayed" if self.replayed else "cannot be told: none could"
+        if self.accepted in (0, self.examples):
+            return "tells nothing: it accepts all" if self.accepted else "tells nothing: it rejects all"
+        return "better than chance" if self.p < SURE else "no better than chance"
+
+
+def calibrations(examples: Iterable[Example], replays: Mapping[str, Replayed]) -> list[Calibration]:
+    """One for each member, and one for all together where there are several. ``replays`` by trajectory."""
+    votes: dict[str, list[tuple[bool, bool]]] = {}
+    for example in examples:
+        replay = replays.get(example.trajectory)
+        if replay is None or example.end >= len(replay.matched):
+            continue
+        proved = replay.matched[example.start] and replay.matched[example.end]
+        for member, accepts in _votes(example):
+            votes.setdefault(member, []).append((accepts, proved))
+    if len(votes) == 2:  # one member, and the committee that is the same
+        votes.pop(COMMITTEE, None)
+    return [_calibration(member, pairs) for member, pairs in votes.items()]
+
+
+def _votes(example: Example) -> Iterator[tuple[str, bool]]:
+    for verdict in example.verdicts:
+        if verdict.votes:
+            yield from ((vote.model, vote.accepts) for vote in verdict.votes)
+            yield COMMITTEE, verdict.keep
+
+
+def _calibration(member: str, pairs: list[tuple[bool, bool]]) -> Calibration:
+    accepted, proved = sum(accepts for accepts, _ in pairs), sum(replayed for _, replayed in pairs)
+    both = sum(accepts and replayed for accepts, replayed in pairs)
+    low, high = wilson(both, accepted) if accepted else (0.0, 1.0)
+    p = at_least(both, len(pairs), proved, accepted)
+    return Calibration(
+        member=member, examples=len(pairs), accepted=accepted, replayed=proved, both=both, low=low, high=high, p=p
+    )
+
+
+def at_least(both: int, all_: int, marked: int, drawn: int) -> float:
+    """P(at least ``both`` of ``drawn`` are marked), of ``all_`` with ``marked`` ones: Fisher's exact test, one-sided."""
+    ways = sum(comb(marked, k) * comb(all_ - marked, drawn - k) for k in range(both, min(marked, drawn) + 1))
+    return ways / comb(all_, drawn)

@@ -1,0 +1,14 @@
+"""How the committee's votes compare with what a replay proved, as rows of the report."""
+
+from __future__ import annotations
+
+from lbi.evaluation.calibration import Calibration, calibrations
+from lbi.records import Example
+from lbi.storage.run_folder import RunFolder
+from lbi.synthesis.filters.replay import Replayed
+
+
+def calibrations_of(run: RunFolder) -> list[Calibration]:
+    """Of all labelled examples of a run, also those that were dropped."""
+    replays = {replayed.trajectory: replayed for _, replayed in run.store.all("replay", Replayed)}
+    return calibrations((example for _, example in run.store.all("example", Example)), replays) if replays else []
