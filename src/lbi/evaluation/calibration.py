@@ -86,6 +86,6 @@ def _calibration(member: str, pairs: list[tuple[bool, bool]]) -> Calibration:
 
 
 def at_least(both: int, all_: int, marked: int, drawn: int) -> float:
-    """P(at least ``both`` of ``drawn`` are marked), of ``all_`` with ``marked`` ones: Fisher's exact test, one-sided."""
+    """P(at least ``both`` of the ``drawn`` are among the ``marked`` of ``all_``): Fisher's exact test, one-sided."""
     ways = sum(comb(marked, k) * comb(all_ - marked, drawn - k) for k in range(both, min(marked, drawn) + 1))
     return ways / comb(all_, drawn)

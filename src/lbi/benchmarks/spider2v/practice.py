@@ -7,7 +7,7 @@ from typing import Any
 
 _CONDA = "source /home/user/anaconda3/etc/profile.d/conda.sh"
 #: as JupyterLab itself would write it, so that it saves the same when it saves by itself
-_CELL = {
+_CELL: dict[str, Any] = {
     "cell_type": "code",
     "execution_count": None,
     "id": "first",
