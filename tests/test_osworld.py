@@ -10,6 +10,7 @@ import pytest
 
 from lbi.benchmarks.osworld import config, load
 from lbi.benchmarks.osworld.evaluators import Evaluators
+from lbi.benchmarks.osworld.faults import FAULTS
 from lbi.benchmarks.osworld.places import read_places
 from lbi.benchmarks.osworld.setup import shows_window
 from lbi.benchmarks.osworld.suite import Suite
@@ -39,6 +40,17 @@ def test_each_task_says_why_it_cannot_be_run_here(tmp_path: Path) -> None:
     assert found["gone"] == "no task of this version: its file is missing"
     assert found["no-json"].startswith("no task of this version: its file cannot be read: ")
     assert found["no-evaluator"] == "no task of this version: its file is none of OSWorld's: evaluator: Field required"
+
+
+def test_a_task_that_passes_when_nothing_is_done_is_listed_and_measured_by_no_run(tmp_path: Path) -> None:
+    settings = write_checkout(tmp_path, only=("os/folder",))
+    (faulty,) = FAULTS
+    task = {"id": faulty, **TASKS["os/folder"]}  # type: ignore[dict-item]
+    (tmp_path / "checkout" / "evaluation_examples" / "test_more.json").write_text(json.dumps({"os": [faulty]}), "utf-8")
+    (tmp_path / "checkout" / "evaluation_examples" / "examples" / "os" / f"{faulty}.json").write_text(json.dumps(task))
+    benchmark = load("more,os/folder", str(settings))
+    assert [each.name for each in benchmark.runnable] == ["folder"]
+    assert benchmark.task[0].faulty.startswith("scores 1 when nothing is done")
 
 
 def test_tasks_are_chosen_by_application_list_and_id(tmp_path: Path) -> None:
