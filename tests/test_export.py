@@ -131,6 +131,15 @@ def test_an_example_ends_with_a_row_that_ends_the_task_but_a_question_does_not(t
     assert (report.rows["train"], report.steps["train"]) == (4, 3)
 
 
+def test_a_roll_out_ends_once_however_many_examples_it_has(tmp_path: Path) -> None:
+    trajectory = trajectory_of("a")
+    lessons = [lesson_of(trajectory, start, end) for start, end in ((0, 1), (1, 2), (0, 3), (2, 3))]
+    export(lessons, tmp_path, ends=True)
+    actions = [said(row).partition("ACTION: ")[2] for row in rows_of(tmp_path)]
+    assert actions.count("finish()") == 1
+    assert actions.index("finish()") == actions.index("click(e2)") + 1, "behind the longest one"
+
+
 # bugs that others shipped
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from lbi.errors import UserError
 from lbi.prompts import is_structured
 from lbi.protocols import Json, PromptLimits
-from lbi.records import Record, Verdict
+from lbi.records import Example, Record, Verdict
 from lbi.storage.files import write_atomically
 from lbi.storage.secrets import masked
 from lbi.training.export.card import card
@@ -109,7 +109,7 @@ def write_export(
     examples that every filter keeps are written; pass the dropped ones too, so that composed examples find their parts
     and preferences something worse. ``rows_are``: step, trajectory or pair, where the format has more than one.
     ``limits``: sizes of prompts, and whether replies are JSON, as the model will be asked later.
-    ``ends``: a last row for each example that ends the task (rows of steps only). Tokens are
+    ``ends``: a last row that ends the task, for the longest example of each trajectory (rows of steps only). Tokens are
     counted by ``tokenizer`` (lbi.training.export.lengths.open_tokenizer), else estimated. Raises UserError if nothing
     can be exported or written.
     """
@@ -120,7 +120,10 @@ def write_export(
     tally = _Tally(Measure(tokenizer, consumers_of(exporter)))
     lessons = choose(list(rows), selection, tally.left_out)
     units = _units(
-        lessons, sides_of(lessons, split, seed), kind, _Making(actions, max_chars, tally, selection, limits, ends)
+        lessons,
+        sides_of(lessons, split, seed),
+        kind,
+        _Making(actions, max_chars, tally, selection, limits, _longest(lessons) if ends else frozenset()),
     )
     try:
         files = _write(units, exporter, kind, out, tally)
@@ -206,10 +209,11 @@ class _Making:
     tally: _Tally
     selection: Selection
     limits: PromptLimits
-    ends: bool
+    ends: frozenset[str]  # ids of the examples behind which the task is ended
 
     def turns(self, lesson: TrainingExample, side: Side) -> Iterator[Turn]:
-        return turns_of(lesson, side, self.actions, self.max_chars, self.tally.left_out, self.limits, self.ends)
+        ends = lesson.example.id in self.ends
+        return turns_of(lesson, side, self.actions, self.max_chars, self.tally.left_out, self.limits, ends)
 
     def conversations(self, lesson: TrainingExample, side: Side) -> Iterator[Conversation]:
         made = conversation_of(lesson, side, self.actions, self.max_chars, self.tally.left_out, self.limits)
@@ -221,6 +225,19 @@ class _Making:
         wanted, tally = self.selection, self.tally
         enough_rows = wanted.rows and tally.rows["train"] >= wanted.rows
         return bool(enough_rows or (wanted.tokens and tally.tokens["train"] >= wanted.tokens))
+
+
+def _longest(lessons: Sequence[TrainingExample]) -> frozenset[str]:
+    """Of each trajectory the kept example with the most steps: a task ends once, and not after every second step.
+
+    With an end behind each of many short examples, half of what is learned is to end, and a tuned model ends at once.
+    """
+    best: dict[str, Example] = {}
+    for example in (lesson.example for lesson in lessons if lesson.example.kept):
+        other = best.get(example.trajectory)
+        if other is None or (other.end - other.start, example.id) < (example.end - example.start, other.id):
+            best[example.trajectory] = example
+    return frozenset(example.id for example in best.values())
 
 
 def _units(
