@@ -118,8 +118,10 @@ def test_list_names_every_plug_in_with_a_line_of_its_own() -> None:
     assert [row["name"] for row in answer("list", "agents", here=True)] == [
         "explore",
         "icl",
+        "lats",
         "rag",
         "react",
+        "reflexion",
         "try_commands",
     ]
     assert {row["name"] for row in answer("list", "models", here=True)} >= {"offline", "openai:NAME", "anthropic:NAME"}
