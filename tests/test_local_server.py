@@ -129,9 +129,10 @@ async def test_a_prompt_without_a_form_is_answered_freely_and_cut_off_by_name(ti
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_several_requests_are_in_work_at_once_and_each_gets_its_own_reply(tiny: Path, engine: str) -> None:
     async with opened(f"local:{tiny}@{engine}") as (model, _):
-        alone = [await reply_to(model, asking(f"Task {at}")) for at in range(4)]
-        together = await asyncio.gather(*(reply_to(model, asking(f"Task {at}")) for at in range(4)))
-    assert len(set(alone)) == 4
+        # a made-up model may well say the same to several: four tasks to which it does not
+        alone = {await reply_to(model, asking(f"Task {at}")): f"Task {at}" for at in range(12)}
+        together = await asyncio.gather(*(reply_to(model, asking(task)) for task in list(alone.values())[:4]))
+    assert len(alone) >= 4
     assert [json.loads(text).keys() for text in together] == 4 * [{"query"}]
     assert len(set(together)) == 4
 
