@@ -132,8 +132,8 @@ class FlawedSite:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits of a test's length."""
-    monkeypatch.setattr(session, "NAVIGATION_SECONDS", 1.5)
-    monkeypatch.setattr(liveness, "SECONDS", 1.0)
+    monkeypatch.setattr(session, "NAVIGATION_SECONDS", 3.0)
+    monkeypatch.setattr(liveness, "SECONDS", 2.0)
     monkeypatch.setattr(liveness, "PAUSE", 0.05)
     monkeypatch.setattr(_pool, "FIRST_WAIT", 0.01)
 
