@@ -208,8 +208,9 @@ def installed(python: str, folder: Path, *packages: str) -> Path:
 def test_harbor_loads_every_task(run: Path, tmp_path: Path) -> None:
     """By its own class for tasks, which needs little; the rest of it is not installed."""
     lbi_here("export", run, "--format", "harbor", "--out", tmp_path / "pack")
-    python = installed("3.12", tmp_path / "venv", "pydantic", "toml", "pathspec", "pip")
-    wheel = [str(python), "-m", "pip", "download", "-q", "--no-deps", "-d", str(tmp_path), HARBOR]
+    python = installed(sys.executable, tmp_path / "venv", "pydantic", "toml", "pathspec", "pip")
+    wheel = [str(python), "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:"]
+    wheel += ["--python-version", "3.13", "-d", str(tmp_path), HARBOR]
     if subprocess.run(wheel, capture_output=True, timeout=300).returncode:
         pytest.skip(f"{HARBOR} cannot be had here")
     (file,) = tmp_path.glob("*.whl")
@@ -229,7 +230,7 @@ def test_verifiers_own_validation_finds_every_task_sound(run: Path, tmp_path: Pa
     """vf-validate carries out the solution of each, and scores one of which nothing was done."""
     out = tmp_path / "pack"
     lbi_here("export", run, "--format", "verifiers", "--out", out)
-    python = installed("3.12", tmp_path / "venv", VERIFIERS)
+    python = installed(sys.executable, tmp_path / "venv", VERIFIERS)
     known = environ(PYTHONPATH=str(out), PYTHONWARNINGS="ignore", LBI_PYTHON=sys.executable, HOME=str(tmp_path))
     names = ["store-flour", "count"]  # the first two; the pages of the third are made up
     command = [str(python.with_name("vf-validate")), "lbi_larder", "--runtime.type", "subprocess", "-o", "results"]
