@@ -1,6 +1,6 @@
 """Writes what the pages of MiniWoB++ say: their instructions, and the table of what our actions can do on them.
 
-python scripts/miniwob.py instructions    writes src/lbi/benchmarks/miniwob/instructions.json
+python scripts/miniwob.py instructions    writes src/lbi/benchmarks/miniwob/instructions.json and practice.json
 python scripts/miniwob.py table           writes docs/miniwob.md (some minutes)
 """
 
@@ -14,18 +14,21 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from lbi.benchmarks.miniwob import load, solver
+from lbi.benchmarks.miniwob import PRACTICE, PROBLEMS, load, solver
 from lbi.benchmarks.miniwob.environment import MiniwobEnvironment, MiniwobEnvironments
 from lbi.benchmarks.miniwob.site import pages_folder
 from lbi.observations.parse import parse_observation
 from lbi.records import Task
 from lbi.rollouts.loop import rollout
 
-SEEDS = range(5)
+SEEDS = range(10)
 TRIED = (0, 1, 2)  # seeds that solutions are tried with
 STEPS = 400  # of a solution: a slider goes by single keys
 ROOT = Path(__file__).parents[1]
-STORED = ROOT / "src/lbi/benchmarks/miniwob/instructions.json"
+STORED = {
+    ROOT / "src/lbi/benchmarks/miniwob/instructions.json": SEEDS,
+    ROOT / "src/lbi/benchmarks/miniwob/practice.json": range(PRACTICE, PRACTICE + PROBLEMS),
+}
 TABLE = ROOT / "docs/miniwob.md"
 #: what the page itself says: how much is drawn, what has words, and whether it changes while nobody does anything
 FACTS = """(async () => {
@@ -66,11 +69,11 @@ def tasks() -> list[str]:
     return sorted(pages & set(re.findall(r'id="miniwob/([\w-]+)-v\d+"', registered)))
 
 
-async def instructions(environment: MiniwobEnvironment) -> dict[str, list[str]]:
+async def instructions(environment: MiniwobEnvironment, seeds: range) -> dict[str, list[str]]:
     """Of each task, what the page says with each seed."""
     found: dict[str, list[str]] = {}
     for name in tasks():
-        for seed in SEEDS:
+        for seed in seeds:
             task = Task(instruction="", environment=environment.name, start_url=f"/miniwob/{name}.html?seed={seed}")
             await environment.reset(task)
             found.setdefault(name, []).append(await environment.query())
@@ -147,8 +150,9 @@ async def main(what: str) -> None:
     try:
         environment = await environments.open()
         if what == "instructions":
-            found = await instructions(environment)
-            STORED.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
+            for path, seeds in STORED.items():
+                found = await instructions(environment, seeds)
+                path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
         else:
             TABLE.write_text(table([await row(environment, name) for name in tasks()]), "utf-8")
     finally:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from lbi.training.export.choose import Selection
 from running import environ
 from test_export import export, lesson_of, trajectory_of
 from test_export_formats import DROPPED, other_way, with_mistakes
@@ -59,6 +60,9 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
+ALL = Selection(reasons="all")
+
+
 def asked(python: Path, program: Path, *arguments: str | Path) -> Any:
     """What a program prints last, as JSON."""
     command = [str(python), "-W", "ignore", str(program), *map(str, arguments)]
@@ -84,7 +88,9 @@ def test_llama_factory_reads_the_rows_and_parses_its_config(older: Path, tmp_pat
 def test_axolotl_parses_its_config_and_learns_the_replies_that_are_marked(older: Path, tmp_path: Path) -> None:
     write_tokenizer(tmp_path / "model")
     (tmp_path / "model" / "config.json").write_text('{"model_type": "llama"}')
-    report = export([with_mistakes()], tmp_path / "out", "axolotl", rows_are="trajectory")
+    report = export(
+        [with_mistakes()], tmp_path / "out", "axolotl", rows_are="trajectory", selection=Selection(reasons="all")
+    )
     said = asked(older, PROGRAMS / "read_axolotl.py", tmp_path / "out", tmp_path / "model")
     (learned,) = said["said"]
     assert [part.split("\n")[0] for part in learned.split("REASON: ")[1:]] == [
@@ -98,7 +104,7 @@ def test_verl_reads_the_rows_and_learns_the_reply_alone(older: Path, tmp_path: P
     report = exported(tmp_path / "out", "verl")
     said = asked(older, PROGRAMS / "read_verl.py", tmp_path / "out", tmp_path / "model")
     assert len(said["said"]) == report.rows["train"]
-    assert all(each.startswith("REASON: page") and each.endswith(")") for each in said["said"])
+    assert all(each.startswith("ACTION: click") and each.endswith(")") for each in said["said"])
     assert (said["length"], said["rank"]) == (report.lengths.max_length, 16)
 
 
@@ -143,7 +149,7 @@ def test_trl_loads_the_rows_and_learns_the_replies_alone(tmp_path: Path) -> None
     trainer = SFTTrainer(str(model), args=settings, train_dataset=data["train"], processing_class=tokenizer)
     for row in trainer.train_dataset:
         said = tokenizer.decode([token for token in row["labels"] if token != -100])
-        assert said.startswith("REASON: page")
+        assert said.startswith("ACTION: click")
         assert said.count("ACTION") == 1
 
     lesson = lesson_of(trajectory_of("a", 3))

@@ -16,6 +16,7 @@ from lbi.errors import UserError
 from lbi.models import parsing
 from lbi.protocols import PromptLimits
 from lbi.records import Action, Document, Example, Observation, Step, StopReason, Task, Trajectory, Verdict
+from lbi.training.export.choose import Reasons, Selection
 from lbi.training.export.dataset import ExportReport, write_export
 from lbi.training.export.exporters import consumers_of, exporter_names, open_exporter
 from lbi.training.export.lengths import sentences
@@ -78,8 +79,8 @@ def test_each_step_of_the_span_is_one_pair_of_the_act_prompt_and_the_reply(tmp_p
     rows = rows_of(tmp_path)
     assert report.rows == {"train": 2, "validation": 0}
     assert [said(row) for row in rows] == [
-        "REASON: page 1 has a next\nACTION: click(e1)",
-        "REASON: page 2 has a next\nACTION: click(e2)",
+        "ACTION: click(e1)",  # without reasons, which were of another objective
+        "ACTION: click(e2)",
     ]
     assert [[message["role"] for message in row["prompt"]] for row in rows] == [["system", "user"]] * 2
     assert "Reach page 3" in rows[0]["prompt"][1]["content"]
@@ -111,13 +112,34 @@ def test_rows_are_asked_and_answered_as_the_tuned_model_will_be(tmp_path: Path) 
     (step,) = (short := trajectory_of("a", 1)).steps
     step = step.model_copy(update={"observation": page(0).model_copy(update={"text": text})})
     long = short.model_copy(update={"steps": (step,)})
-    report = export([lesson_of(long)], tmp_path, limits=limits)
+    report = export([lesson_of(long, kind="forward")], tmp_path, limits=limits)
     (row,) = rows_of(tmp_path)
     assert report.replies == "json"
     assert json.loads(said(row)) == {"reason": "page 0 has a next", "action": "click(e0)"}
     assert "JSON object" in row["prompt"][0]["content"]
     assert "line 59" not in row["prompt"][1]["content"] or "line 30" not in row["prompt"][1]["content"]
     assert parsing.act(said(row)) == ("page 0 has a next", "click(e0)")
+
+
+@pytest.mark.parametrize(
+    ("reasons", "kind", "learned"),
+    [
+        ("fitting", "forward", "page 0 has a next"),
+        ("fitting", "abstract", ""),  # the agent had another objective when it gave this reason
+        ("all", "abstract", "page 0 has a next"),
+        ("none", "forward", ""),
+    ],
+)
+@pytest.mark.parametrize("rows_are", ["step", "trajectory"])
+def test_a_reason_is_learned_where_the_agent_had_this_instruction(
+    tmp_path: Path, reasons: Reasons, kind: str, learned: str, rows_are: str
+) -> None:
+    lesson = lesson_of(trajectory_of("a", 1), kind=kind)
+    options = {"selection": Selection(reasons=reasons), "limits": PromptLimits(images=(), structured=("act",))}
+    report = export([lesson], tmp_path, rows_are=rows_are, fmt="jsonl" if rows_are == "step" else "axolotl", **options)
+    assert report.without_reason == (not learned)
+    written = (tmp_path / "train.jsonl").read_text("utf-8")
+    assert json.dumps(json.dumps({"reason": learned, "action": "click(e0)"}))[1:-1] in written
 
 
 def test_an_example_ends_with_a_row_that_ends_the_task_but_a_question_does_not(tmp_path: Path) -> None:
@@ -329,7 +351,7 @@ def test_an_export_replaces_the_one_before_and_leaves_nothing_half_written(tmp_p
 def test_dropped_examples_and_repeated_pairs_are_counted_and_not_written(tmp_path: Path) -> None:
     trajectory = trajectory_of("a", 2)
     dropped = lesson_of(trajectory, verdicts=(Verdict(filter="loop", keep=False, reason="A-B-A-B"),))
-    twice = lesson_of(trajectory, kind="forward")
+    twice = lesson_of(trajectory, kind="summary")
     report = export([lesson_of(trajectory), twice, dropped], tmp_path)
     assert report.rows["train"] == 2
     assert report.left_out == {"example dropped by a filter": 1, "the same as another row": 2}

@@ -100,6 +100,12 @@ Mix = Annotated[
 ]
 Diverse = Annotated[bool, typer.Option("--diverse", help="Take every way to act once before any a second time.")]
 Shuffled = Annotated[bool, typer.Option("--shuffled", help="Let instructions change places, as a control.")]
+Reasons = Annotated[
+    str,
+    typer.Option(
+        "--reasons", help="Learn why the agent acted: fitting (where it had this instruction), all or none of them."
+    ),
+]
 Replies = Annotated[
     str,
     typer.Option(

@@ -31,7 +31,7 @@ CHECK = Check(grader="miniwob")
 def load(selection: str = "", checkout: str = "") -> Benchmark:
     """All tasks with seed 0, or the selected: ``click-button,click-tab@3``. ``checkout`` holds pages of another place.
 
-    A problem follows from task and seed; the instructions of seeds 0 to 4 are stored with us, as only the page knows
+    A problem follows from task and seed; the instructions of seeds 0 to 9 are stored with us, as only the page knows
     them. Raises UserError for a task or seed that there is not.
     """
     pages_folder(checkout)
@@ -55,16 +55,16 @@ def create(config: Config, save_image: Callable[[bytes], str]) -> MiniwobEnviron
 
 
 async def documents(environments: MiniwobEnvironments) -> tuple[DocumentSource, ...]:
-    """One for each problem to practise on: the page says itself what to do. None of them is a problem of a task."""
+    """One for each problem to practise on: what its page says is to be done. None of them is a problem of a task."""
     return tuple(
         DocumentSource(
             title=name,
-            text="The first line of the page says what to do.",
+            text=texts[number],
             format="markdown",
-            start_url=f"/miniwob/{name}.html?seed={seed}",
+            start_url=f"/miniwob/{name}.html?seed={PRACTICE + number}",
         )
-        for seed in range(PRACTICE, PRACTICE + PROBLEMS)
-        for name in instructions()
+        for number in range(PROBLEMS)
+        for name, texts in _stored("practice.json").items()
     )
 
 
@@ -76,12 +76,14 @@ def solver(task: Task, checkout: str = "") -> Agent | None:
     return Solver(solution) if solution else None
 
 
-@cache
 def instructions() -> dict[str, list[str]]:
     """{task: its instruction with seed 0, 1, ...}, as the pages gave them."""
-    stored: dict[str, list[str]] = json.loads(
-        resources.files(__name__).joinpath("instructions.json").read_text("utf-8")
-    )
+    return _stored("instructions.json")
+
+
+@cache
+def _stored(name: str) -> dict[str, list[str]]:
+    stored: dict[str, list[str]] = json.loads(resources.files(__name__).joinpath(name).read_text("utf-8"))
     return stored
 
 

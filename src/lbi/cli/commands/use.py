@@ -22,6 +22,7 @@ from lbi.cli.parameters import (
     ModelToUse,
     OfSeeds,
     Quiet,
+    Reasons,
     Replies,
     RunToUse,
     SeedToUse,
@@ -266,6 +267,7 @@ def export(
     mix: Mix = "",
     diverse: Diverse = False,
     shuffled: Shuffled = False,
+    reasons: Reasons = "fitting",
     seed: Annotated[int, typer.Option("--seed", help="Of what is chosen.")] = 0,
     max_chars: Annotated[
         int, typer.Option("--max-chars", min=1, help="Characters of a row; older steps go first.")
@@ -293,10 +295,10 @@ def export(
     With results: each held-out task's score and trajectory, in folders as OSWorld's runner leaves them.
     """
     from lbi.cli.export import ExampleChoice, ExportOptions, export
-    from lbi.training.export.choose import Selection, parse_mix
+    from lbi.training.export.choose import Selection, parse_mix, parse_reasons
 
     options = ExportOptions(format, out, rows, validation, tokenizer, max_chars, replies, ends, allow_offline, dry_run)
-    selection = Selection(size, max_tokens, parse_mix(mix), diverse, shuffled, seed)
+    selection = Selection(size, max_tokens, parse_mix(mix), diverse, shuffled, seed, parse_reasons(reasons))
     return export(run, options, ExampleChoice(tier, kinds, seeds), selection, json)
 
 
@@ -340,6 +342,7 @@ def train(
     mix: Mix = "",
     diverse: Diverse = False,
     shuffled: Shuffled = False,
+    reasons: Reasons = "fitting",
     seed: Annotated[int, typer.Option("--seed", help="Of the adapter, the order of rows, and what is chosen.")] = 0,
     allow_offline: AllowOffline = False,
     json: Json = False,
@@ -352,7 +355,7 @@ def train(
     """
     from lbi.cli.export import ExampleChoice
     from lbi.cli.train import TrainOptions, train_model
-    from lbi.training.export.choose import Selection, parse_mix
+    from lbi.training.export.choose import Selection, parse_mix, parse_reasons
 
     settings = {
         "method": method,
@@ -373,7 +376,7 @@ def train(
         "seed": seed,
     }
     options = TrainOptions(source, model, out, max_chars, replies, ends, validation, allow_offline, quiet)
-    selection = Selection(size, max_tokens, parse_mix(mix), diverse, shuffled, seed)
+    selection = Selection(size, max_tokens, parse_mix(mix), diverse, shuffled, seed, parse_reasons(reasons))
     return train_model(options, ExampleChoice(tier, kinds, seeds), selection, settings, json)
 
 

@@ -9,7 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import Literal, get_args
 
 from lbi.config import Length
 from lbi.errors import UserError
@@ -17,6 +17,8 @@ from lbi.evaluation import arms
 from lbi.training.export.turns import TrainingExample
 
 LENGTHS: tuple[Length, ...] = get_args(Length)
+Reasons = Literal["fitting", "all", "none"]
+REASONS: tuple[Reasons, ...] = get_args(Reasons)
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,19 @@ class Selection:
     diverse: bool = False  # one example of each way to act before the second of any
     shuffled: bool = False  # instructions change places: the control that shows whether they have to fit
     seed: int = 0
+    reasons: Reasons = "fitting"  # of a step: learned where the agent had this instruction; always; never
 
     def __post_init__(self) -> None:
         if self.rows < 0 or self.tokens < 0:
             raise UserError("a training set has a positive number of rows and tokens; 0 means all of them")
+
+    def reasons_of(self, lesson: TrainingExample) -> bool:
+        """Whether the agent's own reasons are learned with its actions.
+
+        An instruction constructed backward is another one than the agent had: why it acted is no reason under it, and
+        a model that learns to write such a reason before its action takes the action from there.
+        """
+        return self.reasons == "all" or (self.reasons == "fitting" and lesson.example.kind == "forward")
 
 
 EVERYTHING = Selection()
@@ -54,6 +65,14 @@ def parse_mix(text: str) -> dict[Length, float]:
     if mix and not any(mix.values()):
         raise UserError(f'a mix of lengths needs one share above 0, and "{text}" has none')
     return mix
+
+
+def parse_reasons(text: str) -> Reasons:
+    """Raises UserError for what is none of the three."""
+    for known in REASONS:
+        if text == known:
+            return known
+    raise UserError(f'the reasons to learn are fitting, all or none, not "{text}"')
 
 
 def length_of(lesson: TrainingExample) -> Length:
