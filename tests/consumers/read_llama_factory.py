@@ -29,7 +29,7 @@ for attributes in get_dataset_list(["lbi_train", "lbi_validation"], folder):
         made = converter(row)
         assert made["_prompt"], row
         assert made["_system"], row
-        assert made["_response"][0]["content"].startswith("REASON"), row
+        assert made["_response"][0]["content"].startswith("ACTION: click"), row
         rows += 1
 told = {
     "rows": rows,
