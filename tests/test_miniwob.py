@@ -76,8 +76,8 @@ def test_tasks_are_chosen_by_name_and_seed(pages: Path) -> None:
     ("selection", "complaint"),
     [
         ("click-buton", "miniwob has no task 'click-buton'; nearest: click-button"),
-        ("click-button@9", "the seeds of a task are 0 to 4"),
-        ("click-button@x", "the seeds of a task are 0 to 4"),
+        ("click-button@10", "the seeds of a task are 0 to 9"),
+        ("click-button@x", "the seeds of a task are 0 to 9"),
     ],
 )
 def test_a_task_that_there_is_not_is_one_line(pages: Path, selection: str, complaint: str) -> None:
