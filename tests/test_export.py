@@ -134,12 +134,14 @@ def test_rows_are_asked_and_answered_as_the_tuned_model_will_be(tmp_path: Path) 
 def test_a_reason_is_learned_where_the_agent_had_this_instruction(
     tmp_path: Path, reasons: Reasons, kind: str, learned: str, rows_are: str
 ) -> None:
-    lesson = lesson_of(trajectory_of("a", 1), kind=kind)
+    lesson = lesson_of(trajectory_of("a", 2), kind=kind)
     options = {"selection": Selection(reasons=reasons), "limits": PromptLimits(images=(), structured=("act",))}
     report = export([lesson], tmp_path, rows_are=rows_are, fmt="jsonl" if rows_are == "step" else "axolotl", **options)
-    assert report.without_reason == (not learned)
+    assert report.without_reason == (0 if learned else 2)
     written = (tmp_path / "train.jsonl").read_text("utf-8")
     assert json.dumps(json.dumps({"reason": learned, "action": "click(e0)"}))[1:-1] in written
+    if rows_are == "step":  # told among the steps before, too
+        assert ("REASON: page 0 has a next" in written) == bool(learned)
 
 
 def test_an_example_ends_with_a_row_that_ends_the_task_but_a_question_does_not(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from lbi.config import Length
@@ -94,7 +94,8 @@ def choose(lessons: Sequence[TrainingExample], selection: Selection, left_out: C
         mixed = _mixed(kept, selection.mix)
         left_out["example beyond the mix of lengths"] += len(kept) - len(mixed)
         kept = mixed
-    return [*kept, *(lesson for lesson in lessons if not lesson.example.kept)]
+    chosen = [*kept, *(lesson for lesson in lessons if not lesson.example.kept)]
+    return [replace(lesson, reasons=selection.reasons_of(lesson)) for lesson in chosen]
 
 
 def _shuffled(lessons: Sequence[TrainingExample], seed: int) -> list[TrainingExample]:

@@ -72,19 +72,18 @@ def conversation_of(
     max_chars: int,
     left_out: Counter[str],
     limits: PromptLimits = USUAL,
-    reasons: bool = True,
 ) -> Conversation | None:
     """The conversation of an example's span; None if nothing of it is to be learned.
 
     If it is longer than ``max_chars`` characters, its oldest steps are left out; ``left_out`` counts these and those
-    that are not learned, by reason. ``reasons``: the agent's reason before each action.
+    that are not learned, by reason.
     """
     exchanges: list[Exchange] = []
     system = ""
     for at in range(lesson.example.start, lesson.example.end):
         system, shown = (message.content for message in rendered(lesson, at, at, actions, limits))
         problem = problem_of(lesson, at, limits)
-        reply = reply_of(lesson.trajectory, at, limits, reasons)
+        reply = reply_of(lesson, at, limits)
         if problem or not reply:
             left_out[f"{problem or 'action that cannot be read'} (shown, not learned)"] += 1
         learn = bool(reply) and not problem

@@ -117,7 +117,7 @@ def write_export(
     kind = chosen_rows(exporter, fmt, rows_are)
     if not 0 <= split < 1:
         raise UserError(f"the share held back for validation is {split}; give a number from 0 up to, not including, 1")
-    tally = _Tally(Measure(tokenizer, consumers_of(exporter)), selection)
+    tally = _Tally(Measure(tokenizer, consumers_of(exporter)))
     lessons = choose(list(rows), selection, tally.left_out)
     units = _units(
         lessons,
@@ -151,7 +151,6 @@ class _Tally:
     """What is counted while rows are written."""
 
     measure: Measure
-    selection: Selection
     rows: Counter[str] = field(default_factory=Counter)
     steps: Counter[str] = field(default_factory=Counter)
     tokens: Counter[str] = field(default_factory=Counter)
@@ -168,7 +167,7 @@ class _Tally:
         self.steps[unit.side] += len(unit.learnt)
         self.tokens[unit.side] += self.measure.add(*unit.measured)
         for step in (lesson.trajectory.steps[at] for at in unit.learnt):
-            self.without_reason += not (step.reason.strip() and self.selection.reasons_of(lesson))
+            self.without_reason += not (step.reason.strip() and lesson.reasons)
             self.without_image += bool(step.observation.image)
         names = {"examples": lesson.example.id, "trajectories": lesson.trajectory.id, "lineages": root_of(lesson)}
         for kind, name in names.items():
@@ -214,12 +213,10 @@ class _Making:
 
     def turns(self, lesson: TrainingExample, side: Side) -> Iterator[Turn]:
         ends = lesson.example.id in self.ends
-        reasons = self.selection.reasons_of(lesson)
-        return turns_of(lesson, side, self.actions, self.max_chars, self.tally.left_out, self.limits, ends, reasons)
+        return turns_of(lesson, side, self.actions, self.max_chars, self.tally.left_out, self.limits, ends)
 
     def conversations(self, lesson: TrainingExample, side: Side) -> Iterator[Conversation]:
-        reasons = self.selection.reasons_of(lesson)
-        made = conversation_of(lesson, side, self.actions, self.max_chars, self.tally.left_out, self.limits, reasons)
+        made = conversation_of(lesson, side, self.actions, self.max_chars, self.tally.left_out, self.limits)
         return iter([made] if made else [])
 
     @property
@@ -285,7 +282,7 @@ def _pairs(lessons: Sequence[TrainingExample], sides: dict[str, Side | None], ma
 
     kept = [lesson for lesson in lessons if lesson.example.kept]
     dropped = [lesson for lesson in lessons if _dropped_by_a_filter(lesson)]
-    uncounted = dataclasses.replace(making, tally=_Tally(Measure(), making.selection))
+    uncounted = dataclasses.replace(making, tally=_Tally(Measure()))
     yield from pairs_of(turns(kept, making), turns(dropped, uncounted))
 
 

@@ -38,6 +38,7 @@ class TrainingExample:
     example: Example
     trajectory: Trajectory
     document: Document | None = None
+    reasons: bool = True  # why the agent acted is learned, and told of the steps before
 
     def __post_init__(self) -> None:
         example, steps = self.example, len(self.trajectory.steps)
@@ -87,24 +88,23 @@ def turns_of(
     left_out: Counter[str],
     limits: PromptLimits = USUAL,
     ends: bool = False,
-    reasons: bool = True,
 ) -> Iterator[Turn]:
     """The steps of an example's span as they happened. ``left_out`` counts, by reason, the steps that are left out.
 
-    ``reasons``: the agent's reason before each action. ``limits``: sizes of the prompts, and whether replies are JSON,
+    ``limits``: sizes of the prompts, and whether replies are JSON,
     as the model will be asked later. ``ends``: behind them one turn that ends the task. It did not happen, but follows
     from what the instruction is: what the steps did. A question is left without, as nobody knows its answer.
     """
     for at in range(lesson.example.start, lesson.example.end):
         problem = problem_of(lesson, at, limits)
-        reply = "" if problem else reply_of(lesson.trajectory, at, limits, reasons)
+        reply = "" if problem else reply_of(lesson, at, limits)
         prompt = _prompt(lesson, at, actions, max_chars - len(reply), limits) if reply else None
         if reply and prompt:
             yield Turn(lesson, at, prompt, reply, side)
         else:
             left_out[problem or ("longer than max_chars" if reply else "action that cannot be read")] += 1
     if ends and not lesson.example.instruction.rstrip().endswith("?"):
-        end, reply = lesson.example.end, _reply(_DONE if reasons else "", "finish()", limits)
+        end, reply = lesson.example.end, _reply(_DONE if lesson.reasons else "", "finish()", limits)
         if prompt := _prompt(lesson, end, actions, max_chars - len(reply), limits):
             yield Turn(lesson, end, prompt, reply, side, ends=True)
 
@@ -142,10 +142,10 @@ def _again(earlier: Step, step: Step) -> bool:
     return same and earlier.action.grounded == step.action.grounded
 
 
-def reply_of(trajectory: Trajectory, at: int, limits: PromptLimits = USUAL, reasons: bool = True) -> str:
+def reply_of(lesson: TrainingExample, at: int, limits: PromptLimits = USUAL) -> str:
     """The reply that the model is to give; "" if an agent could not read the action back from it."""
-    step = trajectory.steps[at]
-    action, reason = step.action.text.strip(), " ".join(step.reason.split()) if reasons else ""
+    step = lesson.trajectory.steps[at]
+    action, reason = step.action.text.strip(), " ".join(step.reason.split()) if lesson.reasons else ""
     reply = _reply(reason, action, limits)
     try:
         return reply if parsing.act(reply)[1] == action else ""
@@ -181,7 +181,9 @@ def rendered(lesson: TrainingExample, start: int, at: int, actions: str, limits:
     trajectory = lesson.trajectory
     fields = Fields(
         task=Task(instruction=lesson.example.instruction, environment=trajectory.task.environment),
-        history=trajectory.steps[start:at],
+        history=tuple(
+            step if lesson.reasons else step.model_copy(update={"reason": ""}) for step in trajectory.steps[start:at]
+        ),
         observation=trajectory.observations[at],
         actions=actions,
     )
