@@ -65,7 +65,7 @@ class Learnt:
     arm: Arm
     seed: int
     place: str  # what is acted on and what becomes of changes; "" = nothing is
-    read: _Read
+    read: ReadRun
 
     @property
     def count(self) -> int:
@@ -100,7 +100,7 @@ class NoEnvironments:
 
 
 @dataclass(frozen=True)
-class _Read:
+class ReadRun:
     """What is read from a run folder, which is closed again afterwards; examples when they are first asked for."""
 
     run: Path
@@ -136,7 +136,7 @@ class _WhenAsked(Sequence[T]):
         return self._read()[at]
 
 
-def read_run(run: Path, use: Use) -> _Read:
+def read_run(run: Path, use: Use) -> ReadRun:
     """Raises UserError for what is no run, for an arm or agent that there is not, and where nothing was learnt."""
     with RunFolder(run, writing=False) as folder:
         config = resolve(folder.config, str(run / "config.json"))
@@ -151,7 +151,7 @@ def read_run(run: Path, use: Use) -> _Read:
         models = config.models.model_copy(update={"default": use.model, "act": "", "query": ""})
         config = config.model_copy(update={"models": models})
     ready = holds(run / "index" / index_name(arm.data, seed, arm.share, arm.lengths), mark) if KINDS[arm.data] else None
-    read = _Read(run, config, seed, arm, mark, ready, skills, last)
+    read = ReadRun(run, config, seed, arm, mark, ready, skills, last)
     if KINDS[arm.data] and not (
         ready.examples if ready else examples_for(arm.data, read.examples, seed, arm.share, arm.lengths)
     ):
@@ -184,7 +184,7 @@ def folder_for_now() -> Iterator[Path]:
 
 
 @asynccontextmanager
-async def open_learnt(run: Path, read: _Read, use: Use, folder: Path) -> AsyncIterator[Learnt]:
+async def open_learnt(run: Path, read: ReadRun, use: Use, folder: Path) -> AsyncIterator[Learnt]:
     """Use what was read from ``run``; model calls, images and the index go to ``folder``. Raises UserError."""
     with RunFolder(folder, read.config.identity()) as kept:
         environments, place = (
@@ -220,7 +220,7 @@ async def opened(learnt: Learnt) -> AsyncIterator[WithTimeouts]:
         await environment.close()
 
 
-def _borrow(run: Path, folder: Path, read: _Read) -> None:
+def _borrow(run: Path, folder: Path, read: ReadRun) -> None:
     """Copy what need not be computed anew: an index that fits is taken as it is, embeddings are not paid for twice."""
     borrow_index(run, index_name(read.arm.data, read.seed, read.arm.share, read.arm.lengths), folder)
     vectors = run / "embeddings.db"
