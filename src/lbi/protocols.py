@@ -183,8 +183,8 @@ class Fields(Record):
     Used per role: propose = document, count, actions, and map, instructions and operations where something is known
     of the application. act = task, history, observation, actions, examples, look_ups, documents, skills, offered,
     stopped. query = task, history, observation. value = task, history, observation. reflect = task, trajectory, start,
-    end, verdict, lessons. abstract, summarise = trajectory, start, end, and spans where several within these are labelled at once. judge =
-    trajectory, start, end, instruction. skill = examples, instruction (a draft), count.
+    end, verdict, lessons. abstract, summarise = trajectory, start, end, and spans where several within these are
+    labelled at once. judge = trajectory, start, end, instruction. skill = examples, instruction (a draft), count.
     """
 
     task: Task | None = None
