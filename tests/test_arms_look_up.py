@@ -8,7 +8,7 @@ import pytest
 
 from fake_notes import NEW, NOTES, SAVE, title, walk
 from lbi.cli.estimate import plan
-from lbi.config import Arm, ArmRetrieval, Retrieval, resolve
+from lbi.config import Among, Arm, ArmRetrieval, Retrieval, resolve
 from lbi.errors import UserError
 from lbi.evaluation.arms import examples_for
 from lbi.records import Example
@@ -41,7 +41,7 @@ async def test_only_examples_of_the_lengths_that_an_arm_names() -> None:
     pairs = [(example, notes) for example in examples]
 
     def ends(*lengths: str) -> list[int]:
-        return [example.end for example, _ in examples_for("backward", pairs, 0, lengths=lengths)]  # type: ignore[arg-type]
+        return [example.end for example, _ in examples_for("backward", pairs, 0, among=Among(lengths))]  # type: ignore[arg-type]
 
     assert (ends(), ends("short"), ends("medium"), ends("long")) == ([2, 4, 5, 6], [2, 4], [5, 6], [])
     assert ends("short", "medium") == [2, 4, 5, 6]
