@@ -119,7 +119,7 @@ class Synthesis(ConfigTable):
     where there are fewer tasks, they are attempted again with another sample. A run can be extended with more."""
     seeding: Literal["documents", "environment"] = "documents"
     """What tasks are proposed from: sections of the documentation, or the pages that a look around the application
-    found (``map_pages`` of them), as the paper compares them (sec. 4.2)."""
+    found (``map_pages`` of them); the paper compares the two."""
     agent: str = ""
     """Which agent attempts the tasks; empty = the one that explores such environments without asking the model, where
     the model's provider names one, else ``react``."""
