@@ -110,7 +110,7 @@ async def _documents(config: Config) -> Corpus:
         if config.benchmark:
             await look_up_names(load_benchmarks(config.benchmark, config.checkout), environments)
         if seeded_by_pages(config):
-            return Corpus(pages_expected(config))
+            return Corpus(documents=pages_expected(config))
         return read_corpus((*await own_documents(config, environments), *config.documents))
     finally:
         await environments.close()
