@@ -193,16 +193,49 @@ async def test_a_model_that_fails_for_good_leaves_lats_with_what_it_has() -> Non
     assert trajectory.steps
 
 
+# the best of several tries
+
+
+async def test_best_of_tries_again_until_a_judge_accepts_and_counts_all_of_it() -> None:
+    def tries(request: Request) -> str:
+        if request.role == "judge":
+            trajectory = request.fields.trajectory
+            return verdict(trajectory is not None and trajectory.last.url == "/lamps/8")
+        return act((RIGHT if request.sample else WRONG)[len(request.fields.history)])
+
+    model = Scripted(tries)
+    lamps = LampEnvironment()
+    trajectory = await rollout(lamps, open_agent("best_of", AgentParts(model=model, stage="s")), TASK, 6)
+    assert (trajectory.agent, trajectory.stop, trajectory.last.url) == ("best_of", "done", "/lamps/8")
+    assert [request.role for request in model.requests].count("judge") == 2
+    assert trajectory.usage.calls == len(model.requests) == 10
+    samples = {(request.sample, request.temperature > 0) for request in model.requests if request.role == "act"}
+    assert samples == {(0, False), (1, True)}, "the first try is the baseline's, the next one another sample"
+    assert (await lamps.score(TASK, ""))[0] == 1.0
+
+
+async def test_best_of_ends_with_its_last_try_where_none_is_accepted() -> None:
+    model = Scripted(
+        lambda request: verdict(False) if request.role == "judge" else act(WRONG[len(request.fields.history)])
+    )
+    trajectory = await rollout(LampEnvironment(), open_agent("best_of", AgentParts(model=model)), TASK, 6)
+    assert trajectory.stop == "done"
+    assert [request.role for request in model.requests].count("judge") == 2, "the last try is not judged"
+    assert trajectory.usage.calls == len(model.requests) == 14
+
+
 # what they cost
 
 
 def test_a_dry_run_knows_how_often_they_ask() -> None:
-    arms = [{"name": name, "agent": name} for name in ("react", "reflexion", "lats")]
+    arms = [{"name": name, "agent": name} for name in ("react", "best_of", "reflexion", "lats")]
     config = resolve({"evaluation": {"step_limit": 4, "arms": arms, "reference": "react"}}, "test")
     rows = plan(config, [], 10, "click(e12)")
     calls = {(row.stage.removeprefix("evaluate: "), row.role): row.calls for row in rows if "evaluate" in row.stage}
     assert calls == {
         ("react", "act"): 40,
+        ("best_of", "act"): 120,
+        ("best_of", "judge"): 20,
         ("reflexion", "act"): 120,
         ("reflexion", "judge"): 20,
         ("reflexion", "reflect"): 20,

@@ -8,10 +8,11 @@ import pytest
 
 from fake_notes import NEW, NOTES, SAVE, title, walk
 from lbi.cli.estimate import plan
-from lbi.config import Arm, ArmRetrieval, Retrieval, resolve
+from lbi.config import Among, Arm, ArmRetrieval, Retrieval, resolve
 from lbi.errors import UserError
 from lbi.evaluation.arms import examples_for
-from lbi.records import Example
+from lbi.evaluation.indexes import index_name
+from lbi.records import Example, Trajectory, Verdict
 
 USUAL = Retrieval(m1=4, m2=6, m3=1)
 
@@ -41,7 +42,7 @@ async def test_only_examples_of_the_lengths_that_an_arm_names() -> None:
     pairs = [(example, notes) for example in examples]
 
     def ends(*lengths: str) -> list[int]:
-        return [example.end for example, _ in examples_for("backward", pairs, 0, lengths=lengths)]  # type: ignore[arg-type]
+        return [example.end for example, _ in examples_for("backward", pairs, 0, among=Among(lengths))]  # type: ignore[arg-type]
 
     assert (ends(), ends("short"), ends("medium"), ends("long")) == ([2, 4, 5, 6], [2, 4], [5, 6], [])
     assert ends("short", "medium") == [2, 4, 5, 6]
@@ -60,3 +61,40 @@ def test_an_arm_that_asks_no_query_is_planned_without() -> None:
 def test_an_unknown_way_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"evaluation\.arms\.0\.by"):
         resolve({"evaluation": {"arms": [{"name": "a", "agent": "icl", "data": "backward", "by": "luck"}]}}, "test")
+
+
+def _example(walk: Trajectory, end: int, **more: object) -> Example:
+    return Example.model_validate(
+        {"kind": "abstract", "instruction": f"to {end}", "trajectory": walk.id, "start": 0, "end": end, **more}
+    )
+
+
+async def test_an_arm_has_examples_by_kind_tier_filter_and_part() -> None:
+    notes = await walk("a note", NOTES, NEW, title("A"), SAVE)
+    dropped = [Verdict(filter="committee", keep=False)]
+    pairs = [
+        (_example(notes, 1, tier="replayed"), notes),
+        (_example(notes, 2, kind="summary", tier="committee"), notes),
+        (_example(notes, 3, verdicts=dropped), notes),
+        (_example(notes, 4, verdicts=[*dropped, Verdict(filter="loop", keep=False)]), notes),
+    ]
+
+    def ends(among: Among) -> list[int]:
+        return [example.end for example, _ in examples_for("backward", pairs, 0, among=among)]
+
+    assert ends(Among()) == [1, 2]
+    assert ends(Among(kinds=("summary",))) == [2]
+    assert ends(Among(tier="replayed")) == [1]
+    assert ends(Among(without=("committee",))) == [1, 2, 3], "what another filter dropped stays away"
+    assert ends(Among(part=("/notes/new*",))) == [1], "the second step leads to the form"
+    different = (Among(), Among(tier="replayed"), Among(("short",)))
+    assert len({index_name("backward", 0, 1.0, each) for each in different}) == 3
+    assert index_name("backward", 0) == "backward-0-1", "indexes that runs have are found as before"
+
+
+def test_an_arm_without_a_part_needs_the_part_to_be_named() -> None:
+    arms = [{"name": "a", "agent": "icl", "data": "backward", "own_part": False}]
+    with pytest.raises(UserError, match=r"name it in evaluation\.part"):
+        resolve({"evaluation": {"arms": arms, "reference": "a"}}, "test")
+    config = resolve({"evaluation": {"arms": arms, "reference": "a", "part": ["/x*"]}}, "test")
+    assert config.evaluation.arms[0].among(config.evaluation) == Among(part=("/x*",))

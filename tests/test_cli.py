@@ -116,12 +116,14 @@ def test_list_names_every_plug_in_with_a_line_of_its_own() -> None:
     for kind, rows in found.items():
         assert kind == "configs" or (rows and all(row["name"] and row["description"] for row in rows)), kind
     assert [row["name"] for row in answer("list", "agents", here=True)] == [
+        "best_of",
         "explore",
         "icl",
         "lats",
         "rag",
         "react",
         "reflexion",
+        "spans",
         "try_commands",
     ]
     assert {row["name"] for row in answer("list", "models", here=True)} >= {"offline", "openai:NAME", "anthropic:NAME"}

@@ -497,6 +497,20 @@ def test_charts_have_titles_descriptions_and_survive_any_label() -> None:
     assert not node.find_all(["script", "img"])
 
 
+def test_success_is_drawn_beside_calls_and_tokens(full: RunFolder) -> None:
+    section = parsed(write_report(full)).find(id="growth")
+    assert section is not None
+    drawn = {each["id"]: each.get_text() for each in section.find_all("svg") if each.get("id")}  # type: ignore[union-attr]
+    told = section.get_text()
+    assert "tokens of an episode" in told, drawn
+    assert "backward: " in told
+    svg = charts.scatter("c", "Title", "calls", [(EVIL, charts.Point(3.0, 0.5)), ("b", charts.Point(6.0, 1.0))])
+    node = BeautifulSoup(svg, "html.parser").svg
+    assert node is not None
+    assert len(node.find_all("circle")) == 2
+    assert f"{EVIL}: 3 calls, 50.0%" in node.find("desc").get_text()  # type: ignore[union-attr]
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with sync_playwright() as playwright:

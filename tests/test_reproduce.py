@@ -15,7 +15,7 @@ from lbi.cli.reproduce import reproduce
 from lbi.cli.run import OutputOptions, RunOptions
 from lbi.config import Config
 from lbi.errors import UserError
-from lbi.evaluation.reproduce import paper_table, paper_tables, written
+from lbi.evaluation.reproduce import name_of, paper_table, paper_tables, written
 from lbi.protocols import Environments
 from lbi.records import Result, Usage
 from lbi.storage.run_folder import RunFolder
@@ -34,7 +34,10 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(lbi.context, "open_environments", lambda config, save_image: LampEnvironments())
     monkeypatch.setattr(lbi.rollouts.set_up, "own_documents", no_documents)
-    monkeypatch.setattr("lbi.cli.run.check_config", no_check)
+    for room in ("run", "plan"):
+        monkeypatch.setattr(f"lbi.cli.{room}.check_config", no_check)
+    monkeypatch.setattr("lbi.cli.plan.open_environments", lambda config, save_image: LampEnvironments())
+    monkeypatch.setattr("lbi.cli.plan.own_documents", no_documents)
     (tmp_path / "painting.toml").write_text(BENCHMARK)
     documents = "\n".join(
         f"[[documents]]\ntitle = {json.dumps(each['title'])}\ntext = {json.dumps(each['text'])}" for each in DOCUMENTS
@@ -119,3 +122,42 @@ def test_every_arm_of_a_table_differs_from_the_others_and_has_a_number_for_each_
         assert all(len(told) in (0, len(table.benchmarks)) for row in table.arms for told in (row.gemini, row.claude))
     same_name = [row.arm for table in paper_tables().values() for row in table.arms]
     assert len({arm.name for arm in same_name}) == len(set(same_name)), "tables share a run folder"
+
+
+def test_every_table_is_found_by_the_papers_name_too() -> None:
+    named = {"table2", "table3", "table4", "table5", "table6", "table7", "figure2", "figure3"}
+    tables = paper_tables()
+    assert {table.paper for table in tables.values()} - {""} == named
+    assert all(paper_table(name).paper == name for name in named)
+    assert name_of("Table 4") == "retrieval"
+
+
+def test_a_table_that_takes_several_runs_says_how_they_are_made(capsys: pytest.CaptureFixture[str]) -> None:
+    assert reproduce("seeding", RunOptions(None), QUIET) == 0
+    assert """-s 'synthesis.seeding="environment"'""" in capsys.readouterr().out
+    for table in paper_tables().values():
+        assert bool(table.arms) != bool(table.how)
+
+
+def test_a_part_that_is_left_out_has_to_be_named(config: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"evaluation\.part names none"):
+        reproduce("table7", RunOptions(config, tmp_path / "run"), QUIET)
+
+
+@pytest.mark.parametrize("name", [name for name, table in paper_tables().items() if table.arms and name != "part"])
+def test_every_table_is_foretold(name: str, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dry = OutputOptions(quiet=True, dry_run=True, as_json=True)
+    assert reproduce(name, RunOptions(config, tmp_path / "run"), dry) == 0
+    stages = {row["stage"] for row in json.loads(capsys.readouterr().out)["stages"]}
+    assert {f"evaluate: {row.arm.name}" for row in paper_table(name).arms} <= stages
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["filters", "kinds", "tiers", "control", "spans"])
+def test_a_table_of_ours_is_measured(name: str, config: Path, tmp_path: Path) -> None:
+    assert reproduce(name, RunOptions(config, tmp_path / "run"), QUIET) == 0
+    text = (tmp_path / "run" / "tables" / f"{name}.md").read_text()
+    assert "not run" not in text
+    assert {result.arm for result in results(tmp_path / "run").values()} == {
+        row.arm.name for row in paper_table(name).arms
+    }

@@ -54,7 +54,8 @@ def test_without_a_page_the_query_finds_and_it_is_said_why(run: Path, model: Act
     ran = lbi_here("retrieve", run, TASK)
     assert (ran.returncode, ran.stderr) == (0, "")
     told = re.sub(r"\d[\d,]* (?=tokens|of them)", "N ", ran.stdout)
-    assert told.splitlines()[:11] == [
+    told = re.sub(r"--span [0-9a-f]{8}", "--span ID", told)
+    assert told.splitlines()[:12] == [
         "Page: none, so nothing is found by the page; give one with --page FILE or URL",
         f"Query: {TASK}  (the instruction; --ask lets the model write one)",
         "",
@@ -65,6 +66,7 @@ def test_without_a_page_the_query_finds_and_it_is_said_why(run: Path, model: Act
         """            fill(textbox "Name", "Salt")""",
         """            select(combobox "Shelf", "bottom")""",
         """            click(button "Store item")""",
+        "    run by  lbi act RUN --span ID --set name=... --set shelf=...",
         "",
     ]
     assert told.splitlines()[-2:] == [

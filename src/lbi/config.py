@@ -18,6 +18,7 @@ from lbi.documents.corpus import DocumentSource
 from lbi.errors import UserError, UserErrors
 from lbi.models.pricing import Price
 from lbi.protocols import PARTS_OF_A_RUN, Part, PromptLimits
+from lbi.records import Tier
 from lbi.storage.names import address_problem, name_problem, without_password
 from lbi.storage.secrets import learn_addresses_in
 from lbi.storage.toml import LONGEST, TomlError, parse_toml
@@ -48,6 +49,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Steps = Annotated[StrictInt, Field(ge=1, le=MOST_STEPS)]
 Shown = Annotated[StrictInt, Field(ge=0, le=1_000)]
 Length = Literal["short", "medium", "long"]  # of an example, by its steps
+LabelKind = Literal["abstract", "summary"]
 Characters = Annotated[StrictInt, Field(ge=200, le=10_000_000)]
 Seed = Annotated[StrictInt, Field(ge=0, le=LAST_SEED)]
 
@@ -115,13 +117,16 @@ class Synthesis(ConfigTable):
     rollouts: StrictInt = Field(default=120, ge=1, le=MOST_ROLLOUTS)
     """Roll-outs per seed. Tasks are proposed from as many sections as that takes, taken in turns over the documents;
     where there are fewer tasks, they are attempted again with another sample. A run can be extended with more."""
+    seeding: Literal["documents", "environment"] = "documents"
+    """What tasks are proposed from: sections of the documentation, or the pages that a look around the application
+    found (``map_pages`` of them); the paper compares the two."""
     agent: str = ""
     """Which agent attempts the tasks; empty = the one that explores such environments without asking the model, where
     the model's provider names one, else ``react``."""
     step_limit: Steps = 18
     spans_per_trajectory: StrictInt = Field(default=12, ge=1, le=MOST_ROLLOUTS)
     """How many spans are labelled with ``labelling.spans = "informative"``: those that add most."""
-    kinds: tuple[Literal["abstract", "summary"], ...] = ("abstract",)
+    kinds: tuple[LabelKind, ...] = ("abstract",)
     filters: tuple[str, ...] = ("repeat", "loop", "net_effect", "committee", "replay")
     compose: StrictInt = Field(default=60, ge=0, le=MOST_ROLLOUTS)
     """The most composed examples that are replayed; 0 = none."""
@@ -198,6 +203,16 @@ class ArmRetrieval(NamedTuple):
     asks: bool  # the model; else the instruction is the query
 
 
+class Among(NamedTuple):
+    """Which of the examples of an arm's data it may retrieve from; empty = any."""
+
+    lengths: tuple[Length, ...] = ()
+    kinds: tuple[LabelKind, ...] = ()
+    tier: Tier = "unverified"  # or a higher one
+    without: tuple[str, ...] = ()  # filters whose verdict does not count
+    part: tuple[str, ...] = ()  # none with a page at an address like these
+
+
 class Arm(ConfigTable):
     """One row of the results table: an agent, the data it may retrieve from, and its step limit."""
 
@@ -218,6 +233,19 @@ class Arm(ConfigTable):
     """Only examples of this share of the roll-outs; a smaller share is a part of a larger one."""
     lengths: tuple[Length, ...] = ()
     """Only examples of these lengths: short (under 5 steps), medium (5 to 9), long (10 or more); empty = of any."""
+    kinds: tuple[LabelKind, ...] = ()
+    """Only examples whose instruction is of these kinds; empty = both. Synthesis must have made them."""
+    tier: Tier = "unverified"
+    """Only examples of this tier or a higher one: committee, replayed, checked."""
+    without: tuple[str, ...] = ()
+    """Filters that are off: what one of them dropped is taken all the same, if no other filter dropped it. Filters
+    after it did not see such an example."""
+    own_part: bool = True
+    """Whether it has examples of the part of the application that ``evaluation.part`` names."""
+
+    def among(self, evaluation: Evaluation) -> Among:
+        part = () if self.own_part else evaluation.part
+        return Among(self.lengths, self.kinds, self.tier, self.without, part)
 
     def retrieval(self, usual: Retrieval) -> ArmRetrieval:
         """What its agent looks up, where the run's ``[retrieval]`` is ``usual``."""
@@ -258,6 +286,8 @@ class Evaluation(ConfigTable):
     growth: tuple[Share, ...] = Field(default=(), max_length=100)
     """Shares of the data at which the growth arm is measured too."""
     growth_arm: str = "backward"
+    part: tuple[str, ...] = ()
+    """Addresses of one part of the application, such as "/wiki*", for arms without examples of it (``own_part``)."""
 
     @model_validator(mode="after")
     def _arms_take_steps(self) -> Evaluation:
@@ -266,6 +296,10 @@ class Evaluation(ConfigTable):
                 raise ValueError(
                     f"step_limit x step_factor of the arm {arm.name!r} is {self.step_limit * arm.step_factor:g}; "
                     f"an episode has 1 to {MOST_STEPS} steps"
+                )
+            if not arm.own_part and not self.part:
+                raise ValueError(
+                    f"the arm {arm.name!r} leaves out a part of the application; name it in evaluation.part"
                 )
         return self
 

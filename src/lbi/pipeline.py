@@ -30,6 +30,7 @@ from lbi.synthesis.filter import filter_examples
 from lbi.synthesis.label import label
 from lbi.synthesis.origins import note_learnt
 from lbi.synthesis.propose import Proposals, propose_tasks
+from lbi.synthesis.seeds import pages_as_documents, seeded_by_pages
 from lbi.synthesis.skills.write import skills_of_arms
 from lbi.synthesis.stream import run_stages
 from lbi.synthesis.verify import verify
@@ -64,7 +65,8 @@ async def learn_by_interact(context: RunContext, only: Only = "") -> list[Result
         documents = stored_documents(context)
     else:
         actions, sources = await set_up(context)
-        documents = read_documents(context, sources)
+        pages = seeded_by_pages(context.config)
+        documents = await pages_as_documents(context) if pages else read_documents(context, sources)
         await look_around(context)  # pages for a map of the application (not in the paper)
         tasks = propose_tasks(context, documents, actions)  # self-instruct (sec. 2.2), round by round
     held_out, results = list[Task](), list[Result]()

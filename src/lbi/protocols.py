@@ -181,10 +181,10 @@ class Fields(Record):
     """The typed content of a request. Language models read the messages rendered from it, the offline model reads this.
 
     Used per role: propose = document, count, actions, and map, instructions and operations where something is known
-    of the application. act = task, history, observation, actions, examples, look_ups, documents, skills. query = task,
-    history, observation. value = task, history, observation. reflect = task, trajectory, start, end, verdict, lessons.
-    abstract, summarise = trajectory, start, end, and spans where several within these are labelled at once. judge =
-    trajectory, start, end, instruction. skill = examples, instruction (a draft), count.
+    of the application. act = task, history, observation, actions, examples, look_ups, documents, skills, offered,
+    stopped. query = task, history, observation. value = task, history, observation. reflect = task, trajectory, start,
+    end, verdict, lessons. abstract, summarise = trajectory, start, end, and spans where several within these are
+    labelled at once. judge = trajectory, start, end, instruction. skill = examples, instruction (a draft), count.
     """
 
     task: Task | None = None
@@ -199,6 +199,8 @@ class Fields(Record):
     ] = ()  # of the episode so far, as the prompt shows them; none = one that found ``examples``
     documents: tuple[Document, ...] = ()
     skills: tuple[Skill, ...] = ()
+    offered: tuple[str, ...] = ()  # calls of examples that can be carried out whole, each with what it does
+    stopped: tuple[str, ...] = ()  # why such a call went no further, and its other steps as the example has them
     trajectory: Trajectory | None = None
     start: int = 0
     end: int = 0

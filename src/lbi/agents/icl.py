@@ -51,6 +51,18 @@ class Icl:
         self._remembered: dict[Key, Remembered] = {}
 
     async def act(self, task: Task, history: tuple[Step, ...], observation: Observation, actions: str) -> Decision:
+        fields, usage = await self.looked_up(task, history, observation, actions)
+        try:
+            decision = await decide(self._parts, fields)
+        except (ModelError, ParseError) as error:
+            error.usage += usage  # the query was paid for all the same
+            raise
+        return decision.model_copy(update={"usage": usage + decision.usage})
+
+    async def looked_up(
+        self, task: Task, history: tuple[Step, ...], observation: Observation, actions: str
+    ) -> tuple[Fields, Usage]:
+        """What the model is asked with, examples among it, and what it cost to find them."""
         steps = look_up_steps(history, observation)
         look_ups = [await self._earlier(task, history, at) for at in steps if at < len(history)]
         query, asked = (look_ups[-1].query, look_ups[-1].asked) if look_ups else (task.instruction, None)
@@ -60,24 +72,21 @@ class Icl:
             asked = len(history)
         try:
             examples = await self._search(task, observation, query)
-            if steps[-1] == len(history):
-                remembered = Remembered(query, examples[:KEPT], asked)
-                look_ups.append(self._remember(_key(task, history, observation), remembered))
-            fields = Fields(
-                task=task,
-                history=history,
-                observation=observation,
-                actions=actions,
-                examples=examples,
-                look_ups=tuple(
-                    LookUp(step=at, found=look_up.found) for at, look_up in zip(steps, look_ups, strict=True)
-                ),
-            )
-            decision = await decide(self._parts, fields)
         except (ModelError, ParseError) as error:
-            error.usage += usage  # the query was paid for all the same
+            error.usage += usage
             raise
-        return decision.model_copy(update={"usage": usage + decision.usage})
+        if steps[-1] == len(history):
+            remembered = Remembered(query, examples[:KEPT], asked)
+            look_ups.append(self._remember(episode_key(task, history, observation), remembered))
+        fields = Fields(
+            task=task,
+            history=history,
+            observation=observation,
+            actions=actions,
+            examples=examples,
+            look_ups=tuple(LookUp(step=at, found=look_up.found) for at, look_up in zip(steps, look_ups, strict=True)),
+        )
+        return fields, usage
 
     def _asks(self, task: Task, observation: Observation, step: int, asked: int | None) -> bool:
         parts = self._parts
@@ -113,7 +122,7 @@ class Icl:
 
     async def _earlier(self, task: Task, history: tuple[Step, ...], at: int) -> Remembered:
         """What was looked up at an earlier step. If that is forgotten, it is searched for by the instruction."""
-        key = _key(task, history[:at], history[at].observation)
+        key = episode_key(task, history[:at], history[at].observation)
         remembered = self._remembered.get(key)
         if remembered is not None:
             return remembered
@@ -127,7 +136,7 @@ class Icl:
         return look_up
 
 
-def _key(task: Task, history: tuple[Step, ...], observation: Observation) -> Key:
-    """By what was seen, too: several episodes of one task may take the same actions on different pages."""
+def episode_key(task: Task, history: tuple[Step, ...], observation: Observation) -> Key:
+    """Where an episode is, by what was seen, too: of one task several may take the same actions on different pages."""
     seen = hash((*(step.observation.text for step in history), observation.text))
     return task.id, seen, tuple(step.action.text for step in history)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lbi.cli import open_console
-from lbi.cli.act_view import Narrator
+from lbi.cli.act_view import Narrator, SpanNarrator
 from lbi.cli.ask import Terminal
 from lbi.cli.retrieve import print_preview
 from lbi.errors import UserError
@@ -23,6 +24,7 @@ from lbi.rollouts.act import ActOptions
 from lbi.rollouts.act import act as carry_out
 from lbi.rollouts.kept import Act, Status
 from lbi.rollouts.learnt import first_page, folder_for_now, open_learnt, read_run
+from lbi.rollouts.play_span import span_of_run, task_of
 from lbi.rollouts.preview import preview
 
 EXIT_CODES: dict[Status, int] = {"finished": 0, "failed": 1, "impossible": 1, "step limit": 4, "stopped": 130}
@@ -40,6 +42,8 @@ class ActOutput:
 
 def act(run: Path, instruction: str, options: ActOptions, output: ActOutput) -> int:
     """Raises UserError for --confirm without anybody who could be asked, before anything is opened."""
+    if output.dry_run and options.span:
+        return _dry_run_of_span(run, options, output.as_json)
     if output.dry_run:
         return _dry_run(run, instruction, options, output.as_json)
     if output.confirm and not sys.stdin.isatty():
@@ -48,7 +52,8 @@ def act(run: Path, instruction: str, options: ActOptions, output: ActOutput) -> 
     asker = Terminal(console)
     # a window that closes at once shows nothing of what was done
     hold = asker.wait if options.use.live and options.use.live.headed and sys.stdin.isatty() else _at_once
-    narrator = Narrator(console, quiet=output.quiet, hold=hold)
+    told = SpanNarrator if options.span else Narrator
+    narrator = told(console, quiet=output.quiet, hold=hold)
     confirm = asker.confirm if output.confirm else None
     try:
         done = asyncio.run(carry_out(run, instruction, options, watcher=narrator, confirm=confirm))
@@ -60,13 +65,40 @@ def act(run: Path, instruction: str, options: ActOptions, output: ActOutput) -> 
     return EXIT_CODES[done.status]
 
 
+def values_of(settings: Sequence[str]) -> dict[str, str]:
+    """{"name": "Salt"} of what --set was given. Raises UserError."""
+    values: dict[str, str] = {}
+    for text in settings:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise UserError(f'--set takes NAME=VALUE, such as name="Salt", not "{text}"')
+        if name.strip() in values:
+            raise UserError(f"--set gives {name.strip()} twice")
+        values[name.strip()] = value
+    return values
+
+
 async def _at_once() -> None:
     return None
 
 
 def _as_data(done: Act) -> dict[str, object]:
     """What act.json says, and where it is."""
-    return {"folder": str(done.folder), **json.loads((done.folder / "act.json").read_text(encoding="utf-8"))}
+    told = json.loads((done.folder / "act.json").read_text(encoding="utf-8"))
+    rest = {"rest": [action.written for action in done.rest]} if done.rest else {}
+    return {"folder": str(done.folder), **told, **rest}
+
+
+def _dry_run_of_span(run: Path, options: ActOptions, as_json: bool) -> int:
+    """What would be done, step by step; nothing is opened."""
+    span = span_of_run(read_run(run, options.use), options.span, options.values)
+    task, steps = task_of(span, ""), [action.written for action in span.actions]
+    if as_json:
+        told = {"span": span.span.example.id, "instruction": task.instruction, "start": task.start_url, "steps": steps}
+        say(json.dumps(told, indent=2, ensure_ascii=False))
+    else:
+        say("\n".join([f"{task.instruction}\nfrom {task.start_url or 'the page where episodes begin'}:", *steps]))
+    return 0
 
 
 def _dry_run(run: Path, instruction: str, options: ActOptions, as_json: bool) -> int:

@@ -57,9 +57,12 @@ class Narrator(ActWatcher):
         self._calls_are_kept = not all(learnt.context.role(role).info.free for role in ("act", "query"))
         if self._quiet:
             return
+        self._say(f"On {learnt.place}.")
+        self._tell_beginning(learnt, steps)
+
+    def _tell_beginning(self, learnt: Learnt, steps: int) -> None:
         model = learnt.context.config.models.of("act")
         known = f"{plural(len(learnt.examples), 'example')} of {learnt.run}" if learnt.examples else "no examples"
-        self._say(f"On {learnt.place}.")
         self._say(
             f"Agent {learnt.arm.agent} with {known} (arm {learnt.arm.name}), model {model}, at most {steps} steps."
         )
@@ -85,10 +88,13 @@ class Narrator(ActWatcher):
 
     async def ends(self, act: Act) -> None:
         if not self._quiet:
-            self._say(f"\n{_outcome(act)}")
-            self._say(_spent(act))
+            self._tell_end(act)
         self._tell_kept(act.folder, PATCH if act.submission else "")
         await self._hold()
+
+    def _tell_end(self, act: Act) -> None:
+        self._say(f"\n{_outcome(act)}")
+        self._say(_spent(act))
 
     def was_interrupted(self) -> None:
         """What was done until then is kept, if anything was."""
@@ -111,6 +117,32 @@ class Narrator(ActWatcher):
 
     def _say(self, text: str = "") -> None:
         self._console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+
+class SpanNarrator(Narrator):
+    """Of a span that is carried out without a model; where it stopped, the rest of its example is told."""
+
+    def begins(self, learnt: Learnt, steps: int, folder: Path) -> None:
+        super().begins(learnt, steps, folder)
+        self._calls_are_kept = False
+
+    def decides(self, decision: Decision) -> None:
+        super().decides(decision.model_copy(update={"examples": ()}))  # it is the same one at every step
+
+    def _tell_beginning(self, learnt: Learnt, steps: int) -> None:
+        self._say(f"An example of {learnt.run}, step by step; no model is asked.")
+
+    def _tell_end(self, act: Act) -> None:
+        taken = [step for step in act.trajectory.steps if step.action.kind != "finish"]
+        if act.status == "finished":
+            self._say(f"\nAll {plural(len(taken), 'step')} of the example were taken, and led where they led there.")
+        elif act.status == "impossible":
+            self._say(f"\nStopped after {plural(len(taken), 'step')}: {act.answer.removeprefix('N/A: ')}")
+            self._say("What is left, as the example says it:" if act.rest else "Nothing of the example is left.")
+            for action in act.rest:
+                self._say(f"    {action.written}")
+        else:
+            super()._tell_end(act)
 
 
 def _outcome(act: Act) -> str:

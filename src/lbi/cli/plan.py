@@ -29,6 +29,7 @@ from lbi.pipeline import Only
 from lbi.records import Document, Usage
 from lbi.report.words import money, plural, sections, short
 from lbi.storage.run_folder import RunFolder
+from lbi.synthesis.seeds import pages_expected, seeded_by_pages
 
 ROOM = 1.5  # a budget that should be enough, as a multiple of what is expected
 STAGES: dict[Only, tuple[str, ...]] = {
@@ -108,6 +109,8 @@ async def _documents(config: Config) -> Corpus:
     try:
         if config.benchmark:
             await look_up_names(load_benchmarks(config.benchmark, config.checkout), environments)
+        if seeded_by_pages(config):
+            return Corpus(documents=pages_expected(config))
         return read_corpus((*await own_documents(config, environments), *config.documents))
     finally:
         await environments.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 from lbi.cli.options import configured
 from lbi.cli.run import OutputOptions, RunOptions, carry_out
 from lbi.config import Arm, Config, resolve
-from lbi.evaluation.reproduce import paper_table, paper_tables, with_arms, written
+from lbi.evaluation.reproduce import name_of, paper_table, paper_tables, with_arms, written
 from lbi.monitoring.terminal import say
 from lbi.records import Result
 from lbi.storage.files import write_atomically
@@ -20,9 +20,12 @@ def reproduce(name: str, options: RunOptions, output: OutputOptions) -> int:
     if not name:
         tables = paper_tables()
         width = max(map(len, tables))
-        say("\n".join(f"{each.ljust(width)}  {table.about}" for each, table in tables.items()))
+        say("\n".join(f"{each.ljust(width)}  {table.paper:7}  {table.about}" for each, table in tables.items()))
         return 0
-    table = paper_table(name)
+    name, table = name_of(name), paper_table(name)
+    if not table.arms:
+        say("\n".join([f"{name}: {table.about}", "It takes more than one run:", *table.how]))
+        return 0
     config, out = configured(options)
     config = with_arms(config, table, _arms_of(out, config))
     if output.dry_run:

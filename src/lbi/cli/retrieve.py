@@ -17,6 +17,7 @@ from lbi.cli.act_view import print_part
 from lbi.cli.calls import masked
 from lbi.monitoring.terminal import say
 from lbi.report.words import count, cut, plural
+from lbi.retrieval.spans import executable
 from lbi.rollouts.learnt import Use
 from lbi.rollouts.preview import Preview, RetrievedExample, read_page
 from lbi.rollouts.preview import retrieve as look_up
@@ -98,6 +99,9 @@ def _print_example(console: Console, example: RetrievedExample, on_page: bool) -
     actions = [cut(action.written, LONGEST_ACTION) for action in example.actions]
     more = [f"… {len(actions) - MOST_ACTIONS} more"] if len(actions) > MOST_ACTIONS else []
     print_part(console, "steps", "\n".join([*actions[:MOST_ACTIONS], *more]))
+    if span := executable(record, example.shown.trajectory):
+        settings = "".join(f" --set {each.name}=..." for each in span.parameters)
+        print_part(console, "run by", f"lbi act RUN --span {span.id}{settings}")
 
 
 def _sum(found: Preview, hint: str) -> str:

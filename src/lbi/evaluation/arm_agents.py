@@ -27,7 +27,7 @@ async def agent_of_arm(
     """
     if arm.model and model is None:
         model = query_model = context.model(arm.model)
-    arm_index = await indexes.of(arm.data, share * arm.share, arm.lengths)
+    arm_index = await indexes.of(arm.data, share * arm.share, arm.among(context.config.evaluation))
     look_up = arm.retrieval(context.config.retrieval)
     parts = AgentParts(
         model=model or context.role("act"),

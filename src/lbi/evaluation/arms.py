@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Mapping, Sequence
+from fnmatch import fnmatch
 
-from lbi.config import Data, Length
-from lbi.records import Document, Example, Task, Trajectory
+from lbi.config import Among, Data, Length
+from lbi.records import TIERS, Document, Example, Task, Trajectory
 from lbi.retrieval.leakage import example_dates, latest_date
 from lbi.synthesis.backward import without_duplicates
 
+ANY = Among()
 #: an arm's data -> the kinds of its examples
 KINDS: Mapping[Data, tuple[str, ...]] = {
     "none": (),
@@ -51,6 +53,23 @@ def length_of(example: Example) -> Length:
     return "short" if steps < 5 else "medium" if steps < 10 else "long"
 
 
+def is_among(example: Example, trajectory: Trajectory, among: Among) -> bool:
+    """Whether an arm may retrieve the example, as far as its length, its kind, its tier and its pages tell."""
+    if among.lengths and length_of(example) not in among.lengths:
+        return False
+    if among.kinds and example.kind not in (*among.kinds, "composed"):
+        return False
+    if TIERS.index(example.tier) < TIERS.index(among.tier):
+        return False
+    pages = trajectory.observations[example.start : example.end + 1]
+    return not any(fnmatch(page.url.partition("?")[0], part) for page in pages for part in among.part)
+
+
+def _kept(example: Example, without: Collection[str]) -> bool:
+    """Whether no filter but those in ``without`` dropped it. One without an instruction is nobody's."""
+    return bool(example.instruction) and all(v.keep or v.filter in without for v in example.verdicts)
+
+
 def _interleave(first: list[Task], second: list[Task]) -> list[Task]:
     mixed = [(index / max(len(first), 1), 0, task) for index, task in enumerate(first)]
     mixed += [(index / max(len(second), 1), 1, task) for index, task in enumerate(second)]
@@ -62,15 +81,15 @@ def examples_for(
     examples: Sequence[tuple[Example, Trajectory]],
     seed: int,
     share: float = 1.0,
-    lengths: Collection[Length] = (),
+    among: Among = ANY,
 ) -> list[tuple[Example, Trajectory]]:
     """The kept examples of an arm. ``share`` < 1 keeps those of a seeded part of the trajectories.
 
     A smaller share gives a part of what a larger one gives. With the data "shuffled" instructions change places: the
     control that shows whether it matters that an instruction fits its steps.
     """
-    chosen = [(e, t) for e, t in examples if e.kind in KINDS[data] and e.kept]
-    chosen = [(e, t) for e, t in without_duplicates(chosen) if not lengths or length_of(e) in lengths]
+    chosen = [(e, t) for e, t in examples if e.kind in KINDS[data] and _kept(e, among.without)]
+    chosen = [(e, t) for e, t in without_duplicates(chosen) if is_among(e, t, among)]
     if share < 1.0:
         names = sorted({t.id for _, t in examples})
         random.Random(seed).shuffle(names)

@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lbi.config import Data, Length
+from lbi.config import Among, Data
 from lbi.context import RunContext
 from lbi.errors import UserError
-from lbi.evaluation.arms import dates_of_examples, examples_for
+from lbi.evaluation.arms import ANY, dates_of_examples, examples_for
 from lbi.models.embeddings import Embedder
-from lbi.records import Document, Example, Skill, Trajectory
+from lbi.records import Document, Example, Skill, Trajectory, digest_of
 from lbi.retrieval.build import ExampleVectors, plan_index, write_plan
 from lbi.retrieval.index import ExampleIndex
 from lbi.retrieval.leakage import example_dates, latest_date
@@ -60,13 +60,13 @@ class ArmIndexes:
         self._mark, self._ready = mark, built or context.index_folder
         self._built: dict[str, ExampleIndex] = {}
 
-    async def of(self, data: Data, share: float = 1.0, lengths: Collection[Length] = ()) -> ArmIndex:
+    async def of(self, data: Data, share: float = 1.0, among: Among = ANY) -> ArmIndex:
         """The index of this kind of data. ``share`` < 1: only examples from this share of the trajectories."""
         if data == "none":
             return ArmIndex(None, set())
-        name = index_name(data, self._seed, share, lengths)
+        name = index_name(data, self._seed, share, among)
         if name not in self._built:
-            self._built[name] = self._there(name) or await self._build(name, data, share, lengths)
+            self._built[name] = self._there(name) or await self._build(name, data, share, among)
         index = self._built[name]
         return ArmIndex(index, index.dates)
 
@@ -85,8 +85,8 @@ class ArmIndexes:
             return ExampleIndex.open(self._ready / name)
         return None
 
-    async def _build(self, name: str, data: Data, share: float, lengths: Collection[Length]) -> ExampleIndex:
-        chosen = examples_for(data, self._examples, self._seed, share, lengths)
+    async def _build(self, name: str, data: Data, share: float, among: Among) -> ExampleIndex:
+        chosen = examples_for(data, self._examples, self._seed, share, among)
         dates = dates_of_examples(data, chosen, self._examples, self.documents)
         examples = [example for example, _ in chosen]
         trajectories = {trajectory.id: trajectory for _, trajectory in chosen}
@@ -104,9 +104,11 @@ class ArmIndexes:
             index.close()
 
 
-def index_name(data: Data, seed: int, share: float = 1.0, lengths: Collection[Length] = ()) -> str:
+def index_name(data: Data, seed: int, share: float = 1.0, among: Among = ANY) -> str:
     """The folder of an index, among those of a run."""
-    return "-".join([data, str(seed), f"{share:g}", *sorted(lengths)])
+    rest = (among.kinds, among.tier, among.without, among.part)
+    other = [digest_of(rest)] if among != Among(among.lengths) else []
+    return "-".join([data, str(seed), f"{share:g}", *sorted(among.lengths), *other])
 
 
 def records_mark(store: Store) -> str:

@@ -38,6 +38,8 @@ class PaperTable(BaseModel):
     about: str
     benchmarks: tuple[str, ...]
     arms: tuple[PaperArm, ...]
+    paper: str = ""  # what the paper calls it: table2, figure3
+    how: tuple[str, ...] = ()  # the commands that make it, where one run does not
 
 
 @cache
@@ -47,13 +49,19 @@ def paper_tables() -> dict[str, PaperTable]:
 
 
 def paper_table(name: str) -> PaperTable:
-    """Raises UserError for one that there is not."""
+    """By our name or the paper's ("table4"). Raises UserError for one that there is not."""
+    return paper_tables()[name_of(name)]
+
+
+def name_of(name: str) -> str:
+    """Our name of a table. Raises UserError for one that there is not."""
     tables = paper_tables()
+    name = {table.paper: own for own, table in tables.items() if table.paper}.get(name.lower().replace(" ", ""), name)
     if name not in tables:
         near = difflib.get_close_matches(name, tables, 1)
         hint = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(tables)}"
         raise UserError(f"no table {name!r}; {hint}")
-    return tables[name]
+    return name
 
 
 def with_arms(config: Config, table: PaperTable, there: Sequence[Arm] = ()) -> Config:
@@ -61,6 +69,11 @@ def with_arms(config: Config, table: PaperTable, there: Sequence[Arm] = ()) -> C
 
     A run that was begun with another reference keeps it: comparisons of the table are made anew when it is written.
     """
+    if any(not row.arm.own_part for row in table.arms) and not config.evaluation.part:
+        raise UserError(
+            "this table leaves out examples of one part of the application, and evaluation.part names none; "
+            "give its addresses: -s 'evaluation.part=[\"/wiki*\"]'"
+        )
     had = {arm.name for arm in there}
     arms = (*there, *(row.arm for row in table.arms if row.arm.name not in had))
     reference = config.evaluation.reference if there else table.arms[0].arm.name

@@ -62,7 +62,7 @@ def _count(context: RunContext, share: float) -> float:
             for _, example in examples_of_seed(context, seed)
             if example.trajectory in trajectories
         ]
-        counts.append(len(examples_for(arm.data, pairs, seed, share * arm.share, arm.lengths)))
+        counts.append(len(examples_for(arm.data, pairs, seed, share * arm.share, arm.among(config.evaluation))))
     return sum(counts) / len(counts)
 
 

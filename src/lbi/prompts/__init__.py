@@ -265,7 +265,8 @@ def _situation(
     yield Message(role="user", content=content)
     if steps[since:]:
         yield _steps(steps[since:], "since")
-    yield _user(role, images=_images(role, observation, limits), structured=is_structured(role, limits))
+    offers = {"offered": fields.offered, "stopped": fields.stopped}
+    yield _user(role, images=_images(role, observation, limits), structured=is_structured(role, limits), **offers)
 
 
 def _steps(steps: list[str], when: Literal["so far", "then", "since"]) -> Message:

@@ -278,6 +278,32 @@ def line(name: str, title: str, across: str, data: Sequence[Point]) -> Markup:
     return _markup(svg)
 
 
+def scatter(name: str, title: str, across: str, data: Sequence[tuple[str, Point]]) -> Markup:
+    """A rate over a cost, a dot for each label; labels are numbered where they stand, and named below."""
+    left, right, top, bottom = 60, WIDTH - 30, 18, 250
+    xs = ticks(0.0, max(point.x for _, point in data) or 1.0, 8)
+    ys = ticks(0.0, min(max([point.y for _, point in data] + [0.1]) * 1.05, 1.0), 5)
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return left + x / xs[-1] * (right - left), bottom - y / ys[-1] * (bottom - top)
+
+    told = [f"{label}: {point.x:,.0f} {across}, {points(point.y)}%" for label, point in data]
+    svg = _canvas(name, title, "; ".join(told), bottom + 50 + 20 * len(data))
+    for mark in ys:
+        _line(svg, left, place(0, mark)[1], right, place(0, mark)[1], "axis" if mark == 0 else "grid")
+        _text(svg, left - 9, place(0, mark)[1] + 4, f"{mark * 100:.0f}%", "tick", "end")
+    for mark in xs:
+        _text(svg, place(mark, 0)[0], bottom + 20, f"{mark:,.0f}", "tick", "middle")
+    _text(svg, (left + right) / 2, bottom + 43, across, "small", "middle")
+    for number, (text, (_, point)) in enumerate(zip(told, data, strict=True), start=1):
+        x, y = place(point.x, point.y)
+        dot = ET.SubElement(svg, "circle", {"cx": f"{x:.1f}", "cy": f"{y:.1f}", "r": "4.5", "class": "s1"})
+        ET.SubElement(dot, "title").text = text
+        _text(svg, x, y - 9, str(number), "small", "middle")
+        _text(svg, left, bottom + 46 + 20 * number, f"{number}  {text}", "small")
+    return _markup(svg)
+
+
 def _band(svg: ET.Element, data: Sequence[Point], place: Place) -> None:
     known = [(point.x, point.low, point.high) for point in data if point.low is not None and point.high is not None]
     if len(known) < 2:

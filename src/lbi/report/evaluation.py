@@ -12,7 +12,7 @@ from markupsafe import Markup
 from lbi.evaluation.statistics import ArmSummary, Comparison, compare, summarise, wilson
 from lbi.records import Result, Usage
 from lbi.report import charts
-from lbi.report.charts import Bar, Interval, points
+from lbi.report.charts import Bar, Interval, Point, points
 from lbi.report.gather import Gathered, outcome_of
 
 INFRASTRUCTURE = ("environment", "harness")
@@ -55,6 +55,7 @@ class ArmRow:
     model: int  # episodes that ended because the model failed
     steps: float
     tokens: float
+    calls: float
     cost: float | None
     reference: bool
 
@@ -76,6 +77,7 @@ def _arm(run: Gathered, summary: ArmSummary, results: list[Result]) -> ArmRow:
         model=sum(result.fault == "model" for result in results),
         steps=sum(result.steps for result in fair) / max(len(fair), 1),
         tokens=(usage.input_tokens + usage.output_tokens) / max(len(results), 1),
+        calls=usage.calls / max(len(results), 1),
         cost=usage.cost,
         reference=summary.arm == run.reference,
     )
@@ -94,6 +96,22 @@ def chart_of_arms(rows: list[ArmRow]) -> Markup:
         for row in rows
     ]
     return charts.intervals("chart-arms", "Success rate of each arm with its 95% interval", bars)
+
+
+def charts_of_cost(rows: list[ArmRow]) -> list[Markup]:
+    """Success over the calls and over the tokens of an episode, a dot for each arm; none where no model was asked."""
+    measured = [row for row in rows if row.summary.tasks]
+    if not any(row.calls for row in measured):
+        return []
+    quantities = {
+        "calls": [(row.summary.arm, Point(row.calls, row.summary.mean)) for row in measured],
+        "tokens": [(row.summary.arm, Point(row.tokens, row.summary.mean)) for row in measured],
+    }
+    return [
+        charts.scatter(f"chart-{name}", f"Success and {name} of an episode", f"{name} of an episode", data)
+        for name, data in quantities.items()
+        if any(point.x for _, point in data)
+    ]
 
 
 def _figures(row: ArmRow) -> str:

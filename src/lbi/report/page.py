@@ -127,6 +127,7 @@ def _context(run: Gathered, pages: Pages) -> dict[str, Any]:
         "groups": evaluation.groups(run) if run.measured else [],
         "halves": halves(run) if run.measured else [],
         "growth": _growth(run) if run.measured else "",
+        "cost_charts": evaluation.charts_of_cost(arms) if arms and run.measured else [],
         "funnel": charts.funnel("chart-funnel", "From documents to examples", counts.funnel(run))
         if run.documents or run.tasks or run.entries
         else "",

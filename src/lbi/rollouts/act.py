@@ -8,19 +8,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lbi.agents.spans import Spans
 from lbi.config import MOST_STEPS
 from lbi.environments._timeouts import WithTimeouts
 from lbi.errors import BudgetExceeded, EnvironmentFailure, LbiError, UserError
 from lbi.evaluation.arm_agents import agent_of_arm
-from lbi.protocols import Decision
-from lbi.records import Observation, Step, StopReason, Task, Trajectory
+from lbi.protocols import Agent, Decision
+from lbi.records import Action, Observation, Step, StopReason, Task, Trajectory
 from lbi.rollouts.kept import Act, Keeper, new_folder
 from lbi.rollouts.learnt import Learnt, Use, open_learnt, opened, read_run
 from lbi.rollouts.loop import Took, rollout
+from lbi.rollouts.play_span import PlaysSpan, span_of_run, task_of
 from lbi.rollouts.watching import Confirm, Confirmed, Nobody, StoppedByPerson, Watched, Watcher
 
 STAGE = "act"
@@ -66,6 +68,10 @@ class ActOptions:
     """At most; None = as many as the run's evaluation gave."""
     out: Path | None = None
     """Folder for what is kept; None = a new one in RUN/acts."""
+    span: str = ""
+    """Id of an example, or its beginning: its steps are carried out, and no model is asked."""
+    values: Mapping[str, str] = field(default_factory=dict)
+    """What takes the place of the span's values, by the names of its parameters."""
 
 
 async def act(
@@ -81,8 +87,10 @@ async def act(
     Raises UserError for what is asked wrongly and EnvironmentFailure for an application that cannot be opened; what
     fails later is the act's ``error``. Interrupted, or out of budget, what was done until then is kept.
     """
-    if not instruction.strip():
-        raise UserError("the instruction is empty; say what is to be done")
+    if not (instruction.strip() or options.span):
+        raise UserError("the instruction is empty; say what is to be done, or name an example with --span")
+    if options.span:
+        return await _act_by_span(run, instruction, options, watcher, confirm)
     read = await asyncio.to_thread(read_run, run, options.use)
     steps = options.steps or round(read.config.evaluation.step_limit * read.arm.step_factor)
     if not 1 <= steps <= MOST_STEPS:
@@ -90,8 +98,24 @@ async def act(
     folder = new_folder(run, options.out)
     with _removed_unless_begun(folder):
         async with open_learnt(run, read, options.use, folder) as learnt:
-            episode = _Episode(learnt, instruction, steps, watcher or NobodyWatches(), confirm)
-            return await episode.run()
+            task = Task(instruction=instruction.strip(), environment=learnt.context.environments.name)
+            agent = await agent_of_arm(learnt.context, learnt.arm, learnt.indexes, sample=learnt.seed, stage=STAGE)
+            return await _Episode(learnt, task, agent, steps, watcher or NobodyWatches(), confirm).run()
+
+
+async def _act_by_span(
+    run: Path, instruction: str, options: ActOptions, watcher: ActWatcher | None, confirm: Confirm | None
+) -> Act:
+    if instruction.strip():
+        raise UserError("an instruction and --span were given; a span says itself what is done, so leave one out")
+    read = await asyncio.to_thread(read_run, run, replace(options.use, agent=Spans.name))
+    span = await asyncio.to_thread(span_of_run, read, options.span, options.values)
+    folder = new_folder(run, options.out)
+    with _removed_unless_begun(folder):
+        async with open_learnt(run, read, options.use, folder) as learnt:
+            task = task_of(span, learnt.context.environments.name)
+            plays, watching = PlaysSpan(span), watcher or NobodyWatches()
+            return await _Episode(learnt, task, plays, len(span.actions) + 1, watching, confirm, span.actions).run()
 
 
 @contextlib.contextmanager
@@ -108,23 +132,33 @@ class _Episode:
     """Carries out the instruction once, watched and kept."""
 
     def __init__(
-        self, learnt: Learnt, instruction: str, steps: int, watcher: ActWatcher, confirm: Confirm | None
+        self,
+        learnt: Learnt,
+        task: Task,
+        agent: Agent,
+        steps: int,
+        watcher: ActWatcher,
+        confirm: Confirm | None,
+        planned: tuple[Action, ...] = (),
     ) -> None:
+        """``planned``: the steps of a span, where one is carried out."""
+        self._planned = planned
         self._learnt, self._limit, self._watcher, self._confirm = learnt, steps, watcher, confirm
-        self._task = Task(instruction=instruction.strip(), environment=learnt.context.environments.name)
-        self._keeper = Keeper(learnt, self._task)
+        self._task, self._agent = task, agent
+        self._keeper = Keeper(learnt, task)
         self._steps: list[Step] = []
         self._page: Observation | None = None
         self._began = time.monotonic()
 
     async def run(self) -> Act:
         learnt = self._learnt
-        agent = await agent_of_arm(learnt.context, learnt.arm, learnt.indexes, sample=learnt.seed, stage=STAGE)
         self._watcher.begins(learnt, self._limit, learnt.context.folder.path)
         async with opened(learnt) as environment:
             acted_on = Confirmed(environment, self._confirm) if self._confirm else environment
             try:
-                trajectory = await rollout(acted_on, Watched(agent, self), self._task, self._limit, took=self.took)
+                trajectory = await rollout(
+                    acted_on, Watched(self._agent, self), self._task, self._limit, took=self.took
+                )
             except StoppedByPerson as error:
                 trajectory = self._so_far("stopped", str(error))
             except EnvironmentFailure as error:
@@ -159,7 +193,7 @@ class _Episode:
     def _so_far(self, stop: StopReason, error: str = "") -> Trajectory:
         return Trajectory(
             task=self._task,
-            agent=self._learnt.arm.agent,
+            agent=self._agent.name,
             steps=tuple(self._steps),
             last=self._page or Observation(text=""),
             stop=stop,
@@ -167,7 +201,14 @@ class _Episode:
         )
 
     def _end(self, trajectory: Trajectory, submission: str) -> Act:
-        return self._keeper.end(trajectory, submission, time.monotonic() - self._began)
+        act = self._keeper.end(trajectory, submission, time.monotonic() - self._began)
+        return replace(act, rest=self._planned[_taken(trajectory) :])
+
+
+def _taken(trajectory: Trajectory) -> int:
+    """How many steps of a span were taken: the end of the episode is none, nor is what could not be carried out."""
+    after = zip(trajectory.actions, trajectory.observations[1:], strict=True)
+    return sum(action.kind != "finish" and not page.error for action, page in after)
 
 
 def _cut_short(error: BaseException) -> tuple[StopReason, str]:

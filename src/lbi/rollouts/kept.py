@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from lbi.errors import UserError
-from lbi.records import Observation, Step, StopReason, Task, Trajectory
+from lbi.records import Action, Observation, Step, StopReason, Task, Trajectory
 from lbi.rollouts.impossible import said_impossible
 from lbi.rollouts.learnt import Learnt
 from lbi.storage.damage import DamagedRun
@@ -55,6 +55,7 @@ class Act:
     folder: Path
     submission: str = ""  # what was handed in beside the answer, such as a patch
     seconds: float = 0.0
+    rest: tuple[Action, ...] = ()  # of a span that stopped, the steps that were not taken; not read back
 
 
 def status_of(trajectory: Trajectory) -> Status:

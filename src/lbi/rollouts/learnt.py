@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lbi import plugins
-from lbi.config import ARMS, FURTHER_ARMS, Arm, Config, resolve
+from lbi.config import ARMS, FURTHER_ARMS, Among, Arm, Config, resolve
 from lbi.context import RunContext, context_of
 from lbi.environments import Live, described, open_live
 from lbi.environments._timeouts import WithTimeouts, open_with_timeouts
@@ -65,17 +65,22 @@ class Learnt:
     arm: Arm
     seed: int
     place: str  # what is acted on and what becomes of changes; "" = nothing is
-    read: _Read
+    read: ReadRun
 
     @property
     def count(self) -> int:
         """Number of the arm's examples."""
         return self.read.ready.examples if self.read.ready else len(self.pairs)
 
+    @property
+    def among(self) -> Among:
+        """Which of its data's examples the arm has."""
+        return self.arm.among(self.read.config.evaluation)
+
     @cached_property
     def pairs(self) -> Sequence[tuple[Example, Trajectory]]:
         """The arm's examples. All are read for that, which takes time where they are many."""
-        return examples_for(self.arm.data, self.read.examples, self.seed, self.arm.share, self.arm.lengths)
+        return examples_for(self.arm.data, self.read.examples, self.seed, self.arm.share, self.among)
 
     @cached_property
     def examples(self) -> Mapping[str, Example]:
@@ -100,7 +105,7 @@ class NoEnvironments:
 
 
 @dataclass(frozen=True)
-class _Read:
+class ReadRun:
     """What is read from a run folder, which is closed again afterwards; examples when they are first asked for."""
 
     run: Path
@@ -136,7 +141,7 @@ class _WhenAsked(Sequence[T]):
         return self._read()[at]
 
 
-def read_run(run: Path, use: Use) -> _Read:
+def read_run(run: Path, use: Use) -> ReadRun:
     """Raises UserError for what is no run, for an arm or agent that there is not, and where nothing was learnt."""
     with RunFolder(run, writing=False) as folder:
         config = resolve(folder.config, str(run / "config.json"))
@@ -150,10 +155,11 @@ def read_run(run: Path, use: Use) -> _Read:
     if use.model:
         models = config.models.model_copy(update={"default": use.model, "act": "", "query": ""})
         config = config.model_copy(update={"models": models})
-    ready = holds(run / "index" / index_name(arm.data, seed, arm.share, arm.lengths), mark) if KINDS[arm.data] else None
-    read = _Read(run, config, seed, arm, mark, ready, skills, last)
+    among = arm.among(config.evaluation)
+    ready = holds(run / "index" / index_name(arm.data, seed, arm.share, among), mark) if KINDS[arm.data] else None
+    read = ReadRun(run, config, seed, arm, mark, ready, skills, last)
     if KINDS[arm.data] and not (
-        ready.examples if ready else examples_for(arm.data, read.examples, seed, arm.share, arm.lengths)
+        ready.examples if ready else examples_for(arm.data, read.examples, seed, arm.share, among)
     ):
         raise UserError(
             f'{run} has no examples of seed {seed} for the arm "{arm.name}"; `lbi run` or `lbi synthesize` makes them'
@@ -184,7 +190,7 @@ def folder_for_now() -> Iterator[Path]:
 
 
 @asynccontextmanager
-async def open_learnt(run: Path, read: _Read, use: Use, folder: Path) -> AsyncIterator[Learnt]:
+async def open_learnt(run: Path, read: ReadRun, use: Use, folder: Path) -> AsyncIterator[Learnt]:
     """Use what was read from ``run``; model calls, images and the index go to ``folder``. Raises UserError."""
     with RunFolder(folder, read.config.identity()) as kept:
         environments, place = (
@@ -220,9 +226,10 @@ async def opened(learnt: Learnt) -> AsyncIterator[WithTimeouts]:
         await environment.close()
 
 
-def _borrow(run: Path, folder: Path, read: _Read) -> None:
+def _borrow(run: Path, folder: Path, read: ReadRun) -> None:
     """Copy what need not be computed anew: an index that fits is taken as it is, embeddings are not paid for twice."""
-    borrow_index(run, index_name(read.arm.data, read.seed, read.arm.share, read.arm.lengths), folder)
+    among = read.arm.among(read.config.evaluation)
+    borrow_index(run, index_name(read.arm.data, read.seed, read.arm.share, among), folder)
     vectors = run / "embeddings.db"
     if vectors.is_file():
         with (

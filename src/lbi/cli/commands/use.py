@@ -36,7 +36,17 @@ from lbi.cli.parameters import (
 @command
 def act(
     run: RunToUse,
-    instruction: Instruction,
+    instruction: Annotated[
+        str, typer.Argument(help="What is to be done, in words; none with --span.", show_default=False)
+    ] = "",
+    span: Annotated[
+        str,
+        typer.Option("--span", metavar="ID", help="Carry out this verified example step by step; no model is asked."),
+    ] = "",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A value of the span; may be repeated."),
+    ] = None,
     base_url: Annotated[
         str,
         typer.Option(
@@ -68,15 +78,21 @@ def act(
     """Carry out one instruction with what was learnt.
 
     On a copy of the application, or at --base-url on the one that people use. Exits with 0 if the agent says that it
-    has finished, 1 if it failed or cannot be done, 4 if the steps were used up.
+    has finished, 1 if it failed or cannot be done, 4 if the steps were used up. With --span: 0 if all steps were taken,
+    1 if the page was another than in the example, and then the other steps are told.
     """
-    from lbi.cli.act import ActOutput, act
+    from lbi.cli.act import ActOutput, act, values_of
     from lbi.environments import Live
     from lbi.rollouts.act import ActOptions
     from lbi.rollouts.learnt import Use
 
     use = Use(arm, agent, model, seed, Live(base_url, reset, headed))
-    return act(run, instruction, ActOptions(use, steps, out), ActOutput(confirm, dry_run, json, quiet))
+    return act(
+        run,
+        instruction,
+        ActOptions(use, steps, out, span, values_of(set_ or [])),
+        ActOutput(confirm, dry_run, json, quiet),
+    )
 
 
 @command

@@ -205,7 +205,7 @@ class Finder:
             raise UserError(f'the arm "{learnt.arm.name}" shows no examples; choose another with --arm')
         self._read = read
         self._learnt, self._asked = learnt, await ask_agent(learnt)
-        index = (await learnt.indexes.of(learnt.arm.data, learnt.arm.share, learnt.arm.lengths)).index
+        index = (await learnt.indexes.of(learnt.arm.data, learnt.arm.share, learnt.among)).index
         assert index is not None, "an arm with data has an index"
         self._index = index
         await self._find(Situation("warm up", Observation(text="")), 1, None)  # loads templates and maps the index
