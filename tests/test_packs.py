@@ -19,6 +19,7 @@ from lbi.interop.packs.session import Session, page_text
 from lbi.interop.packs.tasks import packed_tasks
 from lbi.records import Action, Check, Example, Observation, Step, Task, Trajectory
 from lbi.storage.run_folder import RunFolder
+from own_environments import installed, wheel_of
 from running import environ, lbi_here
 from small_application import write_application
 
@@ -191,29 +192,12 @@ def test_nothing_done_scores_0_and_the_solution_of_a_harbor_task_1(run: Path, tm
     assert rewards == {"nothing": "0", "oracle": "1"}
 
 
-def installed(python: str, folder: Path, *packages: str) -> Path:
-    """An interpreter with these packages in an environment of their own; skips the test where they cannot be had."""
-    uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
-    if not Path(uv).exists():
-        pytest.skip("no uv here")
-    for command in (["venv", "-q", "--python", python, str(folder)], ["pip", "install", "-q", *packages]):
-        where = ["--python", str(folder / "bin" / "python")] if command[0] == "pip" else []
-        ran = subprocess.run([uv, *command[:2], *where, *command[2:]], capture_output=True, text=True, timeout=900)
-        if ran.returncode:
-            pytest.skip(f"{packages or python} cannot be had here: {ran.stderr.strip().splitlines()[-1]}")
-    return folder / "bin" / "python"
-
-
 @pytest.mark.slow
 def test_harbor_loads_every_task(run: Path, tmp_path: Path) -> None:
     """By its own class for tasks, which needs little; the rest of it is not installed."""
     lbi_here("export", run, "--format", "harbor", "--out", tmp_path / "pack")
-    python = installed(sys.executable, tmp_path / "venv", "pydantic", "toml", "pathspec", "pip")
-    wheel = [str(python), "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:"]
-    wheel += ["--python-version", "3.13", "-d", str(tmp_path), HARBOR]
-    if subprocess.run(wheel, capture_output=True, timeout=300).returncode:
-        pytest.skip(f"{HARBOR} cannot be had here")
-    (file,) = tmp_path.glob("*.whl")
+    python = installed(tmp_path / "venv", "pydantic", "toml", "pathspec")
+    file = wheel_of(HARBOR, tmp_path)
     command = [str(python), str(PROGRAMS / "load_harbor.py"), str(file), str(tmp_path / "pack")]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environ(PYTHONWARNINGS="ignore"))
     assert ran.returncode == 0, ran.stderr[-3000:]
@@ -230,7 +214,7 @@ def test_verifiers_own_validation_finds_every_task_sound(run: Path, tmp_path: Pa
     """vf-validate carries out the solution of each, and scores one of which nothing was done."""
     out = tmp_path / "pack"
     lbi_here("export", run, "--format", "verifiers", "--out", out)
-    python = installed(sys.executable, tmp_path / "venv", VERIFIERS)
+    python = installed(tmp_path / "venv", VERIFIERS)
     known = environ(PYTHONPATH=str(out), PYTHONWARNINGS="ignore", LBI_PYTHON=sys.executable, HOME=str(tmp_path))
     names = ["store-flour", "count"]  # the first two; the pages of the third are made up
     command = [str(python.with_name("vf-validate")), "lbi_larder", "--runtime.type", "subprocess", "-o", "results"]
