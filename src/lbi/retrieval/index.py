@@ -93,6 +93,7 @@ class ExampleIndex:
         raise UserError(f"no index of examples in {path}; `lbi run` makes one")
 
     def close(self) -> None:
+        self._ranker.close()
         self._stored.close()
 
     def __len__(self) -> int:
