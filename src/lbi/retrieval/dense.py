@@ -148,7 +148,8 @@ class _Graph:
 
 def _mapped(file: Path) -> NDArray[Any]:
     """An array that is read where it lies; as a plain one, since taking parts of numpy's own kind for that is slow."""
-    return numpy.load(file, mmap_mode="r").view(numpy.ndarray)
+    mapped: NDArray[Any] = numpy.load(file, mmap_mode="r").view(numpy.ndarray)
+    return mapped
 
 
 def _into_graph(folder: Path, name: str, parts: Sequence[tuple[Vectors, Rows]]) -> None:
