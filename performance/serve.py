@@ -114,7 +114,7 @@ async def process(*arguments: str, ready: str) -> AsyncIterator[tuple[str, int]]
             assert line, f"{arguments} ended"
         yield line, started.pid
     finally:
-        started.send_signal(2)
+        started.terminate()  # not SIGINT, which a shell lets programs behind `&` ignore
         rest = await started.stdout.read()
         await started.wait()
         print("  ", rest.decode().strip().splitlines()[-1] if rest.strip() else "")

@@ -17,11 +17,13 @@ from typing import Any
 
 import pytest
 
-from lbi.training.export.choose import Selection
+from own_environments import wheel_of
 from running import environ
 from test_export import export, lesson_of, trajectory_of
 from test_export_formats import DROPPED, other_way, with_mistakes
 from training_model import need_libraries, write_model, write_tokenizer
+
+from lbi.training.export.choose import Selection
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -111,12 +113,7 @@ def test_verl_reads_the_rows_and_learns_the_reply_alone(older: Path, tmp_path: P
 def test_harbor_takes_every_row_as_a_trajectory(tmp_path: Path) -> None:
     """Its models need nothing but pydantic, so the wheel is unpacked and nothing of it is installed."""
     report = exported(tmp_path / "out", "atif")
-    pip = [sys.executable, "-m", "pip"] if not shutil.which("pip") else [shutil.which("pip")]
-    wheel = [*map(str, pip), "download", "-q", "--no-deps", "--only-binary", ":all:", "--python-version", "3.13"]
-    ran = subprocess.run([*wheel, "-d", str(tmp_path), HARBOR], capture_output=True, text=True, timeout=300)
-    if ran.returncode:
-        pytest.skip(f"{HARBOR} cannot be had here: {ran.stderr.strip().splitlines()[-1]}")
-    (file,) = tmp_path.glob("*.whl")
+    file = wheel_of(HARBOR, tmp_path)
     files = [tmp_path / "out" / name for name in report.files]
     lengths = asked(Path(sys.executable), PROGRAMS / "read_harbor.py", file, *files)
     assert len(lengths) == sum(report.rows.values())

@@ -1,6 +1,7 @@
-"""The scripts in tests/traces write the fixtures: where a program is installed, what it writes now reads alike.
+"""The scripts in tests/traces write the fixtures: what the programs write now reads alike.
 
-LBI_TRACE_PYTHONS names interpreters of other environments, by colon, as these programs exclude one another.
+Each program is installed into an environment of its own, as they exclude one another. LBI_TRACE_PYTHONS names
+interpreters, by colon, which are looked at before anything is installed.
 """
 
 from __future__ import annotations
@@ -8,10 +9,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from own_environments import installed, wheel_of
 from running import environ
 from test_import import TRACES, done, read, seen
 
@@ -21,8 +24,29 @@ SCRIPTS = Path(__file__).parent / "traces"
 VARIABLE = "LBI_TRACE_PYTHONS"
 
 
-def pythons() -> list[str]:
-    return [sys.executable, *filter(None, os.environ.get(VARIABLE, "").split(os.pathsep))]
+@dataclass(frozen=True)
+class Writer:
+    """A program that writes traces, and what is installed of it."""
+
+    module: str
+    script: str
+    written: str
+    packages: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ()  # without what they need, of which the script uses little
+    wheel: str = ""  # only unpacked
+    python: str = sys.executable
+
+    def __str__(self) -> str:
+        return self.module
+
+    def interpreter(self, folder: Path) -> tuple[str, str]:
+        """(an interpreter that can import it, what that needs as PYTHONPATH)."""
+        for python in (sys.executable, *filter(None, os.environ.get(VARIABLE, "").split(os.pathsep))):
+            if has(python, self.module):
+                return python, ""
+        if self.wheel:
+            return sys.executable, str(wheel_of(self.wheel, folder))
+        return str(installed(folder / "venv", *self.packages, alone=self.alone, python=self.python)), ""
 
 
 def has(python: str, module: str) -> bool:
@@ -31,31 +55,44 @@ def has(python: str, module: str) -> bool:
     return subprocess.run([python, "-c", code], capture_output=True).returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("module", "script", "written"),
-    [
-        ("minisweagent", "make_mini_swe_agent.py", "mini-swe-agent.traj.json"),
-        ("inspect_ai", "make_inspect.py", "inspect.eval"),
-        ("openhands", "make_openhands.py", "openhands"),
-        ("harbor", "make_atif.py", "atif.json"),
-        ("opentelemetry.util.genai", "make_otel.py", "otel-console.jsonl"),
-    ],
-)
-def test_a_program_still_writes_what_is_read(module: str, script: str, written: str, tmp_path: Path) -> None:
-    python = next((each for each in pythons() if has(each, module)), "")
-    if not python:
-        pytest.skip(f"{module} is not installed; it wants an environment of its own, named in {VARIABLE}")
-    target = tmp_path / written if written.endswith((".traj.json", "atif.json")) else tmp_path
+WRITERS = [
+    Writer(
+        "minisweagent",
+        "make_mini_swe_agent.py",
+        "mini-swe-agent.traj.json",
+        packages=("pydantic", "jinja2", "python-dotenv", "platformdirs", "rich", "tenacity"),
+        alone=("mini-swe-agent==2.4.6",),
+    ),
+    Writer("inspect_ai", "make_inspect.py", "inspect.eval", packages=("inspect-ai==0.3.285",)),
+    Writer("openhands", "make_openhands.py", "openhands", packages=("openhands-sdk==1.58.2",), python="3.12"),
+    Writer("harbor", "make_atif.py", "atif.json", wheel="harbor==0.26.0"),
+    Writer(
+        "opentelemetry.util.genai",
+        "make_otel.py",
+        "otel-console.jsonl",
+        packages=(
+            "opentelemetry-sdk==1.45.2",
+            "opentelemetry-util-genai==1.3b0",
+            "opentelemetry-exporter-otlp-proto-common==1.45.2",
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize("writer", WRITERS, ids=str)
+def test_a_program_still_writes_what_is_read(writer: Writer, tmp_path: Path) -> None:
+    python, path = writer.interpreter(tmp_path)
+    target = tmp_path / writer.written if writer.written.endswith((".traj.json", "atif.json")) else tmp_path
     ran = subprocess.run(
-        [python, "-W", "ignore", str(SCRIPTS / script), str(target)],
-        env=environ(PYTHONWARNINGS="ignore"),
+        [python, "-W", "ignore", str(SCRIPTS / writer.script), str(target)],
+        env=environ(PYTHONWARNINGS="ignore", **({"PYTHONPATH": path} if path else {})),
         capture_output=True,
         text=True,
         timeout=600,
     )
     assert ran.returncode == 0, ran.stderr[-2000:]
-    now, counts = read(tmp_path / written)
-    kept, counts_kept = read(TRACES / written)
+    now, counts = read(tmp_path / writer.written)
+    kept, counts_kept = read(TRACES / writer.written)
     assert [done(each) for each in now] == [done(each) for each in kept]
     assert [seen(each) for each in now] == [seen(each) for each in kept]
     assert (counts.outages, counts.unknown) == (counts_kept.outages, counts_kept.unknown)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sqlite3
+import threading
 from pathlib import Path
 
 import numpy
@@ -298,6 +299,7 @@ def test_a_graph_finds_nearly_all_and_each_row_of_a_vector_that_several_have(
 def test_an_index_with_a_graph_shows_what_one_without_shows(
     tmp_path: Path, examples: list[Example], walks: dict[str, Trajectory], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    threads = set(threading.enumerate())
     vectors = vectors_of(examples)
     plain = ExampleIndex.build(tmp_path / "plain", examples, walks, vectors)
     monkeypatch.setattr(dense, "GRAPH_FROM", 10)
@@ -311,8 +313,10 @@ def test_an_index_with_a_graph_shows_what_one_without_shows(
             index.search(task, seen, example.instruction, vector=vector, task_vector=vector) for index in (plain, graph)
         )
         assert {each.example.id for each in one} == {each.example.id for each in other}
+    assert set(threading.enumerate()) - threads, "vectors are looked up beside the words"
     plain.close()
     graph.close()
+    assert set(threading.enumerate()) <= threads
 
 
 def test_only_what_is_added_has_to_be_embedded(

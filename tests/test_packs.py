@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,8 +20,10 @@ from lbi.errors import UserError
 from lbi.interop.packs.ask import asked
 from lbi.interop.packs.session import Session, page_text
 from lbi.interop.packs.tasks import packed_tasks
+from lbi.models.testing.model_server import Answer, ModelServer
 from lbi.records import Action, Check, Example, Observation, Step, Task, Trajectory
 from lbi.storage.run_folder import RunFolder
+from own_environments import installed, wheel_of
 from running import environ, lbi_here
 from small_application import write_application
 
@@ -191,29 +196,12 @@ def test_nothing_done_scores_0_and_the_solution_of_a_harbor_task_1(run: Path, tm
     assert rewards == {"nothing": "0", "oracle": "1"}
 
 
-def installed(python: str, folder: Path, *packages: str) -> Path:
-    """An interpreter with these packages in an environment of their own; skips the test where they cannot be had."""
-    uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
-    if not Path(uv).exists():
-        pytest.skip("no uv here")
-    for command in (["venv", "-q", "--python", python, str(folder)], ["pip", "install", "-q", *packages]):
-        where = ["--python", str(folder / "bin" / "python")] if command[0] == "pip" else []
-        ran = subprocess.run([uv, *command[:2], *where, *command[2:]], capture_output=True, text=True, timeout=900)
-        if ran.returncode:
-            pytest.skip(f"{packages or python} cannot be had here: {ran.stderr.strip().splitlines()[-1]}")
-    return folder / "bin" / "python"
-
-
 @pytest.mark.slow
 def test_harbor_loads_every_task(run: Path, tmp_path: Path) -> None:
     """By its own class for tasks, which needs little; the rest of it is not installed."""
     lbi_here("export", run, "--format", "harbor", "--out", tmp_path / "pack")
-    python = installed(sys.executable, tmp_path / "venv", "pydantic", "toml", "pathspec", "pip")
-    wheel = [str(python), "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:"]
-    wheel += ["--python-version", "3.13", "-d", str(tmp_path), HARBOR]
-    if subprocess.run(wheel, capture_output=True, timeout=300).returncode:
-        pytest.skip(f"{HARBOR} cannot be had here")
-    (file,) = tmp_path.glob("*.whl")
+    python = installed(tmp_path / "venv", "pydantic", "toml", "pathspec")
+    file = wheel_of(HARBOR, tmp_path)
     command = [str(python), str(PROGRAMS / "load_harbor.py"), str(file), str(tmp_path / "pack")]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environ(PYTHONWARNINGS="ignore"))
     assert ran.returncode == 0, ran.stderr[-3000:]
@@ -230,7 +218,7 @@ def test_verifiers_own_validation_finds_every_task_sound(run: Path, tmp_path: Pa
     """vf-validate carries out the solution of each, and scores one of which nothing was done."""
     out = tmp_path / "pack"
     lbi_here("export", run, "--format", "verifiers", "--out", out)
-    python = installed(sys.executable, tmp_path / "venv", VERIFIERS)
+    python = installed(tmp_path / "venv", VERIFIERS)
     known = environ(PYTHONPATH=str(out), PYTHONWARNINGS="ignore", LBI_PYTHON=sys.executable, HOME=str(tmp_path))
     names = ["store-flour", "count"]  # the first two; the pages of the third are made up
     command = [str(python.with_name("vf-validate")), "lbi_larder", "--runtime.type", "subprocess", "-o", "results"]
@@ -241,6 +229,75 @@ def test_verifiers_own_validation_finds_every_task_sound(run: Path, tmp_path: Pa
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     assert sorted(row["name"] for row in rows) == sorted(names)
     assert all(row["gold"]["reason"] == row["noop"]["reason"] == "valid" for row in rows), rows
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+async def test_verifiers_own_runner_scores_an_agent_by_the_state_it_leaves(run: Path, tmp_path: Path) -> None:
+    """vf-eval with verifiers' own agent, which has a shell, and a model of ours: one task done rightly, one wrongly."""
+    out = tmp_path / "pack"
+    lbi_here("export", run, "--format", "verifiers", "--out", out)
+    python = installed(tmp_path / "venv", VERIFIERS, "uv")
+    rightly, wrongly = [*map(done, GOLD)], [done('finish("3")')]
+
+    def next_call(body: dict[str, Any]) -> Answer:
+        said = [message["role"] for message in body["messages"]].count("assistant")
+        script = rightly if "Store flour" in json.dumps(body["messages"]) else wrongly
+        return streamed_call(script[said] if said < len(script) else "", said)
+
+    async with ModelServer(next_call) as server:
+        path = f"{python.parent}:{os.environ['PATH']}"
+        known = environ(PYTHONPATH=str(out), PYTHONWARNINGS="ignore", LBI_PYTHON=sys.executable, PATH=path, OURS="none")
+        command = [
+            str(python.with_name("vf-eval")),
+            "lbi_larder",
+            "-n",
+            "2",
+            "-m",
+            "scripted",
+            "--output-dir",
+            "results",
+        ]
+        command += [
+            "--env.agent.harness.id",
+            "bash",
+            "--env.agent.runtime.type",
+            "subprocess",
+            "--no-push",
+            "--no-rich",
+        ]
+        command += ["--client.base-url", server.openai_url, "--client.api-key-var", "OURS"]
+        ran = await asyncio.to_thread(
+            subprocess.run, command, capture_output=True, text=True, timeout=900, env=known, cwd=tmp_path
+        )
+    assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-4000:]
+    (file,) = tmp_path.glob("results/**/traces.jsonl")
+    traces = [trace for line in file.read_text().splitlines() for trace in json.loads(line)["traces"]]
+    rewards = {trace["task"]["data"]["name"]: trace["rewards"]["state"]["score"] for trace in traces}
+    assert rewards == {"store-flour": 1.0, "count": 0.0}, ran.stdout[-3000:]
+    asked_for = [request["messages"][-1]["content"] for request in server.requests]
+    assert any("URL: /new" in str(content) for content in asked_for), "the agent saw the pages"
+
+
+def done(action: str) -> str:
+    return f"./app do {shlex.quote(action)}"
+
+
+def streamed_call(command: str, number: int) -> Answer:
+    """A streamed reply that runs a command in the agent's shell; without one, a reply that ends the episode."""
+    delta: dict[str, Any] = {"role": "assistant", "content": None if command else "Done."}
+    if command:
+        function = {"name": "bash", "arguments": json.dumps({"command": command})}
+        delta["tool_calls"] = [{"index": 0, "id": f"call_{number}", "type": "function", "function": function}]
+    head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "scripted"}
+    usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
+    parts = [
+        {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]},
+        {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls" if command else "stop"}]},
+        {**head, "choices": [], "usage": usage},
+    ]
+    events = "".join(f"data: {json.dumps(part)}\n\n" for part in parts) + "data: [DONE]\n\n"
+    return Answer(body=events.encode(), headers={"content-type": "text/event-stream"})
 
 
 def test_a_lost_session_is_an_error_and_not_a_score(tmp_path: Path) -> None:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from own_environments import installed, wheel_of
 from running import lbi_here
 from skilled_run import make_skilled_run
 from test_consumers import HARBOR, PROGRAMS, asked
@@ -33,12 +32,7 @@ def skills(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_harbor_takes_the_folder_as_its_skills(skills: Path, tmp_path: Path) -> None:
-    pip = [sys.executable, "-m", "pip"] if not shutil.which("pip") else [str(shutil.which("pip"))]
-    wheel = [*pip, "download", "-q", "--no-deps", "--only-binary", ":all:", "--python-version", "3.13"]
-    ran = subprocess.run([*wheel, "-d", str(tmp_path), HARBOR], capture_output=True, text=True, timeout=300)
-    if ran.returncode:
-        pytest.skip(f"{HARBOR} cannot be had here: {ran.stderr.strip().splitlines()[-1]}")
-    (file,) = tmp_path.glob("*.whl")
+    file = wheel_of(HARBOR, tmp_path)
     found = asked(Path(sys.executable), PROGRAMS / "read_harbor_skills.py", file, skills)
     assert sorted(found) == NAMES
     assert all(digest.startswith("sha256:") for digest in found.values())
@@ -47,16 +41,7 @@ def test_harbor_takes_the_folder_as_its_skills(skills: Path, tmp_path: Path) -> 
 
 
 def test_verifiers_installs_every_file_where_its_agents_look_for_skills(skills: Path, tmp_path: Path) -> None:
-    uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
-    if not Path(uv).exists():
-        pytest.skip("no uv here")
-    folder = tmp_path / "venv"
-    subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(folder)], check=True, timeout=300)
-    python = folder / "bin" / "python"
-    install = [uv, "pip", "install", "-q", "--python", str(python), VERIFIERS]
-    ran = subprocess.run(install, capture_output=True, text=True, timeout=900)
-    if ran.returncode:
-        pytest.skip(f"{VERIFIERS} cannot be installed here: {ran.stderr.strip().splitlines()[-1]}")
+    python = installed(tmp_path / "venv", VERIFIERS)
     found = asked(python, PROGRAMS / "read_verifiers_skills.py", skills)
     files = [file for name in NAMES for file in (skills / name).rglob("*") if file.is_file()]
     assert found == {

@@ -100,8 +100,8 @@ class _Flat:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self.vectors: Vectors = numpy.load(file, mmap_mode="r")
-        self.rows: Rows = numpy.load(_rows_file(file), mmap_mode="r")
+        self.vectors: Vectors = _mapped(file)
+        self.rows: Rows = _mapped(_rows_file(file))
 
     def best(self, vector: Vectors, wanted: int) -> tuple[Rows, Vectors]:
         likeness = self.vectors @ vector
@@ -122,8 +122,10 @@ class _Graph:
 
         self._faiss = faiss
         self._index = faiss.read_index(str(folder / f"{name}.faiss"), faiss.IO_FLAG_MMAP_IFC)
-        self._labels: Rows = numpy.load(folder / f"{name}.labels.npy", mmap_mode="r")
-        self.members: Rows = numpy.load(folder / f"{name}.members.npy", mmap_mode="r")
+        labels = _mapped(folder / f"{name}.labels.npy")
+        # where the rows of each vector begin among the members: looking each up in a million labels took a millisecond
+        self._starts: Rows = numpy.concatenate(([0], numpy.bincount(labels, minlength=self._index.ntotal).cumsum()))
+        self.members: Rows = _mapped(folder / f"{name}.members.npy")
 
     def best(self, vector: Vectors, depth: int, without: Collection[int], *, exact: bool) -> tuple[Rows, Vectors]:
         count = int(self._index.ntotal)
@@ -135,13 +137,19 @@ class _Graph:
             width = self._faiss.SearchParametersHNSW(efSearch=max(WIDTH_SEARCHING, wanted))
             likeness, labels = self._index.search(vector[None], wanted, params=width)
         likeness, labels = likeness[0][labels[0] >= 0], labels[0][labels[0] >= 0]
-        first = numpy.searchsorted(self._labels, labels, side="left")
-        last = numpy.searchsorted(self._labels, labels, side="right")
-        sizes = last - first
-        enough = int(numpy.searchsorted(numpy.cumsum(sizes), wanted)) + 1  # some vectors are of many rows
-        spans = [self.members[a:b] for a, b in zip(first[:enough].tolist(), last[:enough].tolist(), strict=True)]
-        rows = numpy.concatenate(spans) if spans else numpy.zeros(0, dtype=numpy.int64)
-        return rows, numpy.repeat(likeness[:enough], sizes[:enough])
+        first = self._starts[labels]
+        sizes = self._starts[labels + 1] - first
+        before = numpy.cumsum(sizes) - sizes
+        enough = int(numpy.searchsorted(before, wanted))  # some vectors are of many rows
+        first, sizes, before = first[:enough], sizes[:enough], before[:enough]
+        at = numpy.repeat(first - before, sizes) + numpy.arange(sizes.sum())
+        return self.members[at], numpy.repeat(likeness[:enough], sizes)
+
+
+def _mapped(file: Path) -> NDArray[Any]:
+    """An array that is read where it lies; as a plain one, since taking parts of numpy's own kind for that is slow."""
+    mapped: NDArray[Any] = numpy.load(file, mmap_mode="r").view(numpy.ndarray)
+    return mapped
 
 
 def _into_graph(folder: Path, name: str, parts: Sequence[tuple[Vectors, Rows]]) -> None:

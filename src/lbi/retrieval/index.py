@@ -27,6 +27,8 @@ from lbi.retrieval.threshold import Thresholds, calibrated
 from lbi.retrieval.versions import FORMAT, Manifest, current_build, manifest_of
 
 if TYPE_CHECKING:
+    from array import array
+
     from lbi.models.embeddings import Vectors
 
 Why = Literal["observation", "query", "content"]
@@ -91,6 +93,7 @@ class ExampleIndex:
         raise UserError(f"no index of examples in {path}; `lbi run` makes one")
 
     def close(self) -> None:
+        self._ranker.close()
         self._stored.close()
 
     def __len__(self) -> int:
@@ -99,10 +102,16 @@ class ExampleIndex:
     def example(self, id_: str) -> tuple[Example, Trajectory] | None:
         """An example by its id."""
         row = self._stored.row_of(id_)
-        if row is None:
-            return None
+        return None if row is None else self.pair(row)
+
+    def pair(self, row: int) -> tuple[Example, Trajectory]:
+        """An example by its row, with its trajectory."""
         example = self._stored.example(row)
         return example, self._stored.trajectory(example.trajectory)
+
+    def rows(self) -> array[int]:
+        """The rows of all examples, those of one trajectory together. Takes seconds of many."""
+        return self._stored.rows()
 
     def first(self, count: int) -> list[Example]:
         """Some examples, the shortest ones."""

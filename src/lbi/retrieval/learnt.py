@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from lbi.agents import AgentParts, open_agent
 from lbi.config import Config, Data, resolve
 from lbi.environments import actions_of
 from lbi.errors import UserError
 from lbi.evaluation.arms import examples_for
+from lbi.evaluation.indexes import index_name, records_mark
 from lbi.models.embeddings import LOCAL, Vectors
 from lbi.models.registry import open_model
 from lbi.models.sentence_encoder import required_encoder
@@ -20,15 +24,23 @@ from lbi.retrieval.borrow import borrow_index
 from lbi.retrieval.build import ExampleVectors, is_current
 from lbi.retrieval.index import ExampleIndex
 from lbi.retrieval.texts import texts_of, without_values
+from lbi.retrieval.versions import holds
 from lbi.storage.knowledge import KnowledgeLog
 from lbi.storage.run_folder import RunFolder
 from lbi.storage.tempdirs import OwnFolder
 from lbi.synthesis.examples import read_examples
 
+if TYPE_CHECKING:
+    from array import array
+
+Pair = tuple[Example, Trajectory]
+
 
 class LearntRun:
     """A run folder, opened for reading, and the index of one seed's examples. ``close`` it, or use it with ``with``.
 
+    Where the run's own index holds its records as they are, that one is opened, and no record is read until somebody
+    asks for it; otherwise all are read, and an index is built in a temporary folder.
     ``data``: "backward" = the paper's examples, "composed" = these and the composed ones. Raises UserError if there is
     no run, or if it has no examples of the seed.
     """
@@ -37,21 +49,39 @@ class LearntRun:
         self._folder = RunFolder(Path(path), writing=False)
         self.config: Config = resolve(self._folder.config, str(path))
         self.seed = self.config.seeds[0] if seed is None else seed
+        self._encoder = required_encoder() if self.config.models.embeddings == LOCAL else None
+        self._own = OwnFolder("learnt")  # the run folder is only read, as a run may be at work in it
+        try:
+            self.index = self._there(data) or self._built(data)
+        except BaseException:
+            self._own.remove()
+            self._folder.close()
+            raise
+        self.examples: Sequence[Pair] = LearntExamples(self.index)
+        """The examples with their trajectories, each read when it is asked for."""
+
+    def _there(self, data: Data) -> ExampleIndex | None:
+        """The run's own index, if it was built from the records as they are."""
+        path = self._folder.path / "index" / index_name(data, self.seed)
+        manifest = holds(path, records_mark(self._folder.store), self._encoder.name if self._encoder else "")
+        if manifest is not None and manifest.examples:
+            with contextlib.suppress(OSError, ValueError, sqlite3.Error, UserError):  # such as one on a read-only disk
+                return ExampleIndex.open(path)
+        return None
+
+    def _built(self, data: Data) -> ExampleIndex:
+        """An index of the records as they are, or a copy of the run's if that holds just these examples."""
         pairs = examples_for(data, read_examples(self._folder, self.seed), self.seed)
         if not pairs:
-            self._folder.close()
-            raise UserError(f"{path} has no examples of seed {self.seed}; `lbi run` or `lbi synthesize` makes them")
-        self.examples: tuple[tuple[Example, Trajectory], ...] = tuple(pairs)
+            raise UserError(
+                f"{self._folder.path} has no examples of seed {self.seed}; `lbi run` or `lbi synthesize` makes them"
+            )
         trajectories = {trajectory.id: trajectory for _, trajectory in pairs}
-        self._own = OwnFolder("learnt")  # the run folder is only read, as a run may be at work in it
-        index_folder = borrow_index(self._folder.path, f"{data}-{self.seed}-1", self._own.path)
-        self._encoder = required_encoder() if self.config.models.embeddings == LOCAL else None
+        folder = borrow_index(self._folder.path, index_name(data, self.seed), self._own.path)
         examples, last = [example for example, _ in pairs], KnowledgeLog(self._folder.store).sunk()
-        if is_current(index_folder, examples, self._encoder.name if self._encoder else "", last=last):
-            self.index = ExampleIndex.open(index_folder)
-        else:
-            vectors = self._vectors(examples, trajectories)
-            self.index = ExampleIndex.build(index_folder, examples, trajectories, vectors, last=last)
+        if is_current(folder, examples, self._encoder.name if self._encoder else "", last=last):
+            return ExampleIndex.open(folder)
+        return ExampleIndex.build(folder, examples, trajectories, self._vectors(examples, trajectories), last=last)
 
     def retrieve(
         self, instruction: str, observation: Observation, *, query: str = "", by_page: int = 5, by_query: int = 5
@@ -101,6 +131,31 @@ class LearntRun:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class LearntExamples(Sequence[Pair]):
+    """The examples of an index, those of one trajectory together; read one by one, while the index is open."""
+
+    def __init__(self, index: ExampleIndex) -> None:
+        self._index = index
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @overload
+    def __getitem__(self, at: int) -> Pair: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Pair, ...]: ...
+
+    def __getitem__(self, at: int | slice) -> Pair | tuple[Pair, ...]:
+        if isinstance(at, slice):
+            return tuple(self._index.pair(row) for row in self._rows[at])
+        return self._index.pair(self._rows[at])
+
+    @cached_property
+    def _rows(self) -> array[int]:
+        return self._index.rows()
 
 
 class LearntAgent:

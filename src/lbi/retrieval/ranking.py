@@ -8,6 +8,7 @@ example that is the first of each has the score 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -34,6 +35,10 @@ class Ranker:
         self.done = TextIndex.open(folder / "done")
         self._vectors, self._asked = _opened(folder)
         self._known: dict[tuple[str, frozenset[str], int, bytes], list[Scored]] = {}
+        self._beside = ThreadPoolExecutor(1, "vectors")  # starts its thread when it has something to do
+
+    def close(self) -> None:
+        self._beside.shutdown()
 
     @property
     def dense(self) -> bool:
@@ -66,11 +71,14 @@ class Ranker:
 
     def _ranked(self, request: str, without: Collection[str], vector: Vectors | None, depth: int) -> list[Scored]:
         words = without_values(request)
+        # while words are looked up here, vectors are in another thread: of many examples both take milliseconds
+        meant = None if vector is None else self._beside.submit(self._nearest, vector, without, depth)
         rankings = [[row for row, _ in texts.best(words, depth, without=without)] for texts in (self.said, self.done)]
-        if vector is not None:
-            forbidden = self.said.tagged(without)
-            rankings += [vectors.best(vector, depth, forbidden) for vectors in self._vectors]
-        return fused(rankings)
+        return fused(rankings if meant is None else [*rankings, *meant.result()])
+
+    def _nearest(self, vector: Vectors, without: Collection[str], depth: int) -> list[list[int]]:
+        forbidden = self.said.tagged(without)
+        return [vectors.best(vector, depth, forbidden) for vectors in self._vectors]
 
 
 class Fit:

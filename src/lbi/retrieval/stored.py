@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -46,6 +47,12 @@ class Stored:
         """Some examples, in the order of their rows."""
         rows = [row for (row,) in self._all("SELECT row FROM example ORDER BY row LIMIT ?", count)]
         return [self.example(row) for row in sorted(rows)[:count]]
+
+    def rows(self) -> array[int]:
+        """The rows of all examples, those of one trajectory together, in the order of their spans."""
+        span = ", ".join(f"json_extract(body, '$.{field}')" for field in ("kind", "start", "end"))
+        sql = f"SELECT row FROM example ORDER BY trajectory, {span}"
+        return array("q", (row for part in self._parts for (row,) in part.each(sql)))
 
     def left_out(self) -> list[LeftOut]:
         """The examples that are asked for in other words, each as the request that it would be, by row."""
