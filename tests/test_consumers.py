@@ -17,13 +17,12 @@ from typing import Any
 
 import pytest
 
+from lbi.training.export.choose import Selection
 from own_environments import wheel_of
 from running import environ
 from test_export import export, lesson_of, trajectory_of
 from test_export_formats import DROPPED, other_way, with_mistakes
 from training_model import need_libraries, write_model, write_tokenizer
-
-from lbi.training.export.choose import Selection
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
