@@ -202,7 +202,7 @@ class RunFolder:
 
     def save_image(self, png: bytes) -> str:
         """Keep a PNG under the hash of its bytes and return the hash."""
-        name = hashlib.blake2b(png, digest_size=16).hexdigest()
+        name = image_name(png)
         file = self.path / "blobs" / name[:2] / f"{name}.png"
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -225,6 +225,11 @@ class RunFolder:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def image_name(png: bytes) -> str:
+    """The hash by which an image is known."""
+    return hashlib.blake2b(png, digest_size=16).hexdigest()
 
 
 #: numbers of a config that may grow when a run goes on, by table and key
