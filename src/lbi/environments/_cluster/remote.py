@@ -43,8 +43,10 @@ class Actor(Protocol):
 class Machines(Protocol):
     """Where workers can be started."""
 
-    needs: str
-    """What one environment takes, in words."""
+    @property
+    def needs(self) -> str:
+        """What one environment takes, in words."""
+        ...
 
     async def start(self) -> Actor:
         """A worker, as soon as a machine has room for it, however long that takes. Raises EnvironmentFailure."""
