@@ -375,7 +375,7 @@ class Config(ConfigTable):
         )
 
     def identity(self) -> dict[str, Any]:
-        """What decides the meaning of the records: everything but workers, machines, budget and how long a model may take."""
+        """What decides the meaning of the records: everything but workers, machines, budget and a model's time."""
         return self.model_dump(mode="json", exclude={"workers": True, "cluster": True, "models": {"budget", "timeout"}})
 
 

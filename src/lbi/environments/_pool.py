@@ -138,7 +138,7 @@ class Pool:
             raise
 
     def _release(self, slot: _Slot) -> None:
-        """Hand a slot on. Work waits for no slot in particular, so one without room for its environment holds up none."""
+        """Hand a slot on, once its environment has room. Work waits for any slot, so none is held up by one."""
         if slot.environment is None and self._needs_room is not None:
             finding = asyncio.create_task(self._hand_on_with_room(slot, self._needs_room))
             self._finding_room.add(finding)

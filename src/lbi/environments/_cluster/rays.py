@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import math
 import os
@@ -32,6 +33,7 @@ async def connect(cluster: Cluster, resource: str) -> RayMachines:
 
     Raises UserError without Ray, where nothing answers, and where no machine has what one environment takes.
     """
+    _require_answer(cluster.ray)
     ray = _ray()
     ours = not ray.is_initialized()
     if ours:
@@ -47,16 +49,14 @@ async def connect(cluster: Cluster, resource: str) -> RayMachines:
 
 def _ray() -> ModuleType:
     try:
-        import ray
+        return importlib.import_module("ray")
     except ImportError:
         raise UserError("--ray needs Ray, which is not installed; `pip install 'learn-by-interact[ray]'`") from None
-    return ray
 
 
 def _join(ray: ModuleType, address: str) -> None:
-    _require_answer(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    logging.getLogger("ray").addHandler(logging.NullHandler())  # what it notes goes to the run's log, not to the screen
+    logging.getLogger("ray").setLevel(logging.ERROR)  # it would write its notes between our progress
     try:
         ray.init(address, log_to_driver=False, configure_logging=False, logging_level=logging.CRITICAL)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
@@ -118,8 +118,8 @@ class RayMachines:
         lacking = " and ".join(_named(name, self._takes[name]) for name in missing) or "all of that"
         raise UserError(
             f"no machine of the Ray cluster has {lacking}, and one environment takes {self.needs} (there are: "
-            f"{have or 'no machines'}); lower cluster.cores, cluster.memory or cluster.resources with --set, or start a "
-            "machine that has it (ray start --resources)"
+            f"{have or 'no machines'}); lower cluster.cores, cluster.memory or cluster.resources with --set, or add "
+            "a machine that has it (ray start --resources)"
         )
 
     def room(self) -> int:

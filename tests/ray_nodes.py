@@ -1,0 +1,145 @@
+"""Machines of a Ray cluster that are processes of this one: each has an address of its own on the loopback.
+
+A node is ended as a machine is that loses its power: everything that runs on it is killed at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+STARTS_WITHIN = 240.0  # seconds, on a busy machine
+STORE = 100_000_000  # bytes of shared memory; our answers are small
+MEMORY = 8 * 2**30  # bytes that a node says it has
+SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_enable_metrics_collection": "0",
+    # on a busy machine its agents take longer to start than a node waits for them
+    "RAY_agent_register_timeout_ms": f"{STARTS_WITHIN * 1000:.0f}",
+    "RAY_raylet_start_wait_time_s": f"{STARTS_WITHIN:.0f}",
+}
+
+
+#: named, as a node otherwise waits for its agents to choose them, and gives up soon on a busy machine
+PORTS = ("dashboard-agent-grpc", "dashboard-agent-listen", "metrics-export", "runtime-env-agent")
+
+
+@dataclass
+class Node:
+    """One node, as the process that started it."""
+
+    process: subprocess.Popen[bytes]
+
+    def kill(self) -> None:
+        """End everything that runs on it, at once."""
+        while below := [pid for pid in [self.process.pid, *descendants(self.process.pid)] if not gone(pid)]:
+            for pid in below:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+            if self.process.poll() is not None:
+                return
+
+
+@dataclass
+class RayNodes:
+    """A cluster whose first node has its head. ``env``: variables of everything that runs on it."""
+
+    folder: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+    port: int = 0
+    nodes: list[Node] = field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.2:{self.port}"
+
+    def start(self, cores: float, resources: str = "{}") -> Node:
+        """Start one more node, and wait until it is there."""
+        self.port = self.port or free_port()
+        head = not self.nodes
+        place = (
+            ["--head", f"--port={self.port}", f"--temp-dir={self.folder}"] if head else [f"--address={self.address}"]
+        )
+        number = len(self.nodes) + 2
+        command = [
+            *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *place, f"--num-cpus={cores:g}"),
+            *(f"--memory={MEMORY}", f"--object-store-memory={STORE}", f"--node-ip-address=127.0.0.{number}"),
+            *(f"--resources={resources}", "--include-dashboard=false", "--disable-usage-stats"),
+            *("--min-worker-port=0", "--max-worker-port=0"),
+            *(f"--{port}-port={free_port()}" for port in PORTS),
+        ]
+        with (self.folder.parent / f"node-{number}.txt").open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                env={**os.environ, **SETTINGS, **self.env},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        node = Node(process)
+        self.nodes.append(node)
+        until = time.monotonic() + STARTS_WITHIN
+        while b"Ray runtime started" not in (log := Path(output.name).read_bytes()):
+            if process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"no Ray node:\n{log.decode()}")
+            time.sleep(0.2)
+        return node
+
+    def stop(self) -> None:
+        for node in reversed(self.nodes):
+            node.kill()
+
+
+@contextmanager
+def ray_nodes(**env: str) -> Iterator[RayNodes]:
+    """A cluster without any node yet, all of whose nodes are ended at last."""
+    with tempfile.TemporaryDirectory(prefix="lbi-ray-", ignore_cleanup_errors=True) as folder:  # sockets: a short path
+        nodes = RayNodes(Path(folder) / "r", env)
+        nodes.folder.mkdir()
+        try:
+            yield nodes
+        finally:
+            nodes.stop()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.2", 0))
+        return int(probe.getsockname()[1])
+
+
+def gone(pid: int) -> bool:
+    """Whether it has ended, even if nobody has asked how yet."""
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] in ("Z", "X")
+    except OSError:
+        return True
+
+
+def descendants(pid: int) -> list[int]:
+    """Ids of all processes below one, from /proc."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            children.setdefault(parent, []).append(int(entry.name))
+    found, to_visit = list[int](), [pid]
+    while to_visit:
+        below = children.get(to_visit.pop(), [])
+        found += below
+        to_visit += below
+    return found
