@@ -21,6 +21,7 @@ STARTS_WITHIN = 240.0  # seconds, on a busy machine
 STORE = 100_000_000  # bytes of shared memory; our answers are small
 MEMORY = 8 * 2**30  # bytes that a node says it has
 SETTINGS = {
+    "PYTHONUNBUFFERED": "1",  # or what it says arrives when it ends
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_enable_metrics_collection": "0",
     # on a busy machine its agents take longer to start than a node waits for them
