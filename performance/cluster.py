@@ -3,8 +3,8 @@
     python performance/cluster.py                     overhead beside one process, and growth with 1, 2 and 4 actors
     python performance/cluster.py --kills 10          a node is killed in the middle of a run, ten times
 
-The machines are Ray nodes of this one (tests/ray_nodes.py), each with an address of its own on the loopback; none is
-left at the end. Beside each number stands the load of the machine (the first of `uptime`), as other work counts too.
+The machines are Ray nodes that are processes of this one (tests/ray_nodes.py); none is left at the end.
+Beside each number stands the load of the machine (the first of `uptime`), as other work counts too.
 
 Overhead and growth are those of an environment whose steps wait (--step seconds, a page of 12,000 characters): two
 cores can show neither with steps that compute. `here` is one process with as many environments, `ray` the same number

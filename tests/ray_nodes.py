@@ -1,4 +1,4 @@
-"""Machines of a Ray cluster that are processes of this one: each has an address of its own on the loopback.
+"""Machines of a Ray cluster that are processes of this one.
 
 A node is ended as a machine is that loses its power: everything that runs on it is killed at once.
 """
@@ -30,10 +30,6 @@ SETTINGS = {
 }
 
 
-#: named, as a node otherwise waits for its agents to choose them, and gives up soon on a busy machine
-PORTS = ("dashboard-agent-grpc", "dashboard-agent-listen", "metrics-export", "runtime-env-agent")
-
-
 @dataclass
 class Node:
     """One node, as the process that started it."""
@@ -58,27 +54,19 @@ class RayNodes:
 
     folder: Path
     env: Mapping[str, str] = field(default_factory=dict)
-    port: int = 0
+    address: str = ""
     nodes: list[Node] = field(default_factory=list)
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.2:{self.port}"
 
     def start(self, cores: float, resources: str = "{}") -> Node:
         """Start one more node, and wait until it is there."""
-        self.port = self.port or free_port()
-        head = not self.nodes
-        place = (
-            ["--head", f"--port={self.port}", f"--temp-dir={self.folder}"] if head else [f"--address={self.address}"]
-        )
-        number = len(self.nodes) + 2
+        port, number = free_port(), len(self.nodes)
+        head = ["--head", f"--port={port}", f"--temp-dir={self.folder}", "--include-dashboard=false"]
+        place = [f"--address={self.address}"] if self.address else head
         command = [
             *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *place, f"--num-cpus={cores:g}"),
-            *(f"--memory={MEMORY}", f"--object-store-memory={STORE}", f"--node-ip-address=127.0.0.{number}"),
-            *(f"--resources={resources}", "--include-dashboard=false", "--disable-usage-stats"),
+            *(f"--memory={MEMORY}", f"--object-store-memory={STORE}", f"--resources={resources}"),
+            "--disable-usage-stats",
             *("--min-worker-port=0", "--max-worker-port=0"),
-            *(f"--{port}-port={free_port()}" for port in PORTS),
         ]
         with (self.folder.parent / f"node-{number}.txt").open("wb") as output:
             process = subprocess.Popen(
@@ -95,6 +83,8 @@ class RayNodes:
             if process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"no Ray node:\n{log.decode()}")
             time.sleep(0.2)
+        if not self.address:  # Ray takes that of this machine
+            self.address = f"{log.partition(b'Local node IP: ')[2].split()[0].decode()}:{port}"
         return node
 
     def stop(self) -> None:
@@ -116,7 +106,7 @@ def ray_nodes(**env: str) -> Iterator[RayNodes]:
 
 def free_port() -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.2", 0))
+        probe.bind(("", 0))
         return int(probe.getsockname()[1])
 
 
