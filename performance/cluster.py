@@ -12,7 +12,8 @@ of actors; both are timed in turns, --rounds times, and the ratio is that of the
 what a step costs beyond the environment's own work.
 
 Kills: `lbi synthesize` of a small repository with the offline policy, its shells on two nodes. In the middle of a run
-everything on the second node is killed at once, and a new node joins. Printed for each: whether the dataset (tasks,
+everything on the second node is killed at once, and a new node joins; counted are kills
+that ended some work. Printed for each: whether the dataset (tasks,
 trajectories, examples, compositions with all of their content and ids) is the undisturbed run's, rows that could be
 read before the kill and not after it, failures that were recorded, and whether the run had to be started again.
 """
@@ -52,6 +53,7 @@ from running import command, environ
 
 SOURCE = str(Path(__file__).parents[1] / "src")
 PLUG_IN = "waiting_lbi"
+CLOCK = 'shell.env={TIME_STYLE = "+-"}'  # or `ls -l` says what time it is, which no two runs agree on
 ENVIRONMENT = '''
 """Pages that take a while, and no work."""
 import asyncio
@@ -222,7 +224,7 @@ def write_repository(folder: Path) -> Path:
     """A small program with documents that say how to use it."""
     (folder / "docs").mkdir(parents=True)
     (folder / "README.md").write_text("# Tally\n\nRun `python tally.py 1 2 3` to add numbers.\n")
-    (folder / "tally.py").write_text("import sys\nprint(sum(map(int, sys.argv[1:])))\n")
+    (folder / "tally.py").write_text("import sys, time\ntime.sleep(1)\nprint(sum(map(int, sys.argv[1:])))\n")
     for word in ("sums", "lists", "files", "errors", "words", "lines"):
         (folder / "docs" / f"{word}.md").write_text(
             f"# About {word}\n\nRun `python tally.py 1 2 3` for {word}. List the folder with `ls`, read `tally.py`.\n\n"
@@ -234,7 +236,7 @@ def write_repository(folder: Path) -> Path:
 @contextmanager
 def started(repository: Path, out: Path, address: str, rollouts: int) -> Iterator[subprocess.Popen[str]]:
     arguments = ("synthesize", "--repo", repository, "--out", out, "-q", "-w", "3")
-    settings = [f"synthesis.rollouts={rollouts}", "synthesis.step_limit=5", "synthesis.compose=4", "cluster.cores=1"]
+    settings = [f"synthesis.rollouts={rollouts}", "synthesis.step_limit=5", "synthesis.compose=4", CLOCK]
     where = ("--ray", address) if address else ()
     extra = [part for setting in settings for part in ("--set", setting)]
     out.mkdir(parents=True, exist_ok=True)
@@ -291,16 +293,16 @@ def kill_nodes(kills: int, rollouts: int, seed: int, keep: Path | None) -> None:
         whole(repository, folder / "undisturbed", nodes.address, rollouts, lambda process: None)
         same = "equal" if content_of(folder / "undisturbed") == expected else "NOT equal"
         print(f"on the cluster, undisturbed: {time.monotonic() - began:.0f} s; {same} ({load()})", flush=True)
-        equal = 0
-        for number in range(kills):
+        equal = hit = number = 0
+        while hit < kills and number < 2 * kills:
             out, gone = folder / f"kill-{number:02d}", [0, 0]
 
             def disturb(process: subprocess.Popen[str], out: Path = out, gone: list[int] = gone) -> None:
                 nonlocal second
-                wanted = rng.randrange(1, rollouts - 2)
+                wanted = rng.randrange(0, rollouts - 3)
                 while process.poll() is None and trajectories(out) < wanted:
                     time.sleep(0.2)
-                time.sleep(rng.uniform(0, 0.5))
+                time.sleep(rng.uniform(0, 1.5))
                 before = rows_of(out)
                 second.kill()
                 gone[0], gone[1] = trajectories(out), lost(before, rows_of(out))
@@ -310,17 +312,20 @@ def kill_nodes(kills: int, rollouts: int, seed: int, keep: Path | None) -> None:
             again = whole(repository, out, nodes.address, rollouts, disturb)
             content = content_of(out)
             differ = [kind for kind in expected if content[kind] != expected[kind]]
+            failures = failures_of(out)
+            hit += failures.get("machine", 0) > 0
             equal += not differ
+            number += 1
             verdict = "NOT equal: " + ", ".join(differ) if differ else "equal"
             print(
-                f"kill {number + 1:2} after {gone[0]} roll-outs: {verdict}; "
-                f"lost rows {gone[1]}; failures {json.dumps(failures_of(out))}; started again {again}; "
+                f"kill {number:2} after {gone[0]} roll-outs: {verdict}; "
+                f"lost rows {gone[1]}; failures {json.dumps(failures)}; started again {again}; "
                 f"{time.monotonic() - began:.0f} s ({load()})",
                 flush=True,
             )
             if not differ and keep is None:
                 shutil.rmtree(out)
-        print(f"{kills} kills, {equal} runs equal to the undisturbed one")
+        print(f"{number} kills, {hit} of which ended some work; {equal} runs equal to the undisturbed one")
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from lbi.errors import EnvironmentFailure, ParseError, ScoreError, UserError, Us
 from lbi.protocols import Decision, Environment, Outcome
 from lbi.records import Check, Observation, Step, Task, Trajectory
 from lbi.rollouts.loop import rollout
-from lbi.storage.run_folder import image_name
+from lbi.storage.images import image_name
 from machines_here import MachineHere, MachinesHere
 from running import lbi_here
 

@@ -316,6 +316,19 @@ class Cluster(ConfigTable):
     is taken by itself where a machine has such."""
 
 
+def _addressed_by_fsspec(url: str) -> str:
+    if url and "://" not in url:
+        raise ValueError("should be an address such as s3://BUCKET/PREFIX; empty = the run folder")
+    return url
+
+
+class Storage(ConfigTable):
+    """Where a run keeps what is large (docs/scale.md)."""
+
+    images: Annotated[str, AfterValidator(_addressed_by_fsspec)] = ""
+    """Address of a folder for screenshots that fsspec opens, such as s3://BUCKET/PREFIX; empty = in the run folder."""
+
+
 class Config(ConfigTable):
     """The whole run."""
 
@@ -343,6 +356,7 @@ class Config(ConfigTable):
     web: Web = Web()
     shell: Shell = Shell()
     cluster: Cluster = Cluster()
+    storage: Storage = Storage()
 
     @model_validator(mode="after")
     def _seeds_differ(self) -> Config:
@@ -376,7 +390,9 @@ class Config(ConfigTable):
 
     def identity(self) -> dict[str, Any]:
         """What decides the meaning of the records: everything but workers, machines, budget and a model's time."""
-        return self.model_dump(mode="json", exclude={"workers": True, "cluster": True, "models": {"budget", "timeout"}})
+        return self.model_dump(
+            mode="json", exclude={"workers": True, "cluster": True, "storage": True, "models": {"budget", "timeout"}}
+        )
 
 
 def load_config(file: Path, overrides: dict[str, Any] | None = None) -> Config:

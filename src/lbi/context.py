@@ -257,7 +257,8 @@ async def open_context(
     """
     if join and config.models.budget is not None:
         raise UserError("a run with a budget takes one process, as only that one knows what it has under way")
-    with RunFolder(out, config.identity(), joining=join, complete=with_defaults) as folder:
+    identity, images = config.identity(), config.storage.images
+    with RunFolder(out, identity, joining=join, complete=with_defaults, images=images) as folder:
         shown = progress or Progress()
         shown.watch(money=lambda: money_spent(folder), unpriced=lambda: calls_without_price(folder))
         leases = Leases(folder.store)

@@ -20,7 +20,7 @@ from lbi.errors import EnvironmentFailure, LbiError, UserError
 from lbi.protocols import Environments, Foreseen, OfSeveral, Outcome, Versioned
 from lbi.records import Observation, Task
 from lbi.storage import secrets
-from lbi.storage.run_folder import image_name
+from lbi.storage.images import ImageObjects, image_name
 
 
 class Worker:
@@ -31,6 +31,7 @@ class Worker:
         self._environments: Environments | None = None
         self._environment: WithTimeouts | None = None
         self._images: dict[str, bytes] = {}
+        self._objects: ImageObjects | None = None
         self._documents_read = False
 
     async def where(self) -> Answer:
@@ -76,6 +77,7 @@ class Worker:
         secrets.learn_usual(os.environ)
         secrets.learn_addresses_in(config.model_dump())
         self._config = config
+        self._objects = ImageObjects(config.storage.images) if config.storage.images else None
         self._environments = open_environments(config, self._save_image)
         self._environment = environment = await open_with_timeouts(self._environments)
         of = self._environments.version if isinstance(self._environments, Versioned) else ""
@@ -115,6 +117,9 @@ class Worker:
         return self._environment
 
     def _save_image(self, png: bytes) -> str:
+        """Keep it where the run keeps its images, if that can be reached from here; else it goes with the answer."""
+        if self._objects is not None:
+            return self._objects.save(png)
         name = image_name(png)
         self._images[name] = png
         return name
