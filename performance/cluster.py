@@ -11,9 +11,9 @@ cores can show neither with steps that compute. `here` is one process with as ma
 of actors; both are timed in turns, --rounds times, and the ratio is that of the medians. The last row has no waiting:
 what a step costs beyond the environment's own work.
 
-Kills: `lbi synthesize` of a small repository with the offline policy, its shells on two nodes. In the middle of a run
-everything on the second node is killed at once, and a new node joins; counted are kills
-that ended some work. Printed for each: whether the dataset (tasks,
+Kills: `lbi synthesize` of a small repository with the offline policy, its shells on the second of two
+nodes. In the middle of a run everything on that node is killed at once, and a new one joins; counted are kills that
+ended some work. Printed for each: whether the dataset (tasks,
 trajectories, examples, compositions with all of their content and ids) is the undisturbed run's, rows that could be
 read before the kill and not after it, failures that were recorded, and whether the run had to be started again.
 """
@@ -235,7 +235,7 @@ def write_repository(folder: Path) -> Path:
 
 @contextmanager
 def started(repository: Path, out: Path, address: str, rollouts: int) -> Iterator[subprocess.Popen[str]]:
-    arguments = ("synthesize", "--repo", repository, "--out", out, "-q", "-w", "3")
+    arguments = ("synthesize", "--repo", repository, "--out", out, "-q", "-w", "2")
     settings = [f"synthesis.rollouts={rollouts}", "synthesis.step_limit=5", "synthesis.compose=4", CLOCK]
     where = ("--ray", address) if address else ()
     extra = [part for setting in settings for part in ("--set", setting)]
@@ -287,7 +287,7 @@ def kill_nodes(kills: int, rollouts: int, seed: int, keep: Path | None) -> None:
         expected = content_of(folder / "here")
         sizes = ", ".join(f"{len(rows)} {kind}s" for kind, rows in expected.items() if rows)
         print(f"one process, no cluster: {time.monotonic() - began:.0f} s; {sizes} ({load()})", flush=True)
-        nodes.start(1)
+        nodes.start(0)  # the head, and whoever drives the run; environments are on the second one only
         second = nodes.start(2)
         began = time.monotonic()
         whole(repository, folder / "undisturbed", nodes.address, rollouts, lambda process: None)
@@ -299,10 +299,10 @@ def kill_nodes(kills: int, rollouts: int, seed: int, keep: Path | None) -> None:
 
             def disturb(process: subprocess.Popen[str], out: Path = out, gone: list[int] = gone) -> None:
                 nonlocal second
-                wanted = rng.randrange(0, rollouts - 3)
+                wanted = rng.randrange(1, rollouts - 3)
                 while process.poll() is None and trajectories(out) < wanted:
                     time.sleep(0.2)
-                time.sleep(rng.uniform(0, 1.5))
+                time.sleep(rng.uniform(0, 1))
                 before = rows_of(out)
                 second.kill()
                 gone[0], gone[1] = trajectories(out), lost(before, rows_of(out))

@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -72,27 +74,39 @@ def main() -> None:
     options = parser.parse_args()
     try:
         import s3fs
-        from moto.server import ThreadedMotoServer
     except ImportError as error:
         sys.exit(f"{error}; pip install -e .[objects] 'moto[server]'")
-    server = ThreadedMotoServer("127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-c", f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{port}'])"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     os.environ |= {  # as anybody says to S3 clients where to go
         "AWS_ACCESS_KEY_ID": "nobody",
         "AWS_SECRET_ACCESS_KEY": "nothing",
         "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
     }
-    s3fs.S3FileSystem().mkdir(BUCKET)
     pngs = pictures(options.images, options.kilobytes)
     try:
+        while not _answers(port) and server.poll() is None:
+            time.sleep(0.1)
+        s3fs.S3FileSystem().mkdir(BUCKET)
         with tempfile.TemporaryDirectory() as folder:
             for threads in (1, options.at_once):
                 measure("folder", Path(folder) / f"here-{threads}", pngs, threads)
                 measure("s3", Path(folder) / f"there-{threads}", pngs, threads, f"s3://{BUCKET}/run-{threads}")
     finally:
-        server.stop()
+        server.kill()
+        server.wait()
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 if __name__ == "__main__":
