@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-STARTS_WITHIN = 240.0  # seconds, on a busy machine
+STARTS_WITHIN = 75.0  # seconds, on a busy machine
+STARTS = 4  # a raylet whose agents are slow ends by itself, which nobody is told
 STORE = 100_000_000  # bytes of shared memory; our answers are small
 MEMORY = 8 * 2**30  # bytes that a node says it has
 SETTINGS = {
@@ -58,38 +59,45 @@ class RayNodes:
     nodes: list[Node] = field(default_factory=list)
 
     def start(self, cores: float, resources: str = "{}") -> Node:
-        """Start one more node, and wait until it is there."""
-        port, number = free_port(), len(self.nodes)
-        head = ["--head", f"--port={port}", f"--temp-dir={self.folder}", "--include-dashboard=false"]
-        place = [f"--address={self.address}"] if self.address else head
-        command = [
-            *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *place, f"--num-cpus={cores:g}"),
-            *(f"--memory={MEMORY}", f"--object-store-memory={STORE}", f"--resources={resources}"),
-            "--disable-usage-stats",
-            *("--min-worker-port=0", "--max-worker-port=0"),
-        ]
-        with (self.folder.parent / f"node-{number}.txt").open("wb") as output:
-            process = subprocess.Popen(
-                command,
-                env={**os.environ, **SETTINGS, **self.env},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        node = Node(process)
-        self.nodes.append(node)
-        until = time.monotonic() + STARTS_WITHIN
-        while b"Ray runtime started" not in (log := Path(output.name).read_bytes()):
-            if process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(f"no Ray node:\n{log.decode()}")
-            time.sleep(0.2)
-        if not self.address:  # Ray takes that of this machine
-            self.address = f"{log.partition(b'Local node IP: ')[2].split()[0].decode()}:{port}"
-        return node
+        """Start one more node, and wait until it is there. One that does not come up is started again."""
+        for _ in range(STARTS):
+            port, number = free_port(), len(self.nodes)
+            head = ["--head", f"--port={port}", f"--temp-dir={self.folder}", "--include-dashboard=false"]
+            place = [f"--address={self.address}"] if self.address else head
+            command = [
+                *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *place, f"--num-cpus={cores:g}"),
+                *(f"--memory={MEMORY}", f"--object-store-memory={STORE}", f"--resources={resources}"),
+                *("--disable-usage-stats", "--min-worker-port=0", "--max-worker-port=0"),
+            ]
+            file = self.folder.parent / f"node-{number}.txt"
+            with file.open("wb") as output:
+                process = subprocess.Popen(
+                    command,
+                    env={**os.environ, **SETTINGS, **self.env},
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            self.nodes.append(node := Node(process))
+            if _came_up(process, file):
+                if not self.address:  # Ray takes that of this machine
+                    self.address = f"{file.read_text().partition('Local node IP: ')[2].split()[0]}:{port}"
+                return node
+            node.kill()
+        raise RuntimeError(f"no Ray node:\n{file.read_text()}")
 
     def stop(self) -> None:
         for node in reversed(self.nodes):
             node.kill()
+
+
+def _came_up(process: subprocess.Popen[bytes], file: Path) -> bool:
+    until = time.monotonic() + STARTS_WITHIN
+    while b"Ray runtime started" not in file.read_bytes():
+        if process.poll() is not None or time.monotonic() > until:
+            return False
+        time.sleep(0.2)
+    return True
 
 
 @contextmanager
