@@ -6,6 +6,7 @@ A node is ended as a machine is that loses its power: everything that runs on it
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -28,6 +29,15 @@ SETTINGS = {
     # on a busy machine its agents take longer to start than a node waits for them
     "RAY_agent_register_timeout_ms": f"{STARTS_WITHIN * 1000:.0f}",
     "RAY_raylet_start_wait_time_s": f"{STARTS_WITHIN:.0f}",
+}
+
+
+#: ports of a node's agents, by the option and by the file in which an agent says that it has it
+PORTS = {
+    "dashboard-agent-grpc": "metrics_agent_port",
+    "dashboard-agent-listen": "dashboard_agent_listen_port",
+    "metrics-export": "metrics_export_port",
+    "runtime-env-agent": "runtime_env_agent_port",
 }
 
 
@@ -62,12 +72,14 @@ class RayNodes:
         """Start one more node, and wait until it is there. One that does not come up is started again."""
         for _ in range(STARTS):
             port, number = free_port(), len(self.nodes)
+            ports = {name: free_port() for name in PORTS}
             head = ["--head", f"--port={port}", f"--temp-dir={self.folder}", "--include-dashboard=false"]
             place = [f"--address={self.address}"] if self.address else head
             command = [
                 *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *place, f"--num-cpus={cores:g}"),
                 *(f"--memory={MEMORY}", f"--object-store-memory={STORE}", f"--resources={resources}"),
                 *("--disable-usage-stats", "--min-worker-port=0", "--max-worker-port=0"),
+                *(f"--{name}-port={at}" for name, at in ports.items()),
             ]
             file = self.folder.parent / f"node-{number}.txt"
             with file.open("wb") as output:
@@ -79,7 +91,7 @@ class RayNodes:
                     start_new_session=True,
                 )
             self.nodes.append(node := Node(process))
-            if _came_up(process, file):
+            if _came_up(process, file, ports):
                 if not self.address:  # Ray takes that of this machine
                     self.address = f"{file.read_text().partition('Local node IP: ')[2].split()[0]}:{port}"
                 return node
@@ -91,13 +103,29 @@ class RayNodes:
             node.kill()
 
 
-def _came_up(process: subprocess.Popen[bytes], file: Path) -> bool:
-    until = time.monotonic() + STARTS_WITHIN
+def _came_up(process: subprocess.Popen[bytes], file: Path, ports: Mapping[str, int]) -> bool:
+    until, told = time.monotonic() + STARTS_WITHIN, False
     while b"Ray runtime started" not in file.read_bytes():
         if process.poll() is not None or time.monotonic() > until:
             return False
+        told = told or _tell_ports(process.pid, ports)
         time.sleep(0.2)
     return True
+
+
+def _tell_ports(pid: int, ports: Mapping[str, int]) -> bool:
+    """Write the files that the raylet waits for, before its agents do, which on a busy machine come too late for it."""
+    for below in descendants(pid):
+        try:
+            line = (Path("/proc") / str(below) / "cmdline").read_bytes().decode()
+        except OSError:
+            continue
+        node, folder = re.search(r"--node_id=([0-9a-f]+)", line), re.search(r"--session_dir=([^\0 ]+)", line)
+        if node and folder and "/raylet" in line.partition("\0")[0]:
+            for name, port in ports.items():
+                (Path(folder[1]) / f"{PORTS[name]}_{node[1]}").write_text(str(port))
+            return True
+    return False
 
 
 @contextmanager
