@@ -28,6 +28,8 @@ Data = Literal["none", "forward", "backward", "composed", "shuffled"]
 MOST_STEPS = 500  # of one episode
 MOST_ROLLOUTS = 100_000  # of one seed
 MOST_SEEDS = 100
+MOST_WORKERS = 64  # on one machine
+MOST_WORKERS_OF_A_CLUSTER = 2_000
 LAST_SEED = 2**32 - 1
 
 
@@ -334,6 +336,33 @@ class Shell(ConfigTable):
     """Variables of the shell; none of this process's own are passed on."""
 
 
+class Cluster(ConfigTable):
+    """Other machines that environments run on (docs/scale.md). What is said here decides nothing but where."""
+
+    ray: str = ""
+    """Address of a Ray cluster, HOST:PORT, or ``auto`` for the one that this machine is part of; empty = none."""
+    cores: float = Field(default=1.0, gt=0, le=1_000)
+    """Of one environment, as the cluster counts them; a browser that mostly waits takes a part of one."""
+    memory: int = Field(default=1024, gt=0)
+    """MiB of one environment."""
+    resources: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    """What else one environment takes, by the names that ``ray start --resources`` gave. One ``browser`` or ``desktop``
+    is taken by itself where a machine has such."""
+
+
+def _addressed_by_fsspec(url: str) -> str:
+    if url and "://" not in url:
+        raise ValueError("should be an address such as s3://BUCKET/PREFIX; empty = the run folder")
+    return url
+
+
+class Storage(ConfigTable):
+    """Where a run keeps what is large (docs/scale.md)."""
+
+    images: Annotated[str, AfterValidator(_addressed_by_fsspec)] = ""
+    """Address of a folder for screenshots that fsspec opens, such as s3://BUCKET/PREFIX; empty = in the run folder."""
+
+
 class Config(ConfigTable):
     """The whole run."""
 
@@ -350,7 +379,7 @@ class Config(ConfigTable):
     documents: tuple[DocumentSource, ...] = ()
     """In addition to those that the application names."""
     seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1, max_length=MOST_SEEDS)
-    workers: StrictInt = Field(default=4, ge=1, le=64)
+    workers: StrictInt = Field(default=4, ge=1, le=MOST_WORKERS_OF_A_CLUSTER)
     models: Models = Models()
     synthesis: Synthesis = Synthesis()
     labelling: Labelling = Labelling()
@@ -360,11 +389,22 @@ class Config(ConfigTable):
     evaluation: Evaluation = Evaluation()
     web: Web = Web()
     shell: Shell = Shell()
+    cluster: Cluster = Cluster()
+    storage: Storage = Storage()
 
     @model_validator(mode="after")
     def _seeds_differ(self) -> Config:
         if twice := next((seed for seed in self.seeds if self.seeds.count(seed) > 1), None):
             raise ValueError(f"seeds: {twice} is there twice; the same seed gives the same results")
+        return self
+
+    @model_validator(mode="after")
+    def _workers_have_room(self) -> Config:
+        if self.workers > MOST_WORKERS and not self.cluster.ray:
+            raise ValueError(
+                f"workers: {self.workers} are too many for one machine, which takes {MOST_WORKERS}; --ray ADDRESS "
+                "spreads them over a cluster"
+            )
         return self
 
     def all_models(self) -> tuple[str, ...]:
@@ -383,8 +423,10 @@ class Config(ConfigTable):
         )
 
     def identity(self) -> dict[str, Any]:
-        """What decides the meaning of the records: everything but workers, budget and how long a model may take."""
-        return self.model_dump(mode="json", exclude={"workers": True, "models": {"budget", "timeout"}})
+        """What decides the meaning of the records: everything but workers, machines, budget and a model's time."""
+        return self.model_dump(
+            mode="json", exclude={"workers": True, "cluster": True, "storage": True, "models": {"budget", "timeout"}}
+        )
 
 
 def load_config(file: Path, overrides: dict[str, Any] | None = None) -> Config:

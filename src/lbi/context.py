@@ -15,6 +15,7 @@ from typing import Literal
 
 from lbi.config import Config, with_defaults
 from lbi.environments import open_environments
+from lbi.environments._cluster.elsewhere import open_elsewhere
 from lbi.environments._pool import Failed, Pool
 from lbi.errors import EnvironmentFailure, UserError
 from lbi.models.embeddings import LOCAL, Cached, Embedder, open_embedder
@@ -47,6 +48,7 @@ class RunContext:
     progress: Progress
     environments: Environments
     prices: Prices
+    elsewhere: Environments | None = None  # the same ones on other machines, where episodes run there
     budget: Budget | None = None
     embedder: Embedder | None = None
     leases: Leases | None = None  # None = no other process can join the run
@@ -63,7 +65,7 @@ class RunContext:
     def pool(self) -> Pool:
         """The environments of the run, shared by stages that overlap."""
         if self._pool is None:
-            self._pool = Pool(self.environments, self.config.workers, leases=self.leases)
+            self._pool = Pool(self.elsewhere or self.environments, self.config.workers, leases=self.leases)
         return self._pool
 
     def shares(self) -> dict[str, Share]:
@@ -221,6 +223,8 @@ class RunContext:
             await model.close()
         if self.embedder is not None:
             await self.embedder.close()
+        if self.elsewhere is not None:
+            await self.elsewhere.close()
         await self.environments.close()
         if self.leases is not None:
             with contextlib.suppress(UserError):
@@ -253,7 +257,8 @@ async def open_context(
     """
     if join and config.models.budget is not None:
         raise UserError("a run with a budget takes one process, as only that one knows what it has under way")
-    with RunFolder(out, config.identity(), joining=join, complete=with_defaults) as folder:
+    identity, images = config.identity(), config.storage.images
+    with RunFolder(out, identity, joining=join, complete=with_defaults, images=images) as folder:
         shown = progress or Progress()
         shown.watch(money=lambda: money_spent(folder), unpriced=lambda: calls_without_price(folder))
         leases = Leases(folder.store)
@@ -261,6 +266,7 @@ async def open_context(
         folder.let_in(joined=join)
         context = context_of(folder, config, shown, open_environments(config, folder.save_image), leases)
         try:
+            context.elsewhere = await open_elsewhere(context.environments, config, folder.save_image, shown.say)
             context.check_models()
             for line in secrets.warnings():
                 shown.say(line)

@@ -39,6 +39,7 @@ OutageKind = Literal[
     "server ended",  # the process that we started
     "browser",
     "sandbox",
+    "machine",  # of a cluster: it left, or the process on it ended
     "check",  # what a check looks at was locked or gone
     "provider",  # of the model
     "failed",  # none of these

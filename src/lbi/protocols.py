@@ -136,6 +136,15 @@ class Environments(Protocol):
 
 
 @runtime_checkable
+class NeedsRoom(Protocol):
+    """Environments that may have to wait until one can be opened, as the machines that they run on are full or gone."""
+
+    async def room(self) -> None:
+        """Return once one more can be opened at once, or no longer makes sense to wait for."""
+        ...
+
+
+@runtime_checkable
 class Versioned(Protocol):
     """Environments that know which version of the application they run."""
 

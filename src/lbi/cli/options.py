@@ -35,6 +35,7 @@ class RunOptions:
     repo: Path | None = None
     unsafe: bool = False
     checkout: Path | None = None
+    ray: str = ""
 
     @property
     def continues(self) -> bool:
@@ -106,6 +107,8 @@ def _overrides(options: RunOptions) -> dict[str, Any]:
         overrides["seeds"] = numbers(options.seeds)
     if options.workers is not None:
         overrides["workers"] = options.workers
+    if options.ray:
+        overrides["cluster.ray"] = options.ray
     return overrides
 
 

@@ -34,7 +34,7 @@ Seeds = Annotated[str, typer.Option("--seeds", help="Repeat the whole measuremen
 Workers = Annotated[
     int | None,
     typer.Option(
-        "--workers", "-w", min=1, max=64, help="How many environments work at a time.", show_default="the config's"
+        "--workers", "-w", min=1, max=2_000, help="How many environments work at a time.", show_default="the config's"
     ),
 ]
 Set = Annotated[
@@ -54,6 +54,15 @@ Progress = Annotated[
     ),
 ]
 Join = Annotated[bool, typer.Option("--join", help="Work on a run together with the process that works on it already.")]
+Ray = Annotated[
+    str,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Run environments on the machines of a Ray cluster: HOST:PORT, or auto (extra: ray).",
+        show_default=False,
+    ),
+]
 Otel = Annotated[
     bool, typer.Option("--otel", help="Send traces and metrics to OTEL_EXPORTER_OTLP_ENDPOINT (extra: otel).")
 ]

@@ -27,6 +27,7 @@ from lbi.monitoring.terminal import say
 from lbi.pipeline import Only
 from lbi.pipeline import run as run_pipeline
 from lbi.storage.database import address
+from lbi.storage.images import ELSEWHERE
 from lbi.storage.run_folder import RunFolder
 
 __all__ = ["OutputOptions", "RunOptions", "run"]
@@ -113,6 +114,8 @@ def _copy_examples(source: Path, out: Path) -> None:
         _back_up(source / "run.db", part)
     if (source / "blobs").is_dir():
         shutil.copytree(source / "blobs", out / "blobs", dirs_exist_ok=True)
+    if (source / ELSEWHERE).is_file():
+        shutil.copyfile(source / ELSEWHERE, out / ELSEWHERE)
     part.replace(out / "run.db")
 
 

@@ -21,6 +21,7 @@ from lbi.records import Document, Example, Record, Result, Task, Trajectory, Use
 from lbi.storage.damage import DamagedRun
 from lbi.storage.database import SCHEMA, Store
 from lbi.storage.files import write_atomically
+from lbi.storage.images import ELSEWHERE
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.filters.replay import Replayed
 
@@ -42,6 +43,8 @@ def salvage(run: Path) -> tuple[Path, list[str]]:
     left_out = [*_config(run, out), *_database(run / "run.db", out / "run.db"), *_records(out / "run.db")]
     if (run / "blobs").is_dir():
         (out / "blobs").symlink_to(Path("..", "blobs"))
+    if (run / ELSEWHERE).is_file():
+        shutil.copyfile(run / ELSEWHERE, out / ELSEWHERE)
     if _is_json(run / "summary.json"):
         shutil.copyfile(run / "summary.json", out / "summary.json")
     elif (run / "summary.json").exists():

@@ -68,6 +68,20 @@ def open_live(config: Config, save_image: Callable[[bytes], str], live: Live) ->
     return environments, f"{described(config)} as it is; what is changed stays changed"
 
 
+@runtime_checkable
+class TakesResource(Protocol):
+    """A plug-in whose environments need more of a machine than cores and memory."""
+
+    RESOURCE: str
+    """One of what each environment takes on a cluster whose machines declare it, such as "browser"."""
+
+
+def resource_of(config: Config) -> str:
+    """What machines of a cluster may declare that the config's environment takes one of; "" = nothing."""
+    plug_in = _plug_in(config)
+    return plug_in.RESOURCE if isinstance(plug_in, TakesResource) else ""
+
+
 def open_environments(config: Config, save_image: Callable[[bytes], str]) -> Environments:
     """The environments that a config describes. Raises UserError for what cannot be opened."""
     return _plug_in(config).create(config, save_image)

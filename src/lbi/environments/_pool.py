@@ -1,6 +1,7 @@
 """A pool of environments, one for each worker, on which work is done: the most urgent first.
 
-An environment that failed is closed and the work is tried again later on a fresh one, up to ATTEMPTS times in all.
+An environment that failed is closed and the work is tried again later on a fresh one, up to ATTEMPTS times in all, and
+more often where machines of a cluster were lost.
 Environments stay open between stages.
 """
 
@@ -15,10 +16,11 @@ from dataclasses import dataclass
 from lbi.environments._timeouts import open_with_timeouts
 from lbi.errors import EnvironmentFailure
 from lbi.monitoring.utilisation import Utilisation
-from lbi.protocols import Environment, Environments
+from lbi.protocols import Environment, Environments, NeedsRoom
 from lbi.storage.leases import POLL, Leases, WorkKey
 
 ATTEMPTS = 3  # at work that fails because of the infrastructure
+MACHINES = 10  # of a cluster that work may lose: they come and go, but work that ends each one must end, too
 FIRST_WAIT = 1.0  # seconds before the second attempt; each further wait is longer by the factor
 FACTOR = 5.0
 Work = Callable[[Environment], Awaitable[None]]
@@ -50,6 +52,8 @@ class Pool:
         self._all: list[_Slot] = []
         self._waiting: list[tuple[int, int, asyncio.Future[_Slot]]] = []  # a heap: (urgency, number, whoever waits)
         self._count = 0
+        self._needs_room = environments if isinstance(environments, NeedsRoom) else None
+        self._finding_room: set[asyncio.Task[None]] = set()
 
     async def do(self, work: Work, *, failed: Failed, key: WorkKey | None = None, urgency: int = 0) -> None:
         """Do ``work`` on an environment; returns when it is done, here or by another process, or given up.
@@ -57,11 +61,12 @@ class Pool:
         ``key`` is what other processes know the work by. Lower ``urgency`` comes first. ``failed(error, last)`` is
         called for each failure of the infrastructure. Raises whatever else the work raises.
         """
-        attempt = 1
+        failures = lost = 0
         while True:
             slot = await self._acquire(urgency)
             try:
-                state = await self._leases.take(key) if self._leases and key and attempt == 1 else "mine"
+                first = failures + lost == 0
+                state = await self._leases.take(key) if self._leases and key and first else "mine"
                 error = await self._try(slot, work, key) if state == "mine" else None
             finally:
                 self._release(slot)
@@ -70,16 +75,21 @@ class Pool:
             elif error is None:
                 return
             else:
-                failed(error, attempt >= ATTEMPTS)
-                attempt += 1
-                if attempt > ATTEMPTS:
+                lost += error.kind == "machine"
+                failures += error.kind != "machine"
+                last = failures >= ATTEMPTS or lost >= MACHINES
+                failed(error, last)
+                if last:
                     if self._leases and key:
                         self._leases.give_up(key)
                     return
-                await asyncio.sleep(FIRST_WAIT * FACTOR ** (attempt - 2))  # what is out of order may come back
+                await asyncio.sleep(FIRST_WAIT * FACTOR ** max(failures - 1, 0))  # what is out of order may come back
 
     async def close(self) -> None:
         """Close the environments; harmless when done before."""
+        for finding in self._finding_room:
+            finding.cancel()
+        await asyncio.gather(*self._finding_room, return_exceptions=True)
         slots, self._all, self._free = self._all, [], []
         await asyncio.gather(*(slot.environment.close() for slot in slots if slot.environment is not None))
 
@@ -113,8 +123,10 @@ class Pool:
             return self._free.pop()
         if self._unused:
             self._unused -= 1
-            self._all.append(_Slot())
-            return self._all[-1]
+            self._all.append(slot := _Slot())
+            if self._needs_room is None:
+                return slot
+            self._release(slot)
         self._count += 1
         slot_given: asyncio.Future[_Slot] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (urgency, self._count, slot_given))
@@ -126,6 +138,19 @@ class Pool:
             raise
 
     def _release(self, slot: _Slot) -> None:
+        """Hand a slot on, once its environment has room. Work waits for any slot, so none is held up by one."""
+        if slot.environment is None and self._needs_room is not None:
+            finding = asyncio.create_task(self._hand_on_with_room(slot, self._needs_room))
+            self._finding_room.add(finding)
+            finding.add_done_callback(self._finding_room.discard)
+        else:
+            self._hand_on(slot)
+
+    async def _hand_on_with_room(self, slot: _Slot, environments: NeedsRoom) -> None:
+        await environments.room()
+        self._hand_on(slot)
+
+    def _hand_on(self, slot: _Slot) -> None:
         while self._waiting:
             _, _, slot_given = heapq.heappop(self._waiting)
             if not slot_given.done():

@@ -7,7 +7,6 @@ m3f9). Success is a row; a classified failure is a row of its own; a kill leaves
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import math
 import os
@@ -21,6 +20,7 @@ from lbi.errors import UserError
 from lbi.storage.damage import DamagedRun, is_damage, refuse_an_empty_database
 from lbi.storage.database import Store
 from lbi.storage.files import write_atomically
+from lbi.storage.images import Images, images_of
 from lbi.storage.secrets import learn_usual, masked
 
 __all__ = ["RunFolder", "Store", "write_atomically"]
@@ -35,7 +35,7 @@ class RunFolder:
     roll-outs, held-out tasks or arms than before extend the run. ``complete`` gives a stored config the options that
     did not exist when it was written. With ``joining``, a second process is let in; it has to claim its work
     (`leases`).
-    ``alone`` says whether this one is.
+    ``alone`` says whether this one is. ``images`` is the address at which a new run keeps its images; "" = here.
     """
 
     def __init__(
@@ -46,12 +46,14 @@ class RunFolder:
         writing: bool = True,
         joining: bool = False,
         complete: Callable[[Config], Config] = lambda stored: stored,
+        images: str = "",
     ) -> None:
         learn_usual(os.environ)
         config = masked(config)
         self.path = path
         self.alone = True
         self._locks: list[int] = []
+        self._opened_images: Images | None = None
         if not writing and path.is_dir():
             refuse_an_empty_database(path)
         if not writing and not (path / "run.db").is_file():
@@ -64,6 +66,8 @@ class RunFolder:
             self.store = Store(path / "run.db", writing=writing)
             if config is not None:
                 self._remember(config, complete)
+            if images:
+                self._opened_images = images_of(path, images)
         except OSError as error:
             self._release()
             raise UserError(
@@ -202,15 +206,16 @@ class RunFolder:
 
     def save_image(self, png: bytes) -> str:
         """Keep a PNG under the hash of its bytes and return the hash."""
-        name = hashlib.blake2b(png, digest_size=16).hexdigest()
-        file = self.path / "blobs" / name[:2] / f"{name}.png"
-        if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(file, png)
-        return name
+        return self._images().save(png)
 
     def load_image(self, name: str) -> bytes:
-        return (self.path / "blobs" / name[:2] / f"{name}.png").read_bytes()
+        return self._images().load(name)
+
+    def _images(self) -> Images:
+        """Opened when there is an image: most commands look at none, and the address may be far away."""
+        if self._opened_images is None:
+            self._opened_images = images_of(self.path)
+        return self._opened_images
 
     def close(self) -> None:
         self.store.close()

@@ -21,7 +21,9 @@ from lbi.records import Check, Task
 if TYPE_CHECKING:
     from lbi.benchmarks.miniwob.environment import MiniwobEnvironments
 
-__all__ = ["ACTIONS", "config", "create", "documents", "load", "solver"]
+__all__ = ["ACTIONS", "RESOURCE", "config", "create", "documents", "load", "solver"]
+
+RESOURCE = "browser"  # of a machine of a cluster
 
 PRACTICE = 1000  # first seed of the problems that agents may learn on
 PROBLEMS = 4  # of each page to learn on

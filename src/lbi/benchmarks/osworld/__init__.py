@@ -22,7 +22,9 @@ from lbi.records import Check, Task
 if TYPE_CHECKING:
     from lbi.benchmarks.osworld.environment import OSWorldEnvironments
 
-__all__ = ["ACTIONS", "config", "create", "documents", "grade", "load", "solver"]
+__all__ = ["ACTIONS", "RESOURCE", "config", "create", "documents", "grade", "load", "solver"]
+
+RESOURCE = "desktop"  # of a machine of a cluster
 
 Json = dict[str, Any]
 #: with how a task is called infeasible

@@ -21,7 +21,9 @@ from lbi.records import Check, Task
 if TYPE_CHECKING:
     from lbi.benchmarks.spider2v.environment import Spider2VEnvironments
 
-__all__ = ["ACTIONS", "check", "config", "create", "documents", "load"]
+__all__ = ["ACTIONS", "RESOURCE", "check", "config", "create", "documents", "load"]
+
+RESOURCE = "desktop"  # of a machine of a cluster
 
 ABSTRACT = 2  # level of the instructions that say what, and not how
 

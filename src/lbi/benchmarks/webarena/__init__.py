@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from lbi.benchmarks.webarena.environment import WebArenaEnvironments
     from lbi.benchmarks.webarena.evaluate import Grader
 
-__all__ = ["ACTIONS", "check", "config", "create", "documents", "load"]
+__all__ = ["ACTIONS", "RESOURCE", "check", "config", "create", "documents", "load"]
+
+RESOURCE = "browser"  # of a machine of a cluster
 
 Json = dict[str, Any]
 VERIFIED, ORIGINAL, HARD = "webarena-verified.json", "test.raw.json", "subsets/webarena-verified-hard.json"

@@ -21,6 +21,7 @@ from lbi.cli.parameters import (
     Out,
     Progress,
     Quiet,
+    Ray,
     Repo,
     Seeds,
     Set,
@@ -66,6 +67,7 @@ def run(
     quiet: Quiet = False,
     progress: Progress = "auto",
     join: Join = False,
+    ray: Ray = "",
     otel: Otel = False,
 ) -> int:
     """Learn from documents and measure on held-out tasks.
@@ -75,7 +77,7 @@ def run(
     """
     from lbi.cli.run import OutputOptions, RunOptions, run
 
-    options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe, checkout)
+    options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe, checkout, ray)
     return run(options, "", OutputOptions(dry_run, json, quiet, progress, join, otel))
 
 
@@ -97,12 +99,13 @@ def synthesize(
     quiet: Quiet = False,
     progress: Progress = "auto",
     join: Join = False,
+    ray: Ray = "",
     otel: Otel = False,
 ) -> int:
     """Learn only, and stop when the examples are made."""
     from lbi.cli.run import OutputOptions, RunOptions, run
 
-    options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe, checkout)
+    options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe, checkout, ray)
     return run(options, "synthesis", OutputOptions(dry_run, json, quiet, progress, join, otel))
 
 
@@ -123,6 +126,7 @@ def evaluate(
     quiet: Quiet = False,
     progress: Progress = "auto",
     join: Join = False,
+    ray: Ray = "",
     otel: Otel = False,
 ) -> int:
     """Measure only, with the examples of a run.
@@ -131,7 +135,7 @@ def evaluate(
     """
     from lbi.cli.run import OutputOptions, RunOptions, run
 
-    options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [])
+    options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [], ray=ray)
     return run(options, "evaluation", OutputOptions(dry_run, json, quiet, progress, join, otel))
 
 

@@ -13,7 +13,9 @@ from lbi.errors import UserError
 if TYPE_CHECKING:
     from lbi.environments.desktop.environment import DesktopEnvironments
 
-__all__ = ["ACTIONS", "create", "documents"]
+__all__ = ["ACTIONS", "RESOURCE", "create", "documents"]
+
+RESOURCE = "desktop"
 
 
 def create(config: Config, save_image: Callable[[bytes], str]) -> DesktopEnvironments:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from lbi.environments import Live
     from lbi.environments.web.environment import WebEnvironments
 
-__all__ = ["ACTIONS", "create", "create_live", "documents"]
+__all__ = ["ACTIONS", "RESOURCE", "create", "create_live", "documents"]
+
+RESOURCE = "browser"
 
 
 def create(config: Config, save_image: Callable[[bytes], str]) -> WebEnvironments:

@@ -1,0 +1,106 @@
+"""Environments as actors of a real Ray cluster of two nodes, one of which is lost in the middle of a run."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from lbi.records import Trajectory
+from lbi.storage.database import Store
+from lbi.storage.run_folder import RunFolder
+from ray_nodes import RayNodes, descendants, gone, ray_nodes
+from running import command, environ, lbi
+
+pytest.importorskip("ray", reason="needs Ray: pip install 'learn-by-interact[ray]'")
+pytestmark = pytest.mark.slow
+SOURCE = str(Path(__file__).parents[1] / "src")
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[RayNodes]:
+    """A head that drives the run, and one machine with a browser and places for two environments."""
+    with ray_nodes(PYTHONPATH=SOURCE) as nodes:
+        nodes.start(0)
+        nodes.start(2, '{"browser": 1}')
+        yield nodes
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    folder = tmp_path / "tally"
+    (folder / "docs").mkdir(parents=True)
+    (folder / "tally.py").write_text("import sys, time\ntime.sleep(1)\nprint(sum(map(int, sys.argv[1:])))\n")
+    for word in ("sums", "lists", "files", "errors"):
+        text = f"# About {word}\n\nRun `python tally.py 1 2 3` for {word}. Read `cat tally.py` to see how it is done.\n"
+        (folder / "docs" / f"{word}.md").write_text(
+            f"{text}\n## More on {word}\n\nAdd others: `python tally.py 5 6`.\n"
+        )
+    return folder
+
+
+def arguments(repository: Path, out: Path, address: str) -> list[str]:
+    settings = ("synthesis.rollouts=4", "synthesis.step_limit=4", "synthesis.compose=0")
+    extra = [part for setting in settings for part in ("--set", setting)]
+    where = ["--ray", address] if address else []
+    return ["synthesize", "--repo", str(repository), "--out", str(out), "-q", "-w", "2", *extra, *where]
+
+
+def trajectories(out: Path) -> dict[str, str]:
+    with RunFolder(out, writing=False) as folder:
+        return {key: trajectory.id for key, trajectory in folder.store.all("trajectory", Trajectory)}
+
+
+def begun(out: Path) -> bool:
+    """Whether a roll-out is stored."""
+    if not (out / "run.db").is_file():
+        return False
+    with closing(Store(out / "run.db", writing=False)) as store:
+        return bool(store.count("trajectory"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "missing"),
+    [
+        ("cluster.cores=5", "no machine of the Ray cluster has 5 cores"),
+        ("cluster.resources={desktop = 1}", "no machine of the Ray cluster has desktop=1"),
+    ],
+)
+def test_a_cluster_without_what_an_environment_takes_is_one_line(
+    nodes: RayNodes, repository: Path, tmp_path: Path, setting: str, missing: str
+) -> None:
+    ran = lbi(*arguments(repository, tmp_path / "run", nodes.address), "--set", setting)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert missing in ran.stderr
+    assert "browser=1" in ran.stderr  # says what there is
+    assert len(ran.stderr.strip().splitlines()) == 1
+
+
+def test_a_node_that_is_lost_costs_retries_and_changes_nothing(
+    nodes: RayNodes, repository: Path, tmp_path: Path
+) -> None:
+    here = lbi(*arguments(repository, tmp_path / "here", ""))
+    assert here.returncode == 0, here.stderr
+    out = tmp_path / "there"
+    run = subprocess.Popen(
+        command(*arguments(repository, out, nodes.address)), env=environ(), stderr=subprocess.PIPE, text=True
+    )
+    try:
+        while run.poll() is None and not begun(out):
+            time.sleep(0.1)
+        lost = nodes.nodes[-1]
+        below = descendants(lost.process.pid)
+        lost.kill()
+        assert all(map(gone, below))
+        nodes.start(2)
+        _, errors = run.communicate(timeout=300)
+    finally:
+        run.kill()
+    assert run.returncode == 0, errors
+    assert trajectories(out) == trajectories(tmp_path / "here")
+    with RunFolder(out, writing=False) as folder:
+        assert folder.store.meters()["environment: machine"]["failures"] >= 1
