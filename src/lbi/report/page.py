@@ -71,7 +71,7 @@ def write_report(run: RunFolder) -> Path:
     gathered = gather(run)
     pages = Writer(run, gathered).write()
     file = run.path / "report.html"
-    template, shown = _environment().get_template("report.html"), _context(gathered, pages)
+    template, shown = environment().get_template("report.html"), _context(gathered, pages)
     html = template.render(
         **shown, training=trainings(run.path), skills=skill_rows(run), committee=calibrations_of(run)
     )
@@ -79,13 +79,14 @@ def write_report(run: RunFolder) -> Path:
     return file
 
 
-def _environment() -> Environment:
+def environment(*folders: Path) -> Environment:
+    """What templates are rendered by: all text is escaped. ``folders`` of templates are looked in first."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    made = Environment(
+        loader=FileSystemLoader([*folders, FOLDER]), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters.update(
+    made.filters.update(
         count=words.count,
         money=words.money,
         percent=words.percent,
@@ -99,7 +100,7 @@ def _environment() -> Environment:
         mark=lambda text: MARKS.get(text, "–"),
         pretty=lambda value: json.dumps(value, indent=2, ensure_ascii=False, default=str),
     )
-    return environment
+    return made
 
 
 def _context(run: Gathered, pages: Pages) -> dict[str, Any]:
