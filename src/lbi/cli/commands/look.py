@@ -50,7 +50,8 @@ def calls(
 
     Works at any point of a run, also while it goes on. Secrets are masked.
     """
-    from lbi.cli.calls import CallFilter, calls
+    from lbi.cli.calls import calls
+    from lbi.storage.calls import CallFilter
 
     return calls(run, call, CallFilter(stage, role, model, failed, cost, seconds, sort, limit), json)
 
