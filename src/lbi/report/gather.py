@@ -78,6 +78,7 @@ class Entry:
     result: Result | None
     examples: tuple[Example, ...]
     measured: bool = True  # False: the offline model judged it, which says nothing
+    shown: frozenset[str] = frozenset()  # ids of the examples that were in its prompts
 
     @cached_property
     def anchor(self) -> str:
@@ -185,6 +186,7 @@ class Brief(NamedTuple):
     steps: int
     agent: str
     document: str
+    shown: frozenset[str]  # ids of the examples that were in its prompts
     checked: bool  # a program scores it
 
 
@@ -267,6 +269,7 @@ def _brief(run: RunFolder, kind: str, key: str) -> Brief | None:
         steps=len(trajectory.steps),
         agent=trajectory.agent,
         document=task.document,
+        shown=frozenset(id_ for step in trajectory.steps for id_ in step.examples),
         checked=task.check is not None,
     )
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from lbi.records import Example, Observation, Step, Trajectory, Verdict
+from lbi.records import Document, Example, Observation, Step, Trajectory, Verdict
 from lbi.report.counts import vote_in_words
 from lbi.report.gather import Entry, Gathered
 from lbi.report.words import count, in_words, money
@@ -103,38 +103,17 @@ class Writer:
         pairs = zip(trajectory.steps, trajectory.observations[1:], strict=True)
         steps = [self._step(step, after) for step, after in list(pairs)[:MAX_STEPS]]
         return {
-            "eyebrow": _eyebrow(entry, trajectory),
+            "eyebrow": eyebrow_of(entry, trajectory),
             "title": trajectory.task.instruction,
             "outcome": entry.outcome,
-            "facts": self._facts(entry, trajectory),
-            "scoring": _scoring(trajectory),
+            "facts": facts_of(entry, trajectory, self._gathered.documents.get(trajectory.task.document)),
+            "scoring": scoring_of(trajectory),
             "others": self._others(entry),
             "steps": steps,
             "more": len(trajectory.steps) - len(steps),
             "last": self._seen(trajectory.last),
             "spans": None if entry.kind == "episode" else [_span(example) for example in entry.examples],
         }
-
-    def _facts(self, entry: Entry, trajectory: Trajectory) -> list[tuple[str, str]]:
-        task, result, usage = trajectory.task, entry.result, trajectory.usage
-        document = self._gathered.documents.get(task.document)
-        cached = f" ({count(usage.cached_tokens)} read from a cache)" if usage.cached_tokens else ""
-        tokens = f"{count(usage.input_tokens)} tokens in{cached}, {count(usage.output_tokens)} out"
-        facts = [
-            ("Outcome", _outcome(entry)),
-            ("Scorer said", result.reason if result else ""),
-            ("Ended by", f"{in_words(trajectory.stop)} after {_steps(entry.steps)}"),
-            ("Failure", trajectory.error),
-            ("Answer", trajectory.answer),
-            ("Agent", trajectory.agent),
-            ("Spent", f"{count(usage.calls)} calls, {tokens}, {money(usage.cost)}"),
-            ("Document", " › ".join(filter(None, (document.title, *document.headings))) if document else ""),
-            ("Read from", document.source if document else ""),
-            ("Quoted", task.quote),
-            ("Task", task.name),
-            ("Key", f"{entry.kind} {entry.key}"),
-        ]
-        return [(name, value) for name, value in facts if value]
 
     def _step(self, step: Step, after: Observation) -> list[Any]:
         """[seen, reason, action, the same by names, error of this action, numbers of the examples in the prompt]."""
@@ -195,14 +174,36 @@ class Writer:
             return f"example {id_}", "not stored under this id; its label was exchanged, or it is not of this run", ""
         origin = self._gathered.origin.get(example.trajectory)
         anchor = origin.anchor if origin and origin.anchor in written else ""
-        return _label(example), example.instruction[:400], anchor
+        return label_of(example), example.instruction[:400], anchor
+
+
+def facts_of(entry: Entry, trajectory: Trajectory, document: Document | None) -> list[tuple[str, str]]:
+    """What is told of a trajectory above its steps, as (name, value). ``document`` is the one its task came from."""
+    task, result, usage = trajectory.task, entry.result, trajectory.usage
+    cached = f" ({count(usage.cached_tokens)} read from a cache)" if usage.cached_tokens else ""
+    tokens = f"{count(usage.input_tokens)} tokens in{cached}, {count(usage.output_tokens)} out"
+    facts = [
+        ("Outcome", _outcome(entry)),
+        ("Scorer said", result.reason if result else ""),
+        ("Ended by", f"{in_words(trajectory.stop)} after {_steps(entry.steps)}"),
+        ("Failure", trajectory.error),
+        ("Answer", trajectory.answer),
+        ("Agent", trajectory.agent),
+        ("Spent", f"{count(usage.calls)} calls, {tokens}, {money(usage.cost)}"),
+        ("Document", " › ".join(filter(None, (document.title, *document.headings))) if document else ""),
+        ("Read from", document.source if document else ""),
+        ("Quoted", task.quote),
+        ("Task", task.name),
+        ("Key", f"{entry.kind} {entry.key}"),
+    ]
+    return [(name, value) for name, value in facts if value]
 
 
 def _steps(number: int) -> str:
     return "1 step" if number == 1 else f"{count(number)} steps"
 
 
-def _eyebrow(entry: Entry, trajectory: Trajectory) -> str:
+def eyebrow_of(entry: Entry, trajectory: Trajectory) -> str:
     result = entry.result
     if result is None:
         words = {
@@ -223,7 +224,7 @@ def _outcome(entry: Entry) -> str:
     return in_words(entry.outcome) + score + (f", fault of the {result.fault}" if result.fault else "")
 
 
-def _scoring(trajectory: Trajectory) -> str:
+def scoring_of(trajectory: Trajectory) -> str:
     """The check of a held-out task, and its solution, as text."""
     task = trajectory.task
     if task.check is None:
@@ -232,7 +233,7 @@ def _scoring(trajectory: Trajectory) -> str:
     return "\n".join([check, *(["", "A solution:"] if task.gold else []), *task.gold])
 
 
-def _label(example: Example) -> str:
+def label_of(example: Example) -> str:
     """Kind and steps: "abstract, steps 2-4"."""
     steps = f"step {example.end}" if example.end == example.start + 1 else f"steps {example.start + 1}–{example.end}"
     return f"{example.kind}, {steps}"
@@ -242,7 +243,7 @@ def _span(example: Example) -> list[Any]:
     """[kept, label, tier, instruction, what the filters said, votes]."""
     verdicts = [_verdict(verdict) for verdict in example.verdicts if verdict.reason or not verdict.keep]
     votes = [(vote.model, vote_in_words(vote), vote.reason) for verdict in example.verdicts for vote in verdict.votes]
-    return [int(example.kept), _label(example), example.tier, example.instruction, verdicts, votes]
+    return [int(example.kept), label_of(example), example.tier, example.instruction, verdicts, votes]
 
 
 def _verdict(verdict: Verdict) -> str:

@@ -57,6 +57,25 @@ def calls(
 
 
 @command
+def view(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    other: Annotated[Path | None, typer.Argument(help="Another run, to look at beside it.")] = None,
+    judge: Annotated[
+        str, typer.Option("--as", metavar="NAME", help="Who judges examples.", show_default="the user's name")
+    ] = "",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 = a free one.")] = 0,
+    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+) -> int:
+    """Look at a run in the browser: every step and prompt, arms beside each other; judge its examples.
+
+    Works at any point of a run, also while it goes on. Only this machine can reach it. Ctrl-C stops it.
+    """
+    from lbi.cli.view import view
+
+    return view(run, other, judge, port, open_)
+
+
+@command
 def look(
     where: Annotated[
         str, typer.Argument(help="Address of a page, or an application by name or file.", metavar="URL|APP")
