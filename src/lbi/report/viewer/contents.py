@@ -10,7 +10,6 @@ from starlette.requests import Request
 from lbi.errors import UserError
 from lbi.records import TIERS, Example, Observation
 from lbi.report import charts, counts, evaluation, page
-from lbi.report.committee import agreements_of, calibrations_of
 from lbi.report.gather import Entry
 from lbi.report.pages import eyebrow_of, facts_of, label_of, scoring_of
 from lbi.report.viewer import compare as comparing
@@ -19,9 +18,12 @@ from lbi.report.viewer.live import holder, stages
 from lbi.report.viewer.prompts import searched
 from lbi.report.viewer.source import RunView
 from lbi.report.viewer.steps import short, span_of, steps_of
+from lbi.report.words import cut
 from lbi.storage.calls import one, opened
 
 PER_PAGE = 100
+MOST_FAILURES = 50
+MOST_OF_A_FACT = 300  # characters
 Shown = dict[str, Any]
 
 
@@ -47,22 +49,21 @@ def live(view: RunView, request: Request) -> Shown:
 
 
 def overview(view: RunView, request: Request) -> Shown:
-    run = view.read().gathered
-    arms = evaluation.arms(run)
-    compared = evaluation.comparisons(run) if run.measured else []
+    snapshot = view.read()
+    run, arms = snapshot.gathered, snapshot.arms
     return {
         **live(view, request),
         "title": page.title(run),
-        "headline": evaluation.headline(run, arms, compared) if arms else page.unfinished(run),
-        "facts": page.facts(run),
+        "headline": snapshot.headline,
+        "facts": [(name, cut(value, MOST_OF_A_FACT)) for name, value in page.facts(run)],
         "notes": run.notes,
         "arms": arms,
         "measured": run.measured,
         "chart_of_arms": evaluation.chart_of_arms(arms) if arms and run.measured else "",
-        "failures": run.failures[:50],
-        "left_out": max(len(run.failures) - 50, 0),
-        "committee": calibrations_of(view.run),
-        "people": agreements_of(view.run),
+        "failures": run.failures[:MOST_FAILURES],
+        "left_out": max(len(run.failures) - MOST_FAILURES, 0),
+        "committee": snapshot.committee,
+        "people": view.agreements(),
     }
 
 
@@ -229,7 +230,7 @@ def to_judge(view: RunView, request: Request) -> Shown:
         "number": len(judged),
         "all": len(snapshot.gathered.examples),
         "before": _span(view, last) if last else None,
-        "people": agreements_of(view.run),
+        "people": view.agreements(),
         **(_example(view, chosen) if chosen else {"example": None}),
     }
 
@@ -262,14 +263,11 @@ def runs(left: RunView, right: RunView) -> Shown:
 
 def live_of(view: RunView) -> Shown:
     """The head of one of two runs."""
-    run = view.read().gathered
-    arms = evaluation.arms(run)
-    compared = evaluation.comparisons(run) if run.measured else []
+    snapshot = view.read()
+    run, name = snapshot.gathered, f"chart-funnel-{view.base.count('/')}"
     return {
         "title": page.title(run),
-        "headline": evaluation.headline(run, arms, compared) if arms else page.unfinished(run),
+        "headline": snapshot.headline,
         "tiles": page.tiles(run),
-        "funnel": charts.funnel(
-            f"chart-funnel-{view.base.count('/')}", "From documents to examples", counts.funnel(run)
-        ),
+        "funnel": charts.funnel(name, "From documents to examples", counts.funnel(run)),
     }

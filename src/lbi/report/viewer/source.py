@@ -7,9 +7,12 @@ from collections.abc import Callable
 from functools import cached_property
 from urllib.parse import quote
 
+from lbi.evaluation.calibration import Calibration, calibrations
+from lbi.evaluation.people import Agreement, agreements
 from lbi.records import Example, Trajectory
+from lbi.report import evaluation, page
 from lbi.report.gather import Briefs, Entry, Gathered, gather
-from lbi.storage.judgements import Judgement, Judgements, standing
+from lbi.storage.judgements import Judgement, Judgements, accepted_by_people, standing
 from lbi.storage.run_folder import RunFolder
 
 LEAST_SECONDS = 2.0  # between two readings of a run that goes on
@@ -40,6 +43,21 @@ class Snapshot:
             for id_ in entry.shown:
                 found.setdefault(id_, []).append(entry)
         return found
+
+    @cached_property
+    def arms(self) -> list[evaluation.ArmRow]:
+        return evaluation.arms(self.gathered)
+
+    @cached_property
+    def headline(self) -> str:
+        """The result in one sentence, or how far the run is."""
+        run = self.gathered
+        compared = evaluation.comparisons(run) if run.measured else []
+        return evaluation.headline(run, self.arms, compared) if self.arms else page.unfinished(run)
+
+    @cached_property
+    def committee(self) -> list[Calibration]:
+        return calibrations(self.gathered.examples, self.gathered.replays)
 
     @cached_property
     def of_task(self) -> dict[str, list[Entry]]:
@@ -93,6 +111,11 @@ class RunView:
     def judged(self) -> dict[str, list[Judgement]]:
         """What people said, by the example's id; of each person the last."""
         return standing(self.judgements.all())
+
+    def agreements(self) -> list[Agreement]:
+        """How often the committee is right by what people said, if they said anything."""
+        people = accepted_by_people(self.judgements.all())
+        return agreements(self.read().gathered.examples, people) if people else []
 
     # addresses
 
