@@ -1,14 +1,15 @@
 """Trajectories -> the data of one page each, as many as fit; the report's script builds a page when it is opened.
 
 Data and texts are kept compressed as base64: no untrusted text stands inside a script element, the same observation is
-kept once however often it was seen, and a report of hundreds of trajectories opens at once and can be mailed.
+kept once however often it was seen, and a report of thousands of trajectories can be mailed. They lie in packs, one a
+line, and a page is made of the few packs that it needs: what a page costs does not grow with the report.
 """
 
 from __future__ import annotations
 
 import base64
+import gzip
 import json
-import zlib
 from collections.abc import Container
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -26,32 +27,58 @@ RESERVE = 4_000_000  # kept free for everything that is no trajectory
 MAX_CHARACTERS = 30_000  # of one observation
 MAX_STEPS = 200  # on one page
 MAX_IMAGE_BYTES = 3_000_000
+PAGE_BYTES = 200_000  # of a pack, before it is compressed
+TEXT_BYTES = 400_000
 
 Seen = tuple[str, str, int, int, int]  # place, title, length, numbers of text and image (0 = none)
 
 
-class Packed:
-    """Text compressed as it comes, so that its size on the page is known at any time."""
+class Packs:
+    """Items in packs of about so many bytes each, every pack a line: base64 of the gzip of a JSON list or object."""
 
-    def __init__(self, start: str) -> None:
-        self._pack = zlib.compressobj(level=6, wbits=31)
-        self._parts = [self._pack.compress(start.encode())]
-        self._bytes = 0
+    def __init__(self, marks: str, bytes_each: int) -> None:
+        self._marks, self._most = marks, bytes_each
+        self.lines: list[str] = []
+        self.starts: list[int] = []  # the number of the first item of each pack
+        self.count = 0
+        self._bytes = 0  # of finished packs
+        self._open: list[str] = []
+        self._left = 0
 
-    def add(self, text: str) -> None:
-        self._parts.append(self._pack.compress(text.encode()))
-        self._bytes += len(self._parts[-1])
+    def add(self, item: str) -> int:
+        """The number of the pack that an item, which is JSON, comes into."""
+        if not self._open:
+            self.starts.append(self.count)
+            self._left = self._most
+        self._open.append(item)
+        self.count += 1
+        self._left -= len(item)
+        number = len(self.lines)
+        if self._left <= 0:
+            self._end()
+        return number
+
+    def _end(self) -> None:
+        self.lines.append(packed(self._marks[0] + ",".join(self._open) + self._marks[1]))
+        self._bytes += len(self.lines[-1])
+        self._open = []
 
     @property
     def size(self) -> int:
-        """About the bytes used in the page so far."""
-        return self._bytes * 4 // 3
+        """About the bytes used in the page so far: a pack that is open is taken to shrink as those before did."""
+        open_ = self._most - self._left if self._open else 0
+        return self._bytes + int(open_ * (self._bytes / (len(self.lines) * self._most) if self.lines else 0.5))
 
-    def finish(self, end: str) -> str:
-        """Everything as base64 of gzip; nothing can be added afterwards."""
-        self.add(end)
-        self._parts.append(self._pack.flush())
-        return base64.b64encode(b"".join(self._parts)).decode()
+    def finish(self, head: str) -> str:
+        """The lines; the first is ``head``, which says where what is."""
+        if self._open:
+            self._end()
+        return "\n".join([packed(head), *self.lines])
+
+
+def packed(text: str) -> str:
+    """Base64 of gzip."""
+    return base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
 
 
 @dataclass(frozen=True)
@@ -60,8 +87,8 @@ class Pages:
 
     entries: list[Entry]
     left_out: int
-    data: str  # {anchor: page}
-    texts: str  # {"texts": [...], "examples": [[label, instruction, anchor], ...]}
+    data: str  # lines: {anchor: line of its page}, then packs {anchor: page}
+    texts: str  # lines: {"starts": [...], "examples": [[label, instruction, anchor], ...]}, then packs [text, ...]
 
     @property
     def anchors(self) -> frozenset[str]:
@@ -71,9 +98,12 @@ class Pages:
 class Writer:
     """Writes pages until the report is full."""
 
-    def __init__(self, run: RunFolder, gathered: Gathered) -> None:
+    def __init__(
+        self, run: RunFolder, gathered: Gathered, page_bytes: int = PAGE_BYTES, text_bytes: int = TEXT_BYTES
+    ) -> None:
+        """``page_bytes`` and ``text_bytes``: of a pack, before it is compressed."""
         self._run, self._gathered = run, gathered
-        self._texts, self._data = Packed('{"texts":[""'), Packed("{")
+        self._texts, self._data = Packs("[]", text_bytes), Packs("{}", page_bytes)
         self._known: dict[str, int] = {}  # text -> its number
         self._numbers: dict[str, int] = {}  # example id -> its number
         self._images = 0
@@ -82,21 +112,20 @@ class Writer:
 
     def write(self) -> Pages:
         """Evaluation and synthesis take turns, so that both are there when not all fits."""
-        written: set[str] = set()
+        written: dict[str, int] = {}  # anchor -> line
         for entry in _in_turns(self._gathered)[:MAX_PAGES]:
             if self._data.size + self._texts.size > MAX_BYTES - RESERVE:
                 break
             trajectory = self._run.store.get(entry.kind, entry.key, Trajectory)
             if trajectory is not None:
                 page = json.dumps(self._page(entry, trajectory), ensure_ascii=False)
-                self._data.add(f'{"," if written else ""}"{entry.anchor}":{page}')
-                written.add(entry.anchor)
+                written[entry.anchor] = self._data.add(f'"{entry.anchor}":{page}') + 1
         examples = [self._reference(id_, written) for id_ in self._numbers]
         return Pages(
             entries=[entry for entry in self._gathered.entries if entry.anchor in written],
             left_out=len(self._gathered.entries) - len(written),
-            data=self._data.finish("}"),
-            texts=self._texts.finish(f'],"examples":{json.dumps(examples)}}}'),
+            data=self._data.finish(json.dumps(written)),
+            texts=self._texts.finish(json.dumps({"starts": self._texts.starts, "examples": examples})),
         )
 
     def _page(self, entry: Entry, trajectory: Trajectory) -> dict[str, Any]:
@@ -142,7 +171,7 @@ class Writer:
             return 0
         if text not in self._known:
             self._known[text] = len(self._known) + 1
-            self._texts.add("," + json.dumps(text, ensure_ascii=False))
+            self._texts.add(json.dumps(text, ensure_ascii=False))
         return self._known[text]
 
     def _image(self, name: str) -> int:
