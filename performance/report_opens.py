@@ -39,7 +39,7 @@ WHOLE = 1 << 60  # bytes of a pack that holds everything
 
 def main() -> None:
     wanted, times = (int(sys.argv[at]) if len(sys.argv) > at else default for at, default in ((1, 2000), (2, 5)))
-    pages.MAX_BYTES = pages.MAX_BYTES if wanted <= 2000 else WHOLE
+    pages.MAX_BYTES = WHOLE  # all of them in both
     with tempfile.TemporaryDirectory() as folder, RunFolder(Path(folder), CONFIG) as run:
         fill(run, wanted)
         files = {name: written(run, name, size) for name, size in (("on demand", 0), ("in one pack", WHOLE))}

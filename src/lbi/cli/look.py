@@ -13,6 +13,7 @@ from lbi.environments.web.actions import UnreadableAction, parse_action
 from lbi.errors import UserError
 from lbi.monitoring.terminal import say
 from lbi.observations.diff import changes
+from lbi.protocols import Outcome
 from lbi.records import Action, Observation, Task
 
 
@@ -27,7 +28,14 @@ class Shown:
     seconds: float
 
 
-def look(where: str, actions: list[str], whole: bool, picture: Path | None, as_json: bool) -> int:
+def look(
+    where: str,
+    actions: list[str],
+    whole: bool,
+    picture: Path | None,
+    as_json: bool,
+    interactive: bool = False,
+) -> int:
     """Print pages; 1 if an action could not be carried out, after which no more are tried."""
     for action in actions:
         try:
@@ -38,10 +46,14 @@ def look(where: str, actions: list[str], whole: bool, picture: Path | None, as_j
         raise UserError(f"no folder {picture.resolve().parent} for the picture")
     if picture is not None and picture.is_dir():
         raise UserError(f"{picture} is a folder; --picture takes the name of a PNG file")
-    return asyncio.run(_look(where, actions, whole, picture, as_json))
+    if interactive and as_json:
+        raise UserError("--interactive is for people; with --json, name the actions")
+    return asyncio.run(_look(where, actions, whole, picture, as_json, interactive))
 
 
-async def _look(where: str, actions: list[str], whole: bool, picture: Path | None, as_json: bool) -> int:
+async def _look(
+    where: str, actions: list[str], whole: bool, picture: Path | None, as_json: bool, interactive: bool
+) -> int:
     environments, start = open_site(where)
     steps: list[Shown] = []
     try:
@@ -50,20 +62,23 @@ async def _look(where: str, actions: list[str], whole: bool, picture: Path | Non
         first = page = await web.reset(Task(instruction="", environment=web.name, start_url=start))
         if not as_json:
             say(f"{page.text}\n\n[{time.monotonic() - started:.2f} s]")
-        for action in actions:
+        if interactive:
+            from lbi.cli.look_prompt import Prompt
+
+            await Prompt(environments, web, start, page).run(actions)
+            page = await web.observe()
+        for action in actions if not interactive else ():
             started = time.monotonic()
             outcome = await web.step(action)
             after = outcome.observation
-            changed = changes(page.text, after.text)
-            done, seconds = outcome.action, time.monotonic() - started
-            steps.append(Shown(done.text, _named(done), after.error, changed, seconds))
+            steps.append(shown_step(page, outcome, time.monotonic() - started))
             if not as_json:
-                _print(steps[-1], after, whole)
+                print_step(steps[-1], after, whole)
             page = after
             if after.error or outcome.done:
                 break
         if picture is not None:
-            await asyncio.to_thread(_write, picture, await web.picture())
+            await asyncio.to_thread(write_picture, picture, await web.picture())
     finally:
         await environments.close()
     if as_json:
@@ -72,11 +87,17 @@ async def _look(where: str, actions: list[str], whole: bool, picture: Path | Non
     return 1 if page.error else 0
 
 
+def shown_step(before: Observation, outcome: Outcome, seconds: float) -> Shown:
+    done, after = outcome.action, outcome.observation
+    return Shown(done.text, _named(done), after.error, changes(before.text, after.text), seconds)
+
+
 def _named(done: Action) -> str:
     return done.written if done.role and done.written != done.text.strip() else ""
 
 
-def _print(step: Shown, after: Observation, whole: bool) -> None:
+def print_step(step: Shown, after: Observation, whole: bool) -> None:
+    """The action, its error, and what it changed or the whole page."""
     say(f"\n> {step.action}" + (f"  =  {step.named}" if step.named else ""))
     if step.error:
         say(f"error: {step.error}")
@@ -89,7 +110,8 @@ def _print(step: Shown, after: Observation, whole: bool) -> None:
     say(f"[{step.seconds:.2f} s]")
 
 
-def _write(file: Path, picture: bytes) -> None:
+def write_picture(file: Path, picture: bytes) -> None:
+    """Raises UserError for a file that cannot be written."""
     try:
         file.write_bytes(picture)
     except OSError as error:

@@ -90,13 +90,17 @@ def look(
     picture: Annotated[
         Path | None, typer.Option("--picture", help="Save a PNG of what is in view at the end, references marked.")
     ] = None,
+    interactive: Annotated[
+        bool,
+        typer.Option("--interactive", "-i", help="Then take actions from the terminal, one a line."),
+    ] = False,
     json: Json = False,
 ) -> int:
     """Show a page as an agent sees it, act on it, and show what changed.
 
-    Steps of a log-in and solutions of tasks are written this way. Exits with 1 if an action could not be carried out;
-    those after it are not tried.
+    Steps of a log-in and solutions of tasks are written this way; with -i they come out as TOML. Exits with 1 if an
+    action could not be carried out; those after it are not tried.
     """
     from lbi.cli.look import look
 
-    return look(where, actions or [], whole, picture, json)
+    return look(where, actions or [], whole, picture, json, interactive)
