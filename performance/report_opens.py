@@ -105,11 +105,10 @@ def _words(seed: object, number: int) -> str:
 def written(run: RunFolder, name: str, size: int) -> Path:
     """The report with packs of so many bytes; 0 = as it is."""
     before = pages.PAGE_BYTES, pages.TEXT_BYTES
-    if size:
-        pages.Writer.__init__.__defaults__ = (size, size)
+    pages.PAGE_BYTES, pages.TEXT_BYTES = (size, size) if size else before
     began = time.perf_counter()
     file = page.write_report(run)
-    pages.Writer.__init__.__defaults__ = before
+    pages.PAGE_BYTES, pages.TEXT_BYTES = before
     kept = file.rename(file.with_name(f"{name}.html"))
     print(f"{name}: {kept.stat().st_size / 1e6:.1f} MB, written in {time.perf_counter() - began:.1f} s")
     return kept

@@ -98,12 +98,9 @@ class Pages:
 class Writer:
     """Writes pages until the report is full."""
 
-    def __init__(
-        self, run: RunFolder, gathered: Gathered, page_bytes: int = PAGE_BYTES, text_bytes: int = TEXT_BYTES
-    ) -> None:
-        """``page_bytes`` and ``text_bytes``: of a pack, before it is compressed."""
+    def __init__(self, run: RunFolder, gathered: Gathered) -> None:
         self._run, self._gathered = run, gathered
-        self._texts, self._data = Packs("[]", text_bytes), Packs("{}", page_bytes)
+        self._texts, self._data = Packs("[]", TEXT_BYTES), Packs("{}", PAGE_BYTES)
         self._known: dict[str, int] = {}  # text -> its number
         self._numbers: dict[str, int] = {}  # example id -> its number
         self._images = 0
