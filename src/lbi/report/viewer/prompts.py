@@ -6,6 +6,7 @@ A step knows its calls. One of a run from before steps did, or of an agent that 
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from typing import Any
 
@@ -16,9 +17,10 @@ from lbi.models import parsing
 from lbi.records import Step, Task
 from lbi.report.gather import Entry
 
-LEAST = 0.8  # the part of the page's lines that a prompt holds
+LEAST = 0.8  # the part of the page's words that a prompt holds
 LATEST = 3  # messages of a prompt, counted from its end, among which the page is
 MOST_FOUND = 5
+_WORD = re.compile(r"\w+")
 
 
 def searched(db: sqlite3.Connection, entry: Entry, task: Task, step: Step) -> list[str]:
@@ -48,5 +50,6 @@ def _says(reply: str, step: Step) -> bool:
 def _shows(messages: list[dict[str, Any]], instruction: str, page: str) -> bool:
     text = "\n".join(str(message["content"]) for message in messages)
     latest = "\n".join(str(message["content"]) for message in messages[-LATEST:])
-    lines = [line for line in page.splitlines() if line.strip()]
-    return instruction in text and sum(line in latest for line in lines) >= LEAST * len(lines)
+    # by words, as a prompt writes neighbouring links in one line and cuts what is long
+    words, there = set(_WORD.findall(page)), set(_WORD.findall(latest))
+    return instruction in text and len(words & there) >= LEAST * len(words)
