@@ -4,9 +4,10 @@ python performance/report_opens.py [2000] [5]      number of trajectories, and o
 
 Makes a run of episodes on two arms and of roll-outs, ten steps each, every page of forty lines and no two alike;
 writes its report twice, as it is, and as it was before, with everything in one pack and laid out at once; and opens
-each in a browser that has nothing cached. Printed for both, on the clock and (in brackets) of the processor's time of the page's thread: the
-seconds until the overview is painted, until the page of one trajectory is shown when the file is opened at it, and
-until an observation there is unfolded; and the ratio. On a busy machine only the time in brackets says something.
+each in a browser that has nothing cached. Printed for both, on the clock and (in brackets) of the processor's time of
+the page's thread: the seconds until the overview is painted, until the page of one trajectory is shown when the file
+is opened at it, and until an observation there is unfolded; and the ratio. On a busy machine only the time in brackets
+says something.
 """
 
 from __future__ import annotations

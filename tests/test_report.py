@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from playwright.sync_api import sync_playwright
 from rich.console import Console
 
+from as_seen import readable
 from lbi.cli.tables import print_result, summary
 from lbi.environments.web.browser import find_chromium
 from lbi.errors import UserError
@@ -446,4 +447,56 @@ def test_the_page_never_scrolls_sideways(full: RunFolder, browser: Any, width: i
     page = browser.new_page(viewport={"width": width, "height": 800})
     page.goto(write_report(full).as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
+
+
+@pytest.mark.browser
+def test_a_page_is_made_of_the_packs_that_it_needs_and_no_others(
+    full: RunFolder, browser: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "PAGE_BYTES", 1)
+    monkeypatch.setattr(pages, "TEXT_BYTES", 1)
+    file = write_report(full)
+    node = parsed(file).find(id="pages")
+    assert node is not None
+    assert len(node.get_text().split("\n")) == 8, "each page is a pack"
+    page = browser.new_page()
+    page.add_init_script(
+        "window.unpacked = 0; const real = DecompressionStream;"
+        "window.DecompressionStream = function (kind) { window.unpacked += 1; return new real(kind); }"
+    )
+    page.goto(file.as_uri())
+    assert page.evaluate("window.unpacked") == 0, "nothing is unpacked before it is asked for"
+    anchors = page.eval_on_selector_all("#trajectories tbody a", "links => links.map(link => link.hash)")
+    page.evaluate("anchor => { location.hash = anchor }", anchors[-1])
+    page.wait_for_selector(f'#page[data-anchor="{anchors[-1][1:]}"]')
+    assert page.evaluate("window.unpacked") == 2, "where what is, and this page"
+    page.locator("#page .steps summary").first.click()
+    page.wait_for_selector("#page .steps pre")
+    assert page.locator("#page .steps pre").inner_text().startswith("page 0 ")
+    assert page.evaluate("window.unpacked") == 4
+    page.close()
+
+
+@pytest.mark.browser
+def test_the_report_is_readable_in_the_dark_and_on_paper(full: RunFolder, browser: Any) -> None:
+    page = browser.new_page(color_scheme="dark")
+    page.goto(write_report(full).as_uri())
+    assert readable(page, "body", dark=True)
+    page.emulate_media(media="print", color_scheme="dark")
+    assert readable(page, "body", dark=False), "paper is white whatever the screen is"
+    assert not page.locator(".contents").is_visible()
+    assert not page.locator("#search").is_visible()
+    sections = page.eval_on_selector_all(
+        "#overview > section", "all => all.map(each => getComputedStyle(each).contentVisibility)"
+    )
+    assert set(sections) == {"visible"}, "what is below is printed, too"
+    page.emulate_media(media="screen")
+    page.evaluate("location.hash = document.querySelector('#trajectories tbody a').hash")
+    page.wait_for_selector("#page h2")
+    page.locator("#page .steps summary").first.click()
+    page.wait_for_selector("#page .steps pre")
+    page.emulate_media(media="print")
+    assert page.locator("#page .steps pre").first.evaluate("pre => getComputedStyle(pre).maxHeight") == "none"
+    assert page.pdf().startswith(b"%PDF")
     page.close()
