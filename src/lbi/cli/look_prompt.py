@@ -98,7 +98,7 @@ class Prompt:
         outcome = await self._web.step(action)
         step: Shown = shown_step(self._page, outcome, time.monotonic() - started)
         if not outcome.observation.error:
-            self._done.add(outcome.action, line, application)
+            self._done.add(outcome.action, line)
         print_step(step, outcome.observation, whole=False)
         self._page = outcome.observation
 

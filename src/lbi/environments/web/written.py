@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 
-from lbi.environments.web.application import SECRET, Application, expand
+from lbi.environments.web.actions import parse_action
+from lbi.environments.web.application import SECRET
 from lbi.records import Action
 
 #: actions that only look, and do nothing when they are repeated
@@ -25,13 +26,11 @@ class ActionsDone:
         self.start, self.first = start, first
         self.written: list[str] = []
 
-    def add(self, done: Action, typed: str, application: Application) -> None:
+    def add(self, done: Action, typed: str) -> None:
         """``typed`` is how it was written; each ${NAME} in it stands in place of its value."""
         if done.kind in LOOKING:
             return
-        value = done.value
-        for name in SECRET.findall(typed):
-            value = value.replace(expand(f"${{{name}}}", application), f"${{{name}}}")
+        value = parse_action(typed).value if SECRET.search(typed) else done.value
         if done.kind in ("fill", "type") and PRIVATE.search(done.name) and not SECRET.search(value):
             value = "${PASSWORD}"
         self.written.append(done.model_copy(update={"value": value}).written)
