@@ -28,9 +28,9 @@ class PairedStep:
 
 def paired(left: list[ShownStep], right: list[ShownStep]) -> list[PairedStep]:
     """Both in order, with as many of the same actions beside each other as can be."""
-    written = [[step.step.action.written for step in side] for side in (left, right)]
+    one_side, other_side = ([step.step.action.written for step in side] for side in (left, right))
     rows: list[PairedStep] = []
-    for change, i, j, k, m in SequenceMatcher(None, *written, autojunk=False).get_opcodes():
+    for change, i, j, k, m in SequenceMatcher(None, one_side, other_side, autojunk=False).get_opcodes():
         for at in range(max(j - i, m - k)):
             one = left[i + at] if i + at < j else None
             other = right[k + at] if k + at < m else None
