@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lbi.cli.look import Shown, print_step, shown_step, write_picture
+from lbi.cli.look_view import Shown, print_step, shown_step, write_picture
 from lbi.environments.web.actions import UnreadableAction, parse_action
 from lbi.environments.web.application import SECRET, expand
 from lbi.environments.web.login import quoted
