@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from lbi.cli import WIDTH, open_console
-from lbi.cli.calls import masked
 from lbi.errors import ModelError
 from lbi.models.middleware.cache import cached
 from lbi.models.middleware.metering import metered
@@ -18,6 +17,7 @@ from lbi.models.pricing import Prices
 from lbi.models.providers.scripted import Scripted
 from lbi.protocols import Fields, Reply, Request
 from lbi.records import Observation, Task, Usage
+from lbi.storage.calls import masked
 from lbi.storage.run_folder import RunFolder
 from running import answer, lbi_here
 

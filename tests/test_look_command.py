@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tomllib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
+from lbi.environments.web.application import Application
 from lbi.models.images import size_of
 from running import lbi_here
 from serving import served
@@ -21,13 +24,15 @@ PAGE = """<!doctype html><title>Tasks</title><h1>Tasks</h1><ul id=l><li>Mow</li>
 GAP = """<!doctype html><title>More</title><a href="/">Back</a>
 <p id=p>Late</p><script>EventTarget.prototype.addEventListener.call(p, 'click', () => 1)</script>"""
 
+LOGIN = """<!doctype html><title>Log in</title><label>New <input></label>
+<label>Password <input type=password></label>"""
 EQUAL = """<!doctype html><title>Equal</title><button onclick="p.textContent += ' one'">Go</button>
 <button onclick="p.textContent += ' two'">Go</button><p id=p></p>"""
 
 
 class Site(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        page = {"/": PAGE, "/equal": EQUAL}.get(self.path, GAP).encode()
+        page = {"/": PAGE, "/equal": EQUAL, "/login": LOGIN}.get(self.path, GAP).encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(page)))
@@ -79,6 +84,73 @@ def test_look_names_equal_elements_as_people_count_and_takes_that_back(site: str
     assert "+ text: two\n" in stored.stdout
 
 
+def typed(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
+
+
+def test_a_person_acts_in_the_agents_words_and_what_was_done_comes_out_as_a_solution(
+    site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gold, picture = tmp_path / "gold.toml", tmp_path / "page.png"
+    lines = [
+        'fill(e1, "it\'s \\"new\\"")',
+        "click(e99)",
+        "jump",
+        'find("Mow")',
+        f"picture {picture}",
+        "",
+        "click(e3)",
+        "forget",
+    ]
+    typed(monkeypatch, *lines, f"gold {gold}", "quit", "click(e1)")
+    ran = lbi_here("look", "-i", site, "click(e2)")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert '> click(e2)  =  click(button "Add")' in ran.stdout, "actions of the command line come first"
+    assert "error: there is no element e99 on this page" in ran.stdout
+    assert "lbi: no action found" in ran.stdout
+    assert ran.stdout.count('heading "Tasks"\n') == 2, "an empty line shows the page again"
+    assert 'left out: click(link "More")' in ran.stdout
+    assert ran.stdout.rstrip().endswith(f"written at the end of {gold}")
+    assert size_of(picture.read_bytes(), "page") == (1280, 900)
+    (task,) = tomllib.loads(gold.read_text())["task"]
+    assert task["gold"] == ['click(button "Add")', 'fill(textbox "New", "it\'s \\"new\\"")', 'finish("")']
+    assert "start_url" not in task
+    again = json.loads(lbi_here("look", site, *task["gold"][:-1], "--json").stdout)
+    assert [step["error"] for step in again["steps"]] == ["", ""]
+    assert "it's" in again["last"]
+
+
+def test_the_steps_of_a_log_in_hold_no_password(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed(
+        monkeypatch,
+        'fill(textbox "New", "${WHO_LOGS_IN}")',
+        'fill(textbox "Password", "hunter2")',
+        "login",
+        "again",
+        "gold",
+    )
+    ran = lbi_here("look", "-i", f"{site}/login", WHO_LOGS_IN="clerk-of-the-test")
+    assert ran.returncode == 0
+    assert "clerk-of-the-test" not in ran.stdout
+    told, _, after = ran.stdout.partition("[login.form]")[2].partition("]\n")
+    form = tomllib.loads(f"[login.form]{told}]")["login"]["form"]
+    assert Application(name="x", base_url=site, login={"form": form}).login.form.url == "/login"
+    assert form["steps"] == ['fill(textbox "New", "${WHO_LOGS_IN}")', 'fill(textbox "Password", "${PASSWORD}")']
+    (task,) = tomllib.loads(after[after.index("[[task]]") :])["task"]
+    assert task["gold"] == ['finish("")'], "the page was opened anew"
+    assert task["start_url"] == "/login"
+
+
+def test_a_name_that_is_not_set_is_told_and_ends_nothing(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed(monkeypatch, 'fill(e1, "${NOT_SET_HERE}")', "picture", "gold /no/folder/x.toml", "help")
+    ran = lbi_here("look", "-i", site)
+    assert ran.returncode == 0
+    assert "${NOT_SET_HERE} is used but not set" in ran.stdout
+    assert "picture takes the name of a PNG file" in ran.stdout
+    assert "cannot write /no/folder/x.toml" in ran.stdout
+    assert "leave the last action out" in ran.stdout
+
+
 def test_look_begins_at_the_page_of_the_address(site: str) -> None:
     assert lbi_here("look", f"{site}/more?x=1").stdout.startswith("URL: /more?x=1\n")
 
@@ -107,6 +179,7 @@ def test_an_action_that_does_nothing_says_so(site: str) -> None:
         (("look", "http://127.0.0.1:1", "--picture", "/no/folder/x.png"), "no folder /no/folder"),
         (("look", "http://127.0.0.1:1", "--picture", "/"), "is a folder"),
         (("look", "http://127.0.0.1:9/"), "could not be opened"),
+        (("look", "http://127.0.0.1:9/", "-i", "--json"), "--interactive is for people"),
         (("check", "page"), "which page?"),
         (("check", "page", "localhost:3000"), "http://localhost:3000"),
         (("check", "page", "http://127.0.0.1:9/"), "could not be opened"),

@@ -19,144 +19,26 @@ from hypothesis import strategies as st
 from playwright.sync_api import sync_playwright
 from rich.console import Console
 
+from as_seen import readable
 from lbi.cli.tables import print_result, summary
 from lbi.environments.web.browser import find_chromium
 from lbi.errors import UserError
-from lbi.protocols import Reply
 from lbi.records import (
-    Action,
     Check,
     Document,
     Example,
-    Observation,
     Result,
-    Step,
     Task,
     Trajectory,
     Usage,
     UsedModel,
     Verdict,
-    Vote,
 )
 from lbi.report import charts, counts, pages, write_report
 from lbi.report.gather import gather
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.filters.replay import Replayed
-
-# each breaks out of another place: text, attribute, script element, JSON, comment, style, template, link
-ATTACKS = (
-    "<script>window.ran='script'</script>",
-    "</script><script>window.ran='close'</script>",
-    "<img src=x onerror=\"window.ran='img'\">",
-    '"><svg onload="window.ran=1">',
-    '\'"}],"x":[{"',
-    "<!--<script>",
-    "</style></title></textarea></template>",
-    "{{ 7*7 }}{% raw %}",
-    "[x](javascript:window.ran='link')",
-    "javascript:window.ran='bare'",
-    "\\u003cscript\\u003e \u2028 & &lt;b&gt;",
-)
-EVIL = " ".join(ATTACKS)
-CONFIG = {
-    "name": "demo",
-    "application": "trac",
-    "models": {"default": "offline", "judges": ["openai:judge"]},
-    "seeds": [0],
-    "evaluation": {"reference": "baseline", "arms": [{"name": "baseline"}, {"name": "backward"}]},
-}
-
-
-def seen(text: str, error: str = "") -> Observation:
-    return Observation(text=text, url="/newticket", title=f"New {EVIL}", digest="d", error=error)
-
-
-def trajectory(
-    task: Task, agent: str, *, steps: int = 3, text: str = EVIL, examples: tuple[str, ...] = ()
-) -> Trajectory:
-    click = Action(text="click(e1)", kind="click", role="button", name=EVIL)
-    usage = Usage(calls=1, input_tokens=1000, output_tokens=20, cached_tokens=300, cost=0.25)
-    turns = [
-        Step(
-            observation=seen(f"page {n} {text}"), reason=f"because {EVIL}", action=click, usage=usage, examples=examples
-        )
-        for n in range(steps)
-    ]
-    last = seen(f"last {text}", error=f"no such element {EVIL}")
-    return Trajectory(task=task, agent=agent, steps=tuple(turns), last=last, stop="done", answer=f"42 {EVIL}")
-
-
-def add_synthesis(run: RunFolder) -> list[Example]:
-    store = run.store
-    document = Document(text="How to.", source="wiki/Tickets", title=f"Guide {EVIL}", headings=(EVIL,))
-    task = Task(instruction=f"Proposed {EVIL}", environment="web", document=document.id, quote=EVIL)
-    rollout = trajectory(task, "explore")
-    store.put("document", "00000", document)
-    store.put("task", f"{document.id}/0", task)
-    store.put("trajectory", f"{task.id}/0", rollout)
-    vote = Vote(model="openai:judge", aligned=True, coherent=False, natural=True, reasonable=True, reason=EVIL)
-    good = Example(
-        kind="abstract",
-        instruction=f"Kept {EVIL}",
-        trajectory=rollout.id,
-        start=0,
-        end=2,
-        verdicts=(Verdict(filter="repeat", keep=True),),
-        tier="replayed",
-    )
-    bad = Example(
-        kind="summary",
-        instruction=f"Dropped {EVIL}",
-        trajectory=rollout.id,
-        start=1,
-        end=3,
-        verdicts=(
-            Verdict(filter="repeat", keep=True),
-            Verdict(filter="committee", keep=False, reason=EVIL, votes=(vote,)),
-            Verdict(filter="replay", keep=False, reason="another state"),
-        ),
-    )
-    for example in (good, bad):
-        store.put("example", f"{rollout.id}/{example.kind}/{example.start}-{example.end}", example)
-    store.fail("trajectory", "x/0", "environment", f"browser gone {EVIL}")
-    store.fail("task", "y", "parse", f"no JSON {EVIL}")
-    store.add("rollout", seconds=75.0, calls=3, input_tokens=3000, output_tokens=60, cost=0.0, done=1)
-    store.put_call("k", "act", "rollout", "offline", "[]", Reply(text="click(e1)", model="offline"))
-    return [good, bad]
-
-
-def add_evaluation(run: RunFolder, examples: list[Example]) -> None:
-    for number, name in enumerate(("create", "close", "find")):
-        check = Check(answer=(EVIL,))
-        task = Task(
-            instruction=f"Held out {name} {EVIL}", environment="web", name=name, category=EVIL, level=1, check=check
-        )
-        run.store.put("heldout", name, task)
-        for arm in ("baseline", "backward"):
-            key = f"{arm}/0/{name}"
-            episode = trajectory(task, arm, examples=tuple(example.id for example in examples))
-            fault = "environment" if (number, arm) == (2, "baseline") else ""
-            run.store.put("episode", key, episode)
-            result = Result(
-                task=name,
-                category=EVIL,
-                level=1,
-                arm=arm,
-                seed=0,
-                score=float(arm == "backward"),
-                steps=3,
-                usage=episode.usage,
-                fault=fault,
-                reason=f"scorer: {EVIL}",
-                trajectory=episode.id,
-            )
-            run.store.put("result", key, result)
-    summary = {
-        "growth": [{"examples": 0, "rate": 0.2, "low": 0.1, "high": 0.3}, {"examples": 50, "rate": 0.5}],
-        "contamination": [{"task": "create", "nearest": EVIL, "score": 0.9, "duplicate": "near"}],
-        "notes": [f"note {EVIL}"],
-    }
-    (run.path / "summary.json").write_text(json.dumps(summary))
+from reported_run import ATTACKS, CONFIG, EVIL, add_evaluation, add_synthesis, seen, trajectory
 
 
 @pytest.fixture
@@ -178,7 +60,11 @@ def parsed(file: Path) -> BeautifulSoup:
 def unpacked(page: BeautifulSoup, name: str) -> Any:
     node = page.find(id=name)
     assert node is not None
-    return json.loads(gzip.decompress(base64.b64decode(node.get_text())))
+    lines = [json.loads(gzip.decompress(base64.b64decode(line))) for line in node.get_text().split("\n")]
+    if name == "texts":
+        return {**lines[0], "texts": ["", *(text for pack in lines[1:] for text in pack)]}
+    assert lines[0] == {anchor: number for number, pack in enumerate(lines[1:], 1) for anchor in pack}
+    return {anchor: page for pack in lines[1:] for anchor, page in pack.items()}
 
 
 def test_report_lies_in_the_run_folder_and_asks_nothing_of_the_network(full: RunFolder) -> None:
@@ -206,7 +92,7 @@ def test_untrusted_text_becomes_no_markup(full: RunFolder) -> None:
     scripts = page.find_all("script")
     assert [script.get("type") for script in scripts] == ["text/plain", "text/plain", None]
     for script in scripts[:2]:
-        assert re.fullmatch(r"[A-Za-z0-9+/=]+", script.get_text())
+        assert re.fullmatch(r"[A-Za-z0-9+/=\n]+", script.get_text())
     assert not [node for node in page.find_all(True) for name in node.attrs if name.startswith("on")]
     assert not page.find_all("b")
     for said in ("Proposed", "Held out close", "browser gone", "no JSON", "note"):
@@ -575,4 +461,56 @@ def test_the_page_never_scrolls_sideways(full: RunFolder, browser: Any, width: i
     page = browser.new_page(viewport={"width": width, "height": 800})
     page.goto(write_report(full).as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
+
+
+@pytest.mark.browser
+def test_a_page_is_made_of_the_packs_that_it_needs_and_no_others(
+    full: RunFolder, browser: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "PAGE_BYTES", 1)
+    monkeypatch.setattr(pages, "TEXT_BYTES", 1)
+    file = write_report(full)
+    node = parsed(file).find(id="pages")
+    assert node is not None
+    assert len(node.get_text().split("\n")) == 8, "each page is a pack"
+    page = browser.new_page()
+    page.add_init_script(
+        "window.unpacked = 0; const real = DecompressionStream;"
+        "window.DecompressionStream = function (kind) { window.unpacked += 1; return new real(kind); }"
+    )
+    page.goto(file.as_uri())
+    assert page.evaluate("window.unpacked") == 0, "nothing is unpacked before it is asked for"
+    anchors = page.eval_on_selector_all("#trajectories tbody a", "links => links.map(link => link.hash)")
+    page.evaluate("anchor => { location.hash = anchor }", anchors[-1])
+    page.wait_for_selector(f'#page[data-anchor="{anchors[-1][1:]}"]')
+    assert page.evaluate("window.unpacked") == 2, "where what is, and this page"
+    page.locator("#page .steps summary").first.click()
+    page.wait_for_selector("#page .steps pre")
+    assert page.locator("#page .steps pre").inner_text().startswith("page 0 ")
+    assert page.evaluate("window.unpacked") == 4
+    page.close()
+
+
+@pytest.mark.browser
+def test_the_report_is_readable_in_the_dark_and_on_paper(full: RunFolder, browser: Any) -> None:
+    page = browser.new_page(color_scheme="dark")
+    page.goto(write_report(full).as_uri())
+    assert readable(page, "body", dark=True)
+    page.emulate_media(media="print", color_scheme="dark")
+    assert readable(page, "body", dark=False), "paper is white whatever the screen is"
+    assert not page.locator(".contents").is_visible()
+    assert not page.locator("#search").is_visible()
+    sections = page.eval_on_selector_all(
+        "#overview > section", "all => all.map(each => getComputedStyle(each).contentVisibility)"
+    )
+    assert set(sections) == {"visible"}, "what is below is printed, too"
+    page.emulate_media(media="screen")
+    page.evaluate("location.hash = document.querySelector('#trajectories tbody a').hash")
+    page.wait_for_selector("#page h2")
+    page.locator("#page .steps summary").first.click()
+    page.wait_for_selector("#page .steps pre")
+    page.emulate_media(media="print")
+    assert page.locator("#page .steps pre").first.evaluate("pre => getComputedStyle(pre).maxHeight") == "none"
+    assert page.pdf().startswith(b"%PDF")
     page.close()

@@ -309,6 +309,15 @@ class Step(Record):
     action: Action
     usage: Usage = Usage()
     examples: tuple[str, ...] = ()  # ids of the examples that were in the prompt
+    calls: tuple[str, ...] = ()  # keys of the stored model calls that led to the action; none where none are kept
+
+    @model_serializer(mode="wrap")
+    def _without_no_calls(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Left out if empty, as in runs from before there was this field."""
+        fields: dict[str, Any] = handler(self)
+        if not self.calls:
+            fields.pop("calls", None)
+        return fields
 
 
 class Trajectory(Record):
@@ -333,11 +342,12 @@ class Trajectory(Record):
         return fields
 
     def _identity(self) -> dict[str, Any]:
-        """Without the usage of the steps: a call that is answered from the store takes neither money nor time."""
+        """Without usage and calls of the steps: the same steps are one trajectory, whatever prompts led to them."""
         identity = super()._identity()
         identity.pop("beside", None)
         for step in identity["steps"]:
             step["usage"] = Usage().model_dump(mode="json")
+            step.pop("calls", None)
         return identity
 
     @cached_property

@@ -19,7 +19,7 @@ P = ParamSpec("P")
 #: headings of `lbi --help`, in the order in which somebody new needs them, and the commands below each
 GROUPS = {
     "Learn": ("init", "run", "synthesize", "evaluate", "reproduce", "import"),
-    "Look": ("report", "calls", "look"),
+    "Look": ("report", "view", "calls", "look"),
     "Use": ("act", "retrieve", "serve", "skills", "knowledge", "export", "train", "grade"),
     "Tools": ("list", "check", "models", "tasks", "serve-desktop"),
 }

@@ -5,29 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
+from lbi.cli.look_view import Shown, print_step, shown_step, write_picture
 from lbi.cli.sites import open_site
 from lbi.environments.web.actions import UnreadableAction, parse_action
 from lbi.errors import UserError
 from lbi.monitoring.terminal import say
-from lbi.observations.diff import changes
-from lbi.records import Action, Observation, Task
+from lbi.records import Task
 
 
-@dataclass(frozen=True)
-class Shown:
-    """One action, what it did, and how long it took until the page was seen again."""
-
-    action: str
-    named: str  # the same with role and name, which hold on another visit too; "" where it is written so
-    error: str
-    changed: str  # as a difference to the page before; "" if nothing was
-    seconds: float
-
-
-def look(where: str, actions: list[str], whole: bool, picture: Path | None, as_json: bool) -> int:
+def look(
+    where: str,
+    actions: list[str],
+    whole: bool,
+    picture: Path | None,
+    as_json: bool,
+    interactive: bool = False,
+) -> int:
     """Print pages; 1 if an action could not be carried out, after which no more are tried."""
     for action in actions:
         try:
@@ -38,10 +33,14 @@ def look(where: str, actions: list[str], whole: bool, picture: Path | None, as_j
         raise UserError(f"no folder {picture.resolve().parent} for the picture")
     if picture is not None and picture.is_dir():
         raise UserError(f"{picture} is a folder; --picture takes the name of a PNG file")
-    return asyncio.run(_look(where, actions, whole, picture, as_json))
+    if interactive and as_json:
+        raise UserError("--interactive is for people; with --json, name the actions")
+    return asyncio.run(_look(where, actions, whole, picture, as_json, interactive))
 
 
-async def _look(where: str, actions: list[str], whole: bool, picture: Path | None, as_json: bool) -> int:
+async def _look(
+    where: str, actions: list[str], whole: bool, picture: Path | None, as_json: bool, interactive: bool
+) -> int:
     environments, start = open_site(where)
     steps: list[Shown] = []
     try:
@@ -50,47 +49,26 @@ async def _look(where: str, actions: list[str], whole: bool, picture: Path | Non
         first = page = await web.reset(Task(instruction="", environment=web.name, start_url=start))
         if not as_json:
             say(f"{page.text}\n\n[{time.monotonic() - started:.2f} s]")
-        for action in actions:
+        if interactive:
+            from lbi.cli.look_prompt import Prompt
+
+            await Prompt(environments, web, start, page).run(actions)
+            page = await web.observe()
+        for action in actions if not interactive else ():
             started = time.monotonic()
             outcome = await web.step(action)
             after = outcome.observation
-            changed = changes(page.text, after.text)
-            done, seconds = outcome.action, time.monotonic() - started
-            steps.append(Shown(done.text, _named(done), after.error, changed, seconds))
+            steps.append(shown_step(page, outcome, time.monotonic() - started))
             if not as_json:
-                _print(steps[-1], after, whole)
+                print_step(steps[-1], after, whole)
             page = after
             if after.error or outcome.done:
                 break
         if picture is not None:
-            await asyncio.to_thread(_write, picture, await web.picture())
+            await asyncio.to_thread(write_picture, picture, await web.picture())
     finally:
         await environments.close()
     if as_json:
         found = {"first": first.text, "steps": [vars(step) for step in steps], "last": page.text}
         say(json.dumps(found, indent=2, ensure_ascii=False))
     return 1 if page.error else 0
-
-
-def _named(done: Action) -> str:
-    return done.written if done.role and done.written != done.text.strip() else ""
-
-
-def _print(step: Shown, after: Observation, whole: bool) -> None:
-    say(f"\n> {step.action}" + (f"  =  {step.named}" if step.named else ""))
-    if step.error:
-        say(f"error: {step.error}")
-    if whole:
-        say(after.text)
-    elif step.changed:
-        say(step.changed)
-    elif not step.error:
-        say("nothing changed")
-    say(f"[{step.seconds:.2f} s]")
-
-
-def _write(file: Path, picture: bytes) -> None:
-    try:
-        file.write_bytes(picture)
-    except OSError as error:
-        raise UserError(f"cannot write {file}: {error.strerror}") from None

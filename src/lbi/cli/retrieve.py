@@ -14,13 +14,13 @@ from rich.console import Console
 from lbi.cli import open_console
 from lbi.cli.act_view import place as page_name
 from lbi.cli.act_view import print_part
-from lbi.cli.calls import masked
 from lbi.monitoring.terminal import say
 from lbi.report.words import count, cut, plural
 from lbi.retrieval.spans import executable
 from lbi.rollouts.learnt import Use
 from lbi.rollouts.preview import Preview, RetrievedExample, read_page
 from lbi.rollouts.preview import retrieve as look_up
+from lbi.storage.calls import masked
 
 MOST_ACTIONS = 4  # of an example that are shown
 LONGEST_ACTION = 100

@@ -61,14 +61,15 @@ def calibrations(examples: Iterable[Example], replays: Mapping[str, Replayed]) -
         if replay is None or example.end >= len(replay.matched):
             continue
         proved = replay.matched[example.start] and replay.matched[example.end]
-        for member, accepts in _votes(example):
+        for member, accepts in votes_of(example):
             votes.setdefault(member, []).append((accepts, proved))
     if len(votes) == 2:  # one member, and the committee that is the same
         votes.pop(COMMITTEE, None)
     return [_calibration(member, pairs) for member, pairs in votes.items()]
 
 
-def _votes(example: Example) -> Iterator[tuple[str, bool]]:
+def votes_of(example: Example) -> Iterator[tuple[str, bool]]:
+    """(member, whether it accepts) of each vote on an example, and what they came to together."""
     for verdict in example.verdicts:
         if verdict.votes:
             yield from ((vote.model, vote.accepts) for vote in verdict.votes)

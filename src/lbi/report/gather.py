@@ -7,7 +7,7 @@ import sqlite3
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -78,6 +78,7 @@ class Entry:
     result: Result | None
     examples: tuple[Example, ...]
     measured: bool = True  # False: the offline model judged it, which says nothing
+    shown: frozenset[str] = frozenset()  # ids of the examples that were in its prompts
 
     @cached_property
     def anchor(self) -> str:
@@ -175,9 +176,31 @@ class Gathered:
         return {entry.id: entry for entry in self.entries if entry.kind != "episode"}
 
 
-def gather(run: RunFolder) -> Gathered:
-    """Read everything once; trajectories are read one at a time, since their texts may not fit in memory together."""
+class Brief(NamedTuple):
+    """What is told of a trajectory without its steps."""
+
+    id: str
+    task: str  # id
+    instruction: str
+    stop: str
+    steps: int
+    agent: str
+    document: str
+    shown: frozenset[str]  # ids of the examples that were in its prompts
+    checked: bool  # a program scores it
+
+
+#: by kind, key and number of the row, which is another one where a row is written anew
+Briefs = dict[tuple[str, str, int], Brief]
+
+
+def gather(run: RunFolder, briefs: Briefs | None = None) -> Gathered:
+    """Read everything once; trajectories are read one at a time, since their texts may not fit in memory together.
+
+    ``briefs`` are those that were read before, to look again at a run that goes on; new ones are added to them.
+    """
     store = run.store
+    briefs = {} if briefs is None else briefs
     notes: list[str] = []
     summary = _read_summary(run, notes)
     examples = store.all("example", Example)
@@ -190,7 +213,7 @@ def gather(run: RunFolder) -> Gathered:
         config=config,
         documents={document.id: document for _, document in store.all("document", Document)},
         tasks=[task for _, task in store.all("task", Task)],
-        entries=_entries(run, examples, results, without_language_model(config, used, "judge")),
+        entries=_entries(run, examples, results, without_language_model(config, used, "judge"), briefs),
         examples=[example for _, example in examples],
         heldout=dict(store.all("heldout", Task)),
         results=list(results.values()),
@@ -208,43 +231,54 @@ def gather(run: RunFolder) -> Gathered:
 
 
 def _entries(
-    run: RunFolder, examples: list[tuple[str, Example]], results: dict[str, Result], judged_offline: bool
+    run: RunFolder,
+    examples: list[tuple[str, Example]],
+    results: dict[str, Result],
+    judged_offline: bool,
+    briefs: Briefs,
 ) -> list[Entry]:
     spans: dict[tuple[str, str], list[Example]] = defaultdict(list)
     for key, example in examples:
         spans[key.partition(example.trajectory)[0], example.trajectory].append(example)
     entries = []
     for kind in SOURCES:
-        for key in sorted(run.store.keys(kind)):
-            trajectory = run.store.get(kind, key, Trajectory)
-            if trajectory is None:
+        rows = run.store.read("record", "SELECT key, rowid FROM record WHERE kind = ? ORDER BY key", (kind,))
+        for key, number in rows:
+            brief = briefs.get((kind, key, number)) or _brief(run, kind, key)
+            if brief is None:
                 continue
+            briefs[kind, key, number] = brief
             # seeds may come to the same trajectory: the part of the key before its id says whose example it is
             seed = key.partition("/")[0] + "/"
-            mine = [] if kind == "episode" else spans[seed, trajectory.id] or spans["", trajectory.id]
+            mine = [] if kind == "episode" else spans[seed, brief.id] or spans["", brief.id]
             result = results.get(key) if kind == "episode" else None
-            measured = trajectory.task.check is not None or not judged_offline
-            entries.append(_entry(kind, key, trajectory, result, mine, measured))
+            entries.append(_entry(kind, key, brief, result, mine, brief.checked or not judged_offline))
     return entries
 
 
-def _entry(
-    kind: str, key: str, trajectory: Trajectory, result: Result | None, spans: list[Example], measured: bool
-) -> Entry:
-    return Entry(
-        kind=kind,
-        key=key,
+def _brief(run: RunFolder, kind: str, key: str) -> Brief | None:
+    trajectory = run.store.get(kind, key, Trajectory)
+    if trajectory is None:
+        return None
+    task = trajectory.task
+    return Brief(
         id=trajectory.id,
-        task=trajectory.task.id,
-        instruction=trajectory.task.instruction,
+        task=task.id,
+        instruction=task.instruction,
         stop=trajectory.stop,
         steps=len(trajectory.steps),
         agent=trajectory.agent,
-        document=trajectory.task.document,
-        result=result,
-        examples=tuple(sorted(spans, key=lambda example: (example.start, example.end, example.kind))),
-        measured=measured,
+        document=task.document,
+        shown=frozenset(id_ for step in trajectory.steps for id_ in step.examples),
+        checked=task.check is not None,
     )
+
+
+def _entry(kind: str, key: str, brief: Brief, result: Result | None, spans: list[Example], measured: bool) -> Entry:
+    told = brief._asdict()
+    del told["checked"]
+    ordered = tuple(sorted(spans, key=lambda example: (example.start, example.end, example.kind)))
+    return Entry(kind=kind, key=key, result=result, examples=ordered, measured=measured, **told)
 
 
 def _read_summary(run: RunFolder, notes: list[str]) -> Summary:

@@ -16,7 +16,7 @@ from lbi import __version__
 from lbi.protocols import Role
 from lbi.records import TIERS, Result
 from lbi.report import charts, counts, evaluation, words
-from lbi.report.committee import calibrations_of
+from lbi.report.committee import agreements_of, calibrations_of
 from lbi.report.gather import NO_LANGUAGE_MODEL, Gathered, gather
 from lbi.report.halves import halves
 from lbi.report.pages import Pages, Writer
@@ -71,21 +71,26 @@ def write_report(run: RunFolder) -> Path:
     gathered = gather(run)
     pages = Writer(run, gathered).write()
     file = run.path / "report.html"
-    template, shown = _environment().get_template("report.html"), _context(gathered, pages)
+    template, shown = environment().get_template("report.html"), _context(gathered, pages)
     html = template.render(
-        **shown, training=trainings(run.path), skills=skill_rows(run), committee=calibrations_of(run)
+        **shown,
+        training=trainings(run.path),
+        skills=skill_rows(run),
+        committee=calibrations_of(run),
+        people=agreements_of(run),
     )
     write_atomically(file, html.encode("utf-8", "replace"))
     return file
 
 
-def _environment() -> Environment:
+def environment(*folders: Path) -> Environment:
+    """What templates are rendered by: all text is escaped. ``folders`` of templates are looked in first."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    made = Environment(
+        loader=FileSystemLoader([*folders, FOLDER]), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters.update(
+    made.filters.update(
         count=words.count,
         money=words.money,
         percent=words.percent,
@@ -99,7 +104,7 @@ def _environment() -> Environment:
         mark=lambda text: MARKS.get(text, "–"),
         pretty=lambda value: json.dumps(value, indent=2, ensure_ascii=False, default=str),
     )
-    return environment
+    return made
 
 
 def _context(run: Gathered, pages: Pages) -> dict[str, Any]:
@@ -112,12 +117,12 @@ def _context(run: Gathered, pages: Pages) -> dict[str, Any]:
         "script": Markup(script),
         "style": Markup(style),
         "version": __version__,
-        "title": _title(run),
+        "title": title(run),
         "sections": SECTIONS,
-        "headline": evaluation.headline(run, arms, compared) if arms else _unfinished(run),
-        "facts": _facts(run),
+        "headline": evaluation.headline(run, arms, compared) if arms else unfinished(run),
+        "facts": facts(run),
         "notes": [*run.notes, *_incomplete(run)],
-        "tiles": _tiles(run),
+        "tiles": tiles(run),
         "arms": arms,
         "measured": run.measured,
         "not_measured": evaluation.NOT_MEASURED,
@@ -162,7 +167,7 @@ def _policy(script: str, style: str) -> str:
     )
 
 
-def _title(run: Gathered) -> str:
+def title(run: Gathered) -> str:
     name = str(run.config.get("name") or run.name)
     about = _application(run)
     return name if about in ("", name) else f"{name}: {about}"
@@ -195,7 +200,7 @@ def _benchmarks(stated: str | list[str]) -> str:
     return ", ".join(name.rsplit("/", 1)[-1].removesuffix(".toml") for name in names)
 
 
-def _facts(run: Gathered) -> list[tuple[str, str]]:
+def facts(run: Gathered) -> list[tuple[str, str]]:
     facts = [("Application", _application(run) or "not stated"), ("Model", _models(run))]
     if run.config.get("benchmark"):
         facts.append(("Held-out tasks", _benchmarks(run.config["benchmark"])))
@@ -209,7 +214,7 @@ def _facts(run: Gathered) -> list[tuple[str, str]]:
     return facts
 
 
-def _tiles(run: Gathered) -> list[tuple[str, str]]:
+def tiles(run: Gathered) -> list[tuple[str, str]]:
     kept = sum(example.kept for example in run.examples)
     rollouts = sum(entry.kind == "trajectory" for entry in run.entries)
     spent = sum(meter.get("cost", 0.0) for meter in run.meters.values())
@@ -227,7 +232,7 @@ def _tiles(run: Gathered) -> list[tuple[str, str]]:
     )
 
 
-def _unfinished(run: Gathered) -> str:
+def unfinished(run: Gathered) -> str:
     kept = sum(example.kept for example in run.examples)
     if not run.entries:
         return "This run has not attempted any task yet."

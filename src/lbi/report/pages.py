@@ -1,20 +1,21 @@
 """Trajectories -> the data of one page each, as many as fit; the report's script builds a page when it is opened.
 
 Data and texts are kept compressed as base64: no untrusted text stands inside a script element, the same observation is
-kept once however often it was seen, and a report of hundreds of trajectories opens at once and can be mailed.
+kept once however often it was seen, and a report of thousands of trajectories can be mailed. They lie in packs, one a
+line, and a page is made of the few packs that it needs: what a page costs does not grow with the report.
 """
 
 from __future__ import annotations
 
 import base64
+import gzip
 import json
-import zlib
 from collections.abc import Container
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from lbi.records import Example, Observation, Step, Trajectory, Verdict
+from lbi.records import Document, Example, Observation, Step, Trajectory, Verdict
 from lbi.report.counts import vote_in_words
 from lbi.report.gather import Entry, Gathered
 from lbi.report.words import count, in_words, money
@@ -26,32 +27,58 @@ RESERVE = 4_000_000  # kept free for everything that is no trajectory
 MAX_CHARACTERS = 30_000  # of one observation
 MAX_STEPS = 200  # on one page
 MAX_IMAGE_BYTES = 3_000_000
+PAGE_BYTES = 200_000  # of a pack, before it is compressed
+TEXT_BYTES = 400_000
 
 Seen = tuple[str, str, int, int, int]  # place, title, length, numbers of text and image (0 = none)
 
 
-class Packed:
-    """Text compressed as it comes, so that its size on the page is known at any time."""
+class Packs:
+    """Items in packs of about so many bytes each, every pack a line: base64 of the gzip of a JSON list or object."""
 
-    def __init__(self, start: str) -> None:
-        self._pack = zlib.compressobj(level=6, wbits=31)
-        self._parts = [self._pack.compress(start.encode())]
-        self._bytes = 0
+    def __init__(self, marks: str, bytes_each: int) -> None:
+        self._marks, self._most = marks, bytes_each
+        self.lines: list[str] = []
+        self.starts: list[int] = []  # the number of the first item of each pack
+        self.count = 0
+        self._bytes = 0  # of finished packs
+        self._open: list[str] = []
+        self._left = 0
 
-    def add(self, text: str) -> None:
-        self._parts.append(self._pack.compress(text.encode()))
-        self._bytes += len(self._parts[-1])
+    def add(self, item: str) -> int:
+        """The number of the pack that an item, which is JSON, comes into."""
+        if not self._open:
+            self.starts.append(self.count)
+            self._left = self._most
+        self._open.append(item)
+        self.count += 1
+        self._left -= len(item)
+        number = len(self.lines)
+        if self._left <= 0:
+            self._end()
+        return number
+
+    def _end(self) -> None:
+        self.lines.append(packed(self._marks[0] + ",".join(self._open) + self._marks[1]))
+        self._bytes += len(self.lines[-1])
+        self._open = []
 
     @property
     def size(self) -> int:
-        """About the bytes used in the page so far."""
-        return self._bytes * 4 // 3
+        """About the bytes used in the page so far: a pack that is open is taken to shrink as those before did."""
+        open_ = self._most - self._left if self._open else 0
+        return self._bytes + int(open_ * (self._bytes / (len(self.lines) * self._most) if self.lines else 0.5))
 
-    def finish(self, end: str) -> str:
-        """Everything as base64 of gzip; nothing can be added afterwards."""
-        self.add(end)
-        self._parts.append(self._pack.flush())
-        return base64.b64encode(b"".join(self._parts)).decode()
+    def finish(self, head: str) -> str:
+        """The lines; the first is ``head``, which says where what is."""
+        if self._open:
+            self._end()
+        return "\n".join([packed(head), *self.lines])
+
+
+def packed(text: str) -> str:
+    """Base64 of gzip."""
+    return base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
 
 
 @dataclass(frozen=True)
@@ -60,8 +87,8 @@ class Pages:
 
     entries: list[Entry]
     left_out: int
-    data: str  # {anchor: page}
-    texts: str  # {"texts": [...], "examples": [[label, instruction, anchor], ...]}
+    data: str  # lines: {anchor: line of its page}, then packs {anchor: page}
+    texts: str  # lines: {"starts": [...], "examples": [[label, instruction, anchor], ...]}, then packs [text, ...]
 
     @property
     def anchors(self) -> frozenset[str]:
@@ -73,7 +100,7 @@ class Writer:
 
     def __init__(self, run: RunFolder, gathered: Gathered) -> None:
         self._run, self._gathered = run, gathered
-        self._texts, self._data = Packed('{"texts":[""'), Packed("{")
+        self._texts, self._data = Packs("[]", TEXT_BYTES), Packs("{}", PAGE_BYTES)
         self._known: dict[str, int] = {}  # text -> its number
         self._numbers: dict[str, int] = {}  # example id -> its number
         self._images = 0
@@ -82,59 +109,37 @@ class Writer:
 
     def write(self) -> Pages:
         """Evaluation and synthesis take turns, so that both are there when not all fits."""
-        written: set[str] = set()
+        written: dict[str, int] = {}  # anchor -> line
         for entry in _in_turns(self._gathered)[:MAX_PAGES]:
             if self._data.size + self._texts.size > MAX_BYTES - RESERVE:
                 break
             trajectory = self._run.store.get(entry.kind, entry.key, Trajectory)
             if trajectory is not None:
                 page = json.dumps(self._page(entry, trajectory), ensure_ascii=False)
-                self._data.add(f'{"," if written else ""}"{entry.anchor}":{page}')
-                written.add(entry.anchor)
+                written[entry.anchor] = self._data.add(f'"{entry.anchor}":{page}') + 1
         examples = [self._reference(id_, written) for id_ in self._numbers]
         return Pages(
             entries=[entry for entry in self._gathered.entries if entry.anchor in written],
             left_out=len(self._gathered.entries) - len(written),
-            data=self._data.finish("}"),
-            texts=self._texts.finish(f'],"examples":{json.dumps(examples)}}}'),
+            data=self._data.finish(json.dumps(written)),
+            texts=self._texts.finish(json.dumps({"starts": self._texts.starts, "examples": examples})),
         )
 
     def _page(self, entry: Entry, trajectory: Trajectory) -> dict[str, Any]:
         pairs = zip(trajectory.steps, trajectory.observations[1:], strict=True)
         steps = [self._step(step, after) for step, after in list(pairs)[:MAX_STEPS]]
         return {
-            "eyebrow": _eyebrow(entry, trajectory),
+            "eyebrow": eyebrow_of(entry, trajectory),
             "title": trajectory.task.instruction,
             "outcome": entry.outcome,
-            "facts": self._facts(entry, trajectory),
-            "scoring": _scoring(trajectory),
+            "facts": facts_of(entry, trajectory, self._gathered.documents.get(trajectory.task.document)),
+            "scoring": scoring_of(trajectory),
             "others": self._others(entry),
             "steps": steps,
             "more": len(trajectory.steps) - len(steps),
             "last": self._seen(trajectory.last),
             "spans": None if entry.kind == "episode" else [_span(example) for example in entry.examples],
         }
-
-    def _facts(self, entry: Entry, trajectory: Trajectory) -> list[tuple[str, str]]:
-        task, result, usage = trajectory.task, entry.result, trajectory.usage
-        document = self._gathered.documents.get(task.document)
-        cached = f" ({count(usage.cached_tokens)} read from a cache)" if usage.cached_tokens else ""
-        tokens = f"{count(usage.input_tokens)} tokens in{cached}, {count(usage.output_tokens)} out"
-        facts = [
-            ("Outcome", _outcome(entry)),
-            ("Scorer said", result.reason if result else ""),
-            ("Ended by", f"{in_words(trajectory.stop)} after {_steps(entry.steps)}"),
-            ("Failure", trajectory.error),
-            ("Answer", trajectory.answer),
-            ("Agent", trajectory.agent),
-            ("Spent", f"{count(usage.calls)} calls, {tokens}, {money(usage.cost)}"),
-            ("Document", " › ".join(filter(None, (document.title, *document.headings))) if document else ""),
-            ("Read from", document.source if document else ""),
-            ("Quoted", task.quote),
-            ("Task", task.name),
-            ("Key", f"{entry.kind} {entry.key}"),
-        ]
-        return [(name, value) for name, value in facts if value]
 
     def _step(self, step: Step, after: Observation) -> list[Any]:
         """[seen, reason, action, the same by names, error of this action, numbers of the examples in the prompt]."""
@@ -163,7 +168,7 @@ class Writer:
             return 0
         if text not in self._known:
             self._known[text] = len(self._known) + 1
-            self._texts.add("," + json.dumps(text, ensure_ascii=False))
+            self._texts.add(json.dumps(text, ensure_ascii=False))
         return self._known[text]
 
     def _image(self, name: str) -> int:
@@ -195,14 +200,36 @@ class Writer:
             return f"example {id_}", "not stored under this id; its label was exchanged, or it is not of this run", ""
         origin = self._gathered.origin.get(example.trajectory)
         anchor = origin.anchor if origin and origin.anchor in written else ""
-        return _label(example), example.instruction[:400], anchor
+        return label_of(example), example.instruction[:400], anchor
+
+
+def facts_of(entry: Entry, trajectory: Trajectory, document: Document | None) -> list[tuple[str, str]]:
+    """What is told of a trajectory above its steps, as (name, value). ``document`` is the one its task came from."""
+    task, result, usage = trajectory.task, entry.result, trajectory.usage
+    cached = f" ({count(usage.cached_tokens)} read from a cache)" if usage.cached_tokens else ""
+    tokens = f"{count(usage.input_tokens)} tokens in{cached}, {count(usage.output_tokens)} out"
+    facts = [
+        ("Outcome", _outcome(entry)),
+        ("Scorer said", result.reason if result else ""),
+        ("Ended by", f"{in_words(trajectory.stop)} after {_steps(entry.steps)}"),
+        ("Failure", trajectory.error),
+        ("Answer", trajectory.answer),
+        ("Agent", trajectory.agent),
+        ("Spent", f"{count(usage.calls)} calls, {tokens}, {money(usage.cost)}"),
+        ("Document", " › ".join(filter(None, (document.title, *document.headings))) if document else ""),
+        ("Read from", document.source if document else ""),
+        ("Quoted", task.quote),
+        ("Task", task.name),
+        ("Key", f"{entry.kind} {entry.key}"),
+    ]
+    return [(name, value) for name, value in facts if value]
 
 
 def _steps(number: int) -> str:
     return "1 step" if number == 1 else f"{count(number)} steps"
 
 
-def _eyebrow(entry: Entry, trajectory: Trajectory) -> str:
+def eyebrow_of(entry: Entry, trajectory: Trajectory) -> str:
     result = entry.result
     if result is None:
         words = {
@@ -223,7 +250,7 @@ def _outcome(entry: Entry) -> str:
     return in_words(entry.outcome) + score + (f", fault of the {result.fault}" if result.fault else "")
 
 
-def _scoring(trajectory: Trajectory) -> str:
+def scoring_of(trajectory: Trajectory) -> str:
     """The check of a held-out task, and its solution, as text."""
     task = trajectory.task
     if task.check is None:
@@ -232,7 +259,7 @@ def _scoring(trajectory: Trajectory) -> str:
     return "\n".join([check, *(["", "A solution:"] if task.gold else []), *task.gold])
 
 
-def _label(example: Example) -> str:
+def label_of(example: Example) -> str:
     """Kind and steps: "abstract, steps 2-4"."""
     steps = f"step {example.end}" if example.end == example.start + 1 else f"steps {example.start + 1}–{example.end}"
     return f"{example.kind}, {steps}"
@@ -242,7 +269,7 @@ def _span(example: Example) -> list[Any]:
     """[kept, label, tier, instruction, what the filters said, votes]."""
     verdicts = [_verdict(verdict) for verdict in example.verdicts if verdict.reason or not verdict.keep]
     votes = [(vote.model, vote_in_words(vote), vote.reason) for verdict in example.verdicts for vote in verdict.votes]
-    return [int(example.kept), _label(example), example.tier, example.instruction, verdicts, votes]
+    return [int(example.kept), label_of(example), example.tier, example.instruction, verdicts, votes]
 
 
 def _verdict(verdict: Verdict) -> str:

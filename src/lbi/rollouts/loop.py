@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from lbi.environments._pool import ATTEMPTS, Pool
 from lbi.errors import EnvironmentFailure, ModelBusy, ModelError, ParseError
+from lbi.monitoring.calls_made import calls_made
 from lbi.monitoring.telemetry import ACTION, STEP, span
 from lbi.protocols import Agent, Environment, Environments, Episode, PlaysEpisodes
 from lbi.records import Observation, Step, StopReason, Task, Trajectory
@@ -59,7 +60,7 @@ async def rollout(
     for number in range(1, step_limit + 1):
         with span("step", {STEP: number}) as step_span:
             try:
-                with provider_failures():
+                with provider_failures(), calls_made() as calls:
                     decision = await agent.act(task, tuple(steps), observation, environment.actions)
             except (ModelError, ParseError) as error:
                 step_span.fail(type(error).__name__)
@@ -73,6 +74,7 @@ async def rollout(
                 action=outcome.action,
                 usage=decision.usage,
                 examples=decision.examples,
+                calls=tuple(calls),
             )
         )
         observation = outcome.observation

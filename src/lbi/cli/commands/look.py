@@ -50,9 +50,29 @@ def calls(
 
     Works at any point of a run, also while it goes on. Secrets are masked.
     """
-    from lbi.cli.calls import CallFilter, calls
+    from lbi.cli.calls import calls
+    from lbi.storage.calls import CallFilter
 
     return calls(run, call, CallFilter(stage, role, model, failed, cost, seconds, sort, limit), json)
+
+
+@command
+def view(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    other: Annotated[Path | None, typer.Argument(help="Another run, to look at beside it.")] = None,
+    judge: Annotated[
+        str, typer.Option("--as", metavar="NAME", help="Who judges examples.", show_default="the user's name")
+    ] = "",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 = a free one.")] = 0,
+    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+) -> int:
+    """Look at a run in the browser: every step and prompt, arms beside each other; judge its examples.
+
+    Works at any point of a run, also while it goes on. Only this machine can reach it. Ctrl-C stops it.
+    """
+    from lbi.cli.view import view
+
+    return view(run, other, judge, port, open_)
 
 
 @command
@@ -70,13 +90,17 @@ def look(
     picture: Annotated[
         Path | None, typer.Option("--picture", help="Save a PNG of what is in view at the end, references marked.")
     ] = None,
+    interactive: Annotated[
+        bool,
+        typer.Option("--interactive", "-i", help="Then take actions from the terminal, one a line."),
+    ] = False,
     json: Json = False,
 ) -> int:
     """Show a page as an agent sees it, act on it, and show what changed.
 
-    Steps of a log-in and solutions of tasks are written this way. Exits with 1 if an action could not be carried out;
-    those after it are not tried.
+    Steps of a log-in and solutions of tasks are written this way; with -i they come out as TOML. Exits with 1 if an
+    action could not be carried out; those after it are not tried.
     """
     from lbi.cli.look import look
 
-    return look(where, actions or [], whole, picture, json)
+    return look(where, actions or [], whole, picture, json, interactive)

@@ -52,7 +52,7 @@ class LogIn:
             self.url = login.basic.url
         if login.form:
             self.url = login.form.url
-            self.steps = tuple(expand(step, application, _quoted) for step in login.form.steps)
+            self.steps = tuple(expand(step, application, quoted) for step in login.form.steps)
         self._managed = application.managed
         self.state: dict[str, Any] | None = None
         if login.storage_state:
@@ -84,7 +84,7 @@ class LogIn:
         return LeftByLogin({"cookies": cookies, "origins": kept}, session)
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
     """A value as it is written between the quotation marks of an action."""
     return re.sub(r"[\\\"'`“”‘’]", r"\\\g<0>", value).replace("\n", "\\n")
 

@@ -10,7 +10,7 @@ import asyncio
 import hmac
 import json
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ PATIENCE = 30.0  # seconds for the next part of a body
 MOST_CLIENTS = 10_000  # whose rates are counted
 _BEARER = b"bearer "
 Headers = list[tuple[bytes, bytes]]
+Refuse = Callable[[Scope, Send, "Refusal"], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,15 @@ class Rates:
 
 
 class Guard:
-    """``names``: by which clients may call the server; none = by any, as a token is asked for."""
+    """``names``: by which clients may call the server; none = by any, as a token is asked for.
 
-    def __init__(self, app: ASGIApp, *, names: Collection[str], token: str, rates: Rates) -> None:
+    ``answer`` sends a refusal in other words than a provider's.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, names: Collection[str], token: str, rates: Rates, answer: Refuse | None = None
+    ) -> None:
+        self._refuse = answer or refuse
         self._app, self._names, self._token, self._rates = app, {name.lower() for name in names}, token.encode(), rates
         self._at_once = 0
         self._buffered = 0
@@ -72,14 +79,14 @@ class Guard:
             return
         refusal = self._refusal(scope)
         if refusal is not None:
-            await refuse(scope, send, refusal)
+            await self._refuse(scope, send, refusal)
             return
         self._at_once += 1
         body = bytearray()
         try:
             refusal = await self._read(scope, receive, body)
             if refusal is not None:
-                await refuse(scope, send, refusal)
+                await self._refuse(scope, send, refusal)
             else:
                 await self._app(scope, _replayed(bytes(body), receive), send)
         except ClientDisconnect:

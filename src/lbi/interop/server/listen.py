@@ -9,17 +9,15 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lbi.errors import UserError
 from lbi.interop.server.added import Adder, expression
-from lbi.interop.server.connections import BoundedConnection
 from lbi.interop.server.finder import Finder
 from lbi.interop.server.guard import MOST_BYTES, Guard, Rates, Refusal, refuse
+from lbi.interop.server.http import LOOPBACK, QuietServer, bound, is_loopback, quiet
 from lbi.interop.server.log import Log
 from lbi.interop.server.options import ServeOptions
 from lbi.interop.server.proxy import Proxy, Upstream, open_session
@@ -30,9 +28,6 @@ from lbi.storage import secrets
 TOKEN = "LBI_SERVE_TOKEN"
 LEAST_TOKEN = 16  # characters
 MCP = "/mcp"
-MOST_CONNECTIONS = 1024
-LAST_SECONDS = 2  # that requests may still take once the server is stopped
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 Tell = Callable[[str], None]
 
 
@@ -47,23 +42,12 @@ def check_options(options: ServeOptions) -> None:
 @contextmanager
 def listening(options: ServeOptions) -> Iterator[socket.socket]:
     """A socket that takes connections. Raises UserError for a port in use, and for an address without a token."""
-    family, address = _address(options)
-    if not ipaddress.ip_address(address[0]).is_loopback and not token():
+    if not is_loopback(options.host, options.port) and not token():
         raise UserError(
             f"{options.host} can be reached by other machines, so a token is needed; set one with: "
             f"export {TOKEN}=$(openssl rand -hex 32)"
         )
-    # asyncio sends small parts at once only where a socket names its protocol; else each reply waits 40 ms for the last
-    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(address)
-            listener.listen(MOST_CONNECTIONS)
-        except OSError as error:
-            why = (error.strerror or str(error)).lower()
-            raise UserError(
-                f"cannot listen on {options.host}, port {options.port}: {why}; choose another with --port, 0 = any"
-            ) from None
+    with bound(options.host, options.port) as listener:
         yield listener
 
 
@@ -91,7 +75,7 @@ async def serve_http(
             token=token(),
             rates=Rates(options.rate),
         )
-        server = _Server(_config(app))
+        server = QuietServer(quiet(app))
         _tell_where(listener, finder, options, tell)
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
         try:
@@ -119,32 +103,6 @@ class Routes:
             await refuse(scope, send, Refusal(404, told))
 
 
-class _Server(uvicorn.Server):
-    """Signals are the business of whoever runs the loop."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _config(app: ASGIApp) -> uvicorn.Config:
-    """Nothing is logged, no header is added, and connections are bounded."""
-    return uvicorn.Config(
-        app,
-        http=BoundedConnection,
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        log_level="critical",
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
-        timeout_graceful_shutdown=LAST_SECONDS,
-    )
-
-
 def _mcp(finder: Finder, served: Served, skills: Path) -> ASGIApp:
     """Without sessions, so that a restart, or another server of the run, is noticed by no client of either era."""
     server = experience_server(finder, served, skills)
@@ -168,19 +126,11 @@ async def _proxy(
     return Proxy(upstream, session, adder, served, look_up=options.look_up_ms / 1000, log=log)
 
 
-def _address(options: ServeOptions) -> tuple[socket.AddressFamily, Any]:
-    try:
-        found = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError:
-        raise UserError(f'no address "{options.host}"; --host 127.0.0.1 is this machine alone') from None
-    return found[0][0], found[0][4]
-
-
 def _names(options: ServeOptions, listener: socket.socket) -> set[str]:
     """By which clients may call the server; none where any will do, as they have to show a token."""
     if not ipaddress.ip_address(listener.getsockname()[0]).is_loopback and not options.allow_hosts:
         return set()
-    return {*_LOOPBACK, options.host, *options.allow_hosts}
+    return {*LOOPBACK, options.host, *options.allow_hosts}
 
 
 def _tell_where(listener: socket.socket, finder: Finder, options: ServeOptions, tell: Tell) -> None:

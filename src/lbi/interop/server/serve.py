@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from lbi.errors import UserError
 from lbi.interop.server.finder import Finder
+from lbi.interop.server.http import until_stopped
 from lbi.interop.server.options import ServeOptions
 from lbi.interop.server.served import FOLDER, Served
 from lbi.interop.server.skills import resting_on_nothing
@@ -44,11 +43,11 @@ def serve_run(run: Path, use: Use, options: ServeOptions, tell: Tell) -> int:
         if options.mcp == "stdio":
             from lbi.interop.server.stdio import serve_stdio
 
-            asyncio.run(_until_stopped(serve_stdio(finder, served, skills)))
+            asyncio.run(until_stopped(serve_stdio(finder, served, skills)))
         else:
             from lbi.interop.server.listen import serve_http
 
-            asyncio.run(_until_stopped(serve_http(socket, finder, served, skills, options, tell)))
+            asyncio.run(until_stopped(serve_http(socket, finder, served, skills, options, tell)))
     return 0
 
 
@@ -59,15 +58,3 @@ def stale_skills(skills: Path, finder: Finder) -> list[str]:
         f"`lbi skills {finder.run}` writes it anew."
         for name, gone in resting_on_nothing(skills, finder.knows).items()
     ]
-
-
-async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
-    """Until it ends, or SIGINT or SIGTERM asks for the end, after which everything is closed as usual."""
-    task = asyncio.ensure_future(work)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        await task
-    except asyncio.CancelledError:
-        return

@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 
 from lbi.errors import ModelError
 from lbi.models.middleware.base import CallStore, MeterStore, Wrapped, meter_of
+from lbi.monitoring.calls_made import note_call
 from lbi.prompts import render
 from lbi.protocols import Message, Model, Reply, Request
 
@@ -38,6 +39,7 @@ def cached(model: Model, calls: CallStore, meters: MeterStore) -> Model:
         async with locks.setdefault(key, asyncio.Lock()):
             known = calls.get_call(key)
             if known is not None:
+                note_call(key)
                 meters.add(meter_of(request), hits=1)
                 return known.model_copy(update={"usage": known.usage.model_copy(update={"cost": 0.0, "seconds": 0.0})})
             prompt = json.dumps([message.model_dump(mode="json") for message in messages], ensure_ascii=False)
@@ -47,6 +49,7 @@ def cached(model: Model, calls: CallStore, meters: MeterStore) -> Model:
                 await calls.fail_call(key, request.role, request.stage, model.name, prompt, str(error), error.usage)
                 raise
             await calls.put_call(key, request.role, request.stage, model.name, prompt, reply)
+            note_call(key)
             return reply
 
     return Wrapped(model, complete)

@@ -5,17 +5,27 @@
   const overview = document.getElementById("overview");
   const page = document.getElementById("page");
   const form = document.getElementById("search");
+  const lines = {};
   const unpacked = {};
   let left = { hash: "", y: 0 };
 
-  function unpack(id) {
-    unpacked[id] ??= (async () => {
-      const packed = document.getElementById(id).textContent.trim();
-      const bytes = Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
+  // One line of the packed data: the first says where what is, and only the lines that a page needs are unpacked.
+  function unpack(id, number = 0) {
+    unpacked[id + number] ??= (async () => {
+      lines[id] ??= document.getElementById(id).textContent.trim().split("\n");
+      const bytes = Uint8Array.from(atob(lines[id][number]), (character) => character.charCodeAt(0));
       const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
       return JSON.parse(await new Response(stream).text());
     })();
-    return unpacked[id];
+    return unpacked[id + number];
+  }
+
+  async function textOf(number) {
+    if (!number) return "";
+    const { starts } = await unpack("texts");
+    let pack = starts.length - 1;
+    while (starts[pack] > number - 1) pack -= 1;
+    return (await unpack("texts", pack + 1))[number - 1 - starts[pack]];
   }
 
   function add(parent, tag, look, text) {
@@ -47,13 +57,13 @@
   function addSeen(parent, word, [place, title, length, text, image]) {
     const summary = [word, place, title, length.toLocaleString("en") + " characters"].filter(Boolean).join(" · ");
     fold(parent, summary, async (details) => {
-      const { texts } = await unpack("texts");
-      if (/^data:image\/png;base64,[A-Za-z0-9+/=]+$/.test(texts[image])) {
+      const shot = await textOf(image);
+      if (/^data:image\/png;base64,[A-Za-z0-9+/=]+$/.test(shot)) {
         const picture = add(details, "img", "seen");
         picture.alt = "Screenshot";
-        picture.src = texts[image];
+        picture.src = shot;
       }
-      add(details, "pre", "", texts[text] || "(empty)");
+      add(details, "pre", "", (await textOf(text)) || "(empty)");
     });
   }
 
@@ -159,9 +169,11 @@
       else if (back && anchor) document.getElementById(anchor)?.scrollIntoView();
       return;
     }
-    const pages = await unpack("pages");
-    if (!Object.hasOwn(pages, anchor) || location.hash.slice(1) !== anchor) return;
-    show(anchor, pages[anchor], pages);
+    const where = await unpack("pages");
+    if (!Object.hasOwn(where, anchor)) return;
+    const pages = await unpack("pages", where[anchor]);
+    if (location.hash.slice(1) !== anchor) return;
+    show(anchor, pages[anchor], where);
     page.dataset.anchor = anchor;
     overview.hidden = true;
     page.hidden = false;
