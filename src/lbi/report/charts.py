@@ -261,12 +261,7 @@ def line(name: str, title: str, across: str, data: Sequence[Point]) -> Markup:
 
     description = "; ".join(f"{point.x:g} {across}: {points(point.y)}%" for point in data)
     svg = _canvas(name, title, description, bottom + 50)
-    for mark in ys:
-        _line(svg, left, place(0, mark)[1], right, place(0, mark)[1], "axis" if mark == 0 else "grid")
-        _text(svg, left - 9, place(0, mark)[1] + 4, f"{mark * 100:.0f}%", "tick", "end")
-    for mark in xs:
-        _text(svg, place(mark, 0)[0], bottom + 20, f"{mark:,.0f}", "tick", "middle")
-    _text(svg, (left + right) / 2, bottom + 43, across, "small", "middle")
+    _axes(svg, xs, ys, place, across)
     _band(svg, data, place)
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(point.x, point.y) for point in data))
     ET.SubElement(svg, "polyline", {"points": path, "class": "curve"})
@@ -276,6 +271,25 @@ def line(name: str, title: str, across: str, data: Sequence[Point]) -> Markup:
         ET.SubElement(dot, "title").text = f"{point.x:g} {across}: {points(point.y)}%"
         _text(svg, x, y - 11, points(point.y), "small", "middle")
     return _markup(svg)
+
+
+def _axes(
+    svg: ET.Element,
+    xs: Sequence[float],
+    ys: Sequence[float],
+    place: Place,
+    across: str,
+) -> None:
+    """Marks of a rate upwards, with lines, and of what is counted across, with its name."""
+    for mark in ys:
+        (left, height), (right, _) = place(0, mark), place(xs[-1], mark)
+        _line(svg, left, height, right, height, "axis" if mark == 0 else "grid")
+        _text(svg, left - 9, height + 4, f"{mark * 100:.0f}%", "tick", "end")
+    for mark in xs:
+        x, bottom = place(mark, 0)
+        _text(svg, x, bottom + 20, f"{mark:,.0f}", "tick", "middle")
+    (left, bottom), (right, _) = place(0, 0), place(xs[-1], 0)
+    _text(svg, (left + right) / 2, bottom + 43, across, "small", "middle")
 
 
 def scatter(name: str, title: str, across: str, data: Sequence[tuple[str, Point]]) -> Markup:
@@ -289,12 +303,7 @@ def scatter(name: str, title: str, across: str, data: Sequence[tuple[str, Point]
 
     told = [f"{label}: {point.x:,.0f} {across}, {points(point.y)}%" for label, point in data]
     svg = _canvas(name, title, "; ".join(told), bottom + 50 + 20 * len(data))
-    for mark in ys:
-        _line(svg, left, place(0, mark)[1], right, place(0, mark)[1], "axis" if mark == 0 else "grid")
-        _text(svg, left - 9, place(0, mark)[1] + 4, f"{mark * 100:.0f}%", "tick", "end")
-    for mark in xs:
-        _text(svg, place(mark, 0)[0], bottom + 20, f"{mark:,.0f}", "tick", "middle")
-    _text(svg, (left + right) / 2, bottom + 43, across, "small", "middle")
+    _axes(svg, xs, ys, place, across)
     for number, (text, (_, point)) in enumerate(zip(told, data, strict=True), start=1):
         x, y = place(point.x, point.y)
         dot = ET.SubElement(svg, "circle", {"cx": f"{x:.1f}", "cy": f"{y:.1f}", "r": "4.5", "class": "s1"})
