@@ -48,15 +48,17 @@ class Node:
     process: subprocess.Popen[bytes]
 
     def kill(self) -> None:
-        """End everything that runs on it, at once."""
-        while below := [pid for pid in [self.process.pid, *descendants(self.process.pid)] if not gone(pid)]:
-            for pid in below:
+        """End everything that runs on it, at once, and wait until it has ended."""
+        below = [self.process.pid, *descendants(self.process.pid)]
+        while left := [pid for pid in below if not gone(pid)]:
+            for pid in left:
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     continue
-            if self.process.poll() is not None:
-                return
+            self.process.poll()
+            time.sleep(0.01)
+            below += [pid for pid in descendants(self.process.pid) if pid not in below]
 
 
 @dataclass
