@@ -155,6 +155,12 @@ def test_look_begins_at_the_page_of_the_address(site: str) -> None:
     assert lbi_here("look", f"{site}/more?x=1").stdout.startswith("URL: /more?x=1\n")
 
 
+def test_an_example_that_is_shipped_is_looked_at_by_its_name() -> None:
+    ran = lbi_here("look", "stock")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("URL: /")
+
+
 def test_look_ends_at_an_action_that_cannot_be_carried_out(site: str) -> None:
     ran = lbi_here("look", site, "click(e99)", "click(e3)")
     assert ran.returncode == 1

@@ -19,7 +19,7 @@ from lbi.cli.instances import WAYS, check_instances
 from lbi.cli.preflight import check_config
 from lbi.cli.proposed import check_tasks
 from lbi.cli.retrieval import check_retrieval
-from lbi.cli.shipped import find_config
+from lbi.cli.shipped import find_application, find_config
 from lbi.cli.trials import Row, check_benchmark
 from lbi.config import Config, load_config
 from lbi.documents.corpus import read_corpus
@@ -198,6 +198,7 @@ async def check_application(name: str) -> str:
     from lbi.environments.web.environment import WebEnvironment
     from lbi.environments.web.proof import prove
 
+    name = find_application(name)
     config = Config(application=name)
     environments = open_environments(config, lambda png: "")
     try:

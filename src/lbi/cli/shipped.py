@@ -47,6 +47,13 @@ def find_config(source: Path) -> Path:
     raise UserError(f"no config file {source}; {hint} `lbi list configs` and `lbi list examples` name those shipped")
 
 
+def find_application(name: str) -> str:
+    """The application file of an example that is shipped, by the example's name; any other name as it is."""
+    config = shipped_examples().get(name)
+    file = config.with_name("application.toml") if config else None
+    return str(file) if file and file.is_file() else name
+
+
 @cache
 def _folder() -> Path | None:
     """Where ``configs`` and ``examples`` lie: in the package, or two levels above it in a checkout of this project."""

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from lbi.cli.shipped import find_application
 from lbi.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def open_site(where: str, max_chars: int | None = None) -> tuple[WebEnvironments
     if "://" not in where:
         if WITHOUT_SCHEME.match(where):
             raise UserError(f"{where} is no application; an address needs its scheme: http://{where}")
-        environments = WebEnvironments(where, max_chars=most)
+        environments = WebEnvironments(find_application(where), max_chars=most)
         return environments, environments.application.start_url
     try:
         parts = urlsplit(where)

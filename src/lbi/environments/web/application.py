@@ -285,7 +285,7 @@ def _read(name_or_path: str | Path) -> tuple[str, str, str]:
             text = resources.files("lbi.applications").joinpath(f"{name}.toml").read_text("utf-8")
             return text, f"application {name!r}", ""
         near = difflib.get_close_matches(name, shipped, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(shipped) or 'none'}"
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(shipped) or 'none'}."
         raise UserError(f"no application {name!r}; {hint} Or give the path of a .toml file.")
     path = Path(name)
     try:
