@@ -97,6 +97,8 @@ def test_an_application_that_is_not_there_is_answered_with_those_that_are(tmp_pa
     [
         (["run", "webarena-infinity:plants"], "needs --checkout FOLDER"),
         (["run", "webarena-infinity:plants", "--checkout", "nowhere"], "nowhere is no folder"),
+        (["reproduce", "retrieval", "webarena-infinity:plants"], "needs --checkout FOLDER"),
+        (["reproduce", "retrieval", "webarena-infinity:plants", "--checkout", "nowhere"], "nowhere is no folder"),
         (["check", "benchmark", "webarena-infinity:plants"], "needs --checkout FOLDER"),
         (["check", "application", "webarena-infinity:plants", "nowhere"], "--checkout nowhere is no folder"),
     ],

@@ -196,10 +196,14 @@ def reproduce(
     seeds: Seeds = "",
     workers: Workers = None,
     set_: Set = None,
+    repo: Repo = None,
+    checkout: Checkout = None,
+    unsafe: Unsafe = False,
     dry_run: DryRun = False,
     json: Json = False,
     quiet: Quiet = False,
     progress: Progress = "auto",
+    ray: Ray = "",
 ) -> int:
     """Measure what a table of the paper compares, and write it.
 
@@ -209,5 +213,5 @@ def reproduce(
     from lbi.cli.reproduce import reproduce
     from lbi.cli.run import OutputOptions, RunOptions
 
-    options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [])
+    options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe, checkout, ray)
     return reproduce(table, options, OutputOptions(dry_run, json, quiet, progress))
