@@ -15,12 +15,12 @@ from lbi.benchmarks.swebench.hub import fetch, is_on_hub
 from lbi.benchmarks.swebench.instance import ENDINGS as DATA_SETS
 from lbi.benchmarks.swebench.instance import Instance, load_instances
 from lbi.benchmarks.swebench.recipes import draft, parse_recipes
-from lbi.config import explain, several
 from lbi.errors import UserError
 from lbi.evaluation.task_mistakes import task_mistakes
 from lbi.evaluation.tasks_from_json import tasks_from_json
 from lbi.records import Check, Task
 from lbi.storage.toml import TomlError, parse_toml
+from lbi.storage.validation import explain, several
 
 
 class HeldOut(BaseModel):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lbi.config import several
 from lbi.context import RunContext
 from lbi.evaluation.benchmark import Benchmark, load_benchmarks
 from lbi.protocols import Environments, ReadsChecks
+from lbi.storage.validation import several
 
 
 async def look_up_checks(context: RunContext) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lbi.config import explain
 from lbi.errors import UserError
+from lbi.storage.validation import explain
 
 _FIELD = re.compile(r"\{([\w.-]+)\}")
 

@@ -11,9 +11,9 @@ from uuid import NAMESPACE_URL, uuid5
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lbi.config import explain
 from lbi.errors import UserError
 from lbi.storage.toml import TomlError, parse_toml
+from lbi.storage.validation import explain
 
 HOW = "docs/osworld.md says how to get them"
 EXAMPLES, LISTS = "evaluation_examples/examples", "evaluation_examples"

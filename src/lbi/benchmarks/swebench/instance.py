@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic import Field, ValidationError, field_validator
 
-from lbi.config import explain
 from lbi.errors import UserError
 from lbi.records import Record
 from lbi.storage.names import name_problem, same_but_for_case
+from lbi.storage.validation import explain
 
 #: columns that are left out where empty
 OPTIONAL = ("image", "eval_script", "log_parser", "eval_type", "image_assets", "mutation")

@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import ConfigDict, ValidationError
 
-from lbi.config import explain
 from lbi.errors import UserError
 from lbi.records import Record
 from lbi.storage.files import write_atomically
+from lbi.storage.validation import explain
 
 
 class Prediction(Record):

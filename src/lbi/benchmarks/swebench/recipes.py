@@ -12,10 +12,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lbi.benchmarks.swebench.instance import Instance
-from lbi.config import explain
 from lbi.errors import UserError
 from lbi.storage.names import LONGEST, same_but_for_case
 from lbi.storage.toml import TomlError, parse_toml
+from lbi.storage.validation import explain
 
 #: name==version of a package, never a path, an address or an option of the installer
 Requirement = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*(\[[\w,.-]+\])?==[\w.!+-]+$")]

@@ -16,10 +16,10 @@ from urllib.parse import urljoin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lbi.config import explain
 from lbi.environments.web.application import Application, FormLogin, Login
 from lbi.errors import UserError
 from lbi.storage.toml import TomlError, parse_toml
+from lbi.storage.validation import explain
 
 NAMES = ("gitlab", "map", "reddit", "shopping", "shopping_admin", "wikipedia", "homepage")
 

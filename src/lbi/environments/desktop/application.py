@@ -12,11 +12,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from lbi.config import explain
 from lbi.documents.corpus import DocumentSource
 from lbi.errors import UserError
 from lbi.sandbox.host import program as program_on_host
 from lbi.storage.toml import TomlError, parse_toml
+from lbi.storage.validation import explain
 
 FOLDER = "desktops"  # of lbi.applications: those that are shipped
 

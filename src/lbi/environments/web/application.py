@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -18,6 +18,7 @@ from lbi.records import digest_of
 from lbi.storage.names import LONGEST, address_problem, page_problem, without_password
 from lbi.storage.secrets import from_environ, learn, learn_address
 from lbi.storage.toml import TomlError, parse_toml
+from lbi.storage.validation import explain
 
 SECRET = re.compile(r"\$\{(\w+)\}")
 _REQUEST = re.compile(r"[A-Z]+ /\S*")
@@ -222,7 +223,7 @@ def load_application(name_or_path: str | Path) -> Application:
     try:
         return _anchored(Application.model_validate({**data, "folder": folder}))
     except ValidationError as error:
-        raise UserError(f"{where}: {_explain(error)}") from None
+        raise UserError(f"{where}: {explain(error, Application)}") from None
 
 
 def unmanaged(base_url: str, start_url: str = "/") -> Application:
@@ -232,7 +233,7 @@ def unmanaged(base_url: str, start_url: str = "/") -> Application:
     try:
         return Application(name=host or "site", base_url=base_url, start_url=start_url)
     except ValidationError as error:
-        raise UserError(_explain(error)) from None
+        raise UserError(explain(error, Application)) from None
 
 
 def expand(text: str, application: Application, written: Callable[[str], str] = str) -> str:
@@ -292,25 +293,3 @@ def _read(name_or_path: str | Path) -> tuple[str, str, str]:
         return path.read_text("utf-8"), str(path), str(path.resolve().parent)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read application file {path}: {error}") from None
-
-
-def _explain(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "value_error" and not where:
-        return str(problem["msg"]).removeprefix("Value error, ")
-    if problem["type"] != "extra_forbidden":
-        return f"{where}: {problem['msg']}" if where else str(problem["msg"])
-    known = _keys_at(problem["loc"][:-1])
-    near = difflib.get_close_matches(str(problem["loc"][-1]), known, 1, 0.5)
-    return f"unknown key {where!r}; " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}")
-
-
-def _keys_at(location: tuple[int | str, ...]) -> list[str]:
-    model: Any = Application
-    for part in location:
-        if isinstance(part, str):
-            annotation = model.model_fields[part].annotation
-            inner = [annotation, *getattr(annotation, "__args__", ())]
-            model = next(kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel))
-    return [field.alias or key for key, field in model.model_fields.items() if key != "folder"]
