@@ -34,8 +34,8 @@ class Display:
 
     def __init__(self, folder: Path) -> None:
         reading, writing = os.pipe()
-        options = ["-displayfd", str(writing), "-screen", "0", "1400x1000x24", "-nolisten", "tcp", "-fbdir", str(folder)]
-        self.process = subprocess.Popen(["Xvfb", *options], pass_fds=[writing], stderr=subprocess.DEVNULL)
+        options = ["-displayfd", str(writing), "-screen", "0", "1400x1000x24", "-nolisten", "tcp", "-fbdir"]
+        self.process = subprocess.Popen(["Xvfb", *options, folder], pass_fds=[writing], stderr=subprocess.DEVNULL)
         os.close(writing)
         with os.fdopen(reading) as told:
             self.name = f":{told.readline().strip()}"
