@@ -9,6 +9,11 @@ them all of it was seen in the run (the rule of `lbi check tasks`; read them, to
 expressions that a section must hold and must not hold, for manuals that are mostly about installing. With ``--out``
 a stopped measurement goes on. With ``--replies`` each prompt is written to FOLDER/ARM/NUMBER.prompt.txt, and what the
 model replied is read from NUMBER.reply.txt beside it; what has no reply yet is left out.
+
+``--attempt FOLDER`` then attempts ``--rollouts`` of the tasks of each arm, those of all sections in turn and each once,
+on the run's application, with the offline policy (``react``, which follows the instruction; ``--agent explore`` is
+what a run would take, and has aims of its own). Prints how many operations were carried out. What was attempted is
+kept in FOLDER/ARM, a run folder, so that it goes on where it was.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from lbi.config import Config, resolve
+from lbi.context import open_context
 from lbi.environments import actions_of
 from lbi.errors import ModelError, ParseError
 from lbi.evaluation.named_things import checked, things_in
@@ -31,6 +37,9 @@ from lbi.prompts import render
 from lbi.protocols import Model, Request
 from lbi.records import Document, Observation, ProposalRound, Task, Trajectory
 from lbi.report.words import percent
+from lbi.rollouts.impossible import said_impossible
+from lbi.rollouts.operations import operations_in
+from lbi.rollouts.schedule import at_once, attempt_tasks
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.propose import propose_from_section, spread_over_sources
 
@@ -49,6 +58,10 @@ def main() -> None:
     parser.add_argument("--about", default="")
     parser.add_argument("--not-about", default="")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--attempt", type=Path)
+    parser.add_argument("--rollouts", type=int, default=20)
+    parser.add_argument("--agent", default="react")
+    parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     with RunFolder(arguments.run, writing=False) as run:
         models = {"default": arguments.model or "offline", "timeout": 3600.0}
@@ -76,6 +89,40 @@ def main() -> None:
         possible = sum(row.possible for row in named)
         share = f" ({percent(possible / len(named))})" if named else ""
         print(f"{arm} the map: {len(tasks)} tasks, {len(named)} name things, in {possible}{share} all were seen")
+    if arguments.attempt:
+        for arm in ARMS:
+            config = offline(run.config, arguments.rollouts, arguments.agent, arguments.workers)
+            tasks = in_turns([row["tasks"] for row in rows if row["arm"] == arm])[: arguments.rollouts]
+            print(f"{arm} the map: {found(asyncio.run(attempted(config, tasks, arguments.attempt / arm)))}", flush=True)
+
+
+def offline(stated: Json, rollouts: int, agent: str, workers: int) -> Config:
+    """The run's config for roll-outs of given tasks by the offline policy."""
+    synthesis = {**stated["synthesis"], "rollouts": rollouts, "agent": agent}
+    return resolve({**stated, "models": {"default": "offline"}, "synthesis": synthesis, "workers": workers}, "the run")
+
+
+def in_turns(sections: list[list[Json]]) -> list[Task]:
+    """The first task of each section, then the second of each, and so on."""
+    return [Task.model_validate(tasks[turn]) for turn in range(COUNT) for tasks in sections if turn < len(tasks)]
+
+
+async def attempted(config: Config, tasks: list[Task], folder: Path) -> list[Trajectory]:
+    async with open_context(config, folder) as context:
+        return await attempt_tasks(context, at_once(tasks), config.seeds[0])
+
+
+def found(rollouts: list[Trajectory]) -> str:
+    operations = operations_in(rollouts)
+    for operation, times in operations.most_common():
+        print(f"    {times:>3} {operation}")
+    steps, given_up = sum(len(each.steps) for each in rollouts), sum(map(said_impossible, rollouts))
+    changed = sum(bool(operations_in([each])) for each in rollouts)
+    kinds = len({operation.alike for operation in operations})
+    return (
+        f"{len(rollouts)} roll-outs of {steps} steps, {given_up} given up as impossible, {changed} changed something; "
+        f"{kinds} operations, {len(operations)} with their fields"
+    )
 
 
 async def ask(config: Config, sections: list[Document], map_: str, rows: list[Json], out: Path | None) -> None:

@@ -6,6 +6,8 @@ says so.
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,7 +24,7 @@ def installed(folder: Path, *packages: str, alone: Sequence[str] = (), python: s
         pytest.skip("no uv here")
     there = folder / "bin" / "python"
     install = [uv, "pip", "install", "-q", "--python", str(there)]
-    commands = [[uv, "venv", "-q", "--no-python-downloads", "--python", str(python), str(folder)]]
+    commands = [[uv, "venv", "-q", "--no-python-downloads", "--python", _interpreter(str(python)), str(folder)]]
     commands += [[*install, *packages]] * bool(packages) + [[*install, "--no-deps", *alone]] * bool(alone)
     for command in commands:
         ran = subprocess.run(command, capture_output=True, text=True, timeout=900)
@@ -30,6 +32,16 @@ def installed(folder: Path, *packages: str, alone: Sequence[str] = (), python: s
             wanted = ", ".join((*packages, *alone)) or f"Python {python}"
             pytest.skip(f"{wanted} cannot be had here: {(ran.stderr.strip() or '?').splitlines()[-1]}")
     return there
+
+
+def _interpreter(python: str) -> str:
+    """Of a version such as "3.12" that pyenv keeps the interpreter itself: the name on PATH may be one of its shims,
+    which refuses to start unless the version is chosen, and uv gives up at the first that refuses."""
+    if not re.fullmatch(r"3\.\d+", python):
+        return python
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    kept = sorted(root.glob(f"versions/{python}.*/bin/python{python}"))
+    return str(kept[-1]) if kept else python
 
 
 def wheel_of(package: str, folder: Path) -> Path:

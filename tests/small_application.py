@@ -52,7 +52,9 @@ class Larder(http.server.BaseHTTPRequestHandler):
         self.end_headers()
     def say(self, title, body):
         links = '<a href="/">Larder</a> <a href="/new">New item</a> <a href="/count">Count items</a>'
-        page = f"<title>{title}</title>{links}<h1>{title}</h1>{body}".encode()
+        colour = "#ffe4b5" if title == "Larder" else "#b5e4ff"
+        style = f"<style>html {{ background: {colour} }}</style>"
+        page = f"<title>{title}</title>{style}{links}<h1>{title}</h1>{body}".encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(page)))

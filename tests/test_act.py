@@ -24,7 +24,7 @@ import pytest
 import lbi
 from lbi.config import resolve
 from lbi.environments.web.browser import find_chromium
-from lbi.environments.web.live import require_display
+from lbi.environments.web.window import require_display
 from lbi.records import Document, Trajectory
 from lbi.storage.run_folder import RunFolder
 from learnt_run import ActingModel, make_run

@@ -418,6 +418,23 @@ def test_what_follows_a_rewind_begins_where_it_was_rewound_to(tmp_path: Path) ->
     assert second.observations[0].digest == first.observations[1].digest != first.observations[2].digest
 
 
+def test_what_follows_a_rewind_over_several_instructions_begins_there_too(tmp_path: Path) -> None:
+    session = ClaudeSession()
+    session.ask("Make two files.")
+    there = session.do("", "Bash", {"command": "touch a"}, "made a")
+    session.do("", "Bash", {"command": "touch b"}, "made b")
+    session.say("Two files.")
+    session.ask("And a third.")
+    session.do("", "Bash", {"command": "touch c"}, "made c")
+    session.say("Three files.")
+    session.ask("No, only the first, and name it.", parent=there)
+    session.do("", "Bash", {"command": "mv a d"}, "")
+    session.say("Done.")
+    (first, _, third), _ = read(session.write(tmp_path / "session.jsonl"))
+    assert third.observations[0] == first.observations[1].model_copy(update={"error": ""})
+    assert third.observations[0].text == "made a"
+
+
 def test_steps_that_were_given_up_for_others_are_no_part_of_these(tmp_path: Path) -> None:
     session = ClaudeSession()
     session.ask("Make a file.")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from lbi.errors import UserError
-from lbi.interop.server import connections, guard
+from lbi.interop.server import connections, guard, http
 from lbi.interop.server.finder import Finder
 from lbi.interop.server.guard import Rates
 from lbi.interop.server.listen import listening
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.slow
 
 TOKEN = "a-token-of-the-test-0123456789"
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+LOOK = b"GET /nothing HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
 ACCEPT = {"accept": "application/json, text/event-stream"}
 
 
@@ -189,6 +191,78 @@ async def test_too_much_is_refused_before_it_is_read(
             json.loads(told.partition(b"\r\n\r\n")[2])["error"]["message"] == "lbi serve: a request may have 1000 bytes"
         )
     assert upstream.requests == []
+
+
+POST = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
+
+
+@contextlib.asynccontextmanager
+async def stalling(address: str, sent: bytes) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A client that has sent this much, and may send the rest."""
+    host, _, port = address.removeprefix("http://").rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(sent)
+    await writer.drain()
+    yield reader, writer
+    writer.close()
+
+
+async def refused_at_last(ask: Callable[[], Awaitable[bytes]]) -> bytes:
+    """The first refusal: what the other client has sent may still be on its way."""
+    for _ in range(100):
+        told = await ask()
+        if not told.startswith(b"HTTP/1.1 200 "):
+            return told
+    raise AssertionError("it was never refused")
+
+
+async def test_more_requests_at_once_than_can_be_answered_are_told_to_come_again(
+    finder: Finder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "MOST_AT_ONCE", 1)
+    whole = POST + b"content-length: 2\r\n\r\n{}"
+    async with ModelServer() as upstream, served_here(finder, tmp_path, upstream=upstream.url) as address:
+        async with stalling(address, whole[:-2]) as (reader, writer):
+            told = await refused_at_last(lambda: exchanged(address, whole, stay=True))
+            writer.write(b"{}")
+            assert (await reader.read()).startswith(b"HTTP/1.1 200 "), "the one before it is answered"
+        assert (await exchanged(address, whole, stay=True)).startswith(b"HTTP/1.1 200 ")
+    assert told.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 1\r\n" in told
+    assert b"1 requests are being answered; try again" in told
+
+
+async def test_of_all_requests_together_only_so_much_is_held(
+    finder: Finder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "MOST_BUFFERED", 1000)
+    whole = POST + b"content-length: 800\r\n\r\n" + b"{%b}" % (b" " * 798)
+    async with ModelServer() as upstream, served_here(finder, tmp_path, upstream=upstream.url) as address:
+        async with stalling(address, whole[:-100]) as (reader, writer):
+            told = await refused_at_last(lambda: exchanged(address, whole, stay=True))
+            writer.write(whole[-100:])
+            assert (await reader.read()).startswith(b"HTTP/1.1 200 "), "the one before it is answered"
+        told_again = await exchanged(address, whole, stay=True)
+        assert told_again.startswith(b"HTTP/1.1 200 "), "what has left is not held against others"
+    assert told.startswith(b"HTTP/1.1 503 ")
+    assert b"too much is being sent at once; try again" in told
+
+
+async def test_there_are_only_so_many_connections(
+    finder: Finder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "MOST_CONNECTIONS", 3)
+    async with served_here(finder, tmp_path) as address:
+        async with contextlib.AsyncExitStack() as idle:
+            for _ in range(3):
+                await idle.enter_async_context(stalling(address, b""))
+            told = await refused_at_last(lambda: exchanged(address, LOOK, stay=True))
+        assert told.startswith(b"HTTP/1.1 503 ")
+        for _ in range(100):  # a connection that was closed is gone a moment later
+            if (await asked(address))[0] == 200:
+                break
+        else:
+            raise AssertionError("nobody is served any more")
 
 
 async def test_a_client_that_lies_about_its_length_disturbs_nobody(

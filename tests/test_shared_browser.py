@@ -49,7 +49,8 @@ async def test_a_browser_that_always_crashes_is_a_failure_of_infrastructure(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     browser = SharedBrowser()
     try:
-        with pytest.raises(EnvironmentFailure, match="does not start"):
+        with pytest.raises(EnvironmentFailure, match="does not start") as failed:
             await browser.context()
+        assert "--disable-" not in str(failed.value)  # what it said, not its command line
     finally:
         await browser.close()

@@ -16,6 +16,11 @@ from lbi.interop.source import Json, arguments_of, items, number, table, text
 from lbi.records import Usage
 
 _TEXTS = frozenset({"text", "input_text", "output_text", "summary_text", "reasoning_text", "refusal"})
+#: parts of a message that are no text, and are either read elsewhere or, like pictures, only named
+_OTHER_PARTS = frozenset(
+    "image image_url input_image audio input_audio video data document file input_file blob uri thinking reasoning "  # noqa: SIM905
+    "redacted_thinking tool_use tool_result tool_call server_tool_call".split()
+)
 _SYSTEM = frozenset({"system", "developer"})
 #: results of commands as programs write them around their output
 _RETURNED = re.compile(
@@ -62,6 +67,14 @@ def words_of(content: Any) -> str:
     return "\n".join(filter(None, parts))
 
 
+def unknown_parts(content: Any, **place: Any) -> Iterator[Unknown]:
+    """The parts of a message's content of a kind that nobody here knows; ``words_of`` only names them."""
+    for part in items(content):
+        kind = text(part.get("type")) or "without a type"
+        if kind not in _TEXTS and kind not in _OTHER_PARTS:
+            yield Unknown(f"part {kind}", part, **place)
+
+
 def returned(call: str, output: str, failed: bool = False, **place: Any) -> Returned:
     """A result, with the exit code that may stand around it."""
     loaded = arguments_of(output)
@@ -78,6 +91,7 @@ def of_messages(messages: Iterable[Json], *, line: int = 0, start: int = 0) -> I
     """The events of chat messages; ``start`` is the number of the first one in its conversation."""
     for at, message in enumerate(messages, start):
         role = text(message.get("role"))
+        yield from unknown_parts(message.get("content"), line=line)
         if "role" not in message and text(message.get("type")) and message.get("type") != "message":
             yield from of_item(message, str(at), line=line)
         elif role in _SYSTEM:

@@ -22,7 +22,8 @@ from lbi.interop.events import Unknown
 from lbi.interop.masking import Masker
 from lbi.interop.reading import Trace, find_traces
 from lbi.interop.source import Broken
-from lbi.interop.trajectories import Counts, Trajectories, Unread, ignored, shorter
+from lbi.interop.texts import shorter
+from lbi.interop.trajectories import Counts, Trajectories, Unread, ignored
 from lbi.monitoring.progress import Progress
 from lbi.records import Record, Trajectory
 from lbi.rollouts.schedule import Onward, Rollouts

@@ -6,29 +6,25 @@ teaches nothing: a call that it prevented is left out, and so is an attempt that
 
 from __future__ import annotations
 
-import re
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from lbi.interop import events as said
 from lbi.interop.actions import action_of, finish, may_change
 from lbi.interop.events import Event
 from lbi.interop.outages import outage_in
+from lbi.interop.texts import shorter, text_of, within, without_middle
 from lbi.records import Action, Observation, Step, StopReason, Task, Trajectory, Usage, digest_of
 
-LONGEST_SEEN = 10_000  # characters of one result, as the environment `shell` shows; of more the middle is left out
 LONGEST_ASKED = 8_000
 LONGEST_REASON = 2_000
 LONGEST_TYPE = 80
-LEAST_FOLDER = 4  # characters of a folder's path; a shorter one stands in other texts
 MOST_STEPS = 100  # of one trajectory; a longer attempt becomes several
 KEPT_PLACES = 200_000  # nodes of a tree that can be gone back to; of older ones the place is forgotten
-KEPT_SEEN = 500  # attempts whose last observation is kept for that
+KEPT_SEEN = 1_000  # observations that are kept for that, those of whole attempts; always those of the last one
 
 _THINKING = frozenset({"think", "sequentialthinking"})  # tools to write a thought down
-_STAYS = re.compile(r"\A\s*cd \.\s*(?:&&|;)\s*")  # in the session's own folder
 
 
 @dataclass
@@ -107,7 +103,7 @@ class Trajectories:
         self._attempt: _Attempt | None = None
         self._number = 0
         self._places: OrderedDict[str, tuple[int, int]] = OrderedDict()  # node: (attempt, steps before it)
-        self._seen: OrderedDict[int, Observation] = OrderedDict()  # attempt: what was seen last in it
+        self._seen: OrderedDict[int, list[Observation]] = OrderedDict()  # attempt: what was seen in it
         self._answered: set[str] = set()
         self._thought: set[str] = set()  # calls that only told a thought
         self._unread = unread
@@ -151,7 +147,7 @@ class Trajectories:
 
     def _last_seen(self, event: said.Asked) -> Observation | None:
         """What the attempt before ended with; where a trace is a tree, only its parent's counts."""
-        return None if event.parent or not self._seen else next(reversed(self._seen.values()))
+        return None if event.parent or not self._seen else next(reversed(self._seen.values()))[-1]
 
     def _start(self) -> Observation:
         folder = self._session.folder
@@ -260,9 +256,10 @@ class Trajectories:
         """What was seen at a place; None if it is not known."""
         number, steps = self._places.get(node, (-1, 0))
         attempt = self._attempt
-        if attempt is None or number != attempt.number:
-            return self._seen.get(number)
-        return attempt.steps[steps].observation if steps < len(attempt.steps) else attempt.seen
+        if attempt is not None and number == attempt.number:
+            return attempt.steps[steps].observation if steps < len(attempt.steps) else attempt.seen
+        seen = self._seen.get(number)
+        return seen[min(steps, len(seen) - 1)] if seen else None
 
     def _without_results(self, attempt: _Attempt) -> None:
         self.counts.left_out["call without a result"] += len(attempt.calls)
@@ -293,9 +290,7 @@ class Trajectories:
         for name in [name for name, call in attempt.calls.items() if call.result is not None]:
             self._step(attempt, attempt.calls.pop(name))
         self._without_results(attempt)
-        self._seen[attempt.number] = attempt.seen
-        if len(self._seen) > KEPT_SEEN:
-            self._seen.popitem(last=False)
+        self._keep_seen(attempt)
         if attempt.outage:
             self.counts.outages[f"attempt: {attempt.outage}"] += 1
             self.counts.left_out["step of an attempt that infrastructure ended"] += len(attempt.steps)
@@ -303,6 +298,11 @@ class Trajectories:
         answer = attempt.ended.answer if attempt.ended and attempt.ended.answer else " ".join(attempt.words).strip()
         done = attempt.ended.done if attempt.ended else bool(answer)
         yield from self._whole(attempt, "done" if done else "stopped", shorter(answer, LONGEST_REASON) if done else "")
+
+    def _keep_seen(self, attempt: _Attempt) -> None:
+        self._seen[attempt.number] = [*(step.observation for step in attempt.steps), attempt.seen]
+        while len(self._seen) > 1 and sum(map(len, self._seen.values())) > KEPT_SEEN:
+            self._seen.popitem(last=False)
 
     def _whole(self, attempt: _Attempt, stop: StopReason, answer: str) -> Iterator[Trajectory]:
         if not attempt.steps:
@@ -331,32 +331,3 @@ class Trajectories:
             if (usage := attempt.usages.pop(reply, None)) is not None:
                 steps[at] = steps[at].model_copy(update={"usage": usage})
         return steps
-
-
-def text_of(arguments: Any) -> str:
-    """The texts among the arguments."""
-    given = arguments.values() if isinstance(arguments, Mapping) else [arguments]
-    return " ".join(each for each in given if isinstance(each, str))
-
-
-def within(arguments: Any, folder: str) -> Any:
-    """The arguments with paths from the session's folder: where it lay says nothing to anybody else."""
-    if len(folder) < LEAST_FOLDER:
-        return arguments
-    if isinstance(arguments, str):
-        return _STAYS.sub("", arguments.replace(f"{folder}/", "").replace(folder, "."))
-    if isinstance(arguments, Mapping):
-        return {key: within(value, folder) for key, value in arguments.items()}
-    return [within(value, folder) for value in arguments] if isinstance(arguments, list) else arguments
-
-
-def shorter(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def without_middle(text: str, most: int = LONGEST_SEEN) -> str:
-    """The text; of a long one the beginning and the end."""
-    if len(text) <= most:
-        return text
-    left = len(text) - most
-    return f"{text[: most // 2]}\n[... {left:,} characters left out ...]\n{text[-(most // 2) :]}"

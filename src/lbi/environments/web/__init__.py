@@ -38,7 +38,8 @@ def create(config: Config, save_image: Callable[[bytes], str]) -> WebEnvironment
 def create_live(config: Config, save_image: Callable[[bytes], str], live: Live) -> tuple[WebEnvironments, str]:
     """As ``create``, for one instruction: a copy of an application that we run, or a site as it is."""
     from lbi.environments.web.environment import WebEnvironments
-    from lbi.environments.web.live import application_for, require_display
+    from lbi.environments.web.live import application_for
+    from lbi.environments.web.window import require_display
 
     if live.headed:
         require_display()

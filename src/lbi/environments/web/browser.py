@@ -16,6 +16,7 @@ from playwright.async_api import Error as PlaywrightError
 
 from lbi.environments.web.application import Policy
 from lbi.environments.web.guard import Guard, Nowhere
+from lbi.environments.web.window import require_window
 from lbi.errors import EnvironmentFailure, UserError
 
 ON_PATH = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -63,6 +64,13 @@ def _own_shell(own: Path) -> bool:
     """Playwright keeps its headless shell in a folder beside the full browser's."""
     folder = next((parent.parent for parent in own.parents if parent.name.startswith("chromium-")), None)
     return folder is not None and any(folder.glob("chromium_headless_shell-*"))
+
+
+def _why(message: str) -> str:
+    """Of Playwright's words its own first line and what the browser said, not the whole command line."""
+    first, *log = message.splitlines() or [""]
+    said = [words for line in log if (words := line.partition("[err] ")[2])]
+    return " - ".join([first, *said])[:2000]
 
 
 def is_loopback(url: str) -> bool:
@@ -193,7 +201,9 @@ class SharedBrowser:
             )
             await self.guard.watch(browser)
         except PlaywrightError as error:
-            raise EnvironmentFailure(f"{path or 'Chromium'} does not start: {str(error)[:2000]}") from error
+            if not self._headless:
+                require_window(str(error))
+            raise EnvironmentFailure(f"{path or 'Chromium'} does not start: {_why(str(error))}") from error
         browser.on("disconnected", self._on_disconnected)
         return browser
 

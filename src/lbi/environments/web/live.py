@@ -6,10 +6,6 @@ reset where that is asked for.
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Mapping
-
 from pydantic import ValidationError
 
 from lbi.config import Config
@@ -63,12 +59,3 @@ def _at(application: Application, base_url: str) -> Application:
     except ValidationError as error:
         message = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
         raise UserError(f"--base-url: {message}") from None
-
-
-def require_display(environ: Mapping[str, str] = os.environ, platform: str = sys.platform) -> None:
-    """Raise UserError where a window could be shown to nobody."""
-    if platform.startswith("linux") and not (environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")):
-        raise UserError(
-            "--headed shows the browser, and there is no display (DISPLAY and WAYLAND_DISPLAY are not set); "
-            "leave it out, or run this on a desktop"
-        )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbi.interop.chat import returned, words_of
+from lbi.interop.chat import returned, unknown_parts, words_of
 from lbi.interop.events import Asked, By, Called, Event, Left, Returned, Said, Session, Spent, Thought, Unknown
 from lbi.interop.source import Broken, Json, Source, items, number, table, text
 from lbi.records import Usage
@@ -66,6 +66,7 @@ def _step(step: Json, reply: str, line: int) -> Iterator[Event]:
     source, words = text(step.get("source")), words_of(step.get("message")).strip()
     for key in step.keys() - _STEP:
         yield Unknown(f"field of a step: {key}", {key: step[key]}, line=line)
+    yield from unknown_parts(step.get("message"), line=line)
     if step.get("is_copied_context"):
         yield Left("step copied from an earlier trajectory", line=line)
     elif source == "system":

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lbi.interop.chat import returned, words_of
+from lbi.interop.chat import returned, unknown_parts, words_of
 from lbi.interop.events import Asked, Called, Ended, Event, Left, Outage, Returned, Said, Session, Spent, Unknown
 from lbi.interop.source import Broken, Json, Source, items, table, text
 from lbi.records import Usage
@@ -65,6 +65,7 @@ class _Messages:
     def events(self, messages: list[Json]) -> Iterator[Event]:
         for at, message in enumerate(messages):
             role = text(message.get("role"))
+            yield from unknown_parts(message.get("content"))
             if message.get("object") == "response" or role == "assistant":
                 yield from self._assistant(message, at)
             elif role == "system":

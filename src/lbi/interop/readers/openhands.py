@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from lbi.interop.chat import words_of
+from lbi.interop.chat import unknown_parts, words_of
 from lbi.interop.events import (
     Asked,
     Called,
@@ -118,6 +118,7 @@ def _call(event: Json) -> str:
 
 def _message(event: Json, place: Json) -> Iterator[Event]:
     message = table(event.get("llm_message"))
+    yield from unknown_parts(message.get("content"), **place)
     words = words_of(message.get("content")).strip()
     if text(event.get("source")) == "user":
         yield Asked(words, **place)

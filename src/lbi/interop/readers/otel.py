@@ -186,6 +186,9 @@ def _listed(value: Any, role: str) -> list[Json]:
     return [each for message in items([value] if isinstance(value, dict) else value) for each in _chat(message)]
 
 
+_READ = frozenset("text reasoning tool_call server_tool_call tool_call_response server_tool_call_response".split())  # noqa: SIM905
+
+
 def _chat(message: Json) -> Iterator[Json]:
     """A message with parts as one of a chat, and its results as messages of their own."""
     if "parts" not in message:
@@ -199,11 +202,12 @@ def _chat(message: Json) -> Iterator[Json]:
     said = [text(part.get("content")) for part in parts if part.get("type") == "text"]
     thought = [text(part.get("content")) for part in parts if part.get("type") == "reasoning"]
     calls = [part for part in parts if part.get("type") in ("tool_call", "server_tool_call")]
-    shown = [f"[{text(part.get('type'))}]" for part in parts if part.get("type") in ("blob", "uri", "file")]
-    if said or calls or thought or shown:
+    others = [part for part in parts if text(part.get("type")) not in _READ]  # pictures, files, and what nobody knows
+    if said or calls or thought or others:
+        words = [{"type": "text", "text": each} for each in said]
         yield {
             "role": text(message.get("role")),
-            "content": "\n".join([*said, *shown]),
+            "content": [*words, *others] if others else "\n".join(said),
             "reasoning": "\n".join(thought),
             "tool_calls": [_call(part) for part in calls],
         }
