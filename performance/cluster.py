@@ -53,6 +53,7 @@ from running import command, environ
 
 SOURCE = str(Path(__file__).parents[1] / "src")
 PLUG_IN = "waiting_lbi"
+OPENS_WITHIN = 600.0  # seconds for all environments of one side, on a busy machine
 CLOCK = 'shell.env={TIME_STYLE = "+-"}'  # or `ls -l` says what time it is, which no two runs agree on
 ENVIRONMENT = '''
 """Pages that take a while, and no work."""
@@ -151,6 +152,27 @@ class Side:
 
         await self.pool.do(work, failed=lambda error, last: print(error, file=sys.stderr))
 
+    async def open_all(self) -> float:
+        """Seconds until all environments are open, each after one step.
+
+        Each piece of work waits for the others: else who is there first does all of it, while the others still start.
+        """
+        began, together = time.monotonic(), asyncio.Barrier(self.workers)
+
+        async def work(environment: Environment) -> None:
+            await rollout(environment, Next(), Task(instruction="begin", environment="waits"), 1)
+            await together.wait()
+
+        try:
+            async with asyncio.timeout(OPENS_WITHIN), asyncio.TaskGroup() as group:
+                for _ in range(self.workers):
+                    group.create_task(self.pool.do(work, failed=lambda error, last: print(error, file=sys.stderr)))
+        except TimeoutError:
+            raise SystemExit(
+                f"{together.n_waiting} of {self.workers} environments opened in {OPENS_WITHIN:.0f} s ({load()})"
+            ) from None
+        return time.monotonic() - began
+
     async def close(self) -> None:
         await self.pool.close()
         await self.environments.close()
@@ -162,9 +184,7 @@ async def opened(step: float, workers: int, folder: RunFolder, address: str = ""
     here = open_environments(config, folder.save_image)
     placed = await open_elsewhere(here, config, folder.save_image, print) if address else None
     side = Side(placed or here, workers, folder)
-    began = time.monotonic()
-    await side.run(4 * workers, 1)
-    return side, time.monotonic() - began
+    return side, await side.open_all()
 
 
 async def compare(address: str, folder: RunFolder, step: float, workers: int, rounds: int, steps: int) -> None:
@@ -192,13 +212,13 @@ async def growth(address: str, folder: RunFolder, step: float, steps: int) -> No
     """Steps per second with 1, 2 and 4 actors, beside as many times what one does."""
     one = 0.0
     for workers in (1, 2, 4):
-        side, _ = await opened(step, workers, folder, address)
+        side, starting = await opened(step, workers, folder, address)
         seconds = await side.run(2 * workers, steps)
         rate = 2 * workers * steps / seconds
         one = one or rate
         print(
             f"{workers} actors: {rate:.2f} steps/s, {rate / one:.2f} times one (ideal {workers}); "
-            f"{rate / (workers / step):.2f} of what waiting alone allows ({load()})",
+            f"{rate / (workers / step):.2f} of what waiting alone allows; started in {starting:.1f} s ({load()})",
             flush=True,
         )
         await side.close()

@@ -48,7 +48,9 @@ class Node:
     process: subprocess.Popen[bytes]
 
     def kill(self) -> None:
-        """End everything that runs on it, at once, and wait until it has ended."""
+        """End everything that runs on it, at once, and wait until it has ended. Harmless when done before."""
+        if self.process.returncode is not None:
+            return  # its number may be another process's by now
         below = [self.process.pid, *descendants(self.process.pid)]
         while left := [pid for pid in below if not gone(pid)]:
             for pid in left:
@@ -56,9 +58,9 @@ class Node:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     continue
-            self.process.poll()
             time.sleep(0.01)
             below += [pid for pid in descendants(self.process.pid) if pid not in below]
+        self.process.wait()  # only now: what runs on it is found from it, and is nobody's once it was waited for
 
 
 @dataclass

@@ -101,6 +101,36 @@ def test_where_the_page_changed_it_stops_and_the_rest_is_told(run: Path) -> None
     assert 'fill(textbox "Text", "A dozen")' in ran.stdout
 
 
+def test_a_program_has_a_span_carried_out_as_the_command_does(run: Path) -> None:
+    seen: list[Step] = []
+    done = lbi.act(
+        run,
+        span=example_of(run, "replayed")[:8],
+        values={"title": "Salt", "text": "A pound"},
+        on_step=lambda step, page: seen.append(step),
+    )
+    assert (done.status, done.rest, done.trajectory.usage.calls) == ("finished", (), 0)
+    assert [step.action.text for step in seen] == [step.action.text for step in done.trajectory.steps]
+    assert "A pound" in done.trajectory.last.text
+    changed = lbi.act(run, span=example_of(run, "checked"), values={"title": "Salt", "text": "A pound"})
+    assert (changed.status, [each.written for each in changed.rest]) == ("impossible", ['click(button "Keep note")'])
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"values": {"title": "Salt"}}, "needs a value for text"),
+        ({"values": {"colour": "red"}}, "has no parameter 'colour'"),
+        ({"instruction": "Write a note"}, "an instruction and --span were given"),
+    ],
+)
+def test_a_program_is_told_what_is_wrong_with_a_span(run: Path, asked: dict[str, object], message: str) -> None:
+    with pytest.raises(lbi.UserError, match=message):
+        lbi.act(run, span=example_of(run, "replayed"), **asked)  # type: ignore[arg-type]
+    with pytest.raises(lbi.UserError, match="values were given without a span"):
+        lbi.act(run, "Write a note", values={"title": "Salt"})
+
+
 def test_a_dry_run_says_what_would_be_done_and_opens_nothing(run: Path) -> None:
     id_ = example_of(run, "replayed")
     told = answer("act", run, "--span", id_, "--set", "title=Eggs", "--set", "text=Six", "--dry-run", here=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,12 @@ from lbi import __version__
 from lbi.cli.run import _copy_examples
 from lbi.config import Config, resolve
 from lbi.environments._cluster.worker import Worker
+from lbi.environments.web.environment import WebEnvironments
 from lbi.errors import EnvironmentFailure, UserError
+from lbi.records import Task
 from lbi.storage.images import ImageObjects, image_name
 from lbi.storage.run_folder import RunFolder
+from small_application import running_application
 
 pytest.importorskip("fsspec", reason="images elsewhere need fsspec (the extra objects)")
 PNG = b"\x89PNG of a page"
@@ -93,3 +98,26 @@ async def test_a_worker_keeps_images_there_itself(tmp_path: Path, monkeypatch: p
     assert answer.raised is None
     assert answer.images == {}  # nothing of it goes over the wire
     assert (tmp_path / "bucket" / saved[0][:2] / f"{saved[0]}.png").read_bytes() == PNG
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+async def test_other_episodes_go_on_while_an_image_is_written(tmp_path: Path) -> None:
+    loop, writing, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def save(png: bytes) -> str:
+        loop.call_soon_threadsafe(writing.set)
+        assert go_on.wait(60), "nothing else could be done until it was written"
+        return image_name(png)
+
+    with running_application(tmp_path / "larder") as url:
+        environments = WebEnvironments(base_url=url, screenshots=True, save_image=save)
+        try:
+            environment = await environments.open()
+            seeing = asyncio.create_task(environment.reset(Task(instruction="look", environment="web")))
+            waiting = asyncio.create_task(writing.wait())
+            await asyncio.wait({seeing, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            go_on.set()
+            assert len((await seeing).image) == 32
+        finally:
+            await environments.close()

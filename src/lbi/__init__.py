@@ -97,8 +97,10 @@ def load_run(path: str | Path, *, seed: int | None = None) -> LearntRun:
 
 def act(
     run: str | Path,
-    instruction: str,
+    instruction: str = "",
     *,
+    span: str = "",
+    values: Mapping[str, str] | None = None,
     base_url: str = "",
     reset: bool = False,
     headed: bool = False,
@@ -112,6 +114,10 @@ def act(
     out: str | Path | None = None,
 ) -> Act:
     """Carry out one instruction with what was learnt in a run, as ``lbi act`` does, and return what came of it.
+
+    Or, with ``span`` instead of an instruction, the steps of the verified example of that id (or beginning of an id),
+    with ``values`` for its parameters, {"title": "Eggs"}, and without any model. Where a page is another than in the
+    example it ends with the status "impossible", and ``rest`` says what was not done.
 
     On a copy of the run's application, or on the one at ``base_url`` as it is. ``confirm(action, why)`` is asked before
     everything that may change something; ``on_step(step, page after it)`` is told of each step. Raises UserError for
@@ -128,7 +134,7 @@ def act(
     from lbi.rollouts.watching import asking
 
     use = Use(arm, agent, model, seed, Live(base_url, reset, headed))
-    options = ActOptions(use, steps, None if out is None else Path(out))
+    options = ActOptions(use, steps, None if out is None else Path(out), span, dict(values or {}))
     ask = None if confirm is None else asking(confirm)
     return asyncio.run(carry_out(Path(run), instruction, options, watcher=told_by(on_step), confirm=ask))
 

@@ -103,28 +103,40 @@ def _tell_all(library: Library, as_json: bool) -> None:
     if as_json:
         say(json.dumps({"version": version, "items": [_row(each) for each in items]}, indent=2, ensure_ascii=False))
         return
-    say("status   shown  helped  hurt  well  ill  what")
+    say("status   shown  helped  hurt  well  ill  people  what")
     for each in items[:MOST_LISTED]:
-        u = each.uses
-        told = f"{each.status:8} {u.shown:5}  {u.helped:6}  {u.hurt:4}  {u.succeeded:4}  {u.failed:3}"
+        u, people = each.uses, _judged(each)
+        told = f"{each.status:8} {u.shown:5}  {u.helped:6}  {u.hurt:4}  {u.succeeded:4}  {u.failed:3}  {people:>6}"
         say(f"{told}  {each.id}  {cut(each.text, LONGEST)}{f'  ({each.reason})' if each.reason else ''}")
     if len(items) > MOST_LISTED:
         say(f"and {len(items) - MOST_LISTED} more; --json lists all")
     live = sum(each.status in ("live", "sunk") for each in items)
     say(f"{live} of {plural(len(items), 'item')} live; version {version}")
+    if waiting := len({entry.item for entry in library.by_people().entries}):
+        verb = "changes" if waiting == 1 else "change"
+        say(f"by what people said, {plural(waiting, 'item')} {verb} at the next `lbi knowledge RUN update`")
+
+
+def _judged(item: Item) -> str:
+    """How many people accept it as it stands, of how many; "" where nobody has judged it."""
+    return f"{item.people.accept}/{sum(item.people)}" if sum(item.people) else ""
 
 
 def _tell_one(library: Library, item: Item, as_json: bool) -> None:
     events = library.log.events(item.id)
+    said = [each for each in library.judgements() if each.example == item.id]
     if as_json:
         rows = [{"version": e.number, "event": e.event, "source": e.source, "reason": e.reason} for e in events]
-        say(json.dumps({**_row(item), "events": rows}, indent=2, ensure_ascii=False))
+        told = [each.model_dump(mode="json", exclude={"example"}) for each in said]
+        say(json.dumps({**_row(item), "events": rows, "judgements": told}, indent=2, ensure_ascii=False))
         return
     say(f"{item.what} {item.id}  {item.status}{f': {item.reason}' if item.reason else ''}")
     say(f"{item.text}\n{item.origin or 'learnt before origins were noted'}")
     for event in events:
         when = datetime.fromtimestamp(event.created).isoformat(sep=" ", timespec="seconds")
         say(f"{event.number:6}  {when}  {event.event:9}  {event.source}  {event.reason}")
+    for each in said:
+        say(f"        {each.time}  {each.judge} said {each.decision}  {each.instruction}  {each.reason}".rstrip())
 
 
 def _tell_difference(library: Library, found: Difference, as_json: bool) -> None:
@@ -173,6 +185,7 @@ def _row(item: Item) -> dict[str, Any]:
         "status": item.status,
         "reason": item.reason,
         "uses": item.uses._asdict(),
+        "people": item.people._asdict(),
         "text": item.text,
         "tier": item.tier,
         "origin": item.origin,

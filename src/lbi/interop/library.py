@@ -14,10 +14,12 @@ from typing import Literal
 from lbi.config import resolve
 from lbi.errors import UserError
 from lbi.evaluation.uses import SKILL, key_of, votes_of
+from lbi.interop.judged import Judged, People, judged, people_of
 from lbi.interop.outages import outage_in
 from lbi.interop.server.served import FOLDER, reported
 from lbi.records import Example, Result, Skill, Trajectory
 from lbi.retrieval.knowledge import decided
+from lbi.storage.judgements import Judgement, Judgements
 from lbi.storage.knowledge import Entry, Event, KnowledgeLog, Uses, states
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.examples import read_examples
@@ -35,6 +37,7 @@ class Item:
     status: str  # live, sunk, retired or merged
     reason: str
     uses: Uses
+    people: People
     text: str  # the instruction, or what the skill is for
     tier: str = ""
     origin: str = ""  # document and version of the application
@@ -59,11 +62,13 @@ class Library:
     def items(self) -> list[Item]:
         """All that was kept, the most useful first, then what is no longer live."""
         uses, found, origins = self.log.uses(), states(self._changes), self._origins()
+        people = people_of(self.judgements())
 
         def item(id_: str, what: Literal["example", "skill"], text: str, tier: str = "") -> Item:
             state = found.get(id_)
             status, reason = (state.status, state.reason) if state else (LIVE, "")
-            return Item(id_, what, status, reason, uses.get(id_, Uses()), text, tier, origins.get(id_, ""))
+            counted, said = uses.get(id_, Uses()), people.get(id_, People())
+            return Item(id_, what, status, reason, counted, said, text, tier, origins.get(id_, ""))
 
         items = [item(e.id, "example", e.instruction, e.tier) for e in self._examples().values()]
         items += [
@@ -83,8 +88,12 @@ class Library:
         raise UserError(f"{name!r} may be {len(hits)} things, such as {hits[0].id} and {hits[1].id}; say more of it")
 
     def update(self) -> list[Entry]:
-        """Count what happened since, and retire, merge and sink what the counts ask for. What was changed."""
+        """Count what happened since, and change what people and counts ask for. What was changed."""
         self.log.append(self._votes())
+        by_people = self.by_people()
+        if by_people.rows:
+            self.folder.store.put_many("example", by_people.rows).wait()
+        self._write(by_people.entries)
         uses, found, update = self.log.uses(fresh=True), states(self._changes), f"update {time.time()}"
         away = {item for item, state in found.items() if state.status != "sunk"}
         sunk = [item for item, state in found.items() if state.status == "sunk"]
@@ -98,7 +107,17 @@ class Library:
                 homes[item] = homes.get(item, 0) + 1
         entries = _agreed(asked, homes)
         self._write(entries)
-        return entries
+        return [*by_people.entries, *entries]
+
+    def judgements(self) -> list[Judgement]:
+        """All that people said of examples, oldest first."""
+        return Judgements(self.folder.path).all()
+
+    def by_people(self) -> Judged:
+        """What people's judgements ask for that was not done yet; ``update`` does it."""
+        if not (said := self.judgements()):
+            return Judged()
+        return judged(self.folder.store.all("example", Example), said, self._changes, states(self._changes))
 
     def change(self, event: Literal["retired", "restored"], names: Sequence[str], reason: str) -> list[Item]:
         """Retire or restore by hand. Raises UserError for what there is not, before anything is changed."""

@@ -89,6 +89,8 @@ async def act(
     """
     if not (instruction.strip() or options.span):
         raise UserError("the instruction is empty; say what is to be done, or name an example with --span")
+    if options.values and not options.span:
+        raise UserError("values were given without a span; name the example whose values they are with --span")
     if options.span:
         return await _act_by_span(run, instruction, options, watcher, confirm)
     read = await asyncio.to_thread(read_run, run, options.use)

@@ -7,15 +7,16 @@ several machines may keep the same one at once, and none can spoil another's.
 from __future__ import annotations
 
 import hashlib
-import importlib
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from lbi.errors import EnvironmentFailure, UserError
 from lbi.storage.files import write_atomically
+from lbi.storage.objects import Objects
 
 #: the file of a run folder that says where its images are, if not there
 ELSEWHERE = "images.url"
+MOST_RECENT = 32  # images of an address that are remembered
 
 
 def image_name(png: bytes) -> str:
@@ -58,51 +59,41 @@ class ImageObjects:
 
     def __init__(self, url: str) -> None:
         """Raises UserError for an address of which nothing is known, or whose library is not installed."""
-        self.url = url
-        self._system, self._root = _opened(url)
+        self._objects = Objects(url)
         self._kept: set[str] = set()
+        self._recent: dict[str, bytes] = {}  # the last ones: what was just seen is shown to a model next
+
+    def require(self) -> None:
+        """Raises UserError where nothing can be written, and EnvironmentFailure where that may be so for now only."""
+        self._objects.require()
 
     def save(self, png: bytes) -> str:
         """Raises EnvironmentFailure where it cannot be kept: what was seen is lost then, and is done again."""
         name = image_name(png)
         if name not in self._kept:
-            try:
-                self._system.pipe_file(self._object(name), png)
-            except OSError as error:
-                raise EnvironmentFailure(
-                    f"an image cannot be kept at {self.url}: {error}", kind="unreachable"
-                ) from None
+            self._objects.write(self._path(name), png)
             self._kept.add(name)
+            self._remember(name, png)
         return name
 
     def load(self, name: str) -> bytes:
-        png: bytes = self._system.cat_file(self._object(name))
+        """Raises EnvironmentFailure where it may be there, but cannot be read."""
+        png = self._recent.get(name)
+        if png is None:
+            self._remember(name, png := self._objects.read(self._path(name)))
         return png
 
-    def _object(self, name: str) -> str:
-        return f"{self._root}/{name[:2]}/{name}.png"
+    def _remember(self, name: str, png: bytes) -> None:
+        self._recent = dict([*self._recent.items(), (name, png)][-MOST_RECENT:])
 
-
-def _opened(url: str) -> tuple[Any, str]:
-    """(file system, path in it)."""
-    try:
-        core = importlib.import_module("fsspec.core")
-        own = {"auto_mkdir": True} if url.startswith("file://") else {}
-        system, root = core.url_to_fs(url, **own)
-    except ImportError as error:
-        raise UserError(
-            f"storage.images = {url!r} needs more than is installed ({error}); "
-            "`pip install 'learn-by-interact[objects]'`"
-        ) from None
-    except (ValueError, OSError) as error:
-        raise UserError(f"storage.images = {url!r} cannot be opened: {error}") from None
-    return system, str(root).rstrip("/")
+    def _path(self, name: str) -> str:
+        return f"{name[:2]}/{name}.png"
 
 
 def images_of(folder: Path, url: str = "") -> Images:
     """Where the images of the run in a folder are, or are to be kept.
 
-    Raises UserError for another address than the run began with.
+    Raises UserError for another address than the run began with, and for a given one where nothing can be written.
     """
     file = folder / ELSEWHERE
     began = file.read_text(encoding="utf-8").strip() if file.is_file() else ""
@@ -111,8 +102,12 @@ def images_of(folder: Path, url: str = "") -> Images:
             f"the images of the run in {folder} are kept {f'at {began}' if began else 'in its folder'}, not at {url}; "
             "leave storage.images as it was, or choose another --out"
         )
-    if url and not began:
+    if url:
         images = ImageObjects(url)
+        try:
+            images.require()  # before anything is done that would be lost
+        except EnvironmentFailure as error:
+            raise UserError(str(error)) from None
         write_atomically(file, f"{url}\n".encode())
         return images
     return ImageObjects(began) if began else ImageFiles(folder)

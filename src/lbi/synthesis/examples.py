@@ -19,6 +19,7 @@ from lbi.synthesis.backward import without_idle_steps
 
 #: kinds of records that are trajectories which examples are spans of
 WALKS = ("trajectory", "trimmed", "composition", "renewed")
+REWORDED = "reworded"  # stands in place of a filter, in the verdict of who worded an example anew (lbi.interop.judged)
 PARALLEL_CALLS = 16  # pieces of work of one stage that ask models at a time
 
 
@@ -73,7 +74,10 @@ def span_key(seed: int, trajectory: Trajectory, kind: str, i: int, j: int) -> st
 
 
 def example_key(seed: int, example: Example) -> str:
-    return f"{seed}/{example.trajectory}/{example.kind}/{example.start:03d}-{example.end:03d}"
+    """One that a person has worded anew lies beside that of the model, which stays."""
+    key = f"{seed}/{example.trajectory}/{example.kind}/{example.start:03d}-{example.end:03d}"
+    own = any(verdict.filter == REWORDED for verdict in example.verdicts)
+    return f"{key}/{example.id}" if own else key
 
 
 def examples_of_seed(context: RunContext, seed: int) -> list[tuple[str, Example]]:

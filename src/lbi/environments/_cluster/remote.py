@@ -87,7 +87,8 @@ class RemoteEnvironments:
                     self._say(f"some environments wait for a machine with {self._machines.needs}")
             self._ready.append(starting.result())
         finally:
-            starting.cancel()
+            starting.cancel()  # and wait for it: what it has begun is ended while the cluster is still there
+            await asyncio.gather(starting, return_exceptions=True)
 
     async def open(self) -> RemoteEnvironment:
         """Raises EnvironmentFailure, and UserError for what is missing on the machine that had room."""

@@ -6,6 +6,7 @@ into the run folder: images go back with the answer, and records are made by the
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Awaitable
 from pathlib import Path
@@ -77,7 +78,9 @@ class Worker:
         secrets.learn_usual(os.environ)
         secrets.learn_addresses_in(config.model_dump())
         self._config = config
-        self._objects = ImageObjects(config.storage.images) if config.storage.images else None
+        if config.storage.images:
+            self._objects = ImageObjects(config.storage.images)
+            await asyncio.to_thread(self._objects.require)  # this machine may have no credentials
         self._environments = open_environments(config, self._save_image)
         self._environment = environment = await open_with_timeouts(self._environments)
         of = self._environments.version if isinstance(self._environments, Versioned) else ""

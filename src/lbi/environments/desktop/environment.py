@@ -291,7 +291,8 @@ class DesktopEnvironment:
 
     async def _picture(self) -> str:
         save = self._environments.save_image
-        return save(await self.session.picture()) if save is not None else ""
+        # away from the event loop: object storage may take its time, and other episodes go on
+        return await asyncio.to_thread(save, await self.session.picture()) if save is not None else ""
 
     async def screenshot(self, *, marks: bool = False) -> bytes:
         """A PNG of the screen; with ``marks``, a box and a name at each reference of the last observation."""

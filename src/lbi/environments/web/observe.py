@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -87,7 +88,8 @@ async def screenshot(session: Session, save: Callable[[bytes], str] | None) -> s
             continue
         except PlaywrightError as error:
             raise EnvironmentFailure(f"no screenshot: {error}") from error
-        return save(png) if save else ""
+        # away from the event loop: object storage may take its time, and other episodes go on
+        return await asyncio.to_thread(save, png) if save else ""
     return ""
 
 

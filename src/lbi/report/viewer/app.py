@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from lbi.errors import UserError
+from lbi.errors import EnvironmentFailure, UserError
 from lbi.report import page as report
 from lbi.report.viewer import contents
 from lbi.report.viewer.contents import NotThere
@@ -117,6 +117,8 @@ class Site:
                 return Response(view.run.load_image(name), media_type="image/png")
             except OSError:
                 raise HTTPException(404, "this picture is not in the run folder") from None
+            except EnvironmentFailure as error:  # object storage that cannot be reached
+                raise HTTPException(502, str(error)) from None
 
         return image
 
