@@ -240,8 +240,8 @@ Options:
     assert manuals._help_page("dbt seed", told).splitlines() == [
         "# dbt seed",
         "",
-        "Usage: dbt seed [OPTIONS]",
-        "Load data from csv files into your data warehouse.",
+        "Use `dbt seed` to load data from csv files into your data warehouse.",
+        "",
         "Options:",
         "- `-f, --full-refresh` If specified, dbt will drop incremental models and rebuild them.",
         "- `--show` Show a sample of the loaded data",

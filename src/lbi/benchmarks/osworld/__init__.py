@@ -22,7 +22,7 @@ from lbi.records import Check, Task
 if TYPE_CHECKING:
     from lbi.benchmarks.osworld.environment import OSWorldEnvironments
 
-__all__ = ["ACTIONS", "RESOURCE", "config", "create", "documents", "grade", "load", "solver"]
+__all__ = ["ACTIONS", "RESOURCE", "config", "create", "documents", "family", "grade", "load", "solver"]
 
 RESOURCE = "desktop"  # of a machine of a cluster
 
@@ -46,6 +46,11 @@ def config(selection: str, checkout: str) -> Json:
     arms = [{"name": "baseline", "agent": "react"}]
     evaluation = {"arms": arms, "step_limit": 15}
     return {"environment": "osworld", "workers": 1, "synthesis": {"rollouts": 1}, "evaluation": evaluation}
+
+
+def family(config: Config) -> str:
+    """Windows are seen and acted on as pages are."""
+    return "web"
 
 
 def create(config: Config, save_image: Callable[[bytes], str]) -> OSWorldEnvironments:
