@@ -21,7 +21,7 @@ from lbi.records import Check, Task
 if TYPE_CHECKING:
     from lbi.benchmarks.spider2v.environment import Spider2VEnvironments
 
-__all__ = ["ACTIONS", "RESOURCE", "check", "config", "create", "documents", "family", "load"]
+__all__ = ["ACTIONS", "RESOURCE", "check", "config", "create", "documents", "family", "load", "packages"]
 
 RESOURCE = "desktop"  # of a machine of a cluster
 
@@ -72,6 +72,11 @@ async def documents(environments: Spider2VEnvironments) -> tuple[DocumentSource,
     from lbi.benchmarks.spider2v.manuals import manuals_of
 
     return await manuals_of(environments)
+
+
+def packages() -> list[str]:
+    """What is not installed of what its tasks need, by the names of Debian's packages."""
+    return desktop.packages()
 
 
 async def check(tasks: Sequence[Task], checkout: str) -> list[CheckedTask]:
