@@ -76,6 +76,8 @@ class Desktop(Table):
     """What of the home folder is no state, as patterns of .gitignore: caches, lists of recent files."""
     volatile: tuple[Pattern, ...] = ()
     """What programs write anew whenever they save, as regular expressions: dates, numbers drawn at random."""
+    unsaid: tuple[Pattern, ...] = ()
+    """What is left out of what an agent is told, as it is another one at each start: times, uses of memory."""
     volatile_members: tuple[str, ...] = ()
     """Parts of documents that are archives which are volatile as a whole, such as "Thumbnails/*"."""
     tools: tuple[str, ...] = ()
