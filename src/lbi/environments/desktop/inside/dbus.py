@@ -18,7 +18,7 @@ AT_ONCE = 400  # calls under way; more would have to be kept by the bus
 
 
 class Call(NamedTuple):
-    """``arguments`` are of the types in ``signature``: s, o, i, u, b, d, and v for such as ("b", True)."""
+    """``arguments`` are of the types in ``signature``: s, o, i, u, b, d."""
 
     to: str
     path: str
@@ -187,9 +187,6 @@ def _packed(call: Call, serial: int) -> bytes:
         fields += bytes((len(call.signature),)) + call.signature.encode() + b"\0"
     body = b""
     for kind, value in zip(call.signature, call.arguments, strict=True):
-        if kind == "v":  # says of what type it is
-            body += bytes((1, ord(value[0]), 0))
-            kind, value = value
         if kind in "so":
             body += b"\0" * (-len(body) % 4) + _string(value)
         else:

@@ -82,10 +82,10 @@ class Services:
             ["org.a11y.Bus"],
         )
         self._until(lambda: session.ask(known), "at-spi-bus-launcher")
-        # some programs join the bus only where somebody has said that it is wanted, and may ask as they start
-        wanted = ["org.a11y.Status", "IsEnabled", ("b", True)]
-        session.ask(Call("org.a11y.Bus", "/org/a11y/bus", "org.freedesktop.DBus.Properties", "Set", "ssv", wanted))
         address = session.ask(Call("org.a11y.Bus", "/org/a11y/bus", "org.a11y.Bus", "GetAddress"))
+        # Where desktops tell it. Programs with Qt that have to ask for it register before they are connected, or after,
+        # whichever comes first, and once only.
+        self.display.set_text(self.display.root, "AT_SPI_BUS", address)
         bus = Bus(address)
         bus.ask(Call("org.a11y.atspi.Registry", "/org/a11y/atspi/accessible/root", "org.freedesktop.DBus.Peer", "Ping"))
         return bus
