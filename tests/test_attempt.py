@@ -172,6 +172,8 @@ def test_the_plan_counts_the_map_and_what_later_rounds_are_told():
         ("offline", "", "web", "explore", 0),
         ("offline", "", "shell", "try_commands", 0),
         ("offline", "", "repository", "try_commands", 0),
+        ("offline", "", "desktop", "explore", 0),
+        ("offline", "", "osworld", "explore", 0),
         ("offline", "try_commands", "web", "try_commands", 0),
         ("openai:gpt-5", "try_commands", "shell", "try_commands", 0),
         ("openai:gpt-5", "", "web", "react", 10 * 4),

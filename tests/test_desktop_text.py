@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import re
 import struct
-import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lbi.cli.check import _lacks
+from lbi.benchmarks import osworld, spider2v
+from lbi.benchmarks.osworld import needs
+from lbi.cli.check import _desktops_of_benchmarks, _lacks
+from lbi.environments.desktop import application, session
 from lbi.environments.desktop.actions import ACTIONS, KINDS, Call, Target, UnreadableAction, parse_action
 from lbi.environments.desktop.application import load_desktop, shipped_desktops
 from lbi.environments.desktop.digests import Digests
@@ -338,14 +340,33 @@ def test_what_is_not_installed_is_named_with_what_to_do(tmp_path: Path) -> None:
         require_packages(load_desktop(str(file)))
 
 
-def test_the_set_up_installs_what_shipped_desktops_need() -> None:
+def test_the_set_up_installs_all_that_a_check_could_name(monkeypatch: pytest.MonkeyPatch) -> None:
     script = (Path(__file__).parents[1] / "scripts" / "setup.sh").read_text("utf-8")
-    installs = set(re.search(r"desktop=\((.*?)\)", script, re.S)[1].split())  # type: ignore[index]
-    for name in shipped_desktops():
-        needed = {program.package for program in load_desktop(name).program}
-        assert needed <= installs
-    assert {"xvfb", "openbox", "at-spi2-core", "bubblewrap"} <= installs
-    assert "desktop" in tomllib.loads((Path(__file__).parents[1] / "configs" / "desktop.toml").read_text())["name"]
+    lists = re.findall(r"^(?:desktop|benchmarks)=\((.*?)\)", script, re.S | re.M)
+    installs = {name for each in lists for name in each.split()}
+
+    def bare(name: str) -> str | None:  # of a machine that has no more than every Debian
+        return f"/usr/bin/{name}" if name in ("env", "python3") else None
+
+    monkeypatch.setattr(application, "program_on_host", bare)
+    monkeypatch.setattr(application, "glob", lambda path: [])
+    monkeypatch.setattr(needs, "program", bare)
+    monkeypatch.setattr(session, "program", bare)
+    monkeypatch.setattr(session, "BUS_LAUNCHERS", ())
+    named = {
+        *(package for name in shipped_desktops() for package in missing_packages(load_desktop(name))),
+        *osworld.packages(),
+        *spider2v.packages(),
+    }
+    assert {"xvfb", "at-spi2-core", "libgail-common", "chromium", "sqlite3", "libreoffice-impress", "wmctrl"} <= named
+    assert named <= installs
+
+
+def test_a_check_of_desktops_names_what_benchmarks_lack_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(application, "program_on_host", lambda name: None if name in ("jq", "chromium") else name)
+    rows = {row["what"]: row for row in _desktops_of_benchmarks()}
+    assert rows["desktop of spider2v"]["passed"]
+    assert "not installed: jq chromium (scripts/setup.sh desktop)" in rows["desktop of spider2v"]["found"]
 
 
 async def test_a_cache_that_cannot_be_written_is_told_in_a_line(tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from typer.testing import CliRunner
 
 from lbi.benchmarks import spider2v
-from lbi.benchmarks.spider2v import desktop, interpreters, manuals, practice, proof
+from lbi.benchmarks.spider2v import desktop, interpreters, manuals, practice, proof, steps
 from lbi.benchmarks.spider2v.checkout import STEPS, Checkout
 from lbi.benchmarks.spider2v.gold import gold_of
 from lbi.benchmarks.spider2v.judge import Got, Sides, judge
@@ -18,6 +19,7 @@ from lbi.benchmarks.spider2v.terminal import command_in
 from lbi.cli.app import app
 from lbi.cli.trials import check_benchmark
 from lbi.environments.desktop import application
+from lbi.environments.desktop.application import Desktop
 from lbi.errors import UserError
 from lbi.evaluation.benchmark import load_benchmark
 from lbi.protocols import CheckedTask
@@ -240,8 +242,7 @@ Options:
     assert manuals._help_page("dbt seed", told).splitlines() == [
         "# dbt seed",
         "",
-        "Usage: dbt seed [OPTIONS]",
-        "Load data from csv files into your data warehouse.",
+        "Use `dbt seed` to load data from csv files into your data warehouse.",
         "Options:",
         "- `-f, --full-refresh` If specified, dbt will drop incremental models and rebuild them.",
         "- `--show` Show a sample of the loaded data",
@@ -268,3 +269,40 @@ def test_practice_begins_with_nothing_of_a_held_out_task() -> None:
     assert set(practice.STEPS) == {"excel", "jupyter", "dbt", "dagster"}
     assert "evaluation_examples" not in told
     assert all(step["type"] in STEPS for steps in practice.STEPS.values() for step in steps)
+
+
+# beginning
+
+
+class Showing:
+    """A desktop whose windows tell more with each look, up to the last; a second goes by with each."""
+
+    def __init__(self, *texts: str) -> None:
+        self.texts, self.looks = list(texts), 0
+
+    async def ask(self, do: str) -> dict[str, Any]:
+        self.looks += 1
+        text = self.texts.pop(0) if len(self.texts) > 1 else self.texts[0]
+        return {"windows": [{"role": "frame", "name": text, "states": [], "children": []}]}
+
+    def until_still(self, checkout: Path) -> None:
+        on = steps.Steps(Checkout(checkout), Desktop(name="small"), cast("Any", self), lambda: self.looks)
+        asyncio.run(on._until_still())
+
+
+def test_a_page_that_goes_on_loading_is_begun_with_once_it_shows_the_same_for_a_while(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "LOOK_AGAIN", 0)
+    session = Showing("JupyterLab", "practice.ipynb", "practice.ipynb, kernel starting", "practice.ipynb, kernel idle")
+    session.until_still(checkout)
+    assert session.looks == 4 + steps.STILL_SECONDS
+
+
+def test_a_page_that_never_stays_the_same_is_begun_with_as_it_is(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "LOOK_AGAIN", 0)
+    session = Showing(*map(str, range(1000)))
+    session.until_still(checkout)
+    assert session.looks == steps.STILL_AT_MOST

@@ -44,23 +44,25 @@ def test_scripts_begin_and_judge_an_episode_on_a_desktop_of_its_own(checkout: Pa
         async with opened(checkout) as environment:
             seen = await environment.reset(tasks["dbt-77777777"])
             assert 'window "Terminal"' in seen.text, "the terminal that the script asked for is there"
-            outcome = await environment.step('run("pwd; cd projects && cat project.txt")')
-            assert "note: | /home/user\nnote: | views" in outcome.observation.text
+            outcome = await environment.step('run("pwd; cat project.txt; cd ..")')
+            assert "note: | /home/user/projects\nnote: | views" in outcome.observation.text, "as in the task's terminal"
             assert (await environment.score(tasks["dbt-77777777"], ""))[0] == 0
             outcome = await environment.step(
-                "run(\"pwd; echo tables > project.txt; python -c 'import sys; print(sys.prefix)'\")"
+                "run(\"pwd; cd projects; echo tables > project.txt; python -c 'import sys; print(sys.prefix)'\")"
             )
-            assert "note: | /home/user/projects" in outcome.observation.text, "cd carries over"
+            assert "note: | /home/user\nnote: | /" in outcome.observation.text, "cd carries over"
             assert "/interpreters/one" in outcome.observation.text, "of the environment that conda activates"
             assert outcome.observation.digest != seen.digest
             assert (await environment.score(tasks["dbt-77777777"], ""))[0] == 1
+            noisy = await environment.step('run("mkdir -p ~/.npm/_logs && date > ~/.npm/_logs/$(date +%N).log")')
+            assert noisy.observation.digest == outcome.observation.digest, "what programs log is no state"
             failed = await environment.step('run("cat nowhere; exit 4")')
             assert "exit code 4" in failed.observation.text
             hidden = await environment.step(f'run("ls -d {checkout} /work; ls ~/eval.sh")')
             assert f"cannot access '{checkout}'" in hidden.observation.text, "neither golds nor metrics are to be seen"
 
             again = await environment.reset(tasks["dbt-88888888"])
-            assert (await environment.step('run("cat projects/project.txt")')).observation.text.count("| views") == 1
+            assert (await environment.step('run("cat ~/projects/project.txt")')).observation.text.count("| views") == 1
             assert again.digest == seen.digest
             with pytest.raises(ScoreError, match=r"eval\.sh ended with 3: it said nothing"):
                 await environment.score(tasks["dbt-88888888"], "")

@@ -76,6 +76,15 @@ class Submits(Protocol):
         ...
 
 
+@runtime_checkable
+class NeedsPackages(Protocol):
+    """A benchmark's plug-in whose tasks start programs that have to be installed."""
+
+    def packages(self) -> list[str]:
+        """Those of them that are not, by the names of Debian's packages."""
+        ...
+
+
 class Foreseen(Record):
     """An action before it is carried out, and why it may change something; "" = it only looks."""
 

@@ -14,7 +14,7 @@ from lbi_offline.lexical import is_question, words
 
 KINDS = frozenset({"run", "view", "replace", "create", "insert"})
 CLOSE_ENOUGH = 0.5  # share of the goal's words that an example must say
-_COMMAND = re.compile(r"`([^`\n]{2,200})`")
+_COMMAND = re.compile(r"((?:\b(?:run|use|type|execute) )?)`([^`\n]{2,200})`", re.IGNORECASE)  # and whether told to
 _PROMPT = re.compile(r"^\s*(?:\$|>>>|%)\s+(\S.*)$")
 _FILE = re.compile(r"[\w./-]*\w\.\w{1,8}\b|\b(?:Makefile|Dockerfile|LICENSE|README)\b")
 _QUOTED = re.compile(r"\"([^\"]+)\"|`([^`]+)`")
@@ -30,9 +30,10 @@ _PROGRAMS = re.compile(
 
 
 def applies(fields: Fields) -> bool:
-    """Whether what is asked about is done by commands."""
-    done = fields.trajectory.actions if fields.trajectory else tuple(step.action for step in fields.history)
-    return re.search(r"^run\(", fields.actions, re.MULTILINE) is not None or any(a.kind in KINDS for a in done)
+    """Whether what is asked about is done by commands; where there are windows too, what was done or is shown tells."""
+    walks = (fields.trajectory, *(shown.trajectory for shown in fields.examples))
+    done = {act.kind for walk in walks if walk for act in walk.actions} | {step.action.kind for step in fields.history}
+    return bool(done & KINDS) or set(re.findall(r"^(run|click)\(", fields.actions, re.MULTILINE)) == {"run"}
 
 
 def act(fields: Fields) -> Move:
@@ -58,8 +59,7 @@ def _substituted(goal: str, examples: Sequence[Shown]) -> list[str]:
     if not shares or max(shares) < CLOSE_ENOUGH:
         return []
     shown = examples[shares.index(max(shares))]
-    actions = shown.trajectory.actions[shown.example.start : shown.example.end]
-    texts = [action.text for action in actions if action.kind != "finish"]
+    texts = [a.text for a in shown.trajectory.actions[shown.example.start : shown.example.end] if a.kind != "finish"]
     both = (goal, shown.example.instruction)
     mine, theirs = ([quoted or ticked for quoted, ticked in _QUOTED.findall(text)] for text in both)
     for old, new in zip(theirs, mine, strict=True) if len(mine) == len(theirs) else ():
@@ -99,7 +99,7 @@ def test_command(files: Sequence[str]) -> str:
 def commands_in(text: str) -> list[str]:
     """What looks like a command in a text: after a prompt, between back-ticks, or on a line that begins like one."""
     texts = [match[1] for line in text.splitlines() if (match := _PROMPT.match(line))]
-    texts += [code for code in _COMMAND.findall(text) if _PROGRAMS.match(code)]
+    texts += [c for to, c in _COMMAND.findall(text) if _PROGRAMS.match(c) or (to and re.match(r"[a-z]\S* [^=(]+$", c))]
     for line in text.splitlines():
         code = re.sub(r"^\s*\d+\t", "", line).strip()  # of a file that is shown with the numbers of its lines
         if _PROGRAMS.match(code) and len(code) < 200 and not re.search(r"[.:,;]$| (?:is|are|the|and) ", code):
@@ -128,4 +128,4 @@ def _deed(action: Action) -> str:
     deeds["view"] = f'Show the file "{name}"' + (f" from line {value.split(', ')[0]}" if value else "")
     deeds["insert"] = f'Insert "{value}" into the file "{name}"'
     deeds["replace"] = f'Change the file "{name}" so that it says "{value}"'
-    return deeds.get(action.kind, f'End with "{value}"')
+    return deeds.get(action.kind, f'End with "{value}"' if action.kind == "finish" else f"Do {action.grounded}")

@@ -16,7 +16,7 @@ NAME = "offline"
 EXPLORERS = {"web": "explore", "shell": "try_commands", "repository": "try_commands"}
 LONGEST = 20  # steps that a committee takes for reasonable
 _SENTENCE = re.compile(r"(?<=[.!?:])\s+|\n+")
-_IMPERATIVE = re.compile(r"^(?:to |you can |click|press|select|choose|fill|enter|use|go to|open)", re.IGNORECASE)
+_IMPERATIVE = re.compile(r"^(?:to |you can |click|press|select|choose|fill|enter|use(?!ful)|go to|open)", re.IGNORECASE)
 _CONTROL = re.compile(r"\"[^\"]{2,40}\"|“[^”]{2,40}”|'[A-Z][^']{2,40}'|\b[A-Z][a-z]+(?: [A-Z][a-z]+)+\b")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from lbi.agents import AgentParts
 from lbi.protocols import Decision
 from lbi.records import Observation, Step, Task, Trajectory, digest_of
-from lbi_offline.commands import call, commands_in, listed, test_command
+from lbi_offline.commands import KINDS, call, commands_in, listed, test_command
 from lbi_offline.goal import Move, finish
 from lbi_offline.lexical import words
 
@@ -49,7 +49,8 @@ class TryCommands:
     async def act(self, task: Task, history: tuple[Step, ...], observation: Observation, actions: str) -> Decision:
         rng = random.Random(digest_of([self.seed, task.id, self.attempts[task.id], len(history)]))
         done = {step.action.text for step in history}
-        moves = [move for move in self._moves(task, history, observation) if move[0] not in done]
+        here = set(re.findall(r"^(\w+)\(", actions, re.MULTILINE)) or KINDS
+        moves = [m for m in self._moves(task, history, observation) if m[0] not in done and m[0].split("(")[0] in here]
         if len(history) >= ENOUGH or not moves:
             return Decision(action=finish(), reason="enough for one episode")
         wanted = set(words(f"{task.instruction} {task.quote}"))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from lbi import plugins
 from lbi.cli import open_console
 from lbi.cli.coverage import check_page
 from lbi.cli.instances import WAYS, check_instances
@@ -30,6 +31,7 @@ from lbi.environments.web.application import Application, load_application, ship
 from lbi.errors import LbiError, UserError
 from lbi.evaluation.benchmark import is_plug_in, load_benchmark, load_benchmarks, shipped_benchmarks
 from lbi.monitoring.terminal import say
+from lbi.protocols import NeedsPackages
 from lbi.records import Task
 from lbi.report.words import sections
 
@@ -103,7 +105,8 @@ async def _checked(
         application = _of_benchmark(name, checkout) if is_plug_in(name) else name
         return [await _row(f"application {_named(what, name)}", check_application(application))]
     if what == "desktop":
-        return [await _row(f"desktop {each}", check_desktop(each)) for each in ([name] if name else shipped_desktops())]
+        rows = [await _row(f"desktop {each}", check_desktop(each)) for each in ([name] if name else shipped_desktops())]
+        return rows if name else [*rows, *_desktops_of_benchmarks()]
     if what == "config":
         return [await _row(f"config {_named(what, name)}", _config(name))]
     if what == "benchmark":
@@ -121,6 +124,15 @@ async def _checked(
         else:
             rows += await _benchmark(each, "", task, workers, quiet, unsafe)
     return rows
+
+
+def _desktops_of_benchmarks() -> Iterator[Row]:
+    """A row for each benchmark that brings a desktop of its own; on another machine only its tasks are not runnable."""
+    for name in plugins.available("benchmarks"):
+        plug_in = plugins.load("benchmarks", name)
+        if isinstance(plug_in, NeedsPackages):
+            there = {"what": f"desktop of {name}", "passed": True, "found": "all that its tasks start is installed"}
+            yield _lacks(f"desktop of {name}", plug_in.packages()) or there
 
 
 def _of_benchmark(name: str, checkout: str) -> str:

@@ -82,6 +82,21 @@ def resource_of(config: Config) -> str:
     return plug_in.RESOURCE if isinstance(plug_in, TakesResource) else ""
 
 
+@runtime_checkable
+class OfFamily(Protocol):
+    """A plug-in whose environments are worked in as those of another package are."""
+
+    def family(self, config: Config) -> str:
+        """That package's name, such as "web" for what is seen as elements with references, or "shell" for commands."""
+        ...
+
+
+def family_of(config: Config) -> str:
+    """Which environments those of the config are like, by name; most are like none but their own."""
+    plug_in = _plug_in(config)
+    return plug_in.family(config) if isinstance(plug_in, OfFamily) else config.environment
+
+
 def open_environments(config: Config, save_image: Callable[[bytes], str]) -> Environments:
     """The environments that a config describes. Raises UserError for what cannot be opened."""
     return _plug_in(config).create(config, save_image)

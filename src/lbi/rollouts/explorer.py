@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from lbi.config import Config
+from lbi.environments import family_of
 from lbi.errors import UserError
 from lbi.models.registry import explorers_of, providers
 
@@ -12,9 +13,12 @@ ASKS_A_MODEL = "react"  # attempts tasks where neither the config nor the provid
 
 
 def agent_for_rollouts(config: Config) -> str:
-    """The config's agent; else the one that explores such environments without asking the model; else ``react``."""
+    """The config's agent; else the one that explores such environments without asking the model; else ``react``.
+
+    Raises UserError where there is no such environment.
+    """
     explorers = explorers_of(config.models.of("act"))
-    return config.synthesis.agent or explorers.get(config.environment, ASKS_A_MODEL)
+    return config.synthesis.agent or (explorers.get(family_of(config), ASKS_A_MODEL) if explorers else ASKS_A_MODEL)
 
 
 def asks_no_model(agent: str) -> bool:

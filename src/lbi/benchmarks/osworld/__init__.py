@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lbi.benchmarks.osworld.faults import FAULTS
-from lbi.benchmarks.osworld.needs import why_not
+from lbi.benchmarks.osworld.needs import packages, why_not
 from lbi.benchmarks.osworld.suite import Suite
 from lbi.benchmarks.osworld.task import TaskFile
 from lbi.config import Config
@@ -22,7 +22,7 @@ from lbi.records import Check, Task
 if TYPE_CHECKING:
     from lbi.benchmarks.osworld.environment import OSWorldEnvironments
 
-__all__ = ["ACTIONS", "RESOURCE", "config", "create", "documents", "grade", "load", "solver"]
+__all__ = ["ACTIONS", "RESOURCE", "config", "create", "documents", "family", "grade", "load", "packages", "solver"]
 
 RESOURCE = "desktop"  # of a machine of a cluster
 
@@ -46,6 +46,11 @@ def config(selection: str, checkout: str) -> Json:
     arms = [{"name": "baseline", "agent": "react"}]
     evaluation = {"arms": arms, "step_limit": 15}
     return {"environment": "osworld", "workers": 1, "synthesis": {"rollouts": 1}, "evaluation": evaluation}
+
+
+def family(config: Config) -> str:
+    """Windows are seen and acted on as pages are."""
+    return "web"
 
 
 def create(config: Config, save_image: Callable[[bytes], str]) -> OSWorldEnvironments:

@@ -69,9 +69,9 @@ class OSWorldEnvironment:
         if file and (missing := missing_files(file, self._environments.suite.places)):
             raise EnvironmentFailure(f"{file.name} did not begin: no given folder has {', '.join(missing)}")
         for attempt in range(1, TRIES + 1):
-            observation = await self._desktop.reset(task.model_copy(update={"start_url": ""}))
-            if file is None:
-                return observation
+            if file is None:  # practice, which begins with the program that its document is about
+                return await self._desktop.reset(task)
+            await self._desktop.reset(task.model_copy(update={"start_url": ""}))
             try:
                 await self._desktop.session.ask("run", command=["sh", "-c", KEPT_FOLDERS], seconds=30.0)
                 await self._setup(file).carry_out(file.config)

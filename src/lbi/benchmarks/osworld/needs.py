@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from lbi.benchmarks.osworld.desktop import desktop_of_tasks
 from lbi.benchmarks.osworld.evaluators import Evaluators
 from lbi.benchmarks.osworld.places import Places
 from lbi.benchmarks.osworld.setup import STEPS
 from lbi.benchmarks.osworld.task import TaskFile
+from lbi.environments.desktop.session import missing_packages
 from lbi.sandbox.host import program
 
 #: programs that tasks are about, by how they name them: what is started, and the package that brings it
@@ -31,6 +33,8 @@ PROGRAMS = {
     "unzip": ("unzip", "unzip"),
     "picard": ("picard", "picard"),
 }
+#: those of them that `scripts/setup.sh desktop` installs
+INSTALLED = ("google-chrome", "libreoffice-impress", "wmctrl", "zip", "unzip")
 #: what ``related_apps`` says for them, without blanks and marks
 _APPS = {
     "chrome": "google-chrome",
@@ -81,6 +85,13 @@ _ASKS_INTERNET = {
     "26660ad1-6ebb-4f59-8cba-a8432dfe8d38": "the network's speed is to be measured",
 }
 MOST_TOLD = 2  # files that are named
+
+
+def packages() -> list[str]:
+    """What is not installed of what its tasks start, by the names of Debian's packages."""
+    started = [PROGRAMS[name] for name in INSTALLED]
+    of_desktop = missing_packages(desktop_of_tasks())
+    return list(dict.fromkeys([*of_desktop, *(package for name, package in started if program(name) is None)]))
 
 
 def why_not(task: TaskFile, places: Places, evaluators: Evaluators) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from lbi.benchmarks.spider2v import desktop
-from lbi.benchmarks.spider2v.checkout import RUN, Checkout, Official, opened
+from lbi.benchmarks.spider2v.checkout import COMMANDS, RUN, Checkout, Official, apps_of, opened
 from lbi.benchmarks.spider2v.gold import gold_of
 from lbi.benchmarks.spider2v.known import FAULTY
 from lbi.benchmarks.spider2v.terminal import ACTIONS
@@ -21,7 +21,7 @@ from lbi.records import Check, Task
 if TYPE_CHECKING:
     from lbi.benchmarks.spider2v.environment import Spider2VEnvironments
 
-__all__ = ["ACTIONS", "RESOURCE", "check", "config", "create", "documents", "load"]
+__all__ = ["ACTIONS", "RESOURCE", "check", "config", "create", "documents", "family", "load", "packages"]
 
 RESOURCE = "desktop"  # of a machine of a cluster
 
@@ -50,15 +50,18 @@ def config(selection: str, checkout: str) -> Json:
     }
 
 
+def family(config: Config) -> str:
+    """What is practised on first: a program with windows, or one of commands."""
+    return "shell" if apps_of(_apps(config))[0] in COMMANDS else "web"
+
+
 def create(config: Config, save_image: Callable[[bytes], str]) -> Spider2VEnvironments:
     """Raises UserError where no checkout is given. What is not installed is told by the tasks that need it."""
     from lbi.benchmarks.spider2v.environment import Spider2VEnvironments
 
-    names = [config.benchmark] if isinstance(config.benchmark, str) else config.benchmark
-    chosen = [part.strip() for name in names for part in name.partition(":")[2].split(",")]
     return Spider2VEnvironments(
         opened(config.checkout),
-        [part.partition("-")[0] for part in chosen],
+        _apps(config),
         screenshots=config.web.screenshots,
         save_image=save_image,
     )
@@ -71,11 +74,22 @@ async def documents(environments: Spider2VEnvironments) -> tuple[DocumentSource,
     return await manuals_of(environments)
 
 
+def packages() -> list[str]:
+    """What is not installed of what its tasks need, by the names of Debian's packages."""
+    return desktop.packages()
+
+
 async def check(tasks: Sequence[Task], checkout: str) -> list[CheckedTask]:
     """Each task by its solution and by doing nothing: by files alone, or on a desktop."""
     from lbi.benchmarks.spider2v.proof import prove
 
     return await prove(opened(checkout), tasks)
+
+
+def _apps(config: Config) -> list[str]:
+    """What the chosen tasks begin with, such as dbt of spider2v:dbt-1137ff65."""
+    names = [config.benchmark] if isinstance(config.benchmark, str) else config.benchmark
+    return [part.strip().partition("-")[0] for name in names for part in name.partition(":")[2].split(",")]
 
 
 def _held_out(checkout: Checkout, task: Official) -> HeldOut:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ TASKS = "evaluation_examples/examples"
 METRICS = "desktop_env/evaluators/metrics"
 #: programs of which tasks run here, and what those of the others need
 RUN = ("excel", "jupyter", "dbt", "dagster")
+COMMANDS = ("dbt", "dagster")  # those of them that are worked with by commands
 DOCKER = ("airbyte", "airflow", "metabase", "superset")
 #: the steps and getters that are carried out here (steps.py, getters.py)
 STEPS = {
@@ -165,6 +166,11 @@ class Checkout:
     def _missing_file(self, task: Official) -> str:
         lacking = [said for said in files_of(task) if not self.path(said).is_file()]
         return f"the checkout lacks {lacking[0]}" if lacking else ""
+
+
+def apps_of(chosen: Collection[str]) -> tuple[str, ...]:
+    """The programs that are chosen, in the order of RUN; all of them where none is."""
+    return tuple(app for app in RUN if app in chosen) or RUN
 
 
 @cache

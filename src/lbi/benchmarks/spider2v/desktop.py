@@ -42,6 +42,11 @@ def desktop_for(app: str, folders: Mapping[str, Path]) -> Desktop:
     )
 
 
+def packages() -> list[str]:
+    """What is not installed of what the tasks of any of these programs need."""
+    return list(dict.fromkeys(each for app in USED for each in missing_packages(desktop_for(app, {}))))
+
+
 @cache
 def lacking(app: str) -> str:
     """Which packages this machine does not have that the tasks of ``app`` need, as a reason; "" if none."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 from lbi.benchmarks.spider2v import interpreters, practice
-from lbi.benchmarks.spider2v.checkout import RUN, Checkout, Official
+from lbi.benchmarks.spider2v.checkout import Checkout, Official, apps_of
 from lbi.benchmarks.spider2v.desktop import CONDA, SHIMS, desktop_for
 from lbi.benchmarks.spider2v.getters import Getters
 from lbi.benchmarks.spider2v.judge import judge
@@ -30,11 +30,11 @@ class Spider2VEnvironments:
     timeouts = CallTimeouts(reset=2 * SCRIPT_SECONDS, step=420.0, score=3 * SCRIPT_SECONDS)
 
     def __init__(
-        self, checkout: Checkout, apps: Iterable[str], *, screenshots: bool, save_image: Callable[[bytes], str]
+        self, checkout: Checkout, apps: Collection[str], *, screenshots: bool, save_image: Callable[[bytes], str]
     ) -> None:
         """``apps``: programs whose tasks are chosen; the first is practised on where no task is given."""
         self.checkout = checkout
-        self.apps = tuple(app for app in RUN if app in set(apps)) or RUN
+        self.apps = apps_of(apps)
         self._screenshots, self._save = screenshots, save_image
         self._opened: dict[str, DesktopEnvironments] = {}
         self._making = asyncio.Lock()

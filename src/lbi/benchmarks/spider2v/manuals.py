@@ -1,6 +1,6 @@
 """What installed packages say of themselves -> documents: help texts of commands, read-me files, a page's own menus.
 
-`dbt snapshot --help` -> "# dbt snapshot", what it does, and a line for each option
+`dbt snapshot --help` -> "# dbt snapshot", "Use `dbt snapshot` to execute snapshots ...", and a line for each option
 """
 
 from __future__ import annotations
@@ -61,9 +61,13 @@ FILES = {
 SCHEMAS = {"jupyter": "share/jupyter/lab/schemas/@jupyterlab"}
 SPREADSHEET = "/usr/share/libreoffice/help/en-US/text/scalc/guide"
 FILE = "commands.md"
+FORM = 2  # of what is kept, so that what an earlier version kept is made anew
 MARK = "\x1e"
 SECONDS = 600.0
 _OPTION = re.compile(r"^ {1,6}(-\S.*?)(?: {2,}(.*))?$")
+_USAGE = re.compile(r"\s*usage:\s*(.+?)\s*\n\s*(.+)", re.IGNORECASE)
+_LEFT_OUT = re.compile(r"\s*\[[^\]]*\](?:\.\.\.)?")  # of a usage, what may be left out
+_NO_VERB = ("a", "an", "the", "options", "commands")
 
 
 async def manuals_of(environments: Spider2VEnvironments) -> tuple[DocumentSource, ...]:
@@ -94,7 +98,7 @@ async def _of(app: str, folder: Path) -> list[DocumentSource]:
 async def _kept(app: str, folder: Path) -> str:
     """The help texts as sections; a program is asked for its own once, as its answers take seconds."""
     script = _script(app)
-    place = cache_folder() / "manuals" / f"{app}-{folder.name}-{digest_of(script)}"
+    place = cache_folder() / "manuals" / f"{app}-{folder.name}-{digest_of([script, FORM])}"
     with build_once(place) as empty:
         if empty is not None:
             pages = [_help_page(command, text) for command, text in await _help_texts(script, folder)]
@@ -125,8 +129,9 @@ async def _help_texts(script: str, folder: Path) -> list[tuple[str, str]]:
 
 
 def _help_page(command: str, text: str) -> str:
-    """A help text as a section: what it does, and a line for each option."""
-    lines, kept = text.strip().splitlines(), [f"# {command}", ""]
+    """A help text as a section: a sentence on how it is used for what, and a line for each option."""
+    told, kept = _as_sentence(text), [f"# {command}", ""]
+    lines = told.strip().splitlines()
     for line in lines:
         option = _OPTION.match(line)
         if option:
@@ -136,6 +141,14 @@ def _help_page(command: str, text: str) -> str:
         elif not set(line.strip()) <= set("-="):
             kept += ["", line.strip()] if kept[-1].startswith("- ") else [line.strip()]
     return "\n".join(kept)
+
+
+def _as_sentence(text: str) -> str:
+    """The usage and what it is for as one sentence, as whoever reads of a command is to see how it is called."""
+    if not (told := _USAGE.match(text)) or told[2].split()[0].strip(":").lower() in _NO_VERB:
+        return text
+    purpose = told[2][0].lower() + told[2][1:]
+    return f"Use `{_LEFT_OUT.sub('', told[1])}` to {purpose}{text[told.end() :]}"
 
 
 def _schemas(folder: Path) -> Iterator[str]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import posixpath
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,13 +26,20 @@ LOCAL = ("localhost", "127.0.0.1")
 DOCUMENTS = ("document web", "document frame")
 LOADING = 20  # nodes of a page that shows no more than that it is being loaded
 SHOWING_SECONDS = 20.0
+STILL_SECONDS, STILL_AT_MOST = 4.0, 90.0  # a notebook shows more and more, as its kernel starts
 
 
 class Steps:
     """Carries out steps on one desktop. Raises DesktopRefused and DesktopEnded for what cannot be carried out."""
 
-    def __init__(self, checkout: Checkout, desktop: Desktop, session: DesktopSession) -> None:
-        self._checkout, self._desktop, self._session = checkout, desktop, session
+    def __init__(
+        self,
+        checkout: Checkout,
+        desktop: Desktop,
+        session: DesktopSession,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._checkout, self._desktop, self._session, self._clock = checkout, desktop, session, clock
 
     async def carry_out(self, steps: Iterable[Json]) -> None:
         known = {
@@ -82,6 +90,7 @@ class Steps:
         await self._session.ask("launch", name=posixpath.basename(command[0]), command=command)
         if "jupyter lab" in command[-1]:
             await self._until_page("JupyterLab", "http://localhost:8888")
+            await self._until_still()
         await self._settle({})
 
     async def _open(self, given: Json) -> None:
@@ -132,9 +141,24 @@ class Steps:
             await asyncio.sleep(LOOK_AGAIN)
         raise DesktopRefused(f"the browser shows nothing of {page} after {WINDOW_SECONDS:.0f} s")
 
+    async def _until_still(self) -> None:
+        """All that is told stays as it is for a while; what never does is begun with as it is."""
+        began = since = self._clock()
+        before: list[str] = []
+        while self._clock() < min(since + STILL_SECONDS, began + STILL_AT_MOST):
+            told = await self._session.ask("look")
+            now = [_said(node) for window in told["windows"] for node in _nodes(window)]
+            if now != before:
+                before, since = now, self._clock()
+            await asyncio.sleep(LOOK_AGAIN)
+
     async def _titles(self) -> list[tuple[int, str]]:
         order = (await self._session.ask("look"))["order"]
         return [(int(number), str(title)) for number, title in order]
+
+
+def _said(node: Json) -> str:
+    return f"{node['role']} {node['name']} {node.get('text', '')} {' '.join(node['states'])}"
 
 
 def _nodes(node: Json) -> Iterator[Json]:

@@ -22,6 +22,7 @@ ACTIONS = DESKTOP_ACTIONS.replace(
 )
 SECONDS = 240.0
 MOST_LINES, LONGEST = 60, 300
+BEGIN = 'cd && cd "$(cat /tmp/.terminal-folder 2>/dev/null)"'  # where the task's terminal was opened, else at home
 WHERE = "\x1e"  # stands before the folder in which a command ended
 _RUN = re.compile(r"(?<![\w.])run\s*\(")
 _OTHER = re.compile(r"(?<![\w.])(?:click|fill|type|press|drag|scroll|open|python|wait|finish)\s*\(")
@@ -62,11 +63,12 @@ class Terminal:
 
     def __init__(self, steps: Steps) -> None:
         self._steps = steps
-        self._folder = "/home/user"
+        self._folder = ""  # where the last command ended
 
     async def run(self, command: str) -> tuple[list[str], str]:
         """(lines for the agent, why it did not end). Raises DesktopEnded, DesktopRefused."""
-        script = f"cd {shlex.quote(self._folder)}\n{command}\ncode=$?\nprintf '\\n{WHERE}%s' \"$PWD\"\nexit $code"
+        begin = f"cd {shlex.quote(self._folder)}" if self._folder else BEGIN
+        script = f"{begin}\n{command}\ncode=$?\nprintf '\\n{WHERE}%s' \"$PWD\"\nexit $code"
         done = await self._steps.run(["bash", "-c", f". ~/.bashrc >/dev/null 2>&1\n{script}"], SECONDS)
         output, told, folder = done["output"].rpartition(f"\n{WHERE}")
         output = output if told else done["output"]
@@ -76,7 +78,7 @@ class Terminal:
             half = MOST_LINES // 2
             lines = [*lines[:half], f"... {len(lines) - 2 * half} lines left out ...", *lines[-half:]]
         code = done["exit_code"]
-        head = f"folder {self._folder}, exit code {'none' if code is None else code}"
+        head = f"folder {self._folder or '~'}, exit code {'none' if code is None else code}"
         error = f"the command did not end within {SECONDS:.0f} s and was stopped" if code is None else ""
         return [head, *(f"| {line}" for line in lines)], error
 

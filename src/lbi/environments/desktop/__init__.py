@@ -13,9 +13,14 @@ from lbi.errors import UserError
 if TYPE_CHECKING:
     from lbi.environments.desktop.environment import DesktopEnvironments
 
-__all__ = ["ACTIONS", "RESOURCE", "create", "documents"]
+__all__ = ["ACTIONS", "RESOURCE", "create", "documents", "family"]
 
 RESOURCE = "desktop"
+
+
+def family(config: Config) -> str:
+    """Windows are seen and acted on as pages are."""
+    return "web"
 
 
 def create(config: Config, save_image: Callable[[bytes], str]) -> DesktopEnvironments:

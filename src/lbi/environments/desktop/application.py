@@ -6,6 +6,7 @@ Read from a TOML file by name or path (format: docs/desktop.md).
 from __future__ import annotations
 
 import re
+from glob import glob
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -75,10 +76,12 @@ class Desktop(Table):
     """What of the home folder is no state, as patterns of .gitignore: caches, lists of recent files."""
     volatile: tuple[Pattern, ...] = ()
     """What programs write anew whenever they save, as regular expressions: dates, numbers drawn at random."""
+    unsaid: tuple[Pattern, ...] = ()
+    """What is left out of what an agent is told, as it is another one at each start: times, uses of memory."""
     volatile_members: tuple[str, ...] = ()
     """Parts of documents that are archives which are volatile as a whole, such as "Thumbnails/*"."""
     tools: tuple[str, ...] = ()
-    """More packages whose programs tasks need, as ``program:package`` where the two differ."""
+    """More packages that are needed, as ``program:package`` or ``/path/of/a/*/file:package``; a name alone is both."""
     program: tuple[Program, ...] = ()
     documents: tuple[DocumentSource, ...] = ()
     """Manuals. A path that does not exist is left out, as it comes with a package."""
@@ -97,7 +100,7 @@ class Desktop(Table):
         lacking = [p.package or p.command[0] for p in self.program if program_on_host(p.command[0]) is None]
         for tool in self.tools:
             name, _, package = tool.partition(":")
-            if program_on_host(name) is None:
+            if not _is_there(name):
                 lacking.append(package or name)
         return list(dict.fromkeys(lacking))
 
@@ -112,6 +115,11 @@ class Desktop(Table):
             elif path.exists():
                 found.append(source.model_copy(update={"path": str(path)}))
         return tuple(found)
+
+
+def _is_there(name: str) -> bool:
+    """A program, or a file by a path that may have ``*``, as folders of libraries are called differently."""
+    return bool(glob(name)) if name.startswith("/") else program_on_host(name) is not None
 
 
 def shipped_desktops() -> tuple[str, ...]:

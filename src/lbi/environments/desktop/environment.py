@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import posixpath
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
@@ -269,6 +270,8 @@ class DesktopEnvironment:
         told = await self.session.ask("look")
         self._view = view_of(told)
         text, self._refs = render(self._view.tree, limit=self._environments.max_chars)
+        for pattern in self._desktop.unsaid:
+            text = re.sub(pattern, "", text)
         notes = [f"note: {note}" for note in self._notes]
         self._notes.clear()
         title = " ".join(self._view.title.split())

@@ -83,6 +83,9 @@ class Services:
         )
         self._until(lambda: session.ask(known), "at-spi-bus-launcher")
         address = session.ask(Call("org.a11y.Bus", "/org/a11y/bus", "org.a11y.Bus", "GetAddress"))
+        # Where desktops tell it. Programs with Qt that have to ask for it register before they are connected, or after,
+        # whichever comes first, and once only.
+        self.display.set_text(self.display.root, "AT_SPI_BUS", address)
         bus = Bus(address)
         bus.ask(Call("org.a11y.atspi.Registry", "/org/a11y/atspi/accessible/root", "org.freedesktop.DBus.Peer", "Ping"))
         return bus

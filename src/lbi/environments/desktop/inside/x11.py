@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 
-_GET_PROPERTY, _INTERN_ATOM, _SEND_EVENT = 20, 16, 25
+_CHANGE_PROPERTY, _GET_PROPERTY, _INTERN_ATOM, _SEND_EVENT = 18, 20, 16, 25
 _QUERY_POINTER, _GET_FOCUS, _QUERY_EXTENSION = 38, 43, 98
 _CHANGE_KEYBOARD, _GET_KEYBOARD = 100, 101
 _FAKE_INPUT = 2
@@ -89,6 +89,11 @@ class Display:
             return b""
         size, items = reply[1] // 8, struct.unpack_from("<I", reply, 16)[0]
         return reply[32 : 32 + size * items]
+
+    def set_text(self, window: int, name: str, text: str) -> None:
+        raw = text.encode()
+        head = struct.pack("<IIIBxxxI", window, self.atom(name), self.atom("STRING"), 8, len(raw))
+        self._send(_CHANGE_PROPERTY, 0, head + raw)
 
     def activate(self, window: int) -> None:
         """Ask the window manager to bring a window to the front."""
