@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lbi.evaluation.calibration import COMMITTEE, Calibration, at_least, calibrations
+from lbi.evaluation.calibration import COMMITTEE, RULE, Calibration, at_least, calibrations
 from lbi.records import Example, Verdict, Vote
 from lbi.synthesis.filters.replay import Replayed
 
@@ -65,3 +65,40 @@ def test_the_chance_is_that_of_a_draw_without_returning() -> None:
     assert at_least(2, 4, 2, 2) == pytest.approx(1 / 6)
     assert at_least(0, 4, 2, 2) == 1.0
     assert at_least(1, 4, 2, 2) == pytest.approx(5 / 6)
+
+
+def judged(number: int, *verdicts: Verdict) -> Example:
+    return Example(kind="abstract", instruction="i", trajectory=f"t{number}", start=0, end=1, verdicts=verdicts)
+
+
+def test_votes_are_counted_by_filter_and_by_provider() -> None:
+    def asked(name: str, **votes: bool) -> Verdict:
+        said = tuple(vote(member.replace("_", ":"), accepts) for member, accepts in votes.items())
+        return Verdict(filter=name, keep=all(votes.values()), votes=said)
+
+    proved = [number % 2 == 0 for number in range(40)]
+    examples = [
+        judged(
+            number,
+            Verdict(filter="net_effect", keep=True),
+            asked("committee", openai_a=proved[number], openai_b=True, local_c=proved[number]),
+            asked("strict", openai_a=number % 4 < 2),
+            Verdict(filter="replay", keep=proved[number]),
+            Verdict(filter="reworded", keep=True),
+        )
+        for number in range(40)
+    ]
+    examples.append(judged(0, Verdict(filter="net_effect", keep=False)))
+    found = {
+        (row.filter, row.member): row
+        for row in calibrations(examples, {f"t{number}": replay(number, proved[number]) for number in range(40)})
+    }
+    committee = [(name, member) for name, member in found if name == "committee"]
+    assert [member for _, member in committee] == ["openai:a", "openai:b", "local:c", "all of openai", COMMITTEE]
+    assert (found["committee", "openai:a"].precision, found["strict", "openai:a"].precision) == (1.0, 0.5)
+    assert found["strict", "openai:a"].verdict == "no better than chance"
+    together = found["committee", "all of openai"]
+    assert (together.examples, together.accepted, together.both) == (80, 60, 40)
+    assert found.keys() - committee == {("strict", "openai:a"), ("net_effect", RULE)}
+    rule = found["net_effect", RULE]
+    assert (rule.examples, rule.accepted, rule.both) == (41, 40, 20)

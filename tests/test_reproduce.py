@@ -102,6 +102,22 @@ def test_what_failed_by_environment_or_harness_is_no_number_beyond_a_tenth() -> 
     assert (cells[6], cells[7], cells[8], cells[9]) == ("28", "2.0", "3.0", "100")
 
 
+def test_a_control_says_how_near_its_tokens_come_to_those_with_examples() -> None:
+    tokens = {"baseline": 50, "baseline, extra steps": 95, "best of three": 140, "backward": 100}
+    stored = [
+        result(arm, task, 0.0).model_copy(update={"usage": Usage(calls=1, input_tokens=spent)})
+        for arm, spent in tokens.items()
+        for task in range(3)
+    ]
+    stored.append(result("best of three", 3, 0.0, "harness").model_copy(update={"usage": Usage(input_tokens=9_000)}))
+    (line,) = [line for line in written("control", paper_table("control"), stored).splitlines() if "times" in line]
+    assert line == (
+        "Tokens of an episode, times those of backward: baseline 0.50, baseline, extra steps 0.95, best of three 1.40 "
+        "(about as many: baseline, extra steps)."
+    )
+    assert "times those" not in written("control", paper_table("control"), stored[:6])
+
+
 def test_a_table_in_which_all_arms_are_alike_says_that_it_tells_nothing() -> None:
     stored = [result(row.arm.name, task, 0.0) for row in paper_table("k").arms for task in range(30)]
     assert "this table tells nothing at this size" in written("k", paper_table("k"), stored)

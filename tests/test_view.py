@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import signal
 import subprocess
@@ -27,6 +28,8 @@ from lbi.report.viewer.steps import ShownStep
 from lbi.rollouts.loop import rollout
 from lbi.storage.judgements import Judgements
 from lbi.storage.run_folder import RunFolder
+from lbi.synthesis.backward import label_span
+from lbi.synthesis.filters import FilterParts, apply, open_filters
 from reported_run import ATTACKS, CONFIG, EVIL, add_evaluation, add_synthesis, trajectory
 from running import command, environ, lbi_here
 from viewing import Viewer, viewing
@@ -203,6 +206,38 @@ async def test_the_prompt_of_a_step_that_does_not_know_its_calls_is_found_by_wha
             assert "Found by what it says" in part.get_text()
             assert len(part.select("article.call")) == 1
             assert f"REASON: {said}" in part.select("pre")[-1].get_text()
+
+
+async def test_an_example_leads_to_the_prompts_of_its_wording_and_of_its_votes(tmp_path: Path) -> None:
+    replies = ['REASON: to the rooms\nACTION: click(link "Rooms")', 'REASON: there\nACTION: finish("")']
+    task = Task(instruction="Try something", environment="lamps")
+    words = 'Show me the "rooms"'
+    vote = {"reason": "it does\nthat", "aligned": True, "coherent": True, "natural": True, "reasonable": False}
+    with RunFolder(tmp_path / "run", CONFIG) as run:
+        agent = create(AgentParts(model=cached(Scripted(replies), run.store, run.store), stage="attempt"))
+        walked = await rollout(LampEnvironment(), agent, task, 5)
+        await run.store.put("trajectory", f"0/{task.id}/0", walked)
+        labeller = cached(Scripted([words, "Something else"]), run.store, run.store)
+        example, _ = await label_span(labeller, walked, 0, 1, "abstract", stage="label")
+        await label_span(labeller, walked, 0, 2, "abstract", stage="label")
+        judge = cached(Scripted([json.dumps(vote), json.dumps(vote)]), run.store, run.store)
+        (committee,) = open_filters(["committee"], FilterParts(judges=[judge]))
+        judged = await apply([committee], example, walked)
+        await apply([committee], example.model_copy(update={"instruction": "Go away"}), walked)
+        await run.store.put("example", f"0/{walked.id}/abstract/000-001", judged)
+    with viewing(tmp_path / "run") as viewer:
+        page = viewer.get(f"example/{judged.id}").page
+        (load,) = [
+            str(node["data-load"]) for node in page.select("[data-load]") if "/wording/" in str(node["data-load"])
+        ]
+        part = viewer.get(load).page
+        assert "Found by what they say" in part.get_text(), part.get_text()
+        roles = [each.get_text().split(" ")[0] for each in part.select("article.call > p.about")]
+        assert roles == ["label/abstract", "filter/judge"]
+        assert words in part.select("article.call")[0].select("pre")[-1].get_text()
+        assert words in part.select("article.call")[1].select("pre")[-2].get_text()
+        assert viewer.get(load.partition("?")[0]).status == 200
+        assert viewer.get("wording/none").status == 404
 
 
 # who may see it

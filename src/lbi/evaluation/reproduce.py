@@ -16,7 +16,9 @@ from lbi.evaluation.statistics import ArmSummary, compare, summarise
 from lbi.records import Result
 from lbi.report.words import percent
 
+BROKEN = ("environment", "harness")  # faults of episodes that say nothing of the agent
 FEW = 20  # held-out tasks below which a table says that it can tell little
+AS_MUCH = 0.1  # by what part an arm's tokens may differ from those of the arm that it is the control of
 MOST_BROKEN = 0.1  # of an arm's episodes that environment or harness may have failed; beyond it has no number
 
 
@@ -39,6 +41,7 @@ class PaperTable(BaseModel):
     benchmarks: tuple[str, ...]
     arms: tuple[PaperArm, ...]
     paper: str = ""  # what the paper calls it: table2, figure3
+    spends_as: str = ""  # the arm whose tokens the others are to spend without examples
     how: tuple[str, ...] = ()  # the commands that make it, where one run does not
 
 
@@ -100,7 +103,7 @@ def written(name: str, table: PaperTable, results: Sequence[Result]) -> str:
         cells += [""] * (len(head) - 1 - len(paper) - len(cells))
         numbers = [" / ".join(f"{n:g}" for n in told) for told in (row.gemini, row.claude)] if paper else []
         lines.append("| " + " | ".join([row.arm.name, *cells, *numbers]) + " |")
-    return "\n".join([*lines, "", *_notes(table, ours)]) + "\n"
+    return "\n".join([*lines, "", *_notes(table, ours), *_spent_beside(table, results)]) + "\n"
 
 
 def _cells(arm: str, summary: ArmSummary | None, results: Sequence[Result]) -> list[str]:
@@ -110,7 +113,7 @@ def _cells(arm: str, summary: ArmSummary | None, results: Sequence[Result]) -> l
     broken = summary.environment_faults + summary.harness_faults
     if broken > MOST_BROKEN * len(results):
         return [f"no number: {broken} of {len(results)} episodes failed by environment or harness"]
-    counted = [r for r in results if r.fault not in ("environment", "harness")]
+    counted = [r for r in results if r.fault not in BROKEN]
     n = max(len(counted), 1)
     return [
         percent(summary.mean),
@@ -118,8 +121,29 @@ def _cells(arm: str, summary: ArmSummary | None, results: Sequence[Result]) -> l
         str(summary.tasks),
         f"{sum(r.steps for r in counted) / n:.1f}",
         f"{sum(r.usage.calls for r in counted) / n:.1f}",
-        f"{sum(r.usage.input_tokens + r.usage.output_tokens for r in counted) / n:,.0f}",
+        f"{tokens_of(counted):,.0f}",
     ]
+
+
+def tokens_of(counted: Sequence[Result]) -> float:
+    """Of an episode, on average."""
+    return sum(r.usage.input_tokens + r.usage.output_tokens for r in counted) / max(len(counted), 1)
+
+
+def _spent_beside(table: PaperTable, results: Sequence[Result]) -> list[str]:
+    """How near controls come to the tokens of the arm with examples; tries and steps are whole, so none equals it."""
+    spent = {
+        row.arm.name: tokens
+        for row in table.arms
+        if (tokens := tokens_of([r for r in results if r.arm == row.arm.name and r.fault not in BROKEN]))
+    }
+    if not (own := spent.pop(table.spends_as, 0.0)):
+        return []
+    shares = {arm: tokens / own for arm, tokens in spent.items()}
+    told = ", ".join(f"{arm} {share:.2f}" for arm, share in shares.items())
+    equal = [arm for arm, share in shares.items() if abs(share - 1) <= AS_MUCH]
+    verdict = f"about as many: {', '.join(equal)}" if equal else f"none is within {AS_MUCH:.0%} of it"
+    return [f"Tokens of an episode, times those of {table.spends_as}: {told} ({verdict})."]
 
 
 def _notes(table: PaperTable, ours: dict[str, ArmSummary]) -> list[str]:

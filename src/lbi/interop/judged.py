@@ -18,7 +18,8 @@ from typing import NamedTuple
 from lbi.records import Example, Verdict
 from lbi.storage.judgements import Judgement, accepted_by_people, standing
 from lbi.storage.knowledge import Entry, Event, State
-from lbi.synthesis.examples import REWORDED, example_key
+from lbi.synthesis.examples import example_key
+from lbi.synthesis.filters import REWORDED
 from lbi.synthesis.origins import UNKNOWN, learnt
 
 SOURCE = "judgement"  # how the source of a row begins that follows from what people said

@@ -16,10 +16,10 @@ from lbi.records import Document, Example, Task, Trajectory
 from lbi.storage.knowledge import KnowledgeLog
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.backward import without_idle_steps
+from lbi.synthesis.filters import REWORDED
 
 #: kinds of records that are trajectories which examples are spans of
 WALKS = ("trajectory", "trimmed", "composition", "renewed")
-REWORDED = "reworded"  # stands in place of a filter, in the verdict of who worded an example anew (lbi.interop.judged)
 PARALLEL_CALLS = 16  # pieces of work of one stage that ask models at a time
 
 

@@ -77,6 +77,7 @@ class Site:
             route("/task", "task.html", contents.task),
             route("/examples", "examples.html", contents.examples),
             route("/example/{id}", "example.html", contents.example),
+            route("/wording/{id}", "wording.html", contents.wording),
             route("/judge", "judge.html", contents.to_judge),
             Route("/judge", judge, methods=["POST"]),
             Route("/compare", self._compare_from(view)),

@@ -15,7 +15,7 @@ from lbi.report.pages import eyebrow_of, facts_of, label_of, scoring_of
 from lbi.report.viewer import compare as comparing
 from lbi.report.viewer import examples as searching
 from lbi.report.viewer.live import holder, stages
-from lbi.report.viewer.prompts import searched
+from lbi.report.viewer.prompts import searched, worded_and_judged
 from lbi.report.viewer.source import RunView
 from lbi.report.viewer.steps import short, span_of, steps_of
 from lbi.report.words import cut
@@ -220,6 +220,18 @@ def example(view: RunView, request: Request) -> Shown:
     if found is None:
         raise NotThere("no such example is in this run")
     return {**_example(view, found), "shown": view.read().episodes_shown.get(found.id, [])}
+
+
+def wording(view: RunView, request: Request) -> Shown:
+    """The prompts that worded an example, and those of the votes on it."""
+    found = view.read().examples.get(request.path_params["id"])
+    origin = view.origin(found) if found else None
+    walked = view.trajectory(origin) if origin else None
+    if found is None or walked is None or found.end >= len(walked.observations):
+        raise NotThere("no such example, or not its trajectory, is in this run")
+    with opened(view.run.path) as db:
+        calls = [one(db, key) for key in worded_and_judged(db, found, walked.observations[found.end])]
+    return {"calls": calls, "example": found, "part": "part" in request.query_params}
 
 
 def to_judge(view: RunView, request: Request) -> Shown:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 #: the tier of an example that a filter kept; filters that are not listed only drop
 EARNED: dict[str, Tier] = {"committee": "committee", "replay": "replayed"}
 
+#: stands in place of a filter, in the verdict of a person who worded an example anew (lbi.interop.judged)
+REWORDED = "reworded"
 NOTHING = Verdict(filter="labeller", keep=False, reason="nothing was achieved, says who labels")
 
 
