@@ -403,6 +403,20 @@ def test_a_reply_over_several_lines_is_one_call_of_the_model_and_its_last_usage_
     assert counts.left_out["second result of a call"] == 1
 
 
+def test_calls_that_stand_in_one_line_are_all_carried_out(tmp_path: Path) -> None:
+    session = ClaudeSession()
+    session.ask("Look at both.")
+    calls = [{"type": "tool_use", "id": id_, "name": "Read", "input": {"file_path": f"{id_}.py"}} for id_ in "ab"]
+    message = {"id": "m", "role": "assistant", "content": [{"type": "text", "text": "Both at once."}, *calls]}
+    session.add("assistant", message)
+    results = [{"type": "tool_result", "tool_use_id": id_, "content": id_.upper()} for id_ in "ab"]
+    session.add("user", {"role": "user", "content": results})
+    session.say("Both are read.")
+    (trajectory,), _ = read(session.write(tmp_path / "session.jsonl"))
+    assert done(trajectory)[:2] == ['view("a.py")', 'view("b.py")']
+    assert seen(trajectory)[1:3] == ["A", "B"]
+
+
 def test_what_follows_a_rewind_begins_where_it_was_rewound_to(tmp_path: Path) -> None:
     session = ClaudeSession()
     session.ask("Make a file.")

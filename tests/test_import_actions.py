@@ -11,6 +11,7 @@ import pytest
 from lbi.environments.shell.actions import parse_command
 from lbi.interop.actions import action_of, may_change
 from lbi.interop.axtree import page_of
+from lbi.interop.chat import returned
 from lbi.interop.outages import outage_in
 from lbi.observations.parse import parse_observation
 from test_import import TRACES, done, read
@@ -67,6 +68,21 @@ def test_any_other_tool_is_a_command_that_is_written_as_a_call(name: str, given:
     assert action.grounded.startswith(text)
     assert action.written == action.grounded
     assert (action.kind, action.name) == ("run", name)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "Chunk ID: bc1f\nWall time: 0.0 seconds\nProcess exited with code 3\nOriginal token count: 16\nOutput:\n{}",
+        "Exit code: 3\nWall time: 0.1 seconds\nTotal output lines: 3\nOutput:\n{}",
+        "Exit code: 3\nWall time: 0.1 seconds\nOutput:\n{}",
+        "<returncode>3</returncode>\n<output>\n{}\n</output>",
+    ],
+)
+def test_of_what_a_program_writes_around_an_output_only_the_exit_code_stays(output: str) -> None:
+    lines = "one\ntwo\nWall time: it is late\nthree"
+    result = returned("c", output.format(lines))
+    assert (result.exit_code, result.text) == (3, lines)
 
 
 def test_a_patch_of_one_file_is_known_by_it() -> None:

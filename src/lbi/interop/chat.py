@@ -24,8 +24,8 @@ _OTHER_PARTS = frozenset(
 _SYSTEM = frozenset({"system", "developer"})
 #: results of commands as programs write them around their output
 _RETURNED = re.compile(
-    r"\A(?:Chunk ID: .*\n)?(?:Wall time: .*\n)?(?:Exit code: |Process exited with code |<returncode>)(\d+)"
-    r"(?:</returncode>)?\n(?:Wall time: .*\n|Original token count: .*\n|Total output lines: .*\n)*"
+    r"\A(?:Chunk ID: [^\n]*\n)?(?:Wall time: [^\n]*\n)?(?:Exit code: |Process exited with code |<returncode>)(\d+)"
+    r"(?:</returncode>)?\n(?:(?:Wall time|Original token count|Total output lines): [^\n]*\n)*"
     r"(?:Output:\n|<output>\n?)?(.*?)(?:\n?</output>\s*)?\Z",
     re.DOTALL,
 )

@@ -239,6 +239,8 @@ class Trajectories:
         """Whether the agent went on from another place than the last one."""
         if not event.parent or not isinstance(event, said.Called | said.Said | said.Thought):
             return False
+        if event.node in self._places:  # one more call of the same line
+            return False
         place = self._places.get(event.parent)
         return place is not None and (place[0] != attempt.number or place[1] < len(attempt.steps) + len(attempt.calls))
 
