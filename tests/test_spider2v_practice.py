@@ -56,7 +56,8 @@ def test_a_help_text_that_says_no_purpose_is_left_as_it_is() -> None:
     ("done", "label"),
     [
         (Action(text='run("dbt seed")', kind="run", value="dbt seed"), "Run `dbt seed`."),
-        (Action(text="click(e1)", kind="click", role="button", name="Restart"), "Restart in the start page"),
+        (Action(text="click(e1)", kind="click", role="button", name="Restart"), "Restart in the window (JupyterLab)"),
+        (Action(text="click(e1)", kind="click", role="menuitem", name="View"), "View in the window (JupyterLab)"),
     ],
 )
 def test_steps_are_labelled_as_what_they_were_where_there_are_commands_and_windows(done: Action, label: str) -> None:

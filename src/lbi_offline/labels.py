@@ -40,7 +40,7 @@ def _order(trajectory: Trajectory, start: int, end: int, operation: Operation, p
         pressed = "Submit" if commit.kind == "press" else clean(commit.name)
         button = "Fill in" if enters(commit) else pressed
         return f"{button}{_way(trajectory, operation.at)} with {settings} {where}"
-    if operation.changes or commit.role == "button":
+    if operation.changes or commit.role == "button" or not before.url:  # a desktop's windows have no address
         return f"{clean(commit.name)}{_way(trajectory, operation.at)} {where}"
     return _visit(trajectory.observations[end], pages, trajectory.steps[start:end])
 
@@ -67,7 +67,7 @@ def _named(observation: Observation, thing: Thing | None) -> str:
     """A page by the words of its address, the part that names what it is about, and what its title adds."""
     words, name = place(observation.url, thing), _title(observation).replace('"', "'")
     if thing is None:
-        return (words or "the start page") + (f" ({name})" if name else "")
+        return (words or ("the start page" if observation.url else "the window")) + (f" ({name})" if name else "")
     return f'{words} "{thing.id}"' + (f' ("{name}")' if name and name.lower() != thing.id.lower() else "")
 
 

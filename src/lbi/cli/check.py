@@ -129,7 +129,10 @@ async def _checked(
 def _desktops_of_benchmarks() -> Iterator[Row]:
     """A row for each benchmark that brings a desktop of its own; on another machine only its tasks are not runnable."""
     for name in plugins.available("benchmarks"):
-        plug_in = plugins.load("benchmarks", name)
+        try:
+            plug_in = plugins.load("benchmarks", name)
+        except UserError:  # one of another distribution, which `lbi list` names
+            continue
         if isinstance(plug_in, NeedsPackages):
             there = {"what": f"desktop of {name}", "passed": True, "found": "all that its tasks start is installed"}
             yield _lacks(f"desktop of {name}", plug_in.packages()) or there
