@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from claude_session import ClaudeSession
@@ -232,6 +232,20 @@ def test_without_the_rules_nothing_is_imported(tmp_path: Path, monkeypatch: pyte
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("call +49 170 5550123 93.184.216.34", "call ••••"),
+        ("paid with 4111 1111 1111 1111 123", "paid with •••• 123"),
+        ("to DE89 3704 0044 0532 0130 00 BIC", "to •••• BIC"),
+        ("+49 170 5550123 4711", "•••• 4711"),
+    ],
+)
+def test_a_number_is_masked_whatever_stands_behind_it(text: str, left: str) -> None:
+    assert Masker().text(text) == left
+
+
+@example(parts=["+49 170 5550123", "93.184.216.34"])
 @given(st.lists(st.sampled_from([*PLANTED.values(), KEY, "password: ", "token=", "Bearer ", "://a:", " ", "\n", "x"])))
 @settings(max_examples=30)
 def test_what_is_masked_stays_as_it_is_when_it_is_masked_again(parts: list[str]) -> None:

@@ -30,6 +30,9 @@ from lbi.interop.mask_checks import (
 PERSONAL = "personal: "  # how the kinds of personal data begin
 
 
+_GAP = re.compile(r"[ .-]")  # between the groups of a number
+
+
 class Found(NamedTuple):
     """Where in a text something is to be masked."""
 
@@ -52,14 +55,27 @@ class Rule:
     fits: Callable[[str], bool] = always
     least_learnt: int = 6  # characters of a value that is masked wherever else it stands; 0 = none is
 
+    grouped: bool = (
+        False  # a number in groups: what stands behind it may look like one more, as a card's three digits do
+    )
     begins: bool = False  # every match begins with a needle, so that only these places are tried
 
     def find(self, text: str, lowered: str) -> Iterator[Found]:
         for match in self._matches(text, lowered):
             groups = [group for group in range(1, (match.lastindex or 0) + 1) if match[group]]
-            for group in groups or [0]:
-                if self.fits(match[group]):
-                    yield Found(*match.span(group), self.kind, 0 < self.least_learnt <= len(match[group]))
+            spans = [match.span(group) for group in groups] or [match.span()]
+            for start, end in self._shortened(match) if self.grouped else spans:
+                value = text[start:end]
+                if self.fits(value):
+                    yield Found(start, end, self.kind, 0 < self.least_learnt <= len(value))
+
+    def _shortened(self, match: re.Match[str]) -> Iterator[tuple[int, int]]:
+        """The longest part of a match, from its beginning, that fits."""
+        start, end = match.span()
+        for each in (end, *(start + gap.start() for gap in reversed(list(_GAP.finditer(match[0]))))):
+            if self.fits(match.string[start:each]) and self.pattern.fullmatch(match.string, start, each):
+                yield start, each
+                return
 
     def _matches(self, text: str, lowered: str) -> Iterator[re.Match[str]]:
         needles = [needle for needle in self.needles if needle in lowered]
@@ -96,8 +112,10 @@ def _rule(kind: str, pattern: str, *needles: str, fits: Callable[[str], bool] = 
     return Rule(kind, re.compile(pattern), needles, fits, learn)
 
 
-def _personal(kind: str, pattern: str, *needles: str, fits: Callable[[str], bool], learn: int = 0) -> Rule:
-    return _rule(PERSONAL + kind, pattern, *needles, fits=fits, learn=learn)
+def _personal(
+    kind: str, pattern: str, *needles: str, fits: Callable[[str], bool], learn: int = 0, grouped: bool = False
+) -> Rule:
+    return Rule(PERSONAL + kind, re.compile(pattern), needles, fits, learn, grouped)
 
 
 #: tokens that their form gives away: (whose, their beginnings, pattern)
@@ -180,9 +198,12 @@ PERSONS = (
         r"\d{3}-\d{3}-\d{4})(?![\w/-])",
         *("-", "+"),
         fits=is_phone_number,
+        grouped=True,
     ),
-    _personal("card number", r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-]|\.\d)", fits=luhn),
-    _personal("bank account", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b", fits=is_iban),
+    _personal("card number", r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-]|\.\d)", fits=luhn, grouped=True),
+    _personal(
+        "bank account", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b", fits=is_iban, grouped=True
+    ),
     _personal(
         "social security number",
         r"(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])",
