@@ -31,7 +31,7 @@ check: setup-dev
 	$(PYTHON) -m pytest -m "not browser and not slow" -n auto
 
 test: check
-	$(PYTHON) -m pytest -m "browser or slow" -n 3 --durations=10
+	$(PYTHON) -m pytest -m "browser or slow" -n 2 --durations=10
 
 bench: setup-dev
 	$(PYTHON) performance/help.py
