@@ -46,23 +46,23 @@ class Evaluators:
 
     def lacks(self, kind: str, name: str) -> list[str]:
         """The packages that a function needs, itself or through others of theirs, and that are not installed."""
-        todo, seen, needed = [(kind, self.module_of(kind, name), self.function_of(kind, name))], set(), set[str]()
-        while todo:
-            of, stem, function = todo.pop()
+        pending, seen, needed = [(kind, self.module_of(kind, name), self.function_of(kind, name))], set(), set[str]()
+        while pending:
+            of, stem, function = pending.pop()
             if (of, stem, function) in seen or (of, stem) not in self._modules:
                 continue
             seen.add((of, stem, function))
             module = self._modules[of, stem]
             for used in module.uses.get(function, frozenset()):
                 if used in module.uses:
-                    todo.append((of, stem, used))
+                    pending.append((of, stem, used))
                 elif used in module.imports:
                     source, there = module.imports[used]
                     ours = self._ours(of, source)
                     if ours is None:
                         needed.add(source.partition(".")[0])
                     else:
-                        todo.append((*ours, there))
+                        pending.append((*ours, there))
         return sorted(package for package in needed if not self._has(package))
 
     def missing(self) -> list[str]:
@@ -112,14 +112,14 @@ def _names(node: ast.AST) -> frozenset[str]:
     """Names that are read within, but for those of annotations, which no call needs."""
     skipped = {id(part) for each in ast.walk(node) for part in _annotations(each)}
     found: set[str] = set()
-    todo = [node]
-    while todo:
-        each = todo.pop()
+    pending = [node]
+    while pending:
+        each = pending.pop()
         if id(each) in skipped:
             continue
         if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load):
             found.add(each.id)
-        todo += ast.iter_child_nodes(each)
+        pending += ast.iter_child_nodes(each)
     return frozenset(found)
 
 
