@@ -12,8 +12,8 @@ model replied is read from NUMBER.reply.txt beside it; what has no reply yet is 
 
 ``--attempt FOLDER`` then attempts ``--rollouts`` of the tasks of each arm, those of all sections in turn and each once,
 on the run's application, with the offline policy (``react``, which follows the instruction; ``--agent explore`` is
-what a run would take, and has aims of its own). Prints how many operations were carried out. What was attempted is
-kept in FOLDER/ARM, a run folder, so that it goes on where it was.
+what a run would take, and has aims of its own) or with the language model ``--agent-model``. Prints how many operations
+were carried out. What was attempted is kept in FOLDER/ARM, a run folder, so that it goes on where it was.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ def main() -> None:
     parser.add_argument("--attempt", type=Path)
     parser.add_argument("--rollouts", type=int, default=20)
     parser.add_argument("--agent", default="react")
+    parser.add_argument("--agent-model", default="offline")
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     with RunFolder(arguments.run, writing=False) as run:
@@ -91,15 +92,16 @@ def main() -> None:
         print(f"{arm} the map: {len(tasks)} tasks, {len(named)} name things, in {possible}{share} all were seen")
     if arguments.attempt:
         for arm in ARMS:
-            config = offline(run.config, arguments.rollouts, arguments.agent, arguments.workers)
+            config = for_rollouts(run.config, arguments)
             tasks = in_turns([row["tasks"] for row in rows if row["arm"] == arm])[: arguments.rollouts]
             print(f"{arm} the map: {found(asyncio.run(attempted(config, tasks, arguments.attempt / arm)))}", flush=True)
 
 
-def offline(stated: Json, rollouts: int, agent: str, workers: int) -> Config:
-    """The run's config for roll-outs of given tasks by the offline policy."""
-    synthesis = {**stated["synthesis"], "rollouts": rollouts, "agent": agent}
-    return resolve({**stated, "models": {"default": "offline"}, "synthesis": synthesis, "workers": workers}, "the run")
+def for_rollouts(stated: Json, arguments: argparse.Namespace) -> Config:
+    """The run's config for roll-outs of given tasks by the agent and the model that were asked for."""
+    synthesis = {**stated["synthesis"], "rollouts": arguments.rollouts, "agent": arguments.agent}
+    models = {"default": arguments.agent_model, "timeout": 3600.0}
+    return resolve({**stated, "models": models, "synthesis": synthesis, "workers": arguments.workers}, "the run")
 
 
 def in_turns(sections: list[list[Json]]) -> list[Task]:
