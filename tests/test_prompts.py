@@ -175,7 +175,7 @@ def test_a_change_of_the_rule_changes_the_hash_of_both_prompts() -> None:
 
 
 def test_act_says_how_a_task_is_given_up() -> None:
-    assert 'end with finish("N/A"), and the reason says what is missing' in text_of("act")
+    assert 'end with finish("N/A"); the reason says what is missing' in text_of("act")
 
 
 def test_act_shows_objective_history_page_and_the_error_of_the_last_action() -> None:
@@ -221,7 +221,7 @@ def test_knowledge_stands_between_the_objective_and_what_happened() -> None:
 def test_the_page_that_is_like_the_current_one_is_named_by_example_and_step() -> None:
     now = page(1, 'URL: /p1\nTitle: Page 1\nbutton "Go 1" [e1]')
     text = text_of("act", examples=(shown(at=1, text=now.text),), observation=now)
-    assert "CURRENT PAGE (like the page of step 2 in example 1: of the same kind, with the element that was" in text
+    assert "CURRENT PAGE (of the same kind as that of step 2 in example 1, and what was used there is here" in text
 
 
 def test_no_page_is_named_where_none_is_like_the_current_one() -> None:

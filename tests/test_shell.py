@@ -196,7 +196,7 @@ async def test_a_reset_is_the_first_day_again_and_episodes_do_not_see_each_other
 ) -> None:
     one, other = await environments.open(), await environments.open()
     first = await one.reset(TASK)
-    assert first.text.startswith("Folder: /repo\nA repository of 7 files:\n.gitignore\nREADME.md\n")
+    assert first.text.startswith("Folder: /repo\nA repository of 7 files:\n./ .gitignore, README.md, ")
     await done(one, 'run("cd src; export X=1; rm -rf ../* /tmp/*; echo x > /tmp/planted; echo x > ~/planted")')
     assert await other.reset(TASK) == first
     assert await one.reset(TASK) == first

@@ -85,10 +85,9 @@ def call(kind: str, *given: str | int) -> str:
 
 
 def listed(first: Observation) -> list[str]:
-    """Paths that the first observation of an episode names, one to a line."""
-    lines = first.text.splitlines()
-    start = next((at + 1 for at, line in enumerate(lines) if line.startswith("A repository of ")), len(lines))
-    return [line for line in lines[start:] if not line.startswith("... and ")]
+    """Paths that the first observation of an episode names, a line for each folder."""
+    folders = (line.partition("/ ") for line in first.text.partition("A repository of ")[2].splitlines()[1:])
+    return [f"{at}/{it}".removeprefix("./") for at, _, its in folders for it in its.split(", ") if it[:1] != "("]
 
 
 def test_command(files: Sequence[str]) -> str:

@@ -15,13 +15,14 @@ ACTIONS = """\
 You work in a shell on a copy of a repository. After each action you see the folder you are in, the exit code and the
 output of a command, or the lines of a file; of long output the middle is left out. There is no network.
 
-run("pytest -q")                 run a command in a bash that stays open: cd and export carry over; nothing can be typed
+run("pytest -q")                 run commands in a bash that stays open: cd and export carry over; nothing can be typed
 view("src/a.py", 10, 60)         show lines of a file with their numbers; without numbers, its first 100 lines
 replace("src/a.py", "old", "new")  replace a text that occurs exactly once in the file
 create("src/b.py", "text")       write a whole file, new or in place of the old one
 insert("src/a.py", 12, "text")   insert lines after line 12; 0 = at the beginning
 finish("answer")                 end the task; the answer may be empty
-Texts are written as in Python or JSON: \\n is a new line, \\" a quote, and \"\"\"...\"\"\" holds several lines."""
+Texts are written as in Python or JSON: \\n is a new line, \\" a quote, \\\\ a backslash, and \"\"\"...\"\"\" holds
+several lines."""
 KINDS = ("run", "view", "replace", "create", "insert", "finish")
 #: the arguments of each: S = text, N = number; in small letters those that may be left out
 SHAPES = {"run": "S", "view": "Snn", "replace": "SSS", "create": "SS", "insert": "SNS", "finish": "s"}

@@ -20,6 +20,7 @@ from lbi.environments._answers import failed_command, met_without_pages
 from lbi.environments.shell.actions import ACTIONS, Command, UnreadableCommand, parse_command
 from lbi.environments.shell.consequences import why_it_may_change
 from lbi.environments.shell.edits import EditRefused, create, insert, replace, view
+from lbi.environments.shell.listing import listing
 from lbi.errors import EnvironmentFailure, ScoreError
 from lbi.protocols import CallTimeouts, Foreseen, Outcome
 from lbi.records import Action, Observation, Task, digest_of, sound
@@ -31,7 +32,6 @@ from lbi.storage.secrets import mask
 
 MAX_CHARS = 10_000
 TOO_LARGE = digest_of("too large")  # stands for the state of files that exceed a bound
-MAX_FILES = 60  # named in the first observation
 STOPPED = {
     "time": "it ran out of time and was stopped",
     "memory": "it ran out of memory and was stopped",
@@ -229,8 +229,7 @@ class ShellEnvironment:
         if done.ended != "exited":
             raise EnvironmentFailure(f"the repository could not be listed: {STOPPED[done.ended]}")
         names = done.output.splitlines()
-        rest = [f"... and {len(names) - MAX_FILES} more"] if len(names) > MAX_FILES else []
-        return "\n".join([f"A repository of {len(names)} files:", *_nearest_to_top(names, MAX_FILES), *rest])
+        return "\n".join([f"A repository of {len(names)} files:", *listing(names)])
 
     async def _run_check(self, command: Sequence[str]) -> tuple[float, str]:
         """Run a check's command in the repository's own folder, wherever the agent's shell is by now."""
@@ -266,8 +265,3 @@ def _shown(done: Completed, max_chars: int) -> str:
 _CONTROL = re.compile(
     r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]"
 )
-
-
-def _nearest_to_top(paths: Sequence[str], count: int) -> list[str]:
-    """The ``count`` paths with the fewest folders, in alphabetical order."""
-    return sorted(sorted(paths, key=lambda path: (path.count("/"), path))[:count])

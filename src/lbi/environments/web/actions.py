@@ -20,10 +20,11 @@ HOW = ("double", "right", "Shift", "Control", "Alt", "Meta")
 ACTIONS = """\
 At each step you see the page as text: a line for each element, with a reference such as [e12] where you can act on it.
 "-> /x" is where a link leads, left out where its name says as much; "…" stands for what was cut, so an address with "…"
-in it cannot be opened. After ":" stands what a field holds; of a combobox: "what is chosen" of "an option" | "another".
-"(as before: ...)" folds what earlier pages had too; its elements can be used like any others. References of earlier
-pages are no longer valid: in what happened and in examples, elements are told by role and name. You may name an element
-that way too: click(button "Edit") clicks the first from the top, and click(2nd button "Edit") the second.
+in it cannot be opened. After ":" stands what a field holds, nothing if it is empty; of a combobox what is chosen and
+all options: "no" of "yes" | "no". "(as before: ...)" folds what earlier pages had too; its elements can be used like
+any others. References of earlier pages are no longer valid: in what happened and in examples, elements are told by role
+and name. You may name an element that way too: click(button "Edit") clicks the first from the top, and
+click(2nd button "Edit") the second.
 
 click(e12)                click an element, check boxes too; click(e12, "double"), "right", "Shift"; at a point: "30,40"
 fill(e12, "text")         replace the text of a text box; write \\n for a line break and \\" for a quotation mark

@@ -24,7 +24,7 @@ _BUTTONS: dict[str, Any] = {"right": "right"}
 _CHOOSE = """
 (list, [labels, exactly]) => {
   const fold = text => text.replace(/\\s+/g, ' ').trim();
-  const plain = text => fold(text).replace(/[ :*]+$/, '').toLowerCase();
+  const plain = text => fold(text).replace(/[ :*]+$/, '').replace(/^[^\\p{L}\\p{N}]+(?=.)/u, '').toLowerCase();
   const label = option => option.label || option.text;
   const options = [...list.options], chosen = [], missing = [];
   for (const wanted of labels) {
