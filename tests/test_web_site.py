@@ -177,6 +177,19 @@ async def test_a_form_is_filled_and_sent(web: WebEnvironment) -> None:
     assert (await does(web, "back()")).url == "/form"
 
 
+async def test_an_option_is_chosen_without_the_dashes_that_show_where_it_belongs(web: WebEnvironment) -> None:
+    await web.reset(task("/form"))
+    await web.session.evaluate(
+        "['--- story', '— —'].forEach(label => document.querySelector('select').add(new Option(label)))"
+    )
+    seen = await does(web, 'select(combobox "Kind", "Story")')
+    assert parse_observation(seen.text).find("combobox", "Kind").value == "--- story"
+    assert (
+        parse_observation((await does(web, 'select(combobox "Kind", "— —")')).text).find("combobox", "Kind").value
+        == "— —"
+    )
+
+
 @pytest.mark.parametrize(
     ("action", "says"),
     [
