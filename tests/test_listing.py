@@ -25,7 +25,7 @@ def test_code_is_named_where_there_is_more_of_everything_than_sixty_files() -> N
 def test_without_room_the_deepest_folders_are_counted_above_them_until_the_rest_fits() -> None:
     files = [*PACKAGE, *(f"src/pkg/data/part{n}/file{m}.json" for n in range(20) for m in range(30))]
     lines = listing(files, 300)
-    assert "src/pkg/ core.py, util.py, (600 more below)" in lines
+    assert "src/pkg/ core.py, util.py, (600 files in folders not listed)" in lines
     assert len(lines) == len(listing(PACKAGE))
     assert any("part3/" in line for line in listing(files, 30_000))
 
@@ -46,7 +46,7 @@ def test_no_file_is_lost_and_the_lines_fit(paths: set[str], room: int) -> None:
     lines = listing(paths, room)
     longest = 45  # the top folder's own line
     assert sum(len(line) + 1 for line in lines) <= max(room, 0) + longest or not paths
-    if not any(line.endswith(("below)", "more)")) for line in lines):
+    if not any(line.endswith(("not listed)", "more)")) for line in lines):
         told = [
             f"{at}/{name}" for at, _, names in (line.partition("/ ") for line in lines) for name in names.split(", ")
         ]

@@ -13,9 +13,10 @@ from lbi.environments._arguments import Argument, bound, read_arguments
 
 ACTIONS = """\
 You work in a shell on a copy of a repository. After each action you see the folder you are in, the exit code and the
-output of a command, or the lines of a file; of long output the middle is left out. There is no network.
+output of a command, or the lines of a file; of long output the middle is left out. There is no network, and
+nothing can be typed into a command that runs.
 
-run("pytest -q")                 run commands in a bash that stays open: cd and export carry over; nothing can be typed
+run("pytest -q")                 run commands, many if need be, in a bash that stays open (cd and export carry over)
 view("src/a.py", 10, 60)         show lines of a file with their numbers; without numbers, its first 100 lines
 replace("src/a.py", "old", "new")  replace a text that occurs exactly once in the file
 create("src/b.py", "text")       write a whole file, new or in place of the old one

@@ -8,7 +8,7 @@ MAX_CHARS = 3_000  # of all lines together
 
 
 def listing(paths: Iterable[str], max_chars: int = MAX_CHARS) -> list[str]:
-    """``src/ a.py, b.py, (12 more below)``: the files of each folder by name.
+    """``src/ a.py, b.py, (12 files in folders not listed)``: the files of each folder by name.
 
     Where that takes more than ``max_chars``, the deepest folders go first, of equals the one that takes most room:
     what is in them is counted at the folder above. The top folder is always told; of its names, as many as fit.
@@ -38,7 +38,7 @@ def listing(paths: Iterable[str], max_chars: int = MAX_CHARS) -> list[str]:
 
 
 def _line(folder: str, names: list[str], below: int, more: int = 0) -> str:
-    counts = [f"({more:,} more)"] * bool(more) + [f"({below:,} more below)"] * bool(below)
+    counts = [f"({more:,} more)"] * bool(more) + [f"({below:,} files in folders not listed)"] * bool(below)
     return f"{folder or '.'}/ {', '.join([*names, *counts])}"
 
 

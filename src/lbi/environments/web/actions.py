@@ -26,7 +26,7 @@ any others. References of earlier pages are no longer valid: in what happened an
 and name. You may name an element that way too: click(button "Edit") clicks the first from the top, and
 click(2nd button "Edit") the second.
 
-click(e12)                click an element, check boxes too; click(e12, "double"), "right", "Shift"; at a point: "30,40"
+click(e12)                click an element, check boxes too; a second value tells how: "double", "right", "Shift", "9,5"
 fill(e12, "text")         replace the text of a text box; write \\n for a line break and \\" for a quotation mark
 type(e12, "text")         type at the end of what stands there, key by key
 select(e12, "option")     choose an option of a combobox or list box by its label; several: select(e12, "one", "two")
@@ -36,7 +36,7 @@ drag(e12, e34)            drag one element onto another; drag(e12, "10,10 90,40"
 upload(e12, "name.csv")   give a file to an element that asks for one; its text may follow: upload(e12, "a.csv", "x,y")
 goto("/path?query")       open an address of this site
 back()                    go one page back, or close a tab that began here; forward() undoes it
-tab("2")                  bring another open tab to the front, by its number in the note
+tab("2")                  bring another open tab to the front, by the number that a note on the page gives it
 scroll("down")            scroll by one screen, "up" or "down", where more is loaded then; scroll(e12, "down") in a box
 find("text")              show the lines of this page with a text or a reference that are folded, cut or left out
 wait()                    wait until the page changes by itself
