@@ -323,14 +323,19 @@ def test_all_of_it_also_as_a_user_without_privileges(capsys: pytest.CaptureFixtu
     if os.geteuid() != 0:
         pytest.skip("this is no root, so the other tests have shown it")
     here = Path(__file__).parent
-    files = [str(here / name) for name in ("test_sandbox_attacks.py", "test_sandbox.py", "test_check_sandbox.py")]
     plain = ["-p", "no:cacheprovider", "-o", "addopts=-rs", "-x"]
-    command = [sys.executable, str(here / "as_user.py"), "-m", "pytest", *plain, *files]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    with capsys.disabled():
-        print(f"\nas a user without privileges: {done.stdout.splitlines()[-1].strip('= ')}")
-    attacks = re.search(r"test_sandbox_attacks\.py ([.s]+)", done.stdout)
+    command = [sys.executable, str(here / "as_user.py"), "-m", "pytest", *plain]
+    parts = [["test_sandbox_attacks.py"], ["test_sandbox.py", "test_check_sandbox.py"]]  # much of both is waiting
+    running = [
+        subprocess.Popen([*command, *(str(here / name) for name in names)], stdout=subprocess.PIPE, text=True)
+        for names in parts
+    ]
+    outputs = [process.communicate(timeout=600)[0] for process in running]
+    for process, output in zip(running, outputs, strict=True):
+        assert process.returncode == 0, output[-6000:]
+        with capsys.disabled():
+            print(f"\nas a user without privileges: {output.splitlines()[-1].strip('= ')}")
+    attacks = re.search(r"test_sandbox_attacks\.py ([.s]+)", outputs[0])
     assert attacks is not None
     assert "s" not in attacks[1], "no attack is left out"
     assert len(attacks[1]) > 20
