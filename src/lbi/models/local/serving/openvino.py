@@ -20,6 +20,7 @@ import numpy
 from lbi.models.local.serving.grammar import grammar_of
 from lbi.models.local.serving.prefixes import Prefixes
 from lbi.models.local.serving.protocol import Answer, Ask, Order, TooLong, Unusable
+from lbi.models.local.serving.rounds import goes_round
 
 #: tokens that its tokenizer for GGUF files makes of a text at most; what is beyond is dropped without a word
 _MOST_AT_ONCE = 8_192
@@ -39,6 +40,8 @@ class _Work:
     done: asyncio.Future[Answer]
     cached: int = 0
     handle: Any = None
+    written: list[int] = field(default_factory=list)
+    rounds: bool = False  # it was stopped, as it repeated itself without end
     given_up: threading.Event = field(default_factory=threading.Event)
 
 
@@ -117,24 +120,28 @@ class OpenVino:
     def _finished(self, work: _Work) -> bool:
         import openvino_genai
 
-        status = work.handle.get_status()
+        status, reason = work.handle.get_status(), None
+        while work.handle.can_read():
+            for output in work.handle.read().values():
+                work.written.extend(int(token) for token in output.generated_ids)
+                reason = output.finish_reason
         if status == openvino_genai.GenerationStatus.RUNNING:
             if work.given_up.is_set():
                 work.handle.cancel()
+            elif not work.rounds and goes_round(work.written):
+                work.rounds = True
+                work.handle.stop()
             return False
-        outputs = work.handle.read_all() if work.handle.can_read() else []
-        if not outputs:
+        if not work.written:
             _tell(work, Unusable(f"the engine gave up ({status})"))
             return True
-        output = outputs[0]
-        written = [int(token) for token in output.generated_ids]
-        self._prefixes.learn([*work.tokens, *written])
+        self._prefixes.learn([*work.tokens, *work.written])
         answer = Answer(
-            text=self._tokenizer.decode(written),
-            truncated=output.finish_reason == openvino_genai.GenerationFinishReason.LENGTH,
+            text=self._tokenizer.decode(work.written),
+            truncated=work.rounds or reason == openvino_genai.GenerationFinishReason.LENGTH,
             prompt=len(work.tokens),
             cached=work.cached,
-            reply=len(written),
+            reply=len(work.written),
         )
         _tell(work, answer)
         return True
