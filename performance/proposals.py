@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("--rollouts", type=int, default=20)
     parser.add_argument("--agent", default="react")
     parser.add_argument("--agent-model", default="offline")
+    parser.add_argument("--base-url", default="", help="of the agent's model, for openai:NAME")
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     with RunFolder(arguments.run, writing=False) as run:
@@ -100,7 +101,7 @@ def main() -> None:
 def for_rollouts(stated: Json, arguments: argparse.Namespace) -> Config:
     """The run's config for roll-outs of given tasks by the agent and the model that were asked for."""
     synthesis = {**stated["synthesis"], "rollouts": arguments.rollouts, "agent": arguments.agent}
-    models = {"default": arguments.agent_model, "timeout": 3600.0}
+    models = {"default": arguments.agent_model, "base_url": arguments.base_url, "timeout": 3600.0}
     return resolve({**stated, "models": models, "synthesis": synthesis, "workers": arguments.workers}, "the run")
 
 
