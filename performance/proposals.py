@@ -60,6 +60,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--attempt", type=Path)
     parser.add_argument("--rollouts", type=int, default=20)
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS, help="whose tasks are attempted")
     parser.add_argument("--agent", default="react")
     parser.add_argument("--agent-model", default="offline")
     parser.add_argument("--base-url", default="", help="of the agent's model, for openai:NAME")
@@ -92,7 +93,7 @@ def main() -> None:
         share = f" ({percent(possible / len(named))})" if named else ""
         print(f"{arm} the map: {len(tasks)} tasks, {len(named)} name things, in {possible}{share} all were seen")
     if arguments.attempt:
-        for arm in ARMS:
+        for arm in arguments.arms:
             config = for_rollouts(run.config, arguments)
             tasks = in_turns([row["tasks"] for row in rows if row["arm"] == arm])[: arguments.rollouts]
             print(f"{arm} the map: {found(asyncio.run(attempted(config, tasks, arguments.attempt / arm)))}", flush=True)
