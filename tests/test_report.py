@@ -220,6 +220,16 @@ def test_what_the_offline_model_judged_is_no_measurement(tmp_path: Path, judge: 
     assert ("%" in console.file.getvalue()) is measured  # type: ignore[attr-defined]
 
 
+def test_only_what_is_worth_another_try_is_said_to_be_tried_again(full: RunFolder) -> None:
+    full.store.fail("document", "Makefile", "document", "a build file, not a document")
+    full.store.fail("trajectory", "0/a/0", "provider", "no answer")
+    console = Console(file=StringIO(), width=120)
+    print_result(console, summary(full))
+    (line,) = [line for line in console.file.getvalue().splitlines() if "tries again what failed" in line]  # type: ignore[attr-defined]
+    assert "1 of provider" in line
+    assert "document" not in line
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_end_of_a_run_is_a_sentence_a_table_and_what_to_do_next(full: RunFolder, width: int) -> None:
     arms = ["baseline", "baseline, extra steps", *(f"arm {number}" for number in range(8))]

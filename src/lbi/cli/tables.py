@@ -201,8 +201,10 @@ def _next_steps(console: Console, result: dict[str, Any], config: str) -> None:
         steps[f"lbi run {source} --model anthropic:NAME --dry-run"] = "the cost with an LLM"
     elif result["funnel"].get("examples kept"):
         steps[f"lbi export {run} --format trl"] = "a training set"
-    if result["failures"]:
-        failed = ", ".join(f"{number} of {boundary}" for boundary, number in result["failures"].items())
+    # what was no document stays none
+    failures = {boundary: number for boundary, number in result["failures"].items() if boundary != "document"}
+    if failures:
+        failed = ", ".join(f"{number} of {boundary}" for boundary, number in failures.items())
         steps["the same command again"] = f"tries again what failed ({failed})"
     width = max(map(len, steps))
     for at, (command, purpose) in enumerate(steps.items()):
