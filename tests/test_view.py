@@ -14,10 +14,12 @@ import pytest
 
 from fake_environment import LampEnvironment
 from lbi.agents import AgentParts
+from lbi.agents.lats import Lats
 from lbi.agents.react import create
+from lbi.interop.judged import reworded
 from lbi.models.middleware.cache import cached
 from lbi.models.providers.scripted import Scripted
-from lbi.records import Action, Example, Observation, Step, Task, Trajectory
+from lbi.records import Action, Document, Example, Observation, Step, Task, Trajectory
 from lbi.report import write_report
 from lbi.report.gather import gather
 from lbi.report.viewer.compare import first_difference, paired
@@ -26,10 +28,11 @@ from lbi.report.viewer.live import holder, stages
 from lbi.report.viewer.source import RunView
 from lbi.report.viewer.steps import ShownStep
 from lbi.rollouts.loop import rollout
-from lbi.storage.judgements import Judgements
+from lbi.storage.judgements import Judgement, Judgements
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.backward import label_span
 from lbi.synthesis.filters import FilterParts, apply, open_filters
+from lbi.synthesis.propose import propose_from_section
 from reported_run import ATTACKS, CONFIG, EVIL, add_evaluation, add_synthesis, trajectory
 from running import command, environ, lbi_here
 from viewing import Viewer, viewing
@@ -186,7 +189,7 @@ async def test_a_step_leads_to_the_prompt_as_it_was_sent(tmp_path: Path) -> None
         assert viewer.get("call/ffff").status == 404
 
 
-async def test_the_prompt_of_a_step_that_does_not_know_its_calls_is_found_by_what_it_says(tmp_path: Path) -> None:
+async def test_a_step_of_a_run_from_before_calls_were_noted_says_so(tmp_path: Path) -> None:
     replies = ['REASON: to the rooms\nACTION: click(link "Rooms")', 'REASON: there\nACTION: finish("")']
     task = Task(instruction="Look at the rooms", environment="lamps")
     with RunFolder(tmp_path / "run", CONFIG) as run:
@@ -199,13 +202,40 @@ async def test_the_prompt_of_a_step_that_does_not_know_its_calls_is_found_by_wha
         await run.store.put("trajectory", f"0/{task.id}/0", walked.model_copy(update={"steps": steps}))
     with viewing(tmp_path / "run") as viewer:
         page = viewer.get(first_link(viewer, "trajectories", "/trajectory/")).page
-        loads = [str(node["data-load"]) for node in page.select("[data-load]")]
-        assert len(loads) == 2
-        for load, said in zip(loads, ("to the rooms", "there"), strict=True):
-            part = viewer.get(load).page
-            assert "Found by what it says" in part.get_text()
-            assert len(part.select("article.call")) == 1
-            assert f"REASON: {said}" in part.select("pre")[-1].get_text()
+        assert not page.select("[data-load]")
+        assert page.get_text().count("Its model calls are not noted here") == 2
+
+
+async def test_the_steps_that_a_search_ends_with_know_their_prompts(tmp_path: Path) -> None:
+    act, value = 'REASON: done\nACTION: finish("")', "VALUE: 10"
+    with RunFolder(tmp_path / "run", CONFIG) as run:
+        model = cached(Scripted([act, act, value]), run.store, run.store)
+        agent = Lats(AgentParts(model=model, stage="attempt"), actions=2, expansions=1)
+        walked = await rollout(LampEnvironment(), agent, Task(instruction="Look", environment="lamps"), 5)
+        (key,) = walked.steps[0].calls
+        reply = run.store.get_call(key)
+    assert reply is not None
+    assert reply.text == act
+
+
+async def test_a_task_leads_to_the_prompt_that_proposed_it(tmp_path: Path) -> None:
+    listed = json.dumps([{"instruction": "Light the lamp", "quote": "lamp"}])
+    with RunFolder(tmp_path / "run", CONFIG) as run:
+        model = cached(Scripted([listed]), run.store, run.store)
+        document = Document(text="How to light a lamp", source="guide.md")
+        (task,), _ = await propose_from_section(model, document, 3, environment="lamps", actions="click")
+        (key,) = task.calls
+        walked = trajectory(task, "explore", steps=1)
+        await run.store.put("task", "0", task)
+        await run.store.put("trajectory", f"0/{task.id}/0", walked)
+    bare = task.model_copy(update={"calls": ()})
+    assert bare.id == task.id, "how it came to be does not make it another task"
+    assert walked.model_copy(update={"task": bare}).id == walked.id
+    with viewing(tmp_path / "run") as viewer:
+        page = viewer.get(first_link(viewer, "trajectories", "/trajectory/")).page
+        (load,) = [str(node["data-load"]) for node in page.select("[data-load]")]
+        assert f"/call/{key}" in load
+        assert "How to light a lamp" in viewer.get(load).page.get_text()
 
 
 async def test_an_example_leads_to_the_prompts_of_its_wording_and_of_its_votes(tmp_path: Path) -> None:
@@ -227,17 +257,16 @@ async def test_an_example_leads_to_the_prompts_of_its_wording_and_of_its_votes(t
         await run.store.put("example", f"0/{walked.id}/abstract/000-001", judged)
     with viewing(tmp_path / "run") as viewer:
         page = viewer.get(f"example/{judged.id}").page
-        (load,) = [
-            str(node["data-load"]) for node in page.select("[data-load]") if "/wording/" in str(node["data-load"])
-        ]
-        part = viewer.get(load).page
-        assert "Found by what they say" in part.get_text(), part.get_text()
-        roles = [each.get_text().split(" ")[0] for each in part.select("article.call > p.about")]
-        assert roles == ["label/abstract", "filter/judge"]
-        assert words in part.select("article.call")[0].select("pre")[-1].get_text()
-        assert words in part.select("article.call")[1].select("pre")[-2].get_text()
-        assert viewer.get(load.partition("?")[0]).status == 200
-        assert viewer.get("wording/none").status == 404
+        loads = [str(node["data-load"]) for node in page.select(".spans [data-load]")]
+        parts = [viewer.get(load).page for load in loads]
+        said = [part.select_one("article.call > p.about").get_text().split(" ")[0] for part in parts]  # type: ignore[union-attr]
+        assert said == ["label/abstract", "filter/judge"]
+        assert words in parts[0].select("pre")[-1].get_text(), "the reply of who worded it"
+        assert words in parts[1].select("pre")[-2].get_text(), "the last message to who voted"
+        assert viewer.get(loads[0].partition("?")[0]).status == 200
+    wording = Judgement(time="2026-11-30", example=judged.id, judge="ada", decision="reword", instruction="Open it")
+    assert judged.calls
+    assert reworded(judged, wording).calls == (), "a person's wording came from no call"
 
 
 # who may see it

@@ -18,11 +18,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from lbi.agents import AgentParts
 from lbi.agents.react import decide
 from lbi.errors import ModelError, ParseError, is_outage
 from lbi.models import parsing
+from lbi.monitoring.calls_made import calls_made
 from lbi.protocols import Decision, Episode, Fields, Role
 from lbi.records import Observation, Step, StopReason, Task, Trajectory, Usage
 
@@ -68,6 +70,14 @@ class Node:
         return self.total / self.visits + EXPLORES * math.sqrt(math.log(self.parent.visits) / self.visits)
 
 
+class Sample(NamedTuple):
+    """An action that was sampled, the keys of the calls that brought it, and the share of the samples that had it."""
+
+    decision: Decision
+    calls: tuple[str, ...]
+    share: float
+
+
 class Lats:
     """Sample, try, judge, go on where it looks best."""
 
@@ -101,13 +111,13 @@ class _Search:
             leaf = self._leaf(root)
             if leaf is None:
                 break
-            for action, share in await self._sampled(leaf):
+            for sample in await self._sampled(leaf):
                 if at is not leaf:
                     await self._restore(leaf)
-                child = at = await self._try(leaf, action)
+                child = at = await self._try(leaf, sample)
                 leaf.children.append(child)
                 found.append(child)
-                child.value = WEIGHT * await self._value(child) + (1 - WEIGHT) * share
+                child.value = WEIGHT * await self._value(child) + (1 - WEIGHT) * sample.share
                 _give_back(child)
             if self.failure or any(node.done and node.value >= SURE for node in found):
                 break
@@ -131,7 +141,7 @@ class _Search:
             return any(self._goes_on(child) for child in node.children)
         return not node.is_end and len(node.steps) < self.depth
 
-    async def _sampled(self, node: Node) -> list[tuple[Decision, float]]:
+    async def _sampled(self, node: Node) -> list[Sample]:
         """The different actions of several samples, and which share of the samples each had."""
         fields = Fields(
             task=self.episode.task,
@@ -139,25 +149,31 @@ class _Search:
             observation=node.observation,
             actions=self.episode.environment.actions,
         )
-        decisions: list[Decision] = []
+        decisions: list[tuple[Decision, tuple[str, ...]]] = []
         for number in range(self.actions):
             request = self.parts.request("act", fields)
             sample = request.sample * self.actions + number  # none is the sample of another seed
             request = request.model_copy(update={"sample": sample, "temperature": TEMPERATURE})
             try:
-                (reason, action), usage = await parsing.ask(self.parts.model, request, parsing.act)
+                with calls_made() as calls:
+                    (reason, action), usage = await parsing.ask(self.parts.model, request, parsing.act)
             except (ModelError, ParseError) as error:
                 self._failed(error)
                 continue
             self.spent += usage
-            decisions.append(Decision(action=action, reason=reason, usage=usage))
-        counts = Counter(decision.action for decision in decisions)
-        first = {decision.action: decision for decision in reversed(decisions)}
-        return [(first[action], count / len(decisions)) for action, count in counts.most_common()]
+            decisions.append((Decision(action=action, reason=reason, usage=usage), tuple(calls)))
+        counts = Counter(decision.action for decision, _ in decisions)
+        first = {made[0].action: made for made in reversed(decisions)}
+        return [Sample(*first[action], count / len(decisions)) for action, count in counts.most_common()]
 
-    async def _try(self, leaf: Node, decision: Decision) -> Node:
-        outcome = await self.episode.environment.step(decision.action)
-        step = Step(observation=leaf.observation, reason=decision.reason, action=outcome.action)
+    async def _try(self, leaf: Node, sample: Sample) -> Node:
+        outcome = await self.episode.environment.step(sample.decision.action)
+        step = Step(
+            observation=leaf.observation,
+            reason=sample.decision.reason,
+            action=outcome.action,
+            calls=sample.calls,
+        )
         return Node(outcome.observation, (*leaf.steps, step), done=outcome.done, answer=outcome.answer, parent=leaf)
 
     async def _restore(self, node: Node) -> Node:

@@ -16,6 +16,7 @@ from lbi.errors import EnvironmentFailure, ModelError, ParseError, ScoreError
 from lbi.evaluation.arm_agents import agent_of_arm
 from lbi.evaluation.indexes import ArmIndexes
 from lbi.models import parsing
+from lbi.monitoring.calls_made import calls_made
 from lbi.monitoring.progress import Stage
 from lbi.monitoring.telemetry import AGENT, TASK
 from lbi.protocols import Agent, Environment, Fields, Request, Submits
@@ -93,10 +94,11 @@ async def _score(context: RunContext, environment: Environment, attempt: Attempt
         return _result(attempt, trajectory, 0.0, "model", trajectory.error)
     if attempt.task.check is None:
         try:
-            score, reason = await _judged(context, trajectory)
+            with calls_made() as calls:
+                score, reason = await _judged(context, trajectory)
         except (ModelError, ParseError) as error:  # a judge that fails says nothing of the agent
             return _result(attempt, trajectory, 0.0, "harness", str(error))
-        return _result(attempt, trajectory, score, "", reason)
+        return _result(attempt, trajectory, score, "", reason).model_copy(update={"calls": tuple(calls)})
     try:
         score, reason = await environment.score(attempt.task, trajectory.answer)
     except ScoreError as error:

@@ -7,7 +7,7 @@ import sqlite3
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -62,12 +62,10 @@ class Summary(_Loose):
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One trajectory of the run: its place in the store, and what the list of trajectories says of it."""
+@dataclass(frozen=True, kw_only=True)
+class Brief:
+    """What is told of a trajectory without its steps."""
 
-    kind: str  # "trajectory", "composition" or "episode"
-    key: str
     id: str
     task: str  # id
     instruction: str
@@ -75,10 +73,19 @@ class Entry:
     steps: int
     agent: str
     document: str
+    shown: frozenset[str]  # ids of the examples that were in its prompts
+    checked: bool  # a program scores it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry(Brief):
+    """One trajectory of the run: its place in the store, and what the list of trajectories says of it."""
+
+    kind: str  # "trajectory", "composition" or "episode"
+    key: str
     result: Result | None
     examples: tuple[Example, ...]
     measured: bool = True  # False: the offline model judged it, which says nothing
-    shown: frozenset[str] = frozenset()  # ids of the examples that were in its prompts
 
     @cached_property
     def anchor(self) -> str:
@@ -176,20 +183,6 @@ class Gathered:
         return {entry.id: entry for entry in self.entries if entry.kind != "episode"}
 
 
-class Brief(NamedTuple):
-    """What is told of a trajectory without its steps."""
-
-    id: str
-    task: str  # id
-    instruction: str
-    stop: str
-    steps: int
-    agent: str
-    document: str
-    shown: frozenset[str]  # ids of the examples that were in its prompts
-    checked: bool  # a program scores it
-
-
 #: by kind, key and number of the row, which is another one where a row is written anew
 Briefs = dict[tuple[str, str, int], Brief]
 
@@ -275,10 +268,8 @@ def _brief(run: RunFolder, kind: str, key: str) -> Brief | None:
 
 
 def _entry(kind: str, key: str, brief: Brief, result: Result | None, spans: list[Example], measured: bool) -> Entry:
-    told = brief._asdict()
-    del told["checked"]
     ordered = tuple(sorted(spans, key=lambda example: (example.start, example.end, example.kind)))
-    return Entry(kind=kind, key=key, result=result, examples=ordered, measured=measured, **told)
+    return Entry(kind=kind, key=key, result=result, examples=ordered, measured=measured, **vars(brief))
 
 
 def _read_summary(run: RunFolder, notes: list[str]) -> Summary:
