@@ -402,10 +402,11 @@ def test_what_people_said_tells_how_often_the_committee_is_right(judged: tuple[V
     assert "Beside what people said" not in viewer.get().text
     viewer.post("judge", example=bad.id, decision="accept")
     row = [cell.get_text() for cell in viewer.get().page.select("#people tbody td")]
-    assert row == ["openai:judge", "1", "100.0%", "0", "–", "0.0% – 100.0%", "0.0%"]
+    told = "cannot be told: all of them were accepted by people"
+    assert row == ["committee", "openai:judge", "1", "100.0%", "0", "–", "0.0% – 100.0%", "0.0%", "1.000", told]
     with RunFolder(path, writing=False) as run:
         report = write_report(run).read_text()
-    assert 'id="people"' in report
+    assert '<table id="people">' in report
     assert '<td class="key">openai:judge</td><td class="num">1</td><td class="num">100.0%</td>' in report
 
 

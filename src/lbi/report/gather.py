@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from lbi.evaluation.calibration import JUDGED
 from lbi.models.used import Played, is_language_model, without_language_model
 from lbi.records import Document, Example, Impossible, Result, Task, Trajectory, UsedModel, digest_of
 from lbi.storage.database import address
@@ -130,6 +131,7 @@ class Gathered:
     candidates: int  # compositions that were tried
     impossible: set[str]  # ids of tasks that an agent gave up as impossible
     replays: dict[str, Replayed]  # by the trajectory's id
+    judged_episodes: list[Example]  # one for each filter and episode that it was asked about
     models: list[tuple[str, str, int]]  # role, model, calls
     used_models: dict[str, UsedModel]  # by the name that the config gives it
     span: tuple[float, float] | None  # first and last record, seconds since 1970
@@ -215,6 +217,7 @@ def gather(run: RunFolder, briefs: Briefs | None = None) -> Gathered:
         candidates=store.count("candidate"),
         impossible={record.task for _, record in store.all("impossible", Impossible)},
         replays={replayed.trajectory: replayed for _, replayed in store.all("replay", Replayed)},
+        judged_episodes=[judged for _, judged in store.all(JUDGED, Example)],
         models=models,
         used_models=used,
         span=span,

@@ -61,8 +61,7 @@ def overview(view: RunView, request: Request) -> Shown:
         "chart_of_arms": evaluation.chart_of_arms(arms) if arms and run.measured else "",
         "failures": run.failures[:MOST_FAILURES],
         "left_out": max(len(run.failures) - MOST_FAILURES, 0),
-        "committee": snapshot.committee,
-        "people": view.agreements(),
+        "beside": [*snapshot.beside, *view.beside_people()],
     }
 
 
@@ -216,7 +215,7 @@ def to_judge(view: RunView, request: Request) -> Shown:
         "number": len(judged),
         "all": len(snapshot.gathered.examples),
         "before": _span(view, last) if last else None,
-        "people": view.agreements(),
+        "beside": view.beside_people(),
         **(_example(view, chosen) if chosen else {"example": None}),
     }
 
