@@ -505,6 +505,11 @@ def test_the_report_is_readable_in_the_dark_and_on_paper(full: RunFolder, browse
         "#overview > section", "all => all.map(each => getComputedStyle(each).contentVisibility)"
     )
     assert set(sections) == {"visible"}, "what is below is printed, too"
+    page.set_viewport_size({"width": 718, "height": 1047})  # A4 without the usual margins
+    wider = (
+        "all => all.filter(each => each.scrollWidth > each.clientWidth + 1).map(each => each.innerText.slice(0, 80))"
+    )
+    assert page.eval_on_selector_all("#overview .scroll", wider) == [], "no column is cut off"
     page.emulate_media(media="screen")
     page.evaluate("location.hash = document.querySelector('#trajectories tbody a').hash")
     page.wait_for_selector("#page h2")

@@ -203,7 +203,7 @@ async def test_a_step_of_a_run_from_before_calls_were_noted_says_so(tmp_path: Pa
     with viewing(tmp_path / "run") as viewer:
         page = viewer.get(first_link(viewer, "trajectories", "/trajectory/")).page
         assert not page.select("[data-load]")
-        assert page.get_text().count("Its model calls are not noted here") == 2
+        assert page.get_text().count("The model calls of some steps are not noted here") == 1
 
 
 async def test_the_steps_that_a_search_ends_with_know_their_prompts(tmp_path: Path) -> None:
@@ -407,7 +407,7 @@ def test_what_people_said_tells_how_often_the_committee_is_right(judged: tuple[V
     with RunFolder(path, writing=False) as run:
         report = write_report(run).read_text()
     assert '<table id="people">' in report
-    assert '<td class="key">openai:judge</td><td class="num">1</td><td class="num">100.0%</td>' in report
+    assert '<td class="mono">openai:judge</td><td class="num">1</td><td class="num">100.0%</td>' in report
 
 
 def test_judging_goes_through_what_was_voted_on_without_saying_what_was_voted(judged: tuple[Viewer, Path]) -> None:

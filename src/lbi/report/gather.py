@@ -293,7 +293,7 @@ def _ask_database(run: RunFolder) -> tuple[list[tuple[str, str, int]], tuple[flo
         models = db.execute(
             "SELECT role, model, count(*) FROM call GROUP BY role, model ORDER BY role, model"
         ).fetchall()
-        first, last = db.execute("SELECT min(created), max(created) FROM record").fetchone()
+        first, last = db.execute("SELECT min(created), max(created) FROM record WHERE kind != ?", (JUDGED,)).fetchone()
     finally:
         db.close()
     return [(role, model, int(calls)) for role, model, calls in models], (first, last) if first else None

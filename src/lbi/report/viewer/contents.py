@@ -109,10 +109,16 @@ def trajectory(view: RunView, request: Request) -> Shown:
         "scored": call_addresses(view, result.calls) if result else [],
         "others": [each for each in view.read().of_task.get(result.task, []) if each is not entry] if result else [],
         "steps": steps_of(view, walked),
+        "unnoted": _keeps_calls(view, "act") and any(step.usage.calls and not step.calls for step in walked.steps),
         "more": max(len(walked.steps) - len(steps_of(view, walked)), 0),
         "last": short(walked.last),
         "spans": [_span(view, example) for example in entry.examples],
     }
+
+
+def _keeps_calls(view: RunView, *roles: str) -> bool:
+    """Whether calls of one of these roles are stored; those of a model that costs nothing are not."""
+    return any(role in roles for role, _, _ in view.read().gathered.models)
 
 
 def _walked(view: RunView, anchor: str) -> tuple[Entry, Any]:
@@ -196,7 +202,7 @@ def _example(view: RunView, example: Example) -> Shown:
         "last": short(part.last) if part else None,
         "wanted": walked.task.instruction if walked else "",
         "worded": call_addresses(view, example.calls),
-        "asks": any(role in ("abstract", "summarise") for role, _, _ in view.read().gathered.models),
+        "asks": _keeps_calls(view, "abstract", "summarise"),
     }
 
 
