@@ -19,7 +19,7 @@ from lbi.agents.react import create
 from lbi.interop.judged import reworded
 from lbi.models.middleware.cache import cached
 from lbi.models.providers.scripted import Scripted
-from lbi.records import Action, Document, Example, Observation, Step, Task, Trajectory
+from lbi.records import Action, Document, Example, Observation, Result, Step, Task, Trajectory
 from lbi.report import write_report
 from lbi.report.gather import gather
 from lbi.report.viewer.compare import first_difference, paired
@@ -126,6 +126,27 @@ def test_two_arms_are_compared_on_the_same_task(viewer: Viewer) -> None:
     assert "They did the same in all 3 steps." in compared.get_text()
     beside = viewer.get(f"compare?left={left}&right=other:{right}")
     assert "/other/trajectory/" in str(beside.page.select(".heads a")[1]["href"])
+
+
+def test_the_one_that_came_out_otherwise_is_proposed_to_be_compared(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run", CONFIG) as run:
+        add_evaluation(run, add_synthesis(run))
+        lost = run.store.get("result", "baseline/0/create", Result)
+        episode = run.store.get("episode", "baseline/0/create", Trajectory)
+        assert lost is not None
+        assert episode is not None
+        run.store.put("result", "shuffled/0/create", lost.model_copy(update={"arm": "shuffled"}))
+        run.store.put("episode", "shuffled/0/create", episode)
+    with viewing(tmp_path / "run") as viewer:
+        rows = viewer.get("task?name=create").page.select("tbody tr")
+    arms = {
+        side: row.find("th").get_text()
+        for row in rows
+        for side in ("left", "right")  # type: ignore[union-attr]
+        if row.find("input", {"name": side, "checked": True})
+    }
+    assert len(rows) == 3
+    assert arms == {"left": "baseline", "right": "backward"}, "and not the last, which lost as well"
 
 
 def test_what_two_did_alike_stands_side_by_side_and_the_first_difference_is_told() -> None:

@@ -167,7 +167,14 @@ def task(view: RunView, request: Request) -> Shown:
     if held is None and not episodes:
         raise NotThere(f'no held-out task "{name}" is in this run')
     walked = view.trajectory(episodes[0]) if episodes else None
-    return {"name": name, "task": held, "episodes": episodes, "scoring": scoring_of(walked) if walked else ""}
+    others = [entry for entry in episodes if entry.outcome != episodes[0].outcome]  # what one wants to know more of
+    return {
+        "name": name,
+        "task": held,
+        "episodes": episodes,
+        "beside": (others or episodes[-1:] or [None])[0],
+        "scoring": scoring_of(walked) if walked else "",
+    }
 
 
 def examples(view: RunView, request: Request) -> Shown:
