@@ -238,6 +238,7 @@ def test_the_end_of_a_run_is_a_sentence_a_table_and_what_to_do_next(full: RunFol
     assert any(line.startswith("arm 0 ") for line in table)
     assert any(line.startswith("Report: ") and line.endswith("report.html") for line in lines)
     assert any(line.startswith("Next:  lbi report ") for line in lines)
+    assert any(line.startswith("       lbi view ") for line in lines)
     assert not any("…" in line for line in lines)
 
 
