@@ -8,16 +8,17 @@ goes into the average of all states above it. As in the paper: 5 actions, depth 
 
 Ours differs: the paper does not say how often it expanded (here 10 times), nor whether it rolled out further from a new
 state (here not: its value is asked for at once) or reflected on failures (here not; that is what ``reflexion`` is for).
-A state is restored by resetting the environment and repeating its actions, as no environment of ours keeps several. The
-episode ends with the first finished state that the model is sure of (at least 0.9), else with the best finished one,
-else with the best; its actions are repeated once more, so that the environment is left as the trajectory tells.
+A state is restored by the environment where it keeps states (``KeepsStates``: a shell's, in its sandbox), else by a
+reset and its actions once more, as a page holds what no copy of its application has. The episode ends with the first
+finished state that the model is sure of (at least 0.9), else with the best finished one, else with the best; that one
+is restored, so that the environment is left as the trajectory tells.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from lbi.agents import AgentParts
@@ -25,7 +26,7 @@ from lbi.agents.react import decide
 from lbi.errors import ModelError, ParseError, is_outage
 from lbi.models import parsing
 from lbi.monitoring.calls_made import calls_made
-from lbi.protocols import Decision, Episode, Fields, Role
+from lbi.protocols import Decision, Episode, Fields, KeepsStates, Role
 from lbi.records import Observation, Step, StopReason, Task, Trajectory, Usage
 
 ACTIONS = 5
@@ -53,6 +54,7 @@ class Node:
     steps: tuple[Step, ...] = ()
     done: bool = False
     answer: str = ""
+    kept: str = ""  # the environment's name of this state, where it keeps states
     parent: Node | None = None
     children: list[Node] = field(default_factory=list)
     value: float = 0.0  # of the state itself
@@ -102,8 +104,15 @@ class _Search:
         self.depth = min(DEPTH, episode.step_limit)
         self.spent = Usage()
         self.failure = ""
+        self.kept: list[str] = []
 
     async def run(self) -> Trajectory:
+        try:
+            return await self._search()
+        finally:
+            await self._drop_states()
+
+    async def _search(self) -> Trajectory:
         root = Node(await self.episode.environment.reset(self.episode.task))
         at = root  # where the environment is
         found: list[Node] = []
@@ -174,10 +183,27 @@ class _Search:
             action=outcome.action,
             calls=sample.calls,
         )
-        return Node(outcome.observation, (*leaf.steps, step), done=outcome.done, answer=outcome.answer, parent=leaf)
+        steps, kept = (*leaf.steps, step), await self._keep()
+        return Node(outcome.observation, steps, outcome.done, outcome.answer, kept, parent=leaf)
+
+    async def _keep(self) -> str:
+        environment = self.episode.environment
+        state = await environment.keep_state() if isinstance(environment, KeepsStates) else ""
+        if state:
+            self.kept.append(state)
+        return state
+
+    async def _drop_states(self) -> None:
+        environment = self.episode.environment
+        if isinstance(environment, KeepsStates):
+            for state in self.kept:
+                await environment.drop_state(state)
 
     async def _restore(self, node: Node) -> Node:
-        """Put the environment into a state by repeating its actions; the state as it is seen now."""
+        """Put the environment into a state; the state as it is seen now."""
+        environment = self.episode.environment
+        if node.kept and isinstance(environment, KeepsStates):
+            return replace(node, observation=await environment.return_to(node.kept))
         observation = await self.episode.environment.reset(self.episode.task)
         steps: list[Step] = []
         done, answer = False, ""
@@ -185,7 +211,7 @@ class _Search:
             outcome = await self.episode.environment.step(step.action.grounded)
             steps.append(step.model_copy(update={"observation": observation}))
             observation, done, answer = outcome.observation, outcome.done, outcome.answer
-        return Node(observation, tuple(steps), done, answer, node.parent)
+        return Node(observation, tuple(steps), done, answer, parent=node.parent)
 
     async def _value(self, node: Node) -> float:
         fields = Fields(task=self.episode.task, history=node.steps, observation=node.observation)

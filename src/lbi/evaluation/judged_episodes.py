@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from lbi.context import RunContext
 from lbi.errors import ModelError, ParseError, UserError
 from lbi.evaluation.calibration import JUDGED
+from lbi.monitoring.progress import Stage
 from lbi.protocols import Filter
 from lbi.records import Example, Result, Task, Trajectory, digest_of
 from lbi.storage.run_folder import RunFolder
@@ -64,13 +65,9 @@ async def judge_episodes(context: RunContext, most: int) -> Judged:
             nonlocal failed
             async with semaphore:
                 walked = context.folder.store.get("episode", episode.key, Trajectory)
-                for filter_ in opened if walked is not None else ():
-                    try:
-                        await _ask(context, filter_, walked)
-                    except (ModelError, ParseError) as error:
-                        failed += 1
-                        context.folder.store.fail(JUDGED, _key(filter_, walked), boundary_of(error), str(error))
-                        stage.fail(boundary_of(error))
+                if walked is not None:
+                    voted = [await _asked(context, filter_, walked, stage) for filter_ in opened]
+                    failed += voted.count(False)
             stage.advance()
 
         await gather(judge(episode) for episode in chosen)
@@ -85,6 +82,17 @@ def scored_episodes(folder: RunFolder) -> Iterator[Scored]:
         if result.task in checked and not result.fault and result.steps and result.trajectory not in known:
             known.add(result.trajectory)
             yield Scored(key, result)
+
+
+async def _asked(context: RunContext, filter_: Filter, walked: Trajectory, stage: Stage) -> bool:
+    """False if it failed, which is recorded."""
+    try:
+        await _ask(context, filter_, walked)
+    except (ModelError, ParseError) as error:
+        context.folder.store.fail(JUDGED, _key(filter_, walked), boundary_of(error), str(error))
+        stage.fail(boundary_of(error))
+        return False
+    return True
 
 
 async def _ask(context: RunContext, filter_: Filter, walked: Trajectory) -> None:

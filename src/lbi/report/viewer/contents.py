@@ -172,7 +172,7 @@ def task(view: RunView, request: Request) -> Shown:
         "name": name,
         "task": held,
         "episodes": episodes,
-        "beside": (others or episodes[-1:] or [None])[0],
+        "beside": next(iter(others or episodes[-1:]), None),
         "scoring": scoring_of(walked) if walked else "",
     }
 
