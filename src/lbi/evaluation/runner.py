@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lbi.agents._judge import as_judged
 from lbi.config import Arm
 from lbi.context import RunContext
 from lbi.errors import EnvironmentFailure, ModelError, ParseError, ScoreError
@@ -19,7 +20,7 @@ from lbi.models import parsing
 from lbi.monitoring.calls_made import calls_made
 from lbi.monitoring.progress import Stage
 from lbi.monitoring.telemetry import AGENT, TASK
-from lbi.protocols import Agent, Environment, Fields, Request, Submits
+from lbi.protocols import Agent, Environment, Request, Submits
 from lbi.records import Fault, Result, Task, Trajectory, Usage
 from lbi.rollouts.loop import rollout
 from lbi.storage.leases import WorkKey
@@ -111,13 +112,7 @@ async def _judged(context: RunContext, trajectory: Trajectory) -> tuple[float, s
     """The score of a task without a check: 1 if every member of the committee says that it was accomplished, else 0."""
     if not trajectory.steps:
         return 0.0, "no step was taken"
-    fields = Fields(
-        task=trajectory.task,
-        trajectory=trajectory,
-        start=0,
-        end=len(trajectory.steps),
-        instruction=trajectory.task.instruction,
-    )
+    fields = as_judged(trajectory)
     reasons = []
     for model in context.judges:
         vote, _ = await parsing.ask(
