@@ -178,6 +178,10 @@ def test_a_run_that_is_just_starting_is_not_called_damaged(tmp_path: Path) -> No
     assert not isinstance(raised.value, DamagedRun)
     with RunFolder(tmp_path / "run", CONFIG), RunFolder(tmp_path / "run", writing=False) as reading:
         assert reading.store.count("task") == 0, "from then on it can be looked at"
+        (tmp_path / "run" / "config.json").unlink()
+        with pytest.raises(UserError, match="not there yet, as of a run that is just starting") as raised:
+            _ = reading.config
+    assert not isinstance(raised.value, DamagedRun)
 
 
 def test_whoever_looks_sees_no_table_or_all(tmp_path: Path) -> None:
