@@ -105,6 +105,17 @@ def test_a_trajectory_is_shown_with_its_spans_votes_reasons_and_what_was_retriev
     assert len(shown.select(".chips .cell")) == 6, "the episodes that were shown it"
 
 
+def test_two_attempts_at_a_task_are_told_apart(tmp_path: Path) -> None:
+    task = Task(instruction="twice", environment="web")
+    with RunFolder(tmp_path / "run", CONFIG) as run:
+        for attempt in (0, 1):
+            walked = trajectory(task, "explore").model_copy(update={"attempt": attempt})
+            run.store.put("trajectory", f"0/a/{attempt}", walked)
+    with viewing(tmp_path / "run") as viewer:
+        rows = viewer.get("trajectories").page.select("tbody tr")
+    assert [row.find_all("td")[1].get_text() for row in rows] == ["synthesis", "synthesis, attempt 2"]
+
+
 def test_lists_are_searched(viewer: Viewer) -> None:
     def found(page: str) -> str:
         return viewer.get(page).page.select_one(".pager").get_text()  # type: ignore[union-attr]

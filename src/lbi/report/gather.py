@@ -70,6 +70,7 @@ class Brief:
     id: str
     task: str  # id
     instruction: str
+    attempt: int  # 0 = the first
     stop: str
     steps: int
     agent: str
@@ -261,6 +262,7 @@ def _brief(run: RunFolder, kind: str, key: str) -> Brief | None:
         id=trajectory.id,
         task=task.id,
         instruction=task.instruction,
+        attempt=trajectory.attempt,
         stop=trajectory.stop,
         steps=len(trajectory.steps),
         agent=trajectory.agent,
