@@ -168,6 +168,7 @@ def opened(browser: Any, file: Path) -> dict[str, Seconds]:
 
 def _page(browser: Any) -> tuple[Any, Callable[[], Seconds]]:
     shown = browser.new_page()
+    shown.set_default_timeout(300_000)  # on a busy machine, everything in one pack takes minutes
     return shown, _clock(shown)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections import Counter
 
@@ -16,7 +17,7 @@ from lbi.errors import EnvironmentFailure, ModelBusy, ModelError
 from lbi.models.providers.scripted import Scripted
 from lbi.prompts import render
 from lbi.protocols import Request
-from lbi.records import Check, Task, Usage
+from lbi.records import Check, Observation, Task, Usage
 from lbi.rollouts.loop import rollout
 
 TASK = Task(
@@ -151,6 +152,49 @@ async def test_lats_finds_the_way_that_few_samples_take() -> None:
     values = [request for request in model.requests if request.role == "value"]
     assert len(values) <= len(samples), "an action that several samples agree on is tried once"
     assert trajectory.usage.calls == trajectory.beside.calls
+
+
+class KeepingLamps(LampEnvironment):
+    """Keeps states by copies of what it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[str, tuple[dict[str, object], Observation]] = {}
+        self.resets = self.returns = self.keeps = 0
+
+    async def reset(self, task: Task) -> Observation:
+        self.resets += 1
+        return await super().reset(task)
+
+    async def keep_state(self) -> str:
+        self.keeps += 1
+        ours = ("kept", "resets", "returns", "keeps")
+        about = copy.deepcopy({name: value for name, value in vars(self).items() if name not in ours})
+        self.kept[str(self.keeps)] = about, self.look()
+        return str(self.keeps)
+
+    async def return_to(self, state: str) -> Observation:
+        self.returns += 1
+        about, seen = self.kept[state]
+        vars(self).update(copy.deepcopy(about))
+        return seen
+
+    async def drop_state(self, state: str) -> None:
+        del self.kept[state]
+
+
+async def test_lats_goes_back_to_states_that_the_environment_keeps_and_drops_them() -> None:
+    repeating, keeping = LampEnvironment(), KeepingLamps()
+    both = [
+        await rollout(lamps, open_agent("lats", AgentParts(model=Scripted(searches), stage="s")), TASK, 6)
+        for lamps in (repeating, keeping)
+    ]
+    assert [step.action.text for step in both[1].steps] == RIGHT
+    assert [each.answer for each in both] == [both[0].answer] * 2
+    assert (await keeping.score(TASK, both[1].answer))[0] == 1.0
+    assert keeping.returns > 1
+    assert keeping.resets < 2 + keeping.returns, "only the beginning is reset to"
+    assert keeping.kept == {}
 
 
 async def test_lats_values_a_state_by_the_model_and_by_agreement() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sqlite3
@@ -13,9 +14,10 @@ import pytest
 import zstandard
 
 from lbi.cli.report import report
+from lbi.errors import UserError
 from lbi.records import Example, Result
 from lbi.storage.damage import DamagedRun
-from lbi.storage.run_folder import RunFolder
+from lbi.storage.run_folder import RunFolder, Store
 from running import lbi
 from test_earlier_runs import FIXTURE
 
@@ -165,3 +167,43 @@ def test_a_start_that_failed_before_its_first_record_binds_nobody(tmp_path: Path
         (folder.path / "report.html").write_text("<html>nothing yet")
     with RunFolder(tmp_path / "run", {**CONFIG, "name": "other"}) as folder:
         assert folder.config["name"] == "other"
+
+
+def test_a_run_that_is_just_starting_is_not_called_damaged(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with contextlib.closing(sqlite3.connect(tmp_path / "run" / "run.db")) as db:
+        db.execute("PRAGMA journal_mode=WAL")  # the first thing that a run does to it
+        with pytest.raises(UserError, match="holds nothing yet, as a run that is just starting: look again") as raised:
+            RunFolder(tmp_path / "run", writing=False)
+    assert not isinstance(raised.value, DamagedRun)
+    with RunFolder(tmp_path / "run", CONFIG), RunFolder(tmp_path / "run", writing=False) as reading:
+        assert reading.store.count("task") == 0, "from then on it can be looked at"
+        (tmp_path / "run" / "config.json").unlink()
+        with pytest.raises(UserError, match="not there yet, as of a run that is just starting") as raised:
+            _ = reading.config
+    assert not isinstance(raised.value, DamagedRun)
+
+
+def test_whoever_looks_sees_no_table_or_all(tmp_path: Path) -> None:
+    file, seen = tmp_path / "run.db", set()
+
+    class Watched(sqlite3.Connection):
+        def executescript(self, script: str) -> sqlite3.Cursor:
+            statements = [f"{each};" for each in script.split(";") if each.strip()]
+            with contextlib.closing(sqlite3.connect(file)) as other:
+                for statement in statements:
+                    self.execute(statement)
+                    (count,) = other.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()
+                    seen.add(count)
+            return self.cursor()
+
+    connect = sqlite3.connect
+
+    def watched(*args: Any, **given: Any) -> sqlite3.Connection:
+        return connect(*args, **given) if args[0] == file else connect(*args, **given, factory=Watched)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sqlite3, "connect", watched)
+        Store(file).close()
+    assert len(seen) == 2
+    assert min(seen) == 0

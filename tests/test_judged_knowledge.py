@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import lbi
-from lbi.evaluation.calibration import votes_of
+from lbi.evaluation.calibration import by_people, calibrations
 from lbi.interop.judged import reworded
 from lbi.records import Example, Trajectory, Verdict, Vote
 from lbi.storage.judgements import Judgements
@@ -173,7 +173,7 @@ def test_votes_on_other_words_are_no_votes_on_these(run: Path) -> None:
     verdicts = (Verdict(filter="committee", keep=True, votes=(vote,)), Verdict(filter="replay", keep=True))
     said = Judgements(run).add(old.id, "ada", "reword", WORDS)
     new = reworded(old.model_copy(update={"verdicts": verdicts}), said)
-    assert list(votes_of(new)) == []
+    assert calibrations([new], "people", by_people({new.id: True})) == [], "nobody has voted on these words"
     assert [verdict.filter for verdict in new.verdicts] == ["replay", "reworded"]
     assert example_key(0, new) == f"{example_key(0, old)}/{new.id}", (
         "or a replay's verdict would take the old one's row"

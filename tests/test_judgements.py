@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from lbi.errors import UserError
-from lbi.evaluation.calibration import COMMITTEE
-from lbi.evaluation.people import agreements
+from lbi.evaluation.calibration import COMMITTEE, Calibration, by_people, calibrations
 from lbi.evaluation.statistics import wilson
 from lbi.records import Example
 from lbi.storage import secrets
@@ -19,6 +18,10 @@ from test_calibration import example
 
 def at_noon() -> datetime:
     return datetime(2026, 11, 30, 12, tzinfo=UTC)
+
+
+def beside_people(examples: list[Example], people: dict[str, bool]) -> list[Calibration]:
+    return calibrations(examples, "people", by_people(people))
 
 
 def test_of_several_judgements_of_one_person_the_last_holds_and_all_are_kept(tmp_path: Path) -> None:
@@ -58,7 +61,7 @@ def test_no_secret_is_kept_and_a_file_that_cannot_be_written_is_one_line(tmp_pat
 def test_precision_and_its_interval_are_those_of_what_people_accept() -> None:
     examples = [example(number, strict=number < 4, easy=number < 9) for number in range(10)]
     people = {each.id: number < 6 for number, each in enumerate(examples)}
-    rows = {row.member: row for row in agreements(examples, people)}
+    rows = {row.member: row for row in beside_people(examples, people)}
     assert rows.keys() == {"strict", "easy", COMMITTEE}
     strict, easy = rows["strict"], rows["easy"]
     assert (strict.precision, strict.recall, strict.base) == (1.0, 4 / 6, 0.6)
@@ -69,7 +72,7 @@ def test_precision_and_its_interval_are_those_of_what_people_accept() -> None:
 
 def test_only_what_people_judged_counts_and_one_member_is_told_once() -> None:
     examples = [example(0, a=True), example(1, a=True)]
-    (row,) = agreements(examples, {examples[0].id: False})
+    (row,) = beside_people(examples, {examples[0].id: False})
     assert (row.member, row.examples, row.accepted, row.precision, row.recall) == ("a", 1, 1, 0.0, None)
     unvoted = Example(kind="forward", instruction="i", trajectory="t", start=0, end=1)
-    assert agreements([unvoted], {unvoted.id: True}) == []
+    assert beside_people([unvoted], {unvoted.id: True}) == []

@@ -248,6 +248,7 @@ def test_the_end_of_a_run_is_a_sentence_a_table_and_what_to_do_next(full: RunFol
     assert any(line.startswith("arm 0 ") for line in table)
     assert any(line.startswith("Report: ") and line.endswith("report.html") for line in lines)
     assert any(line.startswith("Next:  lbi report ") for line in lines)
+    assert any(line.startswith("       lbi view ") for line in lines)
     assert not any("…" in line for line in lines)
 
 
@@ -515,6 +516,11 @@ def test_the_report_is_readable_in_the_dark_and_on_paper(full: RunFolder, browse
         "#overview > section", "all => all.map(each => getComputedStyle(each).contentVisibility)"
     )
     assert set(sections) == {"visible"}, "what is below is printed, too"
+    page.set_viewport_size({"width": 718, "height": 1047})  # A4 without the usual margins
+    wider = (
+        "all => all.filter(each => each.scrollWidth > each.clientWidth + 1).map(each => each.innerText.slice(0, 80))"
+    )
+    assert page.eval_on_selector_all("#overview .scroll", wider) == [], "no column is cut off"
     page.emulate_media(media="screen")
     page.evaluate("location.hash = document.querySelector('#trajectories tbody a').hash")
     page.wait_for_selector("#page h2")

@@ -156,6 +156,10 @@ async def test_snapshots_and_resets_lead_back(sandbox: Sandbox) -> None:
     assert await sandbox.diff() == diff
     with pytest.raises(OSError, match="no snapshot"):
         await sandbox.restore("99")
+    await sandbox.drop(there)
+    await sandbox.drop("99")  # harmless
+    with pytest.raises(OSError, match="no snapshot"):
+        await sandbox.restore(there)
 
 
 async def test_a_folder_that_is_removed_and_made_anew_holds_only_what_is_new(sandbox: Sandbox) -> None:

@@ -9,18 +9,23 @@ from typing import Any
 
 import pytest
 
+from lbi.agents import AgentParts
+from lbi.agents.lats import Lats
 from lbi.environments import _pool
+from lbi.environments._timeouts import open_with_timeouts
 from lbi.environments.shell import own_python
 from lbi.environments.shell.actions import ACTIONS, EXAMPLES, KINDS, Command, UnreadableCommand, parse_command
 from lbi.environments.shell.environment import ShellEnvironment, ShellEnvironments, ShellSettings
 from lbi.errors import EnvironmentFailure, ScoreError
 from lbi.models.parsing import act
+from lbi.models.providers.scripted import Scripted
 from lbi.observations.application_map import application_map
 from lbi.observations.normalise import normalise, observation_key
 from lbi.prompts import render
 from lbi.protocols import Fields, Request
 from lbi.records import Check, Example, Observation, Step, Task, Trajectory
 from lbi.rollouts.look_around import pages_of
+from lbi.rollouts.loop import rollout
 from lbi.sandbox.protocol import SandboxLimits
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.filters.replay import replay
@@ -55,6 +60,45 @@ async def done(shell: ShellEnvironment, *actions: str) -> Observation:
         outcome = await shell.step(action)
         assert not outcome.observation.error, outcome.observation.error
     return outcome.observation
+
+
+@needs_bubblewrap
+async def test_a_state_is_kept_gone_back_to_and_dropped(environments: ShellEnvironments) -> None:
+    environment = await open_with_timeouts(environments)
+    await environment.reset(TASK)
+    there = (
+        await environment.step('run("mkdir -p new; cd new; export MARK=1; echo one > file; cat file")')
+    ).observation
+    state = await environment.keep_state()
+    elsewhere = (await environment.step('run("echo two > file; cd ..; unset MARK")')).observation
+    assert elsewhere.digest != there.digest
+    assert await environment.return_to(state) == there
+    again = (await environment.step('run("echo ${PWD##*/} $MARK; cat file")')).observation
+    assert "new 1\none" in again.text
+    assert again.digest == there.digest
+    await environment.drop_state(state)
+    await environment.close()
+
+
+@needs_bubblewrap
+async def test_a_search_in_a_shell_leaves_only_what_the_best_way_wrote(environments: ShellEnvironments) -> None:
+    def searches(request: Request) -> str:
+        written = [step.action.text for step in request.fields.history]
+        if request.role == "value":
+            return "VALUE: 10" if written[-1].startswith("finish") else f"VALUE: {8 if 'good' in written[0] else 1}"
+        name = ("bad", "worse", "good")[request.sample % 3]
+        action = 'finish("")' if written else f'run("echo {name} > {name}")'
+        return f"REASON: r\nACTION: {action}"
+
+    environment = await open_with_timeouts(environments)
+    agent = Lats(AgentParts(model=Scripted(searches)), actions=3)
+    walked = await rollout(environment, agent, TASK, 5)
+    assert [step.action.text for step in walked.steps] == ['run("echo good > good")', 'finish("")']
+    (inner,) = environments._open
+    diff = await environment.submission()
+    assert ("b/good" in diff, "b/bad" in diff, "b/worse" in diff) == (True, False, False)
+    assert inner._kept == {}, "no state takes room any longer"
+    await environment.close()
 
 
 # what it tells before any task

@@ -14,10 +14,12 @@ import pytest
 
 from fake_environment import LampEnvironment
 from lbi.agents import AgentParts
+from lbi.agents.lats import Lats
 from lbi.agents.react import create
+from lbi.interop.judged import reworded
 from lbi.models.middleware.cache import cached
 from lbi.models.providers.scripted import Scripted
-from lbi.records import Action, Example, Observation, Step, Task, Trajectory
+from lbi.records import Action, Document, Example, Observation, Result, Step, Task, Trajectory
 from lbi.report import write_report
 from lbi.report.gather import gather
 from lbi.report.viewer.compare import first_difference, paired
@@ -26,10 +28,11 @@ from lbi.report.viewer.live import holder, stages
 from lbi.report.viewer.source import RunView
 from lbi.report.viewer.steps import ShownStep
 from lbi.rollouts.loop import rollout
-from lbi.storage.judgements import Judgements
+from lbi.storage.judgements import Judgement, Judgements
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.backward import label_span
 from lbi.synthesis.filters import FilterParts, apply, open_filters
+from lbi.synthesis.propose import propose_from_section
 from reported_run import ATTACKS, CONFIG, EVIL, add_evaluation, add_synthesis, trajectory
 from running import command, environ, lbi_here
 from viewing import Viewer, viewing
@@ -102,6 +105,17 @@ def test_a_trajectory_is_shown_with_its_spans_votes_reasons_and_what_was_retriev
     assert len(shown.select(".chips .cell")) == 6, "the episodes that were shown it"
 
 
+def test_two_attempts_at_a_task_are_told_apart(tmp_path: Path) -> None:
+    task = Task(instruction="twice", environment="web")
+    with RunFolder(tmp_path / "run", CONFIG) as run:
+        for attempt in (0, 1):
+            walked = trajectory(task, "explore").model_copy(update={"attempt": attempt})
+            run.store.put("trajectory", f"0/a/{attempt}", walked)
+    with viewing(tmp_path / "run") as viewer:
+        rows = viewer.get("trajectories").page.select("tbody tr")
+    assert [row.find_all("td")[1].get_text() for row in rows] == ["synthesis", "synthesis, attempt 2"]
+
+
 def test_lists_are_searched(viewer: Viewer) -> None:
     def found(page: str) -> str:
         return viewer.get(page).page.select_one(".pager").get_text()  # type: ignore[union-attr]
@@ -123,6 +137,27 @@ def test_two_arms_are_compared_on_the_same_task(viewer: Viewer) -> None:
     assert "They did the same in all 3 steps." in compared.get_text()
     beside = viewer.get(f"compare?left={left}&right=other:{right}")
     assert "/other/trajectory/" in str(beside.page.select(".heads a")[1]["href"])
+
+
+def test_the_one_that_came_out_otherwise_is_proposed_to_be_compared(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run", CONFIG) as run:
+        add_evaluation(run, add_synthesis(run))
+        lost = run.store.get("result", "baseline/0/create", Result)
+        episode = run.store.get("episode", "baseline/0/create", Trajectory)
+        assert lost is not None
+        assert episode is not None
+        run.store.put("result", "shuffled/0/create", lost.model_copy(update={"arm": "shuffled"}))
+        run.store.put("episode", "shuffled/0/create", episode)
+    with viewing(tmp_path / "run") as viewer:
+        rows = viewer.get("task?name=create").page.select("tbody tr")
+    arms = {
+        side: row.find("th").get_text()
+        for row in rows
+        for side in ("left", "right")  # type: ignore[union-attr]
+        if row.find("input", {"name": side, "checked": True})
+    }
+    assert len(rows) == 3
+    assert arms == {"left": "baseline", "right": "backward"}, "and not the last, which lost as well"
 
 
 def test_what_two_did_alike_stands_side_by_side_and_the_first_difference_is_told() -> None:
@@ -186,7 +221,7 @@ async def test_a_step_leads_to_the_prompt_as_it_was_sent(tmp_path: Path) -> None
         assert viewer.get("call/ffff").status == 404
 
 
-async def test_the_prompt_of_a_step_that_does_not_know_its_calls_is_found_by_what_it_says(tmp_path: Path) -> None:
+async def test_a_step_of_a_run_from_before_calls_were_noted_says_so(tmp_path: Path) -> None:
     replies = ['REASON: to the rooms\nACTION: click(link "Rooms")', 'REASON: there\nACTION: finish("")']
     task = Task(instruction="Look at the rooms", environment="lamps")
     with RunFolder(tmp_path / "run", CONFIG) as run:
@@ -199,13 +234,40 @@ async def test_the_prompt_of_a_step_that_does_not_know_its_calls_is_found_by_wha
         await run.store.put("trajectory", f"0/{task.id}/0", walked.model_copy(update={"steps": steps}))
     with viewing(tmp_path / "run") as viewer:
         page = viewer.get(first_link(viewer, "trajectories", "/trajectory/")).page
-        loads = [str(node["data-load"]) for node in page.select("[data-load]")]
-        assert len(loads) == 2
-        for load, said in zip(loads, ("to the rooms", "there"), strict=True):
-            part = viewer.get(load).page
-            assert "Found by what it says" in part.get_text()
-            assert len(part.select("article.call")) == 1
-            assert f"REASON: {said}" in part.select("pre")[-1].get_text()
+        assert not page.select("[data-load]")
+        assert page.get_text().count("The model calls of some steps are not noted here") == 1
+
+
+async def test_the_steps_that_a_search_ends_with_know_their_prompts(tmp_path: Path) -> None:
+    act, value = 'REASON: done\nACTION: finish("")', "VALUE: 10"
+    with RunFolder(tmp_path / "run", CONFIG) as run:
+        model = cached(Scripted([act, act, value]), run.store, run.store)
+        agent = Lats(AgentParts(model=model, stage="attempt"), actions=2, expansions=1)
+        walked = await rollout(LampEnvironment(), agent, Task(instruction="Look", environment="lamps"), 5)
+        (key,) = walked.steps[0].calls
+        reply = run.store.get_call(key)
+    assert reply is not None
+    assert reply.text == act
+
+
+async def test_a_task_leads_to_the_prompt_that_proposed_it(tmp_path: Path) -> None:
+    listed = json.dumps([{"instruction": "Light the lamp", "quote": "lamp"}])
+    with RunFolder(tmp_path / "run", CONFIG) as run:
+        model = cached(Scripted([listed]), run.store, run.store)
+        document = Document(text="How to light a lamp", source="guide.md")
+        (task,), _ = await propose_from_section(model, document, 3, environment="lamps", actions="click")
+        (key,) = task.calls
+        walked = trajectory(task, "explore", steps=1)
+        await run.store.put("task", "0", task)
+        await run.store.put("trajectory", f"0/{task.id}/0", walked)
+    bare = task.model_copy(update={"calls": ()})
+    assert bare.id == task.id, "how it came to be does not make it another task"
+    assert walked.model_copy(update={"task": bare}).id == walked.id
+    with viewing(tmp_path / "run") as viewer:
+        page = viewer.get(first_link(viewer, "trajectories", "/trajectory/")).page
+        (load,) = [str(node["data-load"]) for node in page.select("[data-load]")]
+        assert f"/call/{key}" in load
+        assert "How to light a lamp" in viewer.get(load).page.get_text()
 
 
 async def test_an_example_leads_to_the_prompts_of_its_wording_and_of_its_votes(tmp_path: Path) -> None:
@@ -227,17 +289,16 @@ async def test_an_example_leads_to_the_prompts_of_its_wording_and_of_its_votes(t
         await run.store.put("example", f"0/{walked.id}/abstract/000-001", judged)
     with viewing(tmp_path / "run") as viewer:
         page = viewer.get(f"example/{judged.id}").page
-        (load,) = [
-            str(node["data-load"]) for node in page.select("[data-load]") if "/wording/" in str(node["data-load"])
-        ]
-        part = viewer.get(load).page
-        assert "Found by what they say" in part.get_text(), part.get_text()
-        roles = [each.get_text().split(" ")[0] for each in part.select("article.call > p.about")]
-        assert roles == ["label/abstract", "filter/judge"]
-        assert words in part.select("article.call")[0].select("pre")[-1].get_text()
-        assert words in part.select("article.call")[1].select("pre")[-2].get_text()
-        assert viewer.get(load.partition("?")[0]).status == 200
-        assert viewer.get("wording/none").status == 404
+        loads = [str(node["data-load"]) for node in page.select(".spans [data-load]")]
+        parts = [viewer.get(load).page for load in loads]
+        said = [part.select_one("article.call > p.about").get_text().split(" ")[0] for part in parts]  # type: ignore[union-attr]
+        assert said == ["label/abstract", "filter/judge"]
+        assert words in parts[0].select("pre")[-1].get_text(), "the reply of who worded it"
+        assert words in parts[1].select("pre")[-2].get_text(), "the last message to who voted"
+        assert viewer.get(loads[0].partition("?")[0]).status == 200
+    wording = Judgement(time="2026-11-30", example=judged.id, judge="ada", decision="reword", instruction="Open it")
+    assert judged.calls
+    assert reworded(judged, wording).calls == (), "a person's wording came from no call"
 
 
 # who may see it
@@ -373,11 +434,12 @@ def test_what_people_said_tells_how_often_the_committee_is_right(judged: tuple[V
     assert "Beside what people said" not in viewer.get().text
     viewer.post("judge", example=bad.id, decision="accept")
     row = [cell.get_text() for cell in viewer.get().page.select("#people tbody td")]
-    assert row == ["openai:judge", "1", "100.0%", "0", "–", "0.0% – 100.0%", "0.0%"]
+    told = "cannot be told: all of them were accepted by people"
+    assert row == ["committee", "openai:judge", "1", "100.0%", "0", "–", "0.0% – 100.0%", "0.0%", "1.000", told]
     with RunFolder(path, writing=False) as run:
         report = write_report(run).read_text()
-    assert 'id="people"' in report
-    assert '<td class="key">openai:judge</td><td class="num">1</td><td class="num">100.0%</td>' in report
+    assert '<table id="people">' in report
+    assert '<td class="mono">openai:judge</td><td class="num">1</td><td class="num">100.0%</td>' in report
 
 
 def test_judging_goes_through_what_was_voted_on_without_saying_what_was_voted(judged: tuple[Viewer, Path]) -> None:

@@ -50,7 +50,8 @@ class Environment(Protocol):
 
     ``reset`` puts the *backend* back to its pristine state, not only the client. ``step`` never raises for a nonsense
     action: that is an observation with ``error`` set. It raises EnvironmentFailure when the infrastructure broke.
-    ``close`` twice is harmless. An environment may also have what ``Submits``, ``Foresees`` or ``ReportsLoss`` tell of.
+    ``close`` twice is harmless. An environment may also have what ``Submits``, ``Foresees``, ``KeepsStates`` or
+    ``ReportsLoss`` tell of.
     """
 
     name: str
@@ -101,6 +102,26 @@ class Foresees(Protocol):
 
     async def foresee(self, action: str) -> Foreseen:
         """Carries nothing out. What cannot be read, or cannot be done on this page, changes nothing."""
+        ...
+
+
+@runtime_checkable
+class KeepsStates(Protocol):
+    """An environment that can go back to a state of the episode without a reset and all actions until then.
+
+    Everything that an agent can see or do must be as it was; what a page holds unsaved is a part of that.
+    """
+
+    async def keep_state(self) -> str:
+        """A name to go back to the present state by; "" where it cannot be kept."""
+        ...
+
+    async def return_to(self, state: str) -> Observation:
+        """What is seen in that state. Processes in the background end."""
+        ...
+
+    async def drop_state(self, state: str) -> None:
+        """Whoever kept a state drops it when no more is done with it, at the latest at the end of the episode."""
         ...
 
 

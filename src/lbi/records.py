@@ -19,6 +19,7 @@ StopReason = Literal["done", "step_limit", "budget", "stopped", "model_failure",
 Kind = Literal["abstract", "summary", "forward", "composed"]
 Tier = Literal["unverified", "committee", "replayed", "checked"]
 Fault = Literal["", "model", "environment", "harness"]
+#: from the least proved to the most; "checked" is for examples that a program of yours has proved: no filter gives it
 TIERS: tuple[Tier, ...] = ("unverified", "committee", "replayed", "checked")
 
 
@@ -115,6 +116,8 @@ class Check(Record):
 class Task(Record):
     """An instruction for one environment. It has a check if it is a benchmark's, and none if it was proposed."""
 
+    not_identity: ClassVar[frozenset[str]] = frozenset({"calls"})
+
     instruction: str
     environment: str
     document: str = ""  # id of the document it was proposed from
@@ -128,12 +131,13 @@ class Task(Record):
     date: str = ""  # ISO date of the task: nothing later may be shown to the agent; empty = no limit
     seen: bool = False  # somebody looked at how agents fail at it while the method was being developed
     ending: bool = False  # carried out, it would end the session or destroy the account or its data; attempted last
+    calls: tuple[str, ...] = ()  # keys of the stored model calls that proposed it
 
     @model_serializer(mode="wrap")
     def _without_the_usual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Left out if not set: ids of such tasks are the same as before these fields."""
         fields: dict[str, Any] = handler(self)
-        for field in ("date", "seen", "ending"):
+        for field in ("date", "seen", "ending", "calls"):
             if not fields.get(field):
                 fields.pop(field, None)
         return fields
@@ -301,6 +305,13 @@ class Sent(NamedTuple):
     created: float  # Unix time in seconds
 
 
+def _without_empty_calls(calls: tuple[str, ...], fields: dict[str, Any]) -> dict[str, Any]:
+    """The field ``calls`` left out if it is empty, as in runs from before there was this field."""
+    if not calls:
+        fields.pop("calls", None)
+    return fields
+
+
 class Step(Record):
     """One step of a trajectory: what was observed, the reason for the action, and the action."""
 
@@ -313,11 +324,7 @@ class Step(Record):
 
     @model_serializer(mode="wrap")
     def _without_no_calls(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Left out if empty, as in runs from before there was this field."""
-        fields: dict[str, Any] = handler(self)
-        if not self.calls:
-            fields.pop("calls", None)
-        return fields
+        return _without_empty_calls(self.calls, handler(self))
 
 
 class Trajectory(Record):
@@ -345,6 +352,7 @@ class Trajectory(Record):
         """Without usage and calls of the steps: the same steps are one trajectory, whatever prompts led to them."""
         identity = super()._identity()
         identity.pop("beside", None)
+        identity["task"].pop("calls", None)
         for step in identity["steps"]:
             step["usage"] = Usage().model_dump(mode="json")
             step.pop("calls", None)
@@ -374,6 +382,11 @@ class Vote(Record):
     natural: bool
     reasonable: bool
     reason: str = ""
+    calls: tuple[str, ...] = ()  # keys of the stored model calls in which it was given
+
+    @model_serializer(mode="wrap")
+    def _without_no_calls(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_empty_calls(self.calls, handler(self))
 
     @property
     def accepts(self) -> bool:
@@ -395,7 +408,7 @@ class Example(Record):
     The span is T' = (o_start, a_(start+1), ..., a_end, o_end), 0 <= start < end <= n.
     """
 
-    not_identity: ClassVar[frozenset[str]] = frozenset({"verdicts", "tier"})
+    not_identity: ClassVar[frozenset[str]] = frozenset({"verdicts", "tier", "calls"})
 
     kind: Kind
     instruction: str
@@ -406,6 +419,11 @@ class Example(Record):
     parents: tuple[str, ...] = ()  # a composed example's parts
     verdicts: tuple[Verdict, ...] = ()
     tier: Tier = "unverified"
+    calls: tuple[str, ...] = ()  # keys of the stored model calls that worded it
+
+    @model_serializer(mode="wrap")
+    def _without_no_calls(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_empty_calls(self.calls, handler(self))
 
     @property
     def kept(self) -> bool:
@@ -451,6 +469,8 @@ class UsedModel(Record):
 class Result(Record):
     """The outcome of one task with one arm and one seed: the score, what it cost, and whose fault a failure was."""
 
+    not_identity: ClassVar[frozenset[str]] = frozenset({"calls"})
+
     task: str  # the task's name in its benchmark, or its id
     category: str = ""
     level: int = 0
@@ -464,11 +484,12 @@ class Result(Record):
     reason: str = ""
     trajectory: str = ""  # id
     submission: str = ""  # what was submitted besides the answer: the patch of a repository
+    calls: tuple[str, ...] = ()  # keys of the stored model calls that judged it, where no program scores it
 
     @model_serializer(mode="wrap")
-    def _without_no_submission(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Left out if empty, as only repositories have one."""
-        fields: dict[str, Any] = handler(self)
+    def _without_the_rare(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Left out if empty, as only repositories have a submission, and only tasks without a check are judged."""
+        fields: dict[str, Any] = _without_empty_calls(self.calls, handler(self))
         if not self.submission:
             fields.pop("submission", None)
         return fields

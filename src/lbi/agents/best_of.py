@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lbi.agents import AgentParts
+from lbi.agents._judge import judge
 from lbi.agents.react import React
 from lbi.errors import ModelError, ParseError, is_outage
-from lbi.models import parsing
-from lbi.protocols import Decision, Episode, Fields, Role
+from lbi.protocols import Decision, Episode, Role
 from lbi.records import Observation, Step, Task, Trajectory, Usage
 
 TRIALS = 3
@@ -50,12 +50,12 @@ class BestOf:
             if trial.stop == "model_failure" or number + 1 == self._trials:
                 return result
             try:
-                accepted, usage = await self._accepts(trial)
+                vote, usage = await judge(self._parts, trial)
             except (ModelError, ParseError) as error:
                 if is_outage(error):
                     raise
                 return result.model_copy(update={"beside": spent + error.usage})
-            if accepted:
+            if vote.aligned:
                 return result.model_copy(update={"beside": spent + usage})
             spent += trial.usage + usage
         raise AssertionError("there is at least one trial")
@@ -65,9 +65,3 @@ class BestOf:
         if not number:
             return self._parts
         return replace(self._parts, sample=self._parts.sample * self._trials + number, temperature=TEMPERATURE)
-
-    async def _accepts(self, trial: Trajectory) -> tuple[bool, Usage]:
-        parts, end = self._parts, len(trial.steps)
-        fields = Fields(task=trial.task, trajectory=trial, start=0, end=end, instruction=trial.task.instruction)
-        vote, usage = await parsing.ask(parts.model, parts.request("judge", fields), parsing.vote(parts.model.name))
-        return vote.aligned, usage

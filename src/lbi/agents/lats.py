@@ -8,22 +8,25 @@ goes into the average of all states above it. As in the paper: 5 actions, depth 
 
 Ours differs: the paper does not say how often it expanded (here 10 times), nor whether it rolled out further from a new
 state (here not: its value is asked for at once) or reflected on failures (here not; that is what ``reflexion`` is for).
-A state is restored by resetting the environment and repeating its actions, as no environment of ours keeps several. The
-episode ends with the first finished state that the model is sure of (at least 0.9), else with the best finished one,
-else with the best; its actions are repeated once more, so that the environment is left as the trajectory tells.
+A state is restored by the environment where it keeps states (``KeepsStates``: a shell's, in its sandbox), else by a
+reset and its actions once more, as a page holds what no copy of its application has. The episode ends with the first
+finished state that the model is sure of (at least 0.9), else with the best finished one, else with the best; that one
+is restored, so that the environment is left as the trajectory tells.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from lbi.agents import AgentParts
 from lbi.agents.react import decide
 from lbi.errors import ModelError, ParseError, is_outage
 from lbi.models import parsing
-from lbi.protocols import Decision, Episode, Fields, Role
+from lbi.monitoring.calls_made import calls_made
+from lbi.protocols import Decision, Episode, Fields, KeepsStates, Role
 from lbi.records import Observation, Step, StopReason, Task, Trajectory, Usage
 
 ACTIONS = 5
@@ -51,6 +54,7 @@ class Node:
     steps: tuple[Step, ...] = ()
     done: bool = False
     answer: str = ""
+    kept: str = ""  # the environment's name of this state, where it keeps states
     parent: Node | None = None
     children: list[Node] = field(default_factory=list)
     value: float = 0.0  # of the state itself
@@ -66,6 +70,14 @@ class Node:
         if not self.visits or self.parent is None:
             return math.inf
         return self.total / self.visits + EXPLORES * math.sqrt(math.log(self.parent.visits) / self.visits)
+
+
+class Sample(NamedTuple):
+    """An action that was sampled, the keys of the calls that brought it, and the share of the samples that had it."""
+
+    decision: Decision
+    calls: tuple[str, ...]
+    share: float
 
 
 class Lats:
@@ -92,8 +104,15 @@ class _Search:
         self.depth = min(DEPTH, episode.step_limit)
         self.spent = Usage()
         self.failure = ""
+        self.kept: list[str] = []
 
     async def run(self) -> Trajectory:
+        try:
+            return await self._search()
+        finally:
+            await self._drop_states()
+
+    async def _search(self) -> Trajectory:
         root = Node(await self.episode.environment.reset(self.episode.task))
         at = root  # where the environment is
         found: list[Node] = []
@@ -101,13 +120,13 @@ class _Search:
             leaf = self._leaf(root)
             if leaf is None:
                 break
-            for action, share in await self._sampled(leaf):
+            for sample in await self._sampled(leaf):
                 if at is not leaf:
                     await self._restore(leaf)
-                child = at = await self._try(leaf, action)
+                child = at = await self._try(leaf, sample)
                 leaf.children.append(child)
                 found.append(child)
-                child.value = WEIGHT * await self._value(child) + (1 - WEIGHT) * share
+                child.value = WEIGHT * await self._value(child) + (1 - WEIGHT) * sample.share
                 _give_back(child)
             if self.failure or any(node.done and node.value >= SURE for node in found):
                 break
@@ -131,7 +150,7 @@ class _Search:
             return any(self._goes_on(child) for child in node.children)
         return not node.is_end and len(node.steps) < self.depth
 
-    async def _sampled(self, node: Node) -> list[tuple[Decision, float]]:
+    async def _sampled(self, node: Node) -> list[Sample]:
         """The different actions of several samples, and which share of the samples each had."""
         fields = Fields(
             task=self.episode.task,
@@ -139,29 +158,52 @@ class _Search:
             observation=node.observation,
             actions=self.episode.environment.actions,
         )
-        decisions: list[Decision] = []
+        decisions: list[tuple[Decision, tuple[str, ...]]] = []
         for number in range(self.actions):
             request = self.parts.request("act", fields)
             sample = request.sample * self.actions + number  # none is the sample of another seed
             request = request.model_copy(update={"sample": sample, "temperature": TEMPERATURE})
             try:
-                (reason, action), usage = await parsing.ask(self.parts.model, request, parsing.act)
+                with calls_made() as calls:
+                    (reason, action), usage = await parsing.ask(self.parts.model, request, parsing.act)
             except (ModelError, ParseError) as error:
                 self._failed(error)
                 continue
             self.spent += usage
-            decisions.append(Decision(action=action, reason=reason, usage=usage))
-        counts = Counter(decision.action for decision in decisions)
-        first = {decision.action: decision for decision in reversed(decisions)}
-        return [(first[action], count / len(decisions)) for action, count in counts.most_common()]
+            decisions.append((Decision(action=action, reason=reason, usage=usage), tuple(calls)))
+        counts = Counter(decision.action for decision, _ in decisions)
+        first = {made[0].action: made for made in reversed(decisions)}
+        return [Sample(*first[action], count / len(decisions)) for action, count in counts.most_common()]
 
-    async def _try(self, leaf: Node, decision: Decision) -> Node:
-        outcome = await self.episode.environment.step(decision.action)
-        step = Step(observation=leaf.observation, reason=decision.reason, action=outcome.action)
-        return Node(outcome.observation, (*leaf.steps, step), done=outcome.done, answer=outcome.answer, parent=leaf)
+    async def _try(self, leaf: Node, sample: Sample) -> Node:
+        outcome = await self.episode.environment.step(sample.decision.action)
+        step = Step(
+            observation=leaf.observation,
+            reason=sample.decision.reason,
+            action=outcome.action,
+            calls=sample.calls,
+        )
+        steps, kept = (*leaf.steps, step), await self._keep()
+        return Node(outcome.observation, steps, outcome.done, outcome.answer, kept, parent=leaf)
+
+    async def _keep(self) -> str:
+        environment = self.episode.environment
+        state = await environment.keep_state() if isinstance(environment, KeepsStates) else ""
+        if state:
+            self.kept.append(state)
+        return state
+
+    async def _drop_states(self) -> None:
+        environment = self.episode.environment
+        if isinstance(environment, KeepsStates):
+            for state in self.kept:
+                await environment.drop_state(state)
 
     async def _restore(self, node: Node) -> Node:
-        """Put the environment into a state by repeating its actions; the state as it is seen now."""
+        """Put the environment into a state; the state as it is seen now."""
+        environment = self.episode.environment
+        if node.kept and isinstance(environment, KeepsStates):
+            return replace(node, observation=await environment.return_to(node.kept))
         observation = await self.episode.environment.reset(self.episode.task)
         steps: list[Step] = []
         done, answer = False, ""
@@ -169,7 +211,7 @@ class _Search:
             outcome = await self.episode.environment.step(step.action.grounded)
             steps.append(step.model_copy(update={"observation": observation}))
             observation, done, answer = outcome.observation, outcome.done, outcome.answer
-        return Node(observation, tuple(steps), done, answer, node.parent)
+        return Node(observation, tuple(steps), done, answer, parent=node.parent)
 
     async def _value(self, node: Node) -> float:
         fields = Fields(task=self.episode.task, history=node.steps, observation=node.observation)

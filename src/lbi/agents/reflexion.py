@@ -11,6 +11,7 @@ judge accepts.
 from __future__ import annotations
 
 from lbi.agents import AgentParts
+from lbi.agents._judge import as_judged, judge
 from lbi.agents.react import decide
 from lbi.errors import ModelError, ParseError, is_outage
 from lbi.models import parsing
@@ -62,12 +63,11 @@ class Reflexion:
 
     async def _lesson(self, trial: Trajectory, lessons: tuple[str, ...]) -> tuple[str | None, Usage]:
         """What to do otherwise; None where the judge says that the objective was reached."""
-        parts, end = self._parts, len(trial.steps)
-        fields = Fields(task=trial.task, trajectory=trial, start=0, end=end, instruction=trial.task.instruction)
-        vote, usage = await parsing.ask(parts.model, parts.request("judge", fields), parsing.vote(parts.model.name))
+        parts = self._parts
+        vote, usage = await judge(parts, trial)
         if vote.aligned:
             return None, usage
-        fields = fields.model_copy(update={"verdict": vote.reason, "lessons": lessons})
+        fields = as_judged(trial).model_copy(update={"verdict": vote.reason, "lessons": lessons})
         try:
             lesson, more = await parsing.ask(parts.model, parts.request("reflect", fields), parsing.lesson)
         except (ModelError, ParseError) as error:

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from lbi import plugins
 from lbi.cli import open_console
+from lbi.cli.committee import check_committee
 from lbi.cli.coverage import check_page
 from lbi.cli.instances import WAYS, check_instances
 from lbi.cli.preflight import check_config
@@ -38,7 +39,7 @@ from lbi.report.words import sections
 if TYPE_CHECKING:
     from lbi.environments.web.proof import Proof
 
-KINDS = ("browser", "page", "application", "desktop", "benchmark", "config", "tasks", "retrieval", "all")
+KINDS = ("browser", "page", "application", "desktop", "benchmark", "config", "tasks", "retrieval", "committee", "all")
 PUT_BACK = (
     'What the server keeps in memory is put back by state.reset = "restart" or reset_request; what changes by itself '
     "is left out by state.ignore_tables, ignore_columns or digest_ignore"
@@ -56,6 +57,7 @@ def check(
     quiet: bool,
     *,
     sweep: bool = False,
+    limit: int = 0,
     unsafe: bool = False,
 ) -> int:
     """Print what was found; 1 if anything failed."""
@@ -67,6 +69,8 @@ def check(
         return check_tasks(name, as_json)
     if what == "retrieval":
         return check_retrieval(name, sweep, as_json)
+    if what == "committee":
+        return check_committee(name, limit, as_json, quiet)
     rows = asyncio.run(_checked(what, name, checkout, task, workers, quiet or as_json, unsafe))
     if as_json:
         say(json.dumps(rows, indent=2, ensure_ascii=False))

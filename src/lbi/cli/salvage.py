@@ -16,6 +16,7 @@ from typing import Any
 
 from lbi.config import Config
 from lbi.errors import UserError
+from lbi.evaluation.calibration import JUDGED
 from lbi.models.pricing import Price
 from lbi.records import Document, Example, Record, Result, Task, Trajectory, UsedModel
 from lbi.storage.damage import DamagedRun
@@ -29,7 +30,7 @@ _TABLES = ("record", "text", "failure", "call", "failed_call", "meter")
 _TYPES: dict[str, type[Record]] = {
     **{"document": Document, "task": Task, "heldout": Task, "example": Example, "result": Result, "price": Price},
     **dict.fromkeys(("trajectory", "trimmed", "composition", "episode"), Trajectory),
-    **{"model": UsedModel, "replay": Replayed},
+    **{"model": UsedModel, "replay": Replayed, JUDGED: Example},
 }
 
 

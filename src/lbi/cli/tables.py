@@ -193,7 +193,7 @@ def _difference(row: dict[str, Any]) -> str:
 def _next_steps(console: Console, result: dict[str, Any], config: str) -> None:
     """Commands to copy, which no line end may break, each with what it is for."""
     run = shlex.quote(result["run"])
-    steps = {f"lbi report {run} --tables": "all tables"}
+    steps = {f"lbi report {run} --tables": "all tables", f"lbi view {run} --open": "every step, prompt and example"}
     if not result["arms"]:
         steps[f"lbi evaluate {run}"] = "what the examples are worth"
     if result["offline"]:

@@ -12,7 +12,17 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from lbi.errors import EnvironmentFailure
-from lbi.protocols import CallTimeouts, Environment, Environments, Foreseen, Foresees, Outcome, ReportsLoss, Submits
+from lbi.protocols import (
+    CallTimeouts,
+    Environment,
+    Environments,
+    Foreseen,
+    Foresees,
+    KeepsStates,
+    Outcome,
+    ReportsLoss,
+    Submits,
+)
 from lbi.records import Action, Observation, Task, sound
 from lbi.storage.secrets import mask
 
@@ -56,6 +66,23 @@ class WithTimeouts:
         written = Action(text=mask(sound(action)))
         ends = action.strip().startswith("finish(")
         return Foreseen(action=written, changes="" if ends else "nothing is known of what it does")
+
+    async def keep_state(self) -> str:
+        """A name to go back to the present state by; "" for an environment that keeps none."""
+        if not isinstance(self._environment, KeepsStates):
+            return ""
+        return await self._call(self._environment.keep_state(), self._timeouts.reset, "keep its state")
+
+    async def return_to(self, state: str) -> Observation:
+        return await self._call(self._keeper.return_to(state), self._timeouts.reset, "go back to a state")
+
+    async def drop_state(self, state: str) -> None:
+        await self._call(self._keeper.drop_state(state), self._timeouts.reset, "drop a state")
+
+    @property
+    def _keeper(self) -> KeepsStates:
+        assert isinstance(self._environment, KeepsStates), "no state was kept"
+        return self._environment
 
     async def close(self) -> None:
         with contextlib.suppress(EnvironmentFailure):  # it is given up either way

@@ -10,15 +10,17 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lbi.agents._judge import as_judged
 from lbi.config import Arm
 from lbi.context import RunContext
 from lbi.errors import EnvironmentFailure, ModelError, ParseError, ScoreError
 from lbi.evaluation.arm_agents import agent_of_arm
 from lbi.evaluation.indexes import ArmIndexes
 from lbi.models import parsing
+from lbi.monitoring.calls_made import calls_made
 from lbi.monitoring.progress import Stage
 from lbi.monitoring.telemetry import AGENT, TASK
-from lbi.protocols import Agent, Environment, Fields, Request, Submits
+from lbi.protocols import Agent, Environment, Request, Submits
 from lbi.records import Fault, Result, Task, Trajectory, Usage
 from lbi.rollouts.loop import rollout
 from lbi.storage.leases import WorkKey
@@ -93,10 +95,11 @@ async def _score(context: RunContext, environment: Environment, attempt: Attempt
         return _result(attempt, trajectory, 0.0, "model", trajectory.error)
     if attempt.task.check is None:
         try:
-            score, reason = await _judged(context, trajectory)
+            with calls_made() as calls:
+                score, reason = await _judged(context, trajectory)
         except (ModelError, ParseError) as error:  # a judge that fails says nothing of the agent
             return _result(attempt, trajectory, 0.0, "harness", str(error))
-        return _result(attempt, trajectory, score, "", reason)
+        return _result(attempt, trajectory, score, "", reason).model_copy(update={"calls": tuple(calls)})
     try:
         score, reason = await environment.score(attempt.task, trajectory.answer)
     except ScoreError as error:
@@ -109,13 +112,7 @@ async def _judged(context: RunContext, trajectory: Trajectory) -> tuple[float, s
     """The score of a task without a check: 1 if every member of the committee says that it was accomplished, else 0."""
     if not trajectory.steps:
         return 0.0, "no step was taken"
-    fields = Fields(
-        task=trajectory.task,
-        trajectory=trajectory,
-        start=0,
-        end=len(trajectory.steps),
-        instruction=trajectory.task.instruction,
-    )
+    fields = as_judged(trajectory)
     reasons = []
     for model in context.judges:
         vote, _ = await parsing.ask(

@@ -138,7 +138,8 @@ def reworded(example: Example, by: Judgement) -> Example:
     """The same steps under the new wording. What was proved of the steps holds; votes were on other words."""
     verdict = Verdict(filter=REWORDED, keep=True, reason=f"worded by {by.judge}, from {example.id}")
     proved = tuple(each for each in example.verdicts if not each.votes and each.filter != REWORDED)
-    return example.model_copy(update={"instruction": by.instruction.strip(), "verdicts": (*proved, verdict)})
+    update = {"instruction": by.instruction.strip(), "verdicts": (*proved, verdict), "calls": ()}
+    return example.model_copy(update=update)
 
 
 def original_of(example: Example) -> str:

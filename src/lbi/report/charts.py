@@ -246,7 +246,7 @@ def _divided(svg: ET.Element, band: Band, left: float, right: float, y: float) -
         _rect(svg, at, y + 2, max(width - 1.5, 0.8 if part.number else 0), 20, part.look, hint)
         at += width
     if band.note:
-        _text(svg, right, y + 35 if not band.parts else y + 16, band.note, "small", "end")
+        _text(svg, right, y + 40, band.note, "small", "end")  # below, as no colour of a bar suits it
 
 
 def line(name: str, title: str, across: str, data: Sequence[Point]) -> Markup:

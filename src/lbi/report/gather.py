@@ -7,10 +7,11 @@ import sqlite3
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from lbi.evaluation.calibration import JUDGED
 from lbi.models.used import Played, is_language_model, without_language_model
 from lbi.records import Document, Example, Impossible, Result, Task, Trajectory, UsedModel, digest_of
 from lbi.storage.database import address
@@ -62,23 +63,31 @@ class Summary(_Loose):
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One trajectory of the run: its place in the store, and what the list of trajectories says of it."""
+@dataclass(frozen=True, kw_only=True)
+class Brief:
+    """What is told of a trajectory without its steps."""
 
-    kind: str  # "trajectory", "composition" or "episode"
-    key: str
     id: str
     task: str  # id
     instruction: str
+    attempt: int  # 0 = the first
     stop: str
     steps: int
     agent: str
     document: str
+    shown: frozenset[str]  # ids of the examples that were in its prompts
+    checked: bool  # a program scores it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry(Brief):
+    """One trajectory of the run: its place in the store, and what the list of trajectories says of it."""
+
+    kind: str  # "trajectory", "composition" or "episode"
+    key: str
     result: Result | None
     examples: tuple[Example, ...]
     measured: bool = True  # False: the offline model judged it, which says nothing
-    shown: frozenset[str] = frozenset()  # ids of the examples that were in its prompts
 
     @cached_property
     def anchor(self) -> str:
@@ -123,6 +132,7 @@ class Gathered:
     candidates: int  # compositions that were tried
     impossible: set[str]  # ids of tasks that an agent gave up as impossible
     replays: dict[str, Replayed]  # by the trajectory's id
+    judged_episodes: list[Example]  # one for each filter and episode that it was asked about
     models: list[tuple[str, str, int]]  # role, model, calls
     used_models: dict[str, UsedModel]  # by the name that the config gives it
     span: tuple[float, float] | None  # first and last record, seconds since 1970
@@ -176,20 +186,6 @@ class Gathered:
         return {entry.id: entry for entry in self.entries if entry.kind != "episode"}
 
 
-class Brief(NamedTuple):
-    """What is told of a trajectory without its steps."""
-
-    id: str
-    task: str  # id
-    instruction: str
-    stop: str
-    steps: int
-    agent: str
-    document: str
-    shown: frozenset[str]  # ids of the examples that were in its prompts
-    checked: bool  # a program scores it
-
-
 #: by kind, key and number of the row, which is another one where a row is written anew
 Briefs = dict[tuple[str, str, int], Brief]
 
@@ -222,6 +218,7 @@ def gather(run: RunFolder, briefs: Briefs | None = None) -> Gathered:
         candidates=store.count("candidate"),
         impossible={record.task for _, record in store.all("impossible", Impossible)},
         replays={replayed.trajectory: replayed for _, replayed in store.all("replay", Replayed)},
+        judged_episodes=[judged for _, judged in store.all(JUDGED, Example)],
         models=models,
         used_models=used,
         span=span,
@@ -265,6 +262,7 @@ def _brief(run: RunFolder, kind: str, key: str) -> Brief | None:
         id=trajectory.id,
         task=task.id,
         instruction=task.instruction,
+        attempt=trajectory.attempt,
         stop=trajectory.stop,
         steps=len(trajectory.steps),
         agent=trajectory.agent,
@@ -275,10 +273,8 @@ def _brief(run: RunFolder, kind: str, key: str) -> Brief | None:
 
 
 def _entry(kind: str, key: str, brief: Brief, result: Result | None, spans: list[Example], measured: bool) -> Entry:
-    told = brief._asdict()
-    del told["checked"]
     ordered = tuple(sorted(spans, key=lambda example: (example.start, example.end, example.kind)))
-    return Entry(kind=kind, key=key, result=result, examples=ordered, measured=measured, **told)
+    return Entry(kind=kind, key=key, result=result, examples=ordered, measured=measured, **vars(brief))
 
 
 def _read_summary(run: RunFolder, notes: list[str]) -> Summary:
@@ -299,7 +295,7 @@ def _ask_database(run: RunFolder) -> tuple[list[tuple[str, str, int]], tuple[flo
         models = db.execute(
             "SELECT role, model, count(*) FROM call GROUP BY role, model ORDER BY role, model"
         ).fetchall()
-        first, last = db.execute("SELECT min(created), max(created) FROM record").fetchone()
+        first, last = db.execute("SELECT min(created), max(created) FROM record WHERE kind != ?", (JUDGED,)).fetchone()
     finally:
         db.close()
     return [(role, model, int(calls)) for role, model, calls in models], (first, last) if first else None

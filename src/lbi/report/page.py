@@ -16,7 +16,7 @@ from lbi import __version__
 from lbi.protocols import Role
 from lbi.records import TIERS, Result
 from lbi.report import charts, counts, evaluation, words
-from lbi.report.committee import agreements_of, calibrations_of
+from lbi.report.committee import beside_people, beside_replay_and_checks
 from lbi.report.gather import NO_LANGUAGE_MODEL, Gathered, gather
 from lbi.report.halves import halves
 from lbi.report.pages import Pages, Writer
@@ -24,6 +24,7 @@ from lbi.report.skills import skill_rows
 from lbi.report.training import trainings
 from lbi.report.words import count, duration, money
 from lbi.storage.files import write_atomically
+from lbi.storage.judgements import Judgements, accepted_by_people
 from lbi.storage.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -71,13 +72,13 @@ def write_report(run: RunFolder) -> Path:
     gathered = gather(run)
     pages = Writer(run, gathered).write()
     file = run.path / "report.html"
+    people = accepted_by_people(Judgements(run.path).all())
     template, shown = environment().get_template("report.html"), _context(gathered, pages)
     html = template.render(
         **shown,
         training=trainings(run.path),
         skills=skill_rows(run),
-        committee=calibrations_of(run),
-        people=agreements_of(run),
+        beside=[*beside_replay_and_checks(gathered), *beside_people(gathered, people)],
     )
     write_atomically(file, html.encode("utf-8", "replace"))
     return file

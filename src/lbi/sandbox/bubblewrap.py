@@ -86,6 +86,9 @@ class BubblewrapSandbox:
     async def restore(self, snapshot: str) -> None:
         await self._ask({"do": "restore", "snapshot": snapshot}, timeout=LOOKING)
 
+    async def drop(self, snapshot: str) -> None:
+        await self._ask({"do": "drop", "snapshot": snapshot}, timeout=LOOKING)
+
     async def reset(self) -> None:
         with _no_fault_of_a_command():
             await self._ask({"do": "reset"}, timeout=STARTING)

@@ -46,7 +46,7 @@ class ContainerSandbox:
         self.workdir = WORKDIR
         self.source, self.limits = source, limits
         self._engine, self._name = engine, name
-        self._snapshots: list[bytes] = []
+        self._snapshots: list[bytes] = []  # b"" = dropped
         self._lock = asyncio.Lock()
 
     async def run(self, command: str, *, wall_seconds: float | None = None) -> Completed:
@@ -107,10 +107,18 @@ class ContainerSandbox:
         return str(len(self._snapshots))
 
     async def restore(self, snapshot: str) -> None:
-        if not snapshot.isdigit() or not 0 < int(snapshot) <= len(self._snapshots):
+        packed = self._snapshots[int(snapshot) - 1] if self._has(snapshot) else b""
+        if not packed:
             raise FileNotFoundError(2, f"no snapshot {snapshot!r}")
         await self._wipe()
-        await self._inside("tar -C / -xf -", self._snapshots[int(snapshot) - 1])
+        await self._inside("tar -C / -xf -", packed)
+
+    async def drop(self, snapshot: str) -> None:
+        if self._has(snapshot):
+            self._snapshots[int(snapshot) - 1] = b""
+
+    def _has(self, snapshot: str) -> bool:
+        return snapshot.isdigit() and 0 < int(snapshot) <= len(self._snapshots)
 
     async def reset(self) -> None:
         await self._wipe()

@@ -83,6 +83,10 @@ class Sandbox(Protocol):
         """Back to a snapshot; ends everything that runs."""
         ...
 
+    async def drop(self, snapshot: str) -> None:
+        """Give the room of a snapshot back; nothing can go back to it then."""
+        ...
+
     async def reset(self) -> None:
         """Back to the pristine folder; ends everything that runs."""
         ...

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import zstandard
 from pydantic import ValidationError
 
+from lbi.errors import UserError
 from lbi.protocols import Reply
 from lbi.records import Record, Sent, Usage, digest_of
 from lbi.storage.damage import OURS, DamagedRun, is_damage
@@ -69,15 +70,32 @@ class Store:
         if writing:
             with contextlib.closing(self._connected()) as db:
                 db.execute("PRAGMA journal_mode=WAL")
-                db.executescript(SCHEMA)
-                if db.execute("PRAGMA application_id").fetchone()[0] != OURS:
-                    db.execute(f"PRAGMA application_id={OURS}")
+                marked = db.execute("PRAGMA application_id").fetchone()[0] == OURS
+                mark = "" if marked else f"PRAGMA application_id={OURS};"
+                # whoever looks meanwhile sees none of the tables, or all
+                db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}{mark}COMMIT;")
         self._db = self._connected()
         if writing:
             self._db.execute("PRAGMA query_only=1")
+        else:
+            self._refuse_without_tables()
         self._unpack = zstandard.ZstdDecompressor()
         self._pack = zstandard.ZstdCompressor(level=3)  # of the writing thread
         self._known: set[str] = set()  # of the writing thread: ids of texts that are certainly stored
+
+    def _refuse_without_tables(self) -> None:
+        """Raises UserError for a database in which a run that begins has not made its tables yet."""
+        try:
+            begun = self._db.execute("SELECT EXISTS(SELECT 1 FROM sqlite_master)").fetchone()[0]
+        except sqlite3.Error:
+            self._db.close()
+            raise
+        if not begun:
+            self._db.close()
+            raise UserError(
+                f"{self._file} holds nothing yet, as a run that is just starting: look again in a moment; "
+                "if nothing is at work there, start its command again"
+            )
 
     def _connected(self) -> sqlite3.Connection:
         place = address(self._file, writing=self._writing)

@@ -192,11 +192,16 @@ class RunFolder:
 
     @property
     def config(self) -> dict[str, Any]:
-        """Raises DamagedRun for a file that is no JSON object."""
+        """Raises DamagedRun for a file that is no JSON object, and UserError for a run that has only just begun."""
         file = self.path / "config.json"
         try:
             loaded = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
+            if self.store.empty:
+                raise UserError(
+                    f"{file} is not there yet, as of a run that is just starting: look again in a moment; "
+                    "if nothing is at work there, start its command again"
+                ) from None
             raise DamagedRun(file, "it is missing") from None
         except (ValueError, RecursionError) as error:
             raise DamagedRun(file, f"no JSON: {error}") from None

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from lbi.models import parsing
+from lbi.monitoring.calls_made import calls_made
 from lbi.observations.normalise import observation_key
 from lbi.protocols import Fields, Model, Request
 from lbi.records import Action, Example, Observation, Trajectory, Usage
@@ -170,8 +171,9 @@ async def label_span(
     fields = Fields(task=trajectory.task, trajectory=trajectory, start=start, end=end)
     parser = parsing.instruction if kind == "abstract" else parsing.summary
     request = Request(role=role_of(kind), fields=fields, stage=stage, reused=reused)
-    instruction, usage = await parsing.ask(model, request, parser)
-    return example(kind, instruction, trajectory, start, end), usage
+    with calls_made() as calls:
+        instruction, usage = await parsing.ask(model, request, parser)
+    return example(kind, instruction, trajectory, start, end, calls), usage
 
 
 def role_of(kind: LabelKind) -> Literal["abstract", "summarise"]:
@@ -182,13 +184,22 @@ def role_of(kind: LabelKind) -> Literal["abstract", "summarise"]:
 def forward_example(trajectory: Trajectory) -> Example | None:
     """The proposed task with the whole attempt, no backward construction: the paper's baseline, data distillation."""
     end = actions_to_learn(trajectory)
-    return example("forward", trajectory.task.instruction, trajectory, 0, end) if end else None
+    task = trajectory.task
+    return example("forward", task.instruction, trajectory, 0, end, task.calls) if end else None
 
 
 def example(
-    kind: Literal["abstract", "summary", "forward"], instruction: str, trajectory: Trajectory, start: int, end: int
+    kind: Literal["abstract", "summary", "forward"],
+    instruction: str,
+    trajectory: Trajectory,
+    start: int,
+    end: int,
+    calls: Sequence[str] = (),
 ) -> Example:
-    """The example of an instruction and the span (start, end); its document is the one that the task came from."""
+    """The example of an instruction and the span (start, end); its document is the one that the task came from.
+
+    ``calls`` are the keys of the stored model calls that worded it.
+    """
     return Example(
         kind=kind,
         instruction=instruction,
@@ -196,6 +207,7 @@ def example(
         start=start,
         end=end,
         document=trajectory.task.document,
+        calls=tuple(calls),
     )
 
 

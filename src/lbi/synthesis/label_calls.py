@@ -16,6 +16,7 @@ from typing import Any
 from lbi.config import Labelling
 from lbi.errors import ModelBusy, ModelError, ParseError
 from lbi.models import parsing
+from lbi.monitoring.calls_made import calls_made
 from lbi.protocols import Fields, Model, Request
 from lbi.records import Example, Trajectory
 from lbi.synthesis.backward import LabelKind, all_spans, example, label_span, plan_spans, role_of
@@ -126,11 +127,15 @@ class _Labeller:
             reused=self._reused,
         )
         parser = parsing.instruction if self.kind == "abstract" else parsing.summary
-        parts, _ = await parsing.ask_parts(self.model, request, parsing.of_spans(parser, fields.span_names))
+        with calls_made() as calls:
+            parts, _ = await parsing.ask_parts(self.model, request, parsing.of_spans(parser, fields.span_names))
         labels: Labels = {}
         for span, name in zip(spans, fields.span_names, strict=True):
             reply = parts[name]
-            labels[span] = example(self.kind, reply, self.trajectory, *span) if isinstance(reply, str) else reply
+            if isinstance(reply, str):
+                labels[span] = example(self.kind, reply, self.trajectory, *span, calls)
+            else:
+                labels[span] = reply
         return labels
 
     @property

@@ -17,6 +17,7 @@ from lbi.context import RunContext
 from lbi.errors import ModelError, ParseError
 from lbi.evaluation.holdout import tasks_wanted, to_learn_from
 from lbi.models import parsing
+from lbi.monitoring.calls_made import calls_made
 from lbi.monitoring.progress import Stage
 from lbi.protocols import Fields, Model, Request
 from lbi.records import Document, ProposalRound, Task, Usage
@@ -58,7 +59,9 @@ async def propose_from_section(
         instructions=before.instructions,
         operations=before.operations,
     )
-    proposals, usage = await parsing.ask(model, Request(role="propose", fields=fields, stage=stage), parsing.propose)
+    request = Request(role="propose", fields=fields, stage=stage)
+    with calls_made() as calls:
+        proposals, usage = await parsing.ask(model, request, parsing.propose)
     tasks = [
         Task(
             instruction=proposal.instruction,
@@ -67,6 +70,7 @@ async def propose_from_section(
             quote=verbatim_quote(proposal.quote, document.text),
             start_url=document.start_url,
             ending=proposal.ending or would_end(proposal.instruction),
+            calls=tuple(calls),
         )
         for proposal in proposals[:count]
     ]

@@ -34,7 +34,9 @@ def list_(
 def check(
     what: Annotated[
         str,
-        typer.Argument(help="browser, page, application, desktop, benchmark, config, tasks, retrieval or all."),
+        typer.Argument(
+            help="browser, page, application, desktop, benchmark, config, tasks, retrieval, committee or all."
+        ),
     ] = "all",
     name: Annotated[
         str,
@@ -46,6 +48,9 @@ def check(
         int, typer.Option("--all", metavar="N", min=0, help="Of a page: also what links and clicks lead to, N pages.")
     ] = 0,
     sweep: Annotated[bool, typer.Option("--sweep", help="Of retrieval: with other numbers of examples.")] = False,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=0, help="Of a committee: ask about N episodes; 0 = all.")
+    ] = 0,
     workers: Annotated[
         int, typer.Option("--workers", "-w", min=1, max=64, help="How many environments work at a time.")
     ] = 3,
@@ -58,11 +63,12 @@ def check(
     The browser shows a page; of a page, 99% of what can be acted on has a reference; an application starts, and resets
     to the same state; every gold solution of a benchmark scores 1 and doing nothing 0. Of the tasks that a run
     proposed, those are counted that name things which exist; of its held-out tasks, those that are shown an example of
-    what they ask for. Exits with 1 if anything fails.
+    what they ask for. A run's committee is asked about held-out episodes that a program scored, and told how often it
+    is right. Exits with 1 if anything fails.
     """
     from lbi.cli.check import check
 
-    return check(what, name, checkout, task, all_, workers, json, quiet, sweep=sweep, unsafe=unsafe)
+    return check(what, name, checkout, task, all_, workers, json, quiet, sweep=sweep, limit=limit, unsafe=unsafe)
 
 
 @command

@@ -112,6 +112,16 @@ class RepositoryEnvironment:
         """Why an action may change something."""
         return await self._require_shell().foresee(action)
 
+    async def keep_state(self) -> str:
+        """As a shell's."""
+        return await self._require_shell().keep_state()
+
+    async def return_to(self, state: str) -> Observation:
+        return await self._require_shell().return_to(state)
+
+    async def drop_state(self, state: str) -> None:
+        await self._require_shell().drop_state(state)
+
     async def submission(self) -> str:
         """What the episode changed, as a patch; "" where that is too large to be one."""
         return await self._require_shell().submission()

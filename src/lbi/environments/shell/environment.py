@@ -119,6 +119,7 @@ class ShellEnvironment:
         self._max_chars = max_chars
         self._folder = sandbox.workdir
         self._last = Observation(text="")
+        self._kept: dict[str, Observation] = {}  # what was seen, by the name of the state
 
     # -- the protocol ------------------------------------------------------------------------------------------------
 
@@ -181,6 +182,21 @@ class ShellEnvironment:
         self._last = token[1]
         self._folder = self._last.url
         return self._last
+
+    async def keep_state(self) -> str:
+        """Files, and the shell's folder and variables; "" where they are too much to be kept."""
+        with contextlib.suppress(TooLarge):
+            state, seen = await self.snapshot()
+            self._kept[state] = seen
+            return state
+        return ""
+
+    async def return_to(self, state: str) -> Observation:
+        return await self.restore((state, self._kept[state]))
+
+    async def drop_state(self, state: str) -> None:
+        del self._kept[state]
+        await self.sandbox.drop(state)
 
     # -- steps -------------------------------------------------------------------------------------------------------
 

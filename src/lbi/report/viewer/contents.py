@@ -15,9 +15,8 @@ from lbi.report.pages import eyebrow_of, facts_of, label_of, scoring_of
 from lbi.report.viewer import compare as comparing
 from lbi.report.viewer import examples as searching
 from lbi.report.viewer.live import holder, stages
-from lbi.report.viewer.prompts import searched, worded_and_judged
 from lbi.report.viewer.source import RunView
-from lbi.report.viewer.steps import short, span_of, steps_of
+from lbi.report.viewer.steps import call_addresses, short, span_of, steps_of
 from lbi.report.words import cut
 from lbi.storage.calls import one, opened
 
@@ -62,8 +61,7 @@ def overview(view: RunView, request: Request) -> Shown:
         "chart_of_arms": evaluation.chart_of_arms(arms) if arms and run.measured else "",
         "failures": run.failures[:MOST_FAILURES],
         "left_out": max(len(run.failures) - MOST_FAILURES, 0),
-        "committee": snapshot.committee,
-        "people": view.agreements(),
+        "beside": [*snapshot.beside, *view.beside_people()],
     }
 
 
@@ -107,12 +105,20 @@ def trajectory(view: RunView, request: Request) -> Shown:
         "eyebrow": eyebrow_of(entry, walked),
         "facts": facts_of(entry, walked, run.documents.get(walked.task.document)),
         "scoring": scoring_of(walked),
+        "proposed": call_addresses(view, walked.task.calls),
+        "scored": call_addresses(view, result.calls) if result else [],
         "others": [each for each in view.read().of_task.get(result.task, []) if each is not entry] if result else [],
         "steps": steps_of(view, walked),
+        "unnoted": _keeps_calls(view, "act") and any(step.usage.calls and not step.calls for step in walked.steps),
         "more": max(len(walked.steps) - len(steps_of(view, walked)), 0),
         "last": short(walked.last),
         "spans": [_span(view, example) for example in entry.examples],
     }
+
+
+def _keeps_calls(view: RunView, *roles: str) -> bool:
+    """Whether calls of one of these roles are stored; those of a model that costs nothing are not."""
+    return any(role in roles for role, _, _ in view.read().gathered.models)
 
 
 def _walked(view: RunView, anchor: str) -> tuple[Entry, Any]:
@@ -131,7 +137,9 @@ def _span(view: RunView, example: Example) -> Shown:
         "label": label_of(example),
         "address": view.to(f"example/{example.id}"),
         "verdicts": [verdict for verdict in example.verdicts if verdict.reason or not verdict.keep],
-        "votes": [(vote.model, counts.vote_in_words(vote), vote.reason) for vote in votes],
+        "votes": [
+            (vote.model, counts.vote_in_words(vote), vote.reason, call_addresses(view, vote.calls)) for vote in votes
+        ],
         "accepting": sum(vote.accepts for vote in votes),
         "judged": view.judged().get(example.id, []),
     }
@@ -144,25 +152,6 @@ def call(view: RunView, request: Request) -> Shown:
     except UserError as error:
         raise NotThere(str(error)) from None
     return {"call": found, "part": "part" in request.query_params}
-
-
-def calls(view: RunView, request: Request) -> Shown:
-    """The prompts of one step that does not know its calls."""
-    entry, walked = _walked(view, request.path_params["anchor"])
-    number = request.path_params["number"]
-    if not 1 <= number <= len(walked.steps):
-        raise NotThere("this trajectory has no such step")
-    step = walked.steps[number - 1]
-    with opened(view.run.path) as db:
-        keys = list(step.calls) or searched(db, entry, walked.task, step)
-        found = [one(db, key) for key in keys]
-    return {
-        "calls": found,
-        "entry": entry,
-        "number": number,
-        "known": bool(step.calls),
-        "part": "part" in request.query_params,
-    }
 
 
 def tasks(view: RunView, request: Request) -> Shown:
@@ -178,7 +167,14 @@ def task(view: RunView, request: Request) -> Shown:
     if held is None and not episodes:
         raise NotThere(f'no held-out task "{name}" is in this run')
     walked = view.trajectory(episodes[0]) if episodes else None
-    return {"name": name, "task": held, "episodes": episodes, "scoring": scoring_of(walked) if walked else ""}
+    others = [entry for entry in episodes if entry.outcome != episodes[0].outcome]  # what one wants to know more of
+    return {
+        "name": name,
+        "task": held,
+        "episodes": episodes,
+        "beside": next(iter(others or episodes[-1:]), None),
+        "scoring": scoring_of(walked) if walked else "",
+    }
 
 
 def examples(view: RunView, request: Request) -> Shown:
@@ -212,6 +208,8 @@ def _example(view: RunView, example: Example) -> Shown:
         "steps": steps_of(view, part) if part else [],
         "last": short(part.last) if part else None,
         "wanted": walked.task.instruction if walked else "",
+        "worded": call_addresses(view, example.calls),
+        "asks": _keeps_calls(view, "abstract", "summarise"),
     }
 
 
@@ -222,18 +220,6 @@ def example(view: RunView, request: Request) -> Shown:
     return {**_example(view, found), "shown": view.read().episodes_shown.get(found.id, [])}
 
 
-def wording(view: RunView, request: Request) -> Shown:
-    """The prompts that worded an example, and those of the votes on it."""
-    found = view.read().examples.get(request.path_params["id"])
-    origin = view.origin(found) if found else None
-    walked = view.trajectory(origin) if origin else None
-    if found is None or walked is None or found.end >= len(walked.observations):
-        raise NotThere("no such example, or not its trajectory, is in this run")
-    with opened(view.run.path) as db:
-        calls = [one(db, key) for key in worded_and_judged(db, found, walked.observations[found.end])]
-    return {"calls": calls, "example": found, "part": "part" in request.query_params}
-
-
 def to_judge(view: RunView, request: Request) -> Shown:
     snapshot, judged = view.read(), view.judged()
     chosen = searching.next_to_judge(snapshot.gathered.examples, judged)
@@ -242,7 +228,7 @@ def to_judge(view: RunView, request: Request) -> Shown:
         "number": len(judged),
         "all": len(snapshot.gathered.examples),
         "before": _span(view, last) if last else None,
-        "people": view.agreements(),
+        "beside": view.beside_people(),
         **(_example(view, chosen) if chosen else {"example": None}),
     }
 

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from functools import cached_property
 from urllib.parse import quote
 
-from lbi.evaluation.calibration import Calibration, calibrations
-from lbi.evaluation.people import Agreement, agreements
 from lbi.records import Example, Trajectory
 from lbi.report import evaluation, page
+from lbi.report.committee import Beside, beside_people, beside_replay_and_checks
 from lbi.report.gather import Briefs, Entry, Gathered, gather
 from lbi.storage.judgements import Judgement, Judgements, accepted_by_people, standing
 from lbi.storage.run_folder import RunFolder
@@ -56,8 +55,9 @@ class Snapshot:
         return evaluation.headline(run, self.arms, compared) if self.arms else page.unfinished(run)
 
     @cached_property
-    def committee(self) -> list[Calibration]:
-        return calibrations(self.gathered.examples, self.gathered.replays)
+    def beside(self) -> list[Beside]:
+        """How often filters are right, by replays and checks."""
+        return beside_replay_and_checks(self.gathered)
 
     @cached_property
     def of_task(self) -> dict[str, list[Entry]]:
@@ -112,10 +112,9 @@ class RunView:
         """What people said, by the example's id; of each person the last."""
         return standing(self.judgements.all())
 
-    def agreements(self) -> list[Agreement]:
+    def beside_people(self) -> list[Beside]:
         """How often the committee is right by what people said, if they said anything."""
-        people = accepted_by_people(self.judgements.all())
-        return agreements(self.read().gathered.examples, people) if people else []
+        return beside_people(self.read().gathered, accepted_by_people(self.judgements.all()))
 
     # addresses
 

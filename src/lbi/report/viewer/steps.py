@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lbi.records import Example, Observation, Step, Trajectory
@@ -23,7 +24,7 @@ class ShownExample:
 
 @dataclass(frozen=True)
 class ShownStep:
-    """One step. ``calls`` are the addresses of the prompts that led to it; "" where they are to be searched for."""
+    """One step. ``calls`` are the addresses of the prompts that led to it."""
 
     number: int
     seen: Observation
@@ -43,10 +44,15 @@ def steps_of(view: RunView, trajectory: Trajectory) -> list[ShownStep]:
             step=step,
             error=led_to.error,
             examples=[_shown(view, id_) for id_ in step.examples],
-            calls=[view.to(f"call/{key}") for key in step.calls],
+            calls=call_addresses(view, step.calls),
         )
         for number, (step, led_to) in enumerate(pairs, 1)
     ]
+
+
+def call_addresses(view: RunView, keys: Iterable[str]) -> list[str]:
+    """Where the prompts of model calls are shown."""
+    return [view.to(f"call/{key}") for key in keys]
 
 
 def short(seen: Observation) -> Observation:

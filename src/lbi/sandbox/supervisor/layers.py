@@ -103,6 +103,10 @@ class Layers:
         if self.overlay:
             self._mount_overlay()
 
+    def drop(self, name: str) -> None:
+        """Remove a snapshot that ``snapshot`` has named."""
+        remove_tree(f"{self.base}/snapshots/{name}")
+
     @property
     def parts(self) -> tuple[str, ...]:
         """The folders of a layer that a snapshot saves."""

@@ -155,6 +155,7 @@ class Supervisor:
             "contents": lambda: ({"contents": self.layers.contents(request["wanted"])}, b""),
             "snapshot": self._snapshot,
             "restore": lambda: self._restore(request["snapshot"]),
+            "drop": lambda: self._drop(request["snapshot"]),
             "reset": lambda: self._restart_over(self.layers.reset, ShellState()),
         }
         try:
@@ -196,6 +197,11 @@ class Supervisor:
         if name not in self._states:
             return {"errno": 2, "failed": f"no snapshot {name!r}"}, b""
         return self._restart_over(lambda: self.layers.restore(name), self._states[name])
+
+    def _drop(self, name: str) -> Reply:
+        if self._states.pop(name, None) is not None:
+            self.layers.drop(name)
+        return {}, b""
 
     def _restart_over(self, change_files: Callable[[], None], state: ShellState) -> Reply:
         """Change the files while nothing runs, and start the shell again in the state given."""

@@ -6,6 +6,7 @@ import asyncio
 
 from lbi.errors import UserError
 from lbi.models import parsing
+from lbi.monitoring.calls_made import calls_made
 from lbi.protocols import Fields, Model, Request
 from lbi.records import Example, Trajectory, Verdict, Vote
 from lbi.synthesis.filters import FilterParts
@@ -61,8 +62,9 @@ class Committee:
         )
 
     async def _vote(self, member: Model, request: Request) -> Vote:
-        vote, _ = await parsing.ask(member, request, parsing.vote(member.name))
-        return vote
+        with calls_made() as calls:
+            vote, _ = await parsing.ask(member, request, parsing.vote(member.name))
+        return vote.model_copy(update={"calls": tuple(calls)})
 
 
 def _lacks(vote: Vote) -> str:

@@ -27,22 +27,27 @@ def row_of_conversation(conversation: Conversation) -> Json:
         {"step_id": 2, "source": "user", "message": first.shown},
     ]
     steps += [_step(conversation, each, number) for number, each in enumerate(conversation.exchanges, 3)]
+    extra: Json = {
+        "instruction": example.instruction,
+        "kind": example.kind,
+        "tier": example.tier,
+        "span": [first.at, example.end],
+        "environment": trajectory.task.environment,
+        "document": example.document or trajectory.task.document,
+        "split": conversation.side,
+    }
+    return _written(trajectory, example.id, steps, extra)
+
+
+def _written(trajectory: Trajectory, id_: str, steps: list[Json], extra: Json) -> Json:
     return {
         "schema_version": VERSION,
         "session_id": trajectory.id,
-        "trajectory_id": example.id,
+        "trajectory_id": id_,
         "agent": {"name": trajectory.agent, "version": "lbi"},
         "steps": steps,
         "final_metrics": {"total_steps": len(steps)},
-        "extra": {
-            "instruction": example.instruction,
-            "kind": example.kind,
-            "tier": example.tier,
-            "span": [first.at, example.end],
-            "environment": trajectory.task.environment,
-            "document": example.document or trajectory.task.document,
-            "split": conversation.side,
-        },
+        "extra": extra,
     }
 
 
@@ -55,19 +60,12 @@ def episode(trajectory: Trajectory, result: Result) -> Json:
         extra = {"grounded": step.action.grounded, "url": step.observation.url}
         steps.append({"step_id": number, "source": "agent", "message": step.reason, **calls, "extra": extra})
     scored = {"fault": result.fault} if result.fault else {"score": result.score}
-    return {
-        "schema_version": VERSION,
-        "session_id": trajectory.id,
-        "trajectory_id": trajectory.id,
-        "agent": {"name": trajectory.agent, "version": "lbi"},
-        "steps": steps,
-        "final_metrics": {"total_steps": len(steps)},
-        "extra": {
-            **{"task": result.task, "category": result.category, "environment": task.environment, "arm": result.arm},
-            **{"seed": result.seed, "stop": trajectory.stop, "answer": trajectory.answer, "reason": result.reason},
-            **scored,
-        },
+    told: Json = {
+        **{"task": result.task, "category": result.category, "environment": task.environment, "arm": result.arm},
+        **{"seed": result.seed, "stop": trajectory.stop, "answer": trajectory.answer, "reason": result.reason},
+        **scored,
     }
+    return _written(trajectory, trajectory.id, steps, told)
 
 
 def _calls(action: Action, call: str, led_to: Observation) -> Json:

@@ -11,6 +11,7 @@ __all__ = ["CONSUMERS", "ENDING", "open_sink", "row"]
 
 ENDING = "jsonl"
 CONSUMERS = (TRL,)
+WITHOUT_CALLS = {"votes": {"__all__": {"calls"}}}  # they are stored in the run folder only
 open_sink = FullestFirst  # parents and votes are empty in most rows
 
 
@@ -32,7 +33,7 @@ def row(turn: Turn) -> Json:
         "document": example.document or trajectory.task.document,
         "source": document.source if document else "",
         "licence": document.licence if document else "",
-        "verdicts": [verdict.model_dump(mode="json") for verdict in example.verdicts],
+        "verdicts": [verdict.model_dump(mode="json", exclude=WITHOUT_CALLS) for verdict in example.verdicts],
         "prompt": messages_of(turn),
         "completion": [{"role": "assistant", "content": turn.reply}],
     }
