@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 from fake_environment import click, fill, select, walk
@@ -68,6 +69,23 @@ async def pairs_of(instructions: dict[str, tuple[str, ...]], tier: Tier = "repla
             tier=tier,
         )
         pairs.append((example, walked))
+    return pairs
+
+
+PARTS = "beds chairs desks doors floors halls keys racks shelves".split()  # noqa: SIM905
+DEEDS = "bend carve drill fold glue hang join lift mend nail paint sand".split()  # noqa: SIM905
+
+
+async def pairs_of_a_large_application() -> Pairs:
+    """Two examples of each of twelve operations in each of nine parts."""
+    two = await pairs_of(dict(list(MADE.items())[:2]))
+    pairs = []
+    for example, walked in two:
+        for part, deed in itertools.product(PARTS, DEEDS):
+            text = walked.model_dump_json().replace("Create", f"Now {deed} it").replace('"/new"', f'"/{part}"')
+            other = Trajectory.model_validate_json(text.replace("Add a lamp", f"To {deed} one of the {part}"))
+            update = {"instruction": other.task.instruction, "trajectory": other.id}
+            pairs.append((example.model_copy(update=update), other))
     return pairs
 
 

@@ -63,6 +63,15 @@ def test_an_unknown_way_is_told(tmp_path: Path) -> None:
         resolve({"evaluation": {"arms": [{"name": "a", "agent": "icl", "data": "backward", "by": "luck"}]}}, "test")
 
 
+@pytest.mark.parametrize("ranking", ["dense", "hybrid"])
+def test_an_arm_that_ranks_by_vectors_needs_what_makes_them(ranking: str) -> None:
+    arms = [{"name": "a", "agent": "icl", "data": "backward", "ranking": ranking}]
+    stated = {"evaluation": {"arms": arms, "reference": "a"}}
+    with pytest.raises(UserError, match=r"ranks by vectors .*name what makes them in models\.embeddings"):
+        resolve(stated, "test")
+    assert resolve({**stated, "models": {"embeddings": "local"}}, "test").evaluation.arms[0].ranking == ranking
+
+
 def _example(walk: Trajectory, end: int, **more: object) -> Example:
     return Example.model_validate(
         {"kind": "abstract", "instruction": f"to {end}", "trajectory": walk.id, "start": 0, "end": end, **more}

@@ -177,8 +177,10 @@ def test_spans_by_the_sdk_of_opentelemetry(file: str) -> None:
     assert not counts.unknown
 
 
-def test_an_episode_of_browsergym() -> None:
-    (episode,), _ = read(TRACES / "browsergym")
+@pytest.mark.parametrize("program", ["browsergym", "agentlab"])
+def test_an_episode_of_browsergym(program: str) -> None:
+    (episode,), counts = read(TRACES / program)
+    assert not counts.unknown + counts.left_out + counts.outages
     assert done(episode) == [
         'fill(\'textbox "Colour"\', "red")',
         'select(\'combobox "Size"\', "large")',
@@ -192,7 +194,9 @@ def test_an_episode_of_browsergym() -> None:
         "/saved?colour=red&size=large",
         *["/saved?colour=red&size=large"],
     ]
-    assert 'textbox "Colour" [e3]: red' in episode.observations[1].text.splitlines()
+    filled = episode.observations[1].text.splitlines()
+    assert 'textbox "Colour" [e3]: red' in filled
+    assert "text: red" not in filled, "a value is told once"
     assert episode.last.title == "Saved"
 
 
@@ -297,6 +301,7 @@ def test_a_message_a_line_is_one_conversation(tmp_path: Path) -> None:
     ("file", "name"),
     [
         ("atif.json", "atif"),
+        ("agentlab", "browsergym"),
         ("browsergym", "browsergym"),
         ("codex.jsonl", "codex"),
         ("inspect.eval", "inspect"),
@@ -315,7 +320,7 @@ def test_a_format_is_known_by_its_content(file: str, name: str, tmp_path: Path) 
 
 def test_a_folder_is_searched_for_traces() -> None:
     found = find_traces([TRACES])
-    assert len(found.traces) == 9
+    assert len(found.traces) == 10
     assert not found.refused
     assert found.passed_over == 0
 

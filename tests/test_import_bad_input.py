@@ -94,6 +94,22 @@ def test_a_named_format_wins_over_the_content(tmp_path: Path) -> None:
     assert sum(said["not_understood"].values()) == len(file.read_text().splitlines())
 
 
+@pytest.mark.parametrize("format", ["claude_code", "codex", "otel", "atif"])
+def test_a_format_is_known_by_a_first_line_of_over_a_mebibyte(format: str, tmp_path: Path) -> None:
+    written = {
+        "claude_code": usual().write(tmp_path / "usual.jsonl"),
+        "codex": TRACES / "codex.jsonl",
+        "otel": TRACES / "otel-otlp.jsonl",
+        "atif": TRACES / "atif.json",
+    }[format]
+    text = written.read_text()
+    lines = text.splitlines() if written.suffix == ".jsonl" else [json.dumps(json.loads(text))]
+    lines[0] = json.dumps({**json.loads(lines[0]), "long": "x" * (3 << 20)})
+    file = tmp_path / "trace"
+    file.write_text("\n".join(lines))
+    assert format_of(Source(file)) == format
+
+
 def test_of_a_half_written_last_line_the_rest_is_read_and_it_is_told(tmp_path: Path) -> None:
     session = usual()
     whole, _ = read(session.write(tmp_path / "whole.jsonl"))

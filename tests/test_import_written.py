@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from lbi.environments.web.browser import find_chromium
+from lbi.errors import UserError
 from own_environments import installed, wheel_of
 from running import environ
 from test_import import TRACES, done, read, seen
@@ -35,6 +37,7 @@ class Writer:
     alone: tuple[str, ...] = ()  # without what they need, of which the script uses little
     wheel: str = ""  # only unpacked
     python: str = sys.executable
+    with_browser: bool = False  # the script takes the path of a Chromium, too
 
     def __str__(self) -> str:
         return self.module
@@ -55,6 +58,13 @@ def has(python: str, module: str) -> bool:
     return subprocess.run([python, "-c", code], capture_output=True).returncode == 0
 
 
+def chromium_on_path() -> str:
+    try:
+        return find_chromium()
+    except UserError:
+        pytest.skip("no Chromium on PATH")
+
+
 WRITERS = [
     Writer(
         "minisweagent",
@@ -65,6 +75,19 @@ WRITERS = [
     ),
     Writer("inspect_ai", "make_inspect.py", "inspect.eval", packages=("inspect-ai==0.3.285",)),
     Writer("openhands", "make_openhands.py", "openhands", packages=("openhands-sdk==1.58.2",), python="3.12"),
+    Writer(
+        "agentlab",
+        "make_agentlab.py",
+        "agentlab",
+        # what its experiments import; with all that it wants, torch for CUDA and ray among it, it would be 262 packages
+        packages=tuple(
+            "gymnasium numpy pillow tqdm dataclasses-json tiktoken playwright lxml beautifulsoup4 pyparsing pandas "  # noqa: SIM905
+            "openai anthropic pyyaml".split()
+        ),
+        alone=("agentlab==0.4.2", "browsergym-core==0.14.3", "browsergym-experiments==0.14.3"),
+        python="3.12",
+        with_browser=True,
+    ),
     Writer("harbor", "make_atif.py", "atif.json", wheel="harbor==0.26.0"),
     Writer(
         "opentelemetry.util.genai",
@@ -79,12 +102,16 @@ WRITERS = [
 ]
 
 
-@pytest.mark.parametrize("writer", WRITERS, ids=str)
+MARKED = [pytest.param(each, marks=[pytest.mark.browser] * each.with_browser, id=str(each)) for each in WRITERS]
+
+
+@pytest.mark.parametrize("writer", MARKED)
 def test_a_program_still_writes_what_is_read(writer: Writer, tmp_path: Path) -> None:
     python, path = writer.interpreter(tmp_path)
     target = tmp_path / writer.written if writer.written.endswith((".traj.json", "atif.json")) else tmp_path
+    chromium = [chromium_on_path()] if writer.with_browser else []
     ran = subprocess.run(
-        [python, "-W", "ignore", str(SCRIPTS / writer.script), str(target)],
+        [python, "-W", "ignore", str(SCRIPTS / writer.script), str(target), *chromium],
         env=environ(PYTHONWARNINGS="ignore", **({"PYTHONPATH": path} if path else {})),
         capture_output=True,
         text=True,

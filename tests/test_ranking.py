@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from pathlib import Path
 
 import numpy
@@ -168,6 +170,30 @@ async def test_meaning_and_words_are_fused(tmp_path, shelf):
     index.close()
 
 
+async def test_by_meaning_alone_words_do_not_count(tmp_path):
+    milk = await walk("milk", NOTES, MILK, DELETE, HOME, HELP)
+    examples = [example(milk, "Read the help", 3, 5), example(milk, "Remove the note", 0, 3)]
+    rows = numpy.eye(2, dtype=numpy.float32)
+    index = ExampleIndex.build(
+        tmp_path / "dense", examples, {milk.id: milk}, ExampleVectors(rows, rows, rows, "made up")
+    )
+
+    def first(**how: object) -> str:
+        """What is found for the words of one and the meaning of the other."""
+        found = index.search(asked("zzz"), NOWHERE, "remove note", m1=0, m2=1, **how)
+        return found[0].example.instruction if found else ""
+
+    assert first() == "Remove the note"
+    assert first(vector=rows[0], by_words=False) == "Read the help"
+    assert first(vector=rows[1], by_words=False) == "Remove the note"
+    assert first(by_words=False) == "", "neither words nor vectors"
+    both = index.search(asked("zzz"), NOWHERE, "remove note", m1=0, m2=2, vector=rows[0])
+    assert {each.example.instruction for each in both} == {"Remove the note", "Read the help"}
+    page = milk.observations[0]
+    assert index.search(asked("zzz"), page, "remove note", by_words=False) != (), "a page is known by its words"
+    index.close()
+
+
 async def test_requests_are_embedded_without_their_values():
     class Keeps:
         name = "keeps"
@@ -191,7 +217,7 @@ async def test_requests_are_embedded_without_their_values():
 # threshold
 
 
-async def many(folder: Path) -> tuple[ExampleIndex, list[Trajectory]]:
+async def many(folder: Path, *, dense: bool = False) -> tuple[ExampleIndex, list[Trajectory]]:
     """An index with enough roll-outs of two operations to tell what fits."""
     words = [f"{first}{second}" for first in "bdfgk" for second in ("alo", "emi", "iru", "ona", "uti")]
     made = [await walk(f"m {word}", NOTES, NEW, title(word), SAVE) for word in words]
@@ -199,13 +225,15 @@ async def many(folder: Path) -> tuple[ExampleIndex, list[Trajectory]]:
     examples = [example(w, f'Make a new note titled "{n}"', 0, 4) for w, n in zip(made, words, strict=True)]
     examples += [example(w, f'Delete for good what "{n}" wrote', 0, 3) for w, n in zip(gone, words, strict=True)]
     walks = {each.id: each for each in (*made, *gone)}
-    return ExampleIndex.build(folder, examples, walks), [*made, *gone]
+    meanings = numpy.repeat(numpy.eye(2, dtype=numpy.float32), len(words), axis=0)
+    vectors = ExampleVectors(meanings, meanings, meanings, "made up") if dense else None
+    return ExampleIndex.build(folder, examples, walks, vectors), [*made, *gone]
 
 
 async def test_what_fits_too_little_is_not_shown_at_all(tmp_path):
     index, walks = await many(tmp_path / "index")
     assert 0 < index.thresholds.lexical <= 1
-    assert index.thresholds.hybrid == 0  # there are no vectors
+    assert index.thresholds.hybrid == index.thresholds.dense == 0  # there are no vectors
     made = index.search(asked("write a new note"), NOWHERE, "write a new note")
     assert made
     assert made[0].example.instruction.startswith("Make a new note")
@@ -221,8 +249,19 @@ async def test_the_threshold_is_worked_out_once_and_kept_with_the_index(tmp_path
     assert again == index.thresholds
 
 
+async def test_vectors_alone_have_a_threshold_too_which_an_older_index_gets_when_it_is_opened(tmp_path):
+    index, _ = await many(tmp_path / "index", dense=True)
+    index.close()
+    assert 0 < index.thresholds.dense <= 1
+    folder = tmp_path / "index" / current_build(tmp_path / "index")
+    before = {name: value for name, value in index.thresholds._asdict().items() if name != "dense"}
+    (folder / "threshold.json").write_text(json.dumps(before))
+    with contextlib.closing(ExampleIndex.open(tmp_path / "index")) as again:
+        assert again.thresholds == index.thresholds
+
+
 def test_too_few_examples_tell_no_threshold(shelf):
-    assert shelf.thresholds == Thresholds(0.0, 0.0)
+    assert shelf.thresholds == Thresholds(0.0, 0.0, 0.0)
     assert shelf.search(asked("paint the fence"), Observation(text="x", url="/"), "paint", m1=0, m2=1) == ()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from lbi.config import Config
 from lbi.errors import UserError
 from lbi.evaluation.reproduce import name_of, paper_table, paper_tables, written
 from lbi.protocols import Environments
-from lbi.records import Result, Usage
+from lbi.records import Example, Result, Trajectory, Usage
 from lbi.storage.run_folder import RunFolder
+from serving import served
 from test_extend import BENCHMARK, DOCUMENTS
 
 QUIET = OutputOptions(quiet=True)
@@ -76,6 +78,49 @@ def test_a_table_is_measured_and_another_adds_its_arms(
     assert {result.arm for result in after.values()} == arms | {"short", "medium", "long"}
     assert reproduce("retrieval", options, QUIET) == 0
     assert results(tmp_path / "run") == after
+
+
+class MadeUpMeaning(BaseHTTPRequestHandler):
+    """Answers as /v1/embeddings does. To it, colours mean the same as rooms, and everything else something else."""
+
+    def do_POST(self) -> None:
+        texts = json.loads(self.rfile.read(int(self.headers["content-length"])))["input"]
+        alike = [any(word in text.lower() for word in ("colour", "room", "attic")) for text in texts]
+        data = [{"index": at, "embedding": [float(yes), float(not yes)]} for at, yes in enumerate(alike)]
+        body = json.dumps({"data": data, "usage": {"prompt_tokens": len(texts)}}).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        return None
+
+
+def test_arms_rank_by_words_by_vectors_and_by_both(config: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with served(MadeUpMeaning) as url:
+        settings = ['models.embeddings="made-up"', f'models.embeddings_url="{url}/v1"']
+        assert reproduce("ranking", RunOptions(config, out, settings=settings), QUIET) == 0
+    with RunFolder(out, writing=False) as folder:
+        examples = {example.id: example for _, example in folder.store.all("example", Example)}
+        episodes = dict(folder.store.all("episode", Trajectory))
+    assert {result.arm for result in results(out).values()} == {"baseline", "lexical", "dense", "hybrid"}
+
+    def shown(arm: str) -> list[str]:
+        walked = next(walk for key, walk in episodes.items() if key.startswith(f"{arm}/"))
+        return [examples[id_].instruction for id_ in walked.steps[0].examples]
+
+    assert all("lamp" in instruction for instruction in shown("lexical"))
+    assert shown("lexical")
+    assert shown("dense")[0].startswith("Open rooms"), "it has no word of the request"
+    # what fits only by words, or only by meaning, fits too little by both together
+    assert shown("hybrid") not in (shown("lexical"), shown("dense"))
+
+
+def test_a_table_that_ranks_by_vectors_needs_what_makes_them(config: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"-s 'models\.embeddings=\"local\"'"):
+        reproduce("ranking", RunOptions(config, tmp_path / "run"), QUIET)
 
 
 def result(arm: str, task: int, score: float, fault: str = "") -> Result:
@@ -163,7 +208,9 @@ def test_a_part_that_is_left_out_has_to_be_named(config: Path, tmp_path: Path) -
 @pytest.mark.parametrize("name", [name for name, table in paper_tables().items() if table.arms and name != "part"])
 def test_every_table_is_foretold(name: str, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dry = OutputOptions(quiet=True, dry_run=True, as_json=True)
-    assert reproduce(name, RunOptions(config, tmp_path / "run"), dry) == 0
+    settings = ['models.embeddings="made-up"', 'models.embeddings_url="http://127.0.0.1:9/v1"']
+    options = RunOptions(config, tmp_path / "run", settings=settings if name == "ranking" else ())
+    assert reproduce(name, options, dry) == 0
     stages = {row["stage"] for row in json.loads(capsys.readouterr().out)["stages"]}
     assert {f"evaluate: {row.arm.name}" for row in paper_table(name).arms} <= stages
     assert not (tmp_path / "run").exists()

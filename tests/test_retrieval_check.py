@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy
 import pytest
 
 from fake_notes import ARCHIVE, DELETE, HELP, HOME, MILK, MORE, NEW, NOTES, SAVE, title, walk
 from lbi.config import Config
 from lbi.evaluation.relevance import StoredOperations, measure, measure_left_out
+from lbi.models.embeddings import Vectors
 from lbi.observations.operations import Operation, Operations
 from lbi.protocols import Shown
 from lbi.records import Check, Example, Observation, Result, Task, Trajectory, Verdict
@@ -204,3 +207,36 @@ def test_commands_are_told_apart_by_what_they_run():
     assert read(["run('PAGER=cat A=1 git log -p')"]) == read(['run("git log")']) == Operation("run", "", "git log")
     assert read(['view("src/a.py")']) == read(['view("lib/b.py")'])
     assert read([DONE]) is None
+
+
+class AllNotesAlike:
+    """An encoder to which all notes are alike, and nothing else."""
+
+    name = "made up"
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        return numpy.array([[1, 0] if "note" in text.lower() else [0, 1] for text in texts], dtype=numpy.float32)
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        return self.encode(texts)
+
+    async def close(self) -> None:
+        pass
+
+
+def test_where_an_encoder_is_here_words_both_and_meaning_alone_stand_side_by_side(run, monkeypatch):
+    def ranks() -> dict[str, int]:
+        answer = lbi_here("check", "retrieval", run, "--json")
+        assert answer.returncode == 0, answer.stderr
+        rows = json.loads(answer.stdout).items()
+        return {way: task["rank"] for way, told in rows for task in told["tasks"] if task["task"] == "made"}
+
+    monkeypatch.setattr("lbi.cli.retrieval.open_encoder", lambda: None)
+    words = ranks()
+    monkeypatch.setattr("lbi.cli.retrieval.open_encoder", AllNotesAlike)
+    usual = ("as an agent is shown them", "by the instruction alone")
+    meant = {f"{way}, by meaning {how}" for way in usual for how in ("too", "alone")}
+    every = ranks()
+    assert every.keys() == words.keys() | meant
+    assert every.items() >= words.items()
+    assert every["by the instruction alone, by meaning alone"] == 1

@@ -20,7 +20,7 @@ from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.skills.groups import groups_of, verified
 from lbi.synthesis.skills.offline import name_of, without_particulars, written_offline
 from running import answer, lbi_here
-from skilled_run import MADE, ONCE, RECUR, keep, make_skilled_run, pairs_of
+from skilled_run import MADE, ONCE, RECUR, keep, make_skilled_run, pairs_of, pairs_of_a_large_application
 
 
 @pytest.fixture
@@ -98,6 +98,19 @@ def test_skills_are_short_and_few(tmp_path: Path, run: Path) -> None:
     assert len(made(run, "--most", "2")) == 2
     assert sorted(folder.name for folder in (run / "skills").iterdir()) == ["AGENTS.md", "lamps-lamps", "lamps-new"]
     assert "no skill fits into 100 tokens" in refused(run, "--tokens", "100")
+
+
+def test_without_options_there_are_at_most_seven_skills_of_at_most_600_tokens(tmp_path: Path) -> None:
+    run = asyncio.run(make_skilled_run(tmp_path, {}))
+    with RunFolder(run) as folder:
+        keep(folder, asyncio.run(pairs_of_a_large_application()))
+    usual = made(run)
+    assert len(usual) == 7
+    assert all(500 < skill["tokens"] <= 600 for skill in usual)
+    assert all(estimate_tokens((Path(skill["folder"]) / "SKILL.md").read_text()) <= 600 for skill in usual)
+    more = made(run, "--most", "20", "--tokens", "5000")
+    assert len(more) == 9, "there is enough for more"
+    assert all(skill["tokens"] > 600 for skill in more)
 
 
 def test_what_was_done_once_is_no_skill(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ Steps = Annotated[StrictInt, Field(ge=1, le=MOST_STEPS)]
 Shown = Annotated[StrictInt, Field(ge=0, le=1_000)]
 Length = Literal["short", "medium", "long"]  # of an example, by its steps
 LabelKind = Literal["abstract", "summary"]
+Ranking = Literal["", "lexical", "dense", "hybrid"]
 Characters = Annotated[StrictInt, Field(ge=200, le=10_000_000)]
 Seed = Annotated[StrictInt, Field(ge=0, le=LAST_SEED)]
 
@@ -227,6 +228,9 @@ class Arm(ConfigTable):
     by: Literal["both", "instruction", "observation", "model"] = "both"
     """How examples are looked up: by the instruction alone, which finds the same ones at every step; by the page; by a
     query that the model writes; or by the page and such a query (paper, sec. 2.4 and 4.1)."""
+    ranking: Ranking = ""
+    """By what examples are compared with a request: lexical = words (BM25), dense = vectors (``models.embeddings``),
+    hybrid = both; empty = both where ``models.embeddings`` is set, else words. Pages are compared by words."""
     k: Shown | None = None
     """The most examples that each way of looking up finds, in place of ``retrieval.m1`` and ``m2``; 0 = none."""
     share: Share = 1.0
@@ -394,6 +398,16 @@ class Config(ConfigTable):
     def _seeds_differ(self) -> Config:
         if twice := next((seed for seed in self.seeds if self.seeds.count(seed) > 1), None):
             raise ValueError(f"seeds: {twice} is there twice; the same seed gives the same results")
+        return self
+
+    @model_validator(mode="after")
+    def _vectors_have_an_embedder(self) -> Config:
+        for arm in self.evaluation.arms:
+            if arm.ranking in ("dense", "hybrid") and not self.models.embeddings:
+                raise ValueError(
+                    f'the arm {arm.name!r} ranks by vectors (ranking = "{arm.ranking}"); name what makes them in '
+                    'models.embeddings, such as "local"'
+                )
         return self
 
     @model_validator(mode="after")

@@ -26,7 +26,9 @@ class AgentParts:
     index: ExampleIndex | None = None
     """The examples to retrieve from. Which ones are in it is decided by the arm of the evaluation, not by the agent."""
     embedder: Embedder | None = None
-    """Embeds the queries, for an index that holds vectors."""
+    """Embeds the queries, for an index that holds vectors; None = examples are compared with them by words alone."""
+    by_words: bool = True
+    """False = by vectors alone, which takes an ``embedder``."""
     documents: Sequence[Document] = ()
     """The documentation, for agents that retrieve passages of it."""
     skills: SkillShelf | None = None

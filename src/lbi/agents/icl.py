@@ -118,6 +118,7 @@ class Icl:
             exclude=tags_later_than(parts.dates, task.date),
             vector=vector,
             task_vector=task_vector,
+            by_words=parts.by_words,
         )
 
     async def _earlier(self, task: Task, history: tuple[Step, ...], at: int) -> Remembered:

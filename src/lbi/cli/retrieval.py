@@ -38,9 +38,13 @@ class Way(NamedTuple):
     by_query: int = 5
     room: int = 0  # characters of a prompt, where those are meant that it tells; 0 = all that are found
     own: bool = False  # for the run's own examples, not for the held-out tasks
+    by_words: bool = True  # else by meaning alone
 
 
 _WAYS = {"as an agent is shown them": Way(), "by the instruction alone": Way(by_page=0)}
+_BY_MEANING = {f"{name}, by meaning too": way for name, way in _WAYS.items()} | {
+    f"{name}, by meaning alone": way._replace(by_words=False) for name, way in _WAYS.items()
+}
 _LEFT_OUT = "its own examples, left out"
 _NUMBERS = (0, 1, 3, 5, 10)
 _SWEPT = {f"m1 = {m1}, m2 = {m2}": Way(m1, m2) for m1 in _NUMBERS for m2 in _NUMBERS if m1 + m2} | {
@@ -63,8 +67,7 @@ def check_retrieval(run: str, sweep: bool, as_json: bool) -> int:
         wanted = _SWEPT if sweep else _WAYS | {_LEFT_OUT: Way(own=True)}
         ways = _measured(stored, config.seeds, None, wanted)
         if (encoder := open_encoder()) is not None and not sweep:
-            by_meaning = _measured(stored, config.seeds, encoder, _WAYS)
-            ways |= {f"{name}, by meaning too": found for name, found in by_meaning.items()}
+            ways |= _measured(stored, config.seeds, encoder, _BY_MEANING)
     if not any(relevance.found for name, relevance in ways.items() if name != _LEFT_OUT):
         raise UserError(
             f"nothing tells what the held-out tasks of {run} ask for: no gold, and no episode that solved one"
@@ -104,8 +107,17 @@ def _search(index: ExampleIndex, embedder: SentenceEncoder | None, way: Way) -> 
     def search(task: Task, page: Observation, shown: int, exclude: Collection[str] = ()) -> Sequence[Shown]:
         vector = None if embedder is None else embedder.encode([without_values(task.instruction)])[0]
         most = max(way.by_query, shown - way.by_page)
-        request, m1 = task.instruction, way.by_page
-        found = index.search(task, page, request, m1=m1, m2=most, exclude=exclude, vector=vector, task_vector=vector)
+        found = index.search(
+            task,
+            page,
+            task.instruction,
+            m1=way.by_page,
+            m2=most,
+            exclude=exclude,
+            vector=vector,
+            task_vector=vector,
+            by_words=way.by_words,
+        )
         if not way.room:
             return found
         [told] = examples_shown([LookUp(step=0, found=found)], way.room, way.room)

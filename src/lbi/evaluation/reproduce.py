@@ -77,6 +77,11 @@ def with_arms(config: Config, table: PaperTable, there: Sequence[Arm] = ()) -> C
             "this table leaves out examples of one part of the application, and evaluation.part names none; "
             "give its addresses: -s 'evaluation.part=[\"/wiki*\"]'"
         )
+    if any(row.arm.ranking in ("dense", "hybrid") for row in table.arms) and not config.models.embeddings:
+        raise UserError(
+            "this table ranks by vectors, and models.embeddings names nothing that makes them; for the encoder of this "
+            "machine: -s 'models.embeddings=\"local\"'"
+        )
     had = {arm.name for arm in there}
     arms = (*there, *(row.arm for row in table.arms if row.arm.name not in had))
     reference = config.evaluation.reference if there else table.arms[0].arm.name

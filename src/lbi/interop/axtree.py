@@ -59,7 +59,7 @@ def page_of(tree: str, url: str, title: str, error: str = "") -> TreePage:
     lines = [f"URL: {address}", f"Title: {title}"]
     elements: dict[str, PageElement] = {}
     alike: Counter[tuple[str, str]] = Counter()
-    said: list[tuple[int, str]] = []  # names of the lines above, by their depth
+    said: list[tuple[int, str]] = []  # names and values of the lines above, by their depth
     for raw in re.split(r"\n(?=\t*(?:\[[\w-]+\] )?[A-Za-z])", tree):
         match = _LINE.fullmatch(raw)
         if match is None:
@@ -68,7 +68,7 @@ def page_of(tree: str, url: str, title: str, error: str = "") -> TreePage:
         while said and said[-1][0] >= depth:
             said.pop()
         within = any(name in above for _, above in said) if name else True
-        said.append((depth, name))
+        said.append((depth, f"{name}\n{_value(role, match[5])}"))
         if role == "StaticText":
             lines += [] if within else [f"text: {_one_line(name)}"]
         elif role not in _NOTHING:
@@ -87,11 +87,17 @@ def _line(role: str, name: str, ref: str, rest: str) -> str:
     head += f" ({', '.join(states)})" if states else ""
     if role == "link" and (found := _ADDRESS.search(rest)):
         head += f" -> {path_of(found[1])}"
-    if role in FIELDS and (value := _VALUE.search(rest)) and (entered := _text(value[1])):
+    if entered := _value(role, rest):
         head += (
             f": {json.dumps(entered, ensure_ascii=False) if role in ('combobox', 'listbox') else _one_line(entered)}"
         )
     return head
+
+
+def _value(role: str, rest: str) -> str:
+    """What is entered in a field."""
+    value = _VALUE.search(rest) if role in FIELDS else None
+    return _text(value[1]) if value else ""
 
 
 def path_of(url: str) -> str:

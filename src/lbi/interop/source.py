@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from lbi.errors import UserError
 from lbi.records import sound
@@ -102,11 +102,11 @@ class Source:
         if not self.path.is_file():
             return []
         with self.path.open("rb") as file:
-            start = file.read(HEAD_BYTES)
-        objects = [value for line in start.split(b"\n")[:HEAD_LINES] if isinstance(value := _loaded(line), dict)]
-        if objects and not _is_document(start):
-            return objects
-        if start.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] not in (b"{", b"["):
+            lines = list(_first_lines(file))
+        loaded = [_loaded(line) for line in lines]
+        if loaded and isinstance(loaded[0], dict):
+            return [value for value in loaded if isinstance(value, dict)]
+        if not lines or lines[0].lstrip(b"\xef\xbb\xbf \r\n\t")[:1] not in (b"{", b"["):
             return []
         try:
             whole = self.document()
@@ -128,9 +128,14 @@ def is_half_document(path: Path) -> bool:
     return False
 
 
-def _is_document(start: bytes) -> bool:
-    """Whether the first line is no object of its own."""
-    return not isinstance(_loaded(start.split(b"\n", 1)[0]), dict)
+def _first_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Those that are not empty, as a whole: what an agent was told at first may be long. At most HEAD_LINES, none more
+    once HEAD_BYTES are read; of a line that is too long to be read its beginning."""
+    count = at = 0
+    while count < HEAD_LINES and at < HEAD_BYTES and (line := file.readline(LONGEST_LINE + 1)):
+        count, at = count + 1, at + len(line)
+        if line.strip(b"\xef\xbb\xbf \r\n\t"):
+            yield line
 
 
 def _loaded(line: bytes) -> Any:

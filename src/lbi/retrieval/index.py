@@ -133,6 +133,7 @@ class ExampleIndex:
         exclude: Collection[str] = (),
         vector: Vectors | None = None,
         task_vector: Vectors | None = None,
+        by_words: bool = True,
     ) -> tuple[Shown, ...]:
         """At most ``m1`` examples by the observation, ``m2`` others by the query and ``m3`` others by content.
 
@@ -140,16 +141,17 @@ class ExampleIndex:
         the request that none before has. Others follow, and none comes that fits too little; those by content are the
         last, and are from the pages whose text fits the instruction best, whatever their own instructions are.
         ``vector`` and ``task_vector``: the embedded query and the embedded instruction of the task, both without their
-        values (lbi.retrieval.texts), for dense retrieval.
+        values (lbi.retrieval.texts), for dense retrieval. ``by_words`` = False: by vectors alone. Pages are compared by
+        their words all the same.
 
         Examples of the task itself or of its document are never returned, nor those that ``exclude`` names by the id
         of a document, task, trajectory or example that they come from, or by the tag of a date.
         """
         without = {task.id, task.document, *exclude} - {""}
         shown_marks: set[str] = set()
-        fit = self._fit(task.instruction, without, task_vector)
+        fit = self._fit(task.instruction, without, task_vector, by_words)
         hits = self._by_observation(fit, observation, m1, without, shown_marks)
-        fit_query = fit if query == task.instruction else self._fit(query, without, vector)
+        fit_query = fit if query == task.instruction else self._fit(query, without, vector, by_words)
         rows = self._distinct(lambda limit: fit_query.rows[:limit], m2, shown_marks)
         at = self._nearest(rows, observation)
         hits += [Hit(row, at, fit_query.scores[row], "query") for row, at in zip(rows, at, strict=True)]
@@ -158,15 +160,15 @@ class ExampleIndex:
         hits += [Hit(*hit, 0.0, "content") for hit in self._by_content(task.instruction, m3, without, shown_marks)]
         return tuple(self._shown(hit) for hit in hits)
 
-    def _fit(self, request: str, without: set[str], vector: Vectors | None) -> Fit:
+    def _fit(self, request: str, without: set[str], vector: Vectors | None, by_words: bool) -> Fit:
         """How well the examples fit a request, and how well they must."""
         dense = vector is not None and self._ranker.dense
-        least = self.thresholds.hybrid if dense else self.thresholds.lexical
-        ranked = self._ranker.ranked(request, without, vector)
+        least = self.thresholds.of(by_words, dense)
+        ranked = self._ranker.ranked(request, without, vector, by_words=by_words)
         known = self._fits.get(request)
         if known is None or known.ranked is not ranked:  # an agent has the same request at every step
             make_room(self._fits, CACHED_FITS)
-            self._fits[request] = known = Fit(ranked, least, 4 if dense else 2, self._stored.pages_of)
+            self._fits[request] = known = Fit(ranked, least, max(2 * (by_words + dense), 1), self._stored.pages_of)
         return known
 
     # by observation

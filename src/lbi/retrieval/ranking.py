@@ -1,8 +1,8 @@
 """A request -> all examples that have to do with it, best first, each with a score from 0 to 1.
 
 An example is compared with the request by what was asked for and by what was done (lbi.retrieval.texts), each by its
-words and, where there are vectors, by its meaning. The two or four rankings become one by reciprocal rank fusion; an
-example that is the first of each has the score 1.
+words and, where there are vectors, by its meaning, or by that alone. The two or four rankings become one by reciprocal
+rank fusion; an example that is the first of each has the score 1.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Ranker:
         self.said = TextIndex.open(folder / "said")
         self.done = TextIndex.open(folder / "done")
         self._vectors, self._asked = _opened(folder)
-        self._known: dict[tuple[str, frozenset[str], int, bytes], list[Scored]] = {}
+        self._known: dict[tuple[str, frozenset[str], int, bytes, bool], list[Scored]] = {}
         self._beside = ThreadPoolExecutor(1, "vectors")  # starts its thread when it has something to do
 
     def close(self) -> None:
@@ -55,26 +55,35 @@ class Ranker:
         return {*self.said.words(words), *self.done.words(words)} if words else set()
 
     def ranked(
-        self, request: str, without: Collection[str], vector: Vectors | None = None, depth: int = DEPTH
+        self,
+        request: str,
+        without: Collection[str],
+        vector: Vectors | None = None,
+        depth: int = DEPTH,
+        *,
+        by_words: bool = True,
     ) -> list[Scored]:
         """(row, score) of the examples that fit a request, best first; ties are ordered by row.
 
         ``without``: no examples with one of these tags. ``vector``: the request embedded, without its values.
+        ``by_words`` = False: by that alone.
         """
         used = vector if self._vectors else None
-        key = (request, frozenset(without), depth, b"" if used is None else used.tobytes())
+        key = (request, frozenset(without), depth, b"" if used is None else used.tobytes(), by_words)
         if key not in self._known:
             if len(self._known) >= CACHED_RANKINGS:
                 del self._known[next(iter(self._known))]
-            self._known[key] = self._ranked(request, without, used, depth)
+            self._known[key] = self._ranked(request, without, used, depth, by_words)
         return self._known[key]
 
-    def _ranked(self, request: str, without: Collection[str], vector: Vectors | None, depth: int) -> list[Scored]:
-        words = without_values(request)
+    def _ranked(
+        self, request: str, without: Collection[str], vector: Vectors | None, depth: int, by_words: bool
+    ) -> list[Scored]:
         # while words are looked up here, vectors are in another thread: of many examples both take milliseconds
         meant = None if vector is None else self._beside.submit(self._nearest, vector, without, depth)
-        rankings = [[row for row, _ in texts.best(words, depth, without=without)] for texts in (self.said, self.done)]
-        return fused(rankings if meant is None else [*rankings, *meant.result()])
+        words, texts = without_values(request), (self.said, self.done) if by_words else ()
+        rankings = [[row for row, _ in each.best(words, depth, without=without)] for each in texts]
+        return fused([*rankings, *(meant.result() if meant else ())])
 
     def _nearest(self, vector: Vectors, without: Collection[str], depth: int) -> list[list[int]]:
         forbidden = self.said.tagged(without)

@@ -31,10 +31,15 @@ class LeftOut(NamedTuple):
 
 
 class Thresholds(NamedTuple):
-    """By words alone, and by words and vectors. 0 = there were too few examples to tell."""
+    """By words alone, by words and vectors, and by vectors alone. 0 = there were too few examples to tell."""
 
     lexical: float = 0.0
     hybrid: float = 0.0
+    dense: float = 0.0
+
+    def of(self, by_words: bool, by_vectors: bool) -> float:
+        """Where both are false nothing is found, and none is needed."""
+        return (self.hybrid if by_vectors else self.lexical) if by_words else self.dense
 
 
 #: {row: its operation} of rows
@@ -49,19 +54,22 @@ def calibrated(
     ``read``: the examples that are asked for in other words.
     """
     file = folder / FILE
-    if not file.is_file():
+    known: dict[str, float] = json.loads(file.read_text()) if file.is_file() else {}
+    ways = {"lexical": (True, False)} | ({"hybrid": (True, True), "dense": (False, True)} if ranker.dense else {})
+    if missing := ways.keys() - known.keys():  # an older version knew no "dense"
         examples = read()
-        hybrid = _threshold(ranker, examples, operations, dense=True) if ranker.dense else 0.0
-        thresholds = Thresholds(_threshold(ranker, examples, operations, dense=False), hybrid)
-        write_atomically(file, json.dumps(thresholds._asdict()).encode())
-    return Thresholds(**json.loads(file.read_text()))
+        known |= {name: _threshold(ranker, examples, operations, *ways[name]) for name in missing}
+        write_atomically(file, json.dumps(Thresholds(**known)._asdict()).encode())
+    return Thresholds(**known)
 
 
-def _threshold(ranker: Ranker, examples: Sequence[LeftOut], operations: OperationsOf, *, dense: bool) -> float:
+def _threshold(
+    ranker: Ranker, examples: Sequence[LeftOut], operations: OperationsOf, by_words: bool, by_vectors: bool
+) -> float:
     right: list[float] = []
     for left_out in examples:
-        vector = ranker.asked(left_out.row) if dense else None
-        ranked = ranker.ranked(left_out.asked, {left_out.trajectory}, vector)
+        vector = ranker.asked(left_out.row) if by_vectors else None
+        ranked = ranker.ranked(left_out.asked, {left_out.trajectory}, vector, by_words=by_words)
         operation_of = operations([row for row, _ in ranked])
         right += [
             score for row, score in first_of_each(ranked, operation_of) if operation_of[row] == left_out.operation

@@ -23,9 +23,7 @@ from lbi.interop.inert_pickle import fields_of, read_pickle
 from lbi.interop.source import LARGEST_DOCUMENT, Broken, Source, table, text
 from lbi.records import Action
 
-VERIFIED = (
-    "browsergym-core and -experiments 0.14.3, by a run of their own, 2026-11; AgentLab 0.4.2 keeps the same records"
-)
+VERIFIED = "AgentLab 0.4.2, browsergym-core and -experiments 0.14.3, each by a run of its own, 2026-11"
 
 _STEP = re.compile(r"step_(\d+)\.pkl\.gz")
 #: failures of browser and network that an action's error tells of; a page's own are the agent's
