@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+LARGE = "LBI_LARGE_DOWNLOADS"
+
 
 def installed(folder: Path, *packages: str, alone: Sequence[str] = (), python: str | Path = sys.executable) -> Path:
     """An interpreter with these packages. ``alone``: those that are installed without what they need."""
@@ -32,6 +34,12 @@ def installed(folder: Path, *packages: str, alone: Sequence[str] = (), python: s
             wanted = ", ".join((*packages, *alone)) or f"Python {python}"
             pytest.skip(f"{wanted} cannot be had here: {(ran.stderr.strip() or '?').splitlines()[-1]}")
     return there
+
+
+def needs_a_large_download(megabytes: int) -> None:
+    """Skip what would make every run of the tests minutes longer, unless it is asked for."""
+    if os.environ.get(LARGE) != "1":
+        pytest.skip(f"fetches {megabytes} MB; set {LARGE}=1")
 
 
 def _interpreter(python: str) -> str:

@@ -15,7 +15,7 @@ from claude_session import ClaudeSession, usual
 from lbi.interop.events import Asked, Called, Returned
 from lbi.interop.readers.claude_code import read
 from lbi.interop.source import Source
-from own_environments import wheel_of
+from own_environments import needs_a_large_download, wheel_of
 from running import environ
 from test_consumers import PROGRAMS
 
@@ -45,6 +45,7 @@ def two_at_once() -> ClaudeSession:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    needs_a_large_download(178)
     return wheel_of(SDK, tmp_path_factory.mktemp("sdk"))
 
 

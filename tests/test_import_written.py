@@ -16,7 +16,7 @@ import pytest
 
 from lbi.environments.web.browser import find_chromium
 from lbi.errors import UserError
-from own_environments import installed, wheel_of
+from own_environments import installed, needs_a_large_download, wheel_of
 from running import environ
 from test_import import TRACES, done, read, seen
 
@@ -38,6 +38,7 @@ class Writer:
     wheel: str = ""  # only unpacked
     python: str = sys.executable
     with_browser: bool = False  # the script takes the path of a Chromium, too
+    megabytes: int = 0  # of all that is installed, if that is much
 
     def __str__(self) -> str:
         return self.module
@@ -47,6 +48,8 @@ class Writer:
         for python in (sys.executable, *filter(None, os.environ.get(VARIABLE, "").split(os.pathsep))):
             if has(python, self.module):
                 return python, ""
+        if self.megabytes:
+            needs_a_large_download(self.megabytes)
         if self.wheel:
             return sys.executable, str(wheel_of(self.wheel, folder))
         return str(installed(folder / "venv", *self.packages, alone=self.alone, python=self.python)), ""
@@ -87,6 +90,7 @@ WRITERS = [
         alone=("agentlab==0.4.2", "browsergym-core==0.14.3", "browsergym-experiments==0.14.3"),
         python="3.12",
         with_browser=True,
+        megabytes=363,
     ),
     Writer("harbor", "make_atif.py", "atif.json", wheel="harbor==0.26.0"),
     Writer(
