@@ -24,11 +24,13 @@ train-demo:
 	@scripts/setup.sh train,local
 	scripts/train_demo.sh
 
+# types beside the tests, many of which wait
 check: setup-dev
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m ruff format --check
-	$(PYTHON) -m mypy
-	$(PYTHON) -m pytest -m "not browser and not slow" -n auto
+	@types=$$(mktemp); $(PYTHON) -m mypy > $$types 2>&1 & mypy=$$!; \
+	$(PYTHON) -m pytest -m "not browser and not slow" -n auto; tests=$$?; \
+	wait $$mypy; failed=$$?; cat $$types; rm -f $$types; exit $$((tests || failed))
 
 test: check
 	$(PYTHON) -m pytest -m "browser or slow" -n 2 --durations=10
