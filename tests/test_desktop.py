@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import struct
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import pytest_asyncio
 from lbi.environments.desktop import environment as module
 from lbi.environments.desktop.application import Desktop, Program, load_desktop
 from lbi.environments.desktop.environment import DesktopEnvironment, DesktopEnvironments
-from lbi.errors import EnvironmentFailure, ScoreError
+from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.observations.diff import without_references
 from lbi.observations.parse import parse_observation
 from lbi.records import Action, Check, Observation, Task
@@ -238,6 +239,29 @@ async def test_a_program_that_does_not_start_is_a_failure_of_the_harness(
             await environment.reset(Task(instruction="", environment="small"))
         assert f"the desktop did not begin with /one: {why}" in str(failure.value)
         assert "\n" not in str(failure.value)
+    finally:
+        await environments.close()
+
+
+async def test_without_an_x_server_it_is_one_line_and_an_episode_is_the_harness_s_failure(tmp_path: Path) -> None:
+    server = tmp_path / "Xvfb"
+    server.write_text('#!/bin/sh\nexec /usr/bin/Xvfb "$@"\n')
+    server.chmod(0o755)
+    environments = DesktopEnvironments(
+        Desktop(name="small", show=(str(tmp_path),), env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    )
+    task = Task(instruction="", environment="small")
+    try:
+        environment = await environments.open()
+        assert "no window is open" in (await environment.reset(task)).text
+        server.write_text("#!/bin/sh\necho no screens found >&2; exit 1\n")
+        with pytest.raises(EnvironmentFailure, match="Xvfb did not start: no screens found"):
+            await environment.reset(task)
+        with pytest.raises(UserError) as told:
+            await environments.open()
+        assert str(told.value) == "the desktop small did not start: Xvfb did not start: no screens found"
+        server.write_text('#!/bin/sh\nexec /usr/bin/Xvfb "$@"\n')
+        assert "no window is open" in (await environment.reset(task)).text, "the next episode is not touched by it"
     finally:
         await environments.close()
 
