@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import re
 import struct
+import subprocess
+import tomllib
 import xml.etree.ElementTree as Tree
 import zipfile
 from pathlib import Path
@@ -390,6 +392,17 @@ def test_the_set_up_installs_all_that_a_check_could_name(monkeypatch: pytest.Mon
     }
     assert {"xvfb", "at-spi2-core", "libgail-common", "chromium", "sqlite3", "libreoffice-impress", "wmctrl"} <= named
     assert named <= installs
+
+
+def test_the_set_up_of_desktops_brings_uv_which_makes_the_interpreters_of_evaluators() -> None:
+    root = Path(__file__).parents[1]
+    options = re.search(r"^extras=.*?(?=^venv=)", (root / "scripts" / "setup.sh").read_text("utf-8"), re.S | re.M)
+    assert options is not None
+    command = ["bash", "-c", f'{options[0]}\necho "$with_desktop:$extras"', "setup", "desktop"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    extras = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    assert said.strip() == "desktop:swe"
+    assert any(each.startswith("uv") for each in extras["swe"])
 
 
 def test_a_check_of_desktops_names_what_benchmarks_lack_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,6 +106,19 @@ async def test_what_breaks_is_the_harness_and_not_the_agent(environment: OSWorld
         await environment.score(raises.model_copy(update={"check": None}), "")
 
 
+def test_a_run_counts_what_breaks_in_no_rate_and_measures_the_rest(checkout: Path, tmp_path: Path) -> None:
+    """A program that does not start, a metric that raises and one that is unknown, beside a task that is whole."""
+    small = ["synthesis.rollouts=1", "synthesis.step_limit=2", "synthesis.map_pages=0", "synthesis.compose=0"]
+    small += ["evaluation.step_limit=1", 'evaluation.arms=[{name="baseline",agent="react"}]']
+    settings = [part for each in small for part in ("--set", each)]
+    where = ("--checkout", checkout, "--out", tmp_path / "run", "--json", "--quiet")
+    done = lbi("run", "osworld:os/folder,os/raises,os/not-started,os/unknown", *where, *settings)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (arm,) = json.loads(done.stdout)["arms"]
+    print(arm)
+    assert (arm["results"], arm["harness_errors"], arm["environment_errors"]) == (1, 1, 1)
+
+
 async def test_a_file_that_is_gone_when_a_task_begins_is_told(tmp_path: Path) -> None:
     settings = write_checkout(tmp_path, only=("editor/list",))
     task = task_of(settings, "list")
