@@ -180,8 +180,8 @@ def _is_shown(node: Node, parent: Node) -> bool:
 
 def _is_of_page(node: Node) -> bool:
     """Whether menus in it are a page's: of these all that are shown are open, and their items say what is shown."""
-    field = node["role"] == "combo box" and HYPERTEXT in node["interfaces"]
-    return field or node["role"] in PAGE_PARTS
+    role: str = node["role"]
+    return role in PAGE_PARTS or (role == "combo box" and HYPERTEXT in node["interfaces"])
 
 
 def _is_closed(node: Node) -> bool:
