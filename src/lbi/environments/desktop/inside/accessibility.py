@@ -172,7 +172,7 @@ def _is_shown(node: Node, parent: Node) -> bool:
     if "showing" in node["states"]:
         return bool(node["role"])
     if _is_of_page(parent):  # what is chosen in a field stands in its list, which is not shown itself
-        return parent["role"] == "combo box" and node["role"] == "menu"
+        return bool(parent["role"] == "combo box" and node["role"] == "menu")
     if parent.get("on_page"):
         return False
     return parent["role"] in ("menu", "popup menu") and _is_open(parent) and bool(node["role"])
