@@ -22,6 +22,7 @@ from lbi.records import Task
 Times = dict[str, list[float]]
 #: what others say of the start of a machine or container to work in, in milliseconds: (what, time, source)
 PUBLISHED = (
+    ("container: docker run busybox true", "500-6700", "moby/moby, issue 38077: four machines of 2018, no desktop"),
     ("microVM, to /sbin/init, no desktop", "<= 125", "firecracker-microvm/firecracker, SPECIFICATION.md"),
     ("Windows in a VM, from a snapshot", "2000-3000", "lg/osrun, README"),
     ("OSWorld's VM, waited for after reset", "60000", "OSWorld, lib_run_single.py: sleeps before the first look"),

@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 
 extras="${1:-}"
 with_desktop=""
-case "$extras" in desktop | programs) with_desktop="$extras" extras="" ;; esac
+# with uv, which makes the interpreters that OSWorld's and Spider2-V's own evaluators run in
+case "$extras" in desktop | programs) with_desktop="$extras" extras="swe" ;; esac
 venv=.venv
 stamp="$venv/.setup"
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ import pytest_asyncio
 from lbi.environments.desktop import environment as module
 from lbi.environments.desktop.application import Desktop, Program, load_desktop
 from lbi.environments.desktop.environment import DesktopEnvironment, DesktopEnvironments
-from lbi.errors import EnvironmentFailure, ScoreError
+from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.observations.diff import without_references
 from lbi.observations.parse import parse_observation
 from lbi.records import Action, Check, Observation, Task
@@ -241,6 +243,29 @@ async def test_a_program_that_does_not_start_is_a_failure_of_the_harness(
         await environments.close()
 
 
+async def test_without_an_x_server_it_is_one_line_and_an_episode_is_the_harness_s_failure(tmp_path: Path) -> None:
+    server = tmp_path / "Xvfb"
+    server.write_text('#!/bin/sh\nexec /usr/bin/Xvfb "$@"\n')
+    server.chmod(0o755)
+    environments = DesktopEnvironments(
+        Desktop(name="small", show=(str(tmp_path),), env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    )
+    task = Task(instruction="", environment="small")
+    try:
+        environment = await environments.open()
+        assert "no window is open" in (await environment.reset(task)).text
+        server.write_text("#!/bin/sh\necho no screens found >&2; exit 1\n")
+        with pytest.raises(EnvironmentFailure, match="Xvfb did not start: no screens found"):
+            await environment.reset(task)
+        with pytest.raises(UserError) as told:
+            await environments.open()
+        assert str(told.value) == "the desktop small did not start: Xvfb did not start: no screens found"
+        server.write_text('#!/bin/sh\nexec /usr/bin/Xvfb "$@"\n')
+        assert "no window is open" in (await environment.reset(task)).text, "the next episode is not touched by it"
+    finally:
+        await environments.close()
+
+
 async def test_a_file_that_is_not_there_is_named(desktop: DesktopEnvironment) -> None:
     with pytest.raises(EnvironmentFailure, match=r"there is no file Documents/nix\.fods in its home folder"):
         await begun(desktop, "/calc/Documents/nix.fods")
@@ -268,6 +293,43 @@ async def test_manuals_that_are_installed_are_its_documents() -> None:
     found = load_desktop("debian").manuals
     assert {source.title for source in found} <= {"Calc", "Writer", "GIMP"}
     assert found, "scripts/setup.sh desktop installs the manuals too"
+
+
+PAGE = """<title>Settings</title><div style="height:0"><p>All of them</p><button>Save</button></div>
+<nav><div role=menu><a role=menuitem tabindex=0>Privacy</a><a role=menuitem tabindex=0>Fonts</a></div></nav>
+<div role=menu hidden><a role=menuitem>Hidden</a></div>
+<select aria-label=Size><option>Small<option selected>Large</select>"""
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium")
+async def test_parts_menus_and_fields_of_a_page_are_seen_as_they_are() -> None:
+    """Of a browser's own settings nothing was told before: what holds them has no height, and the menu no state."""
+    flags = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--force-renderer-accessibility", "--disable-sync")
+    browser = Program(name="browser", command=("chromium", *flags, "--password-store=basic"))
+    settings = {"page.html": PAGE}
+    small = Desktop(name="small", program=(browser,), settings=settings, etc=("chromium", "chromium.d"))
+    environments = DesktopEnvironments(small)
+    try:
+        environment = await environments.open()
+        task = Task(instruction="", environment="small", start_url="/browser/page.html")
+        page = parse_observation((await environment.reset(task)).text)
+        for _ in range(10):  # a page is there later than the window
+            if page.find("button", "Save") is not None:
+                break
+            page = parse_observation((await environment.step("wait()")).observation.text)
+        assert page.find("button", "Save") is not None
+        assert page.find("menuitem", "Privacy") is not None
+        assert page.find("menuitem", "Hidden") is None
+        size = page.find("combobox", "Size")
+        assert size is not None
+        assert size.value == "Large"
+        await environment.step('click(combobox "Size")')
+        chosen = parse_observation((await environment.step('type("Small\\n")')).observation.text)
+        size = chosen.find("combobox", "Size")
+        assert size is not None
+        assert size.value == "Small"
+    finally:
+        await environments.close()
 
 
 async def test_what_is_another_one_at_each_start_is_left_out_and_what_is_named_so_can_be_clicked() -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import re
 import struct
+import subprocess
+import tomllib
+import xml.etree.ElementTree as Tree
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from lbi.cli.check import _desktops_of_benchmarks, _lacks
 from lbi.environments.desktop import application, session
 from lbi.environments.desktop.actions import ACTIONS, KINDS, Call, Target, UnreadableAction, parse_action
 from lbi.environments.desktop.application import load_desktop, shipped_desktops
+from lbi.environments.desktop.at_spi_xml import xml_of
 from lbi.environments.desktop.digests import Digests
 from lbi.environments.desktop.home import make_home, pristine_home
 from lbi.environments.desktop.inside import boxes, dbus, keyboard
@@ -97,6 +101,34 @@ def test_a_dialog_that_waits_stands_first_and_what_is_behind_it_is_only_named() 
     assert text.split("\n") == ['dialog "Really?"', '  button "Yes" [e1]', 'window "Letter" [e2]']
     assert view.title == "Really?"
     assert list(view.windows.values()) == [1]
+
+
+def test_what_a_part_of_a_page_without_height_holds_is_seen_and_a_bar_without_any_is_not() -> None:
+    part = node("section", "", node("radio button", "Allow"), box=[0, 9, 99, 0])
+    bar = node("menu bar", "", node("menu", "File"), box=[0, 0, 99, 0])
+    text, _ = seen(node("frame", "Browser", bar, node("document web", "Settings", part)))
+    assert text.split("\n") == ['window "Browser"', '  document "Settings"', '    radio "Allow" [e1]']
+
+
+def test_a_menu_of_a_page_is_its_items_and_a_field_of_a_page_has_a_name_and_what_is_chosen() -> None:
+    items = [node("menu item", " Small "), node("menu item", " Large ", states=[*SHOWN, "selected"])]
+    menu = node("menu", "", *items)
+    size = node("combo box", "Font size", menu, text="\ufffc")
+    text, _ = seen(node("frame", "Browser", node("section", "", menu), size))
+    assert text.split("\n")[1:] == [
+        "  menu",
+        '    menuitem "Small" [e1]',
+        '    menuitem "Large" [e2] (selected)',
+        '  combobox "Font size" [e3]: Large',
+    ]
+
+
+def test_a_program_is_told_by_another_name_where_evaluators_look_for_that() -> None:
+    told = {"windows": [{**node("frame", "New Tab"), "program": "Chromium"}, {**node("frame", "A"), "program": "gimp"}]}
+    assert [name.get("name") for name in Tree.fromstring(xml_of(told, {"Chromium": "Google Chrome"}))] == [
+        "Google Chrome",
+        "gimp",
+    ]
 
 
 def test_paragraphs_that_can_be_written_in_are_told_apart_by_number() -> None:
@@ -360,6 +392,17 @@ def test_the_set_up_installs_all_that_a_check_could_name(monkeypatch: pytest.Mon
     }
     assert {"xvfb", "at-spi2-core", "libgail-common", "chromium", "sqlite3", "libreoffice-impress", "wmctrl"} <= named
     assert named <= installs
+
+
+def test_the_set_up_of_desktops_brings_uv_which_makes_the_interpreters_of_evaluators() -> None:
+    root = Path(__file__).parents[1]
+    options = re.search(r"^extras=.*?(?=^venv=)", (root / "scripts" / "setup.sh").read_text("utf-8"), re.S | re.M)
+    assert options is not None
+    command = ["bash", "-c", f'{options[0]}\necho "$with_desktop:$extras"', "setup", "desktop"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    extras = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    assert said.strip() == "desktop:swe"
+    assert any(each.startswith("uv") for each in extras["swe"])
 
 
 def test_a_check_of_desktops_names_what_benchmarks_lack_too(monkeypatch: pytest.MonkeyPatch) -> None:

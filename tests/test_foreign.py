@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -304,3 +305,17 @@ def test_a_program_gets_the_variables_that_it_is_given_and_no_others(monkeypatch
     assert "sk-a-secret" not in run_on_host(["env"], env=plain(), timeout=30).text
     with pytest.raises(TimeoutError, match="sleep did not end within 0 s"):
         run_on_host(["sleep", "5"], env=plain(), timeout=0.1)
+
+
+def test_what_does_not_end_in_time_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    """Workers of a compiler that was ended alone would wait for it for ever."""
+    told = tmp_path / "pid"
+    told.touch()
+    with pytest.raises(TimeoutError, match="sh did not end within"):
+        run_on_host(["sh", "-c", f"sleep 600 & echo $! >{told}; wait"], env=plain(), timeout=5)
+    status = Path("/proc") / told.read_text("utf-8").strip() / "status"
+    for _ in range(100):  # its last parent may take a moment to notice
+        if not status.exists() or "State:\tZ" in status.read_text("utf-8"):
+            return
+        time.sleep(0.05)
+    raise AssertionError("the program that it started is still there")

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from lbi.benchmarks.osworld import config, load
 from lbi.benchmarks.osworld.evaluators import Evaluators
 from lbi.benchmarks.osworld.faults import FAULTS
+from lbi.benchmarks.osworld.oracle import MOST_WAITS, Follows, _scripts
 from lbi.benchmarks.osworld.places import read_places
 from lbi.benchmarks.osworld.setup import shows_window
 from lbi.benchmarks.osworld.suite import Suite
 from lbi.benchmarks.osworld.task import TaskFile
+from lbi.environments.desktop.actions import parse_action
 from lbi.errors import UserError
 from lbi.evaluation.benchmark import load_benchmark
+from lbi.records import Observation, Task
 from running import lbi_here
 from small_osworld import HUB, TASKS, write_checkout
 
@@ -173,6 +177,29 @@ def test_a_task_that_is_called_infeasible_has_its_solution() -> None:
     task = TaskFile.model_validate({"id": "a", "app": "os", **TASKS["os/cannot"]})  # type: ignore[dict-item]
     assert task.infeasible
     assert task.metrics == ()
+
+
+async def test_a_script_waits_for_what_is_not_there_yet_and_not_for_ever() -> None:
+    task = Task(instruction="", environment="osworld")
+
+    async def acts(script: Follows, text: str, times: int) -> list[str]:
+        return [(await script.act(task, (), Observation(text=text), "")).action for _ in range(times)]
+
+    script = Follows(('press("Control+l")', 'click(button "Save")', 'finish("")'))
+    assert await acts(script, "Title: x", 3) == ['press("Control+l")', "wait()", "wait()"]
+    assert await acts(script, 'Title: x\nbutton "Save" [e1]', 2) == ['click(button "Save")', 'finish("")']
+    never = Follows(('click(button "Save")', 'finish("")'))
+    assert await acts(never, "Title: x", MOST_WAITS + 2) == ["wait()"] * MOST_WAITS + [
+        'click(button "Save")',
+        'finish("")',
+    ]
+
+
+def test_scripts_are_of_tasks_ids_and_can_be_read() -> None:
+    assert len(_scripts()) >= 17
+    for task, actions in _scripts().items():
+        UUID(task)  # raises for what is none
+        assert [parse_action(action).kind for action in actions].index("finish") == len(actions) - 1
 
 
 # results

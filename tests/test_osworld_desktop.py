@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from evaluating import evaluated
 from lbi.benchmarks.osworld import create, load
+from lbi.benchmarks.osworld import environment as module
 from lbi.benchmarks.osworld.environment import OSWorldEnvironment
 from lbi.config import Config
+from lbi.context import open_context
 from lbi.errors import EnvironmentFailure, ScoreError
+from lbi.evaluation.statistics import summarise
 from lbi.records import Task
 from needs_desktop import needs_desktop
 from running import lbi
@@ -104,6 +108,25 @@ async def test_what_breaks_is_the_harness_and_not_the_agent(environment: OSWorld
         await environment.score(raises, "")
     with pytest.raises(ScoreError, match="is none of this checkout"):
         await environment.score(raises.model_copy(update={"check": None}), "")
+
+
+async def test_what_breaks_is_in_no_rate_and_the_rest_is_measured(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that does not start, and a metric that raises, before a task that is whole."""
+    monkeypatch.setattr(module, "TRIES", 1)
+    told = {"arms": [{"name": "baseline", "agent": "react"}], "step_limit": 1}
+    config = Config.model_validate({"environment": "osworld", "checkout": str(checkout), "evaluation": told})
+    tasks = [task_of(checkout, name) for name in ("not-started", "raises", "folder")]
+    async with open_context(config, tmp_path / "run") as context:
+        results = await evaluated(context, tasks, 0, [], [])
+    assert {each.task: each.fault for each in results} == {
+        "not-started": "environment",
+        "raises": "harness",
+        "folder": "",
+    }
+    (arm,) = summarise(results)
+    assert (arm.results, arm.environment_faults, arm.harness_faults) == (1, 1, 1)
 
 
 async def test_a_file_that_is_gone_when_a_task_begins_is_told(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from fake_notes import NotesEnvironment
-from lbi.config import load_config
+from lbi.config import Config, load_config
 from lbi.errors import UserError
 from lbi.interop.packs.ask import asked
 from lbi.interop.packs.session import Session, page_text
@@ -136,6 +136,16 @@ def test_a_run_without_such_tasks_is_told_why(tmp_path: Path) -> None:
 
 
 # sessions
+
+
+@pytest.mark.parametrize("fmt", ["harbor", "verifiers"])
+def test_a_run_on_desktops_is_told_in_a_line_that_no_packs_are_made_of_it(tmp_path: Path, fmt: str) -> None:
+    with RunFolder(tmp_path / "run", Config(environment="desktop", application="debian").identity()):
+        pass
+    done = lbi_here("export", tmp_path / "run", "--format", fmt, "--out", tmp_path / "out")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "was made in the environment 'desktop'; packs are made of applications" in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 async def test_a_session_keeps_the_page_between_commands_and_scores_the_state_it_is_left_in() -> None:

@@ -11,8 +11,8 @@ from lbi.storage.run_folder import RunFolder
 from running import lbi_here
 
 
-def run_with_results(folder: Path) -> Path:
-    task = Task(instruction="Rename the folder.", environment="osworld", name="folder", category="os")
+def run_with_results(folder: Path, environment: str = "osworld", category: str = "os", name: str = "folder") -> Path:
+    task = Task(instruction="Rename the folder.", environment=environment, name=name, category=category)
     step = Step(
         observation=Observation(text="Title: Desktop"),
         reason="it is called old",
@@ -21,11 +21,13 @@ def run_with_results(folder: Path) -> Path:
     walk = Trajectory(
         task=task, agent="react", steps=(step,), last=Observation(text="Title: new", error="late"), stop="done"
     )
-    result = Result(task="folder", category="os", arm="my arm", seed=1, score=0.5, steps=1, trajectory=walk.id)
-    broken = Result(task="raises", category="os", arm="my arm", seed=1, score=0.0, steps=0, fault="harness", reason="x")
+    result = Result(task=name, category=category, arm="my arm", seed=1, score=0.5, steps=1, trajectory=walk.id)
+    broken = Result(
+        task="raises", category=category, arm="my arm", seed=1, score=0.0, steps=0, fault="harness", reason="x"
+    )
     with RunFolder(folder, Config().identity()) as opened:
-        opened.store.put("episode", "my arm/1/folder", walk)
-        opened.store.put("result", "my arm/1/folder", result)
+        opened.store.put("episode", f"my arm/1/{name}", walk)
+        opened.store.put("result", f"my arm/1/{name}", result)
         opened.store.put("result", "my arm/1/raises", broken)
     return folder
 

@@ -107,6 +107,8 @@ class BubblewrapSandbox:
         """Send the first message, which describes the sandbox. Raises UserError where this machine cannot make it."""
         reply, _ = await self._exchange(wanted, b"", STARTING)
         if "failed" in reply:
+            if wanted["program"] and "bwrap:" not in reply["failed"]:  # there was a sandbox
+                raise UserError(reply["failed"])
             raise UserError(f"no sandbox over {wanted['source']}: {reply['failed']}; {_ADVICE}")
         self.workdir, self.overlay, self.has_cgroup = reply["workdir"], reply["overlay"], reply["cgroup"]
         self.source, self.limits = Path(wanted["source"]), SandboxLimits(**wanted["limits"])

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -53,18 +54,27 @@ def run_on_host(
     addresses, where the system can limit them; 0 = any number.
     """
     pipe = subprocess.PIPE
-    with subprocess.Popen(_found(command), stdin=pipe, stdout=pipe, stderr=pipe, cwd=cwd, env=dict(env)) as process:
+    with subprocess.Popen(
+        _found(command), stdin=pipe, stdout=pipe, stderr=pipe, cwd=cwd, env=dict(env), start_new_session=True
+    ) as process:
         if memory:
             _limit_memory(process.pid, memory)
         try:
             output, errors = process.communicate(stdin, timeout=timeout)
         except subprocess.TimeoutExpired:
-            process.kill()
+            _kill_all(process)
             raise TimeoutError(f"{Path(command[0]).name} did not end within {timeout:.0f} s") from None
         except BaseException:
-            process.kill()
+            _kill_all(process)
             raise
     return Ended(process.returncode, output, errors)
+
+
+def _kill_all(process: subprocess.Popen[bytes]) -> None:
+    """With what it started, which would wait for it for ever."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
 
 
 def _limit_memory(pid: int, memory: int) -> None:

@@ -68,19 +68,22 @@ async def documents(environments: OSWorldEnvironments) -> tuple[DocumentSource, 
 
 
 def solver(task: Task, checkout: str = "") -> Agent | None:
-    """Who puts the file that a result is compared with in its place; None of a task that is not judged so."""
-    from lbi.benchmarks.osworld.oracle import solution
+    """Who follows our script, or puts the file that a result is compared with in its place; None of other tasks."""
+    from lbi.benchmarks.osworld.oracle import Follows, solution
 
     suite = _suite(checkout)
     file = suite.task(task)
-    return solution(file, suite.places) if file and not task.gold else None
+    if task.gold:
+        return Follows(task.gold)
+    return solution(file, suite.places) if file else None
 
 
 def grade(results: Path, checkout: str) -> list[GradedTask]:
     """The results that OSWorld's own runner leaves. Raises UserError."""
-    from lbi.benchmarks.osworld.results import read_results
+    from lbi.evaluation.runner_results import read_results
 
-    return read_results(results, _suite(checkout) if checkout else None)
+    names = _suite(checkout).names if checkout else ()
+    return read_results(results, {name: name.partition("/")[2] for name in names} or None)
 
 
 @cache

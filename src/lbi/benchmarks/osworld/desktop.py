@@ -9,6 +9,8 @@ from lbi.sandbox.bubblewrap import PATH
 BASE = "debian"
 SIZE = 1920, 1080
 PROGRAMS = f"{HOME}/.local/bin"
+#: names by which getters look programs up in the accessibility tree: here the browser is that of Debian
+CALLED = {"Chromium": "Google Chrome"}
 #: what a home folder has there, and programs of ours that can be started; makes no state
 KEPT_FOLDERS = (
     f'cd "{HOME}" && mkdir -p Desktop Documents Downloads Music Pictures Public Templates Videos '
@@ -18,6 +20,8 @@ KEPT_FOLDERS = (
 SETTINGS = {
     # what was moved or closed is found so when it is started again, as tasks are judged by it
     ".config/GIMP/2.10/gimprc": "(check-updates no)\n(show-tooltips no)\n",
+    # a tab tells no use of memory in its name, which is another one at each look
+    ".config/google-chrome/Local State": '{"browser": {"hovercard": {"memory_usage_enabled": false}}}',
     ".local/bin/python": '#!/bin/sh\nexec /usr/bin/python3 "$@"\n',
     ".local/bin/sudo": """#!/bin/sh
 # whoever uses this desktop may do what can be done on it, and needs no password for it

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from lbi.benchmarks.osworld.desktop import KEPT_FOLDERS, desktop_of_tasks
+from lbi.benchmarks.osworld.desktop import CALLED, KEPT_FOLDERS, desktop_of_tasks
 from lbi.benchmarks.osworld.grading import SECONDS as JUDGING
 from lbi.benchmarks.osworld.grading import Judges
 from lbi.benchmarks.osworld.needs import missing_files
@@ -102,7 +102,7 @@ class OSWorldEnvironment:
         except DesktopEnded as ended:
             raise ScoreError(f"the desktop ended as the task's postconfig was carried out: {ended}") from None
         files = {name: await self._bring(address, file) for address, name in file.references}
-        async with DesktopServer(self._environments.desktops, environment=self._desktop) as server:
+        async with DesktopServer(self._environments.desktops, environment=self._desktop, called=CALLED) as server:
             return await self._environments.judges.score(file, server, {**files, **setup.kept})
 
     async def close(self) -> None:

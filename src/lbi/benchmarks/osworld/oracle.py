@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
 from lbi.benchmarks.osworld.places import Places
 from lbi.benchmarks.osworld.task import TaskFile
+from lbi.environments.desktop.actions import parse_action
 from lbi.errors import UserError
+from lbi.observations.parse import parse_observation
 from lbi.protocols import Agent, Decision
 from lbi.records import Observation, Step, Task
 from lbi.storage.toml import TomlError, parse_toml
 
 PART = 60_000  # bytes of a file that one snippet writes
+MOST_WAITS = 12  # for one element; each is some seconds, or less where something changes
 MOST = 2_500_000  # bytes of a file that is put in place so
 WRITE = """import base64, os
 os.makedirs(os.path.dirname({path!r}), exist_ok=True)
@@ -55,6 +59,29 @@ def solution(task: TaskFile, places: Places) -> Agent | None:
                 return None
             wanted[path] = file
     return PutsFiles(wanted) if wanted else None
+
+
+class Follows:
+    """Does the actions of a script, one after the other; an element that is not there yet is waited for."""
+
+    name = "oracle"
+
+    def __init__(self, script: Sequence[str]) -> None:
+        self._left, self._waited = list(script), 0
+
+    async def act(self, task: Task, history: tuple[Step, ...], observation: Observation, actions: str) -> Decision:
+        if self._left and self._waited < MOST_WAITS and not _is_there(self._left[0], observation):
+            self._waited += 1
+            return Decision(action="wait()")
+        self._waited = 0
+        return Decision(action=self._left.pop(0) if self._left else 'finish("")')
+
+
+def _is_there(action: str, observation: Observation) -> bool:
+    target = parse_action(action).target
+    if target is None or not target.name:
+        return True
+    return parse_observation(observation.text).find(target.role, target.name) is not None
 
 
 class PutsFiles:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lbi.benchmarks.spider2v import desktop
@@ -15,13 +16,13 @@ from lbi.config import Config
 from lbi.documents.corpus import DocumentSource
 from lbi.errors import UserError
 from lbi.evaluation.benchmark import Benchmark, HeldOut
-from lbi.protocols import CheckedTask, Json
+from lbi.protocols import CheckedTask, GradedTask, Json
 from lbi.records import Check, Task
 
 if TYPE_CHECKING:
     from lbi.benchmarks.spider2v.environment import Spider2VEnvironments
 
-__all__ = ["ACTIONS", "RESOURCE", "check", "config", "create", "documents", "family", "load", "packages"]
+__all__ = ["ACTIONS", "RESOURCE", "check", "config", "create", "documents", "family", "grade", "load", "packages"]
 
 RESOURCE = "desktop"  # of a machine of a cluster
 
@@ -84,6 +85,15 @@ async def check(tasks: Sequence[Task], checkout: str) -> list[CheckedTask]:
     from lbi.benchmarks.spider2v.proof import prove
 
     return await prove(opened(checkout), tasks)
+
+
+def grade(results: Path, checkout: str) -> list[GradedTask]:
+    """The results that Spider2-V's own runner leaves, by whole ids, or ours, by names of tasks. Raises UserError."""
+    from lbi.evaluation.runner_results import read_results
+
+    tasks = opened(checkout).tasks.values() if checkout else ()
+    known = {f"{task.app}/{name}": task.name for task in tasks for name in (task.id, task.name)}
+    return read_results(results, known or None)
 
 
 def _apps(config: Config) -> list[str]:

@@ -158,7 +158,10 @@ class Spider2VEnvironment:
             return
         await self.close()
         opened = await self._environments.of(app)
-        self._desktop, self._app = await opened.open(), app
+        try:
+            self._desktop, self._app = await opened.open(), app
+        except UserError as error:
+            raise EnvironmentFailure(str(error), kind="sandbox") from None
         self._steps = Steps(self._environments.checkout, opened.desktop, self._desktop.session)
 
     def _official(self, task: Task) -> Official | None:

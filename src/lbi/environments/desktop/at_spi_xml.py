@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as Tree
+from collections.abc import Mapping
 from typing import Any
 
 _SPACE = "https://accessibility.ubuntu.example.org/ns/"
@@ -19,14 +20,15 @@ _STATES = {
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ufffc\ufffd\ud800-\udfff]")
 
 
-def xml_of(told: dict[str, Any]) -> str:
-    """One element for each program, with its windows and all that is in them."""
+def xml_of(told: dict[str, Any], called: Mapping[str, str] | None = None) -> str:
+    """One element for each program, with its windows and all in them; ``called`` are other names for programs."""
     for prefix, space in SPACES.items():
         Tree.register_namespace(prefix, space)
     root = Tree.Element("desktop-frame", {"name": "main"})
     programs: dict[str, Tree.Element] = {}
     for window in told["windows"]:
         name = window.get("program", "")
+        name = (called or {}).get(name, name)
         if name not in programs:
             programs[name] = Tree.SubElement(root, "application", {"name": _clean(name)})
         _add(programs[name], window)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import posixpath
 import shlex
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -36,10 +36,15 @@ class DesktopServer:
         port: int = 0,
         *,
         environment: DesktopEnvironment | None = None,
+        called: Mapping[str, str] | None = None,
     ) -> None:
-        """``environment``: one that is open already, to be served as it is and left open; None = a new one."""
+        """``environment``: one that is open already, to be served as it is and left open; None = a new one.
+
+        ``called``: other names of programs, for those who look them up in the tree: {"Chromium": "Google Chrome"}.
+        """
         self.address = ""
         self._environments, self._start, self._port = environments, start, port
+        self._called = called
         self._lock = asyncio.Lock()
         self._environment, self._is_ours = environment, environment is None
         self._runner: web.AppRunner | None = None
@@ -129,7 +134,7 @@ class DesktopServer:
         return web.Response(body=await self._desktop.session.picture(), content_type="image/png")
 
     async def _accessibility(self, request: web.Request) -> web.Response:
-        return web.json_response({"AT": xml_of(await self._desktop.session.ask("look"))})
+        return web.json_response({"AT": xml_of(await self._desktop.session.ask("look"), self._called)})
 
     async def _terminal(self, request: web.Request) -> web.Response:
         told = await self._desktop.session.ask("look")

@@ -84,17 +84,21 @@ async def start_desktop(desktop: Desktop, home: Path, limits: SandboxLimits = LI
     code = _BEGIN.format(folder=CODE, width=desktop.width, height=desktop.height, most=limits.processes)
     shown = [Path(path) for path in (FONT_CACHE, *desktop.show) if Path(path).exists()]
     env = {**ENVIRONMENT, "PYTHONPATH": f"{CODE}/{folder.name}/{SHIMS}", **desktop.env}
-    sandbox = await start(
-        home,
-        limits,
-        tuple(dict.fromkeys(shown)),
-        env,
-        find_bubblewrap(),
-        workdir=HOME,
-        program=(PYTHON, "-I", "-B", "-c", code),
-        etc=(*ETC, *desktop.etc),
-        placed={folder: f"{CODE}/{folder.name}"},
-    )
+    bubblewrap = find_bubblewrap()
+    try:
+        sandbox = await start(
+            home,
+            limits,
+            tuple(dict.fromkeys(shown)),
+            env,
+            bubblewrap,
+            workdir=HOME,
+            program=(PYTHON, "-I", "-B", "-c", code),
+            etc=(*ETC, *desktop.etc),
+            placed={folder: f"{CODE}/{folder.name}"},
+        )
+    except UserError as error:  # no X server, say
+        raise UserError(f"the desktop {desktop.name} did not start: {error}") from None
     return DesktopSession(sandbox)
 
 

@@ -74,6 +74,8 @@ DIALOGS = ("dialog", "alertdialog")
 TEXTS = ("label", "static", "caption")
 #: shown nowhere, whatever is in them
 SKIPPED = ("scroll bar", "separator", "ruler", "split pane handle")
+#: parts of pages that are often without height, though what they hold lies beside or below them and is seen
+PAGE_PARTS = ("section", "form", "article", "landmark")
 #: they lend their name to the only field in them
 LENDERS = ("panel", "tool bar", "combo box", "filler", "grouping")
 LENT_OVER = 8  # levels
@@ -184,6 +186,8 @@ def _node(told: Told, view: View, above: list[Told]) -> list[Node]:
         return [_table(told, view)]
     if role == "paragraph" and "editable" not in told["states"]:
         return [Node("paragraph", children=[Node("text", told["text"])])] if told["text"].strip() else []
+    if role == "menu" and not told["name"] and told["children"]:  # one that is open, as pages have them
+        return [Node("menu", children=_children(told, view, above))]
     if role in ELEMENTS:
         node = _element(told, view, above)
         return [node] if node is not None else _children(told, view, above)
@@ -244,7 +248,11 @@ def _combobox(node: Node, told: Told, view: View, inner: list[Node]) -> Node:
     if fields:
         node.value, node.ref = fields[0].value, fields[0].ref
         return node
-    node.value, node.name = told["text"] or node.name, ""
+    chosen = [item for child in inner for item in child.children if "selected" in item.states]
+    if chosen:  # on a page, its name is not what is chosen
+        node.value = chosen[0].name
+    else:
+        node.value, node.name = told["text"] or node.name, ""
     node.ref = view.place_of(told["box"])
     return node
 
@@ -294,7 +302,7 @@ def _lent(above: list[Told]) -> str:
 def _has_no_room(told: Told) -> bool:
     """Nothing of it is to be seen, such as a menu bar that stands elsewhere too."""
     box = told["box"]
-    return bool(box) and (box[2] <= 0 or box[3] <= 0) and told["role"] not in ("menu item", "menu")
+    return bool(box) and (box[2] <= 0 or box[3] <= 0) and told["role"] not in ("menu item", "menu", *PAGE_PARTS)
 
 
 def _last_lines(text: str, most: int = 40) -> str:

@@ -160,7 +160,7 @@ class Shell:
         if ended != "exited" or not self.pid:
             self._drain(startup)
             reason = startup.whole()[0].decode(errors="replace").strip()[-300:] or ended
-            raise OSError(5, f"the shell did not start: {reason}")
+            raise OSError(5, reason if self.program else f"the shell did not start: {reason}")
 
     def stop(self) -> None:
         """End everything that runs, and wait until it has ended."""

@@ -13,6 +13,7 @@ from .dbus import Bus, BusError, Call
 
 ACCESSIBLE, PROPERTIES = "org.a11y.atspi.Accessible", "org.freedesktop.DBus.Properties"
 COMPONENT, TEXT, VALUE, TABLE = (f"org.a11y.atspi.{name}" for name in ("Component", "Text", "Value", "Table"))
+HYPERTEXT = "org.a11y.atspi.Hypertext"
 EDITABLE_TEXT, ACTION, SELECTION = (f"org.a11y.atspi.{name}" for name in ("EditableText", "Action", "Selection"))
 ROOT = "/org/a11y/atspi/accessible/root"
 REGISTRY = "org.a11y.atspi.Registry"
@@ -32,13 +33,15 @@ ROLES = {
     53: "split pane", 54: "status bar", 55: "table", 56: "table cell", 57: "column header", 58: "row header",
     60: "terminal", 61: "text", 62: "toggle button", 63: "tool bar", 64: "tool tip", 65: "tree",
     66: "tree table", 68: "viewport", 69: "window", 73: "paragraph", 74: "ruler", 75: "application",
-    79: "entry", 82: "document frame", 83: "heading", 84: "page", 85: "section", 88: "link", 90: "table row",
-    91: "tree item", 92: "document spreadsheet", 93: "document presentation", 94: "document text",
-    95: "document web", 98: "list box", 99: "grouping", 101: "notification", 102: "info bar", 116: "static",
+    79: "entry", 82: "document frame", 83: "heading", 84: "page", 85: "section", 87: "form", 88: "link",
+    90: "table row", 91: "tree item", 92: "document spreadsheet", 93: "document presentation", 94: "document text",
+    95: "document web", 98: "list box", 99: "grouping", 101: "notification", 102: "info bar", 109: "article",
+    110: "landmark", 116: "static",
 }  # fmt: skip
 #: asked for their names even where they do not say that they are shown
 HIDDEN_ROLES = ("frame", "menu", "menu item", "check menu item", "radio menu item")
 TABLES = ("table", "tree table", "tree")
+PAGE_PARTS = ("section", "form", "article", "landmark", "document web")
 MOST_NODES = 3000
 MOST_CHILDREN = 400  # of one node
 MOST_TEXT = 4000
@@ -69,7 +72,9 @@ def fill(bus: Bus, tops: Sequence[Node]) -> None:
         below: list[Node] = []
         for node, answer in zip(asked, answers, strict=True):
             if isinstance(answer, list):
-                node["children"] = [{"to": to, "path": path} for to, path in answer[:MOST_CHILDREN]]
+                node["children"] = [
+                    {"to": to, "path": path, "on_page": _is_of_page(node)} for to, path in answer[:MOST_CHILDREN]
+                ]
                 below += node["children"]
         _describe(bus, below)
         _open_chosen(bus, asked)
@@ -166,7 +171,17 @@ def _is_shown(node: Node, parent: Node) -> bool:
     """Whether a node is shown; the items of an open menu of an older toolkit do not say so themselves."""
     if "showing" in node["states"]:
         return bool(node["role"])
+    if _is_of_page(parent):  # what is chosen in a field stands in its list, which is not shown itself
+        return bool(parent["role"] == "combo box" and node["role"] == "menu")
+    if parent.get("on_page"):
+        return False
     return parent["role"] in ("menu", "popup menu") and _is_open(parent) and bool(node["role"])
+
+
+def _is_of_page(node: Node) -> bool:
+    """Whether menus in it are a page's: of these all that are shown are open, and their items say what is shown."""
+    role: str = node["role"]
+    return role in PAGE_PARTS or (role == "combo box" and HYPERTEXT in node["interfaces"])
 
 
 def _is_closed(node: Node) -> bool:
@@ -180,7 +195,9 @@ def is_large(node: Node) -> bool:
 
 
 def _is_open(menu: Node) -> bool:
-    return menu["role"] == "popup menu" or not {"selected", "expanded", "focused"}.isdisjoint(menu["states"])
+    if menu["role"] == "popup menu" or menu.get("on_page"):
+        return True
+    return not {"selected", "expanded", "focused"}.isdisjoint(menu["states"])
 
 
 def states_of(bits: Sequence[int]) -> list[str]:
