@@ -81,8 +81,10 @@ def test_where_there_is_little_room_controls_come_before_things_and_nothing_is_c
 
 
 def test_of_what_is_no_page_the_text_is_shown() -> None:
-    listing = Observation(text="Folder: /work\nA repository of 2 files:\nboats.py\ntests/test_boats.py", url="/work")
-    assert "tests/test_boats.py" in application_map([listing], 2_000)
+    listing = Observation(
+        text="Folder: /work\nA repository of 2 files:\n./ boats.py\ntests/ test_boats.py", url="/work"
+    )
+    assert "tests/ test_boats.py" in application_map([listing], 2_000)
     assert application_map([], 2_000) == ""
 
 

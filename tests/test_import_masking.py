@@ -246,6 +246,8 @@ def test_a_number_is_masked_whatever_stands_behind_it(text: str, left: str) -> N
 
 
 @example(parts=["+49 170 5550123", "93.184.216.34"])
+@example(parts=["+49 170 5550123", "4929 4212 3460 0821"])
+@example(parts=["12345", "4929 4212 3460 0821", "12345"])
 @given(st.lists(st.sampled_from([*PLANTED.values(), KEY, "password: ", "token=", "Bearer ", "://a:", " ", "\n", "x"])))
 @settings(max_examples=30)
 def test_what_is_masked_stays_as_it_is_when_it_is_masked_again(parts: list[str]) -> None:

@@ -128,7 +128,7 @@ def seen(text: str, url: str = ".") -> Observation:
     return Observation(text=text, url=url)
 
 
-REPOSITORY = seen("A repository of 3 files:\npyproject.toml\nsrc/a.py\nREADME.md")
+REPOSITORY = seen("A repository of 3 files:\n./ README.md, pyproject.toml\nsrc/ a.py")
 
 
 def test_commands_files_and_tests_that_an_instruction_names_are_tried_in_turn():

@@ -61,21 +61,33 @@ class Rule:
     begins: bool = False  # every match begins with a needle, so that only these places are tried
 
     def find(self, text: str, lowered: str) -> Iterator[Found]:
+        for start, end in self._in_groups(text, lowered) if self.grouped else self._spans(text, lowered):
+            value = text[start:end]
+            if self.fits(value):
+                yield Found(start, end, self.kind, 0 < self.least_learnt <= len(value))
+
+    def _spans(self, text: str, lowered: str) -> Iterator[tuple[int, int]]:
         for match in self._matches(text, lowered):
             groups = [group for group in range(1, (match.lastindex or 0) + 1) if match[group]]
-            spans = [match.span(group) for group in groups] or [match.span()]
-            for start, end in self._shortened(match) if self.grouped else spans:
-                value = text[start:end]
-                if self.fits(value):
-                    yield Found(start, end, self.kind, 0 < self.least_learnt <= len(value))
+            yield from [match.span(group) for group in groups] or [match.span()]
 
-    def _shortened(self, match: re.Match[str]) -> Iterator[tuple[int, int]]:
-        """The longest part of a match, from its beginning, that fits."""
-        start, end = match.span()
-        for each in (end, *(start + gap.start() for gap in reversed(list(_GAP.finditer(match[0]))))):
-            if self.fits(match.string[start:each]) and self.pattern.fullmatch(match.string, start, each):
-                yield start, each
-                return
+    def _in_groups(self, text: str, lowered: str) -> Iterator[tuple[int, int]]:
+        """The longest parts that fit, whatever groups of digits stand before and behind them."""
+        if self.needles and not any(needle in lowered for needle in self.needles):
+            return
+        at = 0
+        while match := self.pattern.search(text, at):
+            start, end = match.span()
+            gaps = list(_GAP.finditer(match[0]))
+            ends = (end, *(start + gap.start() for gap in reversed(gaps)))
+            fitting = (
+                each for each in ends if self.fits(text[start:each]) and self.pattern.fullmatch(text, start, each)
+            )
+            at = next(fitting, 0)
+            if at:
+                yield start, at
+            else:
+                at = start + gaps[0].end() if gaps else end
 
     def _matches(self, text: str, lowered: str) -> Iterator[re.Match[str]]:
         needles = [needle for needle in self.needles if needle in lowered]
