@@ -187,7 +187,7 @@ async def test_an_episode_is_scored_by_what_it_leaves_in_the_repository(tasks: P
     try:
         environment = await environments.open()
         first = await environment.reset(task)
-        assert "src/till.py" in first.text
+        assert "src/ till.py" in first.text
         ran = await environment.step('run("python -m pytest -q tests 2>&1 | tail -4")')
         assert "2 failed, 4 passed" in ran.observation.text
         assert await environment.score(task, "") == (0.0, "the patch is empty")
