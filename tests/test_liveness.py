@@ -58,6 +58,7 @@ class FlawedSite:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._held: list[socket.socket] = []
+        self._kept: socket.socket | None = None  # bound to the port, and deaf
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -66,14 +67,18 @@ class FlawedSite:
         return f"http://127.0.0.1:{self.port}"
 
     def refuse(self) -> None:
-        """Nobody listens any more."""
+        """Nobody listens any more, and no other program that looks for a free port gets this one."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        if self._kept is None:
+            self._kept = socket.socket()
+            self._kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._kept.bind(("127.0.0.1", self.port))
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self.refuse()
-        for held in self._held:
+        for held in (*self._held, *filter(None, [self._kept])):
             held.close()
 
     def _serve(self) -> None:
