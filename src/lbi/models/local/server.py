@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -174,11 +174,13 @@ class LocalServer:
         return int(said["port"])
 
     def _fitted(self) -> fit.Fit:
+        """One that is started again keeps its threads: with others, sums round otherwise and a reply may differ."""
         weights = self._weights
         size = weights.file.stat().st_size + (weights.adapter.stat().st_size if weights.adapter else 0)
-        return fit.fitted(
+        now = fit.fitted(
             weights.header, size, weights.engine, memory=fit.free_memory(), cores=fit.cores(), load=fit.load()
         )
+        return replace(now, threads=self.fit.threads) if self.fit is not None else now
 
     def _last_words(self) -> str:
         if self._log is None:
