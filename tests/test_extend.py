@@ -119,6 +119,19 @@ async def test_an_arm_can_be_added_and_none_taken_away_or_changed(benchmark: str
         await carry_out(config_of(benchmark, 3, 1, evaluation=measured_with(baseline, backward, other)), out)
 
 
+async def test_a_part_may_be_named_later_and_stays_once_an_arm_went_without_it(benchmark: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    config = config_of(benchmark, 3, 1)
+    await carry_out(config, out)
+    results = stored(out, "result", Result)
+    without = {"name": "without its part", "agent": "icl", "data": "backward", "own_part": False}
+    arms = measured_with(*config.evaluation.arms, without)
+    await carry_out(config_of(benchmark, 3, 1, evaluation={**arms, "part": ["/a*"]}), out)
+    assert results.items() < stored(out, "result", Result).items()
+    with pytest.raises(UserError, match=r"'without its part' .* without the examples of /a\*, .* is now /b\*; name"):
+        await carry_out(config_of(benchmark, 3, 1, evaluation={**arms, "part": ["/b*"]}), out)
+
+
 def measured_with(*arms: Any) -> dict[str, Any]:
     dumped = [arm if isinstance(arm, dict) else arm.model_dump(exclude_defaults=True) for arm in arms]
     return {"tasks": 1, "step_limit": 3, "arms": dumped}

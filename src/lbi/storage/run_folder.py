@@ -169,6 +169,14 @@ class RunFolder:
                     f"the arm {arm['name']!r} of the run in {self.path} {what}; arms can be added to a run, and those "
                     "that it has stay as they are: name it as it was, or choose another --out"
                 )
+        # the part counts where an arm goes without it; a table that asks for it may come later than the run
+        without = [arm["name"] for arm in _arms(before) if not arm.get("own_part", True)]
+        if without and _part(before) != _part(config):
+            raise UserError(
+                f"the arm {without[0]!r} of the run in {self.path} was measured without the examples of "
+                f"{', '.join(_part(before))}, and evaluation.part is now {', '.join(_part(config)) or 'empty'}; name "
+                "it as it was, or choose another --out"
+            )
 
     def _set_results_aside(self, before: Config) -> None:
         """Arms that learn from examples are measured anew with more of them; their old results stay, apart."""
@@ -240,7 +248,7 @@ class RunFolder:
 #: numbers of a config that may grow when a run goes on, by table and key
 EXTENDABLE = (("synthesis", "rollouts"), ("evaluation", "tasks"))
 #: what may differ: what grows, and what calls cost, which decides nothing but the bill
-_FREE = {"models": ("prices", "batch"), "synthesis": ("rollouts",), "evaluation": ("tasks", "arms")}
+_FREE = {"models": ("prices", "batch"), "synthesis": ("rollouts",), "evaluation": ("tasks", "arms", "part")}
 
 
 def _binding(config: Config) -> Config:
@@ -256,6 +264,11 @@ def _arms(config: Config) -> list[dict[str, Any]]:
     stated = config.get("evaluation")
     arms = stated.get("arms") if isinstance(stated, dict) else None
     return [arm for arm in arms if isinstance(arm, dict) and "name" in arm] if isinstance(arms, list) else []
+
+
+def _part(config: Config) -> list[str]:
+    stated = config.get("evaluation")
+    return list(stated.get("part", ())) if isinstance(stated, dict) else []
 
 
 def _amount(config: Config, table: str, key: str) -> float:
