@@ -70,12 +70,23 @@ def test_a_table_is_measured_and_another_adds_its_arms(
     assert text in told
     [by_page] = [line for line in text.splitlines() if line.startswith("| by the page |")]
     assert "16.3 / 23.5 / 8.7 / 14.6" in by_page
-    assert by_page.split("|")[6].strip() == "2", "held-out tasks"
+    assert by_page.split("|")[7].strip() == "2", "held-out tasks"
+    with RunFolder(tmp_path / "run", writing=False) as folder:
+        examples = [example for _, example in folder.store.all("example", Example) if example.kind == "abstract"]
+    kept = {(e.instruction, e.trajectory, e.start, e.end) for e in examples if all(v.keep for v in e.verdicts)}
+    assert 0 < int(by_page.split("|")[2]) <= len(kept)
     assert "With fewer than 20 tasks" in text
     assert reproduce("lengths", options, QUIET) == 0
     after = results(tmp_path / "run")
     assert first.items() < after.items(), "what was measured is not measured again"
     assert {result.arm for result in after.values()} == arms | {"short", "medium", "long"}
+    told = (tmp_path / "run" / "tables" / "lengths.md").read_text()
+    [long] = [line for line in told.splitlines() if line.startswith("| long |")]
+    assert long.split("|")[2].strip() == "0", "no roll-out has ten steps"
+    assert "Without any example, so they say nothing of such: " in told
+    [named] = [line for line in told.splitlines() if line.startswith("Without any example")]
+    assert "long" in named
+    assert "short" not in named
     assert reproduce("retrieval", options, QUIET) == 0
     assert results(tmp_path / "run") == after
 
@@ -136,7 +147,7 @@ def test_what_failed_by_environment_or_harness_is_no_number_beyond_a_tenth() -> 
     stored += [result("by the page", task, float(task < 15), "environment" if task > 27 else "") for task in range(30)]
     lines = {
         line.split("|")[1].strip(): line
-        for line in written("retrieval", paper_table("retrieval"), stored).splitlines()
+        for line in written("retrieval", paper_table("retrieval"), stored, {}).splitlines()
         if line.startswith("|")
     }
     assert "no number: 4 of 30 episodes failed" in lines["backward"]
@@ -155,17 +166,17 @@ def test_a_control_says_how_near_its_tokens_come_to_those_with_examples() -> Non
         for task in range(3)
     ]
     stored.append(result("best of three", 3, 0.0, "harness").model_copy(update={"usage": Usage(input_tokens=9_000)}))
-    (line,) = [line for line in written("control", paper_table("control"), stored).splitlines() if "times" in line]
+    (line,) = [line for line in written("control", paper_table("control"), stored, {}).splitlines() if "times" in line]
     assert line == (
         "Tokens of an episode, times those of backward: baseline 0.50, baseline, extra steps 0.95, best of three 1.40 "
         "(about as many: baseline, extra steps)."
     )
-    assert "times those" not in written("control", paper_table("control"), stored[:6])
+    assert "times those" not in written("control", paper_table("control"), stored[:6], {})
 
 
 def test_a_table_in_which_all_arms_are_alike_says_that_it_tells_nothing() -> None:
     stored = [result(row.arm.name, task, 0.0) for row in paper_table("k").arms for task in range(30)]
-    assert "this table tells nothing at this size" in written("k", paper_table("k"), stored)
+    assert "this table tells nothing at this size" in written("k", paper_table("k"), stored, {})
 
 
 def test_tables_are_listed_and_an_unknown_one_is_told(capsys: pytest.CaptureFixture[str]) -> None:

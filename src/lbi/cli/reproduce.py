@@ -8,7 +8,7 @@ from pathlib import Path
 from lbi.cli.options import configured
 from lbi.cli.run import OutputOptions, RunOptions, carry_out
 from lbi.config import Arm, Config, resolve
-from lbi.evaluation.reproduce import name_of, paper_table, paper_tables, with_arms, written
+from lbi.evaluation.reproduce import examples_of_arms, name_of, paper_table, paper_tables, with_arms, written
 from lbi.monitoring.terminal import say
 from lbi.records import Result
 from lbi.storage.files import write_atomically
@@ -35,7 +35,7 @@ def reproduce(name: str, options: RunOptions, output: OutputOptions) -> int:
     carry_out(config, out, "", output)
     with RunFolder(out, writing=False) as folder:
         results = [result for _, result in folder.store.all("result", Result)]
-    text = written(name, table, results)
+        text = written(name, table, results, examples_of_arms(folder, config, table))
     file = out / "tables" / f"{name}.md"
     file.parent.mkdir(exist_ok=True)
     write_atomically(file, text.encode())

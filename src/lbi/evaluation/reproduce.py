@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
+from statistics import mean
 
 from pydantic import BaseModel, ConfigDict
 
 from lbi.config import Arm, Config
 from lbi.errors import UserError
+from lbi.evaluation.arms import examples_for
 from lbi.evaluation.statistics import ArmSummary, compare, summarise
 from lbi.records import Result
 from lbi.report.words import percent
+from lbi.storage.run_folder import RunFolder
+from lbi.synthesis.examples import read_examples
 
 BROKEN = ("environment", "harness")  # faults of episodes that say nothing of the agent
 FEW = 20  # held-out tasks below which a table says that it can tell little
@@ -90,14 +94,43 @@ def with_arms(config: Config, table: PaperTable, there: Sequence[Arm] = ()) -> C
     )
 
 
-def written(name: str, table: PaperTable, results: Sequence[Result]) -> str:
-    """The table as Markdown: solved with its 95% interval, the difference, what it cost, and the paper's numbers."""
+def examples_of_arms(folder: RunFolder, config: Config, table: PaperTable) -> dict[str, float]:
+    """{arm: how many examples it may retrieve from, on average over the seeds}, for the arms that have any data."""
+    arms = [row.arm for row in table.arms if row.arm.data != "none"]
+    by_seed = [read_examples(folder, seed) for seed in config.seeds] if arms else []
+    return {
+        arm.name: mean(
+            len(examples_for(arm.data, examples, seed, arm.share, arm.among(config.evaluation)))
+            for seed, examples in zip(config.seeds, by_seed, strict=True)
+        )
+        for arm in arms
+    }
+
+
+def written(name: str, table: PaperTable, results: Sequence[Result], examples: Mapping[str, float]) -> str:
+    """The table as Markdown: solved with its 95% interval, the difference, what it cost, and the paper's numbers.
+
+    ``examples``: as ``examples_of_arms`` counts them.
+    """
     ours = {summary.arm: summary for summary in summarise(results)}
     reference = table.arms[0].arm.name
     others = [row.arm.name for row in table.arms[1:] if row.arm.name in ours and reference in ours]
     compared = {row.arm: row for row in compare(results, [(arm, reference) for arm in others])}
     paper = [f"{model}: {' / '.join(table.benchmarks)}" for model in ("Gemini", "Claude")] if table.benchmarks else []
-    head = ["arm", "solved", "95%", f"beside {reference}", "p (Holm)", "tasks", "steps", "calls", "tokens", *paper]
+    had = ["examples"] if examples else []
+    head = [
+        "arm",
+        *had,
+        "solved",
+        "95%",
+        f"beside {reference}",
+        "p (Holm)",
+        "tasks",
+        "steps",
+        "calls",
+        "tokens",
+        *paper,
+    ]
     lines = [f"## {name}: {table.about}", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in table.arms:
         summary = ours.get(row.arm.name)
@@ -105,10 +138,13 @@ def written(name: str, table: PaperTable, results: Sequence[Result]) -> str:
         other = compared.get(row.arm.name)
         difference = [f"{100 * other.difference:+.1f}", f"{other.p_holm:.3f}"] if other and len(cells) > 2 else ["", ""]
         cells[2:2] = difference if len(cells) > 2 else []
+        cells[:0] = [f"{examples[row.arm.name]:,.0f}" if row.arm.name in examples else ""] if had else []
         cells += [""] * (len(head) - 1 - len(paper) - len(cells))
         numbers = [" / ".join(f"{n:g}" for n in told) for told in (row.gemini, row.claude)] if paper else []
         lines.append("| " + " | ".join([row.arm.name, *cells, *numbers]) + " |")
-    return "\n".join([*lines, "", *_notes(table, ours), *_spent_beside(table, results)]) + "\n"
+    without = [arm for arm, count in examples.items() if not count]
+    none = [f"Without any example, so they say nothing of such: {', '.join(without)}."] if without else []
+    return "\n".join([*lines, "", *_notes(table, ours), *none, *_spent_beside(table, results)]) + "\n"
 
 
 def _cells(arm: str, summary: ArmSummary | None, results: Sequence[Result]) -> list[str]:
