@@ -235,3 +235,13 @@ def test_a_table_of_ours_is_measured(name: str, config: Path, tmp_path: Path) ->
     assert {result.arm for result in results(tmp_path / "run").values()} == {
         row.arm.name for row in paper_table(name).arms
     }
+
+
+def test_an_arm_whose_model_gave_no_usable_replies_is_named() -> None:
+    stored = [result(row.arm.name, task, 0.0) for row in paper_table("in-context").arms for task in range(4)]
+    failed = [
+        r.model_copy(update={"stop": "model_failure"}) if r.arm == "lats" and r.task != "t0" else r for r in stored
+    ]
+    table = written("in-context", paper_table("in-context"), failed, {})
+    assert "Ended by replies of the model that could not be used: lats (3 of 4)." in table
+    assert "Ended by replies" not in written("in-context", paper_table("in-context"), stored, {})

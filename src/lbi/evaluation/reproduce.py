@@ -144,7 +144,19 @@ def written(name: str, table: PaperTable, results: Sequence[Result], examples: M
         lines.append("| " + " | ".join([row.arm.name, *cells, *numbers]) + " |")
     without = [arm for arm, count in examples.items() if not count]
     none = [f"Without any example, so they say nothing of such: {', '.join(without)}."] if without else []
-    return "\n".join([*lines, "", *_notes(table, ours), *none, *_spent_beside(table, results)]) + "\n"
+    notes = [*_notes(table, ours), *none, *_unusable(table, results), *_spent_beside(table, results)]
+    return "\n".join([*lines, "", *notes]) + "\n"
+
+
+def _unusable(table: PaperTable, results: Sequence[Result]) -> list[str]:
+    """The arms of which most episodes ended with a reply that could not be used, so that its number is not its way's."""
+    told = []
+    for row in table.arms:
+        own = [r for r in results if r.arm == row.arm.name and r.fault not in BROKEN]
+        failed = sum(r.stop == "model_failure" for r in own)
+        if 2 * failed > len(own):
+            told.append(f"{row.arm.name} ({failed} of {len(own)})")
+    return [f"Ended by replies of the model that could not be used: {', '.join(told)}."] if told else []
 
 
 def _cells(arm: str, summary: ArmSummary | None, results: Sequence[Result]) -> list[str]:
