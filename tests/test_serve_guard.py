@@ -159,7 +159,7 @@ def test_a_port_in_use_is_one_line(run: Path) -> None:
 async def test_small_parts_of_a_reply_leave_at_once(
     finder: Finder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without it each reply waits 40 ms; findings/asyncio-own-socket-keeps-nagle.sh."""
+    """Without it each reply waits 40 ms: asyncio leaves Nagle's algorithm on for a socket that it was given."""
     seen: list[int] = []
     made = connections.BoundedConnection.connection_made
 
