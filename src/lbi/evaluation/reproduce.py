@@ -149,7 +149,7 @@ def written(name: str, table: PaperTable, results: Sequence[Result], examples: M
 
 
 def _unusable(table: PaperTable, results: Sequence[Result]) -> list[str]:
-    """The arms of which most episodes ended with a reply that could not be used, so that its number is not its way's."""
+    """Names the arms of which most episodes ended with a reply that could not be used; what they are is not known."""
     told = []
     for row in table.arms:
         own = [r for r in results if r.arm == row.arm.name and r.fault not in BROKEN]

@@ -1,7 +1,8 @@
 r"""A JSON schema -> a grammar that writes it without needless blanks: root ::= "{\"query\": " text-1 "}".
 
-For OpenVINO, whose own reading of schemas lets a text hold raw control characters once it has a longest length, and line
-breaks once it has a pattern (findings/openvino-json-schema-control-characters.sh), and takes any number of blanks between the parts of an object. Only what our schemas hold is understood.
+For OpenVINO, whose own reading of schemas lets a text hold raw control characters once it has a longest length or a
+pattern (findings/openvino-json-schema-control-characters.sh), and takes any number of blanks between the parts of an
+object. Only what our schemas hold is understood.
 
 Texts have no longest length here: counting to 240 has the engine look at all its tokens anew for each count, ten times
 as long per token (0.64 s against 0.06 s of processor time). The request bounds the tokens of a reply instead.
