@@ -189,6 +189,7 @@ async def test_long_output_loses_its_middle_and_says_how_much(shell: ShellEnviro
     assert seen.text.splitlines()[2] == "1"
     assert seen.text.endswith("5000")
     assert "[... 21,893 characters left out ...]" in seen.text
+    assert "of over 2,000 characters the middle is left out" in shell.actions
 
 
 @needs_bubblewrap

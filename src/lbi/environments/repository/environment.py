@@ -87,13 +87,16 @@ class RepositoryEnvironments:
 class RepositoryEnvironment:
     """One episode at a time, in the repository of its task."""
 
-    actions = ACTIONS
-
     def __init__(self, environments: RepositoryEnvironments) -> None:
         self.name = environments.name
         self._environments = environments
         self._instance = ""
         self._shell: ShellEnvironment | None = None
+
+    @property
+    def actions(self) -> str:
+        """As its shell explains them; before the first reset as shells do by default."""
+        return self._shell.actions if self._shell is not None else ACTIONS
 
     async def reset(self, task: Task) -> Observation:
         """The repository with its bug. Raises EnvironmentFailure, and UserError for what cannot be built here."""

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from lbi.environments._arguments import Argument, bound, read_arguments
 
-ACTIONS = """\
+MAX_CHARS = 10_000  # of output, where a config says nothing else
+_EXPLAINED = """\
 You work in a shell on a copy of a repository. After each action you see the folder you are in, the exit code and the
-output of a command, or the lines of a file; of long output the middle is left out. There is no network, and
-nothing can be typed into a command that runs.
+output of a command, or the lines of a file; of over {most} characters the middle is left out. There is no network,
+and nothing can be typed into a command that runs.
 
 run("pytest -q")                 run commands, many if need be, in a bash that stays open (cd and export carry over)
 view("src/a.py", 10, 60)         show lines of a file with their numbers; without numbers, its first 100 lines
@@ -24,6 +25,14 @@ insert("src/a.py", 12, "text")   insert lines after line 12; 0 = at the beginnin
 finish("answer")                 end the task; the answer may be empty
 Texts are written as in Python or JSON: \\n is a new line, \\" a quote, \\\\ a backslash, and \"\"\"...\"\"\" holds
 several lines."""
+
+
+def explained(max_chars: int = MAX_CHARS) -> str:
+    """The actions, where so much of an output is shown."""
+    return _EXPLAINED.format(most=f"{max_chars:,}")
+
+
+ACTIONS = explained()
 KINDS = ("run", "view", "replace", "create", "insert", "finish")
 #: the arguments of each: S = text, N = number; in small letters those that may be left out
 SHAPES = {"run": "S", "view": "Snn", "replace": "SSS", "create": "SS", "insert": "SNS", "finish": "s"}

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from lbi.documents.corpus import DocumentSource
 from lbi.environments._answers import failed_command, met_without_pages
-from lbi.environments.shell.actions import ACTIONS, Command, UnreadableCommand, parse_command
+from lbi.environments.shell.actions import MAX_CHARS, Command, UnreadableCommand, explained, parse_command
 from lbi.environments.shell.consequences import why_it_may_change
 from lbi.environments.shell.edits import EditRefused, create, insert, replace, view
 from lbi.environments.shell.listing import listing
@@ -30,7 +30,6 @@ from lbi.sandbox.protocol import Completed, Sandbox, SandboxLimits
 from lbi.sandbox.supervisor.bounds import LONGEST_PATH, LOOKING, TooLarge
 from lbi.storage.secrets import mask
 
-MAX_CHARS = 10_000
 TOO_LARGE = digest_of("too large")  # stands for the state of files that exceed a bound
 STOPPED = {
     "time": "it ran out of time and was stopped",
@@ -110,9 +109,8 @@ class ShellEnvironments:
 class ShellEnvironment:
     """One episode at a time in one sandbox."""
 
-    actions = ACTIONS
-
     def __init__(self, name: str, sandbox: Sandbox, stack: AsyncExitStack, max_chars: int) -> None:
+        self.actions = explained(max_chars)
         self.name = name
         self.sandbox = sandbox
         self._stack = stack
