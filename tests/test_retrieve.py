@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import numpy
@@ -93,6 +94,16 @@ def test_exact_matches_come_first_and_the_instruction_orders_them(index, eggs):
         "Delete the note about milk",
         "Read the help",  # as good as the note about eggs, and shorter
     ]
+
+
+def test_nothing_is_found_by_a_page_that_says_nothing(
+    tmp_path: Path, eggs: Trajectory, examples: list[Example]
+) -> None:
+    silent = eggs.model_copy(update={"observations": (Observation(text=""), *eggs.observations[1:])})
+    begun = [each.model_copy(update={"trajectory": silent.id}) for each in examples[:2]]
+    with closing(ExampleIndex.build(tmp_path / "silent", begun, {silent.id: silent})) as index:
+        assert index.search(TASK, Observation(text=""), "", m1=5, m2=0) == ()
+        assert {why for _, _, why in told(index.search(TASK, Observation(text=""), TASK.instruction))} == {"query"}
 
 
 def test_an_example_adds_if_it_is_of_another_operation_and_has_a_further_word_of_the_request() -> None:

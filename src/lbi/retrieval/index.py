@@ -201,7 +201,12 @@ class ExampleIndex:
         return [*rows, *(row for row in others if row not in set(rows))][:limit]
 
     def _pages(self, observation: Observation) -> Iterator[int]:
-        """The key of the observation, then the keys of similar ones, which are searched for only if they are needed."""
+        """The key of the observation, then the keys of similar ones, which are searched for only if they are needed.
+
+        None for one that says nothing, as where a conversation begins: all that began so would be taken for alike.
+        """
+        if not (observation.text or observation.url or observation.title):
+            return
         same = observation_key(observation)
         yield same
         for row, _ in self._observations.best(page_text(observation), MAX_PAGES):
