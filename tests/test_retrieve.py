@@ -100,7 +100,7 @@ def test_nothing_is_found_by_a_page_that_says_nothing(
     tmp_path: Path, eggs: Trajectory, examples: list[Example]
 ) -> None:
     first = eggs.steps[0].model_copy(update={"observation": Observation(text="")})
-    silent = Trajectory.model_validate({**dict(eggs), "steps": (first, *eggs.steps[1:])})
+    silent = Trajectory.model_validate({**eggs.model_dump(), "steps": (first, *eggs.steps[1:])})
     begun = [each.model_copy(update={"trajectory": silent.id}) for each in examples[:2]]
     with closing(ExampleIndex.build(tmp_path / "silent", begun, {silent.id: silent})) as index:
         assert index.search(TASK, Observation(text=""), "", m1=5, m2=0) == ()
