@@ -257,9 +257,12 @@ async def test_without_an_x_server_it_is_one_line_and_an_episode_is_the_harness_
         server.write_text("#!/bin/sh\necho no screens found >&2; exit 1\n")
         with pytest.raises(EnvironmentFailure, match="Xvfb did not start: no screens found"):
             await environment.reset(task)
-        with pytest.raises(UserError) as told:
+        why = "the desktop small did not start: Xvfb did not start: no screens found"
+        with pytest.raises(EnvironmentFailure, match=why):  # of a run that goes on with what is open
             await environments.open()
-        assert str(told.value) == "the desktop small did not start: Xvfb did not start: no screens found"
+        with pytest.raises(UserError) as told:  # of one that never began
+            await DesktopEnvironments(environments.desktop).open()
+        assert str(told.value) == why
         server.write_text('#!/bin/sh\nexec /usr/bin/Xvfb "$@"\n')
         assert "no window is open" in (await environment.reset(task)).text, "the next episode is not touched by it"
     finally:

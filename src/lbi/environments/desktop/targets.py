@@ -30,6 +30,8 @@ class Place:
     nth: int = 0
     window: int = 0  # X's number, of a window that lies behind
     origin: tuple[str, str] | None = None  # what the accessibility bus calls the element
+    chooses: bool = False  # it holds one of its options, and no text that could be written
+    states: tuple[str, ...] = ()
 
     @property
     def grounded(self) -> str:
@@ -49,8 +51,13 @@ def place_of(target: Target, page: Page, refs: dict[str, str], view: View) -> Pl
     if "disabled" in element.states:
         raise NotFound(f'{element.role} "{element.name}" is disabled')
     ref = refs[element.ref]
+    return _place(left + width // 2, top + height // 2, element, ref, view)
+
+
+def _place(x: int, y: int, element: Element, ref: str, view: View) -> Place:
     window, origin = view.windows.get(ref, 0), view.origins.get(ref)
-    return Place(left + width // 2, top + height // 2, element.role, element.name, element.nth, window, origin)
+    chooses = ref in view.choices
+    return Place(x, y, element.role, element.name, element.nth, window, origin, chooses, element.states)
 
 
 def find(target: Target, page: Page) -> Element:
@@ -95,7 +102,7 @@ def _at_point(target: Target, page: Page, refs: dict[str, str], view: View) -> P
     element = min(within, key=lambda pair: pair[0])[1] if within else None
     if element is None or refs[element.ref] in view.windows:
         return Place(x, y, name=f"{x},{y}")
-    return Place(x, y, element.role, element.name, element.nth)
+    return _place(x, y, element, refs[element.ref], view)
 
 
 def _holds(box: Box, x: int, y: int) -> bool:
