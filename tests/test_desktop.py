@@ -185,8 +185,10 @@ async def test_windows_are_opened_brought_to_the_front_and_closed(desktop: Deskt
     first, action = await done(desktop, 'click(window "Terminal")')
     assert first.title == "Terminal"
     assert action.grounded == "click('window \"Terminal\"')"
-    listed, _ = await done(desktop, 'type("ls Documents\\n")')
+    await done(desktop, 'type("no such command")')
+    listed, _ = await done(desktop, 'fill(textbox "Terminal", "ls Documents\\n")')
     assert "boats.fods" in listed.text
+    assert "not found" not in listed.text, "what stood there was replaced"
     closed, _ = await done(desktop, 'press("Alt+F4")')
     assert closed.title.endswith("Mousepad")
     nothing, _ = await done(desktop, 'press("Alt+F4")')

@@ -140,6 +140,16 @@ def test_a_box_that_can_be_written_in_takes_text_as_other_fields_do() -> None:
     assert strokes_for(parse_action('fill(e1, "blue")'), place, None)[-1] == ["replace", ":1.1", "/Colour", "blue"]
 
 
+def test_of_a_terminal_the_line_of_the_command_is_replaced() -> None:
+    text, view = seen(node("frame", "W", node("terminal", "", text="$ ls\na\n$ junk")))
+    place = place_of(Target(ref="e1"), parse_observation(text), render(view.tree)[1], view)
+    assert strokes_for(parse_action('fill(e1, "ls -a")'), place, None)[2:] == [
+        ["press", "Control+e"],
+        ["press", "Control+u"],
+        ["type", "ls -a"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("role", "states", "why"),
     [

@@ -57,10 +57,12 @@ def _click(how: str, place: Place) -> Strokes:
 
 def _fill(text: str, place: Place) -> Strokes:
     """A cell is replaced by typing over it, a field by typing over all that is in it; of a list an option is chosen."""
-    if place.chooses and place.origin is not None:
+    if place.kind == "choice" and place.origin is not None:
         return [["choose", *place.origin, place.x, place.y, text]]
     if place.role == "cell":
         return [*_click("", place), ["press", "Delete"], *([["type", text], ["press", "Enter"]] if text else [])]
+    if place.kind == "terminal":  # of which only the line of the command can be replaced
+        return [*_click("", place), ["press", "Control+e"], ["press", "Control+u"], *([["type", text]] if text else [])]
     written: Strokes = [["press", "Control+a"], ["type", text] if text else ["press", "Delete"]]
     if place.origin is not None:
         written = [["replace", *place.origin, text]]

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lbi.environments.desktop.actions import Target
-from lbi.environments.desktop.tree import Box, View
+from lbi.environments.desktop.tree import Box, Kind, View
 from lbi.observations.parse import Element, Page
 
 _CELL = re.compile(r"[A-Z]{1,3}[1-9]\d{0,6}")
@@ -30,7 +30,7 @@ class Place:
     nth: int = 0
     window: int = 0  # X's number, of a window that lies behind
     origin: tuple[str, str] | None = None  # what the accessibility bus calls the element
-    chooses: bool = False  # it holds one of its options, and no text that could be written
+    kind: Kind | None = None  # it holds one of its options and no text that could be written; or lines of commands
     states: tuple[str, ...] = ()
 
     @property
@@ -56,8 +56,8 @@ def place_of(target: Target, page: Page, refs: dict[str, str], view: View) -> Pl
 
 def _place(x: int, y: int, element: Element, ref: str, view: View) -> Place:
     window, origin = view.windows.get(ref, 0), view.origins.get(ref)
-    chooses = ref in view.choices
-    return Place(x, y, element.role, element.name, element.nth, window, origin, chooses, element.states)
+    kind = view.kinds.get(ref)
+    return Place(x, y, element.role, element.name, element.nth, window, origin, kind, element.states)
 
 
 def find(target: Target, page: Page) -> Element:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from lbi.observations.parse import FIELDS
 from lbi.observations.tree import Node, fold
 
 Told = dict[str, Any]  # a node as the desktop tells it
+Kind = Literal["choice", "terminal"]
 Box = tuple[int, int, int, int]  # left, top, width, height in points of the screen
 
 #: what can be acted on, by the name of its role on a desktop and on pages
@@ -106,7 +107,7 @@ class View:
     sheet: Told | None = None  # the spreadsheet in front
 
     origins: dict[str, tuple[str, str]] = field(default_factory=dict)  # what the accessibility bus calls elements
-    choices: set[str] = field(default_factory=set)  # references of comboboxes that no text can be written into
+    kinds: dict[str, Kind] = field(default_factory=dict)  # of those that are filled in another way than a text box
 
     def place_of(self, box: Sequence[int], told: Told | None = None) -> str:
         """A new reference for a place, and the element that is there."""
@@ -229,7 +230,7 @@ def _element(told: Told, view: View, above: list[Told]) -> Node | None:
     node = Node(role, fold(told["name"]), states=_states(told))
     if told.get("opens"):  # a list, of which is not told what is chosen
         node.role, node.name, node.ref = "combobox", node.name or _lent(above), view.place_of(told["box"], told)
-        view.choices.add(node.ref)
+        view.kinds[node.ref] = "choice"
         return node
     inner = _children(told, view, above) if role in ("cell", "option", "treeitem", "menuitem", "combobox") else []
     if role == "cell":
@@ -251,6 +252,8 @@ def _element(told: Told, view: View, above: list[Told]) -> Node | None:
     if told["role"] == "terminal":
         node.name, node.value = node.name or "terminal", _last_lines(told["text"])
     node.ref = view.place_of(told["box"], told)
+    if told["role"] == "terminal":
+        view.kinds[node.ref] = "terminal"
     node.children = inner
     return node
 
@@ -271,7 +274,7 @@ def _combobox(node: Node, told: Told, view: View, inner: list[Node]) -> Node:
         node.value, node.name = told.get("chosen") or text or node.name, ""
     node.ref = view.place_of(told["box"], told)
     if "editable" not in told["states"]:
-        view.choices.add(node.ref)
+        view.kinds[node.ref] = "choice"
     return node
 
 
