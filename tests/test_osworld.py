@@ -152,6 +152,9 @@ def test_a_list_that_is_none_and_a_checkout_without_tasks_are_told(tmp_path: Pat
     (lists / "test_all.json").write_text("[1]", "utf-8")
     with pytest.raises(UserError, match=r"test_all\.json is no list of OSWorld's tasks"):
         load("", str(settings))
+    (lists / "test_all.json").write_text('{"excel": ["a", "b"]}', "utf-8")
+    with pytest.raises(UserError, match="has none of the tasks that its list names: is it OSWorld's"):
+        load("", str(settings))
     for file in lists.glob("test_*.json"):
         file.unlink()
     assert reasons(tmp_path / "suite.toml", "os") == {"folder": ""}

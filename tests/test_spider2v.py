@@ -134,6 +134,12 @@ def test_half_a_checkout_is_one_clear_line(checkout: Path, lost: str, message: s
     assert "\n" not in str(error.value)
 
 
+def test_a_checkout_of_something_else_is_one_clear_line(checkout: Path) -> None:
+    (checkout / "evaluation_examples/test_all.json").write_text('{"os": ["a", "b"]}')
+    with pytest.raises(UserError, match="has none of the tasks that its list names; is it a checkout of Spider2-V"):
+        load_benchmark("spider2v", str(checkout))
+
+
 def test_a_list_of_another_version_is_one_clear_line(checkout: Path) -> None:
     (checkout / "evaluation_examples/test_all.json").write_text('["a", "b"]')
     with pytest.raises(UserError, match="is no list of tasks by program; is it another version"):

@@ -106,9 +106,11 @@ class Checkout:
         self.metrics = _metrics(self.folder / METRICS)
         self.tasks: dict[str, Official] = {}
         self.not_runnable: dict[str, str] = {}
-        for app, ids in self._listed():
-            for task_id in ids:
-                self._read(app, task_id)
+        listed = [(app, task_id) for app, ids in self._listed() for task_id in ids]
+        if not any(self._file(app, task_id).is_file() for app, task_id in listed):
+            raise UserError(f"{folder} has none of the tasks that its list names; is it a checkout of Spider2-V?")
+        for app, task_id in listed:
+            self._read(app, task_id)
 
     def path(self, said: str) -> Path:
         """A file that a task names from where the checkout lies. Raises UserError for one outside of it."""
@@ -124,8 +126,11 @@ class Checkout:
         except (OSError, ValueError, AttributeError, TypeError):
             raise UserError(f"{self.folder / LIST} is no list of tasks by program; is it another version?") from None
 
+    def _file(self, app: str, task_id: str) -> Path:
+        return self.folder / TASKS / app / task_id / f"{task_id}.json"
+
     def _read(self, app: str, task_id: str) -> None:
-        file = self.folder / TASKS / app / task_id / f"{task_id}.json"
+        file = self._file(app, task_id)
         name = f"{app}-{task_id[:8]}"
         try:
             raw = json.loads(file.read_text("utf-8"))
