@@ -139,7 +139,9 @@ class DesktopServer:
                     return await answer(request)
                 except KeyError as error:
                     return _failed(f"the request lacks {error}")
-                except (DesktopRefused, DesktopEnded, EnvironmentFailure, OSError, ValueError) as error:
+                except OSError as error:
+                    return _failed(": ".join(filter(None, (error.filename, error.strerror))) or type(error).__name__)
+                except (DesktopRefused, DesktopEnded, EnvironmentFailure, ValueError) as error:
                     return _failed(str(error) or type(error).__name__)
 
         return answered
