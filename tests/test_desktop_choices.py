@@ -29,6 +29,9 @@ PAGE = """<!doctype html><title>order</title>
   Tea</div>
 <div role=listbox id=drinks hidden>
   <div role=option onclick="take(this)">Tea</div><div role=option onclick="take(this)">Coffee</div></div>
+<div role=combobox aria-label=Stuck tabindex=0 aria-expanded=false aria-controls=none
+  onclick="none.hidden=false">A</div>
+<div role=listbox id=none hidden><div role=option>A</div><div role=option>B</div></div>
 <button onclick="said('pressed')">Send</button> <input aria-label=Number value=17 readonly>
 <script>
   const said = text => document.title += ', ' + text;
@@ -132,6 +135,9 @@ async def test_an_option_of_a_page_that_cannot_be_chosen_is_told_and_what_is_cho
     assert why == 'there is no option "Water" in its list; it shows: "Tea", "Coffee"'
     assert page.find("option", "Coffee") is None, "its list is closed again"
     assert "change" not in browser.last.title
+    why, page = await refused(browser, 'fill(combobox "Stuck", "B")')
+    assert why == 'the option "B" was clicked, and its list is open still; see whether it was taken'
+    assert field(page, "Stuck").value == "A"
 
 
 @needs_chromium

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from . import programs, settle
-from .accessibility import ACCESSIBLE, ACTION, HYPERTEXT, ROLES, SELECTION, chosen_of, name_of, states_of, walk
+from .accessibility import ACCESSIBLE, ACTION, HYPERTEXT, ROLES, SELECTION, TEXT, chosen_of, name_of, states_of, walk
 from .dbus import Bus, Call
 from .keyboard import Keyboard
 from .mouse import Mouse
@@ -62,7 +62,11 @@ class Chooser:
         bus = self._services.bus
         options = options_of(bus, to, path)
         if not options:
-            self._click_in_list(x, y, name)
+            before = told_of(bus, to, path)
+            opened = self._click_in_list(x, y, name)
+            if before == told_of(bus, to, path) and not self._shown().keys().isdisjoint(opened):
+                clicked = f'the option "{name}" was clicked'
+                raise ValueError(f"{clicked}, and its list is open still; see whether it was taken")
             return
         option = named(options, name)
         if {"enabled", "sensitive"}.isdisjoint(option.states):
@@ -84,8 +88,8 @@ class Chooser:
         settle.settle(self._services, SETTLING)
         return is_chosen(self._services.bus, to, path, option, options)
 
-    def _click_in_list(self, x: int, y: int, name: str, told: Sequence[Option] = ()) -> None:
-        """Open the list and click the option; where there is none such, the list is closed again.
+    def _click_in_list(self, x: int, y: int, name: str, told: Sequence[Option] = ()) -> Mapping[Key, Place]:
+        """Open the list and click the option; where there is none such, the list is closed again. What was opened.
 
         ``told``: the options that were told before, of which some programs do not say where they are until then.
         """
@@ -113,6 +117,7 @@ class Chooser:
             raise ValueError(f'the option "{name}" is out of view; click the combobox, and scroll to it in its list')
         left, top, width, height = place.box
         self._click(left + width // 2, top + height // 2)
+        return opened
 
     def _click(self, x: int, y: int) -> None:
         self._mouse.move(x, y)
@@ -142,9 +147,11 @@ class Chooser:
 
 
 def _is_within(box: Sequence[int], holder: Sequence[int]) -> bool:
-    """Whether the middle of a box, where it would be clicked, lies in what holds it."""
-    if not box or not holder:
+    """Whether the middle of a box, where it would be clicked, lies in what holds it, if that has any room."""
+    if not box or not holder or min(box) < 0:
         return False
+    if min(holder[2:]) <= 0:  # a part of a page, of which what it holds is seen all the same
+        return min(box[2:]) > 0
     x, y = box[0] + box[2] // 2, box[1] + box[3] // 2
     return holder[0] <= x < holder[0] + holder[2] and holder[1] <= y < holder[1] + holder[3]
 
@@ -208,6 +215,12 @@ def is_chosen(bus: Bus, to: str, path: str, option: Option, options: Sequence[Op
     if not is_on_page and isinstance(called, str) and _folded(called) in [each.name for each in options]:
         return _folded(called) == option.name
     return isinstance(bits, list) and "selected" in states_of(bits)
+
+
+def told_of(bus: Bus, to: str, path: str) -> list[str]:
+    """What a box says of itself: its text and its name."""
+    told = bus.ask_all([Call(to, path, TEXT, "GetText", "ii", [0, -1]), name_of(to, path)], SECONDS)
+    return [each if isinstance(each, str) else "" for each in told]
 
 
 def _ways(to: str, path: str, option: Option) -> Iterator[Call]:
