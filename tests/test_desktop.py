@@ -185,8 +185,10 @@ async def test_windows_are_opened_brought_to_the_front_and_closed(desktop: Deskt
     first, action = await done(desktop, 'click(window "Terminal")')
     assert first.title == "Terminal"
     assert action.grounded == "click('window \"Terminal\"')"
-    listed, _ = await done(desktop, 'type("ls Documents\\n")')
+    await done(desktop, 'type("no such command")')
+    listed, _ = await done(desktop, 'fill(textbox "Terminal", "ls Documents\\n")')
     assert "boats.fods" in listed.text
+    assert "not found" not in listed.text, "what stood there was replaced"
     closed, _ = await done(desktop, 'press("Alt+F4")')
     assert closed.title.endswith("Mousepad")
     nothing, _ = await done(desktop, 'press("Alt+F4")')
@@ -257,9 +259,12 @@ async def test_without_an_x_server_it_is_one_line_and_an_episode_is_the_harness_
         server.write_text("#!/bin/sh\necho no screens found >&2; exit 1\n")
         with pytest.raises(EnvironmentFailure, match="Xvfb did not start: no screens found"):
             await environment.reset(task)
-        with pytest.raises(UserError) as told:
+        why = "the desktop small did not start: Xvfb did not start: no screens found"
+        with pytest.raises(EnvironmentFailure, match=why):  # of a run that goes on with what is open
             await environments.open()
-        assert str(told.value) == "the desktop small did not start: Xvfb did not start: no screens found"
+        with pytest.raises(UserError) as told:  # of one that never began
+            await DesktopEnvironments(environments.desktop).open()
+        assert str(told.value) == why
         server.write_text('#!/bin/sh\nexec /usr/bin/Xvfb "$@"\n')
         assert "no window is open" in (await environment.reset(task)).text, "the next episode is not touched by it"
     finally:

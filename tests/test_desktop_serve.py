@@ -96,6 +96,18 @@ async def test_what_cannot_be_done_is_said_and_the_next_question_answered(client
     missing = await client.post("/execute", json={"command": []}, status=500)
     assert missing == {"status": "error", "message": "the command is empty"}
     await client.post("/execute", json={"command": ["no-such-program"]})
+    outside = await client.post("/file", data={"file_path": "/root/a.txt"}, status=500)
+    assert outside["message"].startswith("/root/a.txt: is outside of /home/user")
+    for path, asked, told in (
+        ("/execute", [1], '/execute takes a JSON object, such as {"command": ["ls"]}'),
+        ("/execute", {"command": 5}, "the command is neither a text nor a list of words"),
+        ("/run_python", {}, "the request lacks 'code'"),
+        ("/setup/launch", {"command": ["no-such-program"]}, "no-such-program is not installed"),
+    ):
+        answer = await client.post(path, json=asked, status=500)
+        assert answer == {"status": "error", "message": told}
+    unknown = await client.post("/start_recording", status=404)
+    assert unknown["message"].startswith("there is no /start_recording here; there are: /platform, /screenshot, ")
     assert await client.get("/platform") == b"Linux"
 
 
@@ -104,3 +116,12 @@ async def test_a_port_in_use_is_told_in_a_line(client: Client) -> None:
     with pytest.raises(UserError, match=rf"cannot listen on 127\.0\.0\.1:{port}.*choose another --port"):
         async with DesktopServer(DesktopEnvironments("debian"), port=port):
             pass
+
+
+async def test_a_start_that_there_is_not_is_told_in_a_line_and_the_port_is_free_again() -> None:
+    server = DesktopServer(DesktopEnvironments("debian"), "/nix")
+    with pytest.raises(UserError, match="did not begin with /nix: there is no program 'nix' on this desktop") as told:
+        async with server:
+            pass
+    assert "\n" not in str(told.value)
+    assert server.address == ""

@@ -23,8 +23,8 @@ from lbi.environments.desktop.application import load_desktop, shipped_desktops
 from lbi.environments.desktop.at_spi_xml import xml_of
 from lbi.environments.desktop.digests import Digests
 from lbi.environments.desktop.home import make_home, pristine_home
-from lbi.environments.desktop.inside import boxes, dbus, keyboard
-from lbi.environments.desktop.perform import strokes_for
+from lbi.environments.desktop.inside import boxes, choices, dbus, keyboard
+from lbi.environments.desktop.perform import strokes_for, unfit
 from lbi.environments.desktop.session import missing_packages, require_packages
 from lbi.environments.desktop.targets import NotFound, Place, cell_named, place_of
 from lbi.environments.desktop.tree import View, view_of
@@ -123,6 +123,54 @@ def test_a_menu_of_a_page_is_its_items_and_a_field_of_a_page_has_a_name_and_what
     ]
 
 
+def test_a_box_of_options_holds_the_one_that_is_chosen_which_need_not_be_what_it_calls_itself() -> None:
+    text, view = seen(node("frame", "Settings", node("combo box", "always", chosen="All the time")))
+    assert text.split("\n")[1:] == ["  combobox [e1]: All the time"]
+    place = place_of(Target(ref="e1"), parse_observation(text), render(view.tree)[1], view)
+    assert strokes_for(parse_action('select(e1, "Never")'), place, None) == [
+        ["choose", ":1.1", "/always", 5, 5, "Never"]
+    ]
+    at = place_of(Target(point=(5, 5)), parse_observation(text), render(view.tree)[1], view)
+    assert at == place, "at a point the same is done"
+
+
+def test_a_box_that_can_be_written_in_takes_text_as_other_fields_do() -> None:
+    text, view = seen(node("frame", "W", node("combo box", "Colour", text="red", states=[*SHOWN, "editable"])))
+    place = place_of(Target(ref="e1"), parse_observation(text), render(view.tree)[1], view)
+    assert strokes_for(parse_action('fill(e1, "blue")'), place, None)[-1] == ["replace", ":1.1", "/Colour", "blue"]
+
+
+def test_of_a_terminal_the_line_of_the_command_is_replaced() -> None:
+    text, view = seen(node("frame", "W", node("terminal", "", text="$ ls\na\n$ junk")))
+    place = place_of(Target(ref="e1"), parse_observation(text), render(view.tree)[1], view)
+    assert strokes_for(parse_action('fill(e1, "ls -a")'), place, None)[2:] == [
+        ["press", "Control+e"],
+        ["press", "Control+u"],
+        ["type", "ls -a"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("role", "states", "why"),
+    [
+        ("button", (), 'button "Save" takes no text; click it'),
+        ("checkbox", (), 'checkbox "Save" takes no text; click it'),
+        ("option", (), 'option "Save" takes no text; click it'),
+        ("slider", (), 'slider "Save" takes no text; move it with keys, as in press(slider "Save", "Right")'),
+        ("textbox", ("readonly",), 'textbox "Save" cannot be edited'),
+        ("textbox", (), ""),
+        ("cell", (), ""),
+        ("combobox", (), ""),
+        ("point", (), ""),
+    ],
+)
+def test_what_takes_no_text_is_not_filled_and_what_can_be_done_is_said(
+    role: str, states: tuple[str, ...], why: str
+) -> None:
+    assert unfit(parse_action('fill(e1, "a")'), Place(1, 2, role, "Save", states=states)) == why
+    assert unfit(parse_action("click(e1)"), Place(1, 2, role, "Save", states=states)) == ""
+
+
 def test_a_program_is_told_by_another_name_where_evaluators_look_for_that() -> None:
     told = {"windows": [{**node("frame", "New Tab"), "program": "Chromium"}, {**node("frame", "A"), "program": "gimp"}]}
     assert [name.get("name") for name in Tree.fromstring(xml_of(told, {"Chromium": "Google Chrome"}))] == [
@@ -171,6 +219,8 @@ def test_a_field_without_a_name_has_that_of_what_holds_it_alone() -> None:
         ('click(button "Save" #2)', Call("click", Target(role="button", name="Save", nth=2))),
         ('click(3rd button "Save")', Call("click", Target(role="button", name="Save", nth=2))),
         ('fill(2nd textbox, "a")', Call("fill", Target(role="textbox", nth=1), "a")),
+        ('select(e4, "Large")', Call("fill", Target(ref="e4"), "Large")),
+        ('select(e4, option="Large")', Call("fill", Target(ref="e4"), "Large")),
     ],
 )
 def test_an_action_is_read(text: str, call: Call) -> None:
@@ -282,6 +332,26 @@ def test_keys_have_the_names_that_people_use(name: str, keysym: int) -> None:
 def test_a_key_that_there_is_not_is_named() -> None:
     with pytest.raises(keyboard.UnknownKey, match="there is no key 'Hyper'"):
         keyboard.keysym_of("Hyper")
+
+
+def options(*names: str) -> list[choices.Option]:
+    return [choices.Option(":1", f"/{at}", (":1", "/"), at, "menu item", name, SHOWN) for at, name in enumerate(names)]
+
+
+def test_an_option_is_found_by_its_name_as_it_is_before_one_that_differs_in_capitals_and_colons() -> None:
+    assert choices.named(options("small", "Small"), "Small").number == 1
+    assert choices.named(options("Large ", "Small:"), " small").number == 1
+    assert choices.named(options("One", ""), "").number == 1
+
+
+def test_an_option_that_there_is_not_is_told_with_those_there_are_the_nearest_first() -> None:
+    with pytest.raises(ValueError, match=r'^there is no option "Huge"; there are: "Small", "Large"$'):
+        choices.named(options("Small", "Large"), "Huge")
+    with pytest.raises(ValueError, match="there are") as many:
+        choices.named(options(*(f"Town {number}" for number in range(300))), "Town 299b")
+    assert 'there are: "Town 299", ' in str(many.value)
+    assert str(many.value).endswith(" and 280 more")
+    assert choices._no_option("x", []).endswith('click it and choose with keys, as in press("Down") and press("Enter")')
 
 
 # what is state

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -14,10 +15,12 @@ from lbi.benchmarks.osworld.evaluators import Evaluators
 from lbi.benchmarks.osworld.faults import FAULTS
 from lbi.benchmarks.osworld.oracle import MOST_WAITS, Follows, _scripts
 from lbi.benchmarks.osworld.places import read_places
-from lbi.benchmarks.osworld.setup import shows_window
+from lbi.benchmarks.osworld.setup import MalformedStep, Setup, shows_window
 from lbi.benchmarks.osworld.suite import Suite
-from lbi.benchmarks.osworld.task import TaskFile
+from lbi.benchmarks.osworld.task import Step, TaskFile
 from lbi.environments.desktop.actions import parse_action
+from lbi.environments.desktop.application import Desktop
+from lbi.environments.desktop.session import DesktopSession
 from lbi.errors import UserError
 from lbi.evaluation.benchmark import load_benchmark
 from lbi.records import Observation, Task
@@ -44,6 +47,27 @@ def test_each_task_says_why_it_cannot_be_run_here(tmp_path: Path) -> None:
     assert found["gone"] == "no task of this version: its file is missing"
     assert found["no-json"].startswith("no task of this version: its file cannot be read: ")
     assert found["no-evaluator"] == "no task of this version: its file is none of OSWorld's: evaluator: Field required"
+
+
+@pytest.mark.parametrize(
+    ("part", "other"),
+    [
+        ('"command": "echo', '"command": 5, "said": "echo'),
+        ('"config": [', '"config": [{"type": "chrome_open_tabs", "parameters": {"urls_to_open": 5}}, '),
+        ('"config": [', '"config": [{"type": "download", "parameters": {"files": [{"url": 5, "path": "a"}]}}, '),
+        ('"config": [', '"config": [{"type": "download", "parameters": {"files": null}}, '),
+    ],
+)
+def test_a_task_of_another_form_is_told_and_keeps_no_other_from_being_listed(
+    tmp_path: Path, part: str, other: str
+) -> None:
+    settings = write_checkout(tmp_path, only=("os/folder", "os/cannot"))
+    file = tmp_path / "checkout" / "evaluation_examples" / "examples" / "os" / "folder.json"
+    assert part in file.read_text("utf-8")
+    file.write_text(file.read_text("utf-8").replace(part, other), "utf-8")
+    found = reasons(settings)
+    assert found["folder"].startswith("no task of this version: its file is none of OSWorld's: its steps")
+    assert found["cannot"] == ""
 
 
 def test_a_task_that_passes_when_nothing_is_done_is_listed_and_measured_by_no_run(tmp_path: Path) -> None:
@@ -93,11 +117,43 @@ def test_a_wrong_checkout_is_one_clear_line(tmp_path: Path, text: str, told: str
     assert "\n" not in str(caught.value)
 
 
+def test_half_a_file_of_evaluators_is_told_by_the_tasks_that_need_it_and_by_no_other(tmp_path: Path) -> None:
+    settings = write_checkout(tmp_path, only=("os/folder", "os/cannot"))
+    metrics = tmp_path / "checkout" / "desktop_env" / "evaluators" / "metrics" / "general.py"
+    metrics.write_text(metrics.read_text("utf-8")[:200] + "\ndef (", "utf-8")
+    found = reasons(settings)
+    told = "unknown to these evaluators: the metric exact_match (metrics/general.py cannot be read: "
+    assert found["folder"].startswith(told)
+    assert "\n" not in found["folder"]
+    assert found["cannot"] == ""
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"type": "sleep", "parameters": {"seconds": "soon"}},
+        {"type": "execute", "parameters": {"command": "echo 'no end"}},
+        {"type": "launch", "parameters": {}},
+        {"type": "launch", "parameters": {"command": "vlc", "wait": 3}},
+        {"type": "download", "parameters": {"files": [{"url": "x"}]}},
+    ],
+)
+async def test_a_step_of_another_form_is_the_task_s_fault_in_a_line(step: dict[str, Any]) -> None:
+    setup = Setup(cast("DesktopSession", None), Desktop(name="small"), lambda address: b"")
+    for forgiving in (False, True):
+        with pytest.raises(MalformedStep, match=rf"^step 1 \({step['type']}\) is none of OSWorld's: ") as told:
+            await setup.carry_out((Step.model_validate(step),), forgiving=forgiving)
+        assert "\n" not in str(told.value)
+
+
 def test_a_list_that_is_none_and_a_checkout_without_tasks_are_told(tmp_path: Path) -> None:
     settings = write_checkout(tmp_path, only=("os/folder",))
     lists = tmp_path / "checkout" / "evaluation_examples"
     (lists / "test_all.json").write_text("[1]", "utf-8")
     with pytest.raises(UserError, match=r"test_all\.json is no list of OSWorld's tasks"):
+        load("", str(settings))
+    (lists / "test_all.json").write_text('{"excel": ["a", "b"]}', "utf-8")
+    with pytest.raises(UserError, match="has none of the tasks that its list names: is it OSWorld's"):
         load("", str(settings))
     for file in lists.glob("test_*.json"):
         file.unlink()

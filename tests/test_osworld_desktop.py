@@ -20,7 +20,7 @@ from lbi.evaluation.statistics import summarise
 from lbi.records import Task
 from needs_desktop import needs_desktop
 from running import lbi
-from small_osworld import TASKS, write_checkout
+from small_osworld import FOLDER, TASKS, write_checkout
 
 pytestmark = needs_desktop
 LIST = """python("import os; print(os.listdir('/home/user/Desktop'))")"""
@@ -138,6 +138,26 @@ async def test_a_file_that_is_gone_when_a_task_begins_is_told(tmp_path: Path) ->
         environment = await environments.open()
         with pytest.raises(EnvironmentFailure, match=r"no given folder has list\.txt"):
             await environment.reset(task)
+    finally:
+        await environments.close()
+
+
+async def test_steps_of_another_form_are_a_failure_of_the_harness_at_the_beginning_and_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = {"type": "sleep", "parameters": {"seconds": "soon"}}
+    monkeypatch.setitem(TASKS, "os/begin", {**FOLDER, "config": [step]})
+    monkeypatch.setitem(TASKS, "os/end", {**FOLDER, "evaluator": {**FOLDER["evaluator"], "postconfig": [step]}})  # type: ignore[dict-item]
+    settings = write_checkout(tmp_path, only=("os/begin", "os/end"))
+    environments = create(Config(environment="osworld", checkout=str(settings)), lambda png: "")
+    told = r"step 1 \(sleep\) is none of OSWorld's: could not convert string to float: 'soon'"
+    try:
+        environment = await environments.open()
+        with pytest.raises(EnvironmentFailure, match=f"os/begin did not begin: {told}"):
+            await environment.reset(task_of(settings, "begin"))
+        await environment.reset(task_of(settings, "end"))
+        with pytest.raises(ScoreError, match=f"the task's postconfig: {told}"):
+            await environment.score(task_of(settings, "end"), "")
     finally:
         await environments.close()
 

@@ -230,6 +230,27 @@ def test_only_what_is_worth_another_try_is_said_to_be_tried_again(full: RunFolde
     assert "document" not in line
 
 
+def test_a_task_that_could_not_be_measured_is_a_line_at_the_end_of_a_run_however_many_arms_met_it(
+    full: RunFolder,
+) -> None:
+    for number in range(10):
+        for arm in ("baseline", "backward"):
+            reason = f"no tree\nafter {number} s [x]"
+            result = Result(task=f"t{number}", arm=arm, seed=0, score=0, steps=1, fault="harness", reason=reason)
+            full.store.put("result", f"{arm}/0/t{number}", result)
+    console = Console(file=StringIO(), width=60)
+    told = summary(full)
+    print_result(console, told)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    at = next(number for number, line in enumerate(lines) if line.startswith("Not the agent's fault"))
+    assert "  t0: no tree after 0 s [x] (harness)" in lines[at + 1 :]
+    assert sum(line.endswith("(harness)") or line.endswith("(environment)") for line in lines) == 8
+    assert lines[at + 9].endswith(" more, in the report")
+    assert {"task": "t9", "arm": "backward", "fault": "harness", "reason": "no tree after 9 s [x]"} in told[
+        "not_measured"
+    ]
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_end_of_a_run_is_a_sentence_a_table_and_what_to_do_next(full: RunFolder, width: int) -> None:
     arms = ["baseline", "baseline, extra steps", *(f"arm {number}" for number in range(8))]

@@ -107,10 +107,13 @@ def test_a_task_file_that_is_missing_or_of_another_form_is_that_task_s_fault_alo
     task = json.loads(changed.read_text())
     task["config"].append({"type": "turn_into_gold", "parameters": {}})
     changed.write_text(json.dumps(task))
+    half = folder / long("b") / f"{long('b')}.json"
+    half.write_text(half.read_text().replace('"dest": "/home/user/sales.csv"', '"dest": null', 1))
     why = Checkout(checkout).not_runnable
     assert why["excel-11111111"].startswith("the checkout lacks evaluation_examples/")
     assert why["excel-22222222"].endswith("is no task as Spider2-V writes them")
     assert why["excel-55555555"] == "unknown step 'turn_into_gold'"
+    assert why["excel-bbbbbbbb"] == "its copyfile_from_host_to_guest has no 'dest'"
     assert "excel-66666666" not in why
 
 
@@ -129,6 +132,12 @@ def test_half_a_checkout_is_one_clear_line(checkout: Path, lost: str, message: s
     with pytest.raises(UserError, match=message) as error:
         Checkout(checkout)
     assert "\n" not in str(error.value)
+
+
+def test_a_checkout_of_something_else_is_one_clear_line(checkout: Path) -> None:
+    (checkout / "evaluation_examples/test_all.json").write_text('{"os": ["a", "b"]}')
+    with pytest.raises(UserError, match="has none of the tasks that its list names; is it a checkout of Spider2-V"):
+        load_benchmark("spider2v", str(checkout))
 
 
 def test_a_list_of_another_version_is_one_clear_line(checkout: Path) -> None:
@@ -272,6 +281,24 @@ def test_practice_begins_with_nothing_of_a_held_out_task() -> None:
 
 
 # beginning
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"type": "execute", "parameters": {}},
+        {"type": "launch", "parameters": {"command": 5}},
+        {"type": "google_chrome_browser", "parameters": {"urls": 5}},
+        {"type": "copyfile_from_host_to_guest", "parameters": {"src": "nowhere.csv", "dest": "/home/user/a.csv"}},
+    ],
+)
+def test_a_step_of_another_form_and_a_file_that_is_gone_are_the_task_s_fault_in_a_line(
+    checkout: Path, step: dict[str, Any]
+) -> None:
+    on = steps.Steps(Checkout(checkout), Desktop(name="small"), cast("Any", None))
+    with pytest.raises(steps.MalformedStep, match=r"none of Spider2-V's: |nowhere\.csv of the checkout") as told:
+        asyncio.run(on.carry_out([step]))
+    assert "\n" not in str(told.value)
 
 
 class Showing:

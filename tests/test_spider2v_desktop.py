@@ -79,5 +79,8 @@ def test_a_script_that_is_lost_fails_its_own_task_and_no_other(checkout: Path) -
             with pytest.raises(EnvironmentFailure, match="dbt-77777777 could not be set up"):
                 await environment.reset(tasks["dbt-77777777"])
             await environment.reset(tasks["dbt-88888888"])
+            (checkout / EXAMPLES / "dbt" / long("8") / "eval.sh").unlink()
+            with pytest.raises(ScoreError, match=r"eval\.sh of the checkout cannot be read: No such file"):
+                await environment.score(tasks["dbt-88888888"], "")
 
     asyncio.run(tried())

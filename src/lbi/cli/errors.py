@@ -49,8 +49,10 @@ def explained(error: BaseException) -> tuple[str, int]:
     if isinstance(part, sqlite3.DatabaseError):
         return f"the run's database cannot be used ({line}); make room, or make it writable. {_again()}".strip(), 2
     if isinstance(part, EnvironmentFailure):
-        advice = "see that the application answers, and that `lbi check browser` works"
-        return f"{line}; {advice}. {_again()}".strip(), 2
+        advice = "the application answers, and that `lbi check browser` works"
+        if part.kind == "sandbox":
+            advice = "`lbi check` works"
+        return f"{line}; see that {advice}. {_again()}".strip(), 2
     return line, 2
 
 

@@ -18,6 +18,8 @@ from lbi.models.registry import MissingKey, open_model, raise_missing_keys
 from lbi.models.sentence_encoder import required_encoder
 from lbi.protocols import Model
 
+MOST_REASONS = 3  # why no task can be run
+
 
 async def check_config(config: Config) -> None:
     """Names, files, keys and prices. Raises UserError; wrong names are told all at once."""
@@ -29,7 +31,9 @@ async def check_config(config: Config) -> None:
     if config.benchmark:
         benchmark = load_benchmarks(config.benchmark, config.checkout)
         if not benchmark.runnable:
-            why = "; ".join(dict.fromkeys(task.not_runnable or task.faulty for task in benchmark.task))
+            reasons = list(dict.fromkeys(task.not_runnable or task.faulty for task in benchmark.task))
+            more = f"; and {len(reasons) - MOST_REASONS} more reasons" if len(reasons) > MOST_REASONS else ""
+            why = "; ".join(reasons[:MOST_REASONS]) + more
             raise UserError(f"no task of the benchmark {benchmark.name} can be run: {why}")
     await open_environments(config, lambda png: "").close()
     await _check_models(config)

@@ -21,6 +21,7 @@ from lbi.report.words import count, decimal, duration, money, percent, plural, s
 from lbi.storage.run_folder import RunFolder
 
 MOST_ARMS = 7  # of the table at the end of a run
+MOST_REASONS = 8  # tasks that are named there as not measured
 
 
 def summary(folder: RunFolder, outcome: RunOutcome | None = None) -> dict[str, Any]:
@@ -40,6 +41,7 @@ def summary(folder: RunFolder, outcome: RunOutcome | None = None) -> dict[str, A
         "halves": as_json(halves(run)),
         "funnel": {"documents": _documents(run), **{band.label: band.total for band in funnel(run)}},
         "failures": _failures(run),
+        "not_measured": _not_measured(run),
         "seconds": _seconds(run, outcome),
         "busy": busy(run.meters),
         "calls": int(sum(meter["calls"] for meter in calls)),
@@ -123,6 +125,15 @@ def _failures(run: Gathered) -> dict[str, int]:
     return dict(Counter(failure["boundary"] for failure in run.failures))
 
 
+def _not_measured(run: Gathered) -> list[dict[str, str]]:
+    """Held-out tasks that environment or harness failed at, which are in no rate, and why."""
+    faulty = [result for result in run.results if result.fault]
+    return [
+        {"task": each.task, "arm": each.arm, "fault": each.fault, "reason": " ".join(each.reason.split())}
+        for each in sorted(faulty, key=lambda each: (each.task, each.arm, each.seed))
+    ]
+
+
 # the end of a run
 
 
@@ -135,8 +146,23 @@ def print_result(console: Console, result: dict[str, Any], config: str = "") -> 
     if result["arms"]:
         console.print(_table_of_results(result))
         console.print()
+    _print_not_measured(console, result)
     console.print(f"Report: {result['report']}", soft_wrap=True, markup=False, highlight=False)
     _next_steps(console, result, config)
+
+
+def _print_not_measured(console: Console, result: dict[str, Any]) -> None:
+    """A line for each task that could not be measured, however many arms that was with."""
+    reasons = {each["task"]: f"{each['reason']} ({each['fault']})" for each in result["not_measured"]}
+    if not reasons:
+        return
+    console.print(f"Not the agent's fault and in no rate: {plural(len(reasons), 'task')}.", highlight=False)
+    lines = [f"  {task}: {reason}" for task, reason in reasons.items()]
+    if len(lines) > MOST_REASONS:
+        lines[MOST_REASONS:] = [f"  and {len(lines) - MOST_REASONS} more, in the report"]
+    for line in lines:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+    console.print()
 
 
 def _sentence(result: dict[str, Any]) -> str:
@@ -231,6 +257,7 @@ def print_tables(console: Console, result: dict[str, Any]) -> None:
         console.print(_table_of_stages(result))
     if result["arms"]:
         console.print(_table_of_arms(result) if result["measured"] else _table_of_results(result))
+        _print_not_measured(console, result)
     if result["measured"] and result["comparisons"]:
         console.print(_table_of_comparisons(result))
     if result["measured"] and result["halves"]:

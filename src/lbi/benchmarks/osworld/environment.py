@@ -10,7 +10,7 @@ from lbi.benchmarks.osworld.desktop import CALLED, KEPT_FOLDERS, desktop_of_task
 from lbi.benchmarks.osworld.grading import SECONDS as JUDGING
 from lbi.benchmarks.osworld.grading import Judges
 from lbi.benchmarks.osworld.needs import missing_files
-from lbi.benchmarks.osworld.setup import Setup
+from lbi.benchmarks.osworld.setup import MalformedStep, Setup
 from lbi.benchmarks.osworld.suite import Suite
 from lbi.benchmarks.osworld.task import TaskFile
 from lbi.documents.corpus import DocumentSource
@@ -77,7 +77,7 @@ class OSWorldEnvironment:
                 await self._setup(file).carry_out(file.config)
                 return await self._desktop.look()
             except (DesktopRefused, DesktopEnded) as error:  # before an agent has done anything: not its doing
-                if attempt == TRIES:
+                if attempt == TRIES or isinstance(error, MalformedStep):
                     raise EnvironmentFailure(f"{file.name} did not begin: {error}", kind="sandbox") from None
         raise AssertionError
 
@@ -101,6 +101,8 @@ class OSWorldEnvironment:
             await setup.carry_out(file.postconfig, forgiving=True)
         except DesktopEnded as ended:
             raise ScoreError(f"the desktop ended as the task's postconfig was carried out: {ended}") from None
+        except MalformedStep as malformed:
+            raise ScoreError(f"the task's postconfig: {malformed}") from None
         files = {name: await self._bring(address, file) for address, name in file.references}
         async with DesktopServer(self._environments.desktops, environment=self._desktop, called=CALLED) as server:
             return await self._environments.judges.score(file, server, {**files, **setup.kept})
@@ -110,7 +112,10 @@ class OSWorldEnvironment:
 
     def _setup(self, file: TaskFile) -> Setup:
         def bring(address: str) -> bytes:
-            return self._file(address, file).read_bytes()
+            try:
+                return self._file(address, file).read_bytes()
+            except OSError as error:
+                raise DesktopRefused(f"{error.filename} cannot be read: {error.strerror}") from None
 
         return Setup(self._desktop.session, self._environments.desktops.desktop, bring)
 

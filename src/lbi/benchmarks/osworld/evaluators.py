@@ -26,11 +26,16 @@ class Evaluators:
     def __init__(self, folder: Path, packages: tuple[Path, ...]) -> None:
         self.folder = folder
         self._packages = packages
-        self._modules = {
-            (kind, file.stem): _module(file)
-            for kind in KINDS
-            for file in sorted((folder / "evaluators" / kind).glob("*.py"))
-        }
+        self._modules: dict[tuple[str, str], Module] = {}
+        self.unreadable = ""
+        """The first file of theirs that is no Python, and why: of half a checkout, or another version's."""
+        for kind in KINDS:
+            for file in sorted((folder / "evaluators" / kind).glob("*.py")):
+                try:
+                    self._modules[kind, file.stem] = _module(file)
+                except (OSError, SyntaxError, ValueError) as error:
+                    why = error.msg if isinstance(error, SyntaxError) else str(error).partition("\n")[0]
+                    self.unreadable = self.unreadable or f"{kind}/{file.name} cannot be read: {why}"
 
     def module_of(self, kind: str, name: str) -> str:
         """The module in which a function is, by its name as tasks say it; "" where there is none such."""

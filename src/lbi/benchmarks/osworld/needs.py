@@ -121,7 +121,8 @@ def _unknown(task: TaskFile, evaluators: Evaluators) -> Iterator[str]:
     wanted += [("getters", f"get_{each.get('type')}", "getter") for each in task.looked_up]
     for kind, name, called in wanted:
         if not evaluators.module_of(kind, name):
-            yield f"unknown to these evaluators: the {called} {name.removeprefix('get_')}"
+            unread = f" ({evaluators.unreadable})" if evaluators.unreadable else ""
+            yield f"unknown to these evaluators: the {called} {name.removeprefix('get_')}{unread}"
     for step in (*task.config, *task.postconfig):
         if step.type not in STEPS and step.type not in _ACCOUNTS and step.type not in _BROWSER_STEPS:
             yield f"unknown to these evaluators: the step {step.type}"
@@ -164,7 +165,8 @@ def _absent(task: TaskFile) -> Iterator[str]:
             yield _ABSENT_GETTERS[kind]
         if _DEBUGGED.fullmatch(kind):
             yield "the browser's debugging port, reached from outside"
-    yield from ("the browser's debugging port, reached from outside" for s in task.config if s.type in _BROWSER_STEPS)
+    steps = (*task.config, *task.postconfig)
+    yield from ("the browser's debugging port, reached from outside" for s in steps if s.type in _BROWSER_STEPS)
 
 
 def _programs(task: TaskFile) -> Iterator[str]:

@@ -25,6 +25,10 @@ _WINDOWS = re.compile(r"(?:^|[\s/;&])(libreoffice|soffice|gimp|vlc|google-chrome
 _NO_WINDOW = re.compile(r"--convert-to|--headless|--list-extensions|--install-extension|^\s*(?:pkill|killall|rm)\b")
 
 
+class MalformedStep(DesktopRefused):
+    """The task's own file is at fault, so that trying it again is of no use."""
+
+
 class Setup:
     """``bring`` finds the file of an address, and raises DesktopRefused where there is none.
 
@@ -47,7 +51,7 @@ class Setup:
         }
 
     async def carry_out(self, steps: Sequence[Step], *, forgiving: bool = False) -> None:
-        """Raises DesktopRefused that names the step, and DesktopEnded. ``forgiving``: goes on after a refusal.
+        """Raises DesktopRefused that names the step, and DesktopEnded. ``forgiving``: goes on after most refusals.
 
         The official runner goes on too, where a window that a task's end brings to the front is not there any more.
         """
@@ -55,9 +59,12 @@ class Setup:
         for number, step in enumerate(steps, 1):
             try:
                 await self._do[step.type](**step.parameters)
-            except (DesktopRefused, TypeError) as refused:
+            except DesktopRefused as refused:
                 if not forgiving:
                     raise DesktopRefused(f"step {number} of its config ({step.type}): {refused}") from None
+            except (TypeError, ValueError, LookupError, AttributeError) as error:  # its parameters may be anything
+                why = f"step {number} ({step.type}) is none of OSWorld's: {error}"
+                raise MalformedStep(" ".join(why.split())) from None
         if steps:
             await self._settle()
 

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from lbi.benchmarks.osworld.evaluators import Evaluators
 from lbi.benchmarks.osworld.interpreter import Interpreter, find_interpreter
-from lbi.benchmarks.osworld.places import Places, read_places
+from lbi.benchmarks.osworld.places import HOW, Places, read_places
 from lbi.benchmarks.osworld.task import TaskFile, read_task
 from lbi.errors import UserError
 from lbi.records import Task
@@ -36,7 +36,10 @@ class Suite:
     def names(self) -> tuple[str, ...]:
         """APP/ID of every task: those of the list of all, which a checkout that is not whole may lack files of."""
         if ALL in self.places.lists():
-            return tuple(f"{app}/{task}" for app, task in self.places.listed(ALL))
+            names = tuple(f"{app}/{task}" for app, task in self.places.listed(ALL))
+            if any((self.places.examples / f"{name}.json").is_file() for name in names):
+                return names
+            raise UserError(f"{self.places.checkout} has none of the tasks that its list names: is it OSWorld's? {HOW}")
         found = sorted(self.places.examples.glob("*/*.json"))
         if not found:
             raise UserError(f"{self.places.examples} has no tasks")

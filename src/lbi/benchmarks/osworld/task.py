@@ -113,10 +113,14 @@ def _problem(task: TaskFile) -> str:
     if isinstance(func, list) and lengths - {len(func)}:
         return "its file is none of OSWorld's: evaluator.func, result and expected differ in length"
     try:
-        list(task.downloads)
-        task.postconfig  # noqa: B018  (is read)
-    except (ValidationError, KeyError, TypeError, AttributeError) as error:
-        return f"its file is none of OSWorld's: {type(error).__name__} in its steps"
+        for text in (part for download in task.downloads for part in download):
+            text.encode()
+        for step in (*task.config, *task.postconfig):
+            step.commands  # noqa: B018  (is read)
+            list(step.parameters.get("urls_to_open", ()))
+    except (ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
+        why = "of another form" if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
+        return f"its file is none of OSWorld's: its steps or what they fetch ({why})"
     return ""
 
 

@@ -26,26 +26,26 @@ METRICS = "desktop_env/evaluators/metrics"
 RUN = ("excel", "jupyter", "dbt", "dagster")
 COMMANDS = ("dbt", "dagster")  # those of them that are worked with by commands
 DOCKER = ("airbyte", "airflow", "metabase", "superset")
-#: the steps and getters that are carried out here (steps.py, getters.py)
-STEPS = {
-    "copyfile_from_host_to_guest",
-    "script_and_execute",
-    "execute",
-    "launch",
-    "open",
-    "activate_window",
-    "sleep",
-    "google_chrome_browser",
-    "dagster_webui_init",
+#: the steps and getters that are carried out here (steps.py, getters.py), and the texts that they cannot do without
+STEPS: dict[str, tuple[str, ...]] = {
+    "copyfile_from_host_to_guest": ("src", "dest"),
+    "script_and_execute": ("src",),
+    "execute": (),
+    "launch": (),
+    "open": ("path",),
+    "activate_window": ("window_name",),
+    "sleep": (),
+    "google_chrome_browser": (),
+    "dagster_webui_init": (),
 }
-GETTERS = {
-    "rule",
-    "local_file",
-    "vm_file",
-    "vm_script_output",
-    "dbt_profiles",
-    "active_tab_info",
-    "validate_correct_url",
+GETTERS: dict[str, tuple[str, ...]] = {
+    "rule": (),
+    "local_file": ("path",),
+    "vm_file": ("path",),
+    "vm_script_output": ("src", "dest"),
+    "dbt_profiles": ("dest",),
+    "active_tab_info": (),
+    "validate_correct_url": ("src", "dest"),
 }
 
 
@@ -78,7 +78,7 @@ class Official(BaseModel):
 
     @property
     def expected(self) -> list[Json | None]:
-        return _several(self.evaluator.get("expected")) or [None] * len(self.functions)
+        return [each or None for each in _several(self.evaluator.get("expected"))] or [None] * len(self.functions)
 
     @property
     def options(self) -> list[Json]:
@@ -106,9 +106,11 @@ class Checkout:
         self.metrics = _metrics(self.folder / METRICS)
         self.tasks: dict[str, Official] = {}
         self.not_runnable: dict[str, str] = {}
-        for app, ids in self._listed():
-            for task_id in ids:
-                self._read(app, task_id)
+        listed = [(app, task_id) for app, ids in self._listed() for task_id in ids]
+        if not any(self._file(app, task_id).is_file() for app, task_id in listed):
+            raise UserError(f"{folder} has none of the tasks that its list names; is it a checkout of Spider2-V?")
+        for app, task_id in listed:
+            self._read(app, task_id)
 
     def path(self, said: str) -> Path:
         """A file that a task names from where the checkout lies. Raises UserError for one outside of it."""
@@ -124,11 +126,16 @@ class Checkout:
         except (OSError, ValueError, AttributeError, TypeError):
             raise UserError(f"{self.folder / LIST} is no list of tasks by program; is it another version?") from None
 
+    def _file(self, app: str, task_id: str) -> Path:
+        return self.folder / TASKS / app / task_id / f"{task_id}.json"
+
     def _read(self, app: str, task_id: str) -> None:
-        file = self.folder / TASKS / app / task_id / f"{task_id}.json"
+        file = self._file(app, task_id)
         name = f"{app}-{task_id[:8]}"
         try:
-            task = Official.model_validate({**json.loads(file.read_text("utf-8")), "app": app})
+            raw = json.loads(file.read_text("utf-8"))
+            json.dumps(raw, ensure_ascii=False).encode()  # raises for half a character
+            task = Official.model_validate({**raw, "id": task_id, "app": app})
             why = self._why_not(task)
         except UserError as error:
             task, why = _unknown(app, task_id), str(error)
@@ -149,10 +156,11 @@ class Checkout:
             return why
         if task.app not in RUN:
             return f"needs {task.app}, for which there is nothing here"
-        return self._unknown_part(task) or self._missing_file(task)
+        return self._unknown_part(task) or _lacking_part(task) or self._missing_file(task)
 
     def _unknown_part(self, task: Official) -> str:
-        if not len(task.functions) == len(task.results) == len(task.expected) == len(task.options) > 0:
+        whole = all(task.results)
+        if not whole or not len(task.functions) == len(task.results) == len(task.expected) == len(task.options) > 0:
             return "its evaluator does not fit together: as many results, expected and options as functions are needed"
         found = {
             "step": [each["type"] for each in task.steps if each["type"] not in STEPS],
@@ -187,6 +195,18 @@ def files_of(task: Official) -> list[str]:
     parts = [each for each in (*task.results, *task.expected) if each]
     got = [each.get("src", "") or (each["path"] if each["type"] == "local_file" else "") for each in parts]
     return list(dict.fromkeys(filter(None, [*steps, *got])))
+
+
+def _lacking_part(task: Official) -> str:
+    """The first text that a step or getter cannot do without and that is not there."""
+    steps = [(each["type"], each.get("parameters", {}), STEPS[each["type"]]) for each in task.steps]
+    got = [(each["type"], each, GETTERS[each["type"]]) for each in (*task.results, *task.expected) if each]
+    lacking = [(kind, name) for kind, given, needed in (*steps, *got) for name in needed if not _is_text(given, name)]
+    return f"its {lacking[0][0]} has no {lacking[0][1]!r}" if lacking else ""
+
+
+def _is_text(given: Json, name: str) -> bool:
+    return isinstance(given.get(name), str)
 
 
 def _several(value: Any) -> list[Any]:

@@ -13,7 +13,7 @@ from lbi.benchmarks.spider2v.checkout import Checkout, Official, apps_of
 from lbi.benchmarks.spider2v.desktop import CONDA, SHIMS, desktop_for
 from lbi.benchmarks.spider2v.getters import Getters
 from lbi.benchmarks.spider2v.judge import judge
-from lbi.benchmarks.spider2v.steps import SCRIPT_SECONDS, Steps
+from lbi.benchmarks.spider2v.steps import SCRIPT_SECONDS, MalformedStep, Steps
 from lbi.benchmarks.spider2v.terminal import ACTIONS, Terminal, command_in
 from lbi.environments.desktop.environment import DesktopEnvironment, DesktopEnvironments
 from lbi.environments.desktop.session import DesktopEnded, DesktopRefused
@@ -136,6 +136,8 @@ class Spider2VEnvironment:
         try:
             await steps.carry_out(official.evaluator.get("postconfig", ()))
             sides = await Getters(checkout, steps, desktop.session).sides(official)
+        except MalformedStep as malformed:
+            raise ScoreError(str(malformed)) from None
         except (DesktopEnded, DesktopRefused) as ended:  # it reads what the agent made, which must not unscore itself
             return 0.0, f"what is on the desktop cannot be judged: {ended}"
         score, why = (await judge(checkout, python, [sides]))[0]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import posixpath
 from collections.abc import Iterator
 from typing import Any
 
 from lbi.benchmarks.spider2v.checkout import Checkout, Official
 from lbi.benchmarks.spider2v.judge import Got, Sides
-from lbi.benchmarks.spider2v.steps import Steps
+from lbi.benchmarks.spider2v.steps import Steps, read
 from lbi.environments.desktop.session import DesktopSession
 from lbi.errors import ScoreError
 
@@ -25,9 +26,12 @@ class Getters:
     async def sides(self, task: Official) -> Sides:
         """All that is compared, in the order in which the authors' environment asks: scripts may change files."""
         results, expected = [], []
-        for result, want in zip(task.results, task.expected, strict=True):
-            results.append(await self._got(result))
-            expected.append(await self._got(want) if want else None)
+        try:
+            for result, want in zip(task.results, task.expected, strict=True):
+                results.append(await self._got(result))
+                expected.append(await self._got(want) if want else None)
+        except (TypeError, ValueError, LookupError, AttributeError) as error:  # what it asks for may be anything
+            raise ScoreError(f"its evaluator is none of Spider2-V's: {error!r}") from None
         return Sides(task, tuple(results), tuple(expected))
 
     async def _got(self, asked: Json) -> Got:
@@ -46,8 +50,8 @@ class Getters:
         return Got(value=asked["rules"])
 
     async def _local_file(self, asked: Json) -> Got:
-        path = self._checkout.path(asked["path"])
-        return Got(asked.get("dest", path.name), path.read_bytes())
+        name = asked.get("dest") or posixpath.basename(asked["path"])
+        return Got(name, await asyncio.to_thread(read, self._checkout, asked["path"]))
 
     async def _file(self, asked: Json) -> Got:
         name = asked.get("dest") or posixpath.basename(asked["path"])

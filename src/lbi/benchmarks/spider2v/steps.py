@@ -29,6 +29,18 @@ SHOWING_SECONDS = 20.0
 STILL_SECONDS, STILL_AT_MOST = 4.0, 90.0  # a notebook shows more and more, as its kernel starts
 
 
+class MalformedStep(DesktopRefused):
+    """The task's own file is at fault, or one that it names: nothing that an agent did."""
+
+
+def read(checkout: Checkout, said: str) -> bytes:
+    """A file that a task names from where the checkout lies."""
+    try:
+        return checkout.path(said).read_bytes()
+    except OSError as error:
+        raise MalformedStep(f"{said} of the checkout cannot be read: {error.strerror}") from None
+
+
 class Steps:
     """Carries out steps on one desktop. Raises DesktopRefused and DesktopEnded for what cannot be carried out."""
 
@@ -53,16 +65,23 @@ class Steps:
             "google_chrome_browser": self._browser,
             "dagster_webui_init": self._page,
         }
-        for step in steps:
-            await known[step["type"]](dict(step.get("parameters", {})))
+        for number, step in enumerate(steps, 1):
+            try:
+                await known[step["type"]](dict(step.get("parameters", {})))
+            except (TypeError, ValueError, LookupError, AttributeError) as error:  # its parameters may be anything
+                why = f"step {number} ({step.get('type')}) is none of Spider2-V's: {error!r}"
+                raise MalformedStep(" ".join(why.split())) from None
 
     async def run(self, command: Sequence[str], seconds: float = SCRIPT_SECONDS) -> Json:
         """exit_code (None = it was stopped), output and errors."""
         return await self._session.ask("run", command=[*command], seconds=seconds, wall=seconds + 60, apart=True)
 
     async def upload(self, said: str, place: str) -> None:
-        content = await asyncio.to_thread(self._checkout.path(said).read_bytes)
-        await self._session.sandbox.upload(place, content)
+        content = await asyncio.to_thread(read, self._checkout, said)
+        try:
+            await self._session.sandbox.upload(place, content)
+        except OSError as error:
+            raise DesktopRefused(f"{place} cannot be written: {error.strerror or error}") from None
 
     async def script(self, said: str, place: str) -> Json:
         """Copy a script of the checkout and run it to its end."""

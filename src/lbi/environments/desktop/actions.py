@@ -20,7 +20,7 @@ click(2nd button "Save") the second. Of a sheet, cells that are in view and hold
 one as in click(cell "F20"). Windows behind the one in front are named at the end; click one to bring it to the front.
 
 click(e12)           click an element; click(e12, "double"), "right", "Shift", "Control"; at a point: click("640,400")
-fill(e12, "text")    replace the text of a text box, or of a cell
+fill(e12, "text")    replace the text of a text box or a cell; of a combobox, choose the option of that name
 type("text")         type where the cursor is; type(e12, "text") clicks the element first; \\n is Enter, \\t is Tab
 press("Control+S")   press keys: Enter, Escape, Tab, F2, Delete, Alt+F4; press(e12, "Enter") clicks the element first
 drag(e12, e34)       drag one element onto another; drag("10,10 300,200") from point to point
@@ -37,6 +37,7 @@ ALSO = {
     "left_click": ("click", ""),
     "right_click": ("click", "right"),
     "triple_click": ("click", "triple"),
+    "select": ("fill", ""),
     "hotkey": ("press", ""),
     "key": ("press", ""),
     "write": ("type", ""),
@@ -46,7 +47,7 @@ ALSO = {
 _ELEMENT = ("ref", "target", "id", "element_id", "at", "point", "coordinates")
 NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "click": {"element": _ELEMENT, "how": ("button", "key", "modifier")},
-    "fill": {"element": _ELEMENT, "text": ("value", "content")},
+    "fill": {"element": _ELEMENT, "text": ("value", "content", "option", "label")},
     "type": {"element": _ELEMENT, "text": ("value", "content")},
     "press": {"element": _ELEMENT, "key": ("keys", "value")},
     "drag": {"element": (*_ELEMENT, "source", "from", "path"), "to": ("onto", "destination", "end")},
@@ -57,7 +58,7 @@ NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "finish": {"answer": ("text", "message", "result", "value")},
 }
 KINDS = tuple(NAMES)
-_PROSE = ("type", "press", "drag", "open", "wait", "key", "write", "launch", "python", "pyautogui")
+_PROSE = ("type", "select", "press", "drag", "open", "wait", "key", "write", "launch", "python", "pyautogui")
 _WORDS = sorted((*KINDS, *ALSO), key=len, reverse=True)
 _PLAIN = "|".join(word for word in _WORDS if word not in _PROSE)
 _CALL = re.compile(rf"(?<![\w.])(?:({_PLAIN})\s*|({'|'.join(word for word in _WORDS if word in _PROSE)}))\(")

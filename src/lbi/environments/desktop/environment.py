@@ -20,7 +20,7 @@ from lbi.environments.desktop.application import Desktop, load_desktop
 from lbi.environments.desktop.digests import Digests
 from lbi.environments.desktop.home import pristine_home
 from lbi.environments.desktop.marks import marked
-from lbi.environments.desktop.perform import changes, strokes_for
+from lbi.environments.desktop.perform import changes, strokes_for, unfit
 from lbi.environments.desktop.session import (
     HOME,
     LIMITS,
@@ -32,7 +32,7 @@ from lbi.environments.desktop.session import (
 )
 from lbi.environments.desktop.targets import NotFound, Place, cell_named, place_of
 from lbi.environments.desktop.tree import View, view_of
-from lbi.errors import EnvironmentFailure, ScoreError
+from lbi.errors import EnvironmentFailure, ScoreError, UserError
 from lbi.observations.parse import parse_observation
 from lbi.observations.render import render
 from lbi.protocols import CallTimeouts, Foreseen, Outcome
@@ -82,6 +82,7 @@ class DesktopEnvironments:
         self._cache = cache
         self._making = asyncio.Lock()
         self._open: list[DesktopEnvironment] = []
+        self._could_start = False
 
     async def home(self) -> Path:
         """The pristine home folder, made when it is asked for first."""
@@ -91,8 +92,16 @@ class DesktopEnvironments:
         return self._home
 
     async def open(self) -> DesktopEnvironment:
-        """A new environment. Raises UserError where no sandbox can be made."""
-        environment = DesktopEnvironment(self, await start_desktop(self.desktop, await self.home(), self.limits))
+        """A new environment. Raises UserError where no desktop can be made, EnvironmentFailure where one could be."""
+        home = await self.home()
+        try:
+            session = await start_desktop(self.desktop, home, self.limits)
+        except UserError as error:
+            if not self._could_start:
+                raise
+            raise EnvironmentFailure(str(error), kind="sandbox") from None
+        self._could_start = True
+        environment = DesktopEnvironment(self, session)
         self._open.append(environment)
         return environment
 
@@ -155,6 +164,8 @@ class DesktopEnvironment:
                 place, onto = await self._places(call)
             except NotFound as error:
                 return self._refuse(self._action(action, call, None, None), str(error))
+            if why := unfit(call, place):
+                return self._refuse(self._action(action, call, place, None), why)
             taken = self._action(action, call, place, onto)
             return Outcome(action=taken, observation=await self._observe(await self._carry_out(call, place, onto)))
         taken = self._action(action, call, None, None)

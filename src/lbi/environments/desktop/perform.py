@@ -6,12 +6,28 @@ from typing import Any
 
 from lbi.environments.desktop.actions import Call
 from lbi.environments.desktop.targets import Place
-from lbi.observations.parse import FIELDS
+from lbi.observations.parse import FIELDS, TICKS
 
 Strokes = list[list[Any]]
 _TIMES = {"double": 2, "triple": 3}
 _BUTTONS = {"right": "right", "middle": "middle"}
 _HELD = ("Shift", "Control", "Alt")
+#: what holds no text, so that keys typed there would do something else, or nothing, and look like success
+_TEXTLESS = TICKS | {"button", "link", "tab", "menuitem", "option", "treeitem", "columnheader", "window"}
+
+
+def unfit(call: Call, place: Place | None) -> str:
+    """Why an action cannot be done to an element, and what could be; "" if it can."""
+    if call.kind != "fill" or place is None:
+        return ""
+    named = f'{place.role} "{place.name}"'
+    if place.role in _TEXTLESS:
+        return f"{named} takes no text; click it"
+    if place.role == "slider":
+        return f'{named} takes no text; move it with keys, as in press({named}, "Right")'
+    if "readonly" in place.states:
+        return f"{named} cannot be edited"
+    return ""
 
 
 def strokes_for(call: Call, place: Place | None, onto: Place | None) -> Strokes:
@@ -40,9 +56,13 @@ def _click(how: str, place: Place) -> Strokes:
 
 
 def _fill(text: str, place: Place) -> Strokes:
-    """A cell is replaced by typing over it, a field by typing over all that is in it."""
+    """A cell is replaced by typing over it, a field by typing over all that is in it; of a list an option is chosen."""
+    if place.kind == "choice" and place.origin is not None:
+        return [["choose", *place.origin, place.x, place.y, text]]
     if place.role == "cell":
         return [*_click("", place), ["press", "Delete"], *([["type", text], ["press", "Enter"]] if text else [])]
+    if place.kind == "terminal":  # of which only the line of the command can be replaced
+        return [*_click("", place), ["press", "Control+e"], ["press", "Control+u"], *([["type", text]] if text else [])]
     written: Strokes = [["press", "Control+a"], ["type", text] if text else ["press", "Delete"]]
     if place.origin is not None:
         written = [["replace", *place.origin, text]]

@@ -6,8 +6,12 @@ What a foreign agent asks for is done in the desktop's sandbox only. It listens 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
+import os
 import posixpath
 import shlex
+import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -50,21 +54,34 @@ class DesktopServer:
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> DesktopServer:
-        """Raises UserError for a port in use, and for what keeps a desktop from starting."""
-        if self._is_ours:
-            self._environment = await self._environments.open()
-            await self._environment.reset(self._task)
-        self._runner = web.AppRunner(self._application())
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, HOST, self._port)
-        try:
-            await site.start()
-        except OSError as error:
-            await self.__aexit__()
-            raise UserError(f"cannot listen on {HOST}:{self._port}: {error.strerror}; choose another --port") from None
-        port = self._runner.addresses[0][1]
-        self.address = f"http://{HOST}:{port}"
+        """Raises UserError for a port in use, and for what keeps a desktop from beginning as it should."""
+        listening = self._listening()  # before anything that takes its time
+        async with contextlib.AsyncExitStack() as undo:
+            undo.push_async_callback(self.__aexit__)
+            undo.callback(listening.close)
+            if self._is_ours:
+                await self._begin()
+            self._runner = web.AppRunner(self._application())
+            await self._runner.setup()
+            await web.SockSite(self._runner, listening).start()
+            undo.pop_all()
+        self.address = f"http://{HOST}:{listening.getsockname()[1]}"
         return self
+
+    async def _begin(self) -> None:
+        self._environment = await self._environments.open()
+        try:
+            await self._environment.reset(self._task)
+        except EnvironmentFailure as error:  # nobody has done anything yet: it is what was asked for
+            raise UserError(str(error)) from None
+
+    def _listening(self) -> socket.socket:
+        try:
+            return socket.create_server((HOST, self._port))
+        except OSError as error:
+            raise UserError(
+                f"cannot listen on {HOST}:{self._port}: {os.strerror(error.errno or 0)}; choose another --port"
+            ) from None
 
     async def __aexit__(self, *_: object) -> None:
         if self._runner is not None:
@@ -86,6 +103,7 @@ class DesktopServer:
         application = web.Application(client_max_size=LARGEST)
         for path, answer in self._answers().items():
             application.router.add_route("*", path, self._one_at_a_time(answer))
+        application.router.add_route("*", "/{path:.*}", self._unknown)
         return application
 
     def _answers(self) -> dict[str, Callable[[web.Request], Answer]]:
@@ -119,11 +137,17 @@ class DesktopServer:
             async with self._lock:
                 try:
                     return await answer(request)
-                except (DesktopRefused, DesktopEnded, EnvironmentFailure, OSError, ValueError, KeyError) as error:
-                    message = str(error) or type(error).__name__
-                    return web.json_response({"status": "error", "message": message}, status=500)
+                except KeyError as error:
+                    return _failed(f"the request lacks {error}")
+                except OSError as error:
+                    return _failed(": ".join(filter(None, (error.filename, error.strerror))) or type(error).__name__)
+                except (DesktopRefused, DesktopEnded, EnvironmentFailure, ValueError) as error:
+                    return _failed(str(error) or type(error).__name__)
 
         return answered
+
+    async def _unknown(self, request: web.Request) -> web.Response:
+        return _failed(f"there is no {request.path} here; there are: {', '.join(self._answers())}", 404)
 
     # looking
 
@@ -160,31 +184,30 @@ class DesktopServer:
     async def _answered(self, command: Sequence[str], seconds: float = SECONDS) -> web.Response:
         done = await self._run(command, seconds)
         if done["exit_code"] is None:
-            message = f"the command did not end within {seconds:.0f} s"
-            return web.json_response({"status": "error", "message": message}, status=500)
+            return _failed(f"the command did not end within {seconds:.0f} s")
         told = {"output": done["output"], "error": done["errors"], "returncode": done["exit_code"]}
         return web.json_response({"status": "success", **told})
 
     async def _execute(self, request: web.Request) -> web.Response:
-        return await self._answered(_command(await request.json()))
+        return await self._answered(_command(await _asked(request)))
 
     async def _run_python(self, request: web.Request) -> web.Response:
-        return await self._answered([PYTHON, "-c", str((await request.json())["code"])])
+        return await self._answered([PYTHON, "-c", str((await _asked(request))["code"])])
 
     async def _run_bash(self, request: web.Request) -> web.Response:
-        asked = await request.json()
-        folder = shlex.quote(_path(asked.get("working_dir") or HOME))
+        asked = await _asked(request)
+        folder = shlex.quote(_path(str(asked.get("working_dir") or HOME)))
         return await self._answered(
-            ["bash", "-c", f"cd {folder} && {asked['script']}"], float(asked.get("timeout", 30))
+            ["bash", "-c", f"cd {folder} && {asked['script']}"], float(asked.get("timeout") or 30)
         )
 
     async def _launch(self, request: web.Request) -> web.Response:
-        command = _command(await request.json())
+        command = _command(await _asked(request))
         await self._desktop.session.ask("launch", name=posixpath.basename(command[0]), command=command)
         return web.Response(text=f"{' '.join(command)} launched successfully")
 
     async def _open_file(self, request: web.Request) -> web.Response:
-        path = _path((await request.json())["path"])
+        path = _path(str((await _asked(request))["path"]))
         opener = self._environments.desktop.opener(path)
         if opener is None:
             return web.Response(text=f"Failed to open {path}. Error: no program opens such files", status=500)
@@ -194,7 +217,7 @@ class DesktopServer:
     # windows
 
     async def _window(self, request: web.Request) -> int | None:
-        asked = await request.json()
+        asked = await _asked(request)
         name, strict = str(asked["window_name"]), bool(asked.get("strict"))
         order = (await self._desktop.session.ask("look"))["order"]
         fits = [n for n, title in order if title == name or (not strict and name.casefold() in title.casefold())]
@@ -234,7 +257,7 @@ class DesktopServer:
         return web.Response(text=NO_NETWORK, status=500)
 
     async def _list(self, request: web.Request) -> web.Response:
-        done = await self._run([PYTHON, "-c", _LIST, _path((await request.json())["path"])])
+        done = await self._run([PYTHON, "-c", _LIST, _path(str((await _asked(request))["path"]))])
         if done["exit_code"]:
             return web.json_response({"error": "The provided path is not a directory"}, status=400)
         return web.Response(text=done["output"], content_type="application/json")
@@ -260,11 +283,28 @@ print(json.dumps({"directory_tree": tree(sys.argv[1])}))
 """
 
 
+def _failed(message: str, status: int = 500) -> web.Response:
+    return web.json_response({"status": "error", "message": message}, status=status)
+
+
+async def _asked(request: web.Request) -> dict[str, Any]:
+    """What a request holds. Raises ValueError."""
+    try:
+        asked = json.loads(await request.text())
+    except ValueError:
+        asked = None
+    if not isinstance(asked, dict):
+        raise ValueError(f'{request.path} takes a JSON object, such as {{"command": ["ls"]}}')
+    return asked
+
+
 def _command(asked: dict[str, Any]) -> list[str]:
     """The command line of a request; of one for a shell, that of the shell."""
     command = asked.get("command", [])
+    if not isinstance(command, str | list):
+        raise ValueError("the command is neither a text nor a list of words")
     if asked.get("shell"):
-        return ["sh", "-c", command if isinstance(command, str) else shlex.join(command)]
+        return ["sh", "-c", command if isinstance(command, str) else shlex.join(map(str, command))]
     words = shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
     if not words:
         raise ValueError("the command is empty")

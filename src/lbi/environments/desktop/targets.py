@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lbi.environments.desktop.actions import Target
-from lbi.environments.desktop.tree import Box, View
+from lbi.environments.desktop.tree import Box, Kind, View
 from lbi.observations.parse import Element, Page
 
 _CELL = re.compile(r"[A-Z]{1,3}[1-9]\d{0,6}")
@@ -30,6 +30,8 @@ class Place:
     nth: int = 0
     window: int = 0  # X's number, of a window that lies behind
     origin: tuple[str, str] | None = None  # what the accessibility bus calls the element
+    kind: Kind | None = None  # it holds one of its options and no text that could be written; or lines of commands
+    states: tuple[str, ...] = ()
 
     @property
     def grounded(self) -> str:
@@ -49,8 +51,13 @@ def place_of(target: Target, page: Page, refs: dict[str, str], view: View) -> Pl
     if "disabled" in element.states:
         raise NotFound(f'{element.role} "{element.name}" is disabled')
     ref = refs[element.ref]
+    return _place(left + width // 2, top + height // 2, element, ref, view)
+
+
+def _place(x: int, y: int, element: Element, ref: str, view: View) -> Place:
     window, origin = view.windows.get(ref, 0), view.origins.get(ref)
-    return Place(left + width // 2, top + height // 2, element.role, element.name, element.nth, window, origin)
+    kind = view.kinds.get(ref)
+    return Place(x, y, element.role, element.name, element.nth, window, origin, kind, element.states)
 
 
 def find(target: Target, page: Page) -> Element:
@@ -95,7 +102,7 @@ def _at_point(target: Target, page: Page, refs: dict[str, str], view: View) -> P
     element = min(within, key=lambda pair: pair[0])[1] if within else None
     if element is None or refs[element.ref] in view.windows:
         return Place(x, y, name=f"{x},{y}")
-    return Place(x, y, element.role, element.name, element.nth)
+    return _place(x, y, element, refs[element.ref], view)
 
 
 def _holds(box: Box, x: int, y: int) -> bool:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from lbi.observations.parse import FIELDS
 from lbi.observations.tree import Node, fold
 
 Told = dict[str, Any]  # a node as the desktop tells it
+Kind = Literal["choice", "terminal"]
 Box = tuple[int, int, int, int]  # left, top, width, height in points of the screen
 
 #: what can be acted on, by the name of its role on a desktop and on pages
@@ -89,6 +90,8 @@ STATES = {
     "readonly": "readonly",
 }
 PARAGRAPH = "paragraph"
+OBJECT = "\ufffc"  # stands in a text for what is no text
+HYPERTEXT = "org.a11y.atspi.Hypertext"  # which the elements of pages have
 CELL = re.compile(r"[A-Z]{1,3}[1-9]\d{0,6}")
 LINE = 8  # points: what begins within so many of one another stands on one line
 
@@ -104,6 +107,7 @@ class View:
     sheet: Told | None = None  # the spreadsheet in front
 
     origins: dict[str, tuple[str, str]] = field(default_factory=dict)  # what the accessibility bus calls elements
+    kinds: dict[str, Kind] = field(default_factory=dict)  # of those that are filled in another way than a text box
 
     def place_of(self, box: Sequence[int], told: Told | None = None) -> str:
         """A new reference for a place, and the element that is there."""
@@ -127,6 +131,7 @@ def view_of(told: Told) -> View:
             continue
         view.title = view.title or window["name"]
         view.tree.children.append(_window(window, view))
+    view.title = view.title or next((window["name"] for window in windows if window["name"]), "")  # behind its menus
     view.tree.children.sort(key=lambda node: node.role not in DIALOGS)
     return view
 
@@ -188,6 +193,11 @@ def _node(told: Told, view: View, above: list[Told]) -> list[Node]:
         return [Node("paragraph", children=[Node("text", told["text"])])] if told["text"].strip() else []
     if role == "menu" and not told["name"] and told["children"]:  # one that is open, as pages have them
         return [Node("menu", children=_children(told, view, above))]
+    if role == "date editor" and (parts := _children(told, view, above)):  # a page's, with a field for each number
+        return parts
+    if role == "toggle button" and "expanded" in told["states"]:  # what it has unfolded stands in it
+        below = [node for node in _children(told, view, above) if (node.role, node.name) != ("text", told["name"])]
+        return [*filter(None, [_element(told, view, above)]), *below]
     if role in ELEMENTS:
         node = _element(told, view, above)
         return [node] if node is not None else _children(told, view, above)
@@ -218,6 +228,10 @@ def _element(told: Told, view: View, above: list[Told]) -> Node | None:
     """None for one without a name that only holds others."""
     role, states = ELEMENTS[told["role"]], told["states"]
     node = Node(role, fold(told["name"]), states=_states(told))
+    if told.get("opens"):  # a list, of which is not told what is chosen
+        node.role, node.name, node.ref = "combobox", node.name or _lent(above), view.place_of(told["box"], told)
+        view.kinds[node.ref] = "choice"
+        return node
     inner = _children(told, view, above) if role in ("cell", "option", "treeitem", "menuitem", "combobox") else []
     if role == "cell":
         node.name = node.name or fold(told["text"])
@@ -238,6 +252,8 @@ def _element(told: Told, view: View, above: list[Told]) -> Node | None:
     if told["role"] == "terminal":
         node.name, node.value = node.name or "terminal", _last_lines(told["text"])
     node.ref = view.place_of(told["box"], told)
+    if told["role"] == "terminal":
+        view.kinds[node.ref] = "terminal"
     node.children = inner
     return node
 
@@ -249,11 +265,16 @@ def _combobox(node: Node, told: Told, view: View, inner: list[Node]) -> Node:
         node.value, node.ref = fields[0].value, fields[0].ref
         return node
     chosen = [item for child in inner for item in child.children if "selected" in item.states]
+    text = told["text"].replace(OBJECT, "").strip()
     if chosen:  # on a page, its name is not what is chosen
-        node.value = chosen[0].name
+        node.value = fold(told.get("chosen") or chosen[0].name)
+    elif text != told["name"] and ("editable" in told["states"] or HYPERTEXT in told["interfaces"]):
+        node.value = text
     else:
-        node.value, node.name = told["text"] or node.name, ""
-    node.ref = view.place_of(told["box"])
+        node.value, node.name = told.get("chosen") or text or node.name, ""
+    node.ref = view.place_of(told["box"], told)
+    if "editable" not in told["states"]:
+        view.kinds[node.ref] = "choice"
     return node
 
 
@@ -282,7 +303,7 @@ def _states(told: Told) -> tuple[str, ...]:
         found.append("pressed")
     if "focused" in states:
         found.append("current")
-    if "sensitive" not in states and "enabled" not in states and role not in ("paragraph", "cell"):
+    if {"sensitive", "enabled", "readonly"}.isdisjoint(states) and role not in ("paragraph", "cell"):
         found.append("disabled")
     if role in ("menu", "push button", "toggle button"):
         found = [state for state in found if state not in ("collapsed",)]

@@ -1,7 +1,7 @@
 """What programs show, as a tree of plain values: asked over the accessibility bus, one level of all windows at a time.
 
-A node is {"to", "path", "role", "name", "states", "box", "children"}, and "text", "value", "description" where it has
-them. What is not shown is not asked further: closed menus, other sheets and pages in the back.
+A node is {"to", "path", "role", "name", "states", "box", "children"}, and "text", "value", "chosen" where it has them.
+What is not shown is not asked further: closed menus, other sheets and pages in the back.
 """
 
 from __future__ import annotations
@@ -77,11 +77,25 @@ def fill(bus: Bus, tops: Sequence[Node]) -> None:
                 ]
                 below += node["children"]
         _describe(bus, below)
+        for node in asked:
+            _mark_lists(node["children"])
         _open_chosen(bus, asked)
         for node in asked:
             node["children"] = [child for child in node["children"] if _is_shown(child, node)]
         level = [child for node in asked for child in node["children"]]
-    _read_texts(bus, [node for top in tops for node in walk(top)])
+    nodes = [node for top in tops for node in walk(top)]
+    _read_texts(bus, nodes)
+    boxes = [node for node in nodes if node["role"] == "combo box"]
+    _read_chosen(bus, [box for box in boxes if SELECTION in box["interfaces"]])
+    for box in boxes:
+        _tell_apart(bus, box, [node for node in walk(box) if "selected" in node["states"]])
+
+
+def _mark_lists(together: Sequence[Node]) -> None:
+    """A combo box that is not shown stands behind a button that opens its list, and a field if it can be written in."""
+    shown = [node for node in together if "showing" in node["states"]]
+    if len(shown) == 1 and shown[0]["role"] == "toggle button":
+        shown[0]["opens"] = any(node["role"] == "combo box" for node in together if node is not shown[0])
 
 
 def text_of(bus: Bus, to: str, path: str) -> str:
@@ -163,6 +177,34 @@ def _read_texts(bus: Bus, nodes: list[Node]) -> None:
 _NAMED_BY_DESCRIPTION = ("push button", "toggle button", "entry", "text", "combo box", "spin button", "slider", "icon")
 
 
+def _read_chosen(bus: Bus, boxes: Sequence[Node]) -> None:
+    """The name of the option that each holds, which need not be what the box calls itself."""
+    told = bus.ask_all([chosen_of(node["to"], node["path"]) for node in boxes], SECONDS)
+    known = [(node, option) for node, option in zip(boxes, told, strict=True) if isinstance(option, tuple)]
+    names = bus.ask_all([name_of(to, path) for _, (to, path) in known], SECONDS)
+    for (node, _), name in zip(known, names, strict=True):
+        node["chosen"] = name if isinstance(name, str) else ""
+
+
+def _tell_apart(bus: Bus, box: Node, selected: Sequence[Node]) -> None:
+    """Of options in groups a browser may call some selected that no longer are; the box knows the number of the one."""
+    if len(selected) < 2:
+        return
+    told = bus.ask_all([_asked(node, "GetAttributes") for node in (box, *selected)], SECONDS)
+    numbers = [dict(each).get("posinset") if isinstance(each, list) else None for each in told]
+    if numbers[0] in numbers[1:]:
+        box["chosen"] = selected[numbers.index(numbers[0], 1) - 1]["name"]
+
+
+def chosen_of(to: str, path: str) -> Call:
+    """Asks for the option that a combo box holds."""
+    return Call(to, path, SELECTION, "GetSelectedChild", "i", [0])
+
+
+def name_of(to: str, path: str) -> Call:
+    return _property(to, path, ACCESSIBLE, "Name")
+
+
 def _could_be_shown(node: Node) -> bool:
     return bool(node["role"]) and ("showing" in node["states"] or node["role"] in HIDDEN_ROLES)
 
@@ -173,8 +215,8 @@ def _is_shown(node: Node, parent: Node) -> bool:
         return bool(node["role"])
     if _is_of_page(parent):  # what is chosen in a field stands in its list, which is not shown itself
         return bool(parent["role"] == "combo box" and node["role"] == "menu")
-    if parent.get("on_page"):
-        return False
+    if parent.get("on_page"):  # or in a group of that list
+        return bool(parent["role"] == "menu" and node["role"] == "panel")
     return parent["role"] in ("menu", "popup menu") and _is_open(parent) and bool(node["role"])
 
 

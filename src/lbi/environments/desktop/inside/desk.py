@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import accessibility, programs, settle, sheets
+from .choices import Chooser
 from .keyboard import Keyboard
 from .mouse import Mouse
 from .services import Services, run
@@ -25,6 +26,7 @@ class Desk:
         self.boot = f"{time.time_ns()}-{os.getpid()}"
         self.mouse = Mouse(self.services.display)
         self.keyboard = Keyboard(self.services.display)
+        self.chooser = Chooser(self.services, self.mouse, self.keyboard)
 
     def do(self, request: dict[str, Any]) -> Answer:
         """Raises OSError, ValueError for what cannot be done."""
@@ -110,6 +112,7 @@ class Desk:
             "type": self.keyboard.type,
             "press": self.keyboard.press,
             "replace": self._replace,
+            "choose": self.chooser.choose,
             "down": lambda key: self.keyboard.hold(key, down=True),
             "up": lambda key: self.keyboard.hold(key, down=False),
             "mousedown": lambda button: self.mouse.button(button, down=True),
