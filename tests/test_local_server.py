@@ -29,7 +29,7 @@ from lbi.models.pricing import Prices
 from lbi.models.providers._wire import Wire
 from lbi.models.providers.local import Local
 from lbi.models.registry import Settings, open_model
-from lbi.protocols import Fields, Model, PromptLimits, Request
+from lbi.protocols import PARTS_OF_A_RUN, Fields, Model, PromptLimits, Request
 from lbi.records import Document, Observation, Task
 from tiny_gguf import need, write_adapter, write_model
 
@@ -199,6 +199,16 @@ async def test_lists_of_tasks_and_labels_are_held_to_their_form(tiny: Path) -> N
     assert 1 <= len(tasks) <= 2
     assert all(list(task) == ["instruction", "quote", "ending"] for task in tasks)
     assert all(isinstance(task["ending"], bool) for task in tasks)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_value_is_a_number(tiny: Path, engine: str) -> None:
+    request = Request(role="value", fields=asking().fields, max_tokens=2_000)
+    async with opened(f"local:{tiny}@{engine}", PromptLimits(structured=PARTS_OF_A_RUN)) as (model, _):
+        said = json.loads(await reply_to(model, request))
+    assert list(said) == ["reason", "value"]
+    assert said["value"] in range(11)
+    assert type(said["value"]) is int
 
 
 # the door

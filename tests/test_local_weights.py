@@ -30,7 +30,7 @@ from lbi.models.local.serving.prefixes import BLOCK, Prefixes
 from lbi.models.local.serving.protocol import Unusable
 from lbi.models.registry import open_model
 from lbi.models.schemas import schema_of
-from lbi.protocols import Fields, PromptLimits, Request
+from lbi.protocols import PARTS_OF_A_RUN, Fields, PromptLimits, Request, Role
 from lbi.records import Observation
 from tiny_gguf import CONTEXT, HIDDEN, need, write_adapter, write_model
 
@@ -418,7 +418,7 @@ def test_weights_that_openvino_would_read_wrongly_are_refused(tmp_path: Path) ->
 
 
 def schema_for(request: Request) -> dict:
-    named = schema_of(request, PromptLimits(structured=("act", "propose", "label")))
+    named = schema_of(request, PromptLimits(structured=PARTS_OF_A_RUN))
     assert named is not None
     return bounded(named[1], request)
 
@@ -465,6 +465,11 @@ def test_openvino_gets_the_same_form_as_a_grammar_without_needless_blanks() -> N
         grammar_of({"type": "string", "pattern": "a+"})
     with pytest.raises(Unusable, match="'number'"):
         grammar_of({"type": "object", "properties": {"n": {"type": "number"}}})
+
+
+@pytest.mark.parametrize("role", get_args(Role))
+def test_replies_of_every_role_have_a_grammar(role: Role) -> None:
+    assert grammar_of(schema_for(Request(role=role, fields=Fields(spans=((0, 1),) if role == "abstract" else ()))))
 
 
 def test_a_reply_has_room_for_its_form_and_no_more() -> None:

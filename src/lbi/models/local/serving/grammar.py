@@ -46,6 +46,8 @@ class _Rules:
             return self._named("text", _text(schema))
         if kind == "boolean":
             return self._named("boolean", '"true" | "false"')
+        if kind == "integer":
+            return self._named("integer", _integer(schema))
         if kind == "object":
             return self._named("object", self._object(schema.get("properties", {})))
         if kind == "array":
@@ -87,6 +89,12 @@ def _text(schema: dict[str, Any]) -> str:
             raise Unusable(f"there is no grammar for the pattern {pattern!r}")
         return rf'"\"" ({" | ".join(map(_call, calls))}) "\""'
     return r'"\"" character* "\""'
+
+
+def _integer(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return " | ".join(_literal(str(value)) for value in schema["enum"])
+    return '"0" | "-"? [1-9] [0-9]{0,8}'
 
 
 def _call(found: re.Match[str]) -> str:
