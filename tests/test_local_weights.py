@@ -59,7 +59,9 @@ def write_wheel(folder: Path, number: int, content: bytes) -> Path:
     wheel = folder / f"{name}-1.0-py3-none-any.whl"
     about = f"{name}-1.0.dist-info"
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(f"{name}/__init__.py", f"open({str(folder / 'ran')!r}, 'w').write('I ran')\n")
+        # longer than any piece, whatever the folder is called: a piece is known by its size
+        told = f"open({str(folder / 'ran')!r}, 'w').write('I ran')\n# {'-' * 1_000}\n"
+        archive.writestr(f"{name}/__init__.py", told)
         archive.writestr(f"{name}/data/part.bin", content)
         archive.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: made-up-{number}\nVersion: 1.0\n")
         archive.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
