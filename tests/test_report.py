@@ -238,10 +238,13 @@ def test_a_task_that_could_not_be_measured_is_a_line_at_the_end_of_a_run_however
             reason = f"no tree\nafter {number} s [x]"
             result = Result(task=f"t{number}", arm=arm, seed=0, score=0, steps=1, fault="harness", reason=reason)
             full.store.put("result", f"{arm}/0/t{number}", result)
+    unread = Result(task="cut off", arm="baseline", seed=0, score=0, steps=1, fault="model", reason="truncated")
+    full.store.put("result", "baseline/0/cut off", unread)
     console = Console(file=StringIO(), width=60)
     told = summary(full)
     print_result(console, told)
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert not any("cut off" in line for line in lines), "what its model said is the agent's, and in the rates"
     at = next(number for number, line in enumerate(lines) if line.startswith("Not the agent's fault"))
     assert "  t0: no tree after 0 s [x] (harness)" in lines[at + 1 :]
     assert sum(line.endswith("(harness)") or line.endswith("(environment)") for line in lines) == 8

@@ -19,6 +19,7 @@ StopReason = Literal["done", "step_limit", "budget", "stopped", "model_failure",
 Kind = Literal["abstract", "summary", "forward", "composed"]
 Tier = Literal["unverified", "committee", "replayed", "checked"]
 Fault = Literal["", "model", "environment", "harness"]
+INFRASTRUCTURE: tuple[Fault, ...] = ("environment", "harness")  # faults of episodes that say nothing of the agent
 #: from the least proved to the most; "checked" is for examples that a program of yours has proved: no filter gives it
 TIERS: tuple[Tier, ...] = ("unverified", "committee", "replayed", "checked")
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from lbi.context import RunOutcome, money_spent
 from lbi.evaluation.statistics import Comparison
 from lbi.models.pricing import Price
-from lbi.records import Usage
+from lbi.records import INFRASTRUCTURE, Usage
 from lbi.report import evaluation
 from lbi.report.counts import busy, funnel
 from lbi.report.gather import Gathered, gather
@@ -127,7 +127,7 @@ def _failures(run: Gathered) -> dict[str, int]:
 
 def _not_measured(run: Gathered) -> list[dict[str, str]]:
     """Held-out tasks that environment or harness failed at, which are in no rate, and why."""
-    faulty = [result for result in run.results if result.fault]
+    faulty = [result for result in run.results if result.fault in INFRASTRUCTURE]
     return [
         {"task": each.task, "arm": each.arm, "fault": each.fault, "reason": " ".join(each.reason.split())}
         for each in sorted(faulty, key=lambda each: (each.task, each.arm, each.seed))

@@ -15,12 +15,11 @@ from lbi.config import Arm, Config
 from lbi.errors import UserError
 from lbi.evaluation.arms import examples_for
 from lbi.evaluation.statistics import ArmSummary, compare, summarise
-from lbi.records import Result
+from lbi.records import INFRASTRUCTURE, Result
 from lbi.report.words import percent
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.examples import read_examples
 
-BROKEN = ("environment", "harness")  # faults of episodes that say nothing of the agent
 FEW = 20  # held-out tasks below which a table says that it can tell little
 AS_MUCH = 0.1  # by what part an arm's tokens may differ from those of the arm that it is the control of
 MOST_BROKEN = 0.1  # of an arm's episodes that environment or harness may have failed; beyond it has no number
@@ -152,7 +151,7 @@ def _unusable(table: PaperTable, results: Sequence[Result]) -> list[str]:
     """Names the arms of which most episodes ended with a reply that could not be used; what they are is not known."""
     told = []
     for row in table.arms:
-        own = [r for r in results if r.arm == row.arm.name and r.fault not in BROKEN]
+        own = [r for r in results if r.arm == row.arm.name and r.fault not in INFRASTRUCTURE]
         failed = sum(r.stop == "model_failure" for r in own)
         if 2 * failed > len(own):
             told.append(f"{row.arm.name} ({failed} of {len(own)})")
@@ -166,7 +165,7 @@ def _cells(arm: str, summary: ArmSummary | None, results: Sequence[Result]) -> l
     broken = summary.environment_faults + summary.harness_faults
     if broken > MOST_BROKEN * len(results):
         return [f"no number: {broken} of {len(results)} episodes failed by environment or harness"]
-    counted = [r for r in results if r.fault not in BROKEN]
+    counted = [r for r in results if r.fault not in INFRASTRUCTURE]
     n = max(len(counted), 1)
     return [
         percent(summary.mean),
@@ -188,7 +187,7 @@ def _spent_beside(table: PaperTable, results: Sequence[Result]) -> list[str]:
     spent = {
         row.arm.name: tokens
         for row in table.arms
-        if (tokens := tokens_of([r for r in results if r.arm == row.arm.name and r.fault not in BROKEN]))
+        if (tokens := tokens_of([r for r in results if r.arm == row.arm.name and r.fault not in INFRASTRUCTURE]))
     }
     if not (own := spent.pop(table.spends_as, 0.0)):
         return []

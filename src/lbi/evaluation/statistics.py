@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from lbi.records import Record, Result
+from lbi.records import INFRASTRUCTURE, Record, Result
 
 RESAMPLES = 10_000
 Z95 = 1.959963984540054
@@ -145,7 +145,7 @@ def _scores(results: Sequence[Result]) -> Scores:
     """Scores by task and seed, without those that say nothing of the agent."""
     scores: Scores = {}
     for result in results:
-        if result.fault in ("environment", "harness"):
+        if result.fault in INFRASTRUCTURE:
             continue
         seeds = scores.setdefault(result.task, {})
         if result.seed in seeds:

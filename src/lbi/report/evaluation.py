@@ -10,12 +10,11 @@ from typing import Any
 from markupsafe import Markup
 
 from lbi.evaluation.statistics import ArmSummary, Comparison, compare, summarise, wilson
-from lbi.records import Result, Usage
+from lbi.records import INFRASTRUCTURE, Result, Usage
 from lbi.report import charts
 from lbi.report.charts import Bar, Interval, Point, points
 from lbi.report.gather import Gathered, outcome_of
 
-INFRASTRUCTURE = ("environment", "harness")
 MAX_TASKS = 600  # rows of the table of tasks
 #: with fewer tasks that all came out alike, arms may well differ on tasks that nobody tried (rule of three: 5 points)
 ENOUGH = 60

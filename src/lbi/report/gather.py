@@ -13,7 +13,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from lbi.evaluation.calibration import JUDGED
 from lbi.models.used import Played, is_language_model, without_language_model
-from lbi.records import Document, Example, Impossible, Result, Task, Trajectory, UsedModel, digest_of
+from lbi.records import INFRASTRUCTURE, Document, Example, Impossible, Result, Task, Trajectory, UsedModel, digest_of
 from lbi.storage.database import address
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.filters.replay import Replayed
@@ -108,7 +108,7 @@ class Entry(Brief):
 
 def outcome_of(result: Result, measured: bool = True) -> str:
     """solved, part, missed, error (of environment or harness, which is not the agent's), or ran: nothing is known."""
-    if result.fault in ("environment", "harness"):
+    if result.fault in INFRASTRUCTURE:
         return "error"
     if not measured:
         return "ran"

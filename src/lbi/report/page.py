@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from lbi import __version__
 from lbi.protocols import Role
-from lbi.records import TIERS, Result
+from lbi.records import INFRASTRUCTURE, TIERS, Result
 from lbi.report import charts, counts, evaluation, words
 from lbi.report.committee import beside_people, beside_replay_and_checks
 from lbi.report.gather import NO_LANGUAGE_MODEL, Gathered, gather
@@ -317,7 +317,7 @@ def _contamination(run: Gathered) -> dict[str, Any]:
 
 def _failures(run: Gathered, anchors: frozenset[str]) -> dict[str, Any]:
     rows = [{**row, "anchor": ""} for row in run.failures]
-    rows += [_fault(run, result, anchors) for result in run.results if result.fault in evaluation.INFRASTRUCTURE]
+    rows += [_fault(run, result, anchors) for result in run.results if result.fault in INFRASTRUCTURE]
     apart = [row for row in rows if row["boundary"] in ("environment", "harness", "score", "EnvironmentFailure")]
     other = [row for row in rows if row not in apart]
     left_out = max(len(apart) - MAX_ROWS, 0) + max(len(other) - MAX_ROWS, 0)
