@@ -32,9 +32,10 @@ check: setup-dev
 	$(PYTHON) -m pytest -m "not browser and not slow" -n auto; tests=$$?; \
 	wait $$mypy; failed=$$?; cat $$types; rm -f $$types; exit $$((tests || failed))
 
-# the slow ones wait for processes and limits of time, browsers want the cores: together they fill them
+# most of the slow ones wait for processes and limits of time; browsers want the cores
 test: check
-	$(PYTHON) -m pytest -m "slow or browser" -n 3 --dist worksteal --durations=15
+	$(PYTHON) -m pytest -m "slow and not browser" -n 3 --dist worksteal --durations=5
+	$(PYTHON) -m pytest -m browser -n 2 --dist worksteal --durations=5
 
 bench: setup-dev
 	$(PYTHON) performance/help.py
