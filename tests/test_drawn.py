@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -78,6 +79,11 @@ PAGES = {
     "/above": BESIDE.format(bottom="auto; height: 80px"),
     "/cover": """<title>Cover</title><a href="/box"><img src="/late.svg"></a>
       <a href="/keys"><img src="/never.svg" style="display: none">Keys</a>""",
+    "/styled": """<title>Styled</title><p id="said">nothing</p><style>
+      .more { content: url(/late.svg?more); } .lost { content: url(/missing.html); }
+      .share::before { content: url(/late.svg?share); display: block; }</style><div id="bar"></div><script>
+      addEventListener('load', () => { bar.innerHTML = `<span class="lost" onclick="1"></span>
+        <span class="more" onclick="1"></span><a class="share" href="/box"></a>`; });</script>""",
     "/keys": """<title>Keys</title><label>Amount <input id="amount" value="7"></label>
       <label>Code <input id="code"></label>
       <script>amount.addEventListener('keydown', event => event.preventDefault());
@@ -86,9 +92,12 @@ PAGES = {
 
 
 class Handler(BaseHTTPRequestHandler):
+    asked: ClassVar[list[str]] = []
+
     def do_GET(self) -> None:
+        self.asked.append(self.path)
         page = PAGES.get(self.path, "")
-        if self.path in ("/slow.gif", "/late.svg"):
+        if self.path == "/slow.gif" or self.path.startswith("/late.svg"):
             time.sleep(0.3)  # the picture under the pointer, or in a link, is on its way
         if self.path == "/never.svg":
             time.sleep(3)
@@ -199,6 +208,18 @@ async def test_a_sentence_before_a_field_is_no_label_of_it() -> None:
 async def test_a_picture_that_has_no_size_yet_is_waited_for(web: WebEnvironment) -> None:
     page = await opened(web, "/cover")
     assert [(element.role, element.name) for element in page.elements] == [("link", ""), ("link", "Keys")]
+
+
+async def test_a_picture_that_a_style_sheet_puts_into_an_element_is_waited_for_and_fetched_once(
+    web: WebEnvironment,
+) -> None:
+    """One that cannot be had holds nothing up for longer than it takes to find that out."""
+    Handler.asked.clear()
+    page = await opened(web, "/styled")
+    assert [(element.role, element.name) for element in page.elements] == [("generic", ""), ("link", "")]
+    late = [path for path in Handler.asked if path.startswith("/late.svg")]
+    assert sorted(late) == ["/late.svg?more", "/late.svg?share"]
+    assert Handler.asked.count("/missing.html") <= 2  # what failed is not kept, so it was asked for once more
 
 
 @pytest.mark.parametrize("path", ["/beside", "/above"])

@@ -11,15 +11,17 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from lbi.environments import _pool
 from lbi.environments._pool import ATTEMPTS, Pool
-from lbi.environments.web import liveness, session
+from lbi.environments.web import liveness, observe, session
 from lbi.environments.web.application import load_application
 from lbi.environments.web.environment import WebEnvironment, WebEnvironments
+from lbi.environments.web.look import Look, NothingSeen
 from lbi.errors import EnvironmentFailure
 from lbi.protocols import Environment
 from lbi.records import Check, Task
@@ -234,6 +236,37 @@ async def test_a_page_that_an_action_broke_is_what_the_agent_sees(
         assert seen.title == "Start"
     assert not (await web.step('goto("/next")')).observation.error
     assert (await web.step("click('link \"Home\"')")).observation.title == "Start"
+
+
+async def test_a_broken_page_that_comes_while_the_one_before_is_looked_at_is_told_as_such(
+    site: FlawedSite, web: WebEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await web.reset(task())
+    site.modes["/bad"] = "bare 502"
+    looked = observe.look
+
+    async def overtaken(*given: Any) -> Look:
+        monkeypatch.setattr(observe, "look", looked)
+        await web.evaluate("location.href = '/bad'")
+        raise NothingSeen
+
+    monkeypatch.setattr(observe, "look", overtaken)
+    seen = (await web.step('scroll("down")')).observation
+    assert (seen.url, "HTTP 502" in seen.text) == ("/bad", True)
+
+
+@pytest.mark.parametrize("prevented", [False, True])
+async def test_a_form_that_was_sent_is_waited_for_however_late_the_browser_begins(
+    site: FlawedSite, web: WebEnvironment, prevented: bool
+) -> None:
+    """It sends forms in a task of its own, which other work may come before."""
+    await web.reset(task())
+    keeps = "document.forms[0].addEventListener('submit', event => event.preventDefault());" if prevented else ""
+    script = f"{keeps} document.forms[0].requestSubmit(); return window[Symbol.for('lbi.watch')].sent !== null;"
+    assert await web.evaluate(f"(() => {{ {script} }})()") is True
+    await web.session.settle()
+    seen = await web.observe()
+    assert seen.url == ("/" if prevented else "/bad")
 
 
 @pytest.mark.parametrize(("mode", "dead"), [("close", True), ("close", False), ("500", False)])

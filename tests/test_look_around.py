@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from io import StringIO
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from fake_environment import LampEnvironment, LampEnvironments, observed
 from lbi.benchmarks.miniwob.environment import MiniwobEnvironments
 from lbi.config import Config, resolve
 from lbi.context import RunContext
+from lbi.environments import _pool
 from lbi.environments.repository.environment import RepositoryEnvironments
 from lbi.environments.shell.environment import ShellEnvironments
 from lbi.errors import EnvironmentFailure
@@ -95,11 +97,9 @@ async def test_what_has_no_address_is_clicked_only_where_everything_is_put_back(
     assert not any("Send" in action for action in site.went)
 
 
-async def test_links_that_lead_nowhere_are_passed_over_and_a_site_that_breaks_keeps_what_was_seen() -> None:
+async def test_links_that_lead_nowhere_are_passed_over() -> None:
     site = Site({"/": links("/a", "/missing", "/b"), "/a": (), "/b": ()})
     assert [page.url for page in await pages_of(site, 9, clicks=False)] == ["/", "/a", "/b"]
-    site = Site({"/": links("/a", "/b"), "/a": (), "/b": ()}, broken="/b")
-    assert [page.url for page in await pages_of(site, 9, clicks=False)] == ["/", "/a"]
 
 
 async def test_nothing_is_changed_by_looking_around() -> None:
@@ -157,3 +157,41 @@ async def test_a_site_that_cannot_be_looked_at_is_recorded_and_ends_no_run(folde
     await look_around(context)
     assert stored_pages(context) == []
     assert [row["key"] for row in folder.store.failures("page")] == ["look around"]
+
+
+class Breaking(LampEnvironments):
+    """Environments of which the first ``failing`` ones fail at their third step."""
+
+    def __init__(self, failing: int) -> None:
+        super().__init__()
+        self.failing, self.made = failing, 0
+
+    async def open(self) -> LampEnvironment:
+        self.made += 1
+        environment = await super().open()
+        if self.made > self.failing:
+            return environment
+        step, steps = environment.step, count(1)
+
+        async def failing(action: str) -> Outcome:
+            if next(steps) == 3:
+                raise EnvironmentFailure("the browser has ended")
+            return await step(action)
+
+        environment.step = failing  # type: ignore[method-assign]
+        return environment
+
+
+@pytest.mark.parametrize(("failing", "tries", "seen"), [(1, 2, 5), (99, 3, 3)])
+async def test_a_look_that_broke_off_is_begun_anew_and_the_last_keeps_what_was_seen(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch, failing: int, tries: int, seen: int
+) -> None:
+    """So that the tasks of a run do not depend on whether, and when, a browser died."""
+    monkeypatch.setattr(_pool, "FIRST_WAIT", 0.0)
+    config = resolve({"synthesis": {"map_pages": 5}}, "test")
+    environments = Breaking(failing)
+    context = context_of(folder, config, environments)
+    await look_around(context)
+    assert environments.made == tries
+    whole = await pages_of(await LampEnvironments().open(), 5, clicks=context.restores)
+    assert stored_pages(context) == whole[:seen]

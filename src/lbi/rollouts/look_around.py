@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator
 
 from lbi.context import RunContext
-from lbi.errors import EnvironmentFailure
 from lbi.observations.normalise import kind_of_place, normalise_url
 from lbi.observations.parse import Element, parse_observation
 from lbi.protocols import Environment
@@ -46,10 +45,14 @@ def stored_pages(context: RunContext) -> list[Observation]:
 
 
 async def _look_and_store(context: RunContext, most: int) -> None:
-    pages: list[Observation] = []
+    pages: list[Observation] = []  # of the look that came furthest
 
     async def look(environment: Environment) -> None:
-        pages[:] = await pages_of(environment, most, clicks=context.restores)
+        seen: list[Observation] = []
+        try:
+            await pages_of(environment, most, clicks=context.restores, into=seen)
+        finally:  # with what a look before it has seen, the map would depend on when it failed
+            pages[:] = seen if len(seen) > len(pages) else pages
 
     with context.progress.stage("look around", most) as stage:
         with stage.working("look around"):
@@ -59,10 +62,13 @@ async def _look_and_store(context: RunContext, most: int) -> None:
     await context.folder.store.put_many("page", [(f"{at:03d}", page) for at, page in enumerate(pages)])
 
 
-async def pages_of(environment: Environment, most: int, *, clicks: bool) -> list[Observation]:
-    """Up to ``most`` different pages, the start page first. Raises EnvironmentFailure where there is no start page."""
+async def pages_of(
+    environment: Environment, most: int, *, clicks: bool, into: list[Observation] | None = None
+) -> list[Observation]:
+    """Up to ``most`` different pages, the start page first. Raises EnvironmentFailure; ``into`` holds what was seen."""
+    pages, failures = into if into is not None else [], 0
     first = await environment.reset(Task(instruction="", environment=environment.name))
-    pages, failures = [first], 0
+    pages.append(first)
     visits = Counter([_section(first.url), _kind(first.url)])
     seen = {normalise_url(first.url)}
     pending: list[Move] = list(_moves(first, clicks))
@@ -78,10 +84,7 @@ async def pages_of(environment: Environment, most: int, *, clicks: bool) -> list
             continue
         visits.update((_section(move[0]), _kind(move[0])))
         seen.add(normalise_url(move[0]))
-        try:
-            page = await _carried_out(environment, move)
-        except EnvironmentFailure:  # of a look around no more is lost than the rest of it
-            break
+        page = await _carried_out(environment, move)
         failures = failures + 1 if page is None else 0
         if page is None or any(page.text == other.text for other in pages):
             continue

@@ -47,6 +47,8 @@ async def view_page(session: Session, origin: str, max_chars: int, wanted: str =
     _mask_all(seen.tree)
     text, refs = render(seen.tree, origin, max_chars, wanted)
     tab = session.tab
+    if tab.status >= 500:
+        session.notes.append(f"the server answered with HTTP {tab.status}")
     if seen.behind:
         session.notes.append(
             f"something lies over the page; {seen.behind} elements behind it have no reference until it is closed"

@@ -17,6 +17,10 @@ LOADING = 300
 CHAIN = 3
 #: the longest movement (ms) that is waited for: panels and dialogs that slide or fade in
 MOVING = 600
+#: a form that was sent (ms): the browser begins its navigation in a task of its own, which may come late
+SENT = 1000
+#: elements without a size of which it is asked whether a picture of a style is to fill them
+EMPTY = 500
 #: questions to the browser's own stores (IndexedDB, caches, files) that are waited for, of one action or one loading
 ASKED = 500
 
@@ -26,7 +30,7 @@ WATCH = (
   const key = Symbol.for('lbi.watch');
   if (window[key]) return;
   const watch = {requests: new Map(), count: 0, going: 0, opened: 0, choosers: 0, active: false, changed: 0,
-    now: () => performance.now()};
+    sent: null, drawn: new Map(), now: () => performance.now()};
   Object.defineProperty(window, key, {value: watch});
   const begin = (draws = true) => {
     const id = ++watch.count;
@@ -167,8 +171,23 @@ WATCH = (
       queueMicrotask(() => { if (!event.defaultPrevented) watch.opened++; });
     }
   }, true);
+  // whether the page keeps the form for itself is known only once all of its own listeners have run
+  const send_form = (form, submitter, kept) => {
+    const said = name => (submitter && submitter.getAttribute('form' + name)) || form.getAttribute(name) || '';
+    const here = ['', '_self'].includes(said('target').toLowerCase()) && said('method').toLowerCase() !== 'dialog';
+    if (here && !/^\\s*javascript:/i.test(said('action'))) watch.sent = {kept, at: performance.now()};
+  };
+  addEventListener('submit', event => {
+    if (event.isTrusted) send_form(event.target, event.submitter, () => event.defaultPrevented);
+  }, true);
+  const submit = HTMLFormElement.prototype.submit;
+  HTMLFormElement.prototype.submit = function (...args) {
+    if (this.isConnected) send_form(this, null, () => false);
+    return submit.apply(this, args);
+  };
   if (window.navigation) {
     navigation.addEventListener('navigate', event => {
+      watch.sent = null;
       if (event.hashChange || event.destination.sameDocument || event.downloadRequest !== null) return;
       watch.going = performance.now();
     });
@@ -205,7 +224,8 @@ SETTLE = """
     return found;
   };
   const watches = () => windows().map(one => one[key]).filter(Boolean);
-  const going = () => watches().some(watch => watch.going);
+  const sent = watch => watch.sent && !watch.sent.kept() && watch.now() - watch.sent.at < SENT_MS;
+  const going = () => watches().some(watch => watch.going || sent(watch));
   const waiting = () => watches().some(watch =>
     [...watch.requests.values()].some(began => watch.now() - began < STALE_MS));
   const restless = () => watches().some(watch => watch.active && watch.now() - watch.changed < 40);
@@ -213,7 +233,29 @@ SETTLE = """
   // a picture that is on its way and has no size yet: what it fills, such as a link, cannot be seen before it is there
   const sizeless = picture => !picture.complete && picture.loading !== 'lazy' && picture.getClientRects().length > 0
     && !(picture.offsetWidth && picture.offsetHeight);
-  const pictures = () => !after(STALE_MS) && windows().some(one => [...one.document.images].some(sizeless));
+  // a style puts one in the place of an element, or before it; that it has come is told by asking for the same again
+  const drawn = one => {
+    const known = (one[key] || {}).drawn, found = [];
+    let empty = 0;
+    for (const element of known && one.document.body ? one.document.body.getElementsByTagName('*') : []) {
+      if (element.offsetWidth !== 0 && element.offsetHeight !== 0 || !element.getClientRects().length) continue;
+      if (++empty > EMPTY_MOST) break;
+      for (const part of [null, '::before', '::after']) {
+        const url = /^url\\("(.+?)"\\)/.exec(one.getComputedStyle(element, part).content);
+        if (!url) continue;
+        if (!known.has(url[1])) known.set(url[1], Object.assign(new one.Image(), {src: url[1]}));
+        found.push(known.get(url[1]));
+      }
+    }
+    return found;
+  };
+  let asked = [];
+  const styled = () => {
+    if (!asked.some(picture => !picture.complete)) asked = windows().flatMap(drawn);
+    return asked.some(picture => !picture.complete);
+  };
+  const pictures = () => !after(STALE_MS)
+    && (windows().some(one => [...one.document.images].some(sizeless)) || styled());
   // what slides or fades in lies elsewhere, or is not to be seen, until it is there; what goes on for ever is not
   // waited for
   const moves = animation => {
@@ -263,6 +305,7 @@ RELEASE = """
     try {
       const watch = frame[Symbol.for('lbi.watch')] || {};
       watch.going = 0;
+      watch.sent = null;
       if (watch.release) watch.release();
     } catch (error) { return; }
     for (let i = 0; i < frame.length; i++) visit(frame[i]);
@@ -274,7 +317,14 @@ RELEASE = """
 
 def settle_script(navigation: float, quiet: float) -> str:
     """SETTLE with its limits in seconds: ``navigation`` for a page to arrive, ``quiet`` for its requests to end."""
-    limits = {"MOVING_MS": MOVING, "GOING_MS": int(navigation * 1000), "QUIET_MS": int(quiet * 1000), "STALE_MS": STALE}
+    limits = {
+        "MOVING_MS": MOVING,
+        "GOING_MS": int(navigation * 1000),
+        "QUIET_MS": int(quiet * 1000),
+        "STALE_MS": STALE,
+        "SENT_MS": SENT,
+        "EMPTY_MOST": EMPTY,
+    }
     script = SETTLE
     for name, value in limits.items():
         script = script.replace(name, str(value))

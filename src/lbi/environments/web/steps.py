@@ -154,10 +154,12 @@ class Steps:
         if session.dialogs.waiting is not None:
             return await self._viewing.observe(session, error)
         await self._outages.raise_if_dead(session)
-        if session.tab.status >= 500:
-            session.notes.append(f"the server answered with HTTP {session.tab.status}")
         error = await self._undo_forbidden_navigation(session, before) or error
-        return await self._viewing.observe(session, error)
+        judged = session.tab.born
+        observation = await self._viewing.observe(session, error)
+        if session.tab.born != judged:  # the page that was seen came while it was looked at
+            await self._outages.raise_if_dead(session)
+        return observation
 
     async def _performed(self, session: Session, call: Call, element: Element | None, onto: Element | None) -> str:
         """Why the action could not be carried out; "" if it was."""
