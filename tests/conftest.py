@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,21 @@ if TYPE_CHECKING:
 # how long an example takes says something of the machine's load, nothing of the code
 settings.register_profile("lbi", deadline=None)
 settings.load_profile("lbi")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each worker begins with its part of the long tests: none of them is left for the end, while the others wait."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if item.get_closest_marker("long")]
+    rest = [item for item in items if not item.get_closest_marker("long")]
+    size = len(items) // workers  # as they are handed out: in order, to each as many
+    items[:] = []
+    for worker in range(workers):
+        mine = long[worker::workers]
+        others = len(rest) if worker == workers - 1 else max(0, size - len(mine))
+        items += mine + rest[:others]
+        rest = rest[others:]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -168,6 +168,7 @@ async def test_every_page_of_the_wheel_starts_says_its_instruction_and_gives_not
 @needs_pages
 @pytest.mark.browser
 @pytest.mark.slow
+@pytest.mark.long
 async def test_every_solution_scores_through_our_own_actions_and_observations() -> None:
     wrong: list[str] = []
 

@@ -21,12 +21,14 @@ def test_an_application_starts_and_resets_to_the_same_state(name: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [each for each in shipped_benchmarks() if load_benchmark(each).environment == "web"])
 def test_gold_solutions_score_one_and_doing_nothing_scores_zero(name: str) -> None:
     done = lbi("check", "benchmark", name, "--json")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
+@pytest.mark.long
 def test_the_forum_needs_one_file_and_runs_from_documents_to_report(tmp_path: Path) -> None:
     small = ["--set", "synthesis.rollouts=8", "--set", "synthesis.compose=6", "--set", "evaluation.tasks=4"]
     done = lbi("run", CONFIGS / "spirit.toml", "--out", tmp_path / "run", *small, "--json", "--quiet")

@@ -11,7 +11,7 @@ import pytest
 from running import answer, environ
 from training_model import need_libraries, write_gguf, write_model
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.train]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.long, pytest.mark.train]
 SCRIPT = Path(__file__).parents[1] / "scripts" / "train_demo.sh"
 
 
@@ -20,7 +20,7 @@ def test_the_demo_of_training_ends_in_a_table_of_both_models(tmp_path: Path) -> 
     model = write_gguf(write_model(tmp_path / "qwen2", "qwen2"), tmp_path / "tiny.gguf")
     out = tmp_path / "run"
     ran = subprocess.run(
-        [SCRIPT, out, model, "6", "llama.cpp", "2"],
+        [SCRIPT, out, model, "6", "llama.cpp", "2", "8"],
         env=environ(XDG_CACHE_HOME=str(tmp_path / "cache"), PYTHONWARNINGS="default"),
         capture_output=True,
         text=True,
