@@ -237,6 +237,31 @@ async def test_a_model_that_fails_for_good_leaves_lats_with_what_it_has() -> Non
     assert trajectory.steps
 
 
+async def test_a_reply_that_has_no_end_costs_lats_one_sample_and_not_the_search() -> None:
+    """As small models write them, of one state in a few."""
+    broken = 0
+
+    def goes_on(request: Request) -> str | Exception:
+        nonlocal broken
+        said = searches(request)
+        wrong = request.role == "value" and said.endswith("VALUE: 1")
+        broken += wrong
+        return ModelError("cut off", kind="truncated") if wrong else said
+
+    trajectory = await rollout(LampEnvironment(), open_agent("lats", AgentParts(model=Scripted(goes_on))), TASK, 6)
+    assert broken > 2
+    assert (trajectory.stop, trajectory.error) == ("done", "")
+    assert [step.action.text for step in trajectory.steps] == RIGHT
+
+
+async def test_of_a_model_without_a_usable_reply_lats_says_what_was_wrong() -> None:
+    def endless(request: Request) -> Exception:
+        return ModelError("the reply was cut off", kind="truncated")
+
+    trajectory = await rollout(LampEnvironment(), open_agent("lats", AgentParts(model=Scripted(endless))), TASK, 6)
+    assert (trajectory.stop, trajectory.error, trajectory.steps) == ("model_failure", "the reply was cut off", ())
+
+
 # the best of several tries
 
 

@@ -30,6 +30,8 @@ FailureKind = Literal[
     "empty",
     "failed",  # none of these
 ]
+#: those that say something of one reply and nothing of the next
+OF_ONE_REPLY = frozenset({"refused", "truncated", "empty"})
 #: the ways in which an environment can fail
 OutageKind = Literal[
     "unreachable",  # no connection could be made

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from lbi.agents import AgentParts
 from lbi.agents.react import decide
-from lbi.errors import ModelError, ParseError, is_outage
+from lbi.errors import OF_ONE_REPLY, ModelError, ParseError, is_outage
 from lbi.models import parsing
 from lbi.monitoring.calls_made import calls_made
 from lbi.protocols import Decision, Episode, Fields, KeepsStates, Role
@@ -103,7 +103,8 @@ class _Search:
         self.actions, self.expansions = actions, expansions
         self.depth = min(DEPTH, episode.step_limit)
         self.spent = Usage()
-        self.failure = ""
+        self.failure = ""  # of the model, for good
+        self.lost = ""  # why the last reply that could not be used was none
         self.kept: list[str] = []
 
     async def run(self) -> Trajectory:
@@ -224,15 +225,20 @@ class _Search:
         return value
 
     def _failed(self, error: ModelError | ParseError) -> None:
-        """An unreadable reply costs one sample. A model that fails for good ends the search, with what there is."""
+        """A reply that cannot be used costs one sample. A model that fails for good ends the search, with what is there.
+
+        A small model that writes without end about one state may well say something of the next.
+        """
         self.spent += error.usage
-        if isinstance(error, ModelError):
-            if is_outage(error):
-                raise error
+        if is_outage(error):
+            raise error
+        self.lost = str(error)
+        if isinstance(error, ModelError) and error.kind not in OF_ONE_REPLY:
             self.failure = str(error)
 
     def _trajectory(self, node: Node) -> Trajectory:
-        stop: StopReason = "done" if node.done else "model_failure" if self.failure else "step_limit"
+        failure = self.failure or (self.lost if not node.steps else "")
+        stop: StopReason = "done" if node.done else "model_failure" if failure else "step_limit"
         return Trajectory(
             task=self.episode.task,
             agent=Lats.name,
@@ -241,7 +247,7 @@ class _Search:
             last=node.observation,
             stop=stop,
             answer=node.answer,
-            error="" if node.done else self.failure,
+            error="" if node.done else failure,
             beside=self.spent,
         )
 
