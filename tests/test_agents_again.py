@@ -249,7 +249,7 @@ async def test_a_reply_that_has_no_end_costs_lats_one_sample_and_not_the_search(
         return ModelError("cut off", kind="truncated") if wrong else said
 
     trajectory = await rollout(LampEnvironment(), open_agent("lats", AgentParts(model=Scripted(goes_on))), TASK, 6)
-    assert broken > 2
+    assert broken
     assert (trajectory.stop, trajectory.error) == ("done", "")
     assert [step.action.text for step in trajectory.steps] == RIGHT
 

@@ -225,7 +225,7 @@ class _Search:
         return value
 
     def _failed(self, error: ModelError | ParseError) -> None:
-        """A reply that cannot be used costs one sample. A model that fails for good ends the search, with what is there.
+        """A reply that cannot be used costs one sample. A model that fails for good ends the search, with what it has.
 
         A small model that writes without end about one state may well say something of the next.
         """
