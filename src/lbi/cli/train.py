@@ -64,7 +64,7 @@ def train_model(
         FOLDER.set(options.source)
     record = train(data, options.model, recipe, folder, show=None if options.quiet else _show)
     _renew_report(options.source)
-    say(json.dumps(record, indent=2, ensure_ascii=False) if as_json else _told(record, folder))
+    say(json.dumps(record, indent=2, ensure_ascii=False) if as_json else _told(record, folder, options.source))
     return 0
 
 
@@ -80,7 +80,7 @@ def _recipe(settings: dict[str, Any]) -> Recipe:
 
 def _renew_report(source: Path) -> None:
     """The report of the run, with the curve; one that cannot be read says why and stops nothing here."""
-    if not (source / "run.db").is_file():
+    if not _is_run(source):
         return
     try:
         with RunFolder(source, writing=False) as folder:
@@ -89,12 +89,18 @@ def _renew_report(source: Path) -> None:
         say(f"lbi: the report was not renewed: {error}", file=sys.stderr)
 
 
+def _is_run(source: Path) -> bool:
+    """Whether it is a run, and not rows that were exported from one."""
+    return (source / "run.db").is_file()
+
+
 def _show(step: int, steps: int, loss: float, left: float) -> None:
     say(f"step {step} of {steps}, loss {loss:.4f}, {duration(left)} left", file=sys.stderr)
 
 
-def _told(record: dict[str, Any], folder: Path) -> str:
+def _told(record: dict[str, Any], folder: Path, source: Path) -> str:
     rows, measured = record["rows"]["train"], record.get("validation_loss")
+    run = source if _is_run(source) else "RUN"
     lines = [
         f"{record['model']}: {record['steps']} steps on {rows:,} rows in {duration(record['seconds'])}, "
         f"loss {record['first_loss']:.4f} -> {record['last_loss']:.4f}"
@@ -102,7 +108,7 @@ def _told(record: dict[str, Any], folder: Path) -> str:
         f"Written to {folder}: {', '.join(['adapter_model.safetensors', *record['files'], 'training.json'])}"
         if record["recipe"]["method"] != "full"
         else f"Written to {folder}",
-        f"Measure it: lbi evaluate {folder.parent} --model {record['serve']} --out {folder.parent}-trained"
+        f"Measure it: lbi evaluate {run} --model {record['serve']} --out {folder}-measured"
         if record["serve"]
         else "Serve it with transformers or vLLM: docs/training.md",
     ]
