@@ -6,6 +6,7 @@ Times are those that the programs have (`activity.py`), so that a busy machine c
 from __future__ import annotations
 
 import select
+from errno import ETIMEDOUT
 from typing import Any
 
 from .accessibility import ACCESSIBLE, REGISTRY, ROOT, states_of, walk
@@ -62,13 +63,13 @@ def answers(services: Services) -> None:
 
 
 def _all_answer(services: Services) -> bool:
-    """False where a program did not answer in time."""
+    """False where a program did not answer in time; an error is an answer too."""
     try:
         programs = services.bus.ask(Call(REGISTRY, ROOT, ACCESSIBLE, "GetChildren"), ANSWERING)
-        calls = [Call(to, path, ACCESSIBLE, "GetRole") for to, path in programs]
-        return not any(isinstance(told, BusError) for told in services.bus.ask_all(calls, ANSWERING))
-    except BusError:
-        return False
+        told = services.bus.ask_all([Call(to, path, ACCESSIBLE, "GetRole") for to, path in programs], ANSWERING)
+    except BusError as error:
+        return error.errno != ETIMEDOUT
+    return not any(isinstance(each, BusError) and each.errno == ETIMEDOUT for each in told)
 
 
 def let_go(services: Services, windows: list[dict[str, Any]], stuck: set[tuple[str, str]]) -> bool:
