@@ -45,6 +45,7 @@ MAX_CHARS = 12_000
 MAX_OUTPUT = 4_000  # characters of what a snippet prints
 STARTING = 40.0  # seconds for a program to show a window
 SETTLING = 6.0  # seconds for the desktop to come to rest after an action
+ENDING = 6.0  # seconds for programs to finish what they still work at as an episode ends, such as a file
 SNIPPET = 60.0  # seconds for a snippet, and for a check's command
 TOO_LARGE = digest_of("too large")  # stands for the state of files that exceed a bound
 
@@ -158,6 +159,8 @@ class DesktopEnvironment:
             return self._refuse(Action(text=masked(action)), str(error))
         if call.kind == "finish":
             done = Action(text=masked(action), kind="finish", value=masked(call.value))
+            async with self._agents_fault():  # whatever is looked at next is what programs have written by now
+                await self.session.ask("settle", seconds=ENDING, working=ENDING)
             return Outcome(action=done, observation=self.last, done=True, answer=call.value)
         async with self._agents_fault() as fault:
             try:

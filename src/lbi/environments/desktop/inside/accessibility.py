@@ -18,8 +18,8 @@ EDITABLE_TEXT, ACTION, SELECTION = (f"org.a11y.atspi.{name}" for name in ("Edita
 ROOT = "/org/a11y/atspi/accessible/root"
 REGISTRY = "org.a11y.atspi.Registry"
 STATES = {
-    1: "active", 4: "checked", 5: "collapsed", 7: "editable", 8: "enabled", 9: "expandable", 10: "expanded",
-    11: "focusable", 12: "focused", 15: "iconified", 16: "modal", 17: "multiline", 20: "pressed",
+    1: "active", 2: "armed", 4: "checked", 5: "collapsed", 7: "editable", 8: "enabled", 9: "expandable",
+    10: "expanded", 11: "focusable", 12: "focused", 15: "iconified", 16: "modal", 17: "multiline", 20: "pressed",
     22: "selectable", 23: "selected", 24: "sensitive", 25: "showing", 30: "visible", 31: "manages",
     32: "mixed", 33: "required", 36: "invalid", 41: "checkable", 42: "popup", 43: "readonly",
 }  # fmt: skip

@@ -27,6 +27,8 @@ class Desk:
         self.mouse = Mouse(self.services.display)
         self.keyboard = Keyboard(self.services.display)
         self.chooser = Chooser(self.services, self.mouse, self.keyboard)
+        self._seen = self.services.screen.mark()  # what the screen showed when it was last looked at
+        self._stuck: set[tuple[str, str]] = set()  # buttons that stay pressed
 
     def do(self, request: dict[str, Any]) -> Answer:
         """Raises OSError, ValueError for what cannot be done."""
@@ -57,13 +59,21 @@ class Desk:
         return programs.run_to_end(request["command"], request.get("seconds", 60.0), apart=request.get("apart", False))
 
     def _look(self, request: dict[str, Any]) -> Answer:
-        return programs.look(self.services)
+        self._seen = self.services.screen.mark()
+        told = programs.look(self.services)
+        if settle.let_go(self.services, told["windows"], self._stuck):
+            settle.settle(self.services, 5.0)
+            self._seen = self.services.screen.mark()
+            told = programs.look(self.services)
+        return told
 
     def _settle(self, request: dict[str, Any]) -> Answer:
-        return {"settled": settle.settle(self.services, request.get("seconds", 5.0))}
+        working = request.get("working", settle.WORKING)
+        return {"settled": settle.settle(self.services, request.get("seconds", 5.0), working)}
 
     def _wait(self, request: dict[str, Any]) -> Answer:
-        changed = settle.wait_for_change(self.services, request.get("seconds", 3.0))
+        """Until something else is shown than what was looked at last: it may have come as it was thought about."""
+        changed = settle.wait_for_change(self.services, request.get("seconds", 3.0), self._seen)
         settle.settle(self.services, 5.0)
         return {"changed": changed}
 

@@ -10,6 +10,7 @@ _QUERY_POINTER, _GET_FOCUS, _QUERY_EXTENSION = 38, 43, 98
 _CHANGE_KEYBOARD, _GET_KEYBOARD = 100, 101
 _FAKE_INPUT = 2
 KEY_PRESS, KEY_RELEASE, BUTTON_PRESS, BUTTON_RELEASE, MOTION = 2, 3, 4, 5, 6
+_BUTTONS = 0x1F00  # of what is held down, the part that tells of the mouse
 _SUBSTRUCTURE = 0x00180000  # SubstructureNotify and SubstructureRedirect, as requests to a window manager are sent
 
 
@@ -52,6 +53,11 @@ class Display:
         reply = self._ask(_QUERY_POINTER, 0, struct.pack("<I", self.root))
         x, y = struct.unpack_from("<hh", reply, 16)
         return int(x), int(y)
+
+    def button_is_held(self) -> bool:
+        """Whether a button of the mouse is down."""
+        reply = self._ask(_QUERY_POINTER, 0, struct.pack("<I", self.root))
+        return bool(struct.unpack_from("<H", reply, 24)[0] & _BUTTONS)
 
     def sync(self) -> None:
         """Wait until the server has done all of it."""
