@@ -1,5 +1,5 @@
 # Two commands do everything, set-up included: `make demo` and `make test`.
-.PHONY: demo train-demo test check bench setup setup-dev clean help
+.PHONY: demo train-demo test check sweep bench setup setup-dev clean help
 
 PYTHON := .venv/bin/python
 
@@ -7,6 +7,7 @@ help:
 	@echo "make demo    set up, then learn Trac from its handbook and measure: a table, and runs/demo/report.html"
 	@echo "make train-demo  set up, then train a small language model on two cores and measure it: runs/train-demo"
 	@echo "make test    set up for development, then all checks and all tests"
+	@echo "make sweep   two more sets of tasks on Trac, each task by its solution and by doing nothing: four minutes"
 	@echo "make check   lint, format, types and the fast tests"
 	@echo "make bench   speed of the command line, of retrieval, of the web environment, of model calls and of sandboxes"
 	@echo "make clean   remove the virtual environment and caches; runs/ stays"
@@ -35,7 +36,11 @@ check: setup-dev
 # most of the slow ones wait for processes and limits of time; browsers want the cores
 test: check
 	$(PYTHON) -m pytest -m "slow and not browser" -n 3 --dist worksteal --durations=5
-	$(PYTHON) -m pytest -m browser -n 2 --dist worksteal --durations=5
+	$(PYTHON) -m pytest -m "browser and not sweep" -n 2 --dist worksteal --durations=5
+
+# before a release, and after a change of tasks or of what carries them out
+sweep: setup-dev
+	$(PYTHON) -m pytest -m sweep -n 2 --durations=5
 
 bench: setup-dev
 	$(PYTHON) performance/help.py

@@ -26,7 +26,7 @@ from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.propose import propose_from_section
 from tiny_gguf import need
 
-pytestmark = [pytest.mark.serve, pytest.mark.slow]
+pytestmark = [pytest.mark.serve, pytest.mark.slow, pytest.mark.long]
 
 NAME = "qwen2.5-coder-0.5b"
 ACTIONS = (

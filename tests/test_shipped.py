@@ -21,8 +21,19 @@ def test_an_application_starts_and_resets_to_the_same_state(name: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+#: other tasks on an application of which one set is tried each time, so these are for `make sweep`
+ALIKE = ("trac", "trac2")
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("name", [each for each in shipped_benchmarks() if load_benchmark(each).environment == "web"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(each, marks=[pytest.mark.sweep] if each in ALIKE else [])
+        for each in shipped_benchmarks()
+        if load_benchmark(each).environment == "web"
+    ],
+)
 def test_gold_solutions_score_one_and_doing_nothing_scores_zero(name: str) -> None:
     done = lbi("check", "benchmark", name, "--json")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
