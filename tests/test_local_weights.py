@@ -143,6 +143,23 @@ def test_the_folder_of_a_training_is_its_merged_weights(tmp_path: Path) -> None:
         chosen(str(tmp_path.parent))
 
 
+@pytest.mark.parametrize(
+    ("base", "engine", "named"), [("qwen2.5-coder-0.5b", "openvino", "@openvino"), ("./own.gguf", "llama.cpp", "")]
+)
+def test_a_model_that_was_tuned_is_run_as_the_one_that_it_was_made_of(
+    tmp_path: Path, base: str, engine: str, named: str
+) -> None:
+    file = tmp_path / "merged-q8_0.gguf"
+    file.write_bytes(WHOLE)
+    (tmp_path / "training.json").write_text(json.dumps({"model": base, "replies": "json"}))
+    for written in (tmp_path, file):
+        choice = chosen(str(written))
+        assert (choice.engine, choice.spec) == (engine, f"merged-q8_0.gguf#{sha(WHOLE)[:12]}{named}")
+    assert chosen(f"{tmp_path}@llama.cpp").engine == "llama.cpp"
+    (tmp_path / "training.json").write_text("no JSON")
+    assert chosen(str(tmp_path)).engine == "llama.cpp"
+
+
 def test_what_is_no_gguf_file_is_refused_before_anything_is_started(tmp_path: Path) -> None:
     other = tmp_path / "model.gguf"
     other.write_bytes(b"PK\x03\x04 not weights")

@@ -10,9 +10,10 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lbi.errors import UserError
-from lbi.models.local.catalog import ENGINES, EngineName, Entry, entry_of
+from lbi.models.local.catalog import ENGINES, EngineName, Entry, catalog, entry_of
 from lbi.models.local.failures import LocalFailure
 from lbi.models.local.gguf import MAGIC
 
@@ -52,17 +53,30 @@ def chosen(written: str) -> Choice:
         usual: EngineName = "llama.cpp" if adapter else entry.engine
         return Choice(_spec(name, adapter, engine), entry, None, _checked(engine or usual, adapter), adapter)
     _gguf(file)
+    if engine is None and adapter is None:
+        engine = _engine_of_base(file)  # and so part of its name, as replies depend on it
     spec = _spec(f"{file.name}#{_short_hash(file)}", adapter, engine)
     return Choice(spec, None, file.absolute(), _checked(engine or "llama.cpp", adapter), adapter, structured)
 
 
 def _learnt_text(folder: Path) -> bool:
     """Whether the rows that it was trained on had replies in two lines, and not in JSON."""
+    return bool(_record(folder).get("replies") == "text")
+
+
+def _engine_of_base(file: Path) -> EngineName | None:
+    """What `lbi train` made of a model of the catalogue is run as that one is; None for any other file."""
+    entry = catalog().get(str(_record(file.parent).get("model"))) if file.name == MERGED else None
+    return entry.engine if entry is not None else None
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    """What a training was made of; nothing where there is none."""
     try:
         record = json.loads((folder / RECORD).read_text("utf-8"))
     except (OSError, ValueError):
-        return False
-    return bool(record.get("replies") == "text")
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def _engine_of(written: str) -> tuple[str, EngineName | None]:
