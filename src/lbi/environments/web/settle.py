@@ -172,17 +172,17 @@ WATCH = (
     }
   }, true);
   // whether the page keeps the form for itself is known only once all of its own listeners have run
-  const send_form = (form, submitter, kept) => {
+  const formSent = (form, submitter, kept) => {
     const said = name => (submitter && submitter.getAttribute('form' + name)) || form.getAttribute(name) || '';
     const here = ['', '_self'].includes(said('target').toLowerCase()) && said('method').toLowerCase() !== 'dialog';
     if (here && !/^\\s*javascript:/i.test(said('action'))) watch.sent = {kept, at: performance.now()};
   };
   addEventListener('submit', event => {
-    if (event.isTrusted) send_form(event.target, event.submitter, () => event.defaultPrevented);
+    if (event.isTrusted) formSent(event.target, event.submitter, () => event.defaultPrevented);
   }, true);
   const submit = HTMLFormElement.prototype.submit;
   HTMLFormElement.prototype.submit = function (...args) {
-    if (this.isConnected) send_form(this, null, () => false);
+    if (this.isConnected) formSent(this, null, () => false);
     return submit.apply(this, args);
   };
   if (window.navigation) {
