@@ -155,13 +155,25 @@ def test_an_example_ends_with_a_row_that_ends_the_task_but_a_question_does_not(t
     assert (report.rows["train"], report.steps["train"]) == (4, 3)
 
 
-def test_a_roll_out_ends_once_however_many_examples_it_has(tmp_path: Path) -> None:
-    trajectory = trajectory_of("a")
-    lessons = [lesson_of(trajectory, start, end) for start, end in ((0, 1), (1, 2), (0, 3), (2, 3))]
-    export(lessons, tmp_path, ends=True)
-    actions = [said(row).partition("ACTION: ")[2] for row in rows_of(tmp_path)]
-    assert actions.count("finish()") == 1
-    assert actions.index("finish()") == actions.index("click(e2)") + 1, "behind the longest one"
+@pytest.mark.parametrize(
+    ("spans", "ended"),
+    [
+        ([(0, 1), (2, 3)], [1]),  # each step is told once, so there is one end
+        ([(0, 1), (1, 2), (0, 3), (2, 3)], [1, 3]),  # each twice, so two: behind the longest, and behind a short one
+        ([(0, 3), (0, 2), (1, 3), (0, 1), (1, 2), (2, 3)], [1, 2, 3]),
+    ],
+)
+def test_a_set_ends_tasks_as_often_as_roll_outs_end_however_examples_overlap(
+    tmp_path: Path, spans: list[tuple[int, int]], ended: list[int]
+) -> None:
+    lessons = [
+        lesson_of(trajectory_of("a"), start, end, instruction=f"Go {end - start} pages on.") for start, end in spans
+    ]
+    asked = lesson_of(trajectory_of("b"), 0, 3, instruction="How many pages are there?")
+    export([*lessons, asked], tmp_path, ends=True)
+    ends = [row["prompt"][1]["content"] for row in rows_of(tmp_path) if said(row).endswith("finish()")]
+    assert sorted(int(found) for text in ends for found in re.findall(r"Go (\d) pages on", text)) == ended
+    assert len(ends) == len(ended), "a question has none"
 
 
 # bugs that others shipped

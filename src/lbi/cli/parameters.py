@@ -123,5 +123,5 @@ Replies = Annotated[
 ]
 Ends = Annotated[
     bool,
-    typer.Option("--ends/--no-ends", help="Of rows of steps: one for each example that ends the task when it is done."),
+    typer.Option("--ends/--no-ends", help="Of rows of steps: also some that end the task, as often as roll-outs end."),
 ]

@@ -43,7 +43,7 @@ from lbi.training.export.lengths import Lengths, Measure
 from lbi.training.export.pairs import Pair, pairs_of
 from lbi.training.export.sinks import Sink
 from lbi.training.export.splits import root_of, sides_of
-from lbi.training.export.turns import SIDES, USUAL, Replies, Side, TrainingExample, Turn, turns_of
+from lbi.training.export.turns import SIDES, USUAL, Replies, Side, TrainingExample, Turn, can_end, turns_of
 
 NOT_ASKED_FOR = Verdict(filter="export", keep=False, reason="of another kind, tier or seed than asked for")
 MAX_CHARS = 32_000  # of prompt and completion together: about the paper's 8,192 tokens
@@ -109,9 +109,9 @@ def write_export(
     examples that every filter keeps are written; pass the dropped ones too, so that composed examples find their parts
     and preferences something worse. ``rows_are``: step, trajectory or pair, where the format has more than one.
     ``limits``: sizes of prompts, and whether replies are JSON, as the model will be asked later.
-    ``ends``: a last row that ends the task, for the longest example of each trajectory (rows of steps only). Tokens are
-    counted by ``tokenizer`` (lbi.training.export.lengths.open_tokenizer), else estimated. Raises UserError if nothing
-    can be exported or written.
+    ``ends``: a last row that ends the task, behind as many examples of a trajectory as its steps are told times (rows
+    of steps only). Tokens are counted by ``tokenizer`` (lbi.training.export.lengths.open_tokenizer), else estimated.
+    Raises UserError if nothing can be exported or written.
     """
     exporter = for_tokenizer(open_exporter(fmt), tokenizer)
     kind = chosen_rows(exporter, fmt, rows_are)
@@ -123,7 +123,7 @@ def write_export(
         lessons,
         sides_of(lessons, split, seed),
         kind,
-        _Making(actions, max_chars, tally, selection, limits, _longest(lessons) if ends else frozenset()),
+        _Making(actions, max_chars, tally, selection, limits, _ending(lessons) if ends else frozenset()),
     )
     try:
         files = _write(units, exporter, kind, out, tally)
@@ -227,17 +227,25 @@ class _Making:
         return bool(enough_rows or (wanted.tokens and tally.tokens["train"] >= wanted.tokens))
 
 
-def _longest(lessons: Sequence[TrainingExample]) -> frozenset[str]:
-    """Of each trajectory the kept example with the most steps: a task ends once, and not after every second step.
+def _ending(lessons: Sequence[TrainingExample]) -> frozenset[str]:
+    """The kept examples behind which the task is ended: of each trajectory as many as its steps are told times.
 
-    With an end behind each of many short examples, half of what is learned is to end, and a tuned model ends at once.
+    So a set ends tasks as often as roll-outs end, once in their steps. Behind each of many short examples it would be
+    half of what is learned, and a tuned model ends at once; once for a trajectory whose steps overlap in 30 examples,
+    and it never does. They are spread from the longest to the shortest.
     """
-    best: dict[str, Example] = {}
-    for example in (lesson.example for lesson in lessons if lesson.example.kept):
-        other = best.get(example.trajectory)
-        if other is None or (other.end - other.start, example.id) < (example.end - example.start, other.id):
-            best[example.trajectory] = example
-    return frozenset(example.id for example in best.values())
+    of: dict[str, list[Example]] = {}
+    for lesson in lessons:
+        if lesson.example.kept:
+            of.setdefault(lesson.example.trajectory, []).append(lesson.example)
+    chosen: set[str] = set()
+    for examples in of.values():
+        told = sum(example.end - example.start for example in examples)
+        steps = len({at for example in examples for at in range(example.start, example.end)})
+        able = sorted(filter(can_end, examples), key=lambda example: (example.start - example.end, example.id))
+        wanted = min(round(told / steps), len(able))
+        chosen |= {able[n * len(able) // wanted].id for n in range(wanted)}
+    return frozenset(chosen)
 
 
 def _units(

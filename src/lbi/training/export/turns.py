@@ -93,7 +93,7 @@ def turns_of(
 
     ``limits``: sizes of the prompts, and whether replies are JSON,
     as the model will be asked later. ``ends``: behind them one turn that ends the task. It did not happen, but follows
-    from what the instruction is: what the steps did. A question is left without, as nobody knows its answer.
+    from what the instruction is: what the steps did. A question is left without.
     """
     for at in range(lesson.example.start, lesson.example.end):
         problem = problem_of(lesson, at, limits)
@@ -103,10 +103,15 @@ def turns_of(
             yield Turn(lesson, at, prompt, reply, side)
         else:
             left_out[problem or ("longer than max_chars" if reply else "action that cannot be read")] += 1
-    if ends and not lesson.example.instruction.rstrip().endswith("?"):
+    if ends and can_end(lesson.example):
         end, reply = lesson.example.end, _reply(_DONE if lesson.reasons else "", "finish()", limits)
         if prompt := _prompt(lesson, end, actions, max_chars - len(reply), limits):
             yield Turn(lesson, end, prompt, reply, side, ends=True)
+
+
+def can_end(example: Example) -> bool:
+    """Whether it is known how a task of this instruction is ended: not with a question, as nobody knows its answer."""
+    return not example.instruction.rstrip().endswith("?")
 
 
 def problem_of(lesson: TrainingExample, at: int, limits: PromptLimits = USUAL) -> str:
