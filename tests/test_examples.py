@@ -220,8 +220,9 @@ def test_it_starts_resets_and_scores_rightly(example: Path) -> None:
 
 @pytest.mark.browser
 @pytest.mark.slow
-@EACH
+@pytest.mark.parametrize("example", [each for each in EXAMPLES if each.name != "notes"], ids=lambda folder: folder.name)
 def test_it_runs_whole_and_its_examples_do_not_hurt(example: Path, tmp_path: Path) -> None:
+    """As ``notes`` does in the test of README, whose worked example it is."""
     few = ["-s", "synthesis.rollouts=8", "-s", "synthesis.compose=0", "-s", ARMS]
     done = lbi("run", example.name, *few, "--workers", "2", "--json", "--quiet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from fake_notes import NotesEnvironment
+from harbors_order import rewards_of
 from lbi.config import Config, load_config
 from lbi.errors import UserError
 from lbi.interop.packs.ask import asked
@@ -139,12 +139,22 @@ def test_a_run_without_such_tasks_is_told_why(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fmt", ["harbor", "verifiers"])
-def test_a_run_on_desktops_is_told_in_a_line_that_no_packs_are_made_of_it(tmp_path: Path, fmt: str) -> None:
-    with RunFolder(tmp_path / "run", Config(environment="desktop", application="debian").identity()):
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"environment": "shell"}, "the environment 'shell' is opened in no container of other harnesses"),
+        ({"url": "http://127.0.0.1:1"}, "http://127.0.0.1:1 is a site that somebody else runs, and in no image"),
+        ({"environment": "desktop", "application": "mine.toml"}, "the desktop mine.toml is a file of your own"),
+    ],
+)
+def test_what_can_be_in_no_image_is_told_in_a_line(
+    tmp_path: Path, fmt: str, settings: dict[str, str], why: str
+) -> None:
+    with RunFolder(tmp_path / "run", Config(**settings).identity()):
         pass
     done = lbi_here("export", tmp_path / "run", "--format", fmt, "--out", tmp_path / "out")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "was made in the environment 'desktop'; packs are made of applications" in done.stderr
+    assert why in done.stderr
     assert not (tmp_path / "out").exists()
 
 
@@ -189,21 +199,7 @@ def test_nothing_done_scores_0_and_the_solution_of_a_harbor_task_1(run: Path, tm
     """What Harbor does in the container, in its order, on this machine."""
     lbi_here("export", run, "--format", "harbor", "--out", tmp_path / "pack")
     folder = tmp_path / "pack" / which
-    rewards = {}
-    for what in ("nothing", "oracle"):
-        place = tmp_path / what
-        shutil.copytree(folder / "environment" / "session", place / "task")
-        (place / "bin").mkdir()
-        shutil.copy(place / "task" / "app", place / "bin" / "app")
-        more = {"LBI_TASK": str(place / "task"), "LBI_PYTHON": sys.executable, "LBI_REWARD": str(place / "reward.txt")}
-        known = environ(**more, PATH=f"{place / 'bin'}:/usr/bin:/bin")
-        scripts = [folder / "solution" / "solve.sh"] if what == "oracle" else []
-        for script in (*scripts, folder / "tests" / "test.sh"):
-            ran = subprocess.run([str(script)], capture_output=True, text=True, timeout=600, env=known)
-            assert ran.returncode == 0, ran.stdout + ran.stderr
-        rewards[what] = (place / "reward.txt").read_text().strip()
-        (place / "task" / "session.sock").unlink()  # ends it
-    assert rewards == {"nothing": "0", "oracle": "1"}
+    assert rewards_of(folder, tmp_path) == {"nothing": "0", "oracle": "1"}
 
 
 @pytest.mark.slow

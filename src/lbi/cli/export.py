@@ -248,8 +248,7 @@ def _pack(run: Path, folder: Path, fmt: str, dry_run: bool, as_json: bool) -> in
         raise UserError(f"{folder} is not empty; choose another --out, or remove it")
     folder_is_new = not folder.exists()
     with _all_or_nothing(folder, dry_run=dry_run) as part:
-        write = write_harbor if fmt == "harbor" else write_verifiers
-        names = write(packed.tasks, packed.config, part)
+        names = write_harbor(packed, part) if fmt == "harbor" else write_verifiers(packed, part)
         if not folder_is_new:
             folder.rmdir()
     origins = Counter(task.origin for task in packed.tasks)

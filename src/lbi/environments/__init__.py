@@ -97,6 +97,39 @@ def family_of(config: Config) -> str:
     return plug_in.family(config) if isinstance(plug_in, OfFamily) else config.environment
 
 
+@dataclass(frozen=True)
+class Image:
+    """What a container's image has to bring, so that the environments of a config can be opened in it."""
+
+    base: str
+    """The image that it begins with: a Debian with Python and pip."""
+    packages: tuple[str, ...] = ()
+    """Of the system."""
+    commands: tuple[str, ...] = ()
+    """Carried out as root once lbi is installed."""
+    security: tuple[str, ...] = ()
+    """Options of Docker's ``security_opt`` without which a container of it is too closely confined."""
+    memory: int = 4096
+    """Of a container of it, in MiB."""
+
+
+@runtime_checkable
+class RunsInImage(Protocol):
+    """A plug-in whose environments can be opened in a container that somebody else makes."""
+
+    def image(self, config: Config) -> Image:
+        """Raises UserError for a config that needs what is in no image."""
+        ...
+
+
+def image_of(config: Config) -> Image:
+    """What an image needs for the config's environment. Raises UserError where it can be in none."""
+    plug_in = _plug_in(config)
+    if isinstance(plug_in, RunsInImage):
+        return plug_in.image(config)
+    raise UserError(f"the environment {config.environment!r} is opened in no container of other harnesses")
+
+
 def open_environments(config: Config, save_image: Callable[[bytes], str]) -> Environments:
     """The environments that a config describes. Raises UserError for what cannot be opened."""
     return _plug_in(config).create(config, save_image)

@@ -95,14 +95,16 @@ class Desktop(Table):
         """The program that opens files such as this one."""
         return next((program for program in self.program if path.lower().endswith(program.opens or ("/",))), None)
 
+    @property
+    def needs(self) -> list[tuple[str, str]]:
+        """(program, or path of a file; the system's package that brings it), of all that it needs."""
+        tools = [tool.partition(":") for tool in self.tools]
+        programs = [(program.command[0], program.package or program.command[0]) for program in self.program]
+        return [*programs, *((name, package or name) for name, _, package in tools)]
+
     def missing(self) -> list[str]:
         """The packages of programs that this machine does not have."""
-        lacking = [p.package or p.command[0] for p in self.program if program_on_host(p.command[0]) is None]
-        for tool in self.tools:
-            name, _, package = tool.partition(":")
-            if not _is_there(name):
-                lacking.append(package or name)
-        return list(dict.fromkeys(lacking))
+        return list(dict.fromkeys(package for name, package in self.needs if not _is_there(name)))
 
     @property
     def manuals(self) -> tuple[DocumentSource, ...]:

@@ -49,6 +49,8 @@ NEEDED = {
     "xkbcomp": "x11-xkb-utils",
     PYTHON: "python3",
 }
+BUS_PACKAGE, SANDBOX_PACKAGE = "at-spi2-core", "bubblewrap"
+FONTS = ("fonts-dejavu-core", "fonts-liberation")
 BUS_LAUNCHERS = ("/usr/libexec/at-spi-bus-launcher", "/usr/lib/at-spi2-core/at-spi-bus-launcher")
 _BEGIN = "import sys; sys.path.insert(0, {folder!r}); from inside.main import main; main({width}, {height}, {most})"
 
@@ -61,11 +63,17 @@ class DesktopEnded(Exception):
     """What ran on the desktop ended it or exceeded its limits; it was started again, with the same files."""
 
 
+def needed_packages(desktop: Desktop) -> tuple[str, ...]:
+    """Everything that a system without windows lacks for a desktop, by the names of Debian's packages."""
+    programs = [package for _, package in desktop.needs]
+    return tuple(dict.fromkeys([*NEEDED.values(), BUS_PACKAGE, SANDBOX_PACKAGE, *FONTS, *programs]))
+
+
 def missing_packages(desktop: Desktop) -> list[str]:
     """What has to be installed for a desktop to start, by the names of Debian's packages."""
     lacking = [package for name, package in NEEDED.items() if program(name) is None and not Path(name).exists()]
     if not any(Path(path).exists() for path in BUS_LAUNCHERS):
-        lacking.append("at-spi2-core")
+        lacking.append(BUS_PACKAGE)
     return list(dict.fromkeys([*lacking, *desktop.missing()]))
 
 

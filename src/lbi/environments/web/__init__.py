@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lbi.config import Config
 from lbi.documents.corpus import DocumentSource
+from lbi.environments import Image
 from lbi.environments.web.actions import ACTIONS
 from lbi.errors import UserError
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from lbi.environments import Live
     from lbi.environments.web.environment import WebEnvironments
 
-__all__ = ["ACTIONS", "RESOURCE", "create", "create_live", "documents"]
+__all__ = ["ACTIONS", "RESOURCE", "create", "create_live", "documents", "image"]
 
 RESOURCE = "browser"
 
@@ -48,6 +49,13 @@ def create_live(config: Config, save_image: Callable[[bytes], str], live: Live) 
         application, screenshots=config.web.screenshots, save_image=save_image, headless=not live.headed
     )
     return environments, sentence
+
+
+def image(config: Config) -> Image:
+    """A browser beside an application that we start ourselves."""
+    if not config.application:
+        raise UserError(f"{config.url} is a site that somebody else runs, and in no image: name an application")
+    return Image("python:3.12-slim", commands=("playwright install --with-deps chromium",))
 
 
 async def documents(environments: WebEnvironments) -> tuple[DocumentSource, ...]:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from lbi import __version__
 from lbi.config import Config
-from lbi.interop.packs.tasks import PackedTask
+from lbi.environments import Image
+from lbi.interop.packs.tasks import Packed, PackedTask
 from lbi.interop.packs.write import session_files, told, write
 
 FOLDER = "/task"  # in the container
@@ -20,13 +21,28 @@ VERIFIED = "harbor 0.26.0, schema 1.4"
 SOURCE = "learn-by-interact"  # what pip installs into the image
 
 DOCKERFILE = """\
-FROM python:3.12-slim
-RUN pip install --no-cache-dir "@PACKAGE@" && playwright install --with-deps chromium
+FROM @BASE@
+@SETUP@
 # tasks and solutions that come with the package are nothing for an agent to find
 RUN rm -f "$(python -c 'import lbi; print(lbi.__path__[0])')"/benchmarks/*.toml
 COPY session/ @FOLDER@/
 RUN install -m 755 @FOLDER@/app /usr/local/bin/app && mkdir -p /work
 WORKDIR /work
+"""
+
+PACKAGES = """\
+RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \\
+        @PACKAGES@ \\
+    && rm -rf /var/lib/apt/lists/*
+"""
+
+# beside Dockerfile, for harnesses that use Docker or Podman
+COMPOSE = """\
+# what is private in here is so by namespaces, which a container may not make unless it is less closely confined
+services:
+  main:
+    security_opt:
+@OPTIONS@
 """
 
 SOLVE = """\
@@ -64,20 +80,31 @@ timeout_sec = 1800.0
 [environment]
 build_timeout_sec = 1800.0
 cpus = 2
-memory_mb = 4096
+memory_mb = {memory}
 """
 
 
-def write_harbor(tasks: tuple[PackedTask, ...], config: Config, folder: Path, package: str = "") -> list[str]:
+def write_harbor(packs: Packed, folder: Path, package: str = "") -> list[str]:
     """Write a folder for each task. Returns their names. ``package``: what pip installs in place of our release."""
-    names = []
-    for packed in tasks:
-        write(folder / packed.name, _files(packed, config, package or f"{SOURCE}=={__version__}"))
-        names.append(packed.name)
-    return names
+    image = image_files(packs.image, package or f"{SOURCE}=={__version__}")
+    for packed in packs.tasks:
+        write(folder / packed.name, _files(packed, packs.config, packs.image) | image)
+    return [packed.name for packed in packs.tasks]
 
 
-def _files(packed: PackedTask, config: Config, package: str) -> dict[str, str]:
+def image_files(image: Image, package: str) -> dict[str, str]:
+    """The definition of the container: {name: content}."""
+    install = " && ".join([f'pip install --no-cache-dir "{package}"', *image.commands])
+    packages = PACKAGES.replace("@PACKAGES@", " ".join(image.packages)) if image.packages else ""
+    made = DOCKERFILE.replace("@BASE@", image.base).replace("@SETUP@", f"{packages}RUN {install}")
+    files = {"environment/Dockerfile": made.replace("@FOLDER@", FOLDER)}
+    if image.security:
+        options = "\n".join(f"      - {option}" for option in image.security)
+        files["environment/docker-compose.yaml"] = COMPOSE.replace("@OPTIONS@", options)
+    return files
+
+
+def _files(packed: PackedTask, config: Config, image: Image) -> dict[str, str]:
     session = session_files(packed, config, FOLDER)
     actions = "\n".join(f"app do {shlex.quote(action)}" for action in packed.gold)
     return {
@@ -88,8 +115,8 @@ def _files(packed: PackedTask, config: Config, package: str) -> dict[str, str]:
             origin=json.dumps(packed.origin),
             category=json.dumps(packed.category),
             level=packed.level,
+            memory=image.memory,
         ),
-        "environment/Dockerfile": DOCKERFILE.replace("@PACKAGE@", package).replace("@FOLDER@", FOLDER),
         **{f"environment/session/{name}": content for name, content in session.items()},
         "solution/solve.sh": SOLVE.replace("@ACTIONS@", actions),
         "tests/test.sh": TEST,

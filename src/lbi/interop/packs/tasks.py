@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lbi.config import Config, resolve
+from lbi.environments import Image, image_of
 from lbi.errors import UserError
 from lbi.records import Check, Example, Task, Trajectory
 from lbi.storage.run_folder import RunFolder
@@ -42,24 +43,24 @@ class Packed:
     """The tasks of a run, and how many were left out, by reason."""
 
     config: Config
+    image: Image
     tasks: tuple[PackedTask, ...]
     left_out: Counter[str]
 
 
 def packed_tasks(run: Path) -> Packed:
-    """Raises UserError where no task can be packed, and for an environment that is not an application on the web."""
+    """Raises UserError where no task can be packed, and for an environment that can be in no image."""
     left_out: Counter[str] = Counter()
     with RunFolder(run, writing=False) as folder:
         config = resolve(folder.config, str(run / "config.json"))
-        if config.environment != "web":
-            raise UserError(f"{run} was made in the environment {config.environment!r}; packs are made of applications")
+        image = image_of(config)
         held_out = [task for _, task in folder.store.all("heldout", Task)]
         pairs = [pair for seed in config.seeds for pair in read_examples(folder, seed)]
     found = [*_held_out(held_out, left_out), *_synthesised(pairs, left_out)]
     if not found:
         told = "; ".join(f"{count} {reason}" for reason, count in left_out.items()) or "it has none"
         raise UserError(f"{run} has no task whose state can be checked ({told})")
-    return Packed(config, tuple(_named_apart(found)), left_out)
+    return Packed(config, image, tuple(_named_apart(found)), left_out)
 
 
 def _held_out(tasks: list[Task], left_out: Counter[str]) -> Iterator[PackedTask]:

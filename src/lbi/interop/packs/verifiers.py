@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from lbi.config import Config
-from lbi.interop.packs.tasks import PackedTask
+from lbi.interop.packs.tasks import Packed, PackedTask
 from lbi.interop.packs.write import session_files, told, write
 
 FOLDER = "session"  # in the folder in which an agent begins
@@ -37,8 +37,9 @@ packages = ["{package}"]
 """
 
 
-def write_verifiers(tasks: tuple[PackedTask, ...], config: Config, folder: Path) -> list[str]:
+def write_verifiers(packs: Packed, folder: Path) -> list[str]:
     """Write the package. Returns the names of its tasks."""
+    tasks, config = packs.tasks, packs.config
     name = re.sub(r"[^a-z0-9]+", "-", config.name.lower()).strip("-") or "run"
     package = f"lbi_{name.replace('-', '_')}"
     rows = [_row(packed, config) for packed in tasks]

@@ -32,10 +32,10 @@ exec "$python" -m lbi.interop.packs.ask "$folder" "$@"
 TOLD = """\
 {instruction}
 
-The application is used by the command `app`, a page at a time:
+What is open is seen and used by the command `app`:
 
-    app look              shows the page that is open, as text; [e12] is the reference of an element
-    app do 'ACTION'       does something, and shows the page that is then open
+    app look              shows it as text; [e12] is the reference of an element
+    app do 'ACTION'       does something, and shows what is then open
 
 {actions}
 
