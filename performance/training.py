@@ -100,8 +100,15 @@ def write_rows(folder: Path, count: int, words: int) -> Path:
     return folder
 
 
-def write_model(folder: Path, vocabulary: int) -> Path:
-    """A Qwen2 of four layers: as in real small models, most of its weights are its table of tokens."""
+SMALL = {
+    "hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 4, "num_attention_heads": 8,
+    "num_key_value_heads": 2, "tie_word_embeddings": True,
+}  # fmt: skip
+
+
+def write_model(folder: Path, vocabulary: int, sizes: dict[str, int] = SMALL, device: str = "cpu") -> Path:
+    """A Qwen2 with random weights, of four layers if nothing else is said: as in real small models, most of its weights
+    are its table of tokens."""
     import torch
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -117,12 +124,11 @@ def write_model(folder: Path, vocabulary: int) -> Path:
     told = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<eos>", "pad_token": "<eos>"}
     (folder / "tokenizer_config.json").write_text(json.dumps({**told, "chat_template": TEMPLATE}))
     config = AutoConfig.for_model(
-        "qwen2", vocab_size=vocabulary, hidden_size=512, intermediate_size=1408, num_hidden_layers=4,
-        num_attention_heads=8, num_key_value_heads=2, tie_word_embeddings=True, bos_token_id=None,
-        eos_token_id=len(tokens), pad_token_id=len(tokens),
-    )  # fmt: skip
+        "qwen2", vocab_size=vocabulary, bos_token_id=None, eos_token_id=len(tokens), pad_token_id=len(tokens), **sizes
+    )
     torch.manual_seed(0)
-    AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(str(folder))
+    with torch.device(device):
+        AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(str(folder))
     return folder
 
 
