@@ -204,6 +204,7 @@ for file in doors:
     assert await succeeds(backend, code)
 
 
+@pytest.mark.slow
 async def test_large_replies_and_many_connections_pass(backend: LocalBackend) -> None:
     code = """
 import sys, threading, urllib.request
@@ -216,6 +217,7 @@ assert sizes == [700000] * 12, sizes
     assert await succeeds(backend, code, "{url}")
 
 
+@pytest.mark.slow
 async def test_a_command_that_keeps_all_connections_uses_up_none_of_our_handles(backend: LocalBackend) -> None:
     assert await succeeds(backend, ASK, "{url}")
     before = len(os.listdir("/proc/self/fd"))
@@ -230,6 +232,7 @@ for _ in range(300):
     assert len(os.listdir("/proc/self/fd")) <= before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "said"),
     [
@@ -363,6 +366,7 @@ async def test_unsafe_runs_on_the_machine_as_it_is(tmp_path: Path) -> None:
         await started.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_bubblewrap")
 def test_a_run_says_at_its_start_that_there_is_no_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

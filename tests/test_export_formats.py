@@ -68,6 +68,7 @@ def test_a_trajectory_that_is_too_long_loses_its_oldest_steps_and_says_so(tmp_pa
     assert report.lengths.longest_characters <= most - 200
 
 
+@pytest.mark.slow
 def test_labels_of_trl_masked_are_exactly_the_replies_that_are_to_be_learned(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     from transformers import AutoTokenizer

@@ -307,6 +307,7 @@ def test_a_program_gets_the_variables_that_it_is_given_and_no_others(monkeypatch
         run_on_host(["sleep", "5"], env=plain(), timeout=0.1)
 
 
+@pytest.mark.slow
 def test_what_does_not_end_in_time_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
     """Workers of a compiler that was ended alone would wait for it for ever."""
     told = tmp_path / "pid"

@@ -108,6 +108,7 @@ def leaked(texts: Iterator[str]) -> set[str]:
     return {kind for text in texts for kind, ways in forms.items() if any(way in text for way in ways)}
 
 
+@pytest.mark.slow
 def test_nothing_planted_reaches_the_disk_or_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, sent = tmp_path / "run", list[str]()
     complete = OfflineModel.complete

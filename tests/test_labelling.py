@@ -354,6 +354,7 @@ async def test_a_budget_that_ends_lets_what_was_sent_come_back_and_be_kept(traje
 # the plan
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spans", ["all", "informative"])
 @pytest.mark.parametrize("how", [*WAYS, NAIVE], ids=str)
 async def test_a_plan_is_an_upper_bound_of_the_calls_and_tokens_of_a_trajectory(how, spans, trajectory) -> None:

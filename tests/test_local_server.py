@@ -33,6 +33,7 @@ from lbi.protocols import PARTS_OF_A_RUN, Fields, Model, PromptLimits, Request
 from lbi.records import Document, Observation, Task
 from tiny_gguf import need, write_adapter, write_model
 
+pytestmark = pytest.mark.slow
 ENGINES = ("llama.cpp", "openvino")
 STRUCTURED = PromptLimits(structured=("query", "act"))
 

@@ -195,6 +195,7 @@ async def test_a_status_has_its_meaning_whatever_comes_with_it(case: str) -> Non
     assert (raised.value.kind, isinstance(raised.value, ModelBusy)) == (kind, again)
 
 
+@pytest.mark.slow
 async def test_a_server_that_loads_its_model_is_waited_for() -> None:
     async def no_wait(seconds: float) -> None:
         pass

@@ -93,6 +93,7 @@ def test_a_key_of_several_lines_is_masked_line_by_line() -> None:
         assert not any(line in secrets.mask(shown) for line in lines[1:3])
 
 
+@pytest.mark.slow
 @given(text=st.text(), secret=st.text(min_size=4, max_size=12).filter(lambda text: len(text.strip()) >= 4))
 def test_nothing_of_a_secret_is_left_and_masking_twice_is_masking_once(text: str, secret: str) -> None:
     secrets.forget()

@@ -221,6 +221,7 @@ def test_another_agent_can_use_the_arms_by_their_names(tmp_path: Path) -> None:
     assert "SKILLS" not in lbi_here("retrieve", run, ADD.instruction, "--prompt").stdout
 
 
+@pytest.mark.slow
 def test_a_skill_that_was_retired_or_whose_examples_were_is_shown_to_nobody(tmp_path: Path) -> None:
     run = asyncio.run(make_skilled_run(tmp_path))
     (new,) = [each for each in answer("skills", run, here=True) if each["name"] == "lamps-new"]

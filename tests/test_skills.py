@@ -100,6 +100,7 @@ def test_skills_are_short_and_few(tmp_path: Path, run: Path) -> None:
     assert "no skill fits into 100 tokens" in refused(run, "--tokens", "100")
 
 
+@pytest.mark.slow
 def test_without_options_there_are_at_most_seven_skills_of_at_most_600_tokens(tmp_path: Path) -> None:
     run = asyncio.run(make_skilled_run(tmp_path, {}))
     with RunFolder(run) as folder:

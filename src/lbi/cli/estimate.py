@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -98,12 +98,13 @@ def plan(config: Config, documents: Sequence[Document], benchmark_tasks: int, ac
     rows += _attempt(config, work, actions)
     rows += _label(config, work)
     rows += _skills(config)
+    episode = _episodes(config, documents, actions)
     for arm in config.evaluation.arms:
-        rows += _evaluate(config, arm, work.held_out * len(config.seeds), documents, actions)
+        rows += _evaluate(config, arm, work.held_out * len(config.seeds), episode)
     grown = next((arm for arm in config.evaluation.arms if arm.name == config.evaluation.growth_arm), None)
     if grown is not None and config.evaluation.growth:
         episodes = work.held_out * len(config.seeds) * len(config.evaluation.growth)
-        rows += _evaluate(config, grown.model_copy(update={"name": "growth"}), episodes, documents, actions)
+        rows += _evaluate(config, grown.model_copy(update={"name": "growth"}), episodes, episode)
     if not benchmark_tasks:
         episodes = work.held_out * len(config.seeds) * (len(config.evaluation.arms) + len(config.evaluation.growth))
         rows += _judge(config, "evaluate: judge", episodes, config.evaluation.step_limit)
@@ -258,23 +259,41 @@ def _judge(config: Config, stage: str, times: int, length: int) -> list[Planned]
     ]
 
 
-def _evaluate(config: Config, arm: Arm, episodes: int, documents: Sequence[Document], actions: str) -> list[Planned]:
-    limit = round(config.evaluation.step_limit * arm.step_factor)
-    look_up = arm.retrieval(config.retrieval)
-    known: dict[str, tuple[Shown, ...] | tuple[Document, ...] | tuple[Skill, ...]] = {}
-    if arm.data != "none":
-        known["examples"] = tuple([_SHOWN] * (look_up.m1 + look_up.m2 + look_up.m3))
-    if arm.skills:
-        known["skills"] = tuple(_skill(config, number) for number in range(config.skills.shown))
-    if arm.agent == "rag":
-        known["documents"] = tuple(documents[: config.retrieval.documents])
-    stage = f"evaluate: {arm.name}"
+#: (model, role, steps, examples, skills, documents) -> tokens of the prompts of an episode that shows so many of them
+EpisodeTokens = Callable[[str, Role, int, int, int, int], int]
 
-    def tokens(model: str, role: Role) -> int:
+
+def _episodes(config: Config, documents: Sequence[Document], actions: str) -> EpisodeTokens:
+    """Each is rendered once: most arms show as much as another."""
+
+    @cache
+    def tokens(model: str, role: Role, limit: int, examples: int, skills: int, sections: int) -> int:
+        known: dict[str, Any] = {"examples": (_SHOWN,) * examples} if examples else {}
+        if skills:
+            known["skills"] = tuple(_skill(config, number) for number in range(skills))
+        if sections:
+            known["documents"] = tuple(documents[:sections])
+
         def at_step(at: int) -> int:
             return _tokens(config, model, role, _at_step(at, actions).model_copy(update=known))
 
-        return episodes * _sum(limit, at_step)
+        return _sum(limit, at_step)
+
+    return tokens
+
+
+def _evaluate(config: Config, arm: Arm, episodes: int, episode: EpisodeTokens) -> list[Planned]:
+    limit = round(config.evaluation.step_limit * arm.step_factor)
+    look_up = arm.retrieval(config.retrieval)
+    shown = (
+        look_up.m1 + look_up.m2 + look_up.m3 if arm.data != "none" else 0,
+        config.skills.shown if arm.skills else 0,
+        config.retrieval.documents if arm.agent == "rag" else 0,
+    )
+    stage = f"evaluate: {arm.name}"
+
+    def tokens(model: str, role: Role) -> int:
+        return episodes * episode(model, role, limit, *shown)
 
     def of_episode(role: Role, model: str) -> int:
         """Of as many calls as there are steps."""
