@@ -55,7 +55,7 @@ def opened(folder: RunFolder, model: str) -> RunContext:
             "labelling": {"together": 4},
             "synthesis": {"rollouts": 2, "tasks_per_document": 2, "filters": ["committee"], "spans_per_trajectory": 3},
             "evaluation": {
-                "step_limit": 2,
+                "step_limit": 1,
                 "arms": [
                     {"name": "baseline", "agent": "react"},
                     {"name": "backward", "agent": "icl", "data": "backward"},

@@ -20,7 +20,7 @@ def test_the_demo_of_training_ends_in_a_table_of_both_models(tmp_path: Path) -> 
     model = write_gguf(write_model(tmp_path / "qwen2", "qwen2"), tmp_path / "tiny.gguf")
     out = tmp_path / "run"
     ran = subprocess.run(
-        [SCRIPT, out, model, "6", "llama.cpp", "2", "8"],
+        [SCRIPT, out, model, "6", "llama.cpp", "2", "5"],
         env=environ(XDG_CACHE_HOME=str(tmp_path / "cache"), PYTHONWARNINGS="default"),
         capture_output=True,
         text=True,
