@@ -18,7 +18,7 @@ from lbi.training import curve
 from lbi.training.backends.loop import batches, rate_at
 from lbi.training.memory import advice, advice_when_memory_runs_out
 from lbi.training.recipe import PAPER, Recipe
-from running import command, environ, lbi_here
+from running import answer, command, environ, lbi_here
 from test_export import lesson_of, trajectory_of
 from training_model import need_libraries, write_export, write_gguf, write_model
 
@@ -397,6 +397,11 @@ def test_a_run_is_exported_trained_on_and_its_report_shows_the_curve(model: Path
             folder.store.put("example", f"0/t{number}/abstract/000-004", lesson.example)
     asked = ["--batch", "4", "--epochs", "1", "--learning-rate", "0.01", "--validation", "0.3", "--max-chars", "4000"]
     arguments = ["train", run, "--model", model, "--allow-offline", "--diverse", "--size", "12", *asked]
+    dry = lbi_here(*arguments, "--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    assert "train: 12 rows of " in dry.stdout
+    assert "3 steps of up to 4 rows, 12 rows 1 times" in dry.stdout
+    assert not (run / "adapter").exists()
     ran = lbi_here(*arguments, "--json")
     assert ran.returncode == 0, ran.stderr
     record = json.loads(ran.stdout)
@@ -405,6 +410,8 @@ def test_a_run_is_exported_trained_on_and_its_report_shows_the_curve(model: Path
     assert "step 3 of 3" in ran.stderr
     exported = json.loads((run / "adapter" / "data" / "export.json").read_text())
     assert exported["lengths"]["estimated"] is False  # counted by the model's own tokenizer
+    again = answer("train", run / "adapter" / "data", "--model", model, "--batch", "6", "--dry-run", here=True)
+    assert (again["steps"], again["data"]["rows"]) == (6, exported["rows"])  # 12 rows three times
     report = (run / "report.html").read_text()
     assert "3 of 3 steps" in report
     assert "Loss of adapter by step" in report

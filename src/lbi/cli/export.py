@@ -84,7 +84,7 @@ def export(run: Path, options: ExportOptions, choice: ExampleChoice, selection: 
     if as_json:
         say(json.dumps(report.model_dump(mode="json"), indent=2, ensure_ascii=False))
     else:
-        _print(report, folder, options.dry_run)
+        print_report(report, folder, options.dry_run)
     return 0
 
 
@@ -116,7 +116,8 @@ def write_training_set(
             )
 
 
-def _print(report: ExportReport, folder: Path, dry_run: bool) -> None:
+def print_report(report: ExportReport, folder: Path, dry_run: bool) -> None:
+    """What a training set is made of, and where it lies."""
     console, origin = open_console(), report.made_by
     for side, rows in report.rows.items():
         examples, documents = plural(report.examples[side], "example"), plural(report.lineages[side], "document")

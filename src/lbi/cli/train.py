@@ -11,13 +11,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from lbi.cli import FOLDER
-from lbi.cli.export import ExampleChoice, ExportOptions, write_training_set
+from lbi.cli.export import ExampleChoice, ExportOptions, print_report, write_training_set
 from lbi.errors import UserError
 from lbi.monitoring.terminal import say
 from lbi.report import write_report
-from lbi.report.words import duration
+from lbi.report.words import duration, plural
 from lbi.storage.run_folder import RunFolder
 from lbi.training.export.choose import Selection
+from lbi.training.export.dataset import ExportReport
 from lbi.training.recipe import Recipe
 from lbi.training.rows import is_export
 from lbi.training.run import require_libraries, train
@@ -36,6 +37,7 @@ class TrainOptions:
     ends: bool = True
     validation: float = 0.1
     allow_offline: bool = False
+    dry_run: bool = False
     quiet: bool = False
 
 
@@ -59,12 +61,34 @@ def train_model(
             replies=options.replies,
             ends=options.ends,
             allow_offline=options.allow_offline,
+            dry_run=options.dry_run,
         )
-        write_training_set(options.source, data, export, choice, selection)
+        report = write_training_set(options.source, data, export, choice, selection)
         FOLDER.set(options.source)
+        if options.dry_run:
+            return _foretold(report, recipe, data, as_json)
+    elif options.dry_run:
+        return _foretold(ExportReport.model_validate_json((data / "export.json").read_bytes()), recipe, None, as_json)
     record = train(data, options.model, recipe, folder, show=None if options.quiet else _show)
     _renew_report(options.source)
     say(json.dumps(record, indent=2, ensure_ascii=False) if as_json else _told(record, folder, options.source))
+    return 0
+
+
+def _foretold(report: ExportReport, recipe: Recipe, data: Path | None, as_json: bool) -> int:
+    """What would be trained on, and in how many steps. ``data``: where rows would be written that are none yet."""
+    rows = report.rows["train"]
+    steps = recipe.steps_of(rows)
+    if as_json:
+        told = {"steps": steps, "recipe": recipe.model_dump(mode="json"), "data": report.model_dump(mode="json")}
+        say(json.dumps(told, indent=2, ensure_ascii=False))
+        return 0
+    if data:
+        print_report(report, data, dry_run=True)
+    say(
+        f"{plural(steps, 'step')} of up to {plural(recipe.batch, 'row')}, {rows:,} rows {recipe.epochs:g} times, "
+        f"{recipe.method} at a learning rate of up to {recipe.learning_rate:g}. Nothing is trained (--dry-run)."
+    )
     return 0
 
 

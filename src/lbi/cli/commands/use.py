@@ -361,6 +361,9 @@ def train(
     reasons: Reasons = "fitting",
     seed: Annotated[int, typer.Option("--seed", help="Of the adapter, the order of rows, and what is chosen.")] = 0,
     allow_offline: AllowOffline = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be trained on, and in how many steps; write nothing.")
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -391,7 +394,7 @@ def train(
         "max_steps": max_steps,
         "seed": seed,
     }
-    options = TrainOptions(source, model, out, max_chars, replies, ends, validation, allow_offline, quiet)
+    options = TrainOptions(source, model, out, max_chars, replies, ends, validation, allow_offline, dry_run, quiet)
     selection = Selection(size, max_tokens, parse_mix(mix), diverse, shuffled, seed, parse_reasons(reasons))
     return train_model(options, ExampleChoice(tier, kinds, seeds), selection, settings, json)
 
