@@ -7,7 +7,7 @@ help:
 	@echo "make demo    set up, then learn Trac from its handbook and measure: a table, and runs/demo/report.html"
 	@echo "make train-demo  set up, then train a small language model on two cores and measure it: runs/train-demo"
 	@echo "make test    set up for development, then all checks and all tests"
-	@echo "make sweep   two more sets of tasks on Trac and all of MiniWoB++, each task by its solution: five minutes"
+	@echo "make sweep   all tasks on Trac and of MiniWoB++, each by its solution: six minutes"
 	@echo "make check   lint, format, types and the fast tests"
 	@echo "make bench   speed of the command line, of retrieval, of the web environment, of model calls and of sandboxes"
 	@echo "make clean   remove the virtual environment and caches; runs/ stays"

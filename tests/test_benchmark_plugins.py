@@ -17,7 +17,7 @@ from lbi.environments.web.checks import evaluate
 from lbi.errors import ScoreError, UserError
 from lbi.evaluation.benchmark import load_benchmark, load_benchmarks
 from lbi.records import Check, Task
-from running import lbi_here
+from running import answer, lbi_here
 
 
 @pytest.fixture(autouse=True)
@@ -63,13 +63,15 @@ def test_what_is_told_apart_counts_as_neither_passed_nor_failed() -> None:
     assert "1 of 2 passed; 1 not runnable, 1 faulty" in lbi_here("check", "benchmark", "riddles", "here").stdout
     only = lbi_here("check", "benchmark", "riddles", "here", "--task", "right")
     assert (only.returncode, "1 of 1 passed" in only.stdout) == (0, True)
+    two = answer("check", "benchmark", "riddles", "here", "--task", "right,faulty", here=True)
+    assert sorted(row["task"] for row in two) == ["faulty", "right"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
         (("benchmark", "riddles"), "riddles: give a checkout"),
-        (("benchmark", "riddles", "here", "--task", "rihgt"), "has no task 'rihgt'; nearest: right"),
+        (("benchmark", "riddles", "here", "--task", "right,rihgt"), "has no task 'rihgt'; nearest: right"),
         (("browser", "any", "here"), "only a benchmark takes a checkout"),
         (("benchmark", "ridles"), "no benchmark 'ridles'"),
     ],

@@ -28,13 +28,17 @@ Trial = tuple[Task, str]  # "gold" or "nothing"
 async def check_benchmark(
     name: str, checkout: str, only: str, workers: int, quiet: bool, *, unsafe: bool = False
 ) -> list[Row]:
-    """Try every task both ways, each from the pristine state; a benchmark that checks itself does so."""
+    """Try every task both ways, each from the pristine state; a benchmark that checks itself does so.
+
+    ``only`` names tasks, separated by commas. Raises UserError for one that there is not.
+    """
     benchmark = load_benchmark(name, checkout)
     plug_in = plugins.load("benchmarks", name.partition(":")[0]) if is_plug_in(name) else None
-    chosen = [task for task in benchmark.task if not only or task.name == only]
-    if not chosen:
-        near = difflib.get_close_matches(only, [task.name for task in benchmark.task], n=3, cutoff=0.3)
-        raise UserError(f"benchmark {name} has no task {only!r}; nearest: {', '.join(near) or 'none'}")
+    wanted, known = list(filter(None, only.split(","))), [task.name for task in benchmark.task]
+    if unknown := next((each for each in wanted if each not in known), None):
+        near = difflib.get_close_matches(unknown, known, n=3, cutoff=0.3)
+        raise UserError(f"benchmark {name} has no task {unknown!r}; nearest: {', '.join(near) or 'none'}")
+    chosen = [task for task in benchmark.task if not wanted or task.name in wanted]
     alone = isinstance(plug_in, ChecksItself)
     tasks = benchmark.tasks(benchmark.environment, [task for task in chosen if alone or not task.not_runnable])
     checked: list[CheckedTask] = []

@@ -43,7 +43,7 @@ def check(
         typer.Argument(help="Name or file of the application, benchmark or config; a page's address; a run."),
     ] = "",
     checkout: Annotated[str, typer.Argument(help="What the benchmark does not bring: its repository or sites.")] = "",
-    task: Annotated[str, typer.Option(help="Only this task of the benchmark.")] = "",
+    task: Annotated[str, typer.Option(help="Only these tasks of the benchmark: NAME,NAME.")] = "",
     all_: Annotated[
         int, typer.Option("--all", metavar="N", min=0, help="Of a page: also what links and clicks lead to, N pages.")
     ] = 0,
