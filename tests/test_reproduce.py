@@ -158,6 +158,17 @@ def test_what_failed_by_environment_or_harness_is_no_number_beyond_a_tenth() -> 
     assert (cells[6], cells[7], cells[8], cells[9]) == ("28", "2.0", "3.0", "100")
 
 
+def test_nothing_is_compared_with_a_reference_that_has_no_number() -> None:
+    stored = [result("baseline", task, float(task < 5), "environment" if task > 24 else "") for task in range(30)]
+    stored += [result("backward", task, float(task < 15)) for task in range(30)]
+    text = written("retrieval", paper_table("retrieval"), stored, {})
+    (backward,) = [line for line in text.splitlines() if line.startswith("| backward |")]
+    cells = [cell.strip() for cell in backward.split("|")]
+    assert cells[2] == "50.0%"
+    assert cells[4:6] == ["", ""]
+    assert "baseline has no number, so none is compared with it." in text
+
+
 def test_a_control_says_how_near_its_tokens_come_to_those_with_examples() -> None:
     tokens = {"baseline": 50, "baseline, extra steps": 95, "best of three": 140, "backward": 100}
     stored = [

@@ -22,7 +22,6 @@ from lbi.synthesis.examples import read_examples
 
 FEW = 20  # held-out tasks below which a table says that it can tell little
 AS_MUCH = 0.1  # by what part an arm's tokens may differ from those of the arm that it is the control of
-MOST_BROKEN = 0.1  # of an arm's episodes that environment or harness may have failed; beyond it has no number
 
 
 class PaperArm(BaseModel):
@@ -113,7 +112,8 @@ def written(name: str, table: PaperTable, results: Sequence[Result], examples: M
     """
     ours = {summary.arm: summary for summary in summarise(results)}
     reference = table.arms[0].arm.name
-    others = [row.arm.name for row in table.arms[1:] if row.arm.name in ours and reference in ours]
+    able = [row.arm.name for row in table.arms if row.arm.name in ours and not ours[row.arm.name].no_number]
+    others = [arm for arm in able if arm != reference and reference in able]
     compared = {row.arm: row for row in compare(results, [(arm, reference) for arm in others])}
     paper = [f"{model}: {' / '.join(table.benchmarks)}" for model in ("Gemini", "Claude")] if table.benchmarks else []
     had = ["examples"] if examples else []
@@ -135,7 +135,7 @@ def written(name: str, table: PaperTable, results: Sequence[Result], examples: M
         summary = ours.get(row.arm.name)
         cells = _cells(row.arm.name, summary, [r for r in results if r.arm == row.arm.name])
         other = compared.get(row.arm.name)
-        difference = [f"{100 * other.difference:+.1f}", f"{other.p_holm:.3f}"] if other and len(cells) > 2 else ["", ""]
+        difference = [f"{100 * other.difference:+.1f}", f"{other.p_holm:.3f}"] if other else ["", ""]
         cells[2:2] = difference if len(cells) > 2 else []
         cells[:0] = [f"{examples[row.arm.name]:,.0f}" if row.arm.name in examples else ""] if had else []
         cells += [""] * (len(head) - 1 - len(paper) - len(cells))
@@ -162,9 +162,8 @@ def _cells(arm: str, summary: ArmSummary | None, results: Sequence[Result]) -> l
     """solved, interval, tasks, steps, calls, tokens; or why there is no number."""
     if summary is None:
         return ["not run"]
-    broken = summary.environment_faults + summary.harness_faults
-    if broken > MOST_BROKEN * len(results):
-        return [f"no number: {broken} of {len(results)} episodes failed by environment or harness"]
+    if summary.no_number:
+        return [summary.no_number]
     counted = [r for r in results if r.fault not in INFRASTRUCTURE]
     n = max(len(counted), 1)
     return [
@@ -199,10 +198,13 @@ def _spent_beside(table: PaperTable, results: Sequence[Result]) -> list[str]:
 
 
 def _notes(table: PaperTable, ours: dict[str, ArmSummary]) -> list[str]:
-    measured = [ours[row.arm.name] for row in table.arms if row.arm.name in ours]
+    measured = [ours[row.arm.name] for row in table.arms if row.arm.name in ours and not ours[row.arm.name].no_number]
     notes = ["Tasks are the unit; differences are paired, signs flipped, corrected for all arms of the table."]
     seeds = max((summary.seeds for summary in measured), default=0)
     notes.append(f"{seeds} seed{'' if seeds == 1 else 's'}; steps, calls and tokens are means of an episode.")
+    reference = table.arms[0].arm.name
+    if reference in ours and ours[reference].no_number:
+        notes.append(f"{reference} has no number, so none is compared with it.")
     if measured and min(summary.tasks for summary in measured) < FEW:
         notes.append(f"With fewer than {FEW} tasks no difference short of a very large one can be told from chance.")
     if measured and all(summary.mean in (0.0, 1.0) for summary in measured):
