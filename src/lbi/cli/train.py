@@ -14,6 +14,7 @@ from lbi.cli import FOLDER
 from lbi.cli.export import ExampleChoice, ExportOptions, write_training_set
 from lbi.errors import UserError
 from lbi.monitoring.terminal import say
+from lbi.protocols import Json
 from lbi.report import write_report
 from lbi.report.words import duration
 from lbi.storage.run_folder import RunFolder
@@ -43,7 +44,16 @@ def train_model(
     options: TrainOptions, choice: ExampleChoice, selection: Selection, settings: dict[str, Any], as_json: bool
 ) -> int:
     """Export the run's examples, unless the source is an export, and train on them."""
-    recipe = _recipe(settings)
+    record, folder = trained_model(options, choice, selection, recipe_of(settings))
+    _renew_report(options.source)
+    say(json.dumps(record, indent=2, ensure_ascii=False) if as_json else _told(record, folder, options.source))
+    return 0
+
+
+def trained_model(
+    options: TrainOptions, choice: ExampleChoice, selection: Selection, recipe: Recipe
+) -> tuple[Json, Path]:
+    """The content of training.json, and the folder that it is in."""
     require_libraries()
     weights = find_weights(options.model)  # a model that is not there is told before anything is written
     folder = options.out or (options.source.parent if is_export(options.source) else options.source) / "adapter"
@@ -62,13 +72,10 @@ def train_model(
         )
         write_training_set(options.source, data, export, choice, selection)
         FOLDER.set(options.source)
-    record = train(data, options.model, recipe, folder, show=None if options.quiet else _show)
-    _renew_report(options.source)
-    say(json.dumps(record, indent=2, ensure_ascii=False) if as_json else _told(record, folder, options.source))
-    return 0
+    return train(data, options.model, recipe, folder, show=None if options.quiet else _show), folder
 
 
-def _recipe(settings: dict[str, Any]) -> Recipe:
+def recipe_of(settings: dict[str, Any]) -> Recipe:
     """Raises UserError that names the option at fault."""
     try:
         return Recipe(**settings)
