@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -16,8 +17,8 @@ from lbi.config import resolve
 from lbi.errors import EnvironmentFailure, ModelBusy, ModelError
 from lbi.models.providers.scripted import Scripted
 from lbi.prompts import render
-from lbi.protocols import Request
-from lbi.records import Check, Observation, Task, Usage
+from lbi.protocols import Allowance, Request
+from lbi.records import Check, Observation, Task, Trajectory, Usage
 from lbi.rollouts.loop import rollout
 
 TASK = Task(
@@ -293,7 +294,55 @@ async def test_best_of_ends_with_its_last_try_where_none_is_accepted() -> None:
     assert trajectory.usage.calls == len(model.requests) == 14
 
 
+# as much as another episode took
+
+
+@pytest.mark.parametrize("tokens", [True, False])
+async def test_a_plain_agent_takes_as_many_steps_as_it_is_given_tokens_or_calls_for(tokens: bool) -> None:
+    async def walked(limit: int, allowance: Allowance | None = None) -> Trajectory:
+        model = Scripted(lambda request: act(OPEN))
+        agent = open_agent("react", AgentParts(model=model))
+        return await rollout(LampEnvironment(), agent, TASK, limit, allowance=allowance)
+
+    other = await walked(7)
+    given = Allowance.of(other.usage if tokens else Usage(calls=7))
+    assert given.of_calls is not tokens
+    assert (await walked(50, given)).steps == other.steps, "no more and no fewer, whatever the step limit"
+    one_more = replace(given, amount=given.amount + given.spent(other.steps[-1].usage))
+    assert len((await walked(50, one_more)).steps) == 8
+    assert len((await walked(50, Allowance(0))).steps) == 1
+
+
+async def test_best_of_tries_on_while_most_of_a_try_fits_and_repeats_no_sample_of_another_seed() -> None:
+    async def tried(calls: int, seed: int = 0) -> tuple[int, set[tuple[int, float]]]:
+        model = Scripted(
+            lambda request: verdict(False) if request.role == "judge" else act(WRONG[len(request.fields.history)])
+        )
+        agent = open_agent("best_of", AgentParts(model=model, sample=seed))
+        allowance = Allowance(calls, of_calls=True)
+        trajectory = await rollout(LampEnvironment(), agent, TASK, 6, allowance=allowance)
+        assert trajectory.usage.calls == len(model.requests)
+        return len(model.requests), {(r.sample, r.temperature) for r in model.requests if r.role == "act"}
+
+    # a try is four calls, and one of the judge before the next
+    assert [(await tried(calls))[0] for calls in (1, 5, 9, 14, 22)] == [4, 4, 9, 14, 24]
+    assert not (await tried(60, seed=0))[1] & (await tried(60, seed=1))[1]
+
+
 # what they cost
+
+
+def test_a_dry_run_gives_a_control_the_tokens_of_its_model() -> None:
+    arms = [
+        {"name": "baseline", "agent": "react"},
+        {"name": "long", "agent": "react", "step_factor": 3.0},
+        {"name": "control", "agent": "best_of", "spends_as": "long"},
+    ]
+    config = resolve({"evaluation": {"step_limit": 4, "arms": arms}}, "test")
+    tokens: Counter[str] = Counter()
+    for row in plan(config, [], 10, "click(e12)"):
+        tokens[row.stage] += row.input_tokens + row.output_tokens
+    assert tokens["evaluate: control"] == pytest.approx(tokens["evaluate: long"], rel=0.01)
 
 
 def test_a_dry_run_knows_how_often_they_ask() -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from fake_environment import LampEnvironment, LampEnvironments
-from lbi.config import Config, resolve
+from lbi.config import Cluster, Config, resolve
 from lbi.environments._cluster import remote
+from lbi.environments._cluster.rays import connect
 from lbi.environments._cluster.remote import RemoteEnvironments
 from lbi.environments._cluster.wire import Raised
 from lbi.environments._pool import ATTEMPTS, MACHINES, Pool
@@ -281,6 +282,31 @@ def test_where_environments_run_is_no_part_of_what_a_run_is() -> None:
 def test_more_workers_than_one_machine_takes_need_a_cluster() -> None:
     with pytest.raises(UserError, match="200 are too many for one machine, which takes 64; --ray ADDRESS"):
         resolve({"workers": 200}, "test")
+
+
+class HeadAlone:
+    """Ray, as far as it is asked while a cluster is joined: one machine, on which nothing is to run."""
+
+    def is_initialized(self) -> bool:
+        return True
+
+    def nodes(self) -> list[dict[str, object]]:
+        return [{"Alive": True, "Resources": {"CPU": 0.0, "memory": 2.0**30}}]
+
+    def remote(self, **asked: object) -> Callable[[type], type]:
+        self.asked = asked
+        return lambda worker: worker
+
+
+async def test_a_cluster_that_adds_machines_as_they_are_asked_for_may_begin_with_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", ray := HeadAlone())
+    with pytest.raises(UserError, match=r"no machine of the Ray cluster has 1 core.*cluster\.autoscales=true waits"):
+        await connect(Cluster(ray="auto"), "")
+    machines = await connect(Cluster(ray="auto", autoscales=True, resources={"browser": 1.0}), "browser")
+    assert machines.room() == 0
+    assert (ray.asked["num_cpus"], ray.asked["resources"]) == (1.0, {"browser": 1.0})
 
 
 @pytest.fixture

@@ -14,9 +14,10 @@ from rich.console import Console
 
 from evaluating import evaluated
 from fake_environment import LampEnvironment, LampEnvironments, click, fill, walk
+from lbi.cli.preflight import check_config
 from lbi.config import Arm, resolve
 from lbi.context import RunContext
-from lbi.errors import BudgetExceeded, ModelError
+from lbi.errors import BudgetExceeded, ModelError, UserError
 from lbi.evaluation.arms import KINDS, examples_for, stratified
 from lbi.evaluation.holdout import split_held_out, to_learn_from
 from lbi.evaluation.runner import Attempt
@@ -180,6 +181,32 @@ async def test_an_environment_that_stays_broken_is_never_the_agents_zero(folder,
         assert (summary.results, summary.environment_faults) == (0, 1)
     [comparison] = compare(results, [("backward", "baseline")], resamples=10)
     assert comparison.pairs == 0
+
+
+async def test_a_control_spends_as_the_episode_of_another_arm_and_comes_after_it(folder, examples):
+    long = {"name": "long", "agent": "react", "step_factor": 3.0}
+    arms = [{"name": "control", "agent": "react", "spends_as": "long"}, {"name": "baseline", "agent": "react"}, long]
+    options = {"arms": arms, "step_limit": 1}
+    lost = by_key(await evaluated(shop_of(folder, LampEnvironments(broken=99), **options), [PAINT], 0, examples, []))
+    assert set(lost) == {("baseline", "paint"), ("long", "paint")}, "nothing says what it may spend"
+    results = by_key(await evaluated(shop_of(folder, **options), [PAINT], 0, examples, []))
+    calls = {arm: result.usage.calls for (arm, _), result in results.items()}
+    assert calls["control"] == calls["long"] > 1
+    assert calls["baseline"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arm", "told"),
+    [
+        ({"agent": "react", "spends_as": "nobody"}, "spends as 'nobody', which is no arm"),
+        ({"agent": "react", "spends_as": "control"}, "spends as 'control', which is no arm"),
+        ({"agent": "lats", "spends_as": "baseline"}, "decides itself how much it spends; take react or best_of"),
+    ],
+)
+async def test_a_control_that_cannot_spend_as_another_arm_is_told_before_the_run(arm, told):
+    arms = [{"name": "baseline", "agent": "react"}, {"name": "control", **arm}]
+    with pytest.raises(UserError, match=told):
+        await check_config(resolve({"url": "http://127.0.0.1:9", "evaluation": {"arms": arms}}, "test"))
 
 
 async def test_an_outage_is_counted_by_its_kind_whether_or_not_a_later_attempt_went_well(folder, examples, monkeypatch):

@@ -286,6 +286,30 @@ def test_errors_of_the_environment_are_counted_apart(full: RunFolder) -> None:
     assert sorted(marks) == ["!", "✓", "✓", "✓", "✗", "✗"]
 
 
+def test_an_arm_that_environment_or_harness_failed_too_often_has_no_number_anywhere(full: RunFolder) -> None:
+    for number in range(4):
+        broken = Result(task=f"t{number}", category="hard", arm="backward", seed=0, score=0, steps=1, fault="harness")
+        full.store.put("result", f"backward/0/t{number}", broken)
+        fair = broken.model_copy(update={"arm": "baseline", "fault": "", "score": 1.0})
+        full.store.put("result", f"baseline/0/t{number}", fair)
+    told, why = summary(full), "no number: 4 of 7 episodes failed by environment or harness"
+    assert [(arm["arm"], arm["success"] is None, arm["interval"] == why) for arm in told["arms"]] == [
+        ("baseline", False, False),
+        ("backward", True, True),
+    ]
+    assert told["comparisons"] == []
+    assert told["headline"].startswith("baseline solves ")
+    console = Console(file=StringIO(), width=120)
+    print_result(console, told)
+    assert why in " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
+    page = parsed(write_report(full))
+    (row,) = [row for row in page.select("#arms tbody tr") if row.th and row.th.get_text() == "backward"]
+    assert [cell.get_text() for cell in row.find_all("td")][2:4] == ["–", why]
+    (drawn,) = page.select("#chart-arms-desc")
+    assert "backward" not in drawn.get_text()
+    assert not page.select("#chart-comparisons-desc")
+
+
 @pytest.mark.parametrize("parts", ["nothing", "documents", "rollouts", "synthesis"])
 def test_missing_parts_are_plain_sentences(run: RunFolder, parts: str) -> None:
     if parts == "synthesis":

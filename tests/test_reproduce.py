@@ -14,9 +14,10 @@ import lbi.rollouts.set_up
 from fake_environment import LampEnvironments
 from lbi.cli.reproduce import reproduce
 from lbi.cli.run import OutputOptions, RunOptions
+from lbi.cli.train_arms import NO_TRAINING, Training
 from lbi.config import Config
 from lbi.errors import UserError
-from lbi.evaluation.reproduce import name_of, paper_table, paper_tables, written
+from lbi.evaluation.reproduce import PAPER_MODELS, name_of, paper_table, paper_tables, written
 from lbi.protocols import Environments
 from lbi.records import Example, Result, Trajectory, Usage
 from lbi.storage.run_folder import RunFolder
@@ -158,6 +159,17 @@ def test_what_failed_by_environment_or_harness_is_no_number_beyond_a_tenth() -> 
     assert (cells[6], cells[7], cells[8], cells[9]) == ("28", "2.0", "3.0", "100")
 
 
+def test_nothing_is_compared_with_a_reference_that_has_no_number() -> None:
+    stored = [result("baseline", task, float(task < 5), "environment" if task > 24 else "") for task in range(30)]
+    stored += [result("backward", task, float(task < 15)) for task in range(30)]
+    text = written("retrieval", paper_table("retrieval"), stored, {})
+    (backward,) = [line for line in text.splitlines() if line.startswith("| backward |")]
+    cells = [cell.strip() for cell in backward.split("|")]
+    assert cells[2] == "50.0%"
+    assert cells[4:6] == ["", ""]
+    assert "baseline has no number, so none is compared with it." in text
+
+
 def test_a_control_says_how_near_its_tokens_come_to_those_with_examples() -> None:
     tokens = {"baseline": 50, "baseline, extra steps": 95, "best of three": 140, "backward": 100}
     stored = [
@@ -189,9 +201,13 @@ def test_tables_are_listed_and_an_unknown_one_is_told(capsys: pytest.CaptureFixt
 
 def test_every_arm_of_a_table_differs_from_the_others_and_has_a_number_for_each_benchmark() -> None:
     for table in paper_tables().values():
-        told_apart = {row.arm.model_copy(update={"name": ""}).model_dump_json() for row in table.arms}
+        told_apart = {
+            f"{row.arm.model_copy(update={'name': ''}).model_dump_json()} {row.trained} {row.apart}"
+            for row in table.arms
+        }
         assert len(told_apart) == len(table.arms)
-        assert all(len(told) in (0, len(table.benchmarks)) for row in table.arms for told in (row.gemini, row.claude))
+        reported = [row.reported(model) for row in table.arms for model in PAPER_MODELS]
+        assert all(len(numbers) in (0, len(table.benchmarks)) for numbers in reported)
     same_name = [row.arm for table in paper_tables().values() for row in table.arms]
     assert len({arm.name for arm in same_name}) == len(set(same_name)), "tables share a run folder"
 
@@ -204,11 +220,37 @@ def test_every_table_is_found_by_the_papers_name_too() -> None:
     assert name_of("Table 4") == "retrieval"
 
 
-def test_a_table_that_takes_several_runs_says_how_they_are_made(capsys: pytest.CaptureFixture[str]) -> None:
-    assert reproduce("seeding", RunOptions(None), QUIET) == 0
-    assert """-s 'synthesis.seeding="environment"'""" in capsys.readouterr().out
-    for table in paper_tables().values():
-        assert bool(table.arms) != bool(table.how)
+def test_what_is_measured_in_a_run_of_its_own_is_paired_with_the_others(config: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert reproduce("seeding", RunOptions(config, out), QUIET) == 0
+    assert {each.arm for each in results(out).values()} == {"baseline", "backward"}
+    apart = results(out / "from-pages-alone")
+    assert {each.arm for each in apart.values()} == {"from pages alone"}
+    assert {each.task for each in apart.values()} == {each.task for each in results(out).values()}
+    with RunFolder(out / "from-pages-alone", writing=False) as folder:
+        assert folder.config["synthesis"]["seeding"] == "environment"
+        examples = [each for _, each in folder.store.all("example", Example) if each.kept and each.kind == "abstract"]
+    rows = {
+        line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]]
+        for line in (out / "tables" / "seeding.md").read_text().splitlines()
+        if line.startswith("|")
+    }
+    assert rows["arm"][-1] == "Claude: WebArena"
+    assert [rows[name][-1] for name in ("baseline", "from pages alone", "backward")] == ["35.8", "39.6", "48.0"]
+    assert 0 < int(rows["from pages alone"][0]) <= len(examples)
+    assert rows["from pages alone"][3].startswith(("+", "-")), "the difference to the baseline of the other run"
+    assert reproduce("seeding", RunOptions(config, out), QUIET) == 0
+    assert results(out / "from-pages-alone") == apart
+
+
+def test_two_runs_without_held_out_tasks_of_their_own_cannot_be_compared(config: Path, tmp_path: Path) -> None:
+    alone = RunOptions(config, tmp_path / "run", settings=['benchmark=""'])
+    with pytest.raises(UserError, match="name some in benchmark"):
+        reproduce("seeding", alone, QUIET)
+    same = RunOptions(config, tmp_path / "run", settings=['synthesis.seeding="environment"'])
+    with pytest.raises(UserError, match="which is what 'from pages alone' is to differ in"):
+        reproduce("seeding", same, QUIET)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_part_that_is_left_out_has_to_be_named(config: Path, tmp_path: Path) -> None:
@@ -216,13 +258,15 @@ def test_a_part_that_is_left_out_has_to_be_named(config: Path, tmp_path: Path) -
         reproduce("table7", RunOptions(config, tmp_path / "run"), QUIET)
 
 
-@pytest.mark.parametrize("name", [name for name, table in paper_tables().items() if table.arms and name != "part"])
+@pytest.mark.parametrize("name", [name for name in paper_tables() if name != "part"])
 def test_every_table_is_foretold(name: str, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dry = OutputOptions(quiet=True, dry_run=True, as_json=True)
     settings = ['models.embeddings="made-up"', 'models.embeddings_url="http://127.0.0.1:9/v1"']
     options = RunOptions(config, tmp_path / "run", settings=settings if name == "ranking" else ())
-    assert reproduce(name, options, dry) == 0
-    stages = {row["stage"] for row in json.loads(capsys.readouterr().out)["stages"]}
+    training = Training("qwen2.5-coder-0.5b") if paper_table(name).trains else NO_TRAINING
+    assert reproduce(name, options, dry, training) == 0
+    told = json.loads(capsys.readouterr().out)
+    stages = {row["stage"] for plan in (told, *told.get("runs", ())) for row in plan["stages"]}
     assert {f"evaluate: {row.arm.name}" for row in paper_table(name).arms} <= stages
     assert not (tmp_path / "run").exists()
 

@@ -47,6 +47,24 @@ def test_faults_of_environment_and_harness_are_in_no_rate_and_counted_apart() ->
     assert (summary.environment_faults, summary.harness_faults) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("fair", "broken", "why"),
+    [
+        (27, 3, ""),
+        (26, 4, "no number: 4 of 30 episodes failed by environment or harness"),
+        (2, 1, ""),
+        (0, 1, "no number: 1 of 1 episodes failed by environment or harness"),
+    ],
+)
+def test_an_arm_of_which_too_much_failed_by_environment_or_harness_has_no_number(
+    fair: int, broken: int, why: str
+) -> None:
+    results = [result_of(f"t{n}", "icl", 1.0) for n in range(fair)]
+    results += [result_of(f"x{n}", "icl", 0.0, fault="harness" if n % 2 else "environment") for n in range(broken)]
+    (summary,) = summarise(results, resamples=10)
+    assert summary.no_number == why
+
+
 def test_seeds_are_averaged_within_their_task() -> None:
     summary = summarise(results_of("icl", [[1, 1, 1, 1], [0]]))[0]
     assert (summary.tasks, summary.seeds, summary.results) == (2, 4, 5)

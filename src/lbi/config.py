@@ -221,6 +221,9 @@ class Arm(ConfigTable):
     agent: str
     data: Data = "none"
     step_factor: float = Field(default=1.0, gt=0, le=100)
+    spends_as: str = ""
+    """The arm as whose episode on the same task and seed it may spend as many tokens (calls, where the model counts no
+    tokens), in place of a step limit or a number of tries: what a control is given. Measured after that arm."""
     model: str = ""
     """Acts and writes queries in this arm, such as a tuned one; empty = the run's."""
     skills: bool = False
@@ -301,6 +304,10 @@ class Evaluation(ConfigTable):
                     f"step_limit x step_factor of the arm {arm.name!r} is {self.step_limit * arm.step_factor:g}; "
                     f"an episode has 1 to {MOST_STEPS} steps"
                 )
+            if arm.spends_as and not any(each.name == arm.spends_as and not each.spends_as for each in self.arms):
+                raise ValueError(
+                    f"the arm {arm.name!r} spends as {arm.spends_as!r}, which is no arm that spends as it likes"
+                )
             if not arm.own_part and not self.part:
                 raise ValueError(
                     f"the arm {arm.name!r} leaves out a part of the application; name it in evaluation.part"
@@ -350,6 +357,8 @@ class Cluster(ConfigTable):
     resources: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     """What else one environment takes, by the names that ``ray start --resources`` gave. One ``browser`` or ``desktop``
     is taken by itself where a machine has such."""
+    autoscales: bool = False
+    """Machines are added as they are asked for, so a cluster in which none is large enough yet is waited for."""
 
 
 def _addressed_by_fsspec(url: str) -> str:

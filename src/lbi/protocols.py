@@ -398,6 +398,26 @@ class Agent(Protocol):
 
 
 @dataclass(frozen=True)
+class Allowance:
+    """What an episode may spend, as much as another one took: tokens, or calls where its model counted no tokens."""
+
+    amount: int
+    of_calls: bool = False
+
+    @classmethod
+    def of(cls, usage: Usage) -> Allowance:
+        tokens = usage.input_tokens + usage.output_tokens
+        return cls(tokens) if tokens else cls(usage.calls, of_calls=True)
+
+    def spent(self, usage: Usage) -> int:
+        return usage.calls if self.of_calls else usage.input_tokens + usage.output_tokens
+
+    def has_room(self, spent: float, next_one: float) -> bool:
+        """Whether to begin what will take ``next_one``. What comes in wholes is rounded, so that means are equal."""
+        return spent + next_one / 2 < self.amount
+
+
+@dataclass(frozen=True)
 class Episode:
     """One attempt at a task, for an agent that plays it itself."""
 
@@ -407,6 +427,8 @@ class Episode:
     attempt: int
     trial: Callable[[Agent], Awaitable[Trajectory]]
     """Resets the environment and lets another agent attempt the task, as any agent's episode goes."""
+    allowance: Allowance | None = None
+    """What may be spent, in place of the agent's own number of trials; for agents that heed it."""
 
 
 @runtime_checkable
@@ -418,6 +440,13 @@ class PlaysEpisodes(Protocol):
     """
 
     async def play(self, episode: Episode) -> Trajectory: ...
+
+
+@runtime_checkable
+class HeedsAllowance(Protocol):
+    """The plug-in of an agent that plays episodes itself and spends what ``Episode.allowance`` says."""
+
+    HEEDS_ALLOWANCE: bool
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""LATS (Zhou et al. 2024): a tree search over actions, with the model as its own judge of states (paper, table 3).
+"""LATS (Zhou et al. 2024): a tree search over actions, with the model as its own judge of states (paper, table 2).
 
 A node is a state that was reached by actions. Over and over the most promising leaf is taken (by the upper confidence
 bound), several actions are sampled there, each is carried out, and the model says how near the objective each state is.

@@ -1,4 +1,4 @@
-"""Reflexion (Shinn et al. 2023): tries a task again with what it learnt from the trials that failed (paper, table 3).
+"""Reflexion (Shinn et al. 2023): tries a task again with what it learnt from the trials that failed (paper, table 2).
 
 After each trial a judge, which does not see the task's check, says whether the objective was reached; if not, the model
 puts into words what to do otherwise, and the next trial begins anew with these lessons. As in the paper there are three

@@ -283,6 +283,24 @@ def _episodes(config: Config, documents: Sequence[Document], actions: str) -> Ep
 
 
 def _evaluate(config: Config, arm: Arm, episodes: int, episode: EpisodeTokens) -> list[Planned]:
+    if not arm.spends_as:
+        return _evaluate_alone(config, arm, episodes, episode)
+    model = next(each for each in config.evaluation.arms if each.name == arm.spends_as)
+    rows = _evaluate_alone(config, arm, episodes, episode)
+    given, own = (_all_tokens(each) for each in (_evaluate_alone(config, model, episodes, episode), rows))
+    return [_times(row, given / own) for row in rows]
+
+
+def _all_tokens(rows: Sequence[Planned]) -> int:
+    return max(1, sum(row.input_tokens + row.output_tokens for row in rows))
+
+
+def _times(row: Planned, factor: float) -> Planned:
+    numbers = {"calls": row.calls, "input_tokens": row.input_tokens, "output_tokens": row.output_tokens}
+    return row.model_copy(update={name: math.ceil(factor * number) for name, number in numbers.items()})
+
+
+def _evaluate_alone(config: Config, arm: Arm, episodes: int, episode: EpisodeTokens) -> list[Planned]:
     limit = round(config.evaluation.step_limit * arm.step_factor)
     look_up = arm.retrieval(config.retrieval)
     shown = (

@@ -39,13 +39,19 @@ STAGES: dict[Only, tuple[str, ...]] = {
 }
 
 
-def show_plan(config: Config, out: Path, only: Only, as_json: bool) -> int:
-    """Reads the documents, which may install the application; asks no model and makes no run folder."""
+def show_plan(config: Config, out: Path, only: Only, as_json: bool, beside: Sequence[tuple[Config, Path]] = ()) -> int:
+    """Reads the documents, which may install the application; asks no model and makes no run folder.
+
+    ``beside``: further runs that belong to it, each with its folder.
+    """
     planned = asyncio.run(_planned(config, out, only))
+    others = [(asyncio.run(_planned(other, folder, only)), folder) for other, folder in beside]
     if as_json:
-        say(json.dumps({"out": str(out), **planned}, indent=2, ensure_ascii=False))
-    else:
-        _print(planned, out)
+        told = {"runs": [{"out": str(folder), **other} for other, folder in others]} if others else {}
+        say(json.dumps({"out": str(out), **planned, **told}, indent=2, ensure_ascii=False))
+        return 0
+    for each, folder in [(planned, out), *others]:
+        _print(each, folder)
     return 0
 
 

@@ -16,7 +16,7 @@ from lbi.models.middleware.stack import wrapped
 from lbi.models.pricing import Prices
 from lbi.models.registry import MissingKey, open_model, raise_missing_keys
 from lbi.models.sentence_encoder import required_encoder
-from lbi.protocols import Model
+from lbi.protocols import CountsCalls, HeedsAllowance, Model
 
 MOST_REASONS = 3  # why no task can be run
 
@@ -60,6 +60,13 @@ def _check_arms(config: Config) -> None:
     twice = sorted({name for name in arms if arms.count(name) > 1})
     if twice:
         raise UserError(f"two arms are called {twice[0]!r}; results are kept by the arm's name, so give each its own")
+    for arm in (arm for arm in config.evaluation.arms if arm.spends_as):
+        plug_in = plugins.load("agents", arm.agent)
+        if isinstance(plug_in, CountsCalls) and not isinstance(plug_in, HeedsAllowance):
+            raise UserError(
+                f"the arm {arm.name!r} spends as {arm.spends_as!r}, and its agent {arm.agent} decides itself how much "
+                "it spends; take react or best_of"
+            )
     named = {"reference": config.evaluation.reference}
     if config.evaluation.growth:
         named["growth_arm"] = config.evaluation.growth_arm

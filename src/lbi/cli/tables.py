@@ -102,7 +102,7 @@ def _arm(run: Gathered, row: evaluation.ArmRow) -> dict[str, Any]:
     usage = sum((result.usage for result in results), Usage())
     return {
         "arm": row.summary.arm,
-        "success": row.summary.mean,
+        "success": row.rate,
         "low": row.low,
         "high": row.high,
         "interval": evaluation.interval_of_rate(row),
@@ -188,7 +188,8 @@ def _table_of_results(result: dict[str, Any]) -> Table:
         table.add_column(name, justify="right", overflow="fold")
     for row in _shown(result):
         other = compared.get(row["arm"])
-        cells = [percent(row["success"]), _difference(other) if other else ""]
+        why = row["interval"] if row["success"] is None else ""
+        cells = [percent(row["success"]), _difference(other) if other else why]
         episodes = row["results"] + row["environment_errors"] + row["harness_errors"]
         spent = None if row["money"] is None else row["money"] / max(episodes, 1)
         cells = cells if result["measured"] else [count(row["tasks"])]

@@ -14,6 +14,7 @@ from lbi.cli import FOLDER
 from lbi.cli.export import ExampleChoice, ExportOptions, print_report, write_training_set
 from lbi.errors import UserError
 from lbi.monitoring.terminal import say
+from lbi.protocols import Json
 from lbi.report import write_report
 from lbi.report.words import duration, plural
 from lbi.storage.run_folder import RunFolder
@@ -45,46 +46,60 @@ def train_model(
     options: TrainOptions, choice: ExampleChoice, selection: Selection, settings: dict[str, Any], as_json: bool
 ) -> int:
     """Export the run's examples, unless the source is an export, and train on them."""
-    recipe = _recipe(settings)
-    require_libraries()
-    weights = find_weights(options.model)  # a model that is not there is told before anything is written
-    folder = options.out or (options.source.parent if is_export(options.source) else options.source) / "adapter"
-    data = options.source
-    if not is_export(data):
-        data = folder / "data"
-        export = ExportOptions(
-            "trl",
-            data,
-            validation=options.validation,
-            tokenizer=weights.source,
-            max_chars=options.max_chars,
-            replies=options.replies,
-            ends=options.ends,
-            allow_offline=options.allow_offline,
-            dry_run=options.dry_run,
-        )
-        report = write_training_set(options.source, data, export, choice, selection)
-        FOLDER.set(options.source)
-        if options.dry_run:
-            return _foretold(report, recipe, data, as_json)
-    elif options.dry_run:
-        return _foretold(ExportReport.model_validate_json((data / "export.json").read_bytes()), recipe, None, as_json)
-    record = train(data, options.model, recipe, folder, show=None if options.quiet else _show)
+    recipe = recipe_of(settings)
+    if options.dry_run:
+        return _foretold(options, choice, selection, recipe, as_json)
+    record, folder = trained_model(options, choice, selection, recipe)
     _renew_report(options.source)
     say(json.dumps(record, indent=2, ensure_ascii=False) if as_json else _told(record, folder, options.source))
     return 0
 
 
-def _foretold(report: ExportReport, recipe: Recipe, data: Path | None, as_json: bool) -> int:
-    """What would be trained on, and in how many steps. ``data``: where rows would be written that are none yet."""
+def trained_model(
+    options: TrainOptions, choice: ExampleChoice, selection: Selection, recipe: Recipe
+) -> tuple[Json, Path]:
+    """The content of training.json, and the folder that it is in."""
+    require_libraries()
+    folder = options.out or (options.source.parent if is_export(options.source) else options.source) / "adapter"
+    data = options.source
+    if not is_export(data):
+        data = folder / "data"
+        _exported(options, choice, selection, data)
+    return train(data, options.model, recipe, folder, show=None if options.quiet else _show), folder
+
+
+def _exported(options: TrainOptions, choice: ExampleChoice, selection: Selection, data: Path) -> ExportReport:
+    weights = find_weights(options.model)  # a model that is not there is told before anything is written
+    export = ExportOptions(
+        "trl",
+        data,
+        validation=options.validation,
+        tokenizer=weights.source,
+        max_chars=options.max_chars,
+        replies=options.replies,
+        ends=options.ends,
+        allow_offline=options.allow_offline,
+        dry_run=options.dry_run,
+    )
+    report = write_training_set(options.source, data, export, choice, selection)
+    FOLDER.set(options.source)
+    return report
+
+
+def _foretold(options: TrainOptions, choice: ExampleChoice, selection: Selection, recipe: Recipe, as_json: bool) -> int:
+    """What would be trained on, and in how many steps."""
+    if is_export(options.source):
+        report = ExportReport.model_validate_json((options.source / "export.json").read_bytes())
+    else:
+        report = _exported(options, choice, selection, options.source / "data")
     rows = report.rows["train"]
     steps = recipe.steps_of(rows)
     if as_json:
         told = {"steps": steps, "recipe": recipe.model_dump(mode="json"), "data": report.model_dump(mode="json")}
         say(json.dumps(told, indent=2, ensure_ascii=False))
         return 0
-    if data:
-        print_report(report, data, dry_run=True)
+    if not is_export(options.source):
+        print_report(report, options.source, dry_run=True)
     say(
         f"{plural(steps, 'step')} of up to {plural(recipe.batch, 'row')}, {rows:,} rows {recipe.epochs:g} times, "
         f"{recipe.method} at a learning rate of up to {recipe.learning_rate:g}. Nothing is trained (--dry-run)."
@@ -92,7 +107,7 @@ def _foretold(report: ExportReport, recipe: Recipe, data: Path | None, as_json: 
     return 0
 
 
-def _recipe(settings: dict[str, Any]) -> Recipe:
+def recipe_of(settings: dict[str, Any]) -> Recipe:
     """Raises UserError that names the option at fault."""
     try:
         return Recipe(**settings)

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from statistics import mean
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from lbi.config import Arm, Config
+from lbi.config import Arm, Config, Evaluation
 from lbi.errors import UserError
 from lbi.evaluation.arms import examples_for
 from lbi.evaluation.statistics import ArmSummary, compare, summarise
@@ -22,7 +23,20 @@ from lbi.synthesis.examples import read_examples
 
 FEW = 20  # held-out tasks below which a table says that it can tell little
 AS_MUCH = 0.1  # by what part an arm's tokens may differ from those of the arm that it is the control of
-MOST_BROKEN = 0.1  # of an arm's episodes that environment or harness may have failed; beyond it has no number
+
+
+PAPER_MODELS = ("gemini", "claude", "codegemma", "codestral")
+
+
+class Trained(BaseModel):
+    """What an arm's model is trained on first, of the run's examples, as ``lbi train`` takes it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str  # of its folder in RUN/trained
+    kinds: str = "abstract,summary,composed"
+    mix: str = ""
+    tokens: int = 0  # of its rows, about; 0 = all there are
 
 
 class PaperArm(BaseModel):
@@ -31,8 +45,18 @@ class PaperArm(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     arm: Arm
+    trained: Trained | None = None
+    apart: dict[str, Any] = {}
+    """Settings of a run of its own, inside the run's folder, in which this arm is measured on the same tasks."""
     gemini: tuple[float, ...] = ()
     claude: tuple[float, ...] = ()
+    codegemma: tuple[float, ...] = ()
+    codestral: tuple[float, ...] = ()
+
+    def reported(self, model: str) -> tuple[float, ...]:
+        """What the paper reports with one of ``PAPER_MODELS``."""
+        numbers: tuple[float, ...] = getattr(self, model)
+        return numbers
 
 
 class PaperTable(BaseModel):
@@ -45,7 +69,24 @@ class PaperTable(BaseModel):
     arms: tuple[PaperArm, ...]
     paper: str = ""  # what the paper calls it: table2, figure3
     spends_as: str = ""  # the arm whose tokens the others are to spend without examples
-    how: tuple[str, ...] = ()  # the commands that make it, where one run does not
+
+    @property
+    def here(self) -> tuple[PaperArm, ...]:
+        """The arms that are measured in the run itself."""
+        return tuple(row for row in self.arms if not row.apart)
+
+    @property
+    def trains(self) -> bool:
+        return any(row.trained for row in self.arms)
+
+    def of(self, rows: Sequence[PaperArm]) -> PaperTable:
+        """The same table with some of its arms only."""
+        return self.model_copy(update={"arms": tuple(rows)})
+
+    @property
+    def by_models(self) -> tuple[str, ...]:
+        """With which models the paper reports any number."""
+        return tuple(model for model in PAPER_MODELS if any(row.reported(model) for row in self.arms))
 
 
 @cache
@@ -70,8 +111,12 @@ def name_of(name: str) -> str:
     return name
 
 
-def with_arms(config: Config, table: PaperTable, there: Sequence[Arm] = ()) -> Config:
-    """The config with the table's arms added to those that a run has (``there``), and the table's reference.
+def with_arms(
+    config: Config, table: PaperTable, there: Evaluation | None = None, models: Mapping[str, str] | None = None
+) -> Config:
+    """The config with the table's arms added to those that a run was begun with (``there``), and the table's reference.
+
+    ``models``: {arm: the model that acts in it}, where that is not the run's own.
 
     A run that was begun with another reference keeps it: comparisons of the table are made anew when it is written.
     """
@@ -85,17 +130,40 @@ def with_arms(config: Config, table: PaperTable, there: Sequence[Arm] = ()) -> C
             "this table ranks by vectors, and models.embeddings names nothing that makes them; for the encoder of this "
             "machine: -s 'models.embeddings=\"local\"'"
         )
-    had = {arm.name for arm in there}
-    arms = (*there, *(row.arm for row in table.arms if row.arm.name not in had))
-    reference = config.evaluation.reference if there else table.arms[0].arm.name
+    begun = there.arms if there else ()
+    had = {arm.name for arm in begun}
+    if any(row.apart for row in table.arms) and not config.benchmark:
+        raise UserError(
+            "this table compares two runs on the same held-out tasks, and the config has none of its own "
+            "(each run would hold out what it proposed itself); name some in benchmark"
+        )
+    models = models or {}
+    added = (row.arm for row in table.here if row.arm.name not in had)
+    arms = (*begun, *(arm.model_copy(update={"model": models.get(arm.name, arm.model)}) for arm in added))
+    reference = there.reference if there else table.arms[0].arm.name
     return config.model_copy(
         update={"evaluation": config.evaluation.model_copy(update={"arms": arms, "reference": reference})}
     )
 
 
-def examples_of_arms(folder: RunFolder, config: Config, table: PaperTable) -> dict[str, float]:
+def apart(config: Config, row: PaperArm) -> Config:
+    """The config of the run of its own in which an arm is measured."""
+    own = config.model_dump(mode="json")
+    for key, value in row.apart.items():
+        *parents, leaf = key.split(".")
+        table = own
+        for parent in parents:
+            table = table[parent]
+        if table[leaf] == value:
+            raise UserError(f"the config has {key} = {value!r}, which is what {row.arm.name!r} is to differ in")
+        table[leaf] = value
+    own["evaluation"] |= {"arms": [row.arm.model_dump(mode="json")], "reference": row.arm.name, "growth": []}
+    return Config.model_validate(own)
+
+
+def examples_of_arms(folder: RunFolder, config: Config, rows: Sequence[PaperArm]) -> dict[str, float]:
     """{arm: how many examples it may retrieve from, on average over the seeds}, for the arms that have any data."""
-    arms = [row.arm for row in table.arms if row.arm.data != "none"]
+    arms = [row.arm for row in rows if row.arm.data != "none"]
     by_seed = [read_examples(folder, seed) for seed in config.seeds] if arms else []
     return {
         arm.name: mean(
@@ -106,16 +174,23 @@ def examples_of_arms(folder: RunFolder, config: Config, table: PaperTable) -> di
     }
 
 
-def written(name: str, table: PaperTable, results: Sequence[Result], examples: Mapping[str, float]) -> str:
+def written(
+    name: str,
+    table: PaperTable,
+    results: Sequence[Result],
+    examples: Mapping[str, float],
+    more: Sequence[str] = (),
+) -> str:
     """The table as Markdown: solved with its 95% interval, the difference, what it cost, and the paper's numbers.
 
-    ``examples``: as ``examples_of_arms`` counts them.
+    ``examples``: as ``examples_of_arms`` counts them. ``more``: lines to be said below it.
     """
     ours = {summary.arm: summary for summary in summarise(results)}
     reference = table.arms[0].arm.name
-    others = [row.arm.name for row in table.arms[1:] if row.arm.name in ours and reference in ours]
+    able = [row.arm.name for row in table.arms if row.arm.name in ours and not ours[row.arm.name].no_number]
+    others = [arm for arm in able if arm != reference and reference in able]
     compared = {row.arm: row for row in compare(results, [(arm, reference) for arm in others])}
-    paper = [f"{model}: {' / '.join(table.benchmarks)}" for model in ("Gemini", "Claude")] if table.benchmarks else []
+    paper = [f"{model.capitalize()}: {' / '.join(table.benchmarks)}" for model in table.by_models]
     had = ["examples"] if examples else []
     head = [
         "arm",
@@ -135,16 +210,17 @@ def written(name: str, table: PaperTable, results: Sequence[Result], examples: M
         summary = ours.get(row.arm.name)
         cells = _cells(row.arm.name, summary, [r for r in results if r.arm == row.arm.name])
         other = compared.get(row.arm.name)
-        difference = [f"{100 * other.difference:+.1f}", f"{other.p_holm:.3f}"] if other and len(cells) > 2 else ["", ""]
+        difference = [f"{100 * other.difference:+.1f}", f"{other.p_holm:.3f}"] if other else ["", ""]
         cells[2:2] = difference if len(cells) > 2 else []
         cells[:0] = [f"{examples[row.arm.name]:,.0f}" if row.arm.name in examples else ""] if had else []
         cells += [""] * (len(head) - 1 - len(paper) - len(cells))
-        numbers = [" / ".join(f"{n:g}" for n in told) for told in (row.gemini, row.claude)] if paper else []
+        numbers = [" / ".join(f"{n:.1f}" for n in row.reported(model)) for model in table.by_models]
         lines.append("| " + " | ".join([row.arm.name, *cells, *numbers]) + " |")
     without = [arm for arm, count in examples.items() if not count]
     none = [f"Without any example, so they say nothing of such: {', '.join(without)}."] if without else []
-    notes = [*_notes(table, ours), *none, *_unusable(table, results), *_spent_beside(table, results)]
-    return "\n".join([*lines, "", *notes]) + "\n"
+    notes = [*_notes(table, ours), *none, *_unusable(table, results), *_spent_beside(table, results), *more]
+    paragraphs = (line for note in notes for line in ("", note))
+    return "\n".join([*lines, *paragraphs]) + "\n"
 
 
 def _unusable(table: PaperTable, results: Sequence[Result]) -> list[str]:
@@ -162,9 +238,8 @@ def _cells(arm: str, summary: ArmSummary | None, results: Sequence[Result]) -> l
     """solved, interval, tasks, steps, calls, tokens; or why there is no number."""
     if summary is None:
         return ["not run"]
-    broken = summary.environment_faults + summary.harness_faults
-    if broken > MOST_BROKEN * len(results):
-        return [f"no number: {broken} of {len(results)} episodes failed by environment or harness"]
+    if summary.no_number:
+        return [summary.no_number]
     counted = [r for r in results if r.fault not in INFRASTRUCTURE]
     n = max(len(counted), 1)
     return [
@@ -199,10 +274,13 @@ def _spent_beside(table: PaperTable, results: Sequence[Result]) -> list[str]:
 
 
 def _notes(table: PaperTable, ours: dict[str, ArmSummary]) -> list[str]:
-    measured = [ours[row.arm.name] for row in table.arms if row.arm.name in ours]
+    measured = [ours[row.arm.name] for row in table.arms if row.arm.name in ours and not ours[row.arm.name].no_number]
     notes = ["Tasks are the unit; differences are paired, signs flipped, corrected for all arms of the table."]
     seeds = max((summary.seeds for summary in measured), default=0)
     notes.append(f"{seeds} seed{'' if seeds == 1 else 's'}; steps, calls and tokens are means of an episode.")
+    reference = table.arms[0].arm.name
+    if reference in ours and ours[reference].no_number:
+        notes.append(f"{reference} has no number, so none is compared with it.")
     if measured and min(summary.tasks for summary in measured) < FEW:
         notes.append(f"With fewer than {FEW} tasks no difference short of a very large one can be told from chance.")
     if measured and all(summary.mean in (0.0, 1.0) for summary in measured):

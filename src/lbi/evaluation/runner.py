@@ -1,7 +1,8 @@
 """The evaluation: runs every arm on every held-out task for each seed. Is an agent better with the data than without?
 
-Every arm gets the same tasks, start states and step limits (except the control that has more steps). Scoring happens
-while the environment is still open. A failure of environment or harness is recorded as such, never as a score of 0.
+Every arm gets the same tasks, start states and step limits, except controls: one has more steps, others spend as many
+tokens as another arm's episode did, and come after it. Scoring happens while the environment is still open. A failure
+of environment or harness is recorded as such, never as a score of 0.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lbi.agents._judge import as_judged
-from lbi.config import Arm
+from lbi.config import MOST_STEPS, Arm
 from lbi.context import RunContext
 from lbi.errors import EnvironmentFailure, ModelError, ParseError, ScoreError
 from lbi.evaluation.arm_agents import agent_of_arm
@@ -20,7 +21,7 @@ from lbi.models import parsing
 from lbi.monitoring.calls_made import calls_made
 from lbi.monitoring.progress import Stage
 from lbi.monitoring.telemetry import AGENT, TASK
-from lbi.protocols import Agent, Environment, Request, Submits
+from lbi.protocols import Agent, Allowance, Environment, PlaysEpisodes, Request, Submits
 from lbi.records import Fault, Result, Task, Trajectory, Usage
 from lbi.rollouts.loop import rollout
 from lbi.storage.leases import WorkKey
@@ -43,6 +44,11 @@ class Attempt:
     def key(self) -> str:
         return f"{self.arm_name}/{self.seed}/{self.task.name or self.task.id}"
 
+    @property
+    def model_key(self) -> str:
+        """Of the episode as which this one spends."""
+        return f"{self.arm.spends_as}/{self.seed}/{self.task.name or self.task.id}"
+
 
 async def evaluate(context: RunContext, tasks: Sequence[Task], seed: int, indexes: ArmIndexes) -> list[Result]:
     """Run all arms on all tasks for one seed. Arms run side by side, so that a busy machine affects them alike."""
@@ -58,20 +64,30 @@ async def evaluate(context: RunContext, tasks: Sequence[Task], seed: int, indexe
     agents = {arm: await _agent(context, attempt, indexes) for arm, attempt in one_of_each_arm.items()}
     with context.progress.stage(f"evaluate (seed {seed})", len(attempts)) as stage:
         stage.have(len(attempts) - len(to_do))
-        async with asyncio.TaskGroup() as group:
-            for attempt in to_do:
-                group.create_task(_episode(context, attempt, agents[attempt.arm_name], stage))
+        for later in (False, True):
+            async with asyncio.TaskGroup() as group:
+                for attempt in (each for each in to_do if bool(each.arm.spends_as) is later):
+                    group.create_task(_episode(context, attempt, agents[attempt.arm_name], stage))
     return [result for attempt in attempts if (result := store.get("result", attempt.key, Result)) is not None]
 
 
 async def _episode(context: RunContext, attempt: Attempt, agent: Agent, stage: Stage) -> None:
     store, config = context.folder.store, context.config
     record_failure = context.failure_recorder("result", attempt.key, stage)
+    allowance = None
+    if attempt.arm.spends_as:
+        model = store.get("result", attempt.model_key, Result)
+        if model is None or model.fault == "environment":
+            stage.advance()
+            return  # nothing says how much it may spend
+        allowance = Allowance.of(model.usage)
 
     async def work(environment: Environment) -> None:
         with stage.working("roll-out", {AGENT: agent.name, TASK: attempt.key}):
             limit = round(config.evaluation.step_limit * attempt.arm.step_factor)
-            trajectory = await rollout(environment, agent, attempt.task, limit, attempt.seed)
+            if allowance and not isinstance(agent, PlaysEpisodes):
+                limit = MOST_STEPS
+            trajectory = await rollout(environment, agent, attempt.task, limit, attempt.seed, allowance=allowance)
             result = await _score(context, environment, attempt, trajectory)
             store.put("episode", attempt.key, trajectory)
             await store.put("result", attempt.key, result)

@@ -1,7 +1,8 @@
 """Results -> rates with intervals, and comparisons of arms: ArmSummary(arm="icl", rate=0.42, low=0.31, high=0.54, ...).
 
 Tasks are the unit: seeds of one task are no independent evidence, so they are averaged within it, tasks are resampled.
-Results whose fault is the environment's or the harness's are in no rate; they are counted apart.
+Results whose fault is the environment's or the harness's are in no rate; they are counted apart, and an arm with too
+many of them has no rate at all.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from lbi.records import INFRASTRUCTURE, Record, Result
 
 RESAMPLES = 10_000
+MOST_BROKEN = 0.1  # of an arm's episodes that environment or harness may have failed; beyond it has no number
 Z95 = 1.959963984540054
 _SUPPORT = 200_000  # different sums of signed differences that are followed exactly; beyond, signs are drawn
 _TOLERANCE = 1e-9
@@ -40,6 +42,21 @@ class ArmSummary(Record):
     high: float
     environment_faults: int
     harness_faults: int
+
+    @property
+    def no_number(self) -> str:
+        """Why its rate is none; "" where it is one.
+
+        What is left after many failures is no fair part of the tasks: what breaks is mostly long and hard. One episode
+        alone is no pattern, and is only counted.
+        """
+        broken = self.environment_faults + self.harness_faults
+        episodes = self.results + broken
+        if self.results and (broken < 2 or broken <= MOST_BROKEN * episodes):
+            return ""
+        if not broken:
+            return "no number: no episode counts"
+        return f"no number: {broken} of {episodes} episodes failed by environment or harness"
 
 
 class Comparison(Record):

@@ -12,7 +12,7 @@ from typing import Any
 from lbi.context import RunContext
 from lbi.evaluation.arms import examples_for
 from lbi.evaluation.contamination import nearest
-from lbi.evaluation.statistics import success
+from lbi.evaluation.statistics import summarise as summaries
 from lbi.records import Example, Impossible, Result, Task, Trajectory
 from lbi.storage.files import write_atomically
 from lbi.synthesis.examples import examples_of_seed
@@ -36,17 +36,16 @@ def _growth(context: RunContext, results: Sequence[Result]) -> list[dict[str, fl
     name = config.evaluation.growth_arm
     if not config.evaluation.growth:
         return []
+    told = {row.arm: row for row in summaries(results) if not row.no_number}
     points = []
     for share in (*config.evaluation.growth, 1.0):
         arm = name if share == 1.0 else f"{name} @{share:g}"
-        of_arm = [result for result in results if result.arm == arm]
-        if of_arm:
-            rate, low, high = success(of_arm)
-            points.append({"examples": _count(context, share), "rate": rate, "low": low, "high": high})
-    reference = [result for result in results if result.arm == config.evaluation.reference]
-    if reference:
-        rate, low, high = success(reference)
-        points.insert(0, {"examples": 0, "rate": rate, "low": low, "high": high})
+        if of_arm := told.get(arm):
+            points.append(
+                {"examples": _count(context, share), "rate": of_arm.mean, "low": of_arm.low, "high": of_arm.high}
+            )
+    if reference := told.get(config.evaluation.reference):
+        points.insert(0, {"examples": 0, "rate": reference.mean, "low": reference.low, "high": reference.high})
     return points
 
 

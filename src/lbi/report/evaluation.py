@@ -58,6 +58,11 @@ class ArmRow:
     cost: float | None
     reference: bool
 
+    @property
+    def rate(self) -> float | None:
+        """What it solves; None where too much failed by environment or harness to say."""
+        return None if self.summary.no_number else self.summary.mean
+
 
 def arms(run: Gathered) -> list[ArmRow]:
     """The rows of the table of arms."""
@@ -91,15 +96,18 @@ def _interval(summary: ArmSummary) -> tuple[float, float]:
 
 def chart_of_arms(rows: list[ArmRow]) -> Markup:
     bars = [
-        Interval(row.summary.arm, row.low if row.summary.tasks > 1 else None, row.summary.mean, row.high, _figures(row))
+        Interval(row.summary.arm, row.low if row.summary.tasks > 1 else None, row.rate, row.high, _figures(row))
         for row in rows
+        if row.rate is not None
     ]
+    if not bars:
+        return Markup()
     return charts.intervals("chart-arms", "Success rate of each arm with its 95% interval", bars)
 
 
 def charts_of_cost(rows: list[ArmRow]) -> list[Markup]:
     """Success over the calls and over the tokens of an episode, a dot for each arm; none where no model was asked."""
-    measured = [row for row in rows if row.summary.tasks]
+    measured = [row for row in rows if row.rate is not None]
     if not any(row.calls for row in measured):
         return []
     quantities = {
@@ -120,7 +128,9 @@ def _figures(row: ArmRow) -> str:
 
 
 def interval_of_rate(row: ArmRow) -> str:
-    """The 95% interval of an arm's rate, in words."""
+    """The 95% interval of an arm's rate, in words, or why it has none."""
+    if row.summary.no_number:
+        return row.summary.no_number
     return TOO_FEW if row.summary.tasks < 2 else f"{points(row.low)}% – {points(row.high)}%"
 
 
@@ -137,12 +147,22 @@ def alike(row: Comparison) -> str:
 
 
 def comparisons(run: Gathered) -> list[Comparison]:
-    """Every arm with the reference, as far as they share tasks."""
-    if not run.reference:
+    """Every arm that has a number with the reference, as far as they share tasks."""
+    numbered = _numbered(run)
+    if run.reference not in numbered:
         return []
     shared = {result.task for result in run.results if result.arm == run.reference and _fair(result)}
-    able = [arm for arm in run.arms if any(r.arm == arm and r.task in shared and _fair(r) for r in run.results)]
+    able = [
+        arm
+        for arm in run.arms
+        if arm in numbered and any(r.arm == arm and r.task in shared and _fair(r) for r in run.results)
+    ]
     return list(compare(run.results, [(arm, run.reference) for arm in able if arm != run.reference]))
+
+
+def _numbered(run: Gathered) -> frozenset[str]:
+    """The arms of which not too much failed by environment or harness."""
+    return frozenset(row.arm for row in summarise(run.results, resamples=1) if not row.no_number)
 
 
 def _fair(result: Result) -> bool:
@@ -170,7 +190,10 @@ def headline(run: Gathered, rows: list[ArmRow], compared: list[Comparison]) -> s
         return NOT_MEASURED
     by_arm = {row.summary.arm: row for row in rows}
     if not compared:
-        return " ".join(f"{row.summary.arm} solves {_solved(row)}." for row in rows[:1])
+        row = next((row for row in rows if row.rate is not None), rows[0])
+        if row.rate is None:
+            return f"{row.summary.arm} has {row.summary.no_number}."
+        return f"{row.summary.arm} solves {_solved(row)}."
     followed = str(run.evaluation.get("growth_arm", ""))
     chosen = next((c for c in compared if c.arm == followed), max(compared, key=lambda c: abs(c.difference)))
     return (
@@ -215,9 +238,10 @@ def groups(run: Gathered) -> list[dict[str, Any]]:
 
 def _group(run: Gathered, name: str, title: str, of: Callable[[Result], str]) -> dict[str, Any]:
     labels = sorted({of(result) for result in run.results} - {""})
+    told = [result for result in run.results if result.arm in _numbered(run)]
     rows = []
     for label in labels:
-        cells = [[r for r in run.results if of(r) == label and r.arm == arm] for arm in run.arms]
+        cells = [[r for r in told if of(r) == label and r.arm == arm] for arm in run.arms]
         rows.append((label, [_bar(index, cell) for index, cell in enumerate(cells)]))
     chart = charts.bars(f"chart-{name}", f"Success by {title.lower()} and arm", run.arms, rows) if rows else Markup()
     table = [(label, [bar.text for bar in bars]) for label, bars in rows]

@@ -53,8 +53,7 @@ def as_json(parts: Sequence[Half]) -> list[dict[str, Any]]:
             "seen": half.seen,
             "tasks": half.tasks,
             "arms": [
-                {"arm": row.summary.arm, "success": row.summary.mean, "low": row.low, "high": row.high}
-                for row in half.arms
+                {"arm": row.summary.arm, "success": row.rate, "low": row.low, "high": row.high} for row in half.arms
             ],
             "comparisons": [
                 {**row.model_dump(mode="json"), "interval": evaluation.interval_of_difference(row)}

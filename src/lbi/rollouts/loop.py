@@ -11,8 +11,8 @@ from lbi.environments._pool import ATTEMPTS, Pool
 from lbi.errors import EnvironmentFailure, ModelBusy, ModelError, ParseError
 from lbi.monitoring.calls_made import calls_made
 from lbi.monitoring.telemetry import ACTION, STEP, span
-from lbi.protocols import Agent, Environment, Environments, Episode, PlaysEpisodes
-from lbi.records import Observation, Step, StopReason, Task, Trajectory
+from lbi.protocols import Agent, Allowance, Environment, Environments, Episode, PlaysEpisodes
+from lbi.records import Observation, Step, StopReason, Task, Trajectory, Usage
 
 __all__ = ["ATTEMPTS", "in_parallel", "rollout"]
 T = TypeVar("T")
@@ -25,11 +25,18 @@ def unwatched(step: Step, after: Observation) -> None:
 
 
 async def rollout(
-    environment: Environment, agent: Agent, task: Task, step_limit: int, attempt: int = 0, took: Took = unwatched
+    environment: Environment,
+    agent: Agent,
+    task: Task,
+    step_limit: int,
+    attempt: int = 0,
+    took: Took = unwatched,
+    allowance: Allowance | None = None,
 ) -> Trajectory:
     """Let the agent attempt the task, from the state that the environment has after a reset.
 
-    An agent that plays episodes itself is left to it; ``took`` is told of the steps of each of its trials.
+    An agent that plays episodes itself is left to it; ``took`` is told of the steps of each of its trials. With an
+    ``allowance`` the roll-out also ends, as at its step limit, where a further step would exceed it.
 
     If the model fails for good, the roll-out ends, and its trajectory says so. Raises EnvironmentFailure if the
     environment or the model's provider is out of order, and BudgetExceeded if the money is spent; then there is no
@@ -41,9 +48,10 @@ async def rollout(
             return await rollout(environment, other, task, step_limit, attempt, took)
 
         with provider_failures():
-            return await agent.play(Episode(environment, task, step_limit, attempt, trial))
+            return await agent.play(Episode(environment, task, step_limit, attempt, trial, allowance))
     observation = await environment.reset(task)
     steps: list[Step] = []
+    spent = Usage()
 
     def ended(stop: StopReason, last: Observation, answer: str = "", error: str = "") -> Trajectory:
         return Trajectory(
@@ -81,6 +89,9 @@ async def rollout(
         took(steps[-1], observation)
         if outcome.done:
             return ended("done", observation, outcome.answer)
+        spent += decision.usage
+        if allowance and not allowance.has_room(allowance.spent(spent), allowance.spent(decision.usage)):
+            break
     return ended("step_limit", observation)
 
 

@@ -9,6 +9,7 @@ import typer
 
 from lbi.cli.base import command
 from lbi.cli.parameters import (
+    AllowOffline,
     BaseUrl,
     Budget,
     Checkout,
@@ -25,6 +26,7 @@ from lbi.cli.parameters import (
     Repo,
     Seeds,
     Set,
+    Size,
     Unsafe,
     Workers,
 )
@@ -204,6 +206,19 @@ def reproduce(
     quiet: Quiet = False,
     progress: Progress = "auto",
     ray: Ray = "",
+    train: Annotated[
+        str, typer.Option("--train", help="For tables that train: a model of `lbi models`, or a GGUF file.")
+    ] = "",
+    recipe: Annotated[
+        str,
+        typer.Option(
+            "--recipe",
+            help="How it is trained, such as batch=8,epochs=1,learning_rate=3e-4; options as of lbi train.",
+            show_default="the paper's",
+        ),
+    ] = "",
+    size: Size = 0,
+    allow_offline: AllowOffline = False,
 ) -> int:
     """Measure what a table of the paper compares, and write it.
 
@@ -212,6 +227,8 @@ def reproduce(
     """
     from lbi.cli.reproduce import reproduce
     from lbi.cli.run import OutputOptions, RunOptions
+    from lbi.cli.train_arms import Training
 
     options = RunOptions(config, out, model, base_url, budget, seeds, workers, set_ or [], repo, unsafe, checkout, ray)
-    return reproduce(table, options, OutputOptions(dry_run, json, quiet, progress))
+    training = Training(train, recipe, size, allow_offline)
+    return reproduce(table, options, OutputOptions(dry_run, json, quiet, progress), training)

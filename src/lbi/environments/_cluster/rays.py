@@ -31,7 +31,8 @@ _USUAL = ("CPU", "memory", "object_store_memory")
 async def connect(cluster: Cluster, resource: str) -> RayMachines:
     """Join the cluster. ``resource`` is what the environment takes one of, where machines declare it.
 
-    Raises UserError without Ray, where nothing answers, and where no machine has what one environment takes.
+    Raises UserError without Ray, where nothing answers, and where no machine has what one environment takes and none
+    will be added.
     """
     _require_answer(cluster.ray)
     ray = _ray()
@@ -40,7 +41,8 @@ async def connect(cluster: Cluster, resource: str) -> RayMachines:
         await asyncio.to_thread(_join, ray, cluster.ray)
     machines = RayMachines(ray, cluster, resource, ours=ours)
     try:
-        machines.require()
+        if not cluster.autoscales:  # else what is asked for makes the machine that has it
+            machines.require()
     except UserError:
         await machines.close()
         raise
@@ -119,7 +121,8 @@ class RayMachines:
         raise UserError(
             f"no machine of the Ray cluster has {lacking}, and one environment takes {self.needs} (there are: "
             f"{have or 'no machines'}); lower cluster.cores, cluster.memory or cluster.resources with --set, or add "
-            "a machine that has it (ray start --resources)"
+            "a machine that has it (ray start --resources); where machines are added as they are asked for, "
+            "-s cluster.autoscales=true waits for one"
         )
 
     def room(self) -> int:

@@ -96,7 +96,9 @@ def rates(left: Gathered, right: Gathered) -> list[tuple[str, str, str]]:
 
 
 def _rate(row: evaluation.ArmRow) -> str:
-    return f"{percent(row.summary.mean)} of {row.summary.tasks} ({evaluation.interval_of_rate(row)})"
+    if row.rate is None:
+        return row.summary.no_number
+    return f"{percent(row.rate)} of {row.summary.tasks} ({evaluation.interval_of_rate(row)})"
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,10 @@ _NOTHING: dict[Rows, str] = {
 Unit = Turn | Conversation | Pair  # what becomes a row
 
 
+class NothingToExport(UserError):
+    """No example of a run is left by what was asked for."""
+
+
 class ExportReport(Record):
     """What was written, what was left out and why, and the licences of the documents; the content of export.json."""
 
@@ -314,7 +318,7 @@ def _write(units: Iterable[Unit], exporter: Exporter, kind: Rows, out: Path, tal
                 sinks[unit.side].put(masked(_row(exporter, unit)))
                 tally.add(unit)
         if not tally.rows:
-            raise UserError(f"nothing to export: {_NOTHING[kind]} ({_summary(tally.left_out)})")
+            raise NothingToExport(f"nothing to export: {_NOTHING[kind]} ({_summary(tally.left_out)})")
         return _replace(out, {side: part for side, part in parts.items() if tally.rows[side]}, exporter.ENDING)
     finally:
         for part in parts.values():
