@@ -245,6 +245,38 @@ async def test_a_program_that_does_not_start_is_a_failure_of_the_harness(
         await environments.close()
 
 
+async def test_a_window_without_an_accessibility_tree_is_told_and_can_be_acted_on(desktop: DesktopEnvironment) -> None:
+    await begun(desktop)
+    start = "NO_AT_BRIDGE=1 GTK_MODULES= setsid mousepad --disable-server >/dev/null 2>&1 &"
+    await done(desktop, f"python({f'import os, time; os.system({start!r}); time.sleep(1)'!r})")
+    seen = desktop.last
+    for _ in range(10):  # a busy machine takes its time for it
+        if "Untitled 1" in seen.text:
+            break
+        seen, _ = await done(desktop, "wait()")
+    note = 'note: the window "Untitled 1 - Mousepad" is in front; its program tells nothing of what is in it'
+    assert note in seen.text
+    assert seen.title == "Untitled 1 - Mousepad"
+    other, _ = await done(desktop, 'click(window "~/Documents/todo.txt - Mousepad")')
+    assert other.title == "~/Documents/todo.txt - Mousepad"
+    assert other.text.endswith('window "Untitled 1 - Mousepad" [e8]')
+    again, action = await done(desktop, "click(e8)")
+    assert (again.title, action.grounded) == ("Untitled 1 - Mousepad", "click('window \"Untitled 1 - Mousepad\"')")
+    closed, _ = await done(desktop, 'press("Alt+F4")')
+    assert closed.title == "~/Documents/todo.txt - Mousepad"
+
+
+async def test_a_program_that_hangs_is_told_and_never_as_a_desktop_without_windows(desktop: DesktopEnvironment) -> None:
+    await begun(desktop)
+    hung, _ = await done(desktop, "python(\"import os; os.system('pkill -STOP mousepad')\")")
+    assert hung.title == "~/Documents/todo.txt - Mousepad"
+    assert "is in front; its program does not answer; wait, or end it" in hung.text
+    assert "no window is open" not in hung.text
+    woken, _ = await done(desktop, "python(\"import os; os.system('pkill -CONT mousepad')\")")
+    assert "sailmaker" in woken.text
+    assert "does not answer" not in woken.text
+
+
 async def test_without_an_x_server_it_is_one_line_and_an_episode_is_the_harness_s_failure(tmp_path: Path) -> None:
     server = tmp_path / "Xvfb"
     server.write_text('#!/bin/sh\nexec /usr/bin/Xvfb "$@"\n')
