@@ -103,6 +103,51 @@ async def test_actions_by_reference_by_name_and_by_point_are_grounded_in_role_an
     assert (await done(desktop, outside.grounded))[1].grounded == outside.grounded
 
 
+async def test_what_a_right_click_brings_up_is_told_and_chosen_from(desktop: DesktopEnvironment) -> None:
+    await begun(desktop)
+    await done(desktop, 'press("Control+a")')
+    menu, action = await done(desktop, 'right_click("300,300")')
+    assert action.grounded == 'click(\'textbox "text"\', "right")'
+    assert menu.text.split("\n")[1] == "menu"
+    assert 'menuitem "Delete Line"' in menu.text
+    opened, _ = await done(desktop, 'click(menuitem "Convert")')
+    assert 'menuitem "To Uppercase"' in opened.text
+    chosen, _ = await done(desktop, 'click(menuitem "To Uppercase")')
+    assert "CALL THE SAILMAKER" in chosen.text
+    await begun(desktop, "/calc/Documents/budget.fods")
+    of_a_cell, _ = await done(desktop, 'right_click(cell "B3")')
+    assert 'menuitem "Clear Contents..."' in of_a_cell.text
+
+
+async def test_the_mouse_does_what_a_person_s_does_by_reference_and_by_point(desktop: DesktopEnvironment) -> None:
+    seen = await begun(desktop)
+    box = parse_observation(seen.text).find("textbox", "text")
+    assert box is not None
+    for actions, text in (
+        (('double_click("16,57")', 'type("ring")'), "ring the sailmaker\n"),
+        (('click("16,57", "triple")', 'type("a line\\n")'), "a line\n"),
+        (('click("3,57")', 'click("401,57", "Shift")', 'type("another")'), "another\n"),
+        (('drag("3,57 401,57")', 'type("dragged")'), "dragged\n"),
+        ((f'click({box.ref}, "right")', 'click(menuitem "Select All")', 'type("all of it")'), "all of it"),
+    ):
+        for action in actions:
+            seen, _ = await done(desktop, action)
+        field = parse_observation(seen.text).find("textbox", "text")
+        assert field is not None
+        assert field.value.startswith(text), actions
+
+    await begun(desktop, "/calc/Documents/budget.fods")
+    dragged, action = await done(desktop, 'drag(cell "A1", cell "B2")')
+    assert action.grounded == "drag('cell \"A1\"', 'cell \"B2\"')"
+    assert "Selected: 2 rows, 2 columns" in dragged.text
+    deleted, _ = await done(desktop, 'press("Delete")')
+    assert 'cell "B2"' not in deleted.text
+    scrolled, _ = await done(desktop, 'scroll(cell "C3", "down")')
+    assert 'cell "C3"' not in scrolled.text
+    back, _ = await done(desktop, 'scroll("up")')
+    assert 'cell "C3"' in back.text
+
+
 async def test_texts_of_any_script_are_typed_and_fields_replaced(desktop: DesktopEnvironment) -> None:
     await begun(desktop)
     await done(desktop, 'press("Control+Home")')

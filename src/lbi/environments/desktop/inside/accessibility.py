@@ -80,9 +80,8 @@ def fill(bus: Bus, tops: Sequence[Node]) -> None:
         below: list[Node] = []
         for node, answer in zip(asked, answers, strict=True):
             if isinstance(answer, list):
-                node["children"] = [
-                    {"to": to, "path": path, "on_page": _is_of_page(node)} for to, path in answer[:MOST_CHILDREN]
-                ]
+                inherited = {"on_page": _is_of_page(node), "pops_up": node["role"] == "window"}
+                node["children"] = [{"to": to, "path": path, **inherited} for to, path in answer[:MOST_CHILDREN]]
                 below += node["children"]
         _describe(bus, below)
         for node in asked:
@@ -252,8 +251,8 @@ def is_large(node: Node) -> bool:
 
 
 def _is_open(menu: Node) -> bool:
-    if menu["role"] == "popup menu" or menu.get("on_page"):
-        return True
+    if menu["role"] == "popup menu" or menu.get("on_page") or menu.get("pops_up"):
+        return True  # what a right click brings up is a menu in a window of its own, which says nothing of being open
     return not {"selected", "expanded", "focused"}.isdisjoint(menu["states"])
 
 
