@@ -103,6 +103,51 @@ async def test_actions_by_reference_by_name_and_by_point_are_grounded_in_role_an
     assert (await done(desktop, outside.grounded))[1].grounded == outside.grounded
 
 
+async def test_what_a_right_click_brings_up_is_told_and_chosen_from(desktop: DesktopEnvironment) -> None:
+    await begun(desktop)
+    await done(desktop, 'press("Control+a")')
+    menu, action = await done(desktop, 'right_click("300,300")')
+    assert action.grounded == 'click(\'textbox "text"\', "right")'
+    assert menu.text.split("\n")[1] == "menu"
+    assert 'menuitem "Delete Line"' in menu.text
+    opened, _ = await done(desktop, 'click(menuitem "Convert")')
+    assert 'menuitem "To Uppercase"' in opened.text
+    chosen, _ = await done(desktop, 'click(menuitem "To Uppercase")')
+    assert "CALL THE SAILMAKER" in chosen.text
+    await begun(desktop, "/calc/Documents/budget.fods")
+    of_a_cell, _ = await done(desktop, 'right_click(cell "B3")')
+    assert 'menuitem "Clear Contents..."' in of_a_cell.text
+
+
+async def test_the_mouse_does_what_a_person_s_does_by_reference_and_by_point(desktop: DesktopEnvironment) -> None:
+    seen = await begun(desktop)
+    box = parse_observation(seen.text).find("textbox", "text")
+    assert box is not None
+    for actions, text in (
+        (('double_click("16,57")', 'type("ring")'), "ring the sailmaker\n"),
+        (('click("16,57", "triple")', 'type("a line\\n")'), "a line\n"),
+        (('click("3,57")', 'click("401,57", "Shift")', 'type("another")'), "another\n"),
+        (('drag("3,57 401,57")', 'type("dragged")'), "dragged\n"),
+        ((f'click({box.ref}, "right")', 'click(menuitem "Select All")', 'type("all of it")'), "all of it"),
+    ):
+        for action in actions:
+            seen, _ = await done(desktop, action)
+        field = parse_observation(seen.text).find("textbox", "text")
+        assert field is not None
+        assert field.value.startswith(text), actions
+
+    await begun(desktop, "/calc/Documents/budget.fods")
+    dragged, action = await done(desktop, 'drag(cell "A1", cell "B2")')
+    assert action.grounded == "drag('cell \"A1\"', 'cell \"B2\"')"
+    assert "Selected: 2 rows, 2 columns" in dragged.text
+    deleted, _ = await done(desktop, 'press("Delete")')
+    assert 'cell "B2"' not in deleted.text
+    scrolled, _ = await done(desktop, 'scroll(cell "C3", "down")')
+    assert 'cell "C3"' not in scrolled.text
+    back, _ = await done(desktop, 'scroll("up")')
+    assert 'cell "C3"' in back.text
+
+
 async def test_texts_of_any_script_are_typed_and_fields_replaced(desktop: DesktopEnvironment) -> None:
     await begun(desktop)
     await done(desktop, 'press("Control+Home")')
@@ -243,6 +288,38 @@ async def test_a_program_that_does_not_start_is_a_failure_of_the_harness(
         assert "\n" not in str(failure.value)
     finally:
         await environments.close()
+
+
+async def test_a_window_without_an_accessibility_tree_is_told_and_can_be_acted_on(desktop: DesktopEnvironment) -> None:
+    await begun(desktop)
+    start = "NO_AT_BRIDGE=1 GTK_MODULES= setsid mousepad --disable-server >/dev/null 2>&1 &"
+    await done(desktop, f"python({f'import os, time; os.system({start!r}); time.sleep(1)'!r})")
+    seen = desktop.last
+    for _ in range(10):  # a busy machine takes its time for it
+        if "Untitled 1" in seen.text:
+            break
+        seen, _ = await done(desktop, "wait()")
+    note = 'note: the window "Untitled 1 - Mousepad" is in front; its program tells nothing of what is in it'
+    assert note in seen.text
+    assert seen.title == "Untitled 1 - Mousepad"
+    other, _ = await done(desktop, 'click(window "~/Documents/todo.txt - Mousepad")')
+    assert other.title == "~/Documents/todo.txt - Mousepad"
+    assert other.text.endswith('window "Untitled 1 - Mousepad" [e8]')
+    again, action = await done(desktop, "click(e8)")
+    assert (again.title, action.grounded) == ("Untitled 1 - Mousepad", "click('window \"Untitled 1 - Mousepad\"')")
+    closed, _ = await done(desktop, 'press("Alt+F4")')
+    assert closed.title == "~/Documents/todo.txt - Mousepad"
+
+
+async def test_a_program_that_hangs_is_told_and_never_as_a_desktop_without_windows(desktop: DesktopEnvironment) -> None:
+    await begun(desktop)
+    hung, _ = await done(desktop, "python(\"import os; os.system('pkill -STOP mousepad')\")")
+    assert hung.title == "~/Documents/todo.txt - Mousepad"
+    assert "is in front; its program does not answer; wait, or end it" in hung.text
+    assert "no window is open" not in hung.text
+    woken, _ = await done(desktop, "python(\"import os; os.system('pkill -CONT mousepad')\")")
+    assert "sailmaker" in woken.text
+    assert "does not answer" not in woken.text
 
 
 async def test_without_an_x_server_it_is_one_line_and_an_episode_is_the_harness_s_failure(tmp_path: Path) -> None:

@@ -197,9 +197,10 @@ asyncio.run(hold())
 """
 
 
-def test_everything_ends_with_whoever_asked_for_it_also_when_that_is_killed() -> None:
+def test_everything_ends_with_whoever_asked_for_it_also_when_that_is_killed(tmp_path: Path) -> None:
     mark = f"mark-{os.getpid()}-{time.monotonic_ns()}"
-    holder = subprocess.Popen([sys.executable, "-c", HOLDS, mark], stdout=subprocess.PIPE)
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    holder = subprocess.Popen([sys.executable, "-c", HOLDS, mark], stdout=subprocess.PIPE, env=env)
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"ready\n"
     assert len(marked(mark)) > 5
@@ -210,6 +211,7 @@ def test_everything_ends_with_whoever_asked_for_it_also_when_that_is_killed() ->
     while marked(mark) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert marked(mark) == []
+    assert list(tmp_path.iterdir()) == [], "its files were in the memory of what has ended"
 
 
 def marked(mark: str) -> list[int]:

@@ -103,6 +103,23 @@ def test_a_dialog_that_waits_stands_first_and_what_is_behind_it_is_only_named() 
     assert list(view.windows.values()) == [1]
 
 
+def test_a_window_that_tells_nothing_of_what_is_in_it_is_a_window_all_the_same() -> None:
+    letter = node("frame", "Letter", node("push button", "Bold"))
+    mute = {"window": 7, "title": "Game", "box": [5, 5, 90, 90], "hung": False}
+    told = {"windows": [letter], "order": [[1, "Letter"], [7, "Game"]], "active": 7, "mute": [mute]}
+    in_front = view_of(told)
+    assert render(in_front.tree)[0].split("\n") == ['window "Game" [e1]', 'window "Letter" [e2]']
+    assert (in_front.title, list(in_front.windows.values())) == ("Game", [7, 1])
+    assert in_front.note == (
+        'the window "Game" is in front; its program tells nothing of what is in it: use keys, and points of the screen'
+    )
+    hung = view_of({**told, "mute": [{**mute, "hung": True}]})
+    assert hung.note.endswith("its program does not answer; wait, or end it")
+    behind = view_of({**told, "active": 1})
+    assert render(behind.tree)[0].split("\n") == ['window "Letter"', '  button "Bold" [e1]', 'window "Game" [e2]']
+    assert (behind.title, behind.note) == ("Letter", "")
+
+
 def test_what_a_part_of_a_page_without_height_holds_is_seen_and_a_bar_without_any_is_not() -> None:
     part = node("section", "", node("radio button", "Allow"), box=[0, 9, 99, 0])
     bar = node("menu bar", "", node("menu", "File"), box=[0, 0, 99, 0])

@@ -70,6 +70,13 @@ def test_a_task_of_another_form_is_told_and_keeps_no_other_from_being_listed(
     assert found["cannot"] == ""
 
 
+def test_an_address_that_is_none_is_told_and_keeps_no_other_from_being_listed(tmp_path: Path) -> None:
+    settings = write_checkout(tmp_path, only=("os/live", "os/cannot"))
+    file = tmp_path / "checkout" / "evaluation_examples" / "examples" / "os" / "live.json"
+    file.write_text(file.read_text("utf-8").replace("https://shop.example/x", "http:"), "utf-8")
+    assert reasons(settings) == {"live": "needs a live site: http:", "cannot": ""}
+
+
 def test_a_task_that_passes_when_nothing_is_done_is_listed_and_measured_by_no_run(tmp_path: Path) -> None:
     settings = write_checkout(tmp_path, only=("os/folder",))
     (faulty,) = FAULTS
@@ -184,6 +191,22 @@ def test_a_file_is_found_however_it_is_kept(tmp_path: Path, place: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("a", "utf-8")
     assert places.file(address, "os/x") == file
+
+
+def test_a_pointer_of_git_lfs_is_no_file_and_a_real_one_elsewhere_is_taken(tmp_path: Path) -> None:
+    """A clone of the data set without Git LFS has a few lines of text for each file, which a task would begin with."""
+    settings = write_checkout(tmp_path, only=("editor/list",))
+    file = tmp_path / "files" / "editor" / "list" / "list.txt"
+    real = tmp_path / "files" / "list" / "list.txt"
+    real.parent.mkdir()
+    file.rename(real)
+    file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4\n", "utf-8")
+    places = read_places(str(settings))
+    assert places.file(f"{HUB}/editor/list/list.txt", "editor/list") == real
+    assert reasons(settings)["list"] == ""
+    real.unlink()
+    told = "needs the file cache: list.txt (a pointer of Git LFS is there: `git lfs pull` brings the file)"
+    assert reasons(settings)["list"] == told
 
 
 def test_what_a_function_needs_is_read_without_running_it(tmp_path: Path) -> None:

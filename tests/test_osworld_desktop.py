@@ -110,6 +110,15 @@ async def test_what_breaks_is_the_harness_and_not_the_agent(environment: OSWorld
         await environment.score(raises.model_copy(update={"check": None}), "")
 
 
+async def test_a_file_that_an_agent_spoilt_scores_0(environment: OSWorldEnvironment, checkout: Path) -> None:
+    task = task_of(checkout, "list")
+    await environment.reset(task)
+    await environment.step("""python("open('/home/user/Desktop/list.txt', 'wb').write(bytes([255]))")""")
+    score, reason = await environment.score(task, "")
+    assert score == 0.0
+    assert reason.startswith("compare_text_file cannot read what is to be judged (UnicodeDecodeError: ")
+
+
 async def test_what_breaks_is_in_no_rate_and_the_rest_is_measured(
     checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,6 +117,18 @@ def test_a_task_file_that_is_missing_or_of_another_form_is_that_task_s_fault_alo
     assert "excel-66666666" not in why
 
 
+def test_a_file_that_is_a_pointer_of_git_lfs_is_told_by_its_task_alone(checkout: Path) -> None:
+    file = checkout / EXAMPLES / "excel" / long("1") / "sales.csv"
+    assert file.is_file()
+    file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4\n", "utf-8")
+    why = Checkout(checkout).not_runnable
+    assert why["excel-11111111"] == (
+        f"the checkout has a pointer of Git LFS in place of {EXAMPLES}/excel/{long('1')}/sales.csv: "
+        "`git lfs pull` brings the file"
+    )
+    assert "excel-66666666" not in why
+
+
 @pytest.mark.parametrize(
     ("lost", "message"),
     [

@@ -118,6 +118,42 @@ class Controller:
         return json.loads(self._post("/execute", json.dumps({"command": words}).encode(), "application/json"))
 
 
+class Tried:
+    """``with Tried() as tried:`` keeps what somebody else's program raised, whatever it is, but for NotInstalled."""
+
+    error: BaseException | None = None
+
+    def __enter__(self) -> Tried:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> bool:
+        self.error = error
+        return isinstance(error, Exception) and not isinstance(error, NotInstalled)
+
+
+def score_of(metric: Any, given: list[Any], options: Json) -> tuple[float, str]:
+    """(score, what there is to say of it). Raises what the metric raises, but for a file that only an agent spoilt.
+
+    A metric that reads its own reference and not the file that it is compared with is whole, and the file is not.
+    Else whoever saves what no program opens would be in no rate.
+    """
+    with Tried() as tried:
+        return float(metric(*given, **options)), ""
+    assert tried.error is not None
+    if len(given) < 2 or not are_files(given[1]):
+        raise tried.error
+    with Tried() as again:
+        float(metric(given[1], given[1], **options))
+    if again.error is not None:
+        raise tried.error
+    return 0.0, f"cannot read what is to be judged ({type(tried.error).__name__}: {tried.error})"[:400]
+
+
+def are_files(value: Any) -> bool:
+    paths = value if isinstance(value, list | tuple) else [value]
+    return bool(paths) and all(isinstance(path, str) and os.path.isfile(path) for path in paths)
+
+
 def judge(machine: Machine, evaluator: Json, functions: Json) -> tuple[float, str]:
     """The score, by the rules of the official runner. ``functions`` says in which module each function is."""
     several = isinstance(evaluator["func"], list)
@@ -135,13 +171,14 @@ def judge(machine: Machine, evaluator: Json, functions: Json) -> tuple[float, st
             scores.append(0.0)
             continue
         given += [look_up(machine, functions, parts["expected"][number])] if evaluator.get("expected") else []
-        scores.append(float(metric(*given, **(parts["options"][number] or {}))))
-        if every and scores[-1] == 0.0:
-            return 0.0, f"{name} does not hold"
+        score, why = score_of(metric, given, parts["options"][number] or {})
+        scores.append(score)
+        if every and score == 0.0:
+            return 0.0, f"{name} {why or 'does not hold'}"
         if not every and scores[-1] == 1.0:
             return 1.0, f"{name} holds"
-    score = sum(scores) / len(scores) if every else max(scores)
-    return score, "; ".join(f"{name}: {each:g}" for name, each in zip(names, scores, strict=True))
+    joined = sum(scores) / len(scores) if every else max(scores)
+    return joined, "; ".join(f"{name}: {each:g}" for name, each in zip(names, scores, strict=True))
 
 
 def _parts(part: Any, several: bool, number: int) -> list[Any]:

@@ -85,6 +85,7 @@ _ASKS_INTERNET = {
     "26660ad1-6ebb-4f59-8cba-a8432dfe8d38": "the network's speed is to be measured",
 }
 MOST_TOLD = 2  # files that are named
+POINTER = "a pointer of Git LFS is there: `git lfs pull` brings the file"
 
 
 def packages() -> list[str]:
@@ -100,8 +101,12 @@ def why_not(task: TaskFile, places: Places, evaluators: Evaluators) -> str:
 
 
 def missing_files(task: TaskFile, places: Places) -> list[str]:
-    """Names of the files that no given folder has."""
-    return [name for address, name in task.downloads if places.file(address, task.name) is None]
+    """Names of the files that no given folder has, and which of them are pointers only."""
+    return [
+        f"{name} ({POINTER})" if places.is_pointer(address, task.name) else name
+        for address, name in task.downloads
+        if places.file(address, task.name) is None
+    ]
 
 
 def _lacking(task: TaskFile, places: Places, evaluators: Evaluators) -> Iterator[str]:
@@ -146,7 +151,7 @@ def _live(task: TaskFile) -> Iterator[str]:
     for step in (*task.config, *task.postconfig):
         for page in step.parameters.get("urls_to_open", ()):
             if str(page).startswith("http"):
-                yield str(page).split("/")[2]
+                yield str(page).partition("://")[2].partition("/")[0] or str(page)
         if installs := _INSTALLS.search(step.commands):
             yield f"it runs {installs[0]}"
     yield from (str(each["type"]) for each in task.looked_up if each.get("type") in _LIVE_GETTERS)

@@ -6,12 +6,14 @@ checkout = "~/OSWorld", files = ["~/osworld_files"], python = "~/osworld/bin/pyt
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lbi.errors import UserError
+from lbi.storage.lfs import is_lfs_pointer
 from lbi.storage.toml import TomlError, parse_toml
 from lbi.storage.validation import explain
 
@@ -63,17 +65,22 @@ class Places(BaseModel):
         """The file of this address in one of the folders, in any of the ways in which people keep them.
 
         A copy of the data set (APP/ID/NAME), a folder for each task (ID/NAME), or what the official runner leaves.
+        A pointer of Git LFS, which a clone of the data set without it has, is no such file.
         """
+        return next((path for path in self._kept(address, task) if not is_lfs_pointer(path)), None)
+
+    def is_pointer(self, address: str, task: str) -> bool:
+        """Whether all that there is of a file is a pointer of Git LFS."""
+        return self.file(address, task) is None and any(self._kept(address, task))
+
+    def _kept(self, address: str, task: str) -> Iterator[Path]:
         within = address.partition(HUB_FOLDER)[2].partition("?")[0]
         name = address.rpartition("/")[2].partition("?")[0]
         ours = [within, f"{task}/{name}", f"{task.rpartition('/')[2]}/{name}"]
         kept = f"{uuid5(NAMESPACE_URL, address)}_{name}"
         ours += [f"{task.rpartition('/')[2]}/{kept}", kept]
         for folder in (*self.files, *(self.checkout / each for each in OWN_CACHES)):
-            for path in filter(None, ours):
-                if (folder / path).is_file():
-                    return folder / path
-        return None
+            yield from (folder / path for path in ours if path and (folder / path).is_file())
 
 
 def read_places(checkout: str) -> Places:

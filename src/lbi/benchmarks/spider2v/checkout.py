@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lbi.benchmarks.spider2v.known import NOT_RUNNABLE
 from lbi.errors import UserError
+from lbi.storage.lfs import is_lfs_pointer
 
 Json = dict[str, Any]
 LIST = "evaluation_examples/test_all.json"
@@ -172,8 +173,12 @@ class Checkout:
         return next((f"unknown {kind} {names[0]!r}" for kind, names in found.items() if names), "")
 
     def _missing_file(self, task: Official) -> str:
-        lacking = [said for said in files_of(task) if not self.path(said).is_file()]
-        return f"the checkout lacks {lacking[0]}" if lacking else ""
+        for said in files_of(task):
+            if not self.path(said).is_file():
+                return f"the checkout lacks {said}"
+            if is_lfs_pointer(self.path(said)):
+                return f"the checkout has a pointer of Git LFS in place of {said}: `git lfs pull` brings the file"
+        return ""
 
 
 def apps_of(chosen: Collection[str]) -> tuple[str, ...]:

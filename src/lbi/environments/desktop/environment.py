@@ -286,7 +286,7 @@ class DesktopEnvironment:
         text, self._refs = render(self._view.tree, limit=self._environments.max_chars)
         for pattern in self._desktop.unsaid:
             text = re.sub(pattern, "", text)
-        notes = [f"note: {note}" for note in self._notes]
+        notes = [f"note: {note}" for note in (*self._notes, *filter(None, [self._view.note]))]
         self._notes.clear()
         title = " ".join(self._view.title.split())
         head = [f"Title: {title}"] if title else ["note: no window is open; start a program: " + self._programs()]

@@ -90,6 +90,10 @@ STATES = {
     "readonly": "readonly",
 }
 PARAGRAPH = "paragraph"
+UNTITLED = "(without a title)"
+#: of a window in front of which nothing is told
+HUNG = "its program does not answer; wait, or end it"
+MUTE = "its program tells nothing of what is in it: use keys, and points of the screen"
 OBJECT = "\ufffc"  # stands in a text for what is no text
 HYPERTEXT = "org.a11y.atspi.Hypertext"  # which the elements of pages have
 CELL = re.compile(r"[A-Z]{1,3}[1-9]\d{0,6}")
@@ -108,6 +112,7 @@ class View:
 
     origins: dict[str, tuple[str, str]] = field(default_factory=dict)  # what the accessibility bus calls elements
     kinds: dict[str, Kind] = field(default_factory=dict)  # of those that are filled in another way than a text box
+    note: str = ""  # what is to be said of the window in front
 
     def place_of(self, box: Sequence[int], told: Told | None = None) -> str:
         """A new reference for a place, and the element that is there."""
@@ -124,16 +129,30 @@ def view_of(told: Told) -> View:
     view = View()
     windows = sorted(told["windows"], key=lambda window: _depth(window, told), reverse=True)
     modal = next((window for window in windows if "modal" in window["states"]), None)
+    mute = told.get("mute", ())
+    front = next((window for window in mute if window["window"] == told["active"]), None)
+    if front is not None:
+        view.tree.children.append(_mute(front, view))
+        view.title = view.tree.children[0].name
+        view.note = f'the window "{view.title}" is in front; {HUNG if front["hung"] else MUTE}'
     for at, window in enumerate(windows):
-        in_front = window is modal or _pops_up(window) or (modal is None and not at)
+        in_front = _pops_up(window) or (front is None and (window is modal or (modal is None and not at)))
         if not in_front:
             view.tree.children += _behind(window, told, view)
             continue
         view.title = view.title or window["name"]
         view.tree.children.append(_window(window, view))
+    view.tree.children += [_mute(window, view) for window in mute if window is not front]
     view.title = view.title or next((window["name"] for window in windows if window["name"]), "")  # behind its menus
     view.tree.children.sort(key=lambda node: node.role not in DIALOGS)
     return view
+
+
+def _mute(window: Told, view: View) -> Node:
+    """The line of a window that tells nothing of what is in it."""
+    ref = view.place_of(window["box"])
+    view.windows[ref] = window["window"]
+    return Node("window", fold(window["title"]) or UNTITLED, ref=ref)
 
 
 def _depth(window: Told, told: Told) -> tuple[bool, bool, int]:

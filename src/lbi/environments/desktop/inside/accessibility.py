@@ -7,6 +7,7 @@ What is not shown is not asked further: closed menus, other sheets and pages in 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from errno import ETIMEDOUT
 from typing import Any
 
 from .dbus import Bus, BusError, Call
@@ -17,6 +18,7 @@ HYPERTEXT = "org.a11y.atspi.Hypertext"
 EDITABLE_TEXT, ACTION, SELECTION = (f"org.a11y.atspi.{name}" for name in ("EditableText", "Action", "Selection"))
 ROOT = "/org/a11y/atspi/accessible/root"
 REGISTRY = "org.a11y.atspi.Registry"
+DBUS = "org.freedesktop.DBus"
 STATES = {
     1: "active", 2: "armed", 4: "checked", 5: "collapsed", 7: "editable", 8: "enabled", 9: "expandable",
     10: "expanded", 11: "focusable", 12: "focused", 15: "iconified", 16: "modal", 17: "multiline", 20: "pressed",
@@ -49,16 +51,22 @@ SECONDS = 10.0  # for one round of questions; a program that does not answer is 
 Node = dict[str, Any]
 
 
-def windows(bus: Bus) -> list[Node]:
-    """The windows of all programs, without what is in them; "program" is the program's name."""
+def windows(bus: Bus, unanswered: set[str] | None = None) -> list[Node]:
+    """The windows of all programs, without what is in them; "program" is the program's name.
+
+    ``unanswered`` gets the addresses of programs that did not answer in time.
+    """
     programs = bus.ask(Call(REGISTRY, ROOT, ACCESSIBLE, "GetChildren"))
-    answers = bus.ask_all([_children(to, path) for to, path in programs], SECONDS)
-    names = bus.ask_all([_property(to, path, ACCESSIBLE, "Name") for to, path in programs], SECONDS)
+    told = bus.ask_all([_children(to, path) for to, path in programs], SECONDS)
+    if unanswered is not None:
+        late = (isinstance(answer, BusError) and answer.errno == ETIMEDOUT for answer in told)
+        unanswered |= {to for (to, _), is_late in zip(programs, late, strict=True) if is_late}
+    answered = [(each, answer) for each, answer in zip(programs, told, strict=True) if not isinstance(answer, BusError)]
+    names = bus.ask_all([_property(to, path, ACCESSIBLE, "Name") for (to, path), _ in answered], SECONDS)
     found: list[Node] = []
-    for name, answer in zip(names, answers, strict=True):
-        if not isinstance(answer, BusError):
-            program = name if isinstance(name, str) else ""
-            found += [{"to": to, "path": path, "program": program} for to, path in answer]
+    for name, (_, answer) in zip(names, answered, strict=True):
+        program = name if isinstance(name, str) else ""
+        found += [{"to": to, "path": path, "program": program} for to, path in answer]
     return [node for node in _described(bus, found) if "showing" in node["states"] or "iconified" in node["states"]]
 
 
@@ -72,9 +80,8 @@ def fill(bus: Bus, tops: Sequence[Node]) -> None:
         below: list[Node] = []
         for node, answer in zip(asked, answers, strict=True):
             if isinstance(answer, list):
-                node["children"] = [
-                    {"to": to, "path": path, "on_page": _is_of_page(node)} for to, path in answer[:MOST_CHILDREN]
-                ]
+                inherited = {"on_page": _is_of_page(node), "pops_up": node["role"] == "window"}
+                node["children"] = [{"to": to, "path": path, **inherited} for to, path in answer[:MOST_CHILDREN]]
                 below += node["children"]
         _describe(bus, below)
         for node in asked:
@@ -205,6 +212,13 @@ def name_of(to: str, path: str) -> Call:
     return _property(to, path, ACCESSIBLE, "Name")
 
 
+def process_of(bus: Bus, to: str) -> int:
+    """The number of the process behind an address on the bus; 0 where that is gone."""
+    call = Call(DBUS, "/org/freedesktop/DBus", DBUS, "GetConnectionUnixProcessID", "s", [to])
+    number = bus.ask_all([call], SECONDS)[0]
+    return number if isinstance(number, int) else 0
+
+
 def _could_be_shown(node: Node) -> bool:
     return bool(node["role"]) and ("showing" in node["states"] or node["role"] in HIDDEN_ROLES)
 
@@ -237,8 +251,8 @@ def is_large(node: Node) -> bool:
 
 
 def _is_open(menu: Node) -> bool:
-    if menu["role"] == "popup menu" or menu.get("on_page"):
-        return True
+    if menu["role"] == "popup menu" or menu.get("on_page") or menu.get("pops_up"):
+        return True  # what a right click brings up is a menu in a window of its own, which says nothing of being open
     return not {"selected", "expanded", "focused"}.isdisjoint(menu["states"])
 
 

@@ -74,8 +74,12 @@ def _said(file: IO[bytes]) -> str:
 
 
 def look(services: Services) -> dict[str, Any]:
-    """The windows with all that is in them, and the order in which they lie, from the lowest to the topmost."""
-    tops = accessibility.windows(services.bus)
+    """The windows with all that is in them, and the order in which they lie, from the lowest to the topmost.
+
+    "mute" are the windows of which the accessibility bus knows nothing, each with its place.
+    """
+    late: set[str] = set()
+    tops = accessibility.windows(services.bus, late)
     accessibility.fill(services.bus, tops)
     sheets.fill(services.bus, tops)
     for top in tops:
@@ -83,4 +87,24 @@ def look(services: Services) -> dict[str, Any]:
     display = services.display
     order = [[window, display.text(window, "_NET_WM_NAME")] for window in display.windows()]
     active = display.numbers(display.root, "_NET_ACTIVE_WINDOW")
-    return {"windows": tops, "order": order, "active": active[0] if active else 0}
+    told = {"windows": tops, "order": order, "active": active[0] if active else 0}
+    return {**told, "mute": _mute(services, tops, order, late)}
+
+
+def _mute(
+    services: Services, tops: list[accessibility.Node], order: list[list[Any]], late: set[str]
+) -> list[dict[str, Any]]:
+    """Windows by a title that no program tells, and of processes that tell no window: hung, or without a tree."""
+    display, told = services.display, {top["name"] for top in tops}
+    unknown = [(window, title) for window, title in order if title not in told]
+    if not unknown:
+        return []
+    telling = {accessibility.process_of(services.bus, to) for to in {top["to"] for top in tops}}
+    hung = {accessibility.process_of(services.bus, to) for to in late}
+    found = []
+    for window, title in unknown:
+        process = next(iter(display.numbers(window, "_NET_WM_PID")), 0)
+        box = display.box(window)
+        if box and (not process or process not in telling):
+            found.append({"window": window, "title": title, "box": box, "hung": process in hung})
+    return found

@@ -6,6 +6,7 @@ import socket
 import struct
 
 _CHANGE_PROPERTY, _GET_PROPERTY, _INTERN_ATOM, _SEND_EVENT = 18, 20, 16, 25
+_GET_GEOMETRY, _TRANSLATE = 14, 40
 _QUERY_POINTER, _GET_FOCUS, _QUERY_EXTENSION = 38, 43, 98
 _CHANGE_KEYBOARD, _GET_KEYBOARD = 100, 101
 _FAKE_INPUT = 2
@@ -95,6 +96,15 @@ class Display:
             return b""
         size, items = reply[1] // 8, struct.unpack_from("<I", reply, 16)[0]
         return reply[32 : 32 + size * items]
+
+    def box(self, window: int) -> list[int]:
+        """Left, top, width and height on the screen; empty where the window is gone."""
+        try:
+            width, height = struct.unpack_from("<HH", self._ask(_GET_GEOMETRY, 0, struct.pack("<I", window)), 16)
+            moved = self._ask(_TRANSLATE, 0, struct.pack("<IIhh", window, self.root, 0, 0))
+        except XError:
+            return []
+        return [*struct.unpack_from("<hh", moved, 12), width, height]
 
     def set_text(self, window: int, name: str, text: str) -> None:
         raw = text.encode()
