@@ -139,6 +139,10 @@ async def test_the_mouse_does_what_a_person_s_does_by_reference_and_by_point(des
     await begun(desktop, "/calc/Documents/budget.fods")
     dragged, action = await done(desktop, 'drag(cell "A1", cell "B2")')
     assert action.grounded == "drag('cell \"A1\"', 'cell \"B2\"')"
+    for _ in range(10):  # Calc says it in its own time
+        if "Selected: 2 rows, 2 columns" in dragged.text:
+            break
+        dragged, _ = await done(desktop, "wait()")
     assert "Selected: 2 rows, 2 columns" in dragged.text
     deleted, _ = await done(desktop, 'press("Delete")')
     assert 'cell "B2"' not in deleted.text
