@@ -47,8 +47,15 @@ class Display:
 
     def fake(self, kind: int, detail: int = 0, x: int = 0, y: int = 0) -> None:
         """A key or button pressed or released, or the pointer moved to a place."""
+        self._socket.sendall(self._faked(kind, detail, x, y))
+
+    def fake_at_once(self, *events: tuple[int, int]) -> None:
+        """Keys or buttons, (kind, detail) of each, in one piece: what programs count as one double click."""
+        self._socket.sendall(b"".join(self._faked(kind, detail) for kind, detail in events))
+
+    def _faked(self, kind: int, detail: int, x: int = 0, y: int = 0) -> bytes:
         body = struct.pack("<BBHIIQHHIHBB", kind, detail, 0, 0, self.root, 0, x, y, 0, 0, 0, 0)
-        self._send(self._xtest, _FAKE_INPUT, body)
+        return self._packed(self._xtest, _FAKE_INPUT, body)
 
     def pointer(self) -> tuple[int, int]:
         reply = self._ask(_QUERY_POINTER, 0, struct.pack("<I", self.root))
@@ -135,8 +142,12 @@ class Display:
         return self._ask(opcode, 0, struct.pack("<Hxx", len(raw)) + raw)
 
     def _send(self, opcode: int, detail: int, body: bytes) -> None:
+        self._socket.sendall(self._packed(opcode, detail, body))
+
+    @staticmethod
+    def _packed(opcode: int, detail: int, body: bytes) -> bytes:
         body += b"\0" * (-len(body) % 4)
-        self._socket.sendall(struct.pack("<BBH", opcode, detail, 1 + len(body) // 4) + body)
+        return struct.pack("<BBH", opcode, detail, 1 + len(body) // 4) + body
 
     def _ask(self, opcode: int, detail: int, body: bytes) -> bytes:
         """The reply to a request. Raises XError for one that the server refuses."""
