@@ -62,7 +62,8 @@ def main() -> None:
         print(f"{card}; {held / 1e9:.2f} billion weights, made in {time.perf_counter() - began:.0f} s")
         print(f"{len(rows.train)} rows of {tokens:.0f} tokens", flush=True)
         for way in asked.ways.split(","):
-            torch.cuda.reset_peak_memory_stats() if gpu else None
+            if gpu:
+                torch.cuda.reset_peak_memory_stats()
             try:
                 speed = trained(folder / way, weights, tokenizer, rows, WAYS[way], asked.batch) * tokens
             except UserError as error:  # not enough memory, and the next way may need less

@@ -280,6 +280,26 @@ def test_an_export_of_another_format_and_a_model_that_is_not_talked_to_are_told(
         trained(write_export(tmp_path / "data", 2), base, tmp_path / "adapter")
 
 
+@pytest.mark.parametrize(
+    ("report", "rows", "told"),
+    [
+        ('{"format": "openai"}', "{}\n", "is an export of the format openai; lbi train reads trl and jsonl"),
+        ('{"format": "trl"', "{}\n", "export.json cannot be read"),
+        ("[]", "{}\n", "is an export of the format None"),
+        ('{"format": "trl"}', "\n", "has no row to train on"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_one_line_of_a_dry_run_too(
+    model: Path, tmp_path: Path, report: str, rows: str, told: str
+) -> None:
+    (tmp_path / "export.json").write_text(report)
+    (tmp_path / "train.jsonl").write_text(rows)
+    for more in ([], ["--dry-run"]):
+        ran = lbi_here("train", tmp_path, "--model", model, "--out", tmp_path / "adapter", *more)
+        assert (ran.returncode, len(ran.stderr.strip().splitlines())) == (2, 1)
+        assert told in ran.stderr
+
+
 # GGUF
 
 

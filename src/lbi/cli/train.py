@@ -21,7 +21,7 @@ from lbi.storage.run_folder import RunFolder
 from lbi.training.export.choose import Selection
 from lbi.training.export.dataset import ExportReport
 from lbi.training.recipe import Recipe
-from lbi.training.rows import is_export
+from lbi.training.rows import count_rows, is_export, read_report
 from lbi.training.run import require_libraries, train
 from lbi.training.weights import find_weights
 
@@ -89,17 +89,17 @@ def _exported(options: TrainOptions, choice: ExampleChoice, selection: Selection
 def _foretold(options: TrainOptions, choice: ExampleChoice, selection: Selection, recipe: Recipe, as_json: bool) -> int:
     """What would be trained on, and in how many steps."""
     if is_export(options.source):
-        report = ExportReport.model_validate_json((options.source / "export.json").read_bytes())
+        data, rows = read_report(options.source), count_rows(options.source)
     else:
         report = _exported(options, choice, selection, options.source / "data")
-    rows = report.rows["train"]
+        data, rows = report.model_dump(mode="json"), report.rows["train"]
+        if not as_json:
+            print_report(report, options.source, dry_run=True)
     steps = recipe.steps_of(rows)
     if as_json:
-        told = {"steps": steps, "recipe": recipe.model_dump(mode="json"), "data": report.model_dump(mode="json")}
+        told = {"steps": steps, "recipe": recipe.model_dump(mode="json"), "data": data}
         say(json.dumps(told, indent=2, ensure_ascii=False))
         return 0
-    if not is_export(options.source):
-        print_report(report, options.source, dry_run=True)
     say(
         f"{plural(steps, 'step')} of up to {plural(recipe.batch, 'row')}, {rows:,} rows {recipe.epochs:g} times, "
         f"{recipe.method} at a learning rate of up to {recipe.learning_rate:g}. Nothing is trained (--dry-run)."

@@ -9,13 +9,14 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from lbi.errors import UserError
 from lbi.protocols import Json
 from lbi.training.tokens import ChatTokenizer
 
 READABLE = ("trl", "jsonl")
+NO_ROW = "has no row to train on"
 
 
 class Row(NamedTuple):
@@ -45,24 +46,46 @@ def is_export(folder: Path) -> bool:
 
 def load_rows(folder: Path, tokenizer: ChatTokenizer, max_length: int) -> TrainingSet:
     """The rows of an export of the format trl or jsonl. None is cut: a row longer than ``max_length`` is an error."""
-    report = json.loads((folder / "export.json").read_text("utf-8"))
-    if report.get("format") not in READABLE:
-        raise UserError(
-            f"{folder} is an export of the format {report.get('format')}; lbi train reads {' and '.join(READABLE)}: "
-            f"lbi export RUN --format trl --out {folder}"
-        )
+    report = read_report(folder)
     sides: dict[str, list[Row]] = {}
     digest = hashlib.sha256()
     for side in ("train", "validation"):
         file = folder / f"{side}.jsonl"
         content = file.read_bytes() if file.is_file() else b""
         digest.update(side.encode() + content)
-        lines = content.decode("utf-8").split("\n")
-        sides[side] = [_row(json.loads(line), tokenizer) for line in lines if line.strip()]
+        sides[side] = [_row(json.loads(line), tokenizer) for line in _lines(content)]
     if not sides["train"]:
-        raise UserError(f"{folder} has no row to train on")
+        raise UserError(f"{folder} {NO_ROW}")
     _refuse_longer([*sides["train"], *sides["validation"]], max_length, tokenizer.name)
     return TrainingSet(sides["train"], sides["validation"], digest.hexdigest(), report)
+
+
+def read_report(folder: Path) -> Json:
+    """What export.json says. Raises UserError where it cannot be read, and for a format that is not trained on."""
+    try:
+        report = json.loads((folder / "export.json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder}/export.json cannot be read: {error}; export again") from None
+    fmt = report.get("format") if isinstance(report, dict) else None
+    if fmt not in READABLE:
+        raise UserError(
+            f"{folder} is an export of the format {fmt}; lbi train reads {' and '.join(READABLE)}: "
+            f"lbi export RUN --format trl --out {folder}"
+        )
+    return cast(Json, report)
+
+
+def count_rows(folder: Path) -> int:
+    """How many rows of an export are trained on. Raises UserError where there is none."""
+    file = folder / "train.jsonl"
+    rows = len(_lines(file.read_bytes())) if file.is_file() else 0
+    if not rows:
+        raise UserError(f"{folder} {NO_ROW}")
+    return rows
+
+
+def _lines(content: bytes) -> list[str]:
+    return [line for line in content.decode("utf-8").split("\n") if line.strip()]
 
 
 def _row(pair: Json, tokenizer: ChatTokenizer) -> Row:
