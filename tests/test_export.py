@@ -17,11 +17,11 @@ from lbi.models import parsing
 from lbi.protocols import PromptLimits
 from lbi.records import Action, Document, Example, Observation, Step, StopReason, Task, Trajectory, Verdict
 from lbi.training.export.choose import Reasons, Selection
-from lbi.training.export.dataset import ExportReport, write_export
+from lbi.training.export.dataset import NOT_ASKED_FOR, RETIRED, ExportReport, write_export
 from lbi.training.export.exporters import consumers_of, exporter_names, open_exporter
 from lbi.training.export.lengths import sentences
 from lbi.training.export.splits import sides_of
-from lbi.training.export.turns import TrainingExample
+from lbi.training.export.turns import SIDES, TrainingExample
 
 ACTIONS = "click(e12), fill(e12, text), finish(answer)"
 
@@ -279,6 +279,21 @@ def test_adding_examples_moves_none_to_the_other_side(numbers: list[int], seed: 
     assert all(after[example] == side for example, side in before.items())
 
 
+def test_an_instruction_that_is_trained_on_is_not_validated_with(tmp_path: Path) -> None:
+    """Two documents may lead to the same steps: the same prompt, and what follows it, would be on both sides."""
+    trajectories = [trajectory_of("the same", document=f"d{number}") for number in range(12)]
+    lessons = [lesson_of(trajectory, instruction="Reach  page 4") for trajectory in trajectories]
+    alone = [lesson_of(trajectory_of(f"task {n}", document=f"d{n}"), instruction=f"Reach {n}") for n in range(12)]
+    report = export([*lessons, *alone], tmp_path, "jsonl", split=0.4)
+    sides = [{" ".join(row["instruction"].split()) for row in rows_of(tmp_path, side)} for side in SIDES]
+    assert len(sides[1]) > 1
+    assert not sides[0] & sides[1]
+    assert report.left_out["validation example with an instruction that is trained on"] == len(sides[1])
+    held_back = [n for n in range(12) if f"Reach {n}" in sides[1]]
+    only = [lessons[number] for number in held_back]
+    assert export(only, tmp_path / "only", split=0.4).rows["validation"] == 4  # where it is trained on nowhere
+
+
 def test_a_composed_example_is_on_the_side_of_its_parts_or_left_out(tmp_path: Path) -> None:
     parts = [lesson_of(trajectory_of(f"task {n}", 2)) for n in range(12)]
     sides = sides_of(parts, 0.5, 0)
@@ -360,6 +375,19 @@ def test_an_export_replaces_the_one_before_and_leaves_nothing_half_written(tmp_p
     written = [*report.files, *report.configs, "export.json", "mine.txt"]
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(written)
     assert ExportReport.model_validate_json((tmp_path / "export.json").read_text()) == report
+
+
+def test_what_nobody_asked_for_is_not_told_as_dropped_by_a_filter(tmp_path: Path) -> None:
+    lesson = lesson_of(trajectory_of("a"))
+    apart = [
+        lesson_of(trajectory_of(name), verdicts=(verdict,))
+        for name, verdict in (("b", NOT_ASKED_FOR), ("c", RETIRED), ("d", Verdict(filter="loop", keep=False)))
+    ]
+    assert export([lesson, *apart], tmp_path).left_out == {
+        "example dropped by a filter": 1,
+        "example of another kind, tier or seed than asked for": 1,
+        "example that was retired": 1,
+    }
 
 
 def test_dropped_examples_and_repeated_pairs_are_counted_and_not_written(tmp_path: Path) -> None:

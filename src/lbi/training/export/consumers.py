@@ -36,8 +36,8 @@ def _value(value: Any) -> str:
     return f"{value:.6f}".rstrip("0") if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
 
 
-def trl(facts: Facts, **more: Any) -> dict[str, str]:
-    """For ``trl sft --config trl.yaml`` (``trl dpo`` for pairs)."""
+def trl(facts: Facts, command: str = "sft", **more: Any) -> dict[str, str]:
+    """For ``trl sft --config trl.yaml``; of pairs the command is ``dpo``."""
     settings = {
         "model_name_or_path": YOUR_MODEL,
         "dataset_name": ".",
@@ -58,7 +58,8 @@ def trl(facts: Facts, **more: Any) -> dict[str, str]:
         "eval_strategy": "epoch" if "validation" in facts.files else "no",
         **more,
     }
-    return {"trl.yaml": yaml(settings, f"put a model in the place of {YOUR_MODEL}, then: trl sft --config trl.yaml")}
+    said = f"put a model in the place of {YOUR_MODEL}, then: trl {command} --config trl.yaml"
+    return {"trl.yaml": yaml(settings, said)}
 
 
 def axolotl(facts: Facts) -> dict[str, str]:

@@ -93,6 +93,7 @@ class Measure:
 
     tokenizer: str = ""
     consumers: Sequence[Consumer] = ()
+    name: str = ""  # of the tokenizer, as it is told; "" = the one it is opened by
     _rows: list[tuple[int, int]] = field(default_factory=list)  # tokens of the prompt, and of the whole row
     _characters: int = 0
 
@@ -110,7 +111,7 @@ class Measure:
     def lengths(self) -> Lengths:
         longest = max((whole for _, whole in self._rows), default=0)
         return Lengths(
-            measured_by=self.tokenizer or f"an estimate of {BYTES_PER_TOKEN} bytes a token",
+            measured_by=self.name or self.tokenizer or f"an estimate of {BYTES_PER_TOKEN} bytes a token",
             estimated=not self.tokenizer,
             longest_tokens=longest,
             longest_characters=self._characters,
