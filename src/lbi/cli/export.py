@@ -102,7 +102,7 @@ def write_training_set(
         origin = _origin(opened, lessons)
         if origin["offline"] and not options.allow_offline:
             raise UserError(f"{run} was made by {OFFLINE}; add --allow-offline to export what it made all the same")
-        with _all_or_nothing(folder, dry_run=options.dry_run) as part:
+        with all_or_nothing(folder, dry_run=options.dry_run) as part:
             return write_export(
                 lessons,
                 options.fmt,
@@ -121,7 +121,15 @@ def write_training_set(
 
 
 def print_report(report: ExportReport, folder: Path, dry_run: bool) -> None:
-    """What a training set is made of, and where it lies."""
+    """What a training set is made of, what trainers would cut of it, and where it lies."""
+    print_composition(report, sentences(report.lengths, sum(report.rows.values())))
+    names = ", ".join([*report.files, *report.configs, "export.json"])
+    told = "Nothing is written (--dry-run); it would be" if dry_run else f"Written to {folder}:"
+    open_console().print(f"{told} {names}", soft_wrap=True, highlight=False)
+
+
+def print_composition(report: ExportReport, lengths: Sequence[str] = ()) -> None:
+    """What a training set is made of; ``lengths``: what is to be told of those."""
     console, origin = open_console(), report.made_by
     for side, rows in report.rows.items():
         examples, documents = plural(report.examples[side], "example"), plural(report.lineages[side], "document")
@@ -134,15 +142,12 @@ def print_report(report: ExportReport, folder: Path, dry_run: bool) -> None:
     console.print(f"Tokens: {about}{sum(report.tokens.values()):,}. {_composition(report)}", highlight=False)
     for reason, count in report.left_out.items():
         console.print(f"left out: {count} ({reason})", highlight=False)
-    for line in sentences(report.lengths, sum(report.rows.values())):
+    for line in lengths:
         console.print(line, highlight=False)
     judges = ", ".join(origin["judges"])
     console.print(f"Made by {origin['act']} (labels: {origin['label']}; judges: {judges}).", highlight=False)
     if origin["offline"]:
         console.print(f"That is {OFFLINE}: a model trained on it learns the habits of a program.", highlight=False)
-    names = ", ".join([*report.files, *report.configs, "export.json"])
-    told = "Nothing is written (--dry-run); it would be" if dry_run else f"Written to {folder}:"
-    console.print(f"{told} {names}", soft_wrap=True, highlight=False)
 
 
 def _composition(report: ExportReport) -> str:
@@ -184,7 +189,7 @@ def _contamination(run: RunFolder, lessons: Sequence[TrainingExample]) -> dict[s
 
 
 @contextlib.contextmanager
-def _all_or_nothing(folder: Path, *, dry_run: bool = False) -> Iterator[Path]:
+def all_or_nothing(folder: Path, *, dry_run: bool = False) -> Iterator[Path]:
     """A folder beside the target to write into, which takes the target's place at the end; a failure leaves nothing."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"cannot write to {folder}: it is a file; choose another --out")
@@ -256,7 +261,7 @@ def _predictions(run: Path, folder: Path, seeds: set[int] | None, as_json: bool)
             files.setdefault(f"{name}.jsonl", []).append(row)
     if not files:
         raise UserError(f"{run} has no results of held-out tasks to write; `lbi run` or `lbi evaluate` makes them")
-    with _all_or_nothing(folder) as part:
+    with all_or_nothing(folder) as part:
         for name, predictions in files.items():
             write_predictions(part / name, sorted(predictions, key=lambda each: each.instance_id))
     counts = {name: len(predictions) for name, predictions in sorted(files.items())}
@@ -275,7 +280,7 @@ def _pack(run: Path, folder: Path, fmt: str, dry_run: bool, as_json: bool) -> in
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty; choose another --out, or remove it")
     folder_is_new = not folder.exists()
-    with _all_or_nothing(folder, dry_run=dry_run) as part:
+    with all_or_nothing(folder, dry_run=dry_run) as part:
         names = write_harbor(packed, part) if fmt == "harbor" else write_verifiers(packed, part)
         if not folder_is_new:
             folder.rmdir()
