@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import signal
 import subprocess
@@ -248,6 +249,43 @@ def test_a_checkpoint_that_cannot_be_read_is_one_line_and_half_written_ones_go(t
     with pytest.raises(UserError, match=r"pt cannot be read \(.*\); delete it to train from the beginning") as told:
         checkpoint.load(tmp_path)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(("backend", "most"), [("loop", 60_000), ("loop", 150_000), ("trl", 60_000), ("trl", 150_000)])
+def test_a_full_disk_is_one_line_and_the_same_command_continues(
+    model: Path, tmp_path: Path, backend: str, most: int
+) -> None:
+    """Files may have ``most`` bytes: fewer than weights have, or than the optimiser has with them."""
+    need_libraries("trl", "peft", "datasets")
+    data, out = write_export(tmp_path / "data", 4), tmp_path / "adapter"
+    recipe = QUICK.model_copy(update={"backend": backend, "max_steps": 2})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        with pytest.raises(UserError, match=f"cannot write to {out}: .*; make room, and the same command") as told:
+            trained(data, model, out, recipe)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "\n" not in str(told.value)
+    assert trained(data, model, out, recipe)["status"] == "finished"
+
+
+def test_weights_that_find_no_room_are_told_as_such(model: Path, tmp_path: Path) -> None:
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    from lbi.training.run import _advice_when_the_disk_is_full
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(UserError, match="make room"), _advice_when_the_disk_is_full(tmp_path):
+            save_file({"weights": torch.zeros(10_000)}, tmp_path / "weights.safetensors")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with pytest.raises(SafetensorError), _advice_when_the_disk_is_full(tmp_path):
+        raise SafetensorError("another header")
 
 
 def test_a_training_goes_on_by_the_backend_that_began_it(model: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ class Checkpoint:
 
 
 def save(checkpoint: Checkpoint, folder: Path) -> None:
-    """Replace the checkpoint of a folder. Raises UserError if the disk is full or may not be written to."""
+    """Replace the checkpoint of a folder; the one before stays where the new one cannot be written."""
     import torch
 
     part = folder / f".{FILE}.{os.getpid()}.part"
@@ -37,9 +37,9 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
             opened.flush()
             os.fsync(opened.fileno())
         part.replace(folder / FILE)
-    except (OSError, RuntimeError) as error:  # torch tells of a full disk by a RuntimeError
+    except (OSError, RuntimeError):
         part.unlink(missing_ok=True)
-        raise UserError(f"cannot write the checkpoint {folder / FILE}: {error}") from None
+        raise
 
 
 def load(folder: Path) -> Checkpoint | None:

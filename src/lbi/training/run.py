@@ -9,10 +9,12 @@ runs/mine/adapter/
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import importlib.util
 import json
+import os
 import platform
 import shutil
 from collections.abc import Iterator
@@ -36,6 +38,8 @@ from lbi.training.weights import Weights, find_weights
 
 NEEDED = ("torch", "transformers", "safetensors", "gguf")
 LOCK = ".lock"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+_FULL_SIGNS = (*map(os.strerror, _FULL), "failed writing", "unexpected pos")  # in a message of torch or safetensors
 #: of a recipe, what changes neither the outcome nor how far it goes
 FREE = {"backend", "save_every", "checkpointing", "per_device"}
 
@@ -101,7 +105,7 @@ def compute(prepared: Prepared, *, show: Show | None = None) -> Json:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror or error}; choose another --out") from None
-    with _alone_in(out):
+    with _alone_in(out), _advice_when_the_disk_is_full(out):
         record = _record(prepared)
         _write(out, record)
         losses = Curve(out, recipe.steps_of(len(rows.train)), show)
@@ -125,6 +129,23 @@ def _alone_in(out: Path) -> Iterator[None]:
         except OSError as error:
             raise UserError(f"cannot write to {out}: {error.strerror or error}; choose another --out") from None
         yield
+
+
+@contextlib.contextmanager
+def _advice_when_the_disk_is_full(out: Path) -> Iterator[None]:
+    """Turn what libraries raise into a UserError; each has its own way to tell of it. Other errors pass unchanged."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        system = isinstance(error, OSError) and error.errno in _FULL
+        if not system and not any(sign in str(error) for sign in _FULL_SIGNS):
+            raise
+        first = (error.strerror if isinstance(error, OSError) and error.strerror else str(error)).splitlines()[0]
+        raise UserError(
+            f"cannot write to {out}: {first}; make room, and the same command continues from the last checkpoint"
+        ) from error
 
 
 def _begun(out: Path) -> bool:
