@@ -144,6 +144,14 @@ def test_a_reason_is_learned_where_the_agent_had_this_instruction(
         assert ("REASON: page 0 has a next" in written) == bool(learned)
 
 
+@pytest.mark.parametrize("fmt", ["trl", "openai", "sharegpt", "axolotl", "adp", "atif", "jsonl"])
+def test_a_reason_that_does_not_fit_the_instruction_is_in_no_format(tmp_path: Path, fmt: str) -> None:
+    """The agent had another instruction, so why it acted is no reason under this one."""
+    for kind, there in (("abstract", False), ("forward", True)):
+        export([lesson_of(trajectory_of("a"), kind=kind)], tmp_path, fmt)
+        assert ("has a next" in (tmp_path / "train.jsonl").read_text()) is there, kind
+
+
 def test_an_example_ends_with_a_row_that_ends_the_task_but_a_question_does_not(tmp_path: Path) -> None:
     asked = lesson_of(trajectory_of("b"), 0, 1, instruction="How many pages are there?")
     report = export([lesson_of(trajectory_of("a"), 1, 3), asked], tmp_path, ends=True)
