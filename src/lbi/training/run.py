@@ -282,7 +282,7 @@ def _write_gguf(folder: Path, weights: Weights, recipe: Recipe) -> list[str]:
 def _served_by(folder: Path, weights: Weights, files: list[str]) -> str:
     """How the model is named where it is used; "" where only transformers or vLLM can serve it."""
     if MERGED in files:
-        return f"local:{folder / MERGED}"
+        return f"local:{folder}"
     return ""
 
 
