@@ -254,6 +254,16 @@ def test_an_action_on_an_element_that_the_page_does_not_have_is_left_out(tmp_pat
     assert report.left_out == {"action on an element that is not on the page": 1}
 
 
+def test_an_element_that_is_cut_off_the_prompts_page_is_told_as_such(tmp_path: Path) -> None:
+    (lesson,) = long_lesson({"a": 9_000})
+    (step,) = lesson.trajectory.steps
+    far = step.observation.model_copy(update={"text": "x" * 9_000 + step.observation.text})
+    trajectory = lesson.trajectory.model_copy(update={"steps": (step.model_copy(update={"observation": far}),)})
+    small = PromptLimits(observation=5_000, images=())
+    report = export([lesson_of(trajectory), lesson_of(trajectory_of("b", 1))], tmp_path, limits=small)
+    assert report.left_out == {"action on an element in what prompts.observation cuts off the page": 1}
+
+
 @pytest.mark.parametrize(
     ("address", "learned"),
     [
