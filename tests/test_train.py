@@ -390,6 +390,8 @@ def test_an_export_of_another_format_and_a_model_that_is_not_talked_to_are_told(
         ('{"format": "trl"', "{}\n", "export.json cannot be read"),
         ("[]", "{}\n", "is an export of the format None"),
         ('{"format": "trl"}', "\n", "has no row to train on"),
+        ('{"format": "trl"}', '{"prompt": [\n', "train.jsonl: row 1 has no prompt and completion that can be read"),
+        ('{"format": "trl"}', '{"prompt": "a", "completion": "b"}\n', "row 1 has no prompt and completion that can be"),
     ],
 )
 def test_what_cannot_be_trained_on_is_one_line_of_a_dry_run_too(

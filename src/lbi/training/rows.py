@@ -79,7 +79,8 @@ def _read(content: bytes, file: Path, tokenizer: ChatTokenizer) -> Iterator[Row]
     for number, line in enumerate(_lines(content), 1):
         try:
             pair = json.loads(line)
-            messages, told = [*pair["prompt"], *pair["completion"]], len(pair["prompt"])
+            both, told = [*pair["prompt"], *pair["completion"]], len(pair["prompt"])
+            messages = [{"role": each["role"], "content": each["content"]} for each in both]
         except (ValueError, KeyError, TypeError):
             raise UserError(
                 f"{file}: row {number} has no prompt and completion that can be read; export again"
