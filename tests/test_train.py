@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import shutil
 import signal
@@ -544,6 +545,8 @@ def test_a_run_is_exported_trained_on_and_its_report_shows_the_curve(model: Path
     assert dry.returncode == 0, dry.stderr
     assert "train: 12 rows of " in dry.stdout
     assert "3 steps of up to 4 rows, 12 rows 1 times" in dry.stdout
+    assert re.search(r"Longest row: [\d,]+ tokens of .*tiny, of at most 8,192", dry.stdout)
+    assert re.search(r"\d+ rows for validation, measured after each epoch", dry.stdout)
     assert not (run / "adapter").exists()
     ran = lbi_here(*arguments, "--json")
     assert ran.returncode == 0, ran.stderr

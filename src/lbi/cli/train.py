@@ -112,6 +112,8 @@ def _foretold(options: TrainOptions, choice: ExampleChoice, selection: Selection
         return 0
     if prepared.finished:
         say(f"{_folder(options)} holds this training already, finished.")
+    if measured := len(prepared.rows.validation):
+        say(f"{plural(measured, 'row')} for validation, measured after each epoch; --validation 0 for none.")
     say(f"Longest row: {prepared.longest:,} tokens of {options.model}, of at most {recipe.max_length:,}.")
     say(
         f"{plural(steps, 'step')} of up to {plural(recipe.batch, 'row')}, {rows:,} rows {recipe.epochs:g} times, "
