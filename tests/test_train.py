@@ -276,16 +276,16 @@ def test_weights_that_find_no_room_are_told_as_such(model: Path, tmp_path: Path)
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    from lbi.training.run import _advice_when_the_disk_is_full
+    from lbi.training.folder import advice_when_the_disk_is_full
 
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
-        with pytest.raises(UserError, match="make room"), _advice_when_the_disk_is_full(tmp_path):
+        with pytest.raises(UserError, match="make room"), advice_when_the_disk_is_full(tmp_path):
             save_file({"weights": torch.zeros(10_000)}, tmp_path / "weights.safetensors")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    with pytest.raises(SafetensorError), _advice_when_the_disk_is_full(tmp_path):
+    with pytest.raises(SafetensorError), advice_when_the_disk_is_full(tmp_path):
         raise SafetensorError("another header")
 
 

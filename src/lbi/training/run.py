@@ -8,16 +8,11 @@ runs/mine/adapter/
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import fcntl
 import hashlib
 import importlib.util
 import json
-import os
 import platform
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +25,7 @@ from lbi.storage.files import write_atomically
 from lbi.training import checkpoint, curve, gguf_files
 from lbi.training.backends import TRAINER, Job, backend, choose_backend
 from lbi.training.curve import Curve, Show
+from lbi.training.folder import LOCK, advice_when_the_disk_is_full, alone_in
 from lbi.training.lora import WEIGHTS
 from lbi.training.recipe import Recipe
 from lbi.training.rows import TrainingSet, load_rows
@@ -37,9 +33,6 @@ from lbi.training.tokens import ChatTokenizer
 from lbi.training.weights import Weights, find_weights
 
 NEEDED = ("torch", "transformers", "safetensors", "gguf")
-LOCK = ".lock"
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-_FULL_SIGNS = (*map(os.strerror, _FULL), "failed writing", "unexpected pos")  # in a message of torch or safetensors
 #: of a recipe, what changes neither the outcome nor how far it goes
 FREE = {"backend", "save_every", "checkpointing", "per_device"}
 
@@ -78,7 +71,7 @@ def prepare(data: Path, model: str, recipe: Recipe, out: Path) -> Prepared:
     if out.exists() and not out.is_dir():
         raise UserError(f"cannot write to {out}: it is a file; choose another --out")
     if (out / LOCK).is_file():
-        with _alone_in(out):
+        with alone_in(out):
             stored = read_record(out)
     else:
         stored = read_record(out)
@@ -105,7 +98,7 @@ def compute(prepared: Prepared, *, show: Show | None = None) -> Json:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror or error}; choose another --out") from None
-    with _alone_in(out), _advice_when_the_disk_is_full(out):
+    with alone_in(out), advice_when_the_disk_is_full(out):
         record = _record(prepared)
         _write(out, record)
         losses = Curve(out, recipe.steps_of(len(rows.train)), show)
@@ -116,36 +109,6 @@ def compute(prepared: Prepared, *, show: Show | None = None) -> Json:
         _write(out, record)
         _remove_checkpoints(out)
     return record
-
-
-@contextlib.contextmanager
-def _alone_in(out: Path) -> Iterator[None]:
-    """Nobody else trains into the folder meanwhile. The lock of a training that was killed is none."""
-    with contextlib.ExitStack() as opened:
-        try:
-            fcntl.flock(opened.enter_context((out / LOCK).open("a")), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"another lbi train is at work in {out}; wait for it, or choose another --out") from None
-        except OSError as error:
-            raise UserError(f"cannot write to {out}: {error.strerror or error}; choose another --out") from None
-        yield
-
-
-@contextlib.contextmanager
-def _advice_when_the_disk_is_full(out: Path) -> Iterator[None]:
-    """Turn what libraries raise into a UserError; each has its own way to tell of it. Other errors pass unchanged."""
-    from safetensors import SafetensorError
-
-    try:
-        yield
-    except (OSError, RuntimeError, SafetensorError) as error:
-        system = isinstance(error, OSError) and error.errno in _FULL
-        if not system and not any(sign in str(error) for sign in _FULL_SIGNS):
-            raise
-        first = (error.strerror if isinstance(error, OSError) and error.strerror else str(error)).splitlines()[0]
-        raise UserError(
-            f"cannot write to {out}: {first}; make room, and the same command continues from the last checkpoint"
-        ) from error
 
 
 def _begun(out: Path) -> bool:
