@@ -415,6 +415,20 @@ def test_a_failed_export_leaves_nothing_behind(started: Path, tmp_path: Path) ->
     (tmp_path / "file").write_text("")
     line = refused("export", started, "-f", "trl", "--allow-offline", "--out", tmp_path / "file" / "x")
     assert "choose another --out" in line
+    line = refused("export", started, "-f", "trl", "--allow-offline", "--out", tmp_path / "file")
+    assert f"cannot write to {tmp_path / 'file'}: it is a file" in line
+
+
+def test_what_a_killed_export_left_goes_with_the_next(started: Path, tmp_path: Path) -> None:
+    process = subprocess.Popen(["true"])
+    process.wait()
+    killed, at_work = (tmp_path / f".out.{number}.part" for number in (process.pid, os.getpid()))
+    for folder in (killed, at_work):
+        folder.mkdir()
+        (folder / "train.jsonl").write_text("{}")
+    refused("export", started, "-f", "trl", "--allow-offline", "--out", tmp_path / "out")
+    assert not killed.exists()
+    assert at_work.exists()
 
 
 @pytest.mark.parametrize("earlier", [False, True])
@@ -455,7 +469,6 @@ def test_an_export_says_who_made_it_and_takes_the_place_of_an_earlier_one(
         "act": "offline",
         "label": "offline",
         "judges": ["offline"],
-        "tiers": {"replayed": 1},
         "offline": True,
         "prompts": {role: prompt_hash(role) for role in ("propose", "act", "abstract", "summarise", "judge")},
         "contamination": None,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lbi.errors import UserError
-from lbi.records import Action, Observation, Verdict
+from lbi.records import Action, Document, Observation, Verdict
 from lbi.training.export.choose import Selection, choose, length_of, parse_mix
 from lbi.training.export.dataset import NOT_ASKED_FOR
 from lbi.training.export.exporters import exporter_names, open_exporter, rows_of
@@ -184,6 +184,12 @@ def test_a_mix_of_lengths_has_the_shares_of_steps_that_were_asked_for() -> None:
             parse_mix(text)
 
 
+def test_a_mix_with_a_length_that_no_example_has_says_which_there_are() -> None:
+    lessons = [lesson_of(trajectory_of(f"task {n}", 2 if n else 6)) for n in range(4)]
+    with pytest.raises(UserError, match="asks for long examples, of which there are none; there are 3 short, 1 medium"):
+        choose(lessons, Selection(mix=parse_mix("short=1,long=1")), Counter())
+
+
 def test_diversity_takes_every_way_to_act_once_before_any_a_second_time() -> None:
     lessons = [lesson_of(trajectory_of(f"task {n}", 2)) for n in range(20)]
     rare = lesson_of(trajectory_of("rare", 3))
@@ -222,6 +228,8 @@ def test_configs_have_a_length_that_cuts_no_row_and_the_papers_recipe(tmp_path: 
     for name in report.configs:
         if name.endswith(".py"):
             ast.parse((tmp_path / name).read_text())
+        if name == "trl.yaml":
+            assert f"trl {'dpo' if fmt == 'dpo' else 'sft'} --config trl.yaml" in texts
 
 
 def test_a_data_set_has_a_card_that_says_what_is_in_it(tmp_path: Path) -> None:
@@ -249,6 +257,18 @@ def test_a_data_set_has_a_card_that_says_what_is_in_it(tmp_path: Path) -> None:
         assert told in text, told
     export(lessons, tmp_path, "datasets", split=0.4)
     assert "Not compared with any held-out task." in (tmp_path / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("licence", "told"),
+    [("Apache-2.0", "license: apache-2.0\n"), ("BSD-Trac", "license: other\nlicense_name: bsd-trac\n")],
+)
+def test_a_licence_is_told_by_the_name_that_a_hub_knows(tmp_path: Path, licence: str, told: str) -> None:
+    pytest.importorskip("pyarrow")
+    document = Document(source="guide", text="text", licence=licence)
+    lesson = lesson_of(trajectory_of("a", document=document.id), document=document.id, of=document)
+    export([lesson], tmp_path, "datasets")
+    assert told in (tmp_path / "README.md").read_text()
 
 
 def test_every_format_says_what_a_row_of_it_is_and_refuses_others(tmp_path: Path) -> None:

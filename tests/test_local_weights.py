@@ -143,6 +143,28 @@ def test_the_folder_of_a_training_is_its_merged_weights(tmp_path: Path) -> None:
         chosen(str(tmp_path.parent))
 
 
+@pytest.mark.parametrize("replies", ["text", "json"])
+def test_a_tuned_model_is_asked_as_it_was_trained_by_its_folder_and_by_its_file(tmp_path: Path, replies: str) -> None:
+    (tmp_path / "merged-q8_0.gguf").write_bytes(WHOLE)
+    (tmp_path / "training.json").write_text(json.dumps({"status": "finished", "replies": replies}))
+    by_folder, by_file = (chosen(str(path)) for path in (tmp_path, tmp_path / "merged-q8_0.gguf"))
+    assert by_folder == by_file
+    assert by_file.structured is (replies == "json")
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ("finished", "its base is no GGUF file, or all weights were trained; serve it with"),
+        ("running", "is not finished"),
+    ],
+)
+def test_a_training_that_cannot_be_run_here_says_why(tmp_path: Path, status: str, told: str) -> None:
+    (tmp_path / "training.json").write_text(json.dumps({"status": status}))
+    with pytest.raises(UserError, match=told):
+        chosen(str(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("base", "engine", "named"), [("qwen2.5-coder-0.5b", "openvino", "@openvino"), ("./own.gguf", "llama.cpp", "")]
 )

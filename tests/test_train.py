@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import resource
+import shutil
 import signal
 import subprocess
 import time
@@ -14,7 +17,7 @@ import pytest
 from lbi.config import Config
 from lbi.errors import UserError
 from lbi.storage.run_folder import RunFolder
-from lbi.training import curve
+from lbi.training import checkpoint, curve
 from lbi.training.backends.loop import batches, rate_at
 from lbi.training.memory import advice, advice_when_memory_runs_out
 from lbi.training.recipe import PAPER, Recipe
@@ -201,12 +204,109 @@ def test_a_training_is_not_mixed_with_another_and_a_finished_one_is_not_repeated
     written = (out / "adapter_model.safetensors").stat().st_mtime_ns
     assert trained(data, model, out) == first
     assert (out / "adapter_model.safetensors").stat().st_mtime_ns == written
-    with pytest.raises(UserError, match="another recipe"):
+    with pytest.raises(UserError, match=r"another recipe \(rank 16, not 4\)"):
         trained(data, model, out, QUICK.model_copy(update={"rank": 4}))
     trained(data, model, out, QUICK.model_copy(update={"checkpointing": True}))  # decides nothing
     write_export(data, 5)
     with pytest.raises(UserError, match="another training set"):
         trained(data, model, out)
+
+
+def test_what_failed_before_its_first_checkpoint_stands_in_nobodys_way(model: Path, tmp_path: Path) -> None:
+    need_libraries("trl", "peft", "datasets")
+    data, torn, out = write_export(tmp_path / "data", 4), tmp_path / "torn", tmp_path / "adapter"
+    shutil.copytree(model, torn)
+    weights = torn / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:3000])
+    for backend in ("loop", "trl"):
+        with pytest.raises(UserError, match=r"cannot load the model .*torn: Error while deserializing header"):
+            trained(data, torn, out, QUICK.model_copy(update={"backend": backend}))
+    assert trained(data, model, out)["status"] == "finished"
+
+
+def test_two_do_not_train_into_one_folder(model: Path, tmp_path: Path) -> None:
+    from lbi.training.run import train
+
+    data, out = write_export(tmp_path / "data", 4), tmp_path / "adapter"
+    began: list[int] = []
+
+    def another(step: int, *_: float) -> None:
+        began.append(step)
+        ran = lbi_here("train", data, "--model", model, "--out", out, "--seed", "1")
+        assert (ran.returncode, len(ran.stderr.strip().splitlines())) == (2, 1)
+        assert "another lbi train is at work in" in ran.stderr
+
+    train(data, str(model), QUICK.model_copy(update={"max_steps": 1}), out, show=another)
+    assert began == [1]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half of it", b"no archive at all"])
+def test_a_checkpoint_that_cannot_be_read_is_one_line_and_half_written_ones_go(tmp_path: Path, content: bytes) -> None:
+    need_libraries()
+    (tmp_path / ".checkpoint.pt.123.part").write_bytes(b"of a training that was killed")
+    assert checkpoint.load(tmp_path) is None
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "checkpoint.pt").write_bytes(content)
+    with pytest.raises(UserError, match=r"pt cannot be read \(.*\); delete it to train from the beginning") as told:
+        checkpoint.load(tmp_path)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(("backend", "most"), [("loop", 60_000), ("loop", 150_000), ("trl", 60_000), ("trl", 150_000)])
+def test_a_full_disk_is_one_line_and_the_same_command_continues(
+    model: Path, tmp_path: Path, backend: str, most: int
+) -> None:
+    """Files may have ``most`` bytes: fewer than weights have, or than the optimiser has with them."""
+    need_libraries("trl", "peft", "datasets")
+    data, out = write_export(tmp_path / "data", 4), tmp_path / "adapter"
+    recipe = QUICK.model_copy(update={"backend": backend, "max_steps": 2})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        with pytest.raises(UserError, match=f"cannot write to {out}: .*; make room, and the same command") as told:
+            trained(data, model, out, recipe)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "\n" not in str(told.value)
+    assert trained(data, model, out, recipe)["status"] == "finished"
+
+
+def test_weights_that_find_no_room_are_told_as_such(model: Path, tmp_path: Path) -> None:
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    from lbi.training.folder import advice_when_the_disk_is_full
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(UserError, match="make room"), advice_when_the_disk_is_full(tmp_path):
+            save_file({"weights": torch.zeros(10_000)}, tmp_path / "weights.safetensors")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with pytest.raises(SafetensorError), advice_when_the_disk_is_full(tmp_path):
+        raise SafetensorError("another header")
+
+
+def test_a_training_goes_on_by_the_backend_that_began_it(model: Path, tmp_path: Path) -> None:
+    from lbi.training.run import prepare, train
+
+    def stop(*_: float) -> None:
+        raise KeyboardInterrupt
+
+    data, out = write_export(tmp_path / "data", 4), tmp_path / "adapter"
+    with pytest.raises(KeyboardInterrupt):
+        train(data, str(model), QUICK, out, show=stop)
+    for name, other in (("loop", "trl"), ("trl", "loop")):
+        shutil.rmtree(out / "trainer", ignore_errors=True)
+        (out / "checkpoint.pt").unlink(missing_ok=True)
+        begun = out / "checkpoint.pt" if name == "loop" else out / "trainer" / "checkpoint-1" / "trainer_state.json"
+        begun.parent.mkdir(parents=True, exist_ok=True)
+        begun.write_bytes(b"{}")
+        with pytest.raises(UserError, match=f"holds checkpoints of --backend {name}, which {other} cannot go on from"):
+            prepare(data, str(model), QUICK.model_copy(update={"backend": other}), out)
+        assert prepare(data, str(model), QUICK, out).backend == name
 
 
 def test_all_weights_can_be_trained_and_less_memory_gives_the_same(model: Path, tmp_path: Path) -> None:
@@ -255,15 +355,19 @@ def test_too_little_memory_says_what_to_lower() -> None:
         (("--model", "{model}", "--packing"), "packing and QLoRA are done by TRL"),
         (("--model", "{model}", "--rank", "0"), "--rank = 0"),
         (("--model", "{model}", "--method", "lora2"), "--method = lora2"),
+        (("--model", "{model}", "--epochs", "inf"), "--epochs = inf"),
+        (("--model", "{model}", "--max-length", "16"), "2 of 2 rows have more than 16 tokens"),
+        (("--model", "{model}", "--out", "{data}/train.jsonl"), "train.jsonl: it is a file; choose another --out"),
     ],
 )
 def test_bad_input_is_one_line(arguments: tuple[str, ...], told: str, model: Path, tmp_path: Path) -> None:
     data = write_export(tmp_path / "data", 2)
-    given = [each.replace("{model}", str(model)) for each in arguments]
-    ran = lbi_here("train", data, *given, "--out", tmp_path / "adapter")
-    assert ran.returncode == 2
-    assert told in ran.stderr
-    assert len(ran.stderr.strip().splitlines()) == 1
+    given = [each.replace("{model}", str(model)).replace("{data}", str(data)) for each in arguments]
+    for more in ([], ["--dry-run"]):
+        ran = lbi_here("train", data, "--out", tmp_path / "adapter", *given, *more)
+        assert ran.returncode == 2
+        assert told in ran.stderr
+        assert len(ran.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "adapter").exists()
 
 
@@ -287,6 +391,8 @@ def test_an_export_of_another_format_and_a_model_that_is_not_talked_to_are_told(
         ('{"format": "trl"', "{}\n", "export.json cannot be read"),
         ("[]", "{}\n", "is an export of the format None"),
         ('{"format": "trl"}', "\n", "has no row to train on"),
+        ('{"format": "trl"}', '{"prompt": [\n', "train.jsonl: row 1 has no prompt and completion that can be read"),
+        ('{"format": "trl"}', '{"prompt": "a", "completion": "b"}\n', "row 1 has no prompt and completion that can be"),
     ],
 )
 def test_what_cannot_be_trained_on_is_one_line_of_a_dry_run_too(
@@ -400,9 +506,27 @@ def test_trl_writes_an_adapter_as_our_loop_does(
     trained(data, model, tmp_path / "loop", recipe.model_copy(update={"packing": False}))
     record = trained(data, model, tmp_path / "trl", recipe.model_copy(update={"backend": "trl"}))
     assert record["files"] == ["adapter.gguf"]
+    assert record["steps"] == record["planned_steps"] == 2
     assert capsys.readouterr().out == ""  # it is for what --json prints
     ours, theirs = (load_file(str(tmp_path / name / "adapter_model.safetensors")) for name in ("loop", "trl"))
     assert {name: values.shape for name, values in ours.items()} == {n: v.shape for n, v in theirs.items()}
+
+
+def test_trl_is_told_of_as_our_loop_is_and_one_seed_gives_one_adapter(model: Path, tmp_path: Path) -> None:
+    need_libraries("trl", "peft", "datasets")
+    from safetensors.numpy import load_file
+
+    data = write_export(tmp_path / "data", 6, validation=3)
+    recipe = QUICK.model_copy(update={"epochs": 1.2, "batch": 2})  # 4 steps here, and 3 where epochs are cut off
+    for number, name in enumerate(("loop", "trl", "again")):
+        trained(data, model, tmp_path / name, recipe.model_copy(update={"backend": "trl" if number else "loop"}))
+    ours, theirs = (curve.read(tmp_path / name) for name in ("loop", "trl"))
+    assert [entry["step"] for entry in theirs] == [entry["step"] for entry in ours] == [1, 2, 3, 4]
+    assert [e["step"] for e in theirs if "validation" in e] == [e["step"] for e in ours if "validation" in e] == [3, 4]
+    assert sum(entry["tokens"] for entry in theirs[:3]) == sum(entry["tokens"] for entry in ours[:3])  # an epoch's
+    assert theirs[2]["validation"] == pytest.approx(ours[2]["validation"], abs=0.2)
+    first, second = (load_file(str(tmp_path / name / "adapter_model.safetensors")) for name in ("trl", "again"))
+    assert all((first[name] == second[name]).all() for name in first)
 
 
 # from a run folder
@@ -421,6 +545,8 @@ def test_a_run_is_exported_trained_on_and_its_report_shows_the_curve(model: Path
     assert dry.returncode == 0, dry.stderr
     assert "train: 12 rows of " in dry.stdout
     assert "3 steps of up to 4 rows, 12 rows 1 times" in dry.stdout
+    assert re.search(r"Longest row: [\d,]+ tokens of .*tiny, of at most 8,192", dry.stdout)
+    assert re.search(r"\d+ rows for validation, measured after each epoch", dry.stdout)
     assert not (run / "adapter").exists()
     ran = lbi_here(*arguments, "--json")
     assert ran.returncode == 0, ran.stderr
@@ -436,3 +562,10 @@ def test_a_run_is_exported_trained_on_and_its_report_shows_the_curve(model: Path
     assert "3 of 3 steps" in report
     assert "Loss of adapter by step" in report
     assert record["export"]["made_by"]["offline"] is True
+    assert exported["lengths"]["measured_by"] == str(model)
+    rows = (run / "adapter" / "data" / "train.jsonl").read_bytes()
+    other = lbi_here(*arguments, "--seed", "1")
+    assert other.returncode == 2
+    assert "holds a training with another training set" in other.stderr
+    assert (run / "adapter" / "data" / "train.jsonl").read_bytes() == rows  # what the adapter was made of
+    assert {file.name for file in (run / "adapter").glob(".*")} == {".lock"}

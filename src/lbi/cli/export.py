@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import re
@@ -31,9 +32,10 @@ from lbi.storage.knowledge import KnowledgeLog
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.examples import WALKS
 from lbi.training.export.choose import Selection
-from lbi.training.export.dataset import MAX_CHARS, NOT_ASKED_FOR, ExportReport, remove_earlier, write_export
+from lbi.training.export.dataset import MAX_CHARS, NOT_ASKED_FOR, RETIRED, ExportReport, remove_earlier, write_export
 from lbi.training.export.exporters import open_exporter
 from lbi.training.export.lengths import sentences
+from lbi.training.export.splits import TOLD
 from lbi.training.export.turns import Replies, TrainingExample
 
 #: the prompts that stand behind an example
@@ -65,6 +67,7 @@ class ExportOptions:
     ends: bool = False
     allow_offline: bool = False
     dry_run: bool = False
+    tokenizer_name: str = ""  # as it is told, where that is another name than the one it is opened by
 
 
 def export(run: Path, options: ExportOptions, choice: ExampleChoice, selection: Selection, as_json: bool) -> int:
@@ -99,7 +102,7 @@ def write_training_set(
         origin = _origin(opened, lessons)
         if origin["offline"] and not options.allow_offline:
             raise UserError(f"{run} was made by {OFFLINE}; add --allow-offline to export what it made all the same")
-        with _all_or_nothing(folder, dry_run=options.dry_run) as part:
+        with all_or_nothing(folder, dry_run=options.dry_run) as part:
             return write_export(
                 lessons,
                 options.fmt,
@@ -107,6 +110,7 @@ def write_training_set(
                 actions=_actions(opened),
                 split=options.validation,
                 tokenizer=options.tokenizer,
+                tokenizer_name=options.tokenizer_name,
                 max_chars=options.max_chars,
                 rows_are=options.rows,
                 selection=selection,
@@ -117,27 +121,33 @@ def write_training_set(
 
 
 def print_report(report: ExportReport, folder: Path, dry_run: bool) -> None:
-    """What a training set is made of, and where it lies."""
+    """What a training set is made of, what trainers would cut of it, and where it lies."""
+    print_composition(report, sentences(report.lengths, sum(report.rows.values())))
+    names = ", ".join([*report.files, *report.configs, "export.json"])
+    told = "Nothing is written (--dry-run); it would be" if dry_run else f"Written to {folder}:"
+    open_console().print(f"{told} {names}", soft_wrap=True, highlight=False)
+
+
+def print_composition(report: ExportReport, lengths: Sequence[str] = ()) -> None:
+    """What a training set is made of; ``lengths``: what is to be told of those."""
     console, origin = open_console(), report.made_by
     for side, rows in report.rows.items():
         examples, documents = plural(report.examples[side], "example"), plural(report.lineages[side], "document")
         console.print(f"{side}: {plural(rows, 'row')} of {examples} from {documents}", highlight=False)
     if report.split and not report.rows["validation"]:
-        console.print("No document falls to the validation side; --validation 0.3 holds more back.", highlight=False)
+        known = any(TOLD in reason for reason in report.left_out)
+        none = "Nothing is left on the validation side" if known else "No document falls to the validation side"
+        console.print(f"{none}; --validation 0.3 holds more back.", highlight=False)
     about = "about " if report.lengths.estimated else ""
     console.print(f"Tokens: {about}{sum(report.tokens.values()):,}. {_composition(report)}", highlight=False)
     for reason, count in report.left_out.items():
         console.print(f"left out: {count} ({reason})", highlight=False)
-    for line in sentences(report.lengths, sum(report.rows.values())):
+    for line in lengths:
         console.print(line, highlight=False)
-    tiers = ", ".join(f"{count} {tier}" for tier, count in origin["tiers"].items())
     judges = ", ".join(origin["judges"])
-    console.print(f"Made by {origin['act']} (labels: {origin['label']}; judges: {judges}); {tiers}.", highlight=False)
+    console.print(f"Made by {origin['act']} (labels: {origin['label']}; judges: {judges}).", highlight=False)
     if origin["offline"]:
         console.print(f"That is {OFFLINE}: a model trained on it learns the habits of a program.", highlight=False)
-    names = ", ".join([*report.files, *report.configs, "export.json"])
-    told = "Nothing is written (--dry-run); it would be" if dry_run else f"Written to {folder}:"
-    console.print(f"{told} {names}", soft_wrap=True, highlight=False)
 
 
 def _composition(report: ExportReport) -> str:
@@ -151,15 +161,13 @@ def _counted(report: ExportReport) -> tuple[dict[str, int], ...]:
 
 
 def _origin(run: RunFolder, lessons: Sequence[TrainingExample]) -> dict[str, Any]:
-    """Which models attempted, labelled and judged, and how far the examples that are exported were verified."""
+    """Which models attempted, labelled and judged, by which prompts, and how near this is to the held-out tasks."""
     config = resolve(run.config, str(run.path / "config.json"))
     used = dict(run.store.all("model", UsedModel))
-    tiers = Counter(lesson.example.tier for lesson in lessons if lesson.example.kept)
     return {
         "act": config.models.of("act"),
         "label": config.models.of("label"),
         "judges": list(config.models.judges or (config.models.default,)),
-        "tiers": {tier: tiers[tier] for tier in TIERS if tiers[tier]},
         "offline": any(without_language_model(run.config, used, role) for role in ("act", "label")),
         "prompts": {role: prompt_hash(role) for role in PROMPTS},
         "contamination": _contamination(run, lessons),
@@ -181,8 +189,11 @@ def _contamination(run: RunFolder, lessons: Sequence[TrainingExample]) -> dict[s
 
 
 @contextlib.contextmanager
-def _all_or_nothing(folder: Path, *, dry_run: bool = False) -> Iterator[Path]:
+def all_or_nothing(folder: Path, *, dry_run: bool = False) -> Iterator[Path]:
     """A folder beside the target to write into, which takes the target's place at the end; a failure leaves nothing."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"cannot write to {folder}: it is a file; choose another --out")
+    _remove_left_over(folder)
     part = folder.parent / f".{folder.name}.{os.getpid()}.part"
     made = [parent for parent in folder.parents if not parent.exists()]
     with contextlib.ExitStack() as cut_short:
@@ -193,8 +204,29 @@ def _all_or_nothing(folder: Path, *, dry_run: bool = False) -> Iterator[Path]:
             raise UserError(f"cannot write to {folder}: {error.strerror or error}; choose another --out") from None
         yield part
         if not dry_run:
-            _take_place(part, folder)
+            try:
+                _take_place(part, folder)
+            except OSError as error:
+                raise UserError(f"cannot write to {folder}: {error.strerror or error}; choose another --out") from error
             cut_short.pop_all()
+
+
+def _remove_left_over(folder: Path) -> None:
+    """What an export that was killed had begun, by the process that is in its name and no longer there."""
+    for part in folder.parent.glob(f".{glob.escape(folder.name)}.*.part"):
+        process = part.name.split(".")[-2]
+        if process.isdecimal() and not _is_alive(int(process)):
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # another user's
+        return True
+    return True
 
 
 def _remove(part: Path, made: Sequence[Path]) -> None:
@@ -229,7 +261,7 @@ def _predictions(run: Path, folder: Path, seeds: set[int] | None, as_json: bool)
             files.setdefault(f"{name}.jsonl", []).append(row)
     if not files:
         raise UserError(f"{run} has no results of held-out tasks to write; `lbi run` or `lbi evaluate` makes them")
-    with _all_or_nothing(folder) as part:
+    with all_or_nothing(folder) as part:
         for name, predictions in files.items():
             write_predictions(part / name, sorted(predictions, key=lambda each: each.instance_id))
     counts = {name: len(predictions) for name, predictions in sorted(files.items())}
@@ -248,7 +280,7 @@ def _pack(run: Path, folder: Path, fmt: str, dry_run: bool, as_json: bool) -> in
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty; choose another --out, or remove it")
     folder_is_new = not folder.exists()
-    with _all_or_nothing(folder, dry_run=dry_run) as part:
+    with all_or_nothing(folder, dry_run=dry_run) as part:
         names = write_harbor(packed, part) if fmt == "harbor" else write_verifiers(packed, part)
         if not folder_is_new:
             folder.rmdir()
@@ -275,7 +307,8 @@ def _lessons(run: RunFolder, least: Tier, kinds: set[str], seeds: set[int] | Non
         of_seed = seeds is None or int(key.partition("/")[0]) in seeds
         wanted = of_seed and example.kind in kinds and TIERS.index(example.tier) >= TIERS.index(least)
         if not wanted or example.id in away:
-            example = example.model_copy(update={"verdicts": (*example.verdicts, NOT_ASKED_FOR)})
+            verdict = NOT_ASKED_FOR if not wanted else RETIRED
+            example = example.model_copy(update={"verdicts": (*example.verdicts, verdict)})
         known = examples.get(example.id)  # seeds may come to the same example
         if known is None or not known.kept:
             examples[example.id] = example

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lbi.cli import FOLDER
-from lbi.cli.export import ExampleChoice, ExportOptions, print_report, write_training_set
+from lbi.cli.export import ExampleChoice, ExportOptions, all_or_nothing, print_composition, write_training_set
 from lbi.errors import UserError
 from lbi.monitoring.terminal import say
 from lbi.protocols import Json
@@ -21,8 +22,8 @@ from lbi.storage.run_folder import RunFolder
 from lbi.training.export.choose import Selection
 from lbi.training.export.dataset import ExportReport
 from lbi.training.recipe import Recipe
-from lbi.training.rows import count_rows, is_export, read_report
-from lbi.training.run import require_libraries, train
+from lbi.training.rows import is_export
+from lbi.training.run import compute, prepare, require_libraries
 from lbi.training.weights import find_weights
 
 
@@ -60,12 +61,18 @@ def trained_model(
 ) -> tuple[Json, Path]:
     """The content of training.json, and the folder that it is in."""
     require_libraries()
-    folder = options.out or (options.source.parent if is_export(options.source) else options.source) / "adapter"
-    data = options.source
-    if not is_export(data):
-        data = folder / "data"
-        _exported(options, choice, selection, data)
-    return train(data, options.model, recipe, folder, show=None if options.quiet else _show), folder
+    folder = _folder(options)
+    if is_export(options.source):
+        prepared = prepare(options.source, options.model, recipe, folder)
+    else:
+        with all_or_nothing(folder / "data") as data:  # of a training that is refused nothing changes
+            _exported(options, choice, selection, data)
+            prepared = prepare(data, options.model, recipe, folder)
+    return compute(prepared, show=None if options.quiet else _show), folder
+
+
+def _folder(options: TrainOptions) -> Path:
+    return options.out or (options.source.parent if is_export(options.source) else options.source) / "adapter"
 
 
 def _exported(options: TrainOptions, choice: ExampleChoice, selection: Selection, data: Path) -> ExportReport:
@@ -79,7 +86,7 @@ def _exported(options: TrainOptions, choice: ExampleChoice, selection: Selection
         replies=options.replies,
         ends=options.ends,
         allow_offline=options.allow_offline,
-        dry_run=options.dry_run,
+        tokenizer_name=weights.name,
     )
     report = write_training_set(options.source, data, export, choice, selection)
     FOLDER.set(options.source)
@@ -87,19 +94,27 @@ def _exported(options: TrainOptions, choice: ExampleChoice, selection: Selection
 
 
 def _foretold(options: TrainOptions, choice: ExampleChoice, selection: Selection, recipe: Recipe, as_json: bool) -> int:
-    """What would be trained on, and in how many steps."""
-    if is_export(options.source):
-        data, rows = read_report(options.source), count_rows(options.source)
-    else:
-        report = _exported(options, choice, selection, options.source / "data")
-        data, rows = report.model_dump(mode="json"), report.rows["train"]
-        if not as_json:
-            print_report(report, options.source, dry_run=True)
+    """What would be trained on, and in how many steps; what would be refused is refused here."""
+    require_libraries()
+    with tempfile.TemporaryDirectory(prefix="lbi-") as scratch:
+        data = options.source
+        if not is_export(data):
+            data = Path(scratch) / "data"
+            report = _exported(options, choice, selection, data)
+            if not as_json:
+                print_composition(report)
+        prepared = prepare(data, options.model, recipe, _folder(options))
+    rows = len(prepared.rows.train)
     steps = recipe.steps_of(rows)
     if as_json:
-        told = {"steps": steps, "recipe": recipe.model_dump(mode="json"), "data": data}
-        say(json.dumps(told, indent=2, ensure_ascii=False))
+        told = {"steps": steps, "longest": prepared.longest, "recipe": recipe.model_dump(mode="json")}
+        say(json.dumps({**told, "data": prepared.rows.report}, indent=2, ensure_ascii=False))
         return 0
+    if prepared.finished:
+        say(f"{_folder(options)} holds this training already, finished.")
+    if measured := len(prepared.rows.validation):
+        say(f"{plural(measured, 'row')} for validation, measured after each epoch; --validation 0 for none.")
+    say(f"Longest row: {prepared.longest:,} tokens of {options.model}, of at most {recipe.max_length:,}.")
     say(
         f"{plural(steps, 'step')} of up to {plural(recipe.batch, 'row')}, {rows:,} rows {recipe.epochs:g} times, "
         f"{recipe.method} at a learning rate of up to {recipe.learning_rate:g}. Nothing is trained (--dry-run)."

@@ -76,7 +76,7 @@ def train_arms(
 
     An arm of whose training set the run has no example is left out.
     """
-    from lbi.training.export.dataset import NothingToExport
+    from lbi.training.export.choose import NothingToExport
 
     made: dict[str, str] = {}
     for row, trained in _trainings(table):

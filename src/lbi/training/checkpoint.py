@@ -6,6 +6,7 @@ The file is written beside its place and renamed, so there is always a whole one
 from __future__ import annotations
 
 import os
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ class Checkpoint:
 
 
 def save(checkpoint: Checkpoint, folder: Path) -> None:
-    """Replace the checkpoint of a folder. Raises UserError if the disk is full or may not be written to."""
+    """Replace the checkpoint of a folder; the one before stays where the new one cannot be written."""
     import torch
 
     part = folder / f".{FILE}.{os.getpid()}.part"
@@ -36,19 +37,22 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
             opened.flush()
             os.fsync(opened.fileno())
         part.replace(folder / FILE)
-    except (OSError, RuntimeError) as error:  # torch tells of a full disk by a RuntimeError
+    except (OSError, RuntimeError):
         part.unlink(missing_ok=True)
-        raise UserError(f"cannot write the checkpoint {folder / FILE}: {error}") from None
+        raise
 
 
 def load(folder: Path) -> Checkpoint | None:
     """The checkpoint of a folder, None where there is none. Raises UserError for one that cannot be read."""
     import torch
 
+    for part in folder.glob(f".{FILE}.*.part"):  # of a training that was killed while it wrote
+        part.unlink(missing_ok=True)
     file = folder / FILE
     if not file.is_file():
         return None
     try:
         return Checkpoint(**torch.load(file, map_location="cpu", weights_only=True))
-    except (RuntimeError, TypeError, EOFError, ValueError) as error:
-        raise UserError(f"{file} cannot be read ({error}); delete it to train from the beginning") from None
+    except (OSError, RuntimeError, TypeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]  # what follows is for programmers
+        raise UserError(f"{file} cannot be read ({first}); delete it to train from the beginning") from None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,9 +35,12 @@ class Curve:
     def begin(self, step: int) -> None:
         """Continue after a step: what an earlier start wrote beyond it is computed again."""
         kept = [entry for entry in read(self.folder) if entry["step"] <= step]
-        write_atomically(self.folder / FILE, "".join(json.dumps(entry) + "\n" for entry in kept).encode())
+        self._write(kept)
         self._before = kept[-1]["seconds"] if kept else 0.0
         self._began, self._first = self.clock(), step
+
+    def _write(self, entries: Sequence[Json]) -> None:
+        write_atomically(self.folder / FILE, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
 
     def add(self, step: int, loss: float, rate: float, rows: int, tokens: int, **more: float) -> None:
         """``rows`` and ``tokens`` are those of this step."""
@@ -49,6 +52,11 @@ class Curve:
         if self.show and (now - self._shown >= EVERY or step == self.steps):
             self._shown = now
             self.show(step, self.steps, loss, (now - self._began) / max(step - self._first, 1) * (self.steps - step))
+
+    def amend(self, step: int, **more: float) -> None:
+        """Add to what was written of a step."""
+        entries = [entry | more if entry["step"] == step else entry for entry in read(self.folder)]
+        self._write(entries)
 
 
 def read(folder: Path) -> list[Json]:

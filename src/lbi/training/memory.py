@@ -18,11 +18,15 @@ def advice_when_memory_runs_out(recipe: Recipe) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
-        if isinstance(error, RuntimeError) and not any(sign in str(error).lower() for sign in _SIGNS):
+        if not is_about_memory(error):
             raise
         raise UserError(
             f"not enough memory to train; {advice(recipe)}. What was finished is kept, and the same command continues"
         ) from error
+
+
+def is_about_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in _SIGNS)
 
 
 def advice(recipe: Recipe) -> str:

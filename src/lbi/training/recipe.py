@@ -22,12 +22,12 @@ class Recipe(Record):
     method: Method = "lora"
     backend: Backend = "auto"
     """``loop``: our own, for CPUs. ``trl``: TRL and PEFT, for GPUs. ``auto``: by what the machine has."""
-    epochs: float = Field(default=3.0, gt=0)
+    epochs: float = Field(default=3.0, gt=0, allow_inf_nan=False)
     batch: int = Field(default=128, ge=1)
     """Rows of one step of the optimiser; gathered row by row, so that memory does not grow with it."""
     per_device: int = Field(default=1, ge=1)
     """Rows that are computed at once, by TRL only: on a CPU several at once are no faster."""
-    learning_rate: float = Field(default=2e-5, gt=0)
+    learning_rate: float = Field(default=2e-5, gt=0, allow_inf_nan=False)
     warmup: float = Field(default=0.03, ge=0, lt=1)
     """The share of steps in which the rate rises from 0; it then falls to 0 in a straight line."""
     max_length: int = Field(default=8192, ge=8)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -53,7 +53,7 @@ def load_rows(folder: Path, tokenizer: ChatTokenizer, max_length: int) -> Traini
         file = folder / f"{side}.jsonl"
         content = file.read_bytes() if file.is_file() else b""
         digest.update(side.encode() + content)
-        sides[side] = [_row(json.loads(line), tokenizer) for line in _lines(content)]
+        sides[side] = list(_read(content, file, tokenizer))
     if not sides["train"]:
         raise UserError(f"{folder} {NO_ROW}")
     _refuse_longer([*sides["train"], *sides["validation"]], max_length, tokenizer.name)
@@ -75,23 +75,22 @@ def read_report(folder: Path) -> Json:
     return cast(Json, report)
 
 
-def count_rows(folder: Path) -> int:
-    """How many rows of an export are trained on. Raises UserError where there is none."""
-    file = folder / "train.jsonl"
-    rows = len(_lines(file.read_bytes())) if file.is_file() else 0
-    if not rows:
-        raise UserError(f"{folder} {NO_ROW}")
-    return rows
+def _read(content: bytes, file: Path, tokenizer: ChatTokenizer) -> Iterator[Row]:
+    for number, line in enumerate(_lines(content), 1):
+        try:
+            pair = json.loads(line)
+            both, told = [*pair["prompt"], *pair["completion"]], len(pair["prompt"])
+            messages = [{"role": each["role"], "content": each["content"]} for each in both]
+        except (ValueError, KeyError, TypeError):
+            raise UserError(
+                f"{file}: row {number} has no prompt and completion that can be read; export again"
+            ) from None
+        ids, learned = tokenizer.masked(messages, [False] * told + [True] * (len(messages) - told))
+        yield Row(ids, learned.index(True))
 
 
 def _lines(content: bytes) -> list[str]:
-    return [line for line in content.decode("utf-8").split("\n") if line.strip()]
-
-
-def _row(pair: Json, tokenizer: ChatTokenizer) -> Row:
-    messages = [*pair["prompt"], *pair["completion"]]
-    ids, learned = tokenizer.masked(messages, [False] * len(pair["prompt"]) + [True])
-    return Row(ids, learned.index(True))
+    return [line for line in content.decode("utf-8", errors="replace").split("\n") if line.strip()]
 
 
 def _refuse_longer(rows: Sequence[Row], max_length: int, name: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lbi.errors import UserError
@@ -26,8 +27,9 @@ class ChatTokenizer:
     inner: Any  # transformers.PreTrainedTokenizerFast
 
     @classmethod
-    def load(cls, name: str) -> ChatTokenizer:
-        """Of a folder or of a model of a hub. Raises UserError where there is none, or none with a chat template."""
+    def load(cls, source: str, name: str = "") -> ChatTokenizer:
+        """Of a folder or a model of a hub, told of as ``name``. Raises UserError where there is none that can chat."""
+        name = name or source
         try:
             from transformers import AutoTokenizer
         except ImportError:
@@ -35,8 +37,10 @@ class ChatTokenizer:
                 'tokens of a model need transformers; install it with: pip install "learn-by-interact[train]"'
             ) from None
         try:
-            return cls.of(AutoTokenizer.from_pretrained(name), name)
+            return cls.of(AutoTokenizer.from_pretrained(source), name)
         except (OSError, ValueError) as error:
+            if Path(source).is_dir() and not (Path(source) / "tokenizer.json").is_file():
+                raise UserError(f"{name} has no tokenizer that can be read: there is no tokenizer.json in it") from None
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(f"cannot open the tokenizer of {name}: {first}") from None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 import shutil
 import sys
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from lbi.errors import UserError
 from lbi.models.local.catalog import catalog
 from lbi.models.local.weights import fetched
 from lbi.monitoring.terminal import say
+from lbi.training.memory import is_about_memory
 
 #: keys of a GGUF file that training needs
 ARCHITECTURE = "general.architecture"
@@ -101,6 +103,7 @@ def _write_dequantised(file: Path, folder: Path) -> None:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    logging.set_verbosity_error()  # it advises another precision
     where = {"gguf_file": file.name}
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(file.parent), **where)
@@ -115,15 +118,18 @@ def _write_dequantised(file: Path, folder: Path) -> None:
     tokenizer.save_pretrained(str(folder))
 
 
-def load_model(weights: Weights, dtype: Any) -> Any:
-    """The model for training. Raises UserError where it cannot be had."""
+def load_model(weights: Weights, dtype: Any, **more: Any) -> Any:
+    """The model for training; ``more`` is as transformers takes it. Raises UserError where it cannot be had."""
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     try:
-        return AutoModelForCausalLM.from_pretrained(weights.source, dtype=dtype)
-    except (OSError, ValueError) as error:
+        return AutoModelForCausalLM.from_pretrained(weights.source, dtype=dtype, **more)
+    except (OSError, ValueError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
+        if is_about_memory(error):
+            raise
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"cannot load the model {weights.name}: {first}") from None
 

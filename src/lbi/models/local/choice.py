@@ -44,9 +44,9 @@ def chosen(written: str) -> Choice:
         )
     adapter = _gguf(Path(adapter_name).expanduser()) if adapter_name else None
     file = Path(name).expanduser()
-    structured = not (file.is_dir() and _learnt_text(file))
     if file.is_dir():  # what `lbi train` made
-        file /= MERGED
+        file = _merged(file)
+    structured = not (file.name == MERGED and _learnt_text(file.parent))
     if not (file.exists() or name.endswith(".gguf") or "/" in name):
         entry = entry_of(name)
         # adapters change what OpenVINO has no way to change (docs/local.md)
@@ -57,6 +57,20 @@ def chosen(written: str) -> Choice:
         engine = _engine_of_base(file)  # and so part of its name, as replies depend on it
     spec = _spec(f"{file.name}#{_short_hash(file)}", adapter, engine)
     return Choice(spec, None, file.absolute(), _checked(engine or "llama.cpp", adapter), adapter, structured)
+
+
+def _merged(folder: Path) -> Path:
+    """The weights in the folder of a training. Raises LocalFailure where it has none that can be run here."""
+    file, record = folder / MERGED, _record(folder)
+    if file.exists() or not record:
+        return file
+    if record.get("status") != "finished":
+        raise LocalFailure("not a GGUF file", f"the training in {folder} is not finished; run lbi train again")
+    raise LocalFailure(
+        "not a GGUF file",
+        f"{folder} has no {MERGED}: its base is no GGUF file, or all weights were trained; serve it with transformers "
+        "or vLLM (docs/training.md), or train an adapter of a GGUF file or of a model of `lbi models`",
+    )
 
 
 def _learnt_text(folder: Path) -> bool:

@@ -5,6 +5,7 @@ Each has ``train(job)``. Torch is imported within functions only: nothing but `l
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,6 +18,8 @@ from lbi.training.recipe import Recipe
 from lbi.training.rows import TrainingSet
 from lbi.training.tokens import ChatTokenizer
 from lbi.training.weights import Weights
+
+TRAINER = "trainer"  # TRL's folder of checkpoints, within the adapter's
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ def choose_backend(recipe: Recipe) -> str:
     chosen = recipe.backend if recipe.backend != "auto" else "trl" if gpu else "loop"
     if recipe.method == "qlora" and not gpu:
         raise UserError("QLoRA needs a CUDA GPU; train with --method lora here")
+    if recipe.method == "qlora" and importlib.util.find_spec("bitsandbytes") is None:
+        raise UserError("QLoRA needs bitsandbytes: pip install bitsandbytes; or train with --method lora")
     if chosen == "loop" and (recipe.packing or recipe.method == "qlora"):
         raise UserError("packing and QLoRA are done by TRL: add --backend trl")
     return chosen

@@ -8,6 +8,13 @@ from typing import Any
 
 from lbi.protocols import Json
 
+#: licences that a hub knows by these names; every other one is told as "other" with its name
+OF_HUB = (
+    *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "isc", "mpl-2.0", "unlicense", "cc0-1.0", "cc-by-3.0"),
+    *("cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "gfdl", "gpl-2.0", "gpl-3.0"),
+    *("lgpl-2.1", "lgpl-3.0", "agpl-3.0"),
+)
+
 
 def card(report: Json) -> str:
     """The page for the content of export.json."""
@@ -21,7 +28,8 @@ def _front_matter(report: Json) -> Iterator[str]:
         yield from (f"  - split: {Path(name).stem}", f"    path: {name}")
     licences = list(report["licences"])
     if len(licences) == 1 and licences[0] != "unknown":
-        yield from ("license: other", f"license_name: {_plain(licences[0])}")
+        name = _plain(licences[0])
+        yield from ([f"license: {name}"] if name in OF_HUB else ["license: other", f"license_name: {name}"])
     yield from ("tags:", "- agents", "- learn-by-interact", "---", "")
 
 
@@ -42,7 +50,7 @@ def _body(report: Json) -> Iterator[str]:
         yield f"| {what} | " + " | ".join(f"{count:,}" for count in report[what].values()) + " |"
     yield ""
     yield f"Tokens by {report['lengths']['measured_by']}; the longest row has {report['lengths']['longest_tokens']:,}."
-    yield "No document, task or trajectory is on both sides."
+    yield "No document, task, trajectory or instruction is on both sides."
     yield ""
     for title, counts in (
         ("Kinds of examples", report["kinds"]),
@@ -69,7 +77,7 @@ def _origin(made_by: Mapping[str, Any]) -> Iterator[str]:
     if made_by.get("offline"):
         yield "- Made by the offline model, which is no language model."
     for role, digest in made_by.get("prompts", {}).items():
-        yield f"- prompt {role}: {digest}"
+        yield f"- prompt {role}: {digest} (as it was when this was exported)"
     yield from ("", "## Contamination", "")
     checked = made_by.get("contamination")
     if not checked:

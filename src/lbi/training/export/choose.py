@@ -21,6 +21,10 @@ Reasons = Literal["fitting", "all", "none"]
 REASONS: tuple[Reasons, ...] = get_args(Reasons)
 
 
+class NothingToExport(UserError):
+    """No example of a run is left by what was asked for."""
+
+
 @dataclass(frozen=True)
 class Selection:
     """What is chosen of the kept examples."""
@@ -91,6 +95,7 @@ def choose(lessons: Sequence[TrainingExample], selection: Selection, left_out: C
     if selection.diverse:
         kept = _diverse(kept)
     if selection.mix:
+        _refuse_a_length_of_which_there_is_none(kept, selection.mix)
         mixed = _mixed(kept, selection.mix)
         left_out["example beyond the mix of lengths"] += len(kept) - len(mixed)
         kept = mixed
@@ -122,6 +127,18 @@ def _way(lesson: TrainingExample) -> tuple[str, ...]:
     """What the actions of an example are done with, whatever is written or chosen there."""
     steps = lesson.trajectory.steps[lesson.example.start : lesson.example.end]
     return tuple(f"{step.action.kind} {step.action.role} {step.action.name}" for step in steps)
+
+
+def _refuse_a_length_of_which_there_is_none(lessons: Sequence[TrainingExample], mix: Mapping[Length, float]) -> None:
+    """A mix ends with the first length that is used up, so without one of its lengths it would be empty."""
+    there = Counter(length_of(lesson) for lesson in lessons)
+    missing = [length for length in LENGTHS if mix.get(length) and not there[length]]
+    if missing and lessons:
+        counts = ", ".join(f"{there[length]:,} {length}" for length in LENGTHS if there[length])
+        raise NothingToExport(
+            f"nothing to export: the mix asks for {' and '.join(missing)} examples, of which there are none; "
+            f"there are {counts}"
+        )
 
 
 def _mixed(lessons: Sequence[TrainingExample], mix: Mapping[Length, float]) -> list[TrainingExample]:

@@ -36,8 +36,8 @@ def _value(value: Any) -> str:
     return f"{value:.6f}".rstrip("0") if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
 
 
-def trl(facts: Facts, **more: Any) -> dict[str, str]:
-    """For ``trl sft --config trl.yaml`` (``trl dpo`` for pairs)."""
+def trl(facts: Facts, command: str = "sft", **more: Any) -> dict[str, str]:
+    """For ``trl sft --config trl.yaml``; of pairs the command is ``dpo``."""
     settings = {
         "model_name_or_path": YOUR_MODEL,
         "dataset_name": ".",
@@ -47,6 +47,7 @@ def trl(facts: Facts, **more: Any) -> dict[str, str]:
         "lr_scheduler_type": "linear",
         "warmup_steps": PAPER.warmup,
         "per_device_train_batch_size": 1,
+        "per_device_eval_batch_size": 1,
         "gradient_accumulation_steps": PAPER.batch,
         "gradient_checkpointing": True,
         "bf16": True,
@@ -58,7 +59,8 @@ def trl(facts: Facts, **more: Any) -> dict[str, str]:
         "eval_strategy": "epoch" if "validation" in facts.files else "no",
         **more,
     }
-    return {"trl.yaml": yaml(settings, f"put a model in the place of {YOUR_MODEL}, then: trl sft --config trl.yaml")}
+    said = f"put a model in the place of {YOUR_MODEL}, then: trl {command} --config trl.yaml"
+    return {"trl.yaml": yaml(settings, said)}
 
 
 def axolotl(facts: Facts) -> dict[str, str]:
@@ -75,7 +77,11 @@ def axolotl(facts: Facts) -> dict[str, str]:
         "base_model": YOUR_MODEL,
         "datasets": [{"path": facts.files["train"], **rows}],
         **(
-            {"test_datasets": [{"path": facts.files["validation"], "split": "train", **rows}]}
+            {
+                "test_datasets": [{"path": facts.files["validation"], "split": "train", **rows}],
+                "evals_per_epoch": 1,
+                "eval_sample_packing": False,  # it refuses to pack what fills no whole batch
+            }
             if "validation" in facts.files
             else {}
         ),
@@ -118,13 +124,14 @@ def llama_factory(facts: Facts) -> dict[str, str]:
         "lora_alpha": PAPER.alpha,
         "dataset_dir": ".",
         "dataset": "lbi_train",
-        **({"eval_dataset": "lbi_validation"} if "validation" in facts.files else {}),
+        **({"eval_dataset": "lbi_validation", "eval_strategy": "epoch"} if "validation" in facts.files else {}),
         "template": "YOUR_TEMPLATE",
         "cutoff_len": facts.max_length,
         **BASE,
         "lr_scheduler_type": "linear",
         "warmup_ratio": PAPER.warmup,
         "per_device_train_batch_size": 1,
+        "per_device_eval_batch_size": 1,
         "gradient_accumulation_steps": PAPER.batch,
         "bf16": True,
         "output_dir": "output",
@@ -163,6 +170,7 @@ def unsloth(facts: Facts) -> dict[str, str]:
         "unsloth_train.py": UNSLOTH.format(
             model=YOUR_MODEL,
             files=files,
+            evaluate="epoch" if "validation" in files else "no",
             length=facts.max_length,
             rank=PAPER.rank,
             alpha=PAPER.alpha,
@@ -192,6 +200,8 @@ settings = SFTConfig(
     max_length={length},
     completion_only_loss=True,
     per_device_train_batch_size=1,
+    per_device_eval_batch_size=1,
+    eval_strategy="{evaluate}",
     gradient_accumulation_steps={batch},
     num_train_epochs={epochs},
     learning_rate={rate},

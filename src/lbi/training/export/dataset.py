@@ -11,7 +11,7 @@ import dataclasses
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from lbi.records import Example, Record, Verdict
 from lbi.storage.files import write_atomically
 from lbi.storage.secrets import masked
 from lbi.training.export.card import card
-from lbi.training.export.choose import EVERYTHING, Selection, choose, length_of
+from lbi.training.export.choose import EVERYTHING, NothingToExport, Selection, choose, length_of
 from lbi.training.export.consumers import Facts
 from lbi.training.export.conversations import Conversation, conversation_of
 from lbi.training.export.exporters import (
@@ -42,10 +42,12 @@ from lbi.training.export.exporters import (
 from lbi.training.export.lengths import Lengths, Measure
 from lbi.training.export.pairs import Pair, pairs_of
 from lbi.training.export.sinks import Sink
-from lbi.training.export.splits import root_of, sides_of
+from lbi.training.export.splits import TOLD, SideOrTold, root_of, sides_of, without_told
 from lbi.training.export.turns import SIDES, USUAL, Replies, Side, TrainingExample, Turn, can_end, turns_of
 
+#: verdicts of an export, which are no filter's; the reasons continue "example ..."
 NOT_ASKED_FOR = Verdict(filter="export", keep=False, reason="of another kind, tier or seed than asked for")
+RETIRED = Verdict(filter=NOT_ASKED_FOR.filter, keep=False, reason="that was retired")
 MAX_CHARS = 32_000  # of prompt and completion together: about the paper's 8,192 tokens
 
 
@@ -56,10 +58,6 @@ _NOTHING: dict[Rows, str] = {
     "pair": "no prompt has the reply of a kept example and another of a dropped one; try --kinds forward",
 }
 Unit = Turn | Conversation | Pair  # what becomes a row
-
-
-class NothingToExport(UserError):
-    """No example of a run is left by what was asked for."""
 
 
 class ExportReport(Record):
@@ -100,6 +98,7 @@ def write_export(
     seed: int = 0,
     max_chars: int = MAX_CHARS,
     tokenizer: str = "",
+    tokenizer_name: str = "",
     rows_are: str = "",
     selection: Selection = EVERYTHING,
     limits: PromptLimits = USUAL,
@@ -114,18 +113,19 @@ def write_export(
     and preferences something worse. ``rows_are``: step, trajectory or pair, where the format has more than one.
     ``limits``: sizes of prompts, and whether replies are JSON, as the model will be asked later.
     ``ends``: a last row that ends the task, behind as many examples of a trajectory as its steps are told times (rows
-    of steps only). Tokens are counted by ``tokenizer`` (lbi.training.export.lengths.open_tokenizer), else estimated.
+    of steps only). Tokens are counted by ``tokenizer`` (lbi.training.export.lengths.open_tokenizer) and told of as
+    ``tokenizer_name``, else estimated.
     Raises UserError if nothing can be exported or written.
     """
     exporter = for_tokenizer(open_exporter(fmt), tokenizer)
     kind = chosen_rows(exporter, fmt, rows_are)
     if not 0 <= split < 1:
         raise UserError(f"the share held back for validation is {split}; give a number from 0 up to, not including, 1")
-    tally = _Tally(Measure(tokenizer, consumers_of(exporter)))
+    tally = _Tally(Measure(tokenizer, consumers_of(exporter), tokenizer_name))
     lessons = choose(list(rows), selection, tally.left_out)
     units = _units(
         lessons,
-        sides_of(lessons, split, seed),
+        without_told(lessons, sides_of(lessons, split, seed)),
         kind,
         _Making(actions, max_chars, tally, selection, limits, _ending(lessons) if ends else frozenset()),
     )
@@ -253,7 +253,7 @@ def _ending(lessons: Sequence[TrainingExample]) -> frozenset[str]:
 
 
 def _units(
-    lessons: Sequence[TrainingExample], sides: dict[str, Side | None], kind: Rows, making: _Making
+    lessons: Sequence[TrainingExample], sides: Mapping[str, SideOrTold], kind: Rows, making: _Making
 ) -> Iterator[Unit]:
     """What becomes rows, without repetitions, until there is as much as was asked for."""
     written: set[str] = set()
@@ -269,13 +269,15 @@ def _units(
 
 
 def _of_each(
-    lessons: Sequence[TrainingExample], sides: dict[str, Side | None], kind: Rows, making: _Making
+    lessons: Sequence[TrainingExample], sides: Mapping[str, SideOrTold], kind: Rows, making: _Making
 ) -> Iterator[Unit]:
     left_out = making.tally.left_out
     for lesson in lessons:
         side = sides[lesson.example.id]
         if not lesson.example.kept:
-            left_out["example dropped by a filter"] += 1
+            left_out[_why_dropped(lesson)] += 1
+        elif side == TOLD:
+            left_out[f"validation example {TOLD}"] += 1
         elif side is None:
             left_out["example with parts on both sides of the split, or unknown ones"] += 1
         elif kind == "trajectory":
@@ -284,18 +286,25 @@ def _of_each(
             yield from making.turns(lesson, side)
 
 
-def _pairs(lessons: Sequence[TrainingExample], sides: dict[str, Side | None], making: _Making) -> Iterator[Pair]:
+def _pairs(lessons: Sequence[TrainingExample], sides: Mapping[str, SideOrTold], making: _Making) -> Iterator[Pair]:
     """Pairs need all turns at once, as a kept one and a dropped one may be far apart."""
 
     def turns(of: Iterable[TrainingExample], made_with: _Making) -> Iterator[Turn]:
         for lesson in of:
-            if side := sides[lesson.example.id]:
+            side = sides[lesson.example.id]
+            if side is not None and side != TOLD:
                 yield from made_with.turns(lesson, side)
 
     kept = [lesson for lesson in lessons if lesson.example.kept]
     dropped = [lesson for lesson in lessons if _dropped_by_a_filter(lesson)]
     uncounted = dataclasses.replace(making, tally=_Tally(Measure()))
     yield from pairs_of(turns(kept, making), turns(dropped, uncounted))
+
+
+def _why_dropped(lesson: TrainingExample) -> str:
+    """Nobody's judgement is told of an example that was only not asked for."""
+    ours = [verdict for verdict in lesson.example.verdicts if verdict.filter == NOT_ASKED_FOR.filter]
+    return f"example {ours[-1].reason}" if ours else "example dropped by a filter"
 
 
 def _dropped_by_a_filter(lesson: TrainingExample) -> bool:

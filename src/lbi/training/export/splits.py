@@ -6,11 +6,15 @@ Examples of one document, task or trajectory resemble each other, so all of them
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from lbi.records import digest_of
 from lbi.training.export.turns import Side, TrainingExample
 
+Told = Literal["with an instruction that is trained on"]
+SideOrTold = Side | Told | None
+TOLD: Told = "with an instruction that is trained on"  # in place of a side: what is known already validates nothing
 _UNKNOWN = ""  # root of an example whose parents are not among the examples
 
 
@@ -42,6 +46,23 @@ def sides_of(lessons: Sequence[TrainingExample], split: float, seed: int) -> dic
         root_sides = {_side(root, split, seed) for root in roots[lesson.example.id] | trajectory_roots}
         sides[lesson.example.id] = "train" if split == 0 else root_sides.pop() if len(root_sides) == 1 else None
     return sides
+
+
+def without_told(lessons: Sequence[TrainingExample], sides: Mapping[str, Side | None]) -> dict[str, SideOrTold]:
+    """The sides, with TOLD for an example for validation whose instruction an example for training has too.
+
+    Two documents may lead to the same instruction, and roll-outs of two tasks to the same steps. Whatever part of the
+    training set is taken in the end, validation is the same.
+    """
+    kept = [lesson for lesson in lessons if lesson.example.kept]
+    trained = {_said(lesson) for lesson in kept if sides[lesson.example.id] == "train"}
+    validation = [lesson for lesson in kept if sides[lesson.example.id] == "validation"]
+    told = {lesson.example.id for lesson in validation if _said(lesson) in trained}
+    return {example: TOLD if example in told else side for example, side in sides.items()}
+
+
+def _said(lesson: TrainingExample) -> str:
+    return " ".join(lesson.example.instruction.casefold().split())
 
 
 def _roots(lessons: Sequence[TrainingExample]) -> dict[str, frozenset[str]]:

@@ -123,13 +123,19 @@ def problem_of(lesson: TrainingExample, at: int, limits: PromptLimits = USUAL) -
         return "action that failed"
     target = _TARGET.match(step.action.text)
     shown = cut(step.observation.text, limits.observation)
-    if target and not re.search(rf"\[(?:ref=)?{target[1]}\]", shown):
+    if target and not _is_told(target[1], shown):
+        if _is_told(target[1], step.observation.text):
+            return "action on an element in what prompts.observation cuts off the page"
         return "action on an element that is not on the page"
     if step.action.kind == "goto" and not _can_be_known(step.action.value, shown + lesson.example.instruction):
         return "address with a number or a query that nothing tells"
     if any(_again(earlier, step) for earlier in trajectory.steps[lesson.example.start : at]):
         return "action that was tried on the same page before"
     return ""
+
+
+def _is_told(reference: str, page: str) -> bool:
+    return re.search(rf"\[(?:ref=)?{reference}\]", page) is not None
 
 
 def _can_be_known(address: str, told: str) -> bool:

@@ -29,7 +29,7 @@ def row_of_conversation(conversation: Conversation) -> Json:
                 "class_": "api_action",
                 "function": step.action.kind or "unknown",
                 "kwargs": {"action": step.action.text},
-                "description": step.reason or None,
+                "description": (conversation.lesson.reasons and step.reason) or None,
                 "tool_call_id": call,
             }
         )

@@ -26,4 +26,4 @@ def row_of_pair(pair: Pair) -> Json:
 
 
 def configs(facts: Facts) -> dict[str, str]:
-    return consumers.trl(facts)
+    return consumers.trl(facts, "dpo")
