@@ -168,6 +168,15 @@ def test_a_size_is_kept_to_and_a_smaller_one_is_a_part_of_a_larger(tmp_path: Pat
     assert 5_000 <= by_tokens.tokens["train"] < 5_000 + by_tokens.lengths.longest_tokens
 
 
+def test_a_size_limits_validation_by_its_share(tmp_path: Path) -> None:
+    whole = export(many(), tmp_path / "whole", split=0.4)
+    assert whole.rows["validation"] > 20
+    small = export(many(), tmp_path / "small", split=0.4, selection=Selection(rows=30))
+    assert small.rows == {"train": 30, "validation": 20}  # 0.4 of 50
+    by_tokens = export(many(), tmp_path / "tokens", split=0.4, selection=Selection(tokens=9_000))
+    assert 6_000 <= by_tokens.tokens["validation"] < 6_000 + by_tokens.lengths.longest_tokens
+
+
 def test_a_mix_of_lengths_has_the_shares_of_steps_that_were_asked_for() -> None:
     left_out: Counter[str] = Counter()
     chosen = choose(many(), Selection(mix=parse_mix("short=1,medium=1,long=2")), left_out)

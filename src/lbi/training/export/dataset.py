@@ -127,7 +127,7 @@ def write_export(
         lessons,
         without_told(lessons, sides_of(lessons, split, seed)),
         kind,
-        _Making(actions, max_chars, tally, selection, limits, _ending(lessons) if ends else frozenset()),
+        _Making(actions, max_chars, tally, selection, limits, _ending(lessons) if ends else frozenset(), split),
     )
     try:
         files = _write(units, exporter, kind, out, tally)
@@ -214,6 +214,7 @@ class _Making:
     selection: Selection
     limits: PromptLimits
     ends: frozenset[str]  # ids of the examples behind which the task is ended
+    split: float = 0.0  # the share for validation
 
     def turns(self, lesson: TrainingExample, side: Side) -> Iterator[Turn]:
         ends = lesson.example.id in self.ends
@@ -223,12 +224,12 @@ class _Making:
         made = conversation_of(lesson, side, self.actions, self.max_chars, self.tally.left_out, self.limits)
         return iter([made] if made else [])
 
-    @property
-    def full(self) -> bool:
-        """Whether as much is written for training as was asked for."""
+    def is_full(self, side: Side) -> bool:
+        """Whether as much is written as was asked for: for training, and beside it for validation by its share."""
         wanted, tally = self.selection, self.tally
-        enough_rows = wanted.rows and tally.rows["train"] >= wanted.rows
-        return bool(enough_rows or (wanted.tokens and tally.tokens["train"] >= wanted.tokens))
+        for_this, for_training = (1.0, 1.0) if side == "train" else (self.split, 1.0 - self.split)
+        enough_rows = wanted.rows and tally.rows[side] * for_training >= wanted.rows * for_this
+        return bool(enough_rows or (wanted.tokens and tally.tokens[side] * for_training >= wanted.tokens * for_this))
 
 
 def _ending(lessons: Sequence[TrainingExample]) -> frozenset[str]:
@@ -261,7 +262,7 @@ def _units(
     for unit in made:
         if unit.key in written:
             making.tally.left_out["the same as another row"] += 1
-        elif unit.side == "train" and making.full:
+        elif making.is_full(unit.side):
             making.tally.left_out["row beyond the size that was asked for"] += 1
         else:
             written.add(unit.key)
