@@ -31,7 +31,7 @@ def train(job: Job) -> None:
             f'--backend trl needs {error.name}; install it with: pip install "learn-by-interact[train]"'
         ) from None
     recipe, checkpoints = job.recipe, job.folder / TRAINER
-    set_seed(recipe.seed)  # the adapter is drawn before TRL sets it
+    set_seed(recipe.seed)  # 1.16 does so before it draws the adapter; what earlier ones do is not known
     with advice_when_memory_runs_out(recipe):
         trainer = SFTTrainer(
             model=_model(job.weights, recipe),
