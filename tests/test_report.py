@@ -185,17 +185,24 @@ def test_an_interval_is_told_only_where_there_is_one(run: RunFolder, tasks: int,
     assert "−100.0 to +100.0" not in (run.path / "report.html").read_text()
 
 
-def add_results(run: RunFolder, tasks: int, better: int, check: Check | None) -> None:
-    """``backward`` solves the first tasks, the baseline none."""
+def test_a_difference_that_is_chance_only_among_several_comparisons_says_so(run: RunFolder) -> None:
+    add_results(run, 20, 6, Check(answer=("x",)))
+    assert lead(run).endswith("(95% interval +10.0 to +50.0).")
+    add_results(run, 20, 0, Check(answer=("x",)), arm="other")
+    assert lead(run).endswith("(95% interval +10.0 to +50.0), which may well be chance among 2 comparisons.")
+
+
+def add_results(run: RunFolder, tasks: int, better: int, check: Check | None, arm: str = "backward") -> None:
+    """The arm solves the first tasks, the baseline none."""
     for number in range(tasks):
         task = Task(instruction="Do it", environment="web", name=f"t{number}", category="c", check=check)
         run.store.put("heldout", task.name, task)
-        for arm in ("baseline", "backward"):
-            episode = Trajectory(task=task, agent=arm, last=seen("page"), stop="done")
-            score = float(arm == "backward" and number < better)
-            result = Result(task=task.name, category="c", arm=arm, seed=0, score=score, steps=1, trajectory=episode.id)
-            run.store.put("episode", f"{arm}/0/{task.name}", episode)
-            run.store.put("result", f"{arm}/0/{task.name}", result)
+        for each in ("baseline", arm):
+            episode = Trajectory(task=task, agent=each, last=seen("page"), stop="done")
+            score = float(each == arm and number < better)
+            result = Result(task=task.name, category="c", arm=each, seed=0, score=score, steps=1, trajectory=episode.id)
+            run.store.put("episode", f"{each}/0/{task.name}", episode)
+            run.store.put("result", f"{each}/0/{task.name}", result)
 
 
 @pytest.mark.parametrize("judge", ["offline", "openai:judge"])
@@ -430,6 +437,15 @@ def test_ticks_cover_their_range(low: float, span: float) -> None:
     slack = 1e-6 * max(1.0, abs(low), span)
     assert marks[0] <= low + slack
     assert marks[-1] >= low + span - slack
+
+
+@pytest.mark.parametrize("label", ["backward trained, seed 1, and examples", "backward_trained_seed_1_and_examples"])
+def test_a_long_name_in_a_chart_keeps_its_end(label: str) -> None:
+    svg = charts.intervals("c", "Title", [charts.Interval(label, 0.1, 0.5, 0.9, "50%")])
+    lines = [
+        str(node.find(string=True, recursive=False)) for node in BeautifulSoup(svg, "html.parser").find_all("text")
+    ]
+    assert [label[:6], label[-6:]] == [lines[-3][:6], lines[-2][-6:]]
 
 
 def test_charts_have_titles_descriptions_and_survive_any_label() -> None:

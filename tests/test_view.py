@@ -22,10 +22,11 @@ from lbi.models.providers.scripted import Scripted
 from lbi.records import Action, Document, Example, Observation, Result, Step, Task, Trajectory
 from lbi.report import write_report
 from lbi.report.gather import gather
-from lbi.report.viewer.compare import first_difference, paired
+from lbi.report.viewer import contents, source
+from lbi.report.viewer.compare import first_difference, paired, rates
 from lbi.report.viewer.examples import Search, next_to_judge
 from lbi.report.viewer.live import holder, stages
-from lbi.report.viewer.source import RunView
+from lbi.report.viewer.source import RunView, names_of
 from lbi.report.viewer.steps import ShownStep
 from lbi.rollouts.loop import rollout
 from lbi.storage.judgements import Judgement, Judgements
@@ -388,6 +389,58 @@ def test_what_is_planned_is_told_beside_what_is_done(tmp_path: Path) -> None:
     assert found["Episodes evaluated"] == (6, 6)
     assert found["Documents read"] == (1, None)
     assert set(old.values()) == {0}
+
+
+def test_the_sentence_failures_and_arms_of_a_run_that_goes_on_are_looked_at_again(viewer: Viewer) -> None:
+    page = viewer.get("live").page
+    assert page.select_one(".lead").get_text() == viewer.get().page.select_one(".lead").get_text()  # type: ignore[union-attr]
+    assert {"arms", "failures"} <= {section.get("id") for section in page.find_all("section")}
+
+
+def test_a_run_is_read_before_its_address_is_told(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[Path] = []
+    monkeypatch.setattr(source, "gather", lambda folder, briefs: (reads.append(folder.path), gather(folder, briefs))[1])
+    with viewing(run):
+        assert reads == [run]
+
+
+# two runs
+
+
+def test_runs_in_folders_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
+    one, other = make(tmp_path / "before" / "run"), make(tmp_path / "after" / "run")
+    with viewing(one, other) as viewer:
+        page = viewer.get("runs").page
+        assert [head.get_text() for head in page.select(".heads h2")] == ["before/run", "after/run"]
+        pair = page.select_one("#pairs a[href]")
+        assert pair is not None
+        compared = viewer.get(str(pair["href"])).page
+    heads = [head.get_text() for head in compared.select(".heads h2")]
+    assert [head.partition(": ")[0] for head in heads] == ["before/run", "after/run"]
+    assert len({head.partition(": ")[2] for head in heads}) == 1
+
+
+def test_a_name_has_no_more_folders_than_needed(tmp_path: Path) -> None:
+    assert names_of([tmp_path / "a", tmp_path / "b"]) == ["a", "b"]
+    assert names_of([tmp_path / "a" / "run", tmp_path / "b" / "run"]) == ["a/run", "b/run"]
+    assert names_of([tmp_path / "a" / "x" / "run", tmp_path / "b" / "x" / "run"]) == ["a/x/run", "b/x/run"]
+    assert names_of([tmp_path / "run", tmp_path / "run"]) == ["run", "run"]
+
+
+def test_arms_that_both_runs_have_stand_first(run: Path, tmp_path: Path) -> None:
+    with RunFolder(run, writing=False) as left, RunFolder(tmp_path / "less", CONFIG) as right:
+        for key, result in left.store.all("result", Result):
+            if result.arm == "backward":
+                right.store.put("result", key, result).wait()
+        found = rates(gather(left), gather(right))
+    assert [arm for arm, _, _ in found] == ["backward", "baseline"]
+    assert found[1][2] == "–"
+
+
+def test_a_long_address_is_cut_beside_the_page_that_says_all_of_it() -> None:
+    place = contents.place(Observation(text="page", title="Query", url="/query?" + "id=1&" * 200))
+    assert place.startswith("Query · /query?id=1")
+    assert len(place) < 120
 
 
 # judging

@@ -137,6 +137,38 @@ def test_a_run_that_goes_on_is_looked_at_again(viewer: Viewer, browser: Any) -> 
     page.close()
 
 
+def test_what_is_the_same_stays_as_somebody_may_have_marked_a_part_of_it(viewer: Viewer, browser: Any) -> None:
+    page = browser.new_page()
+    looks: list[str] = []
+    page.on("response", lambda answer: looks.append(answer.url) if answer.url.endswith("/live") else None)
+    page.goto(viewer.address)
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('#live .lead'))")
+    marked = page.evaluate("getSelection().toString()")
+    with page.expect_response("**/live", timeout=30_000):
+        pass
+    with page.expect_response("**/live", timeout=30_000):  # the first one has been dealt with by then
+        pass
+    assert marked
+    assert page.evaluate("getSelection().toString()") == marked
+    assert looks
+    page.close()
+
+
+def test_names_stay_in_view_and_words_have_room_in_wide_tables_on_a_small_screen(viewer: Viewer, browser: Any) -> None:
+    page = browser.new_page(viewport={"width": 260, "height": 800})
+    page.goto(viewer.address + "tasks")
+    left = "node => node.getBoundingClientRect().left"
+    name = page.locator(".matrix tbody tr:not(.group) th").first
+    before = name.evaluate(left)
+    page.locator(".scroll:has(.matrix)").evaluate("node => node.scrollTo(1000, 0)")
+    assert page.locator(".scroll:has(.matrix)").evaluate("node => node.scrollLeft") > 20
+    assert name.evaluate(left) == pytest.approx(before, abs=1)
+    page.goto(viewer.address)
+    width = page.locator("#committee td:last-child").first.evaluate("node => node.getBoundingClientRect().width")
+    assert width > 200
+    page.close()
+
+
 def test_pages_are_readable_in_the_dark_and_on_paper_and_on_a_small_screen(viewer: Viewer, browser: Any) -> None:
     page = browser.new_page(color_scheme="dark")
     pages = ("", "trajectories", "tasks", "examples", "judge", "runs")

@@ -16,6 +16,7 @@ from markupsafe import Markup
 WIDTH = 760
 LABEL = 190  # room for the labels on the left
 CHARACTER = 7.3  # width of a character at the charts' font size, rather too much, for cutting and wrapping
+LINE = 15  # between two lines of one label
 SERIES = 8
 Scale = Callable[[float], float]
 Place = Callable[[float, float], tuple[float, float]]
@@ -109,8 +110,20 @@ def _short(label: str, room: float) -> str:
 
 
 def _row_label(svg: ET.Element, y: float, label: str) -> None:
-    node = _text(svg, LABEL - 12, y, _short(label, LABEL - 14), anchor="end")
-    ET.SubElement(node, "title").text = label
+    """In two lines where it is long: names of arms often differ at their ends only."""
+    lines = _in_two(label, int((LABEL - 14) / CHARACTER))
+    for number, line in enumerate(lines):
+        at = y + (number - (len(lines) - 1) / 2) * LINE
+        node = _text(svg, LABEL - 12, at, _short(line, LABEL - 14), anchor="end")
+        ET.SubElement(node, "title").text = label
+
+
+def _in_two(label: str, most: int) -> list[str]:
+    """One line if it fits, else two, which part between words where that is possible."""
+    if len(label) <= most:
+        return [label]
+    at = label.rfind(" ", 0, most + 1)
+    return [label[:at], label[at + 1 :]] if at > 0 else [label[:most], label[most:]]
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:

@@ -198,18 +198,20 @@ def headline(run: Gathered, rows: list[ArmRow], compared: list[Comparison]) -> s
     chosen = next((c for c in compared if c.arm == followed), max(compared, key=lambda c: abs(c.difference)))
     return (
         f"{chosen.arm} solves {_solved(by_arm[chosen.arm])}, {chosen.baseline} "
-        f"{points(by_arm[chosen.baseline].summary.mean)}%{_how_sure(chosen)}."
+        f"{points(by_arm[chosen.baseline].summary.mean)}%{_how_sure(chosen, len(compared))}."
     )
 
 
-def _how_sure(row: Comparison) -> str:
-    """The difference, and whether it may be chance."""
+def _how_sure(row: Comparison, made: int) -> str:
+    """The difference, and whether it may be chance, as one of so many comparisons that were made."""
     difference = f": a difference of {points(row.difference, signed=True)} points"
     if alike(row):
         if abs(row.difference) < 1e-9:
             return f": {alike(row) if row.tasks >= ENOUGH else 'too few tasks to tell whether they differ'}"
         return f"{difference}; {alike(row) if row.tasks >= ENOUGH else 'too few tasks to tell whether it is chance'}"
     chance = "" if row.p_holm < 0.05 else ", which may well be chance"
+    if row.p < 0.05 <= row.p_holm:  # by itself it is none, and its interval may say so
+        chance += f" among {made} comparisons"
     return f"{difference} (95% interval {interval_of_difference(row)}){chance}"
 
 

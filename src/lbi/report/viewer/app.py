@@ -68,7 +68,7 @@ class Site:
 
         return [
             route("/", "overview.html", contents.overview),
-            route("/live", "live.html", contents.live),
+            route("/live", "live.html", contents.overview),
             route("/trajectories", "trajectories.html", contents.trajectories),
             route("/trajectory/{anchor}", "trajectory.html", contents.trajectory),
             route("/call/{key}", "call.html", contents.call),

@@ -52,6 +52,10 @@ class Side:
         result = self.entry.result
         return f"{result.arm}, seed {result.seed}" if result else self.entry.source
 
+    def beside(self, other: Side) -> str:
+        """Its name, with that of its run where the other one is of another."""
+        return self.name if self.view is other.view else f"{self.view.name}: {self.name}"
+
     @property
     def address(self) -> str:
         return self.view.to(f"trajectory/{self.entry.anchor}")
@@ -90,9 +94,10 @@ def _flat(config: dict[str, Any], before: str = "") -> dict[str, str]:
 
 
 def rates(left: Gathered, right: Gathered) -> list[tuple[str, str, str]]:
-    """(arm, rate with its interval in the one run, in the other)."""
+    """(arm, rate with its interval in the one run, in the other); those that both have stand first."""
     one, other = ({row.summary.arm: _rate(row) for row in evaluation.arms(run)} for run in (left, right))
-    return [(arm, one.get(arm, "–"), other.get(arm, "–")) for arm in dict.fromkeys([*one, *other])]
+    arms = sorted(dict.fromkeys([*one, *other]), key=lambda arm: not (arm in one and arm in other))
+    return [(arm, one.get(arm, "–"), other.get(arm, "–")) for arm in arms]
 
 
 def _rate(row: evaluation.ArmRow) -> str:

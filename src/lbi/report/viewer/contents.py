@@ -23,6 +23,7 @@ from lbi.storage.calls import one, opened
 PER_PAGE = 100
 MOST_FAILURES = 50
 MOST_OF_A_FACT = 300  # characters
+MOST_OF_A_PLACE = 100
 Shown = dict[str, Any]
 
 
@@ -31,12 +32,14 @@ class NotThere(LookupError):
 
 
 def place(seen: Observation) -> str:
-    """Where an observation was: "Title · /path"."""
-    return " · ".join(filter(None, (seen.title, seen.url)))
+    """Where an observation was: "Title · /path". The page below says all of a long address."""
+    return " · ".join(cut(part, MOST_OF_A_PLACE) for part in (seen.title, seen.url) if part)
 
 
-def live(view: RunView, request: Request) -> Shown:
-    run = view.read().gathered
+def overview(view: RunView, request: Request) -> Shown:
+    """The page of a run, and what is looked at again while it is open: all of it but the heading."""
+    snapshot = view.read()
+    run, arms = snapshot.gathered, snapshot.arms
     return {
         "stages": stages(view.run, run),
         "holder": holder(view.run.path),
@@ -44,14 +47,6 @@ def live(view: RunView, request: Request) -> Shown:
         "funnel": charts.funnel("chart-funnel", "From documents to examples", counts.funnel(run))
         if run.documents or run.tasks or run.entries
         else "",
-    }
-
-
-def overview(view: RunView, request: Request) -> Shown:
-    snapshot = view.read()
-    run, arms = snapshot.gathered, snapshot.arms
-    return {
-        **live(view, request),
         "title": page.title(run),
         "headline": snapshot.headline,
         "facts": [(name, cut(value, MOST_OF_A_FACT)) for name, value in page.facts(run)],

@@ -9,11 +9,12 @@ import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lbi.errors import UserError
 from lbi.interop.server.guard import Guard, Rates
 from lbi.interop.server.http import LOOPBACK, QuietServer, bound, quiet, until_stopped
 from lbi.report.viewer.access import Access, refused
 from lbi.report.viewer.app import pages
-from lbi.report.viewer.source import RunView
+from lbi.report.viewer.source import RunView, names_of
 from lbi.storage.run_folder import RunFolder
 
 HOST = "127.0.0.1"
@@ -36,13 +37,25 @@ async def serve_pages(
 ) -> None:
     """Serve until cancelled."""
     token = random.token_urlsafe(24)
-    views = [RunView(folder, f"/{token}" + "/other" * number) for number, folder in enumerate(folders)]
+    names = names_of([folder.path for folder in folders])
+    views = [
+        RunView(folder, f"/{token}" + "/other" * number, name=name)
+        for number, (folder, name) in enumerate(zip(folders, names, strict=True))
+    ]
     app = Access(pages(views, f"/{token}", judge), token)
     server = QuietServer(quiet(Guard(app, names=LOOPBACK, token="", rates=Rates(REQUESTS), answer=refused)))
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
-    ready(f"http://{HOST}:{listener.getsockname()[1]}/{token}/")
     try:
+        await asyncio.to_thread(_read, views)
+        ready(f"http://{HOST}:{listener.getsockname()[1]}/{token}/")
         await asyncio.shield(serving)
     finally:
         server.should_exit = True
         await serving
+
+
+def _read(views: Sequence[RunView]) -> None:
+    """Before anybody asks, as the first reading of a big run takes longer than a page may."""
+    for view in views:
+        with contextlib.suppress(UserError):  # the pages say what is wrong
+            view.read()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from pathlib import Path
 from urllib.parse import quote
 
 from lbi.records import Example, Trajectory
@@ -70,21 +71,30 @@ class Snapshot:
         return found
 
 
+def names_of(runs: Sequence[Path]) -> list[str]:
+    """What each is called: its folder's name, with as many folders before it as tell it from the others."""
+    parts = [run.resolve().parts for run in runs]
+    for length in range(1, max(map(len, parts), default=0) + 1):
+        named = ["/".join(each[-length:]) for each in parts]
+        if len(set(named)) == len(set(parts)):
+            return named
+    return [run.name for run in runs]
+
+
 class RunView:
     """One run, and the address under which its pages are. Not for several threads at once."""
 
-    def __init__(self, run: RunFolder, base: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, run: RunFolder, base: str, clock: Callable[[], float] = time.monotonic, *, name: str = ""
+    ) -> None:
         self.run, self.base = run, base
+        self.name = name or run.path.resolve().name
         self.judgements = Judgements(run.path)
         self._clock = clock
         self._briefs: Briefs = {}
         self._snapshot: Snapshot | None = None
         self._stamp: object = None
         self._next = 0.0
-
-    @property
-    def name(self) -> str:
-        return self.run.path.resolve().name
 
     def read(self) -> Snapshot:
         """The run as it is now; of one that goes on, as it was some seconds ago at most, or longer where it is big."""

@@ -29,7 +29,10 @@
   async function again() {
     if (!document.hidden) {
       try {
-        live.replaceChildren(...(await fetched(live.dataset.again)));
+        const now = document.createElement("section");
+        now.append(...(await fetched(live.dataset.again)));
+        // what is the same stays: somebody may have marked a part of it, or scrolled in a table
+        if (now.innerHTML.trim() !== live.innerHTML.trim()) live.replaceChildren(...now.childNodes);
       } catch (error) {
         // the viewer was stopped, or is busy: what is shown stays
       }
