@@ -97,7 +97,7 @@ class RayNodes:
             self.nodes.append(node := Node(process))
             if _came_up(process, file, ports):
                 if not self.address:  # Ray takes that of this machine
-                    self.address = f"{file.read_text().partition('Local node IP: ')[2].split()[0]}:{port}"
+                    self.address = f"{_plain(file.read_text()).partition('Local node IP: ')[2].split()[0]}:{port}"
                 return node
             node.kill()
         raise RuntimeError(f"no Ray node:\n{file.read_text()}")
@@ -105,6 +105,11 @@ class RayNodes:
     def stop(self) -> None:
         for node in reversed(self.nodes):
             node.kill()
+
+
+def _plain(output: str) -> str:
+    """Without colours: with ray[serve] or ray[default] installed, Ray writes them to files, too."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", output)
 
 
 def _came_up(process: subprocess.Popen[bytes], file: Path, ports: Mapping[str, int]) -> bool:

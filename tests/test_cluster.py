@@ -222,6 +222,21 @@ async def test_a_machine_that_leaves_in_the_middle_costs_a_retry_and_nothing_els
     assert failures == [("machine", False)]
 
 
+async def test_what_a_machine_says_as_it_goes_down_is_no_mistake_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    machines = MachinesHere(1, 1)
+
+    async def cannot(task: Task) -> Observation:
+        asyncio.get_running_loop().call_later(0.05, machines.leave, machines.machines[0])
+        raise UserError("its sandbox cannot be made here")
+
+    monkeypatch.setattr(remote, "PAUSE", 0.3)
+    environment = await elsewhere(machines).open()
+    monkeypatch.setattr(PicturedLamps, "reset", lambda self, task: cannot(task))
+    with pytest.raises(EnvironmentFailure, match="the machine was lost") as failed:
+        await environment.reset(TASK)
+    assert failed.value.kind == "machine"
+
+
 async def test_work_outlives_more_machines_than_it_may_have_other_failures() -> None:
     machines, failures = MachinesHere(1), list[tuple[str, bool]]()
     pool, tries = Pool(elsewhere(machines), 1), 0

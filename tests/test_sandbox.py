@@ -223,6 +223,23 @@ async def test_a_call_that_is_given_up_ends_the_sandbox_and_says_so(source: Path
             await sandbox.run("echo more")
 
 
+async def test_a_sandbox_that_is_killed_as_it_starts_may_be_tried_again(source: Path, tmp_path: Path) -> None:
+    bubblewrap = tmp_path / "bwrap"
+    bubblewrap.write_text("#!/bin/sh\nkill -KILL $$\n")
+    bubblewrap.chmod(0o755)
+    with pytest.raises(EnvironmentFailure, match="the shell did not start: killed") as failed:
+        await start(source, SandboxLimits(), (), {}, str(bubblewrap))
+    assert failed.value.kind == "sandbox"
+
+
+async def test_a_sandbox_that_cannot_be_made_here_is_a_users_matter(source: Path, tmp_path: Path) -> None:
+    bubblewrap = tmp_path / "bwrap"
+    bubblewrap.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
+    bubblewrap.chmod(0o755)
+    with pytest.raises(UserError, match=r"no sandbox over .*this user may not make namespaces here"):
+        await start(source, SandboxLimits(), (), {}, str(bubblewrap))
+
+
 async def test_without_bubblewrap_nothing_runs_unless_it_is_said_to(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

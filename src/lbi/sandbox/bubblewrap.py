@@ -104,9 +104,14 @@ class BubblewrapSandbox:
             await self._process.wait()
 
     async def begin(self, wanted: Message) -> None:
-        """Send the first message, which describes the sandbox. Raises UserError where this machine cannot make it."""
+        """Send the first message, which describes the sandbox. Raises UserError where this machine cannot make it.
+
+        Raises EnvironmentFailure where its shell was killed as it started, which says nothing of what can be made.
+        """
         reply, _ = await self._exchange(wanted, b"", STARTING)
         if "failed" in reply:
+            if reply["errno"] == errno.EINTR:
+                raise EnvironmentFailure(f"no sandbox: {reply['failed']}", kind="sandbox")
             if wanted["program"] and "bwrap:" not in reply["failed"]:  # there was a sandbox
                 raise UserError(reply["failed"])
             raise UserError(f"no sandbox over {wanted['source']}: {reply['failed']}; {_ADVICE}")
@@ -177,7 +182,7 @@ async def start(
     etc: Sequence[str] = (),
     placed: Mapping[Path, str] = MappingProxyType({}),
 ) -> BubblewrapSandbox:
-    """Start a supervisor and its sandbox. Raises UserError.
+    """Start a supervisor and its sandbox. Raises UserError, and EnvironmentFailure where its shell was killed.
 
     ``bubblewrap`` is the path of the program. ``unconfined`` is an empty folder for a copy on which commands run
     without any protection. ``overlay=False`` copies the repository even where an overlay could be mounted.

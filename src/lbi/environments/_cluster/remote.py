@@ -122,8 +122,19 @@ class RemoteEnvironments:
         for png in answer.images.values():
             self._save_image(png)
         if answer.raised is not None:
-            raise answer.raised.error(f"on the machine {actor.machine}")
+            error = answer.raised.error(f"on the machine {actor.machine}")
+            if isinstance(error, UserError):
+                await self._still_there(actor)
+            raise error
         return answer.value
+
+    async def _still_there(self, actor: Actor) -> None:
+        """Raises EnvironmentFailure where its machine is going down: nothing works there, and what it says is of that.
+
+        A run ends with a mistake of a user's, so one that is none would cost the run instead of a retry.
+        """
+        await asyncio.sleep(PAUSE)
+        await actor.call("where")
 
     def forget(self, environment: RemoteEnvironment) -> None:
         """It was closed."""

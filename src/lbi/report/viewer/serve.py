@@ -58,4 +58,4 @@ def _read(views: Sequence[RunView]) -> None:
     """Before anybody asks, as the first reading of a big run takes longer than a page may."""
     for view in views:
         with contextlib.suppress(UserError):  # the pages say what is wrong
-            view.read()
+            _ = view.read().headline

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import select
@@ -125,6 +126,7 @@ class Shell:
         self.bounds, self.cgroup, self.requester = bounds, cgroup, requester
         self.state = ShellState()  # of the last command that ended well
         self.pid = 0
+        self._lost = False  # its process was ended from outside: a busy system does that, or a machine that goes down
         self.running = 0  # processes there are while no command runs
         self._commands = self._status = self._output = -1
 
@@ -144,6 +146,7 @@ class Shell:
         self.running = len(processes.descendants(os.getpid()))
 
     def _start(self) -> None:
+        self._lost = False
         (commands, self._commands), (self._status, status) = os.pipe(), os.pipe()
         self._output, output = os.pipe()
         self.pid = os.fork()
@@ -160,7 +163,8 @@ class Shell:
         if ended != "exited" or not self.pid:
             self._drain(startup)
             reason = startup.whole()[0].decode(errors="replace").strip()[-300:] or ended
-            raise OSError(5, reason if self.program else f"the shell did not start: {reason}")
+            number = errno.EINTR if self._lost else errno.EIO
+            raise OSError(number, reason if self.program else f"the shell did not start: {reason}")
 
     def stop(self) -> None:
         """End everything that runs, and wait until it has ended."""
@@ -273,6 +277,7 @@ class Shell:
             status = signal.SIGKILL
         self._end()
         if os.WIFSIGNALED(status):
+            self._lost = os.WTERMSIG(status) == signal.SIGKILL
             return None, "killed"
         return os.waitstatus_to_exitcode(status), "exited"
 
