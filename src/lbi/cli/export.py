@@ -29,6 +29,7 @@ from lbi.protocols import PromptLimits, Role
 from lbi.records import TIERS, Document, Example, Kind, Result, Task, Tier, Trajectory, UsedModel
 from lbi.report.words import plural
 from lbi.storage.knowledge import KnowledgeLog
+from lbi.storage.leases import is_alive
 from lbi.storage.run_folder import RunFolder
 from lbi.synthesis.examples import WALKS
 from lbi.training.export.choose import Selection
@@ -215,18 +216,8 @@ def _remove_left_over(folder: Path) -> None:
     """What an export that was killed had begun, by the process that is in its name and no longer there."""
     for part in folder.parent.glob(f".{glob.escape(folder.name)}.*.part"):
         process = part.name.split(".")[-2]
-        if process.isdecimal() and not _is_alive(int(process)):
+        if process.isdecimal() and not is_alive(int(process)):
             shutil.rmtree(part, ignore_errors=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):  # another user's
-        return True
-    return True
 
 
 def _remove(part: Path, made: Sequence[Path]) -> None:

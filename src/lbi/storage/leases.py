@@ -214,13 +214,17 @@ def _lives(db: sqlite3.Connection, worker: int, lease: float) -> bool:
     row = db.execute(sql, (worker, time.time() - lease)).fetchone()
     if row is None:
         return False
-    if row[1] == os.uname().nodename:
-        try:
-            os.kill(row[0], 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
+    return row[1] != os.uname().nodename or is_alive(row[0])
+
+
+def is_alive(process: int) -> bool:
+    """Whether this machine has a process of this id, whosever it is."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # another user's, or no id at all: better taken for alive
+        return True
     return True
 
 
