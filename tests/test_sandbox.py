@@ -223,6 +223,27 @@ async def test_a_call_that_is_given_up_ends_the_sandbox_and_says_so(source: Path
             await sandbox.run("echo more")
 
 
+STARTS = """
+import os, socket
+from lbi.sandbox.supervisor.shell import Bounds, Shell
+
+ours, theirs = socket.socketpair()
+bounds = Bounds(memory=1 << 31, processes=1 << 12, cpu=60, output=1 << 16, disk=1 << 30)
+for _ in range(30):
+    shell = Shell([], {"PATH": os.environ["PATH"]}, bounds, None, theirs.fileno(), "/")
+    shell.start()
+    print(shell.run("echo $((6 * 7))", 30).output.decode(), end="", flush=True)
+    shell.stop()
+    os.open(os.devnull, os.O_RDONLY)
+"""
+
+
+def test_a_shell_starts_whatever_numbers_its_pipes_have() -> None:
+    """They depend on what the supervisor has inherited, and so on how many files are open where it was started."""
+    ran = subprocess.run([sys.executable, "-c", STARTS], capture_output=True, text=True, timeout=120)
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("42\n" * 30, "", 0)
+
+
 async def test_a_sandbox_that_is_killed_as_it_starts_may_be_tried_again(source: Path, tmp_path: Path) -> None:
     bubblewrap = tmp_path / "bwrap"
     bubblewrap.write_text("#!/bin/sh\nkill -KILL $$\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import resource
 import select
@@ -316,11 +317,11 @@ class Shell:
             if self.cgroup:
                 self.cgroup.enter()  # before its handles make room
             null, _ = os.pipe()  # the host's own null device is nothing to hand in
-            # above the ones to come, so that none is overwritten before it is moved
             handles = [null, output, output, commands, status, output]
             if self.filter_program:
                 handles.append(seccomp.handle_of(self.filter_program))
-            moved = [os.dup2(handle, 20 + at) for at, handle in enumerate(handles)]
+            # to free numbers above those to come, so that none is overwritten before it is where it belongs
+            moved = [fcntl.fcntl(handle, fcntl.F_DUPFD_CLOEXEC, len(handles)) for handle in handles]
             for at, handle in enumerate(moved):
                 os.dup2(handle, at)
             os.closerange(len(handles), 256)
