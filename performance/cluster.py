@@ -305,7 +305,7 @@ def kill_nodes(kills: int, rollouts: int, seed: int, keep: Path | None) -> None:
         began = time.monotonic()
         whole(repository, folder / "here", "", rollouts, lambda process: None)
         expected = content_of(folder / "here")
-        sizes = ", ".join(f"{len(rows)} {kind}s" for kind, rows in expected.items() if rows)
+        sizes = ", ".join(f"{kind} {len(rows)}" for kind, rows in expected.items() if rows)
         print(f"one process, no cluster: {time.monotonic() - began:.0f} s; {sizes} ({load()})", flush=True)
         nodes.start(0)  # the head, and whoever drives the run; environments are on the second one only
         second = nodes.start(2)
