@@ -9,7 +9,9 @@ import subprocess
 import tomllib
 import xml.etree.ElementTree as Tree
 import zipfile
+from errno import ENOENT, ETIMEDOUT
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +25,7 @@ from lbi.environments.desktop.application import load_desktop, shipped_desktops
 from lbi.environments.desktop.at_spi_xml import xml_of
 from lbi.environments.desktop.digests import Digests
 from lbi.environments.desktop.home import make_home, pristine_home
-from lbi.environments.desktop.inside import boxes, choices, dbus, keyboard
+from lbi.environments.desktop.inside import accessibility, boxes, choices, dbus, desk, keyboard
 from lbi.environments.desktop.perform import strokes_for, unfit
 from lbi.environments.desktop.session import missing_packages, require_packages
 from lbi.environments.desktop.targets import NotFound, Place, cell_named, place_of
@@ -511,3 +513,45 @@ def test_checks_of_everything_say_what_is_missing_and_fail_nothing() -> None:
     assert row["passed"]
     assert row["found"].startswith("not runnable: these packages are not installed: xvfb openbox")
     assert _lacks("desktop small", []) is None
+
+
+class Field:
+    """A field of a busy program: keys come to it when it has come to rest, and it loses the first selection."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.keys, self.chosen = text, list[str](), False
+        self.presses = 0
+
+    def press(self, key: str) -> None:
+        assert key == "Control+a"
+        self.presses += 1
+        self.chosen = self.presses > 1
+
+    def type(self, text: str) -> None:
+        self.keys.append(text)
+
+    def rest(self, *_: object) -> None:
+        for key in self.keys:
+            self.text, self.chosen = key if self.chosen else self.text + key, False
+        self.keys.clear()
+
+
+def test_a_field_whose_program_is_busy_is_replaced_once_it_has_the_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    field = Field("old")
+    monkeypatch.setattr(desk.settle, "answers", lambda services: None)
+    monkeypatch.setattr(desk.settle, "settle", field.rest)
+    monkeypatch.setattr(desk.accessibility, "text_of", lambda *_: field.text)
+    monkeypatch.setattr(desk.accessibility, "all_chosen", lambda *_: True)  # it was, for a moment
+    inside: Any = object.__new__(desk.Desk)
+    inside.services = SimpleNamespace(bus=None)
+    inside.keyboard = field
+    inside._replace("program", "/field", "new")
+    field.rest()
+    assert field.text == "new"
+
+
+@pytest.mark.parametrize(("number", "chosen", "text"), [(ETIMEDOUT, False, None), (ENOENT, True, "")])
+def test_what_a_program_does_not_say_in_time_is_not_known(number: int, chosen: bool, text: str | None) -> None:
+    bus: Any = SimpleNamespace(ask_all=lambda calls, seconds: [dbus.BusError(number, "no answer") for _ in calls])
+    assert accessibility.all_chosen(bus, "program", "/field") is chosen
+    assert accessibility.text_of(bus, "program", "/field") == text

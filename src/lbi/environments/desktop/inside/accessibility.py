@@ -105,18 +105,21 @@ def _mark_lists(together: Sequence[Node]) -> None:
         shown[0]["opens"] = any(node["role"] == "combo box" for node in together if node is not shown[0])
 
 
-def text_of(bus: Bus, to: str, path: str) -> str:
-    """The text of a field as it is now."""
+def text_of(bus: Bus, to: str, path: str) -> str | None:
+    """The text of a field as it is now, without a last line that is empty; "" where it tells none, None where busy."""
     said = bus.ask_all([Call(to, path, TEXT, "GetText", "ii", [0, -1])], SECONDS)[0]
-    return said if isinstance(said, str) else ""
+    if isinstance(said, BusError) and said.errno == ETIMEDOUT:
+        return None
+    return said.rstrip("\n") if isinstance(said, str) else ""
 
 
 def all_chosen(bus: Bus, to: str, path: str) -> bool:
     """Whether all of a field's text is selected, as far as it tells."""
     calls = [_property(to, path, TEXT, "CharacterCount"), Call(to, path, TEXT, "GetSelection", "i", [0])]
     count, chosen = bus.ask_all(calls, SECONDS)
-    if isinstance(count, BusError) or isinstance(chosen, BusError) or not count:
-        return True
+    errors = [each for each in (count, chosen) if isinstance(each, BusError)]
+    if errors or not count:
+        return all(error.errno != ETIMEDOUT for error in errors)  # a busy program has told nothing yet
     return {*chosen} >= {0, count} or {*chosen} >= {0, -1}
 
 

@@ -92,6 +92,8 @@ class Desk:
 
     def _replace(self, to: str, path: str, text: str) -> None:
         """Replace all that is in a field, and do it once more where what was there is there still."""
+        bus, wanted = self.services.bus, text.rstrip("\n")
+        before = accessibility.text_of(bus, to, path)
         for _ in range(2):
             self._choose_all(to, path)
             if text:
@@ -99,10 +101,12 @@ class Desk:
             else:
                 self.keyboard.press("Delete")
             settle.answers(self.services)
-            now = accessibility.text_of(self.services.bus, to, path).rstrip("\n")
-            if now == text.rstrip("\n") or text not in now:  # it has it, or makes something else of it
+            now = accessibility.text_of(bus, to, path)
+            if now == wanted or not before or (now is not None and before not in now):
+                return  # it has it, or makes something else of it
+            settle.settle(self.services, 1.0)  # a busy program may not have come to these keys
+            if accessibility.text_of(bus, to, path) == wanted:
                 return
-            settle.settle(self.services, 1.0)
 
     def _choose_all(self, to: str, path: str) -> None:
         """Select all that is in a field; some take the keys for it only once they have come to rest."""
