@@ -61,7 +61,9 @@ class Desk:
     def _look(self, request: dict[str, Any]) -> Answer:
         self._seen = self.services.screen.mark()
         told = programs.look(self.services)
-        if settle.let_go(self.services, told["windows"], self._stuck):
+        for _ in range(TRIES):  # a dialog that first asks for a file's name presses its button once more for itself
+            if not settle.let_go(self.services, told["windows"], self._stuck):
+                break
             settle.settle(self.services, 5.0)
             self._seen = self.services.screen.mark()
             told = programs.look(self.services)
