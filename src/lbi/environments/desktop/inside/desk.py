@@ -61,7 +61,7 @@ class Desk:
     def _look(self, request: dict[str, Any]) -> Answer:
         self._seen = self.services.screen.mark()
         told = programs.look(self.services)
-        for _ in range(TRIES):  # a dialog that first asks for a file's name presses its button once more for itself
+        for _ in range(TRIES):  # GTK 3's dialog that saves a file shows its button pressed twice
             if not settle.let_go(self.services, told["windows"], self._stuck):
                 break
             settle.settle(self.services, 5.0)
